@@ -1,0 +1,1 @@
+"""Assembled agents and the command line."""

@@ -1,0 +1,31 @@
+"""A batch of transitions as tensors: what every reward source reads."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """B transitions, on one device. `terminated` and `truncated` stay apart: only the first ends the return.
+
+    Shapes: observations [B, O], actions [B, A] in environment scale (as the environment received them),
+    next_observations [B, O] (at an episode's end the true last observation, not the next episode's first),
+    terminated [B] bool, truncated [B] bool (time limit).
+    """
+
+    observations: Tensor
+    actions: Tensor
+    next_observations: Tensor
+    terminated: Tensor
+    truncated: Tensor
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def __getitem__(self, index: Tensor | slice) -> "Transitions":
+        return Transitions(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to(self, device: torch.device | str) -> "Transitions":
+        return Transitions(*(getattr(self, field.name).to(device) for field in fields(self)))

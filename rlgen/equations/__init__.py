@@ -1,0 +1,1 @@
+"""Each published equation once: a pure function on tensors, cited, with two independent witnesses in the tests."""

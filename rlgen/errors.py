@@ -1,0 +1,14 @@
+"""The three-part error: what was expected, what came, what to do."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used. The message says what was expected, what came and what to do."""
+
+
+def problem(expected: str, came: str, remedy: str) -> InputError:
+    """An `InputError` of three parts, for `raise problem(...)`.
+
+    Each part is a clause without a final full stop, e.g.
+    `problem("105 observation numbers (Ant-v5)", "27 in ant.npz, key 'observations'", "record the file on Ant-v5")`.
+    """
+    return InputError(f"expected {expected}; came {came}; {remedy}")

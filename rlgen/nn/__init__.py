@@ -1,0 +1,1 @@
+"""Network parts: perceptrons and normalisers."""

@@ -1,0 +1,1 @@
+"""Reward sources: anything that pays the agent."""

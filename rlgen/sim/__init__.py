@@ -1,0 +1,1 @@
+"""Batched stepping of one task definition."""
