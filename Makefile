@@ -1,0 +1,33 @@
+# Every target works from a bare checkout: it makes .venv and installs into it first.
+# PYTHON chooses the interpreter (3.11 to 3.13); ARGS goes to pytest, e.g. make test ARGS="tests/equations -x".
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+EXTRAS := data,contrib,bench,video,dev
+WORKERS ?= 2
+
+# The environments step on their own threads; a second pool of torch threads on the same cores slows both.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install demo test check
+.DEFAULT_GOAL := install
+
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/rlgen demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# The stamp is newer than what it was installed from, so a second `make` starts at once.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	touch $@

@@ -1,0 +1,94 @@
+"""The wheel as a stranger meets it: built from the sources, installed alone, run far from the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy: setuptools leaves build folders behind and would pack stale files from them."""
+    copy, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("rlgen", "agents", "envs"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(out),
+        str(copy),
+    ]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = out.glob("rlgen-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment that holds nothing but the wheel."""
+    prefix = tmp_path_factory.mktemp("stranger") / "env"
+    venv.create(prefix, with_pip=False)
+    scripts, site = prefix / "bin", next(prefix.glob("lib/python3*/site-packages"))
+    install = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--quiet", "--no-deps"]
+    done = subprocess.run([*install, str(wheel)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    tops = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
+    assert tops == {"rlgen"}, "only the name rlgen may become importable"
+    return scripts
+
+
+def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run with this environment's third-party packages within reach, but not its .pth files: no editable install."""
+    environment = os.environ | {"PYTHONPATH": sysconfig.get_path("purelib")}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_source_file_is_in_the_wheel(wheel: Path) -> None:
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    sources = {"rlgen": "rlgen", "agents": "rlgen/agents", "envs": "rlgen/envs"}
+    expected = {
+        f"{target}/{path.relative_to(ROOT / folder)}"
+        for folder, target in sources.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert packed == expected
+
+
+def test_the_wheel_carries_its_licence(wheel: Path) -> None:
+    assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+
+
+def test_only_rlgen_becomes_importable_and_comes_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    probe = "import rlgen, rlgen.agents, rlgen.envs; print(rlgen.__file__, rlgen.agents.__file__, rlgen.envs.__file__)"
+    done = run([str(installed / "python"), "-c", probe], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(str(installed.parent) in path for path in done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["agents", "envs"])
+def test_the_top_level_names_agents_and_envs_stay_free(installed: Path, tmp_path: Path, name: str) -> None:
+    done = run([str(installed / "python"), "-c", f"import {name}"], tmp_path)
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_the_command_runs_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    done = run([str(installed / "rlgen"), "--help"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rlgen train gail" in done.stdout
