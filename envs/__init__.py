@@ -1,1 +1,19 @@
 """Task definitions and their vectorised environments."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .make import make_vec
+    from .registry import TASKS
+
+__all__ = ["TASKS", "make_vec"]
+
+_HOMES = {"TASKS": ".registry", "make_vec": ".make"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads MuJoCo, torch and Stable-Baselines3 only when one of the names is used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

@@ -1,0 +1,59 @@
+"""Ant-v5: a quadruped that is paid for walking forward, on batched state."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rlgen.sim.task import Array, State, Task, flat, namespace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ant(Task):
+    """Gymnasium's Ant-v5 (gymnasium.envs.mujoco.ant_v5); the fields are its keyword arguments."""
+
+    xml: ClassVar[str] = "ant.xml"
+    timestep_s: ClassVar[float] = 0.01
+    fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel", "xpos", "cfrc_ext")
+
+    forward_reward_weight: float = 1.0
+    ctrl_cost_weight: float = 0.5
+    contact_cost_weight: float = 5e-4
+    healthy_reward: float = 1.0
+    main_body: int = 1
+    """The body whose speed is paid."""
+    terminate_when_unhealthy: bool = True
+    healthy_z_range: tuple[float, float] = (0.2, 1.0)
+    """Height of the torso in metres, ends included."""
+    contact_force_range: tuple[float, float] = (-1.0, 1.0)
+    exclude_current_positions_from_observation: bool = True
+    include_cfrc_ext_in_observation: bool = True
+
+    def observe(self, state: State) -> Array:
+        position = state.qpos[:, 2:] if self.exclude_current_positions_from_observation else state.qpos
+        parts = [position, state.qvel]
+        if self.include_cfrc_ext_in_observation:
+            parts.append(flat(state.cfrc_ext[:, 1:]).clip(*self.contact_force_range))
+        return namespace(position).concatenate(parts, axis=1)
+
+    def reward(self, before: State, action: Array, after: State) -> Array:
+        x_velocity = (after.xpos[:, self.main_body, 0] - before.xpos[:, self.main_body, 0]) / self.control_step_s
+        forward = x_velocity * self.forward_reward_weight
+        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
+        forces = flat(after.cfrc_ext).clip(*self.contact_force_range)
+        contact_cost = self.contact_cost_weight * (forces * forces).sum(-1)
+        return gain - (self.ctrl_cost_weight * (action * action).sum(-1) + contact_cost)
+
+    def healthy(self, state: State) -> Array:
+        xp = namespace(state.qpos)
+        finite = xp.isfinite(state.qpos).all(-1) & xp.isfinite(state.qvel).all(-1)
+        low, high = self.healthy_z_range
+        return finite & (low <= state.qpos[:, 2]) & (state.qpos[:, 2] <= high)
+
+    def terminated(self, state: State) -> Array:
+        healthy = self.healthy(state)
+        return ~healthy if self.terminate_when_unhealthy else namespace(healthy).zeros_like(healthy)
+
+    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        qpos = qpos0 + rng.uniform(-self.reset_noise_scale, self.reset_noise_scale, size=len(qpos0))
+        return qpos, qvel0 + self.reset_noise_scale * rng.standard_normal(len(qvel0))

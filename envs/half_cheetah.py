@@ -1,0 +1,37 @@
+"""HalfCheetah-v5: a planar runner that never falls for good, on batched state."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rlgen.sim.task import Array, State, Task, namespace
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfCheetah(Task):
+    """Gymnasium's HalfCheetah-v5 (gymnasium.envs.mujoco.half_cheetah_v5); the fields are its keyword arguments."""
+
+    xml: ClassVar[str] = "half_cheetah.xml"
+    timestep_s: ClassVar[float] = 0.01
+    fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
+
+    forward_reward_weight: float = 1.0
+    ctrl_cost_weight: float = 0.1
+    exclude_current_positions_from_observation: bool = True
+
+    def observe(self, state: State) -> Array:
+        position = state.qpos[:, 1:] if self.exclude_current_positions_from_observation else state.qpos
+        return namespace(position).concatenate([position, state.qvel], axis=1)
+
+    def reward(self, before: State, action: Array, after: State) -> Array:
+        x_velocity = (after.qpos[:, 0] - before.qpos[:, 0]) / self.control_step_s
+        return self.forward_reward_weight * x_velocity - self.ctrl_cost_weight * (action * action).sum(-1)
+
+    def terminated(self, state: State) -> Array:
+        xp = namespace(state.qpos)
+        return xp.zeros_like(xp.isfinite(state.qpos[:, 0]))
+
+    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        qpos = qpos0 + rng.uniform(-self.reset_noise_scale, self.reset_noise_scale, size=len(qpos0))
+        return qpos, qvel0 + self.reset_noise_scale * rng.standard_normal(len(qvel0))

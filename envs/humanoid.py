@@ -1,0 +1,75 @@
+"""Humanoid-v5: a biped that is paid for walking forward and for standing, on batched state."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rlgen.sim.task import Array, State, Task, flat, namespace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Humanoid(Task):
+    """Gymnasium's Humanoid-v5 (gymnasium.envs.mujoco.humanoid_v5); the fields are its keyword arguments."""
+
+    xml: ClassVar[str] = "humanoid.xml"
+    timestep_s: ClassVar[float] = 0.003
+    fields: ClassVar[tuple[str, ...]] = (
+        "qpos",
+        "qvel",
+        "ctrl",
+        "subtree_com",
+        "cinert",
+        "cvel",
+        "qfrc_actuator",
+        "cfrc_ext",
+    )
+
+    reset_noise_scale: float = 1e-2
+    forward_reward_weight: float = 1.25
+    ctrl_cost_weight: float = 0.1
+    contact_cost_weight: float = 5e-7
+    contact_cost_range: tuple[float, float] = (-np.inf, 10.0)
+    healthy_reward: float = 5.0
+    terminate_when_unhealthy: bool = True
+    healthy_z_range: tuple[float, float] = (1.0, 2.0)
+    """Height of the torso in metres, ends excluded."""
+    exclude_current_positions_from_observation: bool = True
+    include_cinert_in_observation: bool = True
+    include_cvel_in_observation: bool = True
+    include_qfrc_actuator_in_observation: bool = True
+    include_cfrc_ext_in_observation: bool = True
+
+    def observe(self, state: State) -> Array:
+        parts = [state.qpos[:, 2:] if self.exclude_current_positions_from_observation else state.qpos, state.qvel]
+        if self.include_cinert_in_observation:
+            parts.append(flat(state.cinert[:, 1:]))
+        if self.include_cvel_in_observation:
+            parts.append(flat(state.cvel[:, 1:]))
+        if self.include_qfrc_actuator_in_observation:
+            parts.append(state.qfrc_actuator[:, 6:])
+        if self.include_cfrc_ext_in_observation:
+            parts.append(flat(state.cfrc_ext[:, 1:]))
+        return namespace(state.qpos).concatenate(parts, axis=1)
+
+    def reward(self, before: State, action: Array, after: State) -> Array:
+        """The centre of mass is MuJoCo's own (row 0 of subtree_com), the same sum as Gymnasium's over the bodies."""
+        x_velocity = (after.subtree_com[:, 0, 0] - before.subtree_com[:, 0, 0]) / self.control_step_s
+        forward = self.forward_reward_weight * x_velocity
+        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
+        forces = flat(after.cfrc_ext)
+        contact_cost = (self.contact_cost_weight * (forces * forces).sum(-1)).clip(*self.contact_cost_range)
+        return gain - (self.ctrl_cost_weight * (after.ctrl * after.ctrl).sum(-1) + contact_cost)
+
+    def healthy(self, state: State) -> Array:
+        low, high = self.healthy_z_range
+        return (low < state.qpos[:, 2]) & (state.qpos[:, 2] < high)
+
+    def terminated(self, state: State) -> Array:
+        healthy = self.healthy(state)
+        return ~healthy if self.terminate_when_unhealthy else namespace(healthy).zeros_like(healthy)
+
+    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scale = self.reset_noise_scale
+        qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
+        return qpos, qvel0 + rng.uniform(-scale, scale, size=len(qvel0))

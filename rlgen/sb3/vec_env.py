@@ -1,0 +1,104 @@
+"""Stable-Baselines3's vector environment over a thread-stepped simulator."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+
+from rlgen.errors import problem
+from rlgen.sim.threads import ThreadedSim
+
+
+class ThreadedVecEnv(VecEnv):
+    """An SB3 VecEnv that resets itself, counts episodes as SB3's Monitor does and can be resumed bit for bit.
+
+    Observations [N, O] and rewards [N] are float32. The info of an environment is empty, except in the step that ends
+    its episode: `terminal_observation` [O] float32, `TimeLimit.truncated` (the limit came and nothing else ended it)
+    and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made.
+    """
+
+    backend = "threads"
+    can_resume = True
+
+    def __init__(self, env_id: str, sim: ThreadedSim, seed: int) -> None:
+        self.env_id, self.sim = env_id, sim
+        self.margin_rule: str = sim.margin_rule
+        self._began_s = time.time()
+        self._actions = np.zeros((sim.n_envs, sim.model.nu))
+        low, high = sim.model.actuator_ctrlrange.astype(np.float32).T
+        observed = sim.observe().shape[1]
+        super().__init__(
+            sim.n_envs,
+            gym.spaces.Box(-np.inf, np.inf, (observed,), np.float32),
+            gym.spaces.Box(low, high, dtype=np.float32),
+        )
+        self.seed(seed)
+
+    def reset(self) -> np.ndarray:
+        """New episodes everywhere. Environment i uses `seed + i` the first time and goes on from there later."""
+        observations = self.sim.reset(self._seeds)
+        self._reset_seeds()
+        self._reset_options()
+        return observations.astype(np.float32)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._actions = np.asarray(actions)
+        if self._actions.shape != (self.num_envs, *self.action_space.shape):  # type: ignore[misc]
+            raise problem(
+                f"actions of shape {(self.num_envs, self.sim.model.nu)} for {self.env_id}",
+                f"shape {self._actions.shape}",
+                "give one row per environment",
+            )
+
+    def step_wait(self) -> VecEnvStepReturn:
+        step = self.sim.step(self._actions)
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for row, i in enumerate(step.finished):
+            infos[i] = {
+                "terminal_observation": step.final_observations[row].astype(np.float32),
+                "TimeLimit.truncated": bool(step.truncated[i] and not step.terminated[i]),
+                "episode": {
+                    "r": float(step.episode_returns[row]),
+                    "l": int(step.episode_lengths[row]),
+                    "t": round(time.time() - self._began_s, 6),
+                },
+            }
+        return (
+            step.observations.astype(np.float32),
+            step.rewards.astype(np.float32),
+            step.terminated | step.truncated,
+            infos,
+        )
+
+    def current_observations(self) -> np.ndarray:
+        """[N, O] float32 of the present state: what a resumed learner sees first."""
+        return self.sim.observe().astype(np.float32)
+
+    def close(self) -> None:
+        self.sim.close()
+
+    def get_attr(self, attr_name: str, indices: None | int | Iterable[int] = None) -> list[Any]:
+        """The attribute of this object, once per environment: they share everything."""
+        value = None if attr_name == "render_mode" else getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: None | int | Iterable[int] = None) -> None:
+        raise problem("no change of an environment's attributes", attr_name, "pass it in env_kwargs to make_vec")
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: None | int | Iterable[int] = None, **method_kwargs: Any
+    ) -> list[Any]:
+        raise problem("no call of an environment's methods", method_name, 'use make_vec(..., backend="gymnasium")')
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper], indices: None | int | Iterable[int] = None
+    ) -> list[bool]:
+        """True for SB3's Monitor, whose `episode` infos this environment gives itself."""
+        return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        return [None] * self.num_envs

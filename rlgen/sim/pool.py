@@ -1,0 +1,75 @@
+"""Threads that share out short pieces of work which release the interpreter lock."""
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from threading import Thread
+
+Work = Callable[[int], None]
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """`n_threads` threads, the caller's own among them.
+
+    Which thread takes which item is left to chance, so that no thread waits for a slow one: the work on one item must
+    not depend on the others, and then the results do not depend on the number of threads either.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        assert n_threads >= 1, n_threads
+        self.n_threads = n_threads
+        self._inboxes: list[SimpleQueue] = [SimpleQueue() for _ in range(n_threads - 1)]
+        threads = [
+            Thread(target=_serve, args=(inbox,), name=f"rlgen-pool-{k}", daemon=True)
+            for k, inbox in enumerate(self._inboxes)
+        ]
+        for thread in threads:
+            thread.start()
+        self._stop = weakref.finalize(self, _stop, self._inboxes, threads)
+
+    def run(self, work: Work, items: Sequence[int]) -> None:
+        """`work(item)` for every item; returns when all are done. An exception of any thread is raised here."""
+        assert self._stop.alive, "the pool is closed"
+        remaining = iter(items)
+        finished: SimpleQueue[BaseException | None] = SimpleQueue()
+        helpers = self._inboxes[: max(len(items) - 1, 0)]
+        for inbox in helpers:
+            inbox.put((work, remaining, finished))
+        outcomes = [_drain(work, remaining)] + [finished.get() for _ in helpers]
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    def close(self) -> None:
+        """Ends the threads and waits for them. A second call does nothing."""
+        self._stop()
+
+
+def _drain(work: Work, remaining: Iterator[int]) -> BaseException | None:
+    """Takes items until none is left (the iterator is shared; taking one is atomic under the interpreter lock)."""
+    try:
+        for item in remaining:
+            work(item)
+    except BaseException as error:  # whatever it is, the caller's thread must see it
+        return error
+    return None
+
+
+def _serve(inbox: SimpleQueue) -> None:
+    while (job := inbox.get()) is not None:
+        work, remaining, finished = job
+        finished.put(_drain(work, remaining))
+        del job, work, remaining, finished  # else an idle thread would keep its last environment alive
+
+
+def _stop(inboxes: list[SimpleQueue], threads: list[Thread]) -> None:
+    for inbox in inboxes:
+        inbox.put(None)
+    for thread in threads:
+        thread.join()

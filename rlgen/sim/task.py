@@ -1,0 +1,99 @@
+"""The seam between tasks and simulators: a task is a few functions on batched simulator state.
+
+N environments, nq/nv/nu/nbody as in MuJoCo's model, O observation and A action numbers. Every function takes
+NumPy arrays and torch tensors alike and answers in kind, so one definition runs on C MuJoCo and on the GPU.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from rlgen.errors import problem
+
+Array = Any
+"""np.ndarray or torch.Tensor; all arrays of one call are of one kind."""
+
+MarginRule = Literal["native", "legacy"]
+"""How contact margins of two geoms combine: as this MuJoCo does (4.0: sum), or as up to 3.6 (maximum)."""
+
+
+class State:
+    """Simulator state of N environments: the arrays named in a task's `fields`, no others.
+
+    After a step, `qpos` and `qvel` are fresh; everything else is what MuJoCo's last forward pass left, which with
+    the RK4 integrator is the last stage of the last substep. Gymnasium's rewards read exactly those stale values.
+    """
+
+    qpos: Array  # [N, nq]
+    qvel: Array  # [N, nv]
+    ctrl: Array  # [N, nu] the action as the simulator holds it
+    xpos: Array  # [N, nbody, 3] body frames, m
+    subtree_com: Array  # [N, nbody, 3] centres of mass of the subtrees, m; row 0 is the whole model
+    cinert: Array  # [N, nbody, 10] inertias about the centre of mass
+    cvel: Array  # [N, nbody, 6] velocities about the centre of mass
+    qfrc_actuator: Array  # [N, nv] actuator forces
+    cfrc_ext: Array  # [N, nbody, 6] external contact forces; zero after a reset
+
+    def __init__(self, **fields: Array) -> None:
+        self.__dict__.update(fields)
+
+    def rows(self, index: Array) -> "State":
+        """The state of some of the environments."""
+        return State(**{name: array[index] for name, array in self.__dict__.items()})
+
+
+def namespace(array: Array) -> Any:
+    """The module, numpy or torch, whose functions take this array."""
+    return torch if isinstance(array, torch.Tensor) else np
+
+
+def flat(array: Array) -> Array:
+    """[N, ...] as [N, product of the rest]."""
+    return array.reshape(len(array), -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """What an environment asks of the simulator and pays for. The fields are Gymnasium's keyword arguments."""
+
+    xml: ClassVar[str]
+    """Model file among Gymnasium's MuJoCo assets."""
+    timestep_s: ClassVar[float]
+    """Physics step of that model in seconds; whoever loads the model checks it."""
+    fields: ClassVar[tuple[str, ...]]
+    """The arrays of `State` that the task reads."""
+
+    frame_skip: int = 5
+    """Physics steps in one environment step."""
+    reset_noise_scale: float = 0.1
+    """Size of the noise on the initial position and velocity."""
+
+    def __post_init__(self) -> None:
+        if self.frame_skip < 1:
+            raise problem("frame_skip of at least 1", str(self.frame_skip), "give a positive whole number")
+        if self.reset_noise_scale < 0:
+            raise problem("reset_noise_scale ≥ 0", str(self.reset_noise_scale), "give 0 for no noise")
+
+    @property
+    def control_step_s(self) -> float:
+        """Seconds from one action to the next."""
+        return self.timestep_s * self.frame_skip
+
+    @abstractmethod
+    def observe(self, state: State) -> Array:
+        """[N, O], in the dtype of the state."""
+
+    @abstractmethod
+    def reward(self, before: State, action: Array, after: State) -> Array:
+        """[N]: for `action` [N, A], as the environment received it, which led from `before` to `after`."""
+
+    @abstractmethod
+    def terminated(self, state: State) -> Array:
+        """[N] bool: the task is over there (a fall); never the time limit."""
+
+    @abstractmethod
+    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Noisy (qpos [nq], qvel [nv]) of one new episode, drawn in the order in which Gymnasium draws."""
