@@ -1,0 +1,193 @@
+"""The command line `rlgen`: a table of commands, of which only the chosen one is imported."""
+
+import difflib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import rlgen
+from rlgen.errors import InputError
+
+INPUT_ERROR, INTERRUPTED = 2, 130  # exit codes: a wrong argument, and the shell's 128 + SIGINT
+
+
+class Runnable(Protocol):
+    """A parsed command. `run` returns an exit code, None for 0, and raises `InputError` for what the user can mend."""
+
+    def run(self) -> int | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One line of the table."""
+
+    words: str
+    """What is typed after `rlgen`."""
+    target: str
+    """`module:class` under rlgen.agents.commands; the class is a dataclass with a `run` method."""
+    summary: str
+    example: str
+
+
+COMMANDS = (
+    Command(
+        words="train gail",
+        target="train:TrainGAIL",
+        summary="Imitate demonstrations against a discriminator (GAIL).",
+        example="rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --seed 0 --out runs/ant-gail",
+    ),
+    Command(
+        words="train bc",
+        target="train:TrainBC",
+        summary="Imitate demonstrations by regression (behavioural cloning).",
+        example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
+    ),
+    Command(
+        words="resume",
+        target="resume:Resume",
+        summary="Continue a run that was stopped or killed, from its newest checkpoint.",
+        example="rlgen resume runs/ant-gail",
+    ),
+    Command(
+        words="evaluate",
+        target="evaluate:Evaluate",
+        summary="Play a run's policy, or any Stable-Baselines3 zip, and report its returns.",
+        example="rlgen evaluate runs/ant-gail --episodes 50",
+    ),
+    Command(
+        words="report",
+        target="report:Report",
+        summary="Write one web page on a run, or a comparison of several.",
+        example="rlgen report runs/ant-gail runs/ant-bc --out comparison.html",
+    ),
+    Command(
+        words="demos record",
+        target="demos:DemosRecord",
+        summary="Record demonstrations by playing a policy.",
+        example="rlgen demos record expert.zip --env Ant-v5 --episodes 25 --out ant.npz",
+    ),
+    Command(
+        words="demos convert",
+        target="demos:DemosConvert",
+        summary="Convert demonstrations from one file format to another.",
+        example="rlgen demos convert theirs.h5 ours.npz",
+    ),
+    Command(
+        words="demos inspect",
+        target="demos:DemosInspect",
+        summary="Show what a file of demonstrations holds.",
+        example="rlgen demos inspect ant.npz",
+    ),
+    Command(
+        words="demo",
+        target="demo:Demo",
+        summary="See it work: train, evaluate and report in a few minutes.",
+        example="rlgen demo",
+    ),
+    Command(
+        words="doctor",
+        target="doctor:Doctor",
+        summary="Check this machine: versions, devices, stepping, rendering.",
+        example="rlgen doctor",
+    ),
+)
+
+
+def help_text(commands: Sequence[Command]) -> str:
+    """The table as a page of help, each command with an example."""
+    lines = [
+        f"rlgen {rlgen.__version__}: generative models for control, pluggable into Stable-Baselines3",
+        "",
+        "usage: rlgen COMMAND [OPTIONS]",
+        "       rlgen COMMAND --help      options of one command",
+        "       rlgen --version",
+        "",
+    ]
+    for command in commands:
+        lines += [f"  {command.words:<15}{command.summary}", f"  {'':<15}  $ {command.example}"]
+    return "\n".join(lines)
+
+
+def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
+    """The command whose words begin `arguments`, and the arguments after them."""
+    for command in COMMANDS:
+        words = command.words.split()
+        if list(arguments[: len(words)]) == words:
+            return command, list(arguments[len(words) :])
+    return None
+
+
+def help_or_refuse(arguments: Sequence[str]) -> int:
+    """Answer arguments that name no command: with help where it is asked for, else with the nearest command."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text(COMMANDS))
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"rlgen {rlgen.__version__}")
+        return 0
+    group = [command for command in COMMANDS if command.words.split()[0] == arguments[0]]
+    if group and list(arguments[1:]) in ([], ["-h"], ["--help"]):
+        print(help_text(group))
+        return 0 if arguments[1:] else INPUT_ERROR
+    typed = " ".join(arguments[: 2 if group else 1])
+    near = difflib.get_close_matches(typed, [command.words for command in COMMANDS], n=1, cutoff=0.5)
+    remedy = f"did you mean `rlgen {near[0]}`?" if near else "`rlgen --help` lists them"
+    print_error(f"there is no command `rlgen {typed}`; {remedy}")
+    return INPUT_ERROR
+
+
+def print_error(message: str) -> None:
+    """Print a message for the user on standard error, red where that is a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text(f"error: {message}", style="bold red"))
+
+
+@contextmanager
+def log_on_stderr() -> Iterator[None]:
+    """Show what the library reports (which backend, which device) while a command runs."""
+    logger, handler = logging.getLogger("rlgen"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def load(command: Command) -> type[Runnable]:
+    module, _, name = command.target.partition(":")
+    return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for a wrong argument, 130 when interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    found = find(arguments)
+    if found is None:
+        return help_or_refuse(arguments)
+    import tyro
+
+    command, rest = found
+    try:
+        with log_on_stderr():
+            parsed = tyro.cli(load(command), args=rest, prog=f"rlgen {command.words}")
+            return parsed.run() or 0
+    except InputError as error:
+        print_error(str(error))
+        return INPUT_ERROR
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
