@@ -88,6 +88,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
     parser.add_argument("--steps", type=float, default=2.4e6, help="environment steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learning-rate", type=float, default=7e-4, help="of Adam, for actor, critics and temperature")
+    parser.add_argument("--batch-size", type=int, default=128, help="transitions per update")
+    parser.add_argument("--gradient-steps", type=int, default=8, help="updates per step of the 16 environments")
     parser.add_argument("--n-step", type=int, default=1, help="n of the n-step return")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=False)
@@ -96,12 +99,13 @@ def main() -> None:
     model = SAC(
         "MlpPolicy",
         env,
-        learning_rate=3e-4,
+        learning_rate=args.learning_rate,
         buffer_size=1_000_000,
         learning_starts=10_000,
-        batch_size=256,
+        batch_size=args.batch_size,
         train_freq=1,
-        gradient_steps=4,
+        gradient_steps=args.gradient_steps,
+        policy_kwargs={"optimizer_kwargs": {"fused": True}},
         n_steps=args.n_step,
         seed=args.seed,
         device="cpu",

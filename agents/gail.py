@@ -1,0 +1,112 @@
+"""Generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476) around a Stable-Baselines3 model."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import MaybeCallback
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
+from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.sb3.average import PolicyAverage
+from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.relabel import Paid, Relabel
+from rlgen.sb3.state import load_model_state, model_state
+
+from .bc import BC, BCConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GAILConfig:
+    """GAIL. The defaults are the recipe of `experiments/gail`."""
+
+    discriminator: AdversarialConfig = field(default_factory=AdversarialConfig)
+    """The discriminator and its training."""
+    gradient_penalty: float = 1.0
+    """Weight of the gradient penalty between expert and policy rows; 0 for none."""
+    gradient_centre: float = 1.0
+    """Gradient norm the penalty pulls towards: 1 (Gulrajani 2017) or 0."""
+    r1: float = 0.0
+    """Weight of the R1 penalty at expert rows; 0 for none."""
+    entropy: float = 0.0
+    """Weight of the entropy of D (1e-3 in the released code); 0 for none."""
+    spectral_norm: bool = False
+    """Divide the discriminator's layers by their largest singular value."""
+    warm_start: bool = True
+    """Start from behavioural cloning of the same demonstrations."""
+    bc: BCConfig = field(default_factory=BCConfig)
+    """The cloning of the warm start."""
+    average: float = 0.0
+    """Decay per round of the running average of the policy's weights; 0 for none."""
+
+    def penalties(self) -> list[Penalty]:
+        """The penalties whose weight is not zero."""
+        chosen: list[Penalty] = []
+        if self.spectral_norm:
+            chosen.append(SpectralNorm())
+        if self.gradient_penalty:
+            chosen.append(GradientPenalty(weight=self.gradient_penalty, centre=self.gradient_centre))
+        if self.r1:
+            chosen.append(R1(weight=self.r1))
+        if self.entropy:
+            chosen.append(Entropy(weight=self.entropy))
+        return chosen
+
+
+class GAIL:
+    """Trains `model`, any on-policy SB3 model (PPO, A2C, TRPO), on what a discriminator pays.
+
+        GAIL(PPO("MlpPolicy", make_vec("Ant-v5", 16)), Demonstrations.load("ant.npz")).learn(1_000_000)
+
+    The task's own reward is not used. The policy's class stays as it is; if it has a normaliser
+    (`rlgen.sb3.features.normalised_policy`), the normaliser takes the statistics of the demonstrations.
+    """
+
+    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: GAILConfig | None = None):
+        space = model.action_space
+        if not isinstance(space, spaces.Box):
+            raise problem("continuous actions (Box)", f"{space}", "use an environment with continuous actions")
+        demonstrations.validate(model)
+        self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
+        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
+        self.source = Adversarial(
+            demonstrations.transitions(model.device), low, high, self.config.discriminator, self.config.penalties()
+        )
+        self.average = PolicyAverage(self.config.average)
+
+    def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
+        """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts."""
+        if self.model.num_timesteps == 0:
+            self.warm_up()
+        callbacks = [Relabel({"gail": Paid(self.source)}), self.average]
+        if callback is not None:
+            callbacks += callback if isinstance(callback, list) else [callback]
+        remaining = total_timesteps - self.model.num_timesteps
+        if remaining > 0:
+            self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
+        return self
+
+    def warm_up(self) -> None:
+        """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
+        fit_normaliser(self.model.policy, self.source.demonstrations.observations)
+        if self.config.warm_start:
+            BC(self.model, self.demonstrations, self.config.bc).learn()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        return {
+            "model": model_state(self.model),
+            "source": self.source.state_dict(),
+            "average": self.average.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, for a GAIL built with the same arguments."""
+        load_model_state(self.model, state["model"])
+        self.source.load_state_dict(state["source"])
+        self.average.load_state_dict(state["average"])

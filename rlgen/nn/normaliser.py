@@ -1,0 +1,55 @@
+"""Observation normaliser: a module whose statistics live in its state dict and move only when told to."""
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.equations.statistics import merge_moments
+from rlgen.errors import problem
+
+
+class Normaliser(nn.Module):
+    """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor. Shapes: [..., O] to [..., O].
+
+    Nothing but `merge` changes the statistics, so a whole round of updates sees one and the same function.
+    The floor keeps features that hardly vary (contact forces of an expert that never falls) from exploding.
+    """
+
+    mean: Tensor
+    std: Tensor
+    var: Tensor
+    count: Tensor
+    clip: Tensor
+
+    def __init__(self, size: int, clip: float = 10.0, floor: float = 1e-2):
+        super().__init__()
+        if clip <= 0 or floor <= 0:
+            raise problem("a positive clip and floor", f"clip {clip}, floor {floor}", "use e.g. clip 10 and floor 0.01")
+        self.floor = floor
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("var", torch.ones(size, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("clip", torch.tensor(float(clip)))
+
+    @classmethod
+    def of(cls, rows: Tensor, clip: float = 10.0, floor: float = 1e-2) -> "Normaliser":
+        """A normaliser with the statistics of `rows` [B, O]."""
+        normaliser = cls(rows.shape[-1], clip, floor).to(rows.device)
+        normaliser.merge(rows)
+        return normaliser
+
+    @torch.no_grad()
+    def merge(self, rows: Tensor) -> None:
+        """Take `rows` [B, O] into the statistics."""
+        rows = rows.reshape(-1, rows.shape[-1]).double()
+        count = torch.full_like(self.count, len(rows))
+        mean, var, total = merge_moments(
+            self.mean.double(), self.var, self.count, rows.mean(0), rows.var(0, unbiased=False), count
+        )
+        self.mean.copy_(mean)
+        self.var.copy_(var)
+        self.count.copy_(total)
+        self.std.copy_(var.sqrt() + self.floor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.minimum(torch.maximum((x - self.mean) / self.std, -self.clip), self.clip)

@@ -1,0 +1,153 @@
+"""A discriminator between demonstrations and the policy's own transitions, as a reward source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.divergences import DIVERGENCES
+from rlgen.errors import problem
+from rlgen.nn.mlp import mlp
+from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.penalties import GradientPenalty, Penalty
+
+Inputs = Literal["state_action", "state_transition"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig:
+    """Discriminator of adversarial imitation."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the discriminator's hidden layers."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Activation between them."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate."""
+    updates_per_rollout: int = 8
+    """Gradient steps after each rollout."""
+    batch_size: int = 1024
+    """Rows drawn from each side, expert and policy, per gradient step."""
+    divergence: Literal["minimax", "non_saturating", "reverse_kl"] = "minimax"
+    """Loss and reward: minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)."""
+    inputs: Inputs = "state_action"
+    """What the discriminator sees: (s, a), or (s, s') for demonstrations without actions."""
+    normaliser: Literal["expert", "running"] = "expert"
+    """Statistics of the inputs: of the demonstrations alone, or merged with every rollout (after its round)."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "updates_per_rollout", "batch_size"):
+            if getattr(self, name) <= 0:
+                raise problem(f"a positive {name}", f"{getattr(self, name)}", "leave it out for the default")
+        if self.divergence not in DIVERGENCES:
+            raise problem(f"divergence one of {', '.join(DIVERGENCES)}", repr(self.divergence), "choose one of these")
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """Actions from [low, high] to [-1, 1], bounded dimensions only. Shapes [A]."""
+
+    centre: Tensor
+    half_range: Tensor
+
+    @classmethod
+    def of(cls, low: Tensor, high: Tensor) -> "ActionScale":
+        bounded = torch.isfinite(low) & torch.isfinite(high)
+        centre = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
+        half_range = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
+        return cls(centre, half_range)
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        return (actions - self.centre) / self.half_range
+
+
+@dataclass
+class Adversarial:
+    """GAIL's discriminator (Ho & Ermon 2016, Alg. 1): tells expert rows from policy rows, pays for passing as expert.
+
+    `demonstrations` stay on their device; actions in environment scale are brought to [-1, 1] by `low`, `high` [A].
+    """
+
+    demonstrations: Transitions
+    low: Tensor
+    high: Tensor
+    config: AdversarialConfig = field(default_factory=AdversarialConfig)
+    penalties: Sequence[Penalty] = (GradientPenalty(weight=1.0),)
+
+    def __post_init__(self) -> None:
+        if len(self.demonstrations) == 0:
+            raise problem("at least one demonstrated transition", "none", "load a file with episodes")
+        device = self.demonstrations.observations.device
+        self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
+        self.divergence = DIVERGENCES[self.config.divergence]
+        self.normaliser = Normaliser.of(self.demonstrations.observations)
+        observation_size = self.demonstrations.observations.shape[1]
+        second = observation_size if self.config.inputs == "state_transition" else self.demonstrations.actions.shape[1]
+        network: nn.Module = mlp(
+            [observation_size + second, *self.config.hidden, 1], ACTIVATIONS[self.config.activation]
+        ).to(device)
+        for penalty in self.penalties:
+            network = penalty.wrap(network)
+        self.network = network
+        self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
+
+    def logit(self, inputs: Tensor) -> Tensor:
+        """[B, D] to expert_logit [B]."""
+        return self.network(inputs).squeeze(-1)
+
+    def inputs(self, batch: Transitions) -> Tensor:
+        """What the discriminator sees of a batch, normalised: [B, D]."""
+        observations = self.normaliser(batch.observations)
+        if self.config.inputs == "state_transition":
+            return torch.cat([observations, self.normaliser(batch.next_observations)], -1)
+        return torch.cat([observations, self.scale(batch.actions)], -1)
+
+    def reward(self, batch: Transitions) -> Tensor:
+        with torch.no_grad():
+            return self.divergence.reward(self.logit(self.inputs(batch)))
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        if self.config.normaliser == "running":
+            self.normaliser.merge(batch.observations)
+        expert, policy = self.inputs(self.demonstrations), self.inputs(batch)
+        totals: dict[str, Tensor] = {}
+        for _ in range(self.config.updates_per_rollout):
+            for name, value in self.step(self._draw(expert), self._draw(policy)).items():
+                totals[name] = totals.get(name, 0.0) + value
+        return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
+
+    def step(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:
+        """One gradient step on rows [B, D] of each side."""
+        expert_logit, policy_logit = self.logit(torch.cat([expert, policy])).split([len(expert), len(policy)])
+        loss = self.divergence.discriminator_loss(expert_logit, policy_logit)
+        penalty = loss.new_zeros(())
+        for term in self.penalties:
+            penalty = penalty + term.loss(self.logit, expert, policy, expert_logit, policy_logit)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss + penalty).backward()
+        self.optimiser.step()
+        return {
+            "loss": loss.detach(),
+            "penalty": penalty.detach(),
+            "expert_accuracy": (expert_logit > 0).float().mean(),
+            "policy_accuracy": (policy_logit <= 0).float().mean(),
+        }
+
+    def _draw(self, rows: Tensor) -> Tensor:
+        return rows[torch.randint(len(rows), (self.config.batch_size,), device=rows.device)]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "normaliser": self.normaliser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.normaliser.load_state_dict(state["normaliser"])

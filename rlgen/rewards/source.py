@@ -1,0 +1,31 @@
+"""The one interface of everything that pays the agent."""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from rlgen.data.transitions import Transitions
+
+
+class RewardSource(Protocol):
+    """Curiosity, a discriminator: pays for transitions and learns from them.
+
+    `update` is called once per rollout with the whole batch, then `reward`; observations arrive as the environment
+    gave them, and whatever normalisation the source needs it keeps itself, unchanged between the two calls.
+    """
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        """Learn from B transitions; returns named 0-d tensors on the device, for the log."""
+        ...
+
+    def reward(self, batch: Transitions) -> Tensor:
+        """Reward per step [B], without gradient."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that must survive a resume: networks, optimisers, normalisers, counters."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        ...

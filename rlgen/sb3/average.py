@@ -1,0 +1,65 @@
+"""Running average of a policy's weights over rounds (Polyak & Juditsky 1992): steadier than the last weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
+
+from rlgen.errors import problem
+
+
+class PolicyAverage(BaseCallback):
+    """average ← decay · average + (1 - decay) · weights, after every round. Decay 0 follows the weights themselves."""
+
+    model: OnPolicyAlgorithm
+
+    def __init__(self, decay: float):
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise problem("a decay of at least 0 and below 1", str(decay), "use e.g. 0.95, or 0 for no average")
+        self.decay = decay
+        self.weights: dict[str, Tensor] = {}
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.merge()
+
+    def _on_training_end(self) -> None:
+        self.merge()
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Take the model's present weights into the average."""
+        present = dict(self.model.policy.named_parameters())
+        if not self.weights or self.decay == 0:
+            self.weights = {name: value.detach().clone() for name, value in present.items()}
+            return
+        for name, value in present.items():
+            self.weights[name].lerp_(value, 1 - self.decay)
+
+    @contextmanager
+    def applied(self, model: OnPolicyAlgorithm) -> Iterator[None]:
+        """Within the block, `model` acts and is saved with the averaged weights."""
+        present = {name: value.detach().clone() for name, value in model.policy.named_parameters()}
+        self._load(model, self.weights or present)
+        try:
+            yield
+        finally:
+            self._load(model, present)
+
+    @torch.no_grad()
+    def _load(self, model: OnPolicyAlgorithm, weights: dict[str, Tensor]) -> None:
+        for name, value in model.policy.named_parameters():
+            value.copy_(weights[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": dict(self.weights)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights = {name: value.clone() for name, value in state["weights"].items()}
