@@ -1,6 +1,7 @@
 """The command line `rlgen`: a table of commands, of which only the chosen one is imported."""
 
 import difflib
+import inspect
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -179,7 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, rest = found
     try:
         with log_on_stderr():
-            parsed = tyro.cli(load(command), args=rest, prog=f"rlgen {command.words}")
+            chosen = load(command)
+            described = f"{inspect.getdoc(chosen)}\n\nExample: {command.example}"
+            parsed = tyro.cli(chosen, args=rest, prog=f"rlgen {command.words}", description=described)
             return parsed.run() or 0
     except InputError as error:
         print_error(str(error))
