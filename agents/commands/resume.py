@@ -16,7 +16,7 @@ class Resume:
     run_folder: tyro.conf.Positional[Path]
     """Folder of the run."""
 
-    def run(self) -> None:
+    def run(self) -> int:
         from .train import resume
 
-        resume(self.run_folder)
+        return resume(self.run_folder)
