@@ -1,0 +1,230 @@
+"""Demonstrations: what an expert did, row by row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlgen.data.rows import Episode, matrix, rows_from_episodes
+from rlgen.data.structure import check_structure
+from rlgen.errors import problem
+
+if TYPE_CHECKING:
+    from rlgen.data.recording import Policy
+    from rlgen.data.summary import Summary
+    from rlgen.data.transitions import Transitions
+
+BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
+BY_EPISODE = ("episode_returns", "episode_lengths")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Demonstrations:
+    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action numbers.
+
+    Rows of an episode follow each other in time. Subsampled demonstrations keep the whole episodes' lengths and
+    returns.
+    """
+
+    observations: np.ndarray
+    """[R, O]."""
+
+    actions: np.ndarray
+    """[R, A] in environment scale, as the environment received them."""
+
+    next_observations: np.ndarray
+    """[R, O]; at an episode's end its true last observation."""
+
+    terminated: np.ndarray
+    """[R] bool: the task itself ended here. Where a file sets both flags, this one holds."""
+
+    truncated: np.ndarray
+    """[R] bool: a time limit (or the end of the recording) cut the episode here."""
+
+    episode: np.ndarray
+    """[R] int32: number of the episode, 0 to E - 1."""
+
+    step: np.ndarray
+    """[R] int32: time step within the episode."""
+
+    episode_lengths: np.ndarray
+    """[E] int32: steps of the whole episode."""
+
+    rewards: np.ndarray | None = None
+    """[R] task rewards, if known."""
+
+    episode_returns: np.ndarray | None = None
+    """[E] undiscounted task return of the whole episode, if known."""
+
+    env_id: str | None = None
+    """Gymnasium id of the environment they were recorded in, if known."""
+
+    stride: int = 1
+    """Every how many steps a row was kept; 1 = every step."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """JSON values: where the data came from, versions, seed, margin rule …"""
+
+    source: str = "these demonstrations"
+    """Name for error messages, normally the file's; not saved."""
+
+    def __post_init__(self) -> None:
+        for name in ("observations", "actions", "next_observations"):
+            self._freeze(name, matrix(np.asarray(getattr(self, name)), name, self.source), np.float32)
+        for name in ("rewards", "episode_returns"):
+            if getattr(self, name) is not None:
+                self._freeze(name, np.asarray(getattr(self, name)), np.float32)
+        for name in ("episode", "step", "episode_lengths"):
+            self._freeze(name, np.asarray(getattr(self, name)), np.int32)
+        for name in ("terminated", "truncated"):
+            self._freeze(name, np.asarray(getattr(self, name)), np.bool_)
+        object.__setattr__(self, "stride", int(self.stride))
+        check_structure(self)
+        self._freeze("truncated", self.truncated & ~self.terminated, np.bool_)
+
+    @classmethod
+    def load(cls, path: str | Path, format: str = "auto", time_limit: int | None = None) -> "Demonstrations":
+        """Reads a file, a folder or the id of a Minari data set on this disk. Never unpickles anything.
+
+        Args:
+            path: an rlgen .npz, a .npz of whole episodes or of subsampled pairs, a Minari folder or id, a folder or
+                .npz of the `imitation` library, or a D4RL-style .hdf5 file.
+            format: "auto" (by content) or one of "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl".
+            time_limit: steps after which the environment cuts an episode; only for formats that do not keep falls
+                and time limits apart.
+
+        Raises:
+            InputError: nothing there, unknown or damaged content, missing keys, pickled content.
+        """
+        from rlgen.data import formats
+
+        return cls(**formats.read(Path(path), format, time_limit))
+
+    @classmethod
+    def from_episodes(
+        cls,
+        episodes: Sequence[Episode],
+        env_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        source: str = "these episodes",
+    ) -> "Demonstrations":
+        """Joins whole episodes, of any lengths."""
+        return cls(**rows_from_episodes(episodes, source=source, env_id=env_id, metadata=metadata))
+
+    @classmethod
+    def record(
+        cls, policy: "Policy", env: Any, episodes: int, seed: int = 0, deterministic: bool = True
+    ) -> "Demonstrations":
+        """Plays `policy` in an SB3 vector environment and keeps everything it saw and did.
+
+        Each of the environment's N copies contributes a fixed number of episodes (so short episodes are not favoured),
+        and episodes are ordered round by round. Actions are stored as the environment received them: clipped to its
+        action space. A progress bar shows when standard error is a terminal.
+
+        Args:
+            policy: anything with SB3's `predict(observations, deterministic=...) -> (actions, state)`.
+            env: SB3 VecEnv that gives raw observations.
+            episodes: how many to record, >= 1.
+            seed: of the environment, and of torch while recording.
+
+        Raises:
+            InputError: a normalising environment, actions that are not vectors, `episodes` < 1.
+        """
+        from rlgen.data.recording import record
+
+        found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
+        return cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
+
+    def save(self, path: str | Path) -> None:
+        """Writes rlgen's own .npz: compressed, no pickled objects, atomically (an existing file is replaced)."""
+        from rlgen.data.formats import rlgen_npz
+
+        rlgen_npz.write(self, Path(path))
+
+    def first(self, n: int) -> "Demonstrations":
+        """The first `n` episodes, as the GAIL paper cuts its data sets.
+
+        Raises:
+            InputError: n < 1, or more than there are.
+        """
+        if not 1 <= n <= self.n_episodes:
+            raise problem(
+                f"a number of episodes from 1 to {self.n_episodes}", f"{n}", f"choose fewer: {self.source} has no more"
+            )
+        return self._replace(self.episode < n, episodes=n)
+
+    def every(self, k: int, seed: int = 0) -> "Demonstrations":
+        """Every k-th row of each episode from a random offset: the subsampling of Ho & Ermon 2016, Sec. 6.
+
+        Differs from the released code: offsets come from NumPy's PCG64 generator, and an episode shorter than k
+        starts within its length, so that it keeps a row. Episode e gets the same offset whatever comes after it.
+
+        Raises:
+            InputError: k < 1.
+        """
+        if k < 1:
+            raise problem("a stride of at least 1", f"{k}", "give the number of steps between two kept rows")
+        counts = np.bincount(self.episode, minlength=self.n_episodes)
+        offsets = np.random.default_rng(seed).integers(0, np.clip(counts, 1, k))
+        row_in_episode = np.arange(len(self)) - (np.cumsum(counts) - counts)[self.episode]
+        kept = (row_in_episode - offsets[self.episode]) % k == 0
+        return self._replace(kept, stride=self.stride * k, metadata=self.metadata | {"stride_seed": seed})
+
+    def summary(self, action_space: Any = None) -> "Summary":
+        """Counts, returns, ranges and warnings; `action_space` (a Box) adds the share of clipped actions."""
+        from rlgen.data.summary import summarise
+
+        return summarise(self, action_space)
+
+    def validate(self, env: Any) -> None:
+        """Checks that these demonstrations fit `env` (a VecEnv, or anything with the two spaces) and are finite.
+
+        Another environment id is only a warning in the log.
+
+        Raises:
+            InputError: wrong numbers of observations or actions, NaN or infinity, actions outside the action space.
+        """
+        from rlgen.data.validation import validate
+
+        validate(self, env)
+
+    def transitions(self, device: str = "cpu") -> "Transitions":
+        """A copy as torch tensors on `device`."""
+        import torch
+
+        from rlgen.data.transitions import Transitions
+
+        return Transitions(
+            *(torch.tensor(getattr(self, column.name), device=device) for column in fields(Transitions)),
+        )
+
+    @property
+    def n_episodes(self) -> int:
+        return len(self.episode_lengths)
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def __repr__(self) -> str:
+        return (
+            f"Demonstrations({self.source}: {len(self)} rows, {self.n_episodes} episodes, "
+            f"{self.observations.shape[1]} observation and {self.actions.shape[1]} action numbers, "
+            f"env_id={self.env_id}, stride={self.stride})"
+        )
+
+    def _replace(self, rows: np.ndarray, episodes: int | None = None, **changes: Any) -> "Demonstrations":
+        """The rows under a mask, and the first `episodes` episodes."""
+        by_row = {name: getattr(self, name) for name in BY_ROW}
+        by_episode = {name: getattr(self, name) for name in BY_EPISODE}
+        cut: dict[str, Any] = {name: None if array is None else array[rows] for name, array in by_row.items()}
+        cut |= {name: None if array is None else array[:episodes] for name, array in by_episode.items()}
+        return replace(self, **cut, **changes)
+
+    def _freeze(self, name: str, array: np.ndarray, dtype: type) -> None:
+        """Sets a read-only view of `array` in the field's type; the caller's own array stays writeable."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            view: np.ndarray = array.astype(dtype, copy=False).view()
+        view.flags.writeable = False
+        object.__setattr__(self, name, view)

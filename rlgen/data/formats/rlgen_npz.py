@@ -1,0 +1,121 @@
+"""Our own file: one compressed .npz of plain arrays, described here for whoever reads it without rlgen.
+
+format                   "rlgen-demonstrations"; format_version: 1
+observations [R, O], actions [R, A], rewards [R] (optional)                                  float32
+terminated [R], truncated [R]                                                                bool
+episode [R], step [R], episode_lengths [E]; stride                                           int32
+episode_returns [E] (optional)                                                               float32
+next_is_following_row [R] bool: the next observation is the following row's observation;
+next_observations        the next observations of the other rows, in order (all rows if the mask is missing)
+env_id                   string, empty if unknown
+metadata                 string, JSON object
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlgen.data.formats.npz import read_npz
+from rlgen.data.rows import Rows
+from rlgen.errors import problem
+
+if TYPE_CHECKING:
+    from rlgen.data.demonstrations import Demonstrations
+
+FORMAT = "rlgen-demonstrations"
+VERSION = 1
+KEYS = {"format", "format_version", "observations", "actions", "next_observations", "terminated", "truncated"}
+KEYS |= {"episode", "step", "episode_lengths", "stride", "env_id", "metadata"}
+OPTIONAL = ("rewards", "episode_returns", "next_is_following_row")
+
+
+def write(demonstrations: "Demonstrations", path: Path) -> None:
+    """Writes beside `path` first and renames, so that a kill leaves the old file or the new one, never a part."""
+    follows = _next_is_following_row(demonstrations)
+    arrays = {
+        "format": np.array(FORMAT),
+        "format_version": np.array(VERSION, np.int32),
+        "next_is_following_row": follows,
+        "next_observations": demonstrations.next_observations[~follows],
+        "stride": np.array(demonstrations.stride, np.int32),
+        "env_id": np.array(demonstrations.env_id or ""),
+        "metadata": np.array(json.dumps(demonstrations.metadata)),
+    }
+    for name in (*sorted(KEYS), *OPTIONAL):
+        if name not in arrays and getattr(demonstrations, name, None) is not None:
+            arrays[name] = getattr(demonstrations, name)
+    if not path.parent.is_dir():
+        raise problem("an existing folder to write into", f"{path.parent}", "make it first")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, time_limit: int | None = None) -> Rows:
+    """Reads what `write` wrote; `time_limit` is not needed, the file keeps both kinds of end."""
+    found = read_npz(path, KEYS, OPTIONAL)
+    version = int(found["format_version"])
+    if str(found["format"]) != FORMAT or version > VERSION:
+        raise problem(
+            f"{FORMAT} of version {VERSION} or older",
+            f"{found['format']} of version {version} in {path}",
+            "update rlgen, or write the file with this version",
+        )
+    try:
+        metadata = json.loads(str(found["metadata"]))
+    except json.JSONDecodeError as error:
+        raise problem("a JSON object under 'metadata'", f"{error} in {path}", "write the file again") from error
+    return Rows(
+        observations=found["observations"],
+        actions=found["actions"],
+        next_observations=_next_observations(found, path),
+        rewards=found.get("rewards"),
+        terminated=found["terminated"],
+        truncated=found["truncated"],
+        episode=found["episode"],
+        step=found["step"],
+        episode_returns=found.get("episode_returns"),
+        episode_lengths=found["episode_lengths"],
+        env_id=str(found["env_id"]) or None,
+        stride=int(found["stride"]),
+        metadata=metadata,
+        source=str(path),
+    )
+
+
+def _next_is_following_row(demonstrations: "Demonstrations") -> np.ndarray:
+    """[R] bool: rows whose next observation is, bit for bit, the next row's observation; halves the file."""
+    follows = np.zeros(len(demonstrations), bool)
+    after = np.ascontiguousarray(demonstrations.next_observations[:-1]).view(np.uint32)
+    before = np.ascontiguousarray(demonstrations.observations[1:]).view(np.uint32)
+    follows[:-1] = (after == before).all(axis=1)
+    return follows
+
+
+def _next_observations(found: dict[str, np.ndarray], path: Path) -> np.ndarray:
+    follows, stored, observations = (
+        found.get("next_is_following_row"),
+        found["next_observations"],
+        found["observations"],
+    )
+    if follows is None:
+        return stored
+    if follows.shape != (len(observations),) or follows[-1:].any() or (~follows).sum() != len(stored):
+        raise problem(
+            "as many 'next_observations' as 'next_is_following_row' leaves open",
+            f"{len(stored)} of them in {path}",
+            "the file was put together wrongly: write it again",
+        )
+    rebuilt = np.empty_like(observations)
+    rebuilt[:-1] = observations[1:]
+    rebuilt[~follows] = stored
+    return rebuilt

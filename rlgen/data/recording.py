@@ -1,0 +1,142 @@
+"""Recording a policy in an SB3 vector environment."""
+
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlgen.data.rows import Episode
+from rlgen.errors import problem
+
+RECORDED_PACKAGES = ("rlgen", "gymnasium", "mujoco-core", "mujoco", "numpy", "torch")
+
+
+class Policy(Protocol):
+    """What acts: an SB3 model or policy, or anything with the same `predict`."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = ...) -> tuple[np.ndarray, Any]:
+        """Actions [N, A] in environment scale for observations [N, O], and a state that is not used."""
+        ...
+
+
+def record(
+    policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool
+) -> tuple[list[Episode], str | None, dict[str, Any]]:
+    """Episodes, environment id and metadata. See `Demonstrations.record`."""
+    import torch
+
+    _check(env, episodes)
+    with torch.random.fork_rng(devices=[]):  # a sampling policy repeats with the seed, the caller's generator stays
+        torch.manual_seed(seed)
+        found = _play(policy, env, episodes, seed, deterministic)
+    metadata: dict[str, Any] = {
+        "source": "recorded",
+        "seed": seed,
+        "deterministic": deterministic,
+        "action_low": np.asarray(env.action_space.low, np.float64).tolist(),
+        "action_high": np.asarray(env.action_space.high, np.float64).tolist(),
+        "versions": _versions(),
+    }
+    for name in ("backend", "margin_rule"):
+        if getattr(env, name, None) is not None:
+            metadata[name] = str(getattr(env, name))
+    return found, environment_id(env), metadata
+
+
+def environment_id(env: Any) -> str | None:
+    """Gymnasium id of an environment or vector environment, None where it does not tell."""
+    if isinstance(getattr(env, "env_id", None), str):
+        return env.env_id
+    spec = getattr(env, "spec", None)
+    if spec is None and hasattr(env, "get_attr"):
+        try:
+            spec = env.get_attr("spec", 0)[0]
+        except (AttributeError, NotImplementedError):  # vector environments without inner ones
+            return None
+    return getattr(spec, "id", None)
+
+
+def _check(env: Any, episodes: int) -> None:
+    if episodes < 1:
+        raise problem("at least one episode to record", f"{episodes}", "ask for one or more")
+    if hasattr(env, "get_original_obs"):
+        raise problem(
+            "a vector environment of raw observations",
+            "a VecNormalize, whose scale would be baked into the demonstrations",
+            "give its inner environment (env.venv) and a policy that normalises by itself (rlgen.sb3.load.load_policy)",
+        )
+    if len(getattr(env.action_space, "shape", None) or ()) != 1 or not hasattr(env.action_space, "low"):
+        raise problem("actions that are vectors (a one-dimensional Box)", f"{env.action_space}", "choose another task")
+
+
+def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:
+    """Environment i plays its share of the episodes; episode j of environment i comes in round j."""
+    n_envs = env.num_envs
+    share = np.array([episodes // n_envs + (i < episodes % n_envs) for i in range(n_envs)])
+    finished: list[tuple[int, int, Episode]] = []
+    done_by_env = np.zeros(n_envs, int)
+    tracks = [_Track() for _ in range(n_envs)]
+    env.seed(seed)
+    observations = env.reset()
+    with _progress(episodes) as advance:
+        while (done_by_env < share).any():
+            actions = np.asarray(policy.predict(observations, deterministic=deterministic)[0])
+            actions = np.clip(actions, env.action_space.low, env.action_space.high)
+            following, rewards, dones, infos = env.step(actions)
+            for i in np.flatnonzero(done_by_env < share):
+                tracks[i].add(observations[i], actions[i], rewards[i])
+                if dones[i]:
+                    finished.append((int(done_by_env[i]), int(i), tracks[i].close(infos[i])))
+                    tracks[i] = _Track()
+                    done_by_env[i] += 1
+                    advance()
+            observations = following
+    return [episode for _, _, episode in sorted(finished, key=lambda entry: entry[:2])]
+
+
+class _Track:
+    """The running episode of one environment; copies rows, as a vector environment may reuse its arrays."""
+
+    def __init__(self) -> None:
+        self.observations: list[np.ndarray] = []
+        self.actions: list[np.ndarray] = []
+        self.rewards: list[float] = []
+
+    def add(self, observation: np.ndarray, action: np.ndarray, reward: float) -> None:
+        self.observations.append(np.array(observation, np.float32))
+        self.actions.append(np.array(action, np.float32))
+        self.rewards.append(float(reward))
+
+    def close(self, info: dict[str, Any]) -> Episode:
+        final = np.array(info["terminal_observation"], np.float32)
+        return Episode(
+            observations=np.stack([*self.observations, final]),
+            actions=np.stack(self.actions),
+            rewards=np.array(self.rewards),
+            terminated=not info.get("TimeLimit.truncated", False),
+        )
+
+
+@contextmanager
+def _progress(episodes: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error if that is a terminal; gives the function that advances it by one episode."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Recording episodes", total=episodes)
+        yield lambda: bar.advance(task)
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

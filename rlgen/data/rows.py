@@ -1,0 +1,130 @@
+"""From whole episodes to rows: one row is one transition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+
+from rlgen.errors import problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One recorded episode of T steps."""
+
+    observations: np.ndarray
+    """[T + 1, O]: the last one is what the agent saw after its last action."""
+
+    actions: np.ndarray
+    """[T, A] in environment scale, as the environment received them."""
+
+    rewards: np.ndarray | None = None
+    """[T] task rewards, if known."""
+
+    terminated: bool = False
+    """True where the task itself ended (a fall, a goal); False for a time limit or where the recording stopped."""
+
+
+class Rows(TypedDict):
+    """What a reader hands to `Demonstrations`: its fields, see there."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    next_observations: np.ndarray
+    rewards: np.ndarray | None
+    terminated: np.ndarray
+    truncated: np.ndarray
+    episode: np.ndarray
+    step: np.ndarray
+    episode_returns: np.ndarray | None
+    episode_lengths: np.ndarray
+    env_id: str | None
+    stride: int
+    metadata: dict[str, Any]
+    source: str
+
+
+def matrix(array: np.ndarray, key: str, source: str) -> np.ndarray:
+    """`array` as [rows, numbers] of real numbers; a vector becomes one column.
+
+    Raises:
+        InputError: for anything that is not numeric or has more than two dimensions.
+    """
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
+        raise problem(
+            f"flat numbers, one vector per time step, under {key!r}",
+            f"an array of type {array.dtype} and shape {list(array.shape)} in {source}",
+            "flatten the observations or actions to vectors (gymnasium.wrappers.FlattenObservation) and record again",
+        )
+    return array.reshape(len(array), -1) if array.ndim == 2 else array[:, None]
+
+
+def rows_from_episodes(
+    episodes: Sequence[Episode], *, source: str, env_id: str | None = None, metadata: dict[str, Any] | None = None
+) -> Rows:
+    """Joins episodes of any lengths.
+
+    Args:
+        episodes: at least one, each with at least one step.
+        source: file or origin, for error messages.
+
+    Raises:
+        InputError: no episode, an empty one, or one whose arrays do not fit together.
+    """
+    if not episodes:
+        raise problem("at least one episode", f"none in {source}", "record or choose a file that is not empty")
+    parts = [_checked(episode, number, source) for number, episode in enumerate(episodes)]
+    lengths = np.array([len(part.actions) for part in parts], np.int32)
+    last = np.zeros(lengths.sum(), bool)
+    last[np.cumsum(lengths) - 1] = True
+    terminated = last & np.repeat([part.terminated for part in parts], lengths)
+    known = [part.rewards for part in parts if part.rewards is not None]
+    with_rewards = len(known) == len(parts)
+    return Rows(
+        observations=_join([part.observations[:-1] for part in parts], "observations", source),
+        actions=_join([part.actions for part in parts], "actions", source),
+        next_observations=_join([part.observations[1:] for part in parts], "observations", source),
+        rewards=np.concatenate(known) if with_rewards else None,
+        terminated=terminated,
+        truncated=last & ~terminated,
+        episode=np.repeat(np.arange(len(parts), dtype=np.int32), lengths),
+        step=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
+        episode_returns=np.array([r.sum(dtype=np.float64) for r in known]) if with_rewards else None,
+        episode_lengths=lengths,
+        env_id=env_id,
+        stride=1,
+        metadata=dict(metadata or {}),
+        source=source,
+    )
+
+
+def _checked(episode: Episode, number: int, source: str) -> Episode:
+    """The episode with two-dimensional arrays, or an error that names it."""
+    observations = matrix(np.asarray(episode.observations), "observations", source)
+    actions = matrix(np.asarray(episode.actions), "actions", source)
+    rewards = None if episode.rewards is None else np.asarray(episode.rewards)
+    steps = len(actions)
+    if steps == 0 or len(observations) != steps + 1 or (rewards is not None and rewards.shape != (steps,)):
+        shapes = f"{len(observations)} observations and {steps} actions"
+        raise problem(
+            "episodes of T >= 1 actions, T rewards and T + 1 observations (the final one included)",
+            f"{shapes}{'' if rewards is None else f', rewards of shape {list(rewards.shape)}'} "
+            f"in episode {number} of {source}",
+            "write the file again with the observation after the last action, and leave empty episodes out",
+        )
+    return Episode(observations=observations, actions=actions, rewards=rewards, terminated=bool(episode.terminated))
+
+
+def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
+    """Float32 rows of all episodes; the episodes must agree on the number of columns."""
+    widths = [part.shape[1] for part in parts]
+    odd = next((number for number, width in enumerate(widths) if width != widths[0]), None)
+    if odd is not None:
+        raise problem(
+            f"{widths[0]} numbers per row under {key!r}, as in episode 0",
+            f"{widths[odd]} in episode {odd} of {source}",
+            "put only episodes of one environment into one file",
+        )
+    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, and validation names it
+        return np.concatenate([part.astype(np.float32) for part in parts])

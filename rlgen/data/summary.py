@@ -1,0 +1,122 @@
+"""A set of demonstrations in numbers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlgen.data.validation import action_bounds, beyond_bounds
+
+if TYPE_CHECKING:
+    from rlgen.data.demonstrations import Demonstrations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What `Demonstrations.summary` counts. Ranges leave out NaN and infinity, which `warnings` names."""
+
+    source: str
+    env_id: str | None
+    rows: int
+    episodes: int
+    stride: int
+    observation_size: int
+    action_size: int
+
+    return_mean: float | None
+    """Of the whole episodes' undiscounted returns; None if they are unknown."""
+
+    return_std: float | None
+    return_min: float | None
+    return_max: float | None
+    length_mean: float
+    length_min: int
+    length_max: int
+
+    terminated: int
+    """Episodes that the task itself ended, as far as their last step is among the rows."""
+
+    truncated: int
+    """Episodes that a time limit ended, as far as their last step is among the rows."""
+
+    observation_range: tuple[float, float]
+    action_range: tuple[float, float]
+
+    share_clipped: float | None
+    """Share of action numbers at a bound of the action space; None if the bounds are unknown."""
+
+    warnings: tuple[str, ...]
+
+
+def summarise(demonstrations: "Demonstrations", action_space: Any = None) -> Summary:
+    """See `Demonstrations.summary`. Bounds come from `action_space`, else from the metadata of a recording."""
+    bounds = _bounds(demonstrations, action_space)
+    returns, lengths = demonstrations.episode_returns, demonstrations.episode_lengths
+    statistics = [None] * 4
+    if returns is not None:
+        statistics = [float(f(returns.astype(np.float64))) for f in (np.mean, np.std, np.min, np.max)]  # type: ignore
+    return Summary(
+        source=demonstrations.source,
+        env_id=demonstrations.env_id,
+        rows=len(demonstrations),
+        episodes=demonstrations.n_episodes,
+        stride=demonstrations.stride,
+        observation_size=demonstrations.observations.shape[1],
+        action_size=demonstrations.actions.shape[1],
+        return_mean=statistics[0],
+        return_std=statistics[1],
+        return_min=statistics[2],
+        return_max=statistics[3],
+        length_mean=float(lengths.mean()),
+        length_min=int(lengths.min()),
+        length_max=int(lengths.max()),
+        terminated=int(demonstrations.terminated.sum()),
+        truncated=int(demonstrations.truncated.sum()),
+        observation_range=_range(demonstrations.observations),
+        action_range=_range(demonstrations.actions),
+        share_clipped=None if bounds is None else float(at_bound(demonstrations.actions, *bounds).mean()),
+        warnings=tuple(_warnings(demonstrations, bounds)),
+    )
+
+
+def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """[R, A] bool: actions at a bound of the action space (bounds rounded to float32), or beyond."""
+    return (actions <= low.astype(np.float32)) | (actions >= high.astype(np.float32))
+
+
+def _bounds(demonstrations: "Demonstrations", action_space: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    low, high = (demonstrations.metadata.get(f"action_{side}") for side in ("low", "high"))
+    if action_space is not None:
+        low, high = action_bounds(action_space)
+    if low is None or high is None or not len(low) == len(high) == demonstrations.actions.shape[1]:
+        return None
+    return np.asarray(low, np.float64), np.asarray(high, np.float64)
+
+
+def _range(array: np.ndarray) -> tuple[float, float]:
+    finite = array[np.isfinite(array)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
+
+
+def _warnings(demonstrations: "Demonstrations", bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
+    """What a user should look at before training, one sentence each."""
+    found = []
+    for key in ("observations", "actions", "next_observations", "rewards"):
+        array = getattr(demonstrations, key)
+        bad = 0 if array is None else int((~np.isfinite(array.reshape(len(array), -1))).any(axis=1).sum())
+        if bad:
+            found.append(f"{bad} rows of {key} hold NaN or infinity")
+    if bounds is not None and (outside := beyond_bounds(demonstrations.actions, *bounds).any(axis=1).sum()):
+        found.append(f"{outside} rows hold actions outside the action space")
+    if demonstrations.env_id is None:
+        found.append("the environment is not named, so it cannot be compared with the one you train in")
+    empty = demonstrations.n_episodes - len(np.unique(demonstrations.episode))
+    if empty:
+        found.append(f"{empty} episodes have no row")
+    returns = demonstrations.episode_returns
+    if returns is not None and (poor := int((returns < 0.5 * np.median(returns)).sum())) and np.median(returns) > 0:
+        found.append(f"{poor} episodes return less than half the median: imitation copies them too")
+    constant = int((np.ptp(demonstrations.observations, axis=0) == 0).sum())
+    if constant and len(demonstrations) > 1:
+        found.append(f"{constant} of {demonstrations.observations.shape[1]} observation numbers never change")
+    return found

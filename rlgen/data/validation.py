@@ -1,0 +1,96 @@
+"""Do demonstrations fit an environment, and are their numbers usable?"""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlgen.data.recording import environment_id
+from rlgen.errors import problem
+
+if TYPE_CHECKING:
+    from rlgen.data.demonstrations import Demonstrations
+
+TOLERANCE = 1e-5
+"""How far beyond a bound an action may lie, relative to the bound's size: float32 rounding."""
+
+logger = logging.getLogger("rlgen")
+
+
+def validate(demonstrations: "Demonstrations", env: Any) -> None:
+    """Raises an InputError naming source, key and row. See `Demonstrations.validate`."""
+    name = environment_id(env)
+    where = name or "the environment"
+    low, high = action_bounds(env.action_space)
+    observation_shape = getattr(env.observation_space, "shape", None)
+    if observation_shape is None:
+        raise problem("vector observations (a Box)", f"{env.observation_space} of {where}", "flatten it")
+    _check_width(demonstrations, "observations", int(np.prod(observation_shape)), where)
+    _check_width(demonstrations, "actions", len(low), where)
+    check_finite(demonstrations)
+    _check_bounds(demonstrations, low, high, where)
+    _compare(demonstrations, "env_id", demonstrations.env_id, name)
+    _compare(
+        demonstrations, "margin rule", demonstrations.metadata.get("margin_rule"), getattr(env, "margin_rule", None)
+    )
+
+
+def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest action, [A] each, of a one-dimensional Box."""
+    if not hasattr(action_space, "low") or len(action_space.shape) != 1:
+        raise problem("actions that are vectors (a one-dimensional Box)", f"{action_space}", "choose another task")
+    return np.asarray(action_space.low, np.float64), np.asarray(action_space.high, np.float64)
+
+
+def check_finite(demonstrations: "Demonstrations") -> None:
+    """No NaN and no infinity in any column."""
+    for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
+        array = getattr(demonstrations, key)
+        if array is None or np.isfinite(array).all():
+            continue
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        what = "row" if key != "episode_returns" else "episode"
+        column = f", number {place[1]}" if len(place) > 1 else ""
+        raise problem(
+            "finite numbers within float32",
+            f"{array[place]} in {demonstrations.source}, key {key!r}, {what} {place[0]}{column}",
+            "leave that episode out or record it again",
+        )
+
+
+def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """[R, A] bool: outside the action space by more than float32 rounding."""
+    slack = TOLERANCE * np.maximum(1.0, np.where(np.isfinite(high - low), np.maximum(abs(low), abs(high)), 0.0))
+    return (actions < low - slack) | (actions > high + slack)
+
+
+def _check_width(demonstrations: "Demonstrations", key: str, expected: int, where: str) -> None:
+    came = getattr(demonstrations, key).shape[1]
+    if came != expected:
+        known = f" (recorded on {demonstrations.env_id})" if demonstrations.env_id else ""
+        raise problem(
+            f"{expected} numbers per row under {key!r}, which is what {where} has",
+            f"{came} in {demonstrations.source}{known}",
+            f"record the demonstrations on {where}, or make the environment with the options they were recorded with",
+        )
+
+
+def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.ndarray, where: str) -> None:
+    outside = beyond_bounds(demonstrations.actions, low, high)
+    if outside.any():
+        row, number = (int(i) for i in np.argwhere(outside)[0])
+        raise problem(
+            f"actions between {low[number]:g} and {high[number]:g}, the action space of {where}",
+            f"{demonstrations.actions[row, number]:g} in {demonstrations.source}, key 'actions', row {row}, number "
+            f"{number} ({outside.any(axis=1).mean():.1%} of the rows)",
+            "store actions in environment scale, clipped as the environment received them",
+        )
+
+
+def _compare(demonstrations: "Demonstrations", what: str, recorded: str | None, present: str | None) -> None:
+    if recorded and present and recorded != present:
+        logger.warning(
+            "expected demonstrations of %s %s; %s were recorded with %s; the dynamics may differ, so record them again "
+            "if imitation stays poor",
+            *(what, present, demonstrations.source, recorded),
+        )
