@@ -1,0 +1,131 @@
+"""Checkpoints that survive a kill at any moment: whole or absent, checked on reading, the last two kept."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file, save_file
+
+from rlgen.errors import problem
+from rlgen.runs.atomic import PARTIAL, sync_folder
+from rlgen.runs.state_tree import decode, encode
+
+FORMAT = 1
+KEEP = 2
+STATE, TENSORS, MANIFEST = "state.json", "tensors.safetensors", "manifest.json"
+
+_NAME = re.compile(r"(\d{12,})(\.replaced)?")
+_log = logging.getLogger("rlgen")
+
+
+class Checkpoint(NamedTuple):
+    """What `load_checkpoint` found: `step, state = load_checkpoint(folder)`."""
+
+    step: int
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: str | os.PathLike[str], step: int, state: dict[str, Any], *, final: bool = False, keep: int = KEEP
+) -> Path:
+    """Write `state` under FOLDER/checkpoints and drop all but the last `keep` (final ones always stay).
+
+    `step`: environment steps so far. `state`: nested dict whose leaves are torch tensors, NumPy arrays or JSON values;
+    it comes back exactly, tensors on the CPU and tuples as lists. Raises `InputError` for other leaves.
+    """
+    parent = Path(folder) / "checkpoints"
+    parent.mkdir(parents=True, exist_ok=True)
+    tree, tensors = encode(state)
+    partial = parent / f"{step:012d}.{secrets.token_hex(4)}{PARTIAL}"
+    partial.mkdir()
+    try:
+        save_file(tensors, partial / TENSORS)
+        (partial / STATE).write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")
+        digests = {name: _digest(partial / name) for name in (STATE, TENSORS)}
+        manifest = {"format": FORMAT, "step": step, "final": final, "sha256": digests}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        _sync(partial)
+        return _publish(partial, parent / f"{step:012d}", keep)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
+    """The newest whole checkpoint of a run folder; a damaged newer one is passed over with a warning in the log.
+
+    Raises `InputError` when there is none, or none that can be read.
+    """
+    paths = list_checkpoints(folder)
+    if not paths:
+        raise problem(f"a checkpoint in {folder}", "none", "start the run again: it was stopped before its first one")
+    for path in paths:
+        try:
+            return _read(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("checkpoint %s is damaged (%s); trying the one before it", path, error)
+    raise problem(f"a whole checkpoint in {folder}", f"{len(paths)} damaged ones", "start the run again")
+
+
+def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
+    """Checkpoint folders, newest first, without leftovers of interrupted writes. They may still be damaged."""
+    found = []
+    for path in Path(folder, "checkpoints").glob("*"):
+        match = _NAME.fullmatch(path.name)
+        if match and path.is_dir():
+            found.append(((int(match[1]), match[2] is None), path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _publish(partial: Path, target: Path, keep: int) -> Path:
+    """Give a finished checkpoint its name, then tidy up."""
+    replaced = target.with_name(target.name + ".replaced")
+    if target.exists():
+        # Between these two renames only `.replaced` exists, and the loader reads it.
+        shutil.rmtree(replaced, ignore_errors=True)
+        target.rename(replaced)
+    partial.rename(target)
+    sync_folder(target.parent)
+    for leftover in [*target.parent.glob(f"*{PARTIAL}"), *target.parent.glob("*.replaced")]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    passing = [path for path in list_checkpoints(target.parent.parent) if not _is_final(path)]
+    for old in passing[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read one checkpoint; raises ValueError (or OSError, KeyError, TypeError) when anything in it is damaged."""
+    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
+    for name, digest in manifest["sha256"].items():
+        if _digest(path / name) != digest:
+            raise ValueError(f"{name} is not what was written")
+    tree = json.loads((path / STATE).read_text(encoding="utf-8"))
+    return Checkpoint(int(manifest["step"]), decode(tree, load_file(path / TENSORS)))
+
+
+def _is_final(path: Path) -> bool:
+    try:
+        return bool(json.loads((path / MANIFEST).read_text(encoding="utf-8"))["final"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's files and their names to the disk before the folder gets its final name."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)

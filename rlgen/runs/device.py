@@ -1,0 +1,48 @@
+"""Choose where tensors live, and say why."""
+
+import torch
+
+from rlgen.errors import problem
+
+
+def choose_device(name: str = "auto") -> tuple[torch.device, str]:
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`, and a sentence for the log that says what was chosen and why.
+
+    Raises `InputError` for a device this machine or this PyTorch does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return _cuda(0, "a GPU is available")
+        return torch.device("cpu"), f"device {device_name('cpu')}, because {_why_no_cuda()}"
+    if name == "cpu":
+        return torch.device("cpu"), f"device {device_name('cpu')}, as asked"
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (":" in name and not index.isdecimal()):
+        raise problem("a device auto, cpu, cuda or cuda:N", repr(name), "choose one of these")
+    if not torch.cuda.is_available():
+        raise problem(f"a CUDA device for {name!r}", _why_no_cuda(), "use --device cpu or auto")
+    count = torch.cuda.device_count()
+    if int(index or 0) >= count:
+        raise problem(f"a device below cuda:{count}", repr(name), f"this machine has {count}, count from 0")
+    return _cuda(int(index or 0), "as asked", because="")
+
+
+def device_name(device: torch.device | str) -> str:
+    """For the record: `cuda:0 (NVIDIA H200, 140 GiB)` or `cpu (8 cores, 1 torch thread)`."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"cuda:{device.index or 0} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)"
+    threads = torch.get_num_threads()
+    return f"{device.type} ({threads} torch thread{'' if threads == 1 else 's'})"
+
+
+def _cuda(index: int, reason: str, because: str = "because ") -> tuple[torch.device, str]:
+    device = torch.device("cuda", index)
+    return device, f"device {device_name(device)}, {because}{reason}"
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None:
+        return f"PyTorch {torch.__version__} is built without CUDA"
+    return "PyTorch sees no CUDA device (no GPU, or its driver does not answer)"

@@ -1,0 +1,121 @@
+"""Evaluate a policy: whole episodes, the same number from every environment, the same result for the same seed."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from rlgen.errors import problem
+from rlgen.runs.progress import Progress
+from rlgen.runs.scores import interquartile_mean, normalised_return
+
+__all__ = ["Evaluation", "RandomPolicy", "evaluate", "interquartile_mean", "normalised_return", "random_policy"]
+
+
+class Policy(Protocol):
+    """Anything with Stable-Baselines3's `predict`."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool) -> tuple[np.ndarray, Any]: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """E finished episodes, ordered by environment and then in time."""
+
+    returns: np.ndarray
+    """[E] float64, undiscounted sum of the rewards that the environment paid."""
+    lengths: np.ndarray
+    """[E] int64, environment steps."""
+    terminated: np.ndarray
+    """[E] bool, True where the task ended the episode (a fall), False at the time limit."""
+
+    def summary(self) -> dict[str, float | int]:
+        """The numbers of result.json. The standard deviation is that of these episodes (divided by E)."""
+        return {
+            "return_mean": float(self.returns.mean()),
+            "return_std": float(self.returns.std()),
+            "return_min": float(self.returns.min()),
+            "return_max": float(self.returns.max()),
+            "episode_length_mean": float(self.lengths.mean()),
+            "episodes": len(self.returns),
+            "share_of_falls": float(self.terminated.mean()),
+        }
+
+
+def evaluate(
+    policy: Policy,
+    env: Any,
+    episodes: int,
+    deterministic: bool = True,
+    *,
+    seed: int | None = None,
+    label: str | None = "evaluating",
+) -> Evaluation:
+    """Play `episodes` whole episodes on an SB3 VecEnv that pays the task's own reward.
+
+    Each of the N environments contributes a number of episodes fixed beforehand; taking the first E to finish would
+    prefer short ones. `seed` seeds the environments and, for a stochastic policy, torch, whose own state is put back
+    afterwards. `label` names the progress display; None shows nothing (wanted where another display is running).
+    """
+    if episodes < 1:
+        raise problem("at least one episode", str(episodes), "ask for more episodes")
+    if seed is not None:
+        env.seed(seed)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        with Progress(label or "", total=episodes, unit="episodes", show=label is not None) as progress:
+            return _play(policy, env, _quotas(episodes, env.num_envs), deterministic, progress)
+
+
+def _quotas(episodes: int, n_envs: int) -> np.ndarray:
+    """[N] episodes that each environment contributes."""
+    return np.full(n_envs, episodes // n_envs) + (np.arange(n_envs) < episodes % n_envs)
+
+
+def _play(policy: Policy, env: Any, quotas: np.ndarray, deterministic: bool, progress: Progress) -> Evaluation:
+    running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
+    finished: list[list[tuple[float, int, bool]]] = [[] for _ in quotas]
+    left = int(quotas.sum())
+    observations = env.reset()
+    while left:
+        actions, _ = policy.predict(observations, deterministic=deterministic)
+        observations, rewards, dones, infos = env.step(actions)
+        running_return += rewards
+        running_length += 1
+        for index in np.flatnonzero(dones):
+            if len(finished[index]) < quotas[index]:
+                fell = not infos[index].get("TimeLimit.truncated", False)
+                finished[index].append((running_return[index], running_length[index], fell))
+                left -= 1
+            running_return[index] = running_length[index] = 0
+        if dones.any():
+            done = [episode for of_env in finished for episode in of_env]
+            progress.update(len(done), {"return": float(np.mean([episode[0] for episode in done]))} if done else {})
+    returns, lengths, terminated = zip(*(episode for of_env in finished for episode in of_env), strict=True)
+    return Evaluation(np.array(returns), np.array(lengths, dtype=np.int64), np.array(terminated, dtype=bool))
+
+
+class RandomPolicy:
+    """Actions drawn uniformly from the action space, whatever is seen."""
+
+    def __init__(self, action_space: Any, seed: int = 0) -> None:
+        self._space = action_space
+        self._random = np.random.default_rng(seed)
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        """One action per observation: [N, A] within the bounds, or [N] of a discrete space."""
+        n = len(observation)
+        if hasattr(self._space, "n"):
+            return self._random.integers(self._space.n, size=n), None
+        low, high = self._space.low, self._space.high
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise problem("a bounded action space", f"{self._space}", "bound the actions to define random behaviour")
+        return self._random.uniform(low, high, size=(n, *self._space.shape)).astype(self._space.dtype), None
+
+
+def random_policy(action_space: Any, seed: int = 0) -> RandomPolicy:
+    """The baseline `random_return` is measured with."""
+    return RandomPolicy(action_space, seed)

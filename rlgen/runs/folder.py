@@ -1,0 +1,112 @@
+"""A run is a folder: what is where in it, and who may write there."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlgen.errors import problem
+from rlgen.runs import versions
+from rlgen.runs.atomic import PARTIAL, atomic_write, json_text, read_json, write_json
+
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory locks, so two trainings of one folder are not caught there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["RunFolder", "atomic_write"]
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
+
+    It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json, curves.png, video.mp4 and
+    report.html.
+    """
+
+    path: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], config: Mapping[str, Any], *, seed: int | None = None, device: str = "cpu"
+    ) -> "RunFolder":
+        """Start a run in a new or empty folder and record its configuration, seed and versions.
+
+        `config` needs JSON values; it comes back as a resumed run will read it (tuples as lists). `seed`, when given,
+        is its `seed` entry. Raises `InputError` when the folder holds something or `path` is a file.
+        """
+        folder = Path(path)
+        _refuse_contents(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        recorded = dict(config) if seed is None else {**config, "seed": seed}
+        write_json(folder / "versions.json", versions.describe(device))
+        # Last, because a folder with a config.json counts as a run.
+        text = json_text(recorded, non_finite="refuse")
+        atomic_write(folder / "config.json", text)
+        return cls(folder, json.loads(text))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "RunFolder":
+        """The run at `path`; raises `InputError` when there is none."""
+        folder = Path(path)
+        if not (folder / "config.json").is_file():
+            came = "a folder without config.json" if folder.is_dir() else "no such folder"
+            raise problem(f"a run folder at {folder}", came, "give the folder that `rlgen train … --out` wrote")
+        return cls(folder, read_json(folder / "config.json"))
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """What versions.json recorded when the run started."""
+        return read_json(self.path / "versions.json")
+
+    @property
+    def video(self) -> Path | None:
+        """The recorded video (mp4, else GIF), if there is one."""
+        return next((path for name in ("video.mp4", "video.gif") if (path := self.path / name).is_file()), None)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while training. Raises `InputError` when another process does; a killed one does not."""
+        if fcntl is None:
+            yield
+            return
+        with (self.path / LOCK).open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise problem(
+                    f"{self.path} to be free", "a training that is still running there", "wait for it or stop it first"
+                ) from error
+            yield
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+
+def _refuse_contents(folder: Path) -> None:
+    """Raise unless `folder` is absent or empty (leftovers of a killed start do not count)."""
+    if folder.is_file():
+        raise problem(f"a folder at {folder}", "a file", "choose another --out")
+    if not folder.is_dir():
+        return
+    names = sorted(item.name for item in folder.iterdir() if item.name not in (LOCK, "versions.json"))
+    names = [name for name in names if not name.endswith(PARTIAL)]
+    if "config.json" in names:
+        raise problem(
+            f"a new or empty folder at {folder}",
+            "a run",
+            f"choose another --out, or go on with `rlgen resume {folder}`",
+        )
+    if names:
+        came = f"one with {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        raise problem(f"a new or empty folder at {folder}", came, "choose another --out")

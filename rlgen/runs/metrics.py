@@ -1,0 +1,154 @@
+"""Numbers over time: one CSV that is valid at every moment, and TensorBoard beside it.
+
+The first column is `step` (environment steps), the others are named `group/name`, in the order in which they appeared.
+Values are written so that reading them gives the same float64 back, so two runs can be compared bit for bit; what
+depends on the clock belongs to the group `time/`, which such a comparison leaves out (`same_metrics`).
+"""
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat
+
+import numpy as np
+
+from rlgen.errors import problem
+from rlgen.runs.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+CLOCK = "time/"
+
+
+class Metrics:
+    """Writes metrics.csv and tensorboard/ of a run folder; goes on with the files that are there.
+
+    It is itself callable as `metrics(step, {name: value})`, which is how the agents report.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, tensorboard: bool = True) -> None:
+        self.path = Path(folder) / "metrics.csv"
+        self._tensorboard_folder = Path(folder) / "tensorboard" if tensorboard else None
+        self._writer: SummaryWriter | None = None
+        self._purge_step: int | None = None
+        self._columns, rows, whole = _read_rows(self.path)
+        if not whole:  # the last row was cut by a kill
+            self._rewrite(self._columns, rows)
+        self._file = self._open()
+
+    def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """Add one row, on disk when this returns. Names not seen before add columns, empty in the rows above."""
+        row = {name: float(value) for name, value in values.items()}
+        new = [name for name in row if name not in self._columns]
+        if "step" in new or not all(new):
+            raise problem("metric names such as 'eval/return'", "'step' or an empty name", "choose another name")
+        if new or not self._columns:
+            self._widen(new)
+        cells = [str(step), *(repr(row[name]) if name in row else "" for name in self._columns[1:])]
+        self._file.write(_csv_line(cells))
+        self._file.flush()
+        self._write_tensorboard(step, row)
+
+    __call__ = write
+
+    def truncate(self, step: int) -> None:
+        """Forget what was written after `step`: the run goes on from its checkpoint there. TensorBoard hides it too."""
+        self._file.close()
+        columns, rows, _ = _read_rows(self.path)
+        kept = [row for row in rows if int(row[0]) <= step]
+        # A column that only later rows filled goes too, so that the file is what an uninterrupted run would have.
+        used = [i for i in range(len(columns)) if i == 0 or any(row[i] for row in kept)]
+        self._columns = [columns[i] for i in used] if kept else []
+        self._rewrite(self._columns, [[row[i] for i in used] for row in kept])
+        self._file = self._open()
+        self._close_tensorboard()
+        self._purge_step = step + 1
+
+    def close(self) -> None:
+        """Close both files. Writing again is an error."""
+        self._file.close()
+        self._close_tensorboard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _widen(self, new: list[str]) -> None:
+        self._file.close()
+        _, rows, _ = _read_rows(self.path)
+        self._columns = [*(self._columns or ["step"]), *new]
+        self._rewrite(self._columns, [row + [""] * len(new) for row in rows])
+        self._file = self._open()
+
+    def _rewrite(self, columns: list[str], rows: list[list[str]]) -> None:
+        lines = [columns, *rows] if columns else []
+        atomic_write(self.path, "".join(_csv_line(line) for line in lines))
+
+    def _open(self) -> io.TextIOWrapper:
+        return self.path.open("a", encoding="utf-8", newline="")
+
+    def _write_tensorboard(self, step: int, row: dict[str, float]) -> None:
+        if self._tensorboard_folder is None:
+            return
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # takes a second, so not at import
+
+            self._writer = SummaryWriter(str(self._tensorboard_folder), purge_step=self._purge_step)
+        for name, value in row.items():
+            self._writer.add_scalar(name, value, step)
+
+    def _close_tensorboard(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Columns of a metrics.csv, or of the run folder holding one, as float64 arrays [rows].
+
+    NaN where nothing was written. An absent or empty file gives no columns. A row cut by a kill is left out.
+    """
+    file = Path(path)
+    columns, rows, _ = _read_rows(file / "metrics.csv" if file.is_dir() else file)
+    table = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows], dtype=np.float64)
+    table = table.reshape(len(rows), len(columns))
+    return {name: table[:, i] for i, name in enumerate(columns)}
+
+
+def same_metrics(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bool:
+    """Whether two runs wrote the same numbers, bit for bit, apart from the clock's (`time/…`)."""
+    tables = []
+    for path in (left, right):
+        tables.append({name: values for name, values in read_metrics(path).items() if not name.startswith(CLOCK)})
+    return set(tables[0]) == set(tables[1]) and all(
+        np.array_equal(tables[0][name], tables[1][name], equal_nan=True) for name in tables[0]
+    )
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]], bool]:
+    """Header, whole rows, and whether the file held nothing else."""
+    if not path.is_file():
+        return [], [], True
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    lines = list(csv.reader(io.StringIO(whole, newline="")))
+    if not lines:
+        return [], [], not text
+    header, *rows = lines
+    if header[0] != "step" or any(len(row) != len(header) for row in rows):
+        raise problem(f"rows of one width under a header with 'step' in {path}", "another table", "move that file away")
+    return header, rows, len(whole) == len(text)
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

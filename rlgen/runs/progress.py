@@ -1,0 +1,135 @@
+"""How far a run is: a bar on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+
+PLAIN_INTERVAL_S = 30.0
+# The speed shown is that of the last minute, so that an evaluation or a sleeping laptop does not spoil it for long.
+SPEED_WINDOW_S = 60.0
+
+
+class Progress:
+    """Shows steps, steps/s, the time left and named values. Use as a context manager.
+
+    On resume `start` is the step the run goes on from: the bar begins there and the speed counts only new steps.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        *,
+        start: int = 0,
+        unit: str = "steps",
+        show: bool = True,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._title, self._total, self._step, self._unit = title, total, start, unit
+        self._console = console or Console()
+        self._clock = clock
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+        self._show = show
+        now = clock()
+        self._history: deque[tuple[float, int]] = deque([(now, start)])
+        self._last_plain = now
+        self._values: dict[str, float] = {}
+        if show and self._console.is_terminal:
+            self._bar = _make_bar(self._console)
+            self._task = self._bar.add_task(title, total=total, completed=start, facts="")
+
+    def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
+        """Report `step` done and the newest values; names stay on display until they get another value."""
+        self._step = step
+        self._values.update(values or {})
+        now = self._clock()
+        self._history.append((now, step))
+        while len(self._history) > 2 and now - self._history[1][0] > SPEED_WINDOW_S:
+            self._history.popleft()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, facts=self._facts())
+        elif self._show and now - self._last_plain >= PLAIN_INTERVAL_S:
+            self._print_plain()
+
+    def message(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        if self._show:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Speed over the last minute; None before there is something to measure."""
+        (begin, first), (end, last) = self._history[0], self._history[-1]
+        return (last - first) / (end - begin) if end > begin else None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._show and self._last_plain != self._history[0][0] and kind is None:
+            self._print_plain()
+
+    def _print_plain(self) -> None:
+        self._last_plain = self._clock()
+        share = f"{self._step / self._total:.0%}" if self._total else "100%"
+        self.message(f"{self._title}: {self._step:,} of {self._total:,} {self._unit} ({share}), {self._facts()}")
+
+    def _facts(self) -> str:
+        speed = self.steps_per_second
+        facts = []
+        if speed and self._unit == "steps":
+            facts.append(f"{speed:,.0f} steps/s")
+        if speed and self._step < self._total:
+            facts.append(f"{duration((self._total - self._step) / speed)} left")
+        facts += [f"{name} {number(value)}" for name, value in self._values.items()]
+        return ", ".join(facts)
+
+
+def duration(seconds: float) -> str:
+    """12 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
+    whole = timedelta(seconds=round(seconds))
+    hours, minutes, rest = whole.seconds // 3600, whole.seconds // 60 % 60, whole.seconds % 60
+    if whole.days:
+        return f"{whole.days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def number(value: float) -> str:
+    """A value to read: 4,612 · 88.1 · 0.812 · 1.2e-05."""
+    if value != value:
+        return "–"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 10 or value == 0:
+        return f"{value:.1f}"
+    return f"{value:.3f}" if size >= 0.001 else f"{value:.1e}"
+
+
+def _make_bar(console: Console) -> Bar:
+    return Bar(
+        TextColumn("[bold]{task.description}", markup=True),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[facts]}", markup=False),
+        console=console,
+        refresh_per_second=4,
+    )

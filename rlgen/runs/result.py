@@ -1,0 +1,127 @@
+"""result.json: what a run achieved, in one file that scripts and people read."""
+
+import dataclasses
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlgen.errors import problem
+from rlgen.runs.atomic import read_json, write_json
+from rlgen.runs.evaluate import Evaluation
+from rlgen.runs.scores import normalised_return
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The final evaluation of a run and what is needed to compare it. Unknown numbers are None (null in the file)."""
+
+    agent: str
+    """Name of the agent, e.g. `gail`."""
+    env: str
+    """Gymnasium id."""
+    seed: int
+    """Seed of the training."""
+    env_steps: int
+    """Environment steps trained for, over all environments and resumes."""
+    wall_seconds: float
+    """Training time [s] over all resumes, evaluations not counted."""
+    env_steps_per_second: float | None
+    return_mean: float
+    """Mean undiscounted return of the evaluation episodes."""
+    return_std: float
+    return_min: float
+    return_max: float
+    episode_length_mean: float
+    """Environment steps."""
+    episodes: int
+    share_of_falls: float
+    """Share of the episodes that the task ended before the time limit."""
+    evaluation_seed: int
+    expert_return: float | None
+    random_return: float | None
+    normalised_return: float | None
+    """(return − random) / (expert − random)."""
+    device: str
+    backend: str
+    """What stepped the environment: threads, gymnasium, warp."""
+    margin_rule: str
+    """MuJoCo's contact margin rule: native (summed, 4.0) or legacy (maximum)."""
+    versions: dict[str, str]
+    git_commit: str | None
+    peak_memory_mb: float | None
+    """Largest resident memory of the process [MiB]."""
+
+    @classmethod
+    def of(
+        cls,
+        evaluation: Evaluation,
+        *,
+        agent: str,
+        env: str,
+        seed: int,
+        env_steps: int,
+        wall_seconds: float,
+        evaluation_seed: int,
+        expert_return: float | None = None,
+        random_return: float | None = None,
+        device: str = "cpu",
+        backend: str = "",
+        margin_rule: str = "native",
+        versions: dict[str, str] | None = None,
+        git_commit: str | None = None,
+    ) -> "Result":
+        """A result from its evaluation; speed, normalised return and memory are worked out here."""
+        summary: dict[str, Any] = evaluation.summary()
+        return cls(
+            agent=agent,
+            env=env,
+            seed=seed,
+            env_steps=env_steps,
+            wall_seconds=wall_seconds,
+            env_steps_per_second=env_steps / wall_seconds if wall_seconds > 0 else None,
+            evaluation_seed=evaluation_seed,
+            expert_return=expert_return,
+            random_return=random_return,
+            normalised_return=normalised_return(summary["return_mean"], random_return, expert_return),
+            device=device,
+            backend=backend,
+            margin_rule=margin_rule,
+            versions=versions or {},
+            git_commit=git_commit,
+            peak_memory_mb=peak_memory_mb(),
+            **summary,
+        )
+
+    def write(self, folder: str | os.PathLike[str]) -> Path:
+        """Write FOLDER/result.json (strict JSON, whole or not at all)."""
+        path = Path(folder) / "result.json"
+        write_json(path, self)
+        return path
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> "Result":
+        """The result of a run folder; raises `InputError` when the run has none. Unknown entries are left out."""
+        path = Path(folder) / "result.json"
+        if not path.is_file():
+            raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
+        entries = read_json(path)
+        names = [field.name for field in dataclasses.fields(cls)]
+        missing = [name for name in names if name not in entries]
+        if missing:
+            raise problem(f"a result with {', '.join(missing)}", str(path), "evaluate the run again")
+        return cls(**{name: entries[name] for name in names})
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far [MiB]; None where the system does not tell."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

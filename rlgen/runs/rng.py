@@ -1,0 +1,45 @@
+"""The state of every global random number generator, as values a checkpoint can hold."""
+
+import logging
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+_log = logging.getLogger("rlgen")
+
+
+def rng_state() -> dict[str, Any]:
+    """States of Python's `random`, NumPy's legacy global generator, and torch on the CPU and CUDA."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (libraries still draw from it)
+    state = {
+        "python": {"version": version, "words": np.array(words, dtype=np.uint32), "gauss": gauss},
+        "numpy": {"name": name, "keys": keys, "position": position, "has_gauss": has_gauss, "cached": cached},
+        "torch": torch.get_rng_state(),
+        "cuda": [],
+    }
+    # Asking for the state would start CUDA on a machine where this run does not use it.
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Continue where `rng_state` was taken; CUDA states as far as this machine has devices for them."""
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
+    np.random.set_state(  # noqa: NPY002
+        (numpy["name"], numpy["keys"], numpy["position"], numpy["has_gauss"], numpy["cached"])
+    )
+    torch.set_rng_state(state["torch"])
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for index, cuda in enumerate(state["cuda"][:devices]):
+        torch.cuda.set_rng_state(cuda, index)
+    if len(state["cuda"]) > devices:
+        _log.warning(
+            "the run used %d CUDA devices, this machine has %d: it goes on, but not bit for bit",
+            len(state["cuda"]),
+            devices,
+        )

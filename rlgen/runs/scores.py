@@ -1,0 +1,50 @@
+"""Scores: a return between random and expert, and what several seeds say together."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rlgen.errors import problem
+
+
+def normalised_return(returns: float, random: float | None, expert: float | None) -> float | None:
+    """(return − random) / (expert − random): 0 plays like chance, 1 like the expert, more is better than the expert.
+
+    None when a reference is not known, or when both are the same and the scale has no length.
+    """
+    if random is None or expert is None or expert == random:
+        return None
+    return (returns - random) / (expert - random)
+
+
+def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
+    """Mean without the lowest and the highest quarter (each ⌊n/4⌋ values). Agarwal et al. 2021, arXiv 2108.13264.
+
+    Differs from the paper: none; with fewer than four values nothing is cut and it is the mean.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    if not len(ordered):
+        raise problem("at least one value to average", "none", "check that the runs finished")
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray,
+    statistic: Callable[[np.ndarray], float] = interquartile_mean,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `statistic` over independent runs. Efron 1979; used so by arXiv 2108.13264.
+
+    With one value both ends are that value: one run says nothing about the spread.
+    """
+    sample = np.asarray(values, dtype=np.float64).ravel()
+    if not len(sample):
+        raise problem("at least one value to resample", "none", "check that the runs finished")
+    draws = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
+    statistics = [statistic(sample[draw]) for draw in draws]
+    low, high = np.quantile(statistics, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

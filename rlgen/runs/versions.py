@@ -1,0 +1,87 @@
+"""What produced a run: packages, Python, machine, and the state of the project's own checkout."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import rlgen
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "gymnasium",
+    "mujoco-core",
+    "mujoco",
+    "stable-baselines3",
+    "sb3-contrib",
+    "mujoco-warp",
+    "warp-lang",
+    "safetensors",
+    "tensorboard",
+    "minari",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions by distribution name, rlgen first; what is not installed is left out."""
+    versions = {"rlgen": rlgen.__version__}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def cpu_name() -> str:
+    """The processor's model name, or the architecture where the system does not tell."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores this process may run on (a container or `taskset` may allow fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checkout_commit() -> str | None:
+    """Commit of the project's checkout, with `-dirty` for uncommitted changes; None when rlgen is installed."""
+    root = Path(rlgen.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit + ("-dirty" if _git(root, "status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def describe(device: str = "cpu") -> dict[str, Any]:
+    """Everything `versions.json` holds. `device` is the text to record, e.g. `cuda:0 (NVIDIA H200)`."""
+    import torch
+
+    return {
+        "packages": package_versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": usable_cores(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+        "device": device,
+        "git_commit": checkout_commit(),
+    }

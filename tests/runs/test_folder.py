@@ -1,0 +1,158 @@
+"""A run folder is made once, says what made it, and belongs to one training at a time."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlgen.errors import InputError
+from rlgen.runs import versions
+from rlgen.runs.atomic import atomic_write, json_text, read_json
+from rlgen.runs.folder import RunFolder
+
+
+def test_a_run_reads_back_the_configuration_it_started_with(tmp_path):
+    config = {"agent": "gail", "hidden": (128, 128), "demos": Path("ant.npz"), "lr": 3e-4, "limit": None}
+    made = RunFolder.create(tmp_path / "new" / "run", config, seed=3)
+    assert made.config == {
+        "agent": "gail",
+        "hidden": [128, 128],
+        "demos": "ant.npz",
+        "lr": 3e-4,
+        "limit": None,
+        "seed": 3,
+    }
+    assert RunFolder.open(tmp_path / "new" / "run") == made
+
+
+def test_versions_name_what_the_result_depends_on(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {}, device="cpu (1 torch thread)")
+    assert {"rlgen", "torch", "numpy", "gymnasium"} <= set(run.versions["packages"])
+    assert run.versions["torch_threads"] == 1
+    assert run.versions["device"] == "cpu (1 torch thread)"
+    assert run.versions["cpu"]
+
+
+def test_a_folder_with_a_run_is_refused_and_resume_is_offered(tmp_path):
+    RunFolder.create(tmp_path, {})
+    with pytest.raises(InputError, match=f"rlgen resume {tmp_path}"):
+        RunFolder.create(tmp_path, {})
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("…")
+    with pytest.raises(InputError, match=r"1 files \(thesis.tex\)"):
+        RunFolder.create(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_not_a_place_for_a_run(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="came a file"):
+        RunFolder.create(tmp_path / "run", {})
+
+
+def test_a_start_killed_before_its_configuration_may_start_again(tmp_path):
+    (tmp_path / ".config.json.1a2b.partial").write_text('{"half')
+    (tmp_path / "versions.json").write_text("{}")
+    assert RunFolder.create(tmp_path, {"n": 1}).config == {"n": 1}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_opening_something_that_is_not_a_run_says_what_to_give(tmp_path, exists):
+    with pytest.raises(InputError, match="a folder without config" if exists else "no such folder"):
+        RunFolder.open(tmp_path if exists else tmp_path / "nowhere")
+
+
+def test_a_configuration_that_json_cannot_hold_is_refused_before_the_run_exists(tmp_path):
+    with pytest.raises(InputError, match="finite"):
+        RunFolder.create(tmp_path / "run", {"lr": math.nan})
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+HOLD = """
+import sys
+from rlgen.runs.folder import RunFolder
+with RunFolder.open(sys.argv[1]).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="advisory locks")
+def test_a_second_training_in_one_folder_is_refused_until_the_first_is_gone(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="still running"), run.locked():
+            pass
+        holder.kill()
+    with run.locked():
+        assert RunFolder.open(run.path) == run
+
+
+def test_atomic_write_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
+    atomic_write(tmp_path / "a.txt", "long old text")
+    atomic_write(tmp_path / "a.txt", b"new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    atomic_write(tmp_path / "a.txt", "old")
+
+    def full(handle):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        atomic_write(tmp_path / "a.txt", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_json_is_strict():
+    text = json_text(
+        {"nan": math.nan, "inf": [math.inf], "array": np.float32([1, np.nan]), "n": np.int64(3), "s": {"b", "a"}}
+    )
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    assert json.loads(text, parse_constant=refuse) == {
+        "nan": None,
+        "inf": [None],
+        "array": [1, None],
+        "n": 3,
+        "s": ["a", "b"],
+    }
+    with pytest.raises(InputError, match="a object"):
+        json_text(object())
+
+
+def test_a_broken_json_file_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(InputError, match=r"x\.json"):
+        read_json(tmp_path / "x.json")
+
+
+def test_the_commit_says_when_the_checkout_was_changed(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(versions.rlgen, "__file__", str(tmp_path / "rlgen" / "__init__.py"))
+    clean = versions.checkout_commit()
+    (tmp_path / "new.py").write_text("")
+    assert len(clean) == 40
+    assert versions.checkout_commit() == clean + "-dirty"
+
+
+def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(versions.rlgen, "__file__", str(tmp_path / "rlgen" / "__init__.py"))
+    assert versions.checkout_commit() is None

@@ -1,0 +1,131 @@
+"""metrics.csv is a valid table at every moment, exact to the bit, and goes on after a resume as if nothing happened."""
+
+import csv
+import math
+import struct
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlgen.errors import InputError
+from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+
+
+def rows(folder) -> list[list[str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_new_columns_leave_the_table_rectangular(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics.write(1, {"train/a": 1})
+        metrics.write(2, {"train/b": 2, "train/a": 3})
+        metrics.write(3, {"odd, name": 4})
+    assert rows(tmp_path) == [
+        ["step", "train/a", "train/b", "odd, name"],
+        ["1", "1.0", "", ""],
+        ["2", "3.0", "2.0", ""],
+        ["3", "", "", "4.0"],
+    ]
+
+
+@settings(deadline=None, max_examples=50)
+@given(value=st.floats())
+def test_a_value_reads_back_as_the_same_float64(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("run")
+    with Metrics(folder, tensorboard=False) as metrics:
+        metrics(1, {"x": value})
+    read = read_metrics(folder)["x"][0]
+    assert struct.pack("d", read) == struct.pack("d", value) or (math.isnan(read) and math.isnan(value))
+
+
+def test_tensors_and_numpy_scalars_are_values(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics(1, {"tensor": torch.tensor(0.1), "array": np.float32(0.1), "whole": 3})
+    read = read_metrics(tmp_path / "metrics.csv")
+    assert read["tensor"][0] == read["array"][0] == float(np.float32(0.1))
+    assert read["whole"][0] == 3
+
+
+def test_each_row_is_on_disk_when_write_returns(tmp_path):
+    metrics = Metrics(tmp_path, tensorboard=False)
+    metrics(5, {"x": 1})
+    assert rows(tmp_path)[-1] == ["5", "1.0"]
+    metrics.close()
+
+
+def test_a_row_cut_by_a_kill_is_dropped_on_opening(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics(1, {"x": 1, "y": 2})
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("2,0.12")
+    assert read_metrics(tmp_path)["step"].tolist() == [1]
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics(3, {"y": 4})
+    assert rows(tmp_path) == [["step", "x", "y"], ["1", "1.0", "2.0"], ["3", "", "4.0"]]
+
+
+def test_a_resumed_run_writes_the_same_file_as_an_uninterrupted_one(tmp_path):
+    values = [{"x": 0.1}, {"x": 0.2}, {"x": 0.3, "late": 1.0}, {"x": 0.4}]
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    for folder in (straight, resumed):
+        folder.mkdir()
+    with Metrics(straight, tensorboard=False) as metrics:
+        for step, value in enumerate(values):
+            metrics(step, value)
+    with Metrics(resumed, tensorboard=False) as metrics:
+        for step, value in enumerate(values[:3]):
+            metrics(step, value | {"time/seconds": 1.0} if step else value)
+    with Metrics(resumed, tensorboard=False) as metrics:
+        metrics.truncate(0)
+        for step, value in list(enumerate(values))[1:]:
+            metrics(step, value)
+    assert rows(straight) == rows(resumed)
+
+
+@pytest.mark.parametrize("step", [-1, 0])
+def test_truncating_everything_starts_an_empty_table(tmp_path, step):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics.truncate(step)
+        metrics(1, {"x": 1})
+        metrics.truncate(step)
+        assert read_metrics(tmp_path) == {}
+        metrics(2, {"y": 1})
+    assert rows(tmp_path) == [["step", "y"], ["2", "1.0"]]
+
+
+def test_comparing_runs_leaves_out_the_clock_and_sees_the_last_bit(tmp_path):
+    for name, value, seconds in [("a", 0.1, 1.0), ("b", 0.1, 2.0), ("c", np.nextafter(0.1, 1), 1.0)]:
+        (tmp_path / name).mkdir()
+        with Metrics(tmp_path / name, tensorboard=False) as metrics:
+            metrics(1, {"x": value, "nan": math.nan, "time/seconds": seconds})
+    assert same_metrics(tmp_path / "a", tmp_path / "b")
+    assert not same_metrics(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_metric_may_not_be_called_step(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics, pytest.raises(InputError, match="step"):
+        metrics(1, {"step": 1})
+
+
+def test_a_foreign_table_is_not_overwritten(tmp_path):
+    (tmp_path / "metrics.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="move that file away"):
+        Metrics(tmp_path)
+    assert (tmp_path / "metrics.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_tensorboard_shows_a_resumed_run_without_the_steps_it_repeats(tmp_path):
+    with Metrics(tmp_path) as metrics:
+        for step in (100, 200, 300):
+            metrics(step, {"train/x": step})
+    with Metrics(tmp_path) as metrics:
+        metrics.truncate(200)
+        metrics(250, {"train/x": 2.5})
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("train/x")] == [(100, 100), (200, 200), (250, 2.5)]
