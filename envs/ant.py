@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, flat, namespace
+from rlgen.sim.task import Array, State, Task, flat, namespace, nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,9 @@ class Ant(Task):
         return finite & (low <= state.qpos[:, 2]) & (state.qpos[:, 2] <= high)
 
     def terminated(self, state: State) -> Array:
-        healthy = self.healthy(state)
-        return ~healthy if self.terminate_when_unhealthy else namespace(healthy).zeros_like(healthy)
+        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
 
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        qpos = qpos0 + rng.uniform(-self.reset_noise_scale, self.reset_noise_scale, size=len(qpos0))
-        return qpos, qvel0 + self.reset_noise_scale * rng.standard_normal(len(qvel0))
+        scale = self.reset_noise_scale
+        qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
+        return qpos, qvel0 + scale * rng.standard_normal(len(qvel0))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, namespace
+from rlgen.sim.task import Array, State, Task, namespace, nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class HalfCheetah(Task):
         return self.forward_reward_weight * x_velocity - self.ctrl_cost_weight * (action * action).sum(-1)
 
     def terminated(self, state: State) -> Array:
-        xp = namespace(state.qpos)
-        return xp.zeros_like(xp.isfinite(state.qpos[:, 0]))
+        return nowhere(state)
 
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        qpos = qpos0 + rng.uniform(-self.reset_noise_scale, self.reset_noise_scale, size=len(qpos0))
-        return qpos, qvel0 + self.reset_noise_scale * rng.standard_normal(len(qvel0))
+        scale = self.reset_noise_scale
+        qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
+        return qpos, qvel0 + scale * rng.standard_normal(len(qvel0))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, flat, namespace
+from rlgen.sim.task import Array, State, Task, flat, namespace, nowhere, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +62,7 @@ class Humanoid(Task):
         return gain - (self.ctrl_cost_weight * (after.ctrl * after.ctrl).sum(-1) + contact_cost)
 
     def healthy(self, state: State) -> Array:
-        low, high = self.healthy_z_range
-        return (low < state.qpos[:, 2]) & (state.qpos[:, 2] < high)
+        return within(state.qpos[:, 2], self.healthy_z_range)
 
     def terminated(self, state: State) -> Array:
-        healthy = self.healthy(state)
-        return ~healthy if self.terminate_when_unhealthy else namespace(healthy).zeros_like(healthy)
-
-    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scale = self.reset_noise_scale
-        qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
-        return qpos, qvel0 + rng.uniform(-scale, scale, size=len(qvel0))
+        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)

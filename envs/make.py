@@ -5,8 +5,10 @@ from dataclasses import fields
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
+import mujoco
 
 from rlgen.errors import problem
+from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import ThreadedVecEnv
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
@@ -14,6 +16,8 @@ from rlgen.sim.threads import ThreadedSim
 from .registry import TASKS
 
 Backend = Literal["auto", "threads", "gymnasium"]
+
+_log = logging.getLogger("rlgen")
 
 
 def make_vec(
@@ -24,8 +28,83 @@ def make_vec(
     n_threads: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     margin_rule: MarginRule = "native",
-) -> ThreadedVecEnv:
-    sim = ThreadedSim(
-        TASKS[env_id](**env_kwargs or {}), n_envs, gym.spec(env_id).max_episode_steps, n_threads, margin_rule
+) -> ThreadedVecEnv | GymnasiumVecEnv:
+    """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
+
+    Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
+
+    Args:
+        env_id: a Gymnasium id, such as "Ant-v5".
+        n_envs: environments.
+        seed: of environment 0; environment i has seed + i.
+        backend: "threads" for the tasks of `TASKS`; "gymnasium" for any registered id; "auto" for threads where they
+            can, else gymnasium. The choice is logged.
+        n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
+        env_kwargs: what `gymnasium.make` takes.
+        margin_rule: how MuJoCo combines the contact margins of two geoms, see `rlgen.sim.model.load_model`.
+
+    Raises:
+        InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
+    """
+    kwargs = dict(env_kwargs or {})
+    _check(n_envs, seed, backend, n_threads, margin_rule)
+    obstacle = _no_threads_because(env_id, kwargs)
+    if backend == "threads" and obstacle:
+        raise problem(f"{env_id} to have a task definition for these arguments", obstacle, 'use backend="gymnasium"')
+    if backend == "gymnasium" or obstacle:
+        _log.info("%s: %d × gymnasium (%s)", env_id, n_envs, "as asked" if backend == "gymnasium" else obstacle)
+        return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
+    env = _on_threads(env_id, n_envs, seed, n_threads, kwargs, margin_rule)
+    _log.info(
+        "%s: %d × threads (%d), MuJoCo %s, margin rule %s",
+        *(env_id, n_envs, env.sim.n_threads, mujoco.__version__, margin_rule),
     )
+    return env
+
+
+def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_rule: str) -> None:
+    if n_envs < 1:
+        raise problem("at least one environment", f"n_envs={n_envs}", "give n_envs=1 or more")
+    if seed < 0:
+        raise problem("a seed of 0 or more", f"seed={seed}", "give a whole number that is not negative")
+    if n_threads is not None and n_threads < 1:
+        raise problem("at least one thread", f"n_threads={n_threads}", "leave n_threads out for one per CPU")
+    if backend not in get_args(Backend):
+        raise problem(f"a backend among {', '.join(get_args(Backend))}", repr(backend), 'use backend="auto"')
+    if margin_rule not in get_args(MarginRule):
+        raise problem(f"margin_rule {' or '.join(get_args(MarginRule))}", repr(margin_rule), "choose one of them")
+
+
+def _no_threads_because(env_id: str, kwargs: dict[str, Any]) -> str:
+    """Why the threads backend cannot serve; "" where it can."""
+    if env_id not in TASKS:
+        return f"no task definition of {env_id!r}; there are {', '.join(TASKS)}"
+    known = {field.name for field in fields(TASKS[env_id])} | {"max_episode_steps"}
+    strange = [name for name in kwargs if name not in known]
+    return f"the task definition of {env_id} has no {', '.join(strange)}" if strange else ""
+
+
+def _on_threads(
+    env_id: str, n_envs: int, seed: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule
+) -> ThreadedVecEnv:
+    limit = kwargs.pop("max_episode_steps", None) or gym.spec(env_id).max_episode_steps
+    time_limit = None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
+    sim = ThreadedSim(TASKS[env_id](**kwargs), n_envs, time_limit, n_threads, margin_rule)
     return ThreadedVecEnv(env_id, sim, seed)
+
+
+def _on_gymnasium(
+    env_id: str, n_envs: int, seed: int, kwargs: dict[str, Any], margin_rule: MarginRule
+) -> GymnasiumVecEnv:
+    try:
+        return GymnasiumVecEnv(env_id, n_envs, seed, kwargs, margin_rule)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise problem(
+            "the id of a registered Gymnasium environment",
+            f"{env_id!r} ({error})",
+            "correct the id, or import the package that registers it",
+        ) from error
+    except TypeError as error:
+        raise problem(
+            f"keyword arguments that gymnasium.make({env_id!r}) takes", str(error), "correct env_kwargs"
+        ) from error

@@ -1,16 +1,26 @@
 """Stable-Baselines3's vector environment over a thread-stepped simulator."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from rlgen.errors import problem
 from rlgen.sim.threads import ThreadedSim
+
+
+def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
+    """Refuses the state of another environment or backend."""
+    if (state["env_id"], state["backend"]) != (env_id, backend):
+        raise problem(
+            f"a state of {env_id} on the {backend} backend",
+            f"one of {state['env_id']} on the {state['backend']} backend",
+            "make the environment as it was made when the state was saved",
+        )
 
 
 class ThreadedVecEnv(VecEnv):
@@ -78,25 +88,38 @@ class ThreadedVecEnv(VecEnv):
         """[N, O] float32 of the present state: what a resumed learner sees first."""
         return self.sim.observe().astype(np.float32)
 
+    def state_dict(self) -> dict[str, Any]:
+        """All from which the environments go on bit for bit: a nested dict of arrays and JSON values."""
+        return {
+            "env_id": self.env_id,
+            "backend": self.backend,
+            "sim": self.sim.state_dict(),
+            "next_seeds": list(self._seeds),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over a `state_dict()` of an environment that was made with the same arguments (but `n_threads`)."""
+        check_origin(state, self.env_id, self.backend)
+        self.sim.load_state_dict(state["sim"])
+        self._seeds = list(state["next_seeds"])
+
     def close(self) -> None:
         self.sim.close()
 
-    def get_attr(self, attr_name: str, indices: None | int | Iterable[int] = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """The attribute of this object, once per environment: they share everything."""
         value = None if attr_name == "render_mode" else getattr(self, attr_name)
         return [value for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: None | int | Iterable[int] = None) -> None:
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         raise problem("no change of an environment's attributes", attr_name, "pass it in env_kwargs to make_vec")
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: None | int | Iterable[int] = None, **method_kwargs: Any
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         raise problem("no call of an environment's methods", method_name, 'use make_vec(..., backend="gymnasium")')
 
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper], indices: None | int | Iterable[int] = None
-    ) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """True for SB3's Monitor, whose `episode` infos this environment gives itself."""
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
 

@@ -55,6 +55,17 @@ def flat(array: Array) -> Array:
     return array.reshape(len(array), -1)
 
 
+def within(array: Array, ends: tuple[float, float]) -> Array:
+    """Bool of the same shape: strictly between the ends."""
+    return (ends[0] < array) & (array < ends[1])
+
+
+def nowhere(state: State) -> Array:
+    """[N] bool, False: what a task that never ends answers."""
+    numbers = namespace(state.qpos)
+    return numbers.zeros_like(numbers.isfinite(state.qpos[:, 0]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
     """What an environment asks of the simulator and pays for. The fields are Gymnasium's keyword arguments."""
@@ -94,6 +105,11 @@ class Task(ABC):
     def terminated(self, state: State) -> Array:
         """[N] bool: the task is over there (a fall); never the time limit."""
 
-    @abstractmethod
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Noisy (qpos [nq], qvel [nv]) of one new episode, drawn in the order in which Gymnasium draws."""
+        """(qpos [nq], qvel [nv]) of a new episode: the model's own plus uniform noise.
+
+        A task with other noise overrides this, drawing in the order in which Gymnasium draws.
+        """
+        scale = self.reset_noise_scale
+        qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
+        return qpos, qvel0 + rng.uniform(-scale, scale, size=len(qvel0))

@@ -1,14 +1,17 @@
 """Batched stepping on C MuJoCo: one MjData per environment, a pool of threads, float64 throughout."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
 
+from rlgen.errors import problem
 from rlgen.sim.model import load_model
 from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.task import MarginRule, State, Task
+
+_INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION  # all that mj_step reads, the solver's warm start included
 
 
 class Step(NamedTuple):
@@ -73,7 +76,7 @@ class ThreadedSim:
         """New episodes everywhere: [N, O] float64. Where a seed is None the generator goes on from where it is."""
         for i, seed in enumerate(seeds):
             if seed is not None:
-                self.rngs[i] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+                self.rngs[i] = np.random.default_rng(seed)
         self._restart(np.arange(self.n_envs))
         return self.observe()
 
@@ -101,6 +104,37 @@ class ThreadedSim:
             observations[finished] = self.task.observe(self.now.rows(finished))
         return Step(observations, rewards, terminated, truncated, finished, *ended)
 
+    def state_dict(self) -> dict[str, Any]:
+        """All from which every environment goes on bit for bit: arrays and JSON values."""
+        physics = np.empty((self.n_envs, mujoco.mj_stateSize(self.model, _INTEGRATION)))
+        for row, data in zip(physics, self.datas, strict=True):
+            mujoco.mj_getState(self.model, data, row, _INTEGRATION)
+        return {
+            "made_as": self._made_as(),
+            "physics": physics,
+            "fields": {name: array.copy() for name, array in vars(self.now).items()},
+            "elapsed": self.elapsed.copy(),
+            "returns": self.returns.copy(),
+            "generators": [rng.bit_generator.state for rng in self.rngs],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over a `state_dict()` of the same task, number of environments and settings."""
+        if state["made_as"] != self._made_as():
+            raise problem(
+                f"a state of {self._made_as()}",
+                f"one of {state['made_as']}",
+                "make the environment as it was made then",
+            )
+        for row, data in zip(np.asarray(state["physics"]), self.datas, strict=True):
+            mujoco.mj_setState(self.model, data, row, _INTEGRATION)
+        for name, array in vars(self.now).items():
+            array[:] = np.asarray(state["fields"][name])
+        self.elapsed[:] = np.asarray(state["elapsed"])
+        self.returns[:] = np.asarray(state["returns"])
+        for rng, generator in zip(self.rngs, state["generators"], strict=True):
+            rng.bit_generator.state = generator
+
     def close(self) -> None:
         """Ends the threads."""
         self._pool.close()
@@ -125,6 +159,11 @@ class ThreadedSim:
         self.now.ctrl[i] = 0.0
         for name, views in self._views.items():
             getattr(self.now, name)[i].reshape(-1)[:] = views[i]
+
+    def _made_as(self) -> str:
+        """What a saved state depends on."""
+        settings = f"time limit {self.time_limit}, margin rule {self.margin_rule}, MuJoCo {mujoco.__version__}"
+        return f"{self.n_envs} × {self.task!r}, {settings}"
 
     def _empty_state(self) -> State:
         shapes = {name: np.shape(getattr(self.datas[0], name)) for name in (*self._views, "ctrl")}

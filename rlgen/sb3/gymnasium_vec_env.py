@@ -1,0 +1,149 @@
+"""The reference backend: any registered environment, one after the other, in SB3's DummyVecEnv."""
+
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium.envs.mujoco import MujocoEnv
+from gymnasium.wrappers import OrderEnforcing, TimeLimit, TransformObservation
+from gymnasium.wrappers.common import PassiveEnvChecker
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rlgen.errors import problem
+from rlgen.sb3.vec_env import check_origin
+from rlgen.sim.model import no_compiler_log
+from rlgen.sim.task import MarginRule
+
+_INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION
+_DERIVED: tuple[str, ...] = (
+    *("xpos", "xquat", "xmat", "xipos", "ximat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat"),
+    *("subtree_com", "cinert", "cvel", "cfrc_ext", "qfrc_actuator", "actuator_force", "ten_length", "ten_velocity"),
+    "sensordata",
+)
+"""What MuJoCo derives from the state and an environment may read before its next step."""
+
+_KNOWN_WRAPPERS = (Monitor, TransformObservation, TimeLimit, OrderEnforcing, PassiveEnvChecker)
+
+
+class GymnasiumVecEnv(DummyVecEnv):
+    """Gymnasium's own environments under SB3's Monitor; observations in float64 become float32.
+
+    Gymnasium's MuJoCo environments can be resumed bit for bit; of others the state cannot be read from outside.
+    """
+
+    backend = "gymnasium"
+
+    def __init__(
+        self, env_id: str, n_envs: int, seed: int, env_kwargs: dict[str, Any], margin_rule: MarginRule = "native"
+    ) -> None:
+        self.env_id, self.margin_rule = env_id, margin_rule
+        with no_compiler_log():
+            super().__init__([lambda: _make(env_id, env_kwargs, margin_rule)] * n_envs)
+        self.seed(seed)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `state_dict` works."""
+        return all(_is_readable(env) for env in self.envs)
+
+    def current_observations(self) -> Any:
+        """Observations of the present state: what a resumed learner sees first."""
+        return self._obs_from_buf()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All from which the environments go on bit for bit: a nested dict of arrays and JSON values."""
+        self._require_readable()
+        return {
+            "env_id": self.env_id,
+            "backend": self.backend,
+            "margin_rule": self.margin_rule,
+            "next_seeds": list(self._seeds),
+            "observations": self.current_observations(),
+            "envs": [_capture(env) for env in self.envs],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over a `state_dict()` of an environment that was made with the same arguments."""
+        self._require_readable()
+        check_origin(state, self.env_id, self.backend)
+        if (len(state["envs"]), state["margin_rule"]) != (self.num_envs, self.margin_rule):
+            raise problem(
+                f"{self.num_envs} environments, margin rule {self.margin_rule}",
+                f"a state of {len(state['envs'])}, margin rule {state['margin_rule']}",
+                "make the environment as it was made when the state was saved",
+            )
+        for i, (env, saved) in enumerate(zip(self.envs, state["envs"], strict=True)):
+            _restore(env, saved)
+            self._save_obs(i, np.asarray(state["observations"])[i])
+        self._seeds = list(state["next_seeds"])
+
+    def _require_readable(self) -> None:
+        if not self.can_resume:
+            raise problem(
+                "an environment whose state can be saved (Gymnasium's MuJoCo tasks without further wrappers)",
+                self.env_id,
+                "resume the learner without its environment: it then begins with new episodes",
+            )
+
+
+def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> gym.Env:
+    env = gym.make(env_id, **env_kwargs)
+    if margin_rule == "legacy":
+        if not isinstance(env.unwrapped, MujocoEnv):
+            raise problem("a MuJoCo environment for margin_rule='legacy'", env_id, "leave margin_rule at 'native'")
+        env.unwrapped.model.geom_margin *= 0.5
+    space = env.observation_space
+    if isinstance(space, gym.spaces.Box) and space.dtype == np.float64:
+        single = gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
+        env = TransformObservation(env, lambda observation: observation.astype(np.float32), single)
+    return Monitor(env)
+
+
+def _wrappers(env: gym.Env) -> dict[type, Any]:
+    """Every wrapper around an environment, by its type."""
+    found: dict[type, Any] = {}
+    while isinstance(env, gym.Wrapper):
+        found[type(env)] = env
+        env = env.env
+    return found
+
+
+def _is_readable(env: gym.Env) -> bool:
+    inner = env.unwrapped
+    own = isinstance(inner, MujocoEnv) and type(inner).__module__.startswith("gymnasium.envs.mujoco.")
+    return own and set(_wrappers(env)) <= set(_KNOWN_WRAPPERS)
+
+
+def _derived(data: mujoco.MjData) -> dict[str, np.ndarray]:
+    """Views of the derived arrays that this model has (no sites: no site_xpos)."""
+    arrays = {name: getattr(data, name) for name in _DERIVED}
+    return {name: array for name, array in arrays.items() if array.size}
+
+
+def _capture(env: gym.Env) -> dict[str, Any]:
+    inner: Any = env.unwrapped
+    wrappers = _wrappers(env)
+    physics = np.empty(mujoco.mj_stateSize(inner.model, _INTEGRATION))
+    mujoco.mj_getState(inner.model, inner.data, physics, _INTEGRATION)
+    return {
+        "physics": physics,
+        "derived": {name: array.copy() for name, array in _derived(inner.data).items()},
+        "generator": inner.np_random.bit_generator.state,
+        "elapsed": wrappers[TimeLimit]._elapsed_steps if TimeLimit in wrappers else None,
+        "rewards": [float(reward) for reward in wrappers[Monitor].rewards],
+    }
+
+
+def _restore(env: gym.Env, saved: dict[str, Any]) -> None:
+    env.reset()  # so that every wrapper knows that an episode is under way; its draws are overwritten below
+    inner: Any = env.unwrapped
+    wrappers = _wrappers(env)
+    mujoco.mj_setState(inner.model, inner.data, np.asarray(saved["physics"]), _INTEGRATION)
+    for name, array in _derived(inner.data).items():
+        array[:] = np.asarray(saved["derived"][name])
+    inner.np_random.bit_generator.state = saved["generator"]
+    if TimeLimit in wrappers:
+        wrappers[TimeLimit]._elapsed_steps = saved["elapsed"]
+    wrappers[Monitor].rewards = list(saved["rewards"])

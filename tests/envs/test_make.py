@@ -1,0 +1,94 @@
+"""make_vec: which backend serves what, and what it says of wrong arguments."""
+
+import logging
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from rlgen.envs import TASKS, make_vec
+from rlgen.errors import InputError
+from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
+from rlgen.sb3.vec_env import ThreadedVecEnv
+
+
+def test_every_task_id_is_registered_with_gymnasium():
+    assert all(gym.spec(env_id).max_episode_steps == 1000 for env_id in TASKS)
+
+
+def test_auto_takes_threads_where_a_task_is_defined(caplog):
+    with caplog.at_level(logging.INFO, logger="rlgen"):
+        env = make_vec("Hopper-v5", 2)
+    assert isinstance(env, ThreadedVecEnv)
+    assert (env.env_id, env.backend, env.margin_rule) == ("Hopper-v5", "threads", "native")
+    assert "Hopper-v5: 2 × threads" in caplog.text
+    env.close()
+
+
+def test_auto_takes_gymnasium_for_other_ids_and_says_why(caplog):
+    with caplog.at_level(logging.INFO, logger="rlgen"):
+        env = make_vec("Pendulum-v1", 2)
+    assert isinstance(env, GymnasiumVecEnv)
+    assert (env.env_id, env.backend) == ("Pendulum-v1", "gymnasium")
+    assert "no task definition of 'Pendulum-v1'" in caplog.text
+    env.close()
+
+
+def test_auto_takes_gymnasium_for_keyword_arguments_that_the_task_has_not(caplog):
+    with caplog.at_level(logging.INFO, logger="rlgen"):
+        env = make_vec("Hopper-v5", 1, env_kwargs={"xml_file": "hopper.xml"})
+    assert env.backend == "gymnasium"
+    assert "has no xml_file" in caplog.text
+    env.close()
+
+
+def test_keyword_arguments_shape_the_observation():
+    kwargs = {"include_cfrc_ext_in_observation": False}
+    for backend in ("threads", "gymnasium"):
+        env = make_vec("Ant-v5", 1, backend=backend, env_kwargs=kwargs)
+        assert env.observation_space == gym.spaces.Box(-np.inf, np.inf, (27,), np.float32)
+        assert env.reset().shape == (1, 27)
+        env.close()
+    assert kwargs == {"include_cfrc_ext_in_observation": False}
+
+
+@pytest.mark.parametrize("backend", ["threads", "gymnasium"])
+@pytest.mark.parametrize(("limit", "expected"), [(3, [3]), (-1, [])])
+def test_max_episode_steps_is_gymnasium_makes(backend, limit, expected):
+    env = make_vec("Swimmer-v5", 1, backend=backend, env_kwargs={"max_episode_steps": limit})
+    env.reset()
+    steps = [env.step(np.zeros((1, 2), np.float32)) for _ in range(5)]
+    assert [info["episode"]["l"] for *_, [info] in steps if "episode" in info] == expected
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"env_id": "Ant-v99"}, r"registered Gymnasium environment; came 'Ant-v99' .*correct the id"),
+        ({"env_id": "no_such_package:Ant-v5"}, "registered Gymnasium environment"),
+        ({"env_id": "ant"}, "registered Gymnasium environment"),
+        ({"n_envs": 0}, "at least one environment; came n_envs=0"),
+        ({"seed": -1}, "a seed of 0 or more; came seed=-1"),
+        ({"n_threads": 0}, "at least one thread; came n_threads=0"),
+        ({"backend": "cuda"}, "a backend among auto, threads, gymnasium; came 'cuda'"),
+        ({"margin_rule": "old"}, "margin_rule native or legacy; came 'old'"),
+        ({"margin_rule": "old", "backend": "gymnasium"}, "margin_rule native or legacy; came 'old'"),
+        ({"env_id": "Pendulum-v1", "backend": "threads"}, r"came no task definition of 'Pendulum-v1'.*gymnasium"),
+        ({"env_id": "Pendulum-v1", "margin_rule": "legacy"}, "a MuJoCo environment for margin_rule='legacy'"),
+        ({"backend": "threads", "env_kwargs": {"speed": 1}}, "the task definition of Ant-v5 has no speed"),
+        ({"env_kwargs": {"speed": 1}}, r"keyword arguments that gymnasium.make\('Ant-v5'\) takes"),
+        ({"env_kwargs": {"frame_skip": 0}}, "frame_skip of at least 1; came 0"),
+        ({"env_kwargs": {"reset_noise_scale": -1.0}}, "reset_noise_scale"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_three_parts(arguments, message):
+    with pytest.raises(InputError, match=message):
+        make_vec(**{"env_id": "Ant-v5", "n_envs": 1} | arguments)
+
+
+def test_importing_the_package_loads_neither_mujoco_nor_torch():
+    check = "import sys, rlgen.envs; sys.exit(any(name in sys.modules for name in ('mujoco', 'torch', 'gymnasium')))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
