@@ -1,4 +1,4 @@
-"""Configurations to JSON values and back: frozen dataclasses of numbers, texts, paths, tuples and further dataclasses."""
+"""Configurations to JSON values and back: frozen dataclasses of numbers, texts, paths, tuples and dataclasses."""
 
 import dataclasses
 import types

@@ -53,6 +53,11 @@ class PolicyAverage(BaseCallback):
         finally:
             self._load(model, present)
 
+    def adopt(self, model: OnPolicyAlgorithm) -> None:
+        """Give `model` the averaged weights for good."""
+        if self.weights:
+            self._load(model, self.weights)
+
     @torch.no_grad()
     def _load(self, model: OnPolicyAlgorithm, weights: dict[str, Tensor]) -> None:
         for name, value in model.policy.named_parameters():

@@ -1,0 +1,113 @@
+"""`rlgen train bc|gail`: from demonstrations to an evaluated, drawn, resumable policy."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from rlgen.errors import problem
+from rlgen.runs.config import from_json
+from rlgen.runs.folder import RunFolder
+
+from ..bc import BCConfig
+from ..gail import GAILConfig
+from ..learner import LearnerConfig
+
+log = logging.getLogger("rlgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainImitation:
+    """What every training from demonstrations needs."""
+
+    agent: ClassVar[str]
+
+    env: str
+    """Gymnasium id of the environment, e.g. Ant-v5."""
+    demos: Path
+    """Demonstrations: rlgen's .npz, Minari, imitation, D4RL-style HDF5 (see `rlgen demos inspect`)."""
+    out: Path
+    """Folder of the run; new or empty."""
+    trajectories: int | None = None
+    """Use the first N episodes of the demonstrations; all when left out."""
+    seed: int = 0
+    """Of everything random."""
+    n_envs: int = 16
+    """Environments stepped at once."""
+    backend: Literal["auto", "threads", "gymnasium"] = "auto"
+    """threads: C MuJoCo on a thread pool; gymnasium: any registered id; auto: threads where the task has it."""
+    threads: int | None = None
+    """Stepping threads; all usable cores when left out."""
+    device: str = "auto"
+    """Of the networks: auto, cpu, cuda, cuda:1 …"""
+    episodes: int = 50
+    """Episodes of the final evaluation."""
+    video: bool = True
+    """Record a video of the final policy where a renderer is found."""
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """The policy and the reinforcement learner."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_envs", "episodes"):
+            if getattr(self, name) < 1:
+                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+
+    def run(self) -> int:
+        from ..training import start
+
+        return start(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBC(TrainImitation):
+    """Behavioural cloning: regression of the demonstrated actions.
+
+    Example: rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc
+    """
+
+    agent: ClassVar[str] = "bc"
+
+    bc: BCConfig = field(default_factory=BCConfig)
+    """The cloning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainGAIL(TrainImitation):
+    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO.
+
+    Example: rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --out runs/ant-gail
+    """
+
+    agent: ClassVar[str] = "gail"
+
+    steps: float = 1e6
+    """Environment steps in all (rounded up to whole rollouts)."""
+    checkpoint_every: float = 1e5
+    """Environment steps between checkpoints; 0 for one after every rollout."""
+    evaluate_every: float = 0
+    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none."""
+    gail: GAILConfig = field(default_factory=GAILConfig)
+    """The discriminator, its penalties and the warm start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1:
+            raise problem("at least 1 step", f"{self.steps:g}", "use e.g. --steps 1e6")
+
+
+TRAININGS: dict[str, type[TrainImitation]] = {"bc": TrainBC, "gail": TrainGAIL}
+
+
+def resume(run: Path) -> int:
+    """Continue the run in folder `run` from its newest checkpoint. Returns the exit code."""
+    from ..training import train
+
+    folder = RunFolder.open(run)
+    values = dict(folder.config)
+    agent = values.pop("agent", None)
+    if agent not in TRAININGS:
+        raise problem(f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it")
+    if (folder / "result.json").is_file():
+        log.info("%s is finished already; see its result.json", folder.path)
+        return 0
+    return train(folder, from_json(TRAININGS[agent], values))

@@ -1,0 +1,83 @@
+"""The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
+
+import logging
+import os
+
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.envs import make_vec
+from rlgen.runs.curves import draw_curves
+from rlgen.runs.device import device_name
+from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.progress import duration, number
+from rlgen.runs.report import write_report
+from rlgen.runs.result import Result
+from rlgen.runs.video import record_video
+
+from .commands.train import TrainImitation
+
+log = logging.getLogger("rlgen")
+EVALUATION_SEED, RANDOM_EPISODES = 10_000, 50
+MAX_EVALUATION_ENVS = 50
+
+
+def finish(
+    folder: RunFolder, config: TrainImitation, model: OnPolicyAlgorithm, demonstrations: Demonstrations, seconds: float
+) -> Result:
+    """Save the policy and write everything a finished run holds. `seconds`: training time."""
+    partial = folder / "policy.partial.zip"
+    model.save(partial)
+    os.replace(partial, folder / "policy.zip")
+    env = make_vec(config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads)
+    try:
+        found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
+        chance = evaluate(RandomPolicy(env.action_space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None)
+        result = Result.of(
+            found,
+            agent=config.agent,
+            env=config.env,
+            seed=config.seed,
+            env_steps=model.num_timesteps,
+            wall_seconds=seconds,
+            evaluation_seed=EVALUATION_SEED,
+            expert_return=demonstrations.summary().return_mean,
+            random_return=float(chance.returns.mean()),
+            device=device_name(model.device),
+            backend=env.backend,
+            margin_rule=env.margin_rule,
+            versions=folder.versions["packages"],
+            git_commit=folder.versions["git_commit"],
+        )
+    finally:
+        env.close()
+    result.write(folder)
+    if config.video:
+        reason = record_video(model, config.env, folder / "video.mp4")
+        if reason:
+            log.info("no video: %s", reason)
+    draw_curves(folder)
+    write_report(folder)
+    print_result(result, folder)
+    return result
+
+
+def print_result(result: Result, folder: RunFolder) -> None:
+    """A summary for the terminal."""
+    table = Table(title=f"{result.agent.upper()} on {result.env}", show_header=False, title_justify="left")
+    falls = f"{result.share_of_falls:.0%} of {result.episodes} episodes"
+    table.add_row("return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})")
+    if result.expert_return is not None:
+        table.add_row("expert", number(result.expert_return))
+    if result.random_return is not None:
+        table.add_row("random", number(result.random_return))
+    if result.normalised_return is not None:
+        table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 expert)")
+    table.add_row("falls", falls)
+    speed = f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
+    table.add_row("training", f"{result.env_steps:,} steps in {duration(result.wall_seconds)}{speed}")
+    table.add_row("folder", str(folder.path))
+    Console().print(table)

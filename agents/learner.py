@@ -1,0 +1,86 @@
+"""The Stable-Baselines3 learner behind an agent: its settings and its construction."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlgen.errors import problem
+from rlgen.sb3.features import normalised_policy
+
+Algorithm = Literal["ppo", "a2c", "trpo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """An on-policy learner with a tanh policy behind an observation normaliser."""
+
+    algorithm: Algorithm = "ppo"
+    """ppo, a2c, or trpo (needs the extra `contrib`)."""
+    n_steps: int = 512
+    """Environment steps per environment and rollout."""
+    learning_rate: float = 3e-4
+    """Of Adam (PPO, and TRPO's value function) or RMSprop (A2C)."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """linear: the learning rate falls to zero over the run."""
+    gamma: float = 0.995
+    """Discount per environment step."""
+    gae_lambda: float = 0.97
+    """λ of generalised advantage estimation (Schulman et al. 2016)."""
+    batch_size: int = 512
+    """Rows per gradient step (PPO, and TRPO's value function)."""
+    n_epochs: int = 5
+    """Passes over each rollout (PPO)."""
+    clip_range: float = 0.2
+    """Clipping of the probability ratio (PPO)."""
+    target_kl: float | None = None
+    """PPO: stop a rollout's epochs beyond 1.5 times this KL; TRPO: the trust region (0.01 when left out)."""
+    entropy_weight: float = 0.0
+    """Weight of the policy's entropy in the loss."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the policy's and of the value function's hidden layers."""
+    log_std_init: float = -1.0
+    """Logarithm of the policy's initial standard deviation, in action units."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range"):
+            if getattr(self, name) <= 0:
+                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 < getattr(self, name) <= 1:
+                raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
+
+
+def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
+    """An untrained SB3 model on `env`. Raises `InputError` when TRPO's package is missing."""
+    rate = (lambda left: config.learning_rate * left) if config.schedule == "linear" else config.learning_rate
+    shared: dict[str, Any] = {
+        "policy": "MlpPolicy",
+        "env": env,
+        "learning_rate": rate,
+        "n_steps": config.n_steps,
+        "gamma": config.gamma,
+        "gae_lambda": config.gae_lambda,
+        "seed": seed,
+        "device": device,
+        "policy_kwargs": normalised_policy(list(config.hidden), config.log_std_init),
+    }
+    if config.algorithm == "ppo":
+        return PPO(
+            **shared,
+            batch_size=config.batch_size,
+            n_epochs=config.n_epochs,
+            clip_range=config.clip_range,
+            target_kl=config.target_kl,
+            ent_coef=config.entropy_weight,
+        )
+    if config.algorithm == "a2c":
+        return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
+    try:
+        from sb3_contrib import TRPO
+    except ImportError as error:
+        raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
+    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or 0.01)
