@@ -1,0 +1,128 @@
+"""The command line: help without torch, every command reachable, errors that a user can act on."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+import rlgen
+from rlgen.agents import cli
+from rlgen.errors import problem
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A command without options, whose `run` is `action`."""
+
+    action: ClassVar[Callable[[], int | None]]
+
+    def run(self) -> int | None:
+        return type(self).action()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> type[Stub]:
+    """Stands in for every command."""
+    monkeypatch.setattr(cli, "load", lambda command: Stub)
+    return Stub
+
+
+def test_help_is_quick_and_imports_no_framework() -> None:
+    probe = """
+import json, sys, time
+start = time.perf_counter()
+from rlgen.agents.cli import main
+code = main(["--help"])
+print(json.dumps({"code": code, "seconds": time.perf_counter() - start, "modules": list(sys.modules)}))
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["code"] == 0
+    assert seen["seconds"] < 1.5
+    assert {"torch", "numpy", "gymnasium", "stable_baselines3", "mujoco"} & set(seen["modules"]) == set()
+
+
+def test_help_teaches_every_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    text = capsys.readouterr().out
+    for command in cli.COMMANDS:
+        assert command.summary in text
+        assert f"$ {command.example}" in text
+        assert command.example.startswith(f"rlgen {command.words}")
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rlgen {rlgen.__version__}\n"
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.words)
+def test_every_command_loads_and_documents_its_options(
+    command: cli.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.words.split(), "--help"])
+    assert stop.value.code == 0
+    assert f"usage: rlgen {command.words}" in capsys.readouterr().out
+
+
+def test_a_mistyped_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evalute", "runs/ant"]) == 2
+    assert "did you mean `rlgen evaluate`?" in capsys.readouterr().err
+
+
+def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demos"]) == 2
+    text = capsys.readouterr().out
+    assert "demos record" in text
+    assert "train gail" not in text
+
+
+def test_what_a_command_returns_is_the_exit_code(stub: type[Stub]) -> None:
+    stub.action = staticmethod(lambda: 1)
+    assert cli.main(["doctor"]) == 1
+    stub.action = staticmethod(lambda: None)
+    assert cli.main(["doctor"]) == 0
+
+
+def test_an_input_error_is_one_message_without_a_traceback(
+    stub: type[Stub], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> int:
+        raise problem("105 numbers", "27", "record the file anew")
+
+    stub.action = staticmethod(refuse)
+    assert cli.main(["doctor"]) == 2
+    assert capsys.readouterr().err == "error: expected 105 numbers; came 27; record the file anew\n"
+
+
+def test_an_error_of_ours_keeps_its_traceback(stub: type[Stub]) -> None:
+    def fail() -> int:
+        raise ValueError("a bug")
+
+    stub.action = staticmethod(fail)
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["doctor"])
+
+
+def test_an_interrupt_exits_with_130(stub: type[Stub]) -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    stub.action = staticmethod(interrupt)
+    assert cli.main(["doctor"]) == 130
+
+
+def test_the_librarys_reports_show_while_a_command_runs_and_not_after(
+    stub: type[Stub], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("rlgen")
+    stub.action = staticmethod(lambda: logger.info("stepping on threads"))
+    cli.main(["doctor"])
+    logger.info("nobody listens")
+    assert capsys.readouterr().err == "stepping on threads\n"
