@@ -1,91 +1,123 @@
-"""Behavioural cloning: maximum likelihood of the demonstrated actions under a Stable-Baselines3 policy."""
+"""Behavioural cloning: regression of the demonstrated actions by a Stable-Baselines3 policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.features import fit_normaliser
+
+Report = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BCConfig:
-    """Behavioural cloning (Pomerleau 1991)."""
+    """Behavioural cloning (Pomerleau 1991) of the mean action."""
 
     learning_rate: float = 1e-3
     """Adam's learning rate."""
     batch_size: int = 128
     """Rows per gradient step."""
-    max_updates: int = 20_000
+    max_updates: int = 10_000
     """Gradient steps at most."""
     held_out: float = 0.1
     """Share of rows held out for early stopping."""
     check_every: int = 100
     """Gradient steps between two looks at the held-out rows."""
-    patience: int = 20
+    patience: int = 30
     """Looks without improvement before stopping; the best weights are kept."""
-    loss: str = "mse"
-    """log_prob: negative log-likelihood; mse: squared error of the mean action (the standard deviation stays)."""
-    weight_decay: float = 0.0
+    loss: Literal["squared_error", "log_likelihood"] = "squared_error"
+    """squared_error: of the mean action, in units of half the action range; log_likelihood: also fits the noise."""
+    average: float = 0.999
+    """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
+        if not 0 <= self.average < 1:
+            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
+        for name in ("learning_rate", "batch_size", "max_updates", "check_every", "patience"):
+            if getattr(self, name) <= 0:
+                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
 
 
 @dataclass(frozen=True)
 class BCResult:
-    """What cloning reached: best held-out loss and the gradient step it was reached at."""
+    """What cloning reached: best held-out loss, the gradient step it was reached at, and the steps done."""
 
     held_out_loss: float
     best_update: int
     updates: int
 
 
-@dataclass
 class BC:
-    """Clones demonstrations into `model.policy`, in place. The critic is left alone."""
+    """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic is left alone.
 
-    model: OnPolicyAlgorithm
-    demonstrations: Demonstrations
-    config: BCConfig = BCConfig()
+    BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
+    """
 
-    def learn(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> BCResult:
-        policy = self.model.policy
-        assert isinstance(policy, ActorCriticPolicy)
-        batch = self.demonstrations.transitions(self.model.device)
-        fit_normaliser(policy, batch.observations)
-        order = torch.randperm(len(batch))
-        cut = max(1, round(self.config.held_out * len(batch)))
-        held, train = batch[order[:cut]], batch[order[cut:]]
-        optimiser = torch.optim.Adam(policy.parameters(), self.config.learning_rate, fused=True)
-        best, best_update, best_weights = float("inf"), 0, {}
+    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
+        policy = model.policy
+        if not isinstance(policy, ActorCriticPolicy):
+            raise problem("an on-policy SB3 model with an ActorCriticPolicy", type(policy).__name__, "use PPO, A2C or TRPO")
+        if len(demonstrations) < 2:
+            raise problem("two transitions or more", str(len(demonstrations)), "one part is held out for early stopping")
+        demonstrations.validate(model)
+        self.policy, self.config = policy, config or BCConfig()
+        self.batch = demonstrations.transitions(model.device)
+        space = model.action_space
+        self.scale: ActionScale | None = None
+        if isinstance(space, spaces.Box):
+            low, high = (torch.as_tensor(bound.ravel(), device=model.device) for bound in (space.low, space.high))
+            self.scale = ActionScale.of(low, high)
+
+    def learn(self, report: Report | None = None) -> BCResult:
+        """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it."""
+        fit_normaliser(self.policy, self.batch.observations)
+        train, held_out = self._split()
+        optimiser = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
+        average = torch.optim.swa_utils.AveragedModel(
+            self.policy, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.config.average)
+        )
+        best, best_update, best_weights = float("inf"), 0, self.policy.state_dict()
         update = 0
-        while update < self.config.max_updates and update - best_update <= self.config.patience * self.config.check_every:
-            rows = torch.randint(len(train), (self.config.batch_size,))
-            loss = self.loss(policy, train.observations[rows], train.actions[rows])
+        while update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every:
+            rows = torch.randint(len(train), (self.config.batch_size,), device=train.observations.device)
+            loss = self._loss(self.policy, train[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            average.update_parameters(self.policy)
             update += 1
             if update % self.config.check_every == 0:
                 with torch.no_grad():
-                    held_loss = float(self.loss(policy, held.observations, held.actions))
-                if held_loss < best:
-                    best, best_update = held_loss, update
-                    best_weights = {name: value.clone() for name, value in policy.state_dict().items()}
-                if progress is not None:
-                    progress(update, {"bc/held_out_loss": held_loss, "bc/loss": loss.item()})
-        policy.load_state_dict(best_weights)
+                    held_out_loss = float(self._loss(average.module, held_out))
+                if held_out_loss < best:
+                    best, best_update = held_out_loss, update
+                    best_weights = {name: value.clone() for name, value in average.module.state_dict().items()}
+                if report is not None:
+                    report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": float(loss)})
+        self.policy.load_state_dict(best_weights)
         return BCResult(best, best_update, update)
 
-    def loss(self, policy: ActorCriticPolicy, observations: Tensor, actions: Tensor) -> Tensor:
-        distribution = policy.get_distribution(observations)
-        if self.config.loss == "mse":
-            return (distribution.distribution.mean - actions).square().mean()
-        return -distribution.log_prob(actions).mean()
+    def _split(self) -> tuple[Transitions, Transitions]:
+        order = torch.randperm(len(self.batch), device=self.batch.observations.device)
+        cut = max(1, round(self.config.held_out * len(order)))
+        return self.batch[order[cut:]], self.batch[order[:cut]]
+
+    def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+        """Mean over rows: squared error per action number, or negative log-likelihood in nats."""
+        distribution = policy.get_distribution(batch.observations)
+        if self.config.loss == "log_likelihood" or self.scale is None:
+            return -distribution.log_prob(batch.actions.squeeze(-1) if self.scale is None else batch.actions).mean()
+        mean = distribution.distribution.mean  # type: ignore[union-attr]
+        return ((mean - batch.actions) / self.scale.half_range).square().mean()

@@ -13,6 +13,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.relabel import Paid, Relabel
@@ -83,7 +84,7 @@ class GAIL:
         """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts."""
         if self.model.num_timesteps == 0:
             self.warm_up()
-        callbacks = [Relabel({"gail": Paid(self.source)}), self.average]
+        callbacks = [Relabel({"gail": Paid(self.source)}), FollowKL(), self.average]
         if callback is not None:
             callbacks += callback if isinstance(callback, list) else [callback]
         remaining = total_timesteps - self.model.num_timesteps

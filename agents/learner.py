@@ -1,17 +1,21 @@
 """The Stable-Baselines3 learner behind an agent: its settings and its construction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen.errors import problem
+from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import normalised_policy
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
+DEFAULT_KL = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +28,8 @@ class LearnerConfig:
     """Environment steps per environment and rollout."""
     learning_rate: float = 3e-4
     """Of Adam (PPO, and TRPO's value function) or RMSprop (A2C)."""
-    schedule: Literal["constant", "linear"] = "constant"
-    """linear: the learning rate falls to zero over the run."""
+    schedule: Literal["constant", "linear", "adaptive"] = "constant"
+    """linear: the learning rate falls to zero over the run; adaptive: it follows `target_kl` (PPO)."""
     gamma: float = 0.995
     """Discount per environment step."""
     gae_lambda: float = 0.97
@@ -37,7 +41,8 @@ class LearnerConfig:
     clip_range: float = 0.2
     """Clipping of the probability ratio (PPO)."""
     target_kl: float | None = None
-    """PPO: stop a rollout's epochs beyond 1.5 times this KL; TRPO: the trust region (0.01 when left out)."""
+    """Wanted KL per round, in nats (0.01 when left out): TRPO's trust region, PPO's with the adaptive schedule; with the
+    others PPO stops a round's epochs beyond 1.5 times this KL, if given."""
     entropy_weight: float = 0.0
     """Weight of the policy's entropy in the loss."""
     hidden: tuple[int, ...] = (128, 128)
@@ -54,13 +59,19 @@ class LearnerConfig:
                 raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
 
 
+def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
+    """What SB3 takes as `learning_rate`."""
+    if config.schedule == "adaptive":
+        return AdaptiveRate(config.learning_rate, config.target_kl or DEFAULT_KL)
+    return LinearSchedule(config.learning_rate, 0.0, 1.0) if config.schedule == "linear" else config.learning_rate
+
+
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
     """An untrained SB3 model on `env`. Raises `InputError` when TRPO's package is missing."""
-    rate = (lambda left: config.learning_rate * left) if config.schedule == "linear" else config.learning_rate
     shared: dict[str, Any] = {
         "policy": "MlpPolicy",
         "env": env,
-        "learning_rate": rate,
+        "learning_rate": learning_rate(config),
         "n_steps": config.n_steps,
         "gamma": config.gamma,
         "gae_lambda": config.gae_lambda,
@@ -74,7 +85,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
             batch_size=config.batch_size,
             n_epochs=config.n_epochs,
             clip_range=config.clip_range,
-            target_kl=config.target_kl,
+            target_kl=None if config.schedule == "adaptive" else config.target_kl,
             ent_coef=config.entropy_weight,
         )
     if config.algorithm == "a2c":
@@ -83,4 +94,4 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         from sb3_contrib import TRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
-    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or 0.01)
+    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or DEFAULT_KL)

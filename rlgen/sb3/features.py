@@ -29,6 +29,7 @@ def normalised_policy(net_arch: list[int], log_std_init: float = -1.0, **optimis
     return {
         "net_arch": net_arch,
         "log_std_init": log_std_init,
+        "ortho_init": False,
         "features_extractor_class": NormalisedObservations,
         "optimizer_kwargs": {"fused": True, "eps": 1e-5, **optimiser},
     }

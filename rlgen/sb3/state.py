@@ -7,11 +7,15 @@ import numpy as np
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlgen.sb3.adaptive_rate import AdaptiveRate
+
 
 def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
     """Weights, optimiser, counters and the observations the next rollout starts from. Taken between two rounds."""
     logger = getattr(model, "_logger", None)
+    rate = model.learning_rate
     return {
+        "learning_rate": rate.state_dict() if isinstance(rate, AdaptiveRate) else None,
         "policy": model.policy.state_dict(),
         "optimiser": model.policy.optimizer.state_dict(),
         "num_timesteps": model.num_timesteps,
@@ -28,6 +32,8 @@ def load_model_state(model: OnPolicyAlgorithm, state: dict[str, Any]) -> None:
     """The inverse of `model_state`, for a model built with the same arguments."""
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(state["optimiser"])
+    if isinstance(model.learning_rate, AdaptiveRate):
+        model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps = state["num_timesteps"]
     model._n_updates = state["n_updates"]
     if state["last_observations"] is not None:

@@ -1,0 +1,55 @@
+"""A learning rate that keeps the policy's step per round near a wanted KL divergence."""
+
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.errors import problem
+
+
+class AdaptiveRate:
+    """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`, and
+    rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
+
+    Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
+    does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks, which GAIL brings along.
+    """
+
+    def __init__(self, start: float, target_kl: float, lowest: float = 1e-5, highest: float = 1e-3, factor: float = 1.5):
+        if not 0 < lowest <= start <= highest:
+            raise problem("0 < lowest <= start <= highest", f"{lowest}, {start}, {highest}", "start within the bounds")
+        if target_kl <= 0:
+            raise problem("a positive KL", str(target_kl), "use e.g. 0.01")
+        self.rate, self.target_kl = start, target_kl
+        self.lowest, self.highest, self.factor = lowest, highest, factor
+
+    def __call__(self, progress_remaining: float) -> float:
+        return self.rate
+
+    def observe(self, kl: float) -> None:
+        """Take the KL divergence (nats) between the policies before and after a round."""
+        if kl > 2 * self.target_kl:
+            self.rate = max(self.rate / self.factor, self.lowest)
+        elif kl < self.target_kl / 2:
+            self.rate = min(self.rate * self.factor, self.highest)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rate": self.rate}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rate = state["rate"]
+
+
+class FollowKL(BaseCallback):
+    """Shows every round's KL to the model's learning rate, if that is an `AdaptiveRate`."""
+
+    model: OnPolicyAlgorithm
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        kl = self.model.logger.name_to_value.get("train/approx_kl")
+        if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
+            self.model.learning_rate.observe(kl)
