@@ -57,7 +57,7 @@ def matrix(array: np.ndarray, key: str, source: str) -> np.ndarray:
             f"an array of type {array.dtype} and shape {list(array.shape)} in {source}",
             "flatten the observations or actions to vectors (gymnasium.wrappers.FlattenObservation) and record again",
         )
-    return array.reshape(len(array), -1) if array.ndim == 2 else array[:, None]
+    return array if array.ndim == 2 else array[:, None]
 
 
 def rows_from_episodes(

@@ -1,0 +1,192 @@
+"""`rlgen demos record | convert | inspect`: make, convert and look at demonstrations."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tyro.conf import Positional
+
+from rlgen.errors import InputError, problem
+
+if TYPE_CHECKING:
+    from rlgen.data import Demonstrations
+
+Format = Literal["auto", "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemosRecord:
+    """Play a saved policy and keep what it saw and did, as rlgen's own .npz."""
+
+    policy: Positional[Path]
+    """Model saved by Stable-Baselines3 (.zip; never unpickled), or a run folder with a policy.zip."""
+    env: str
+    """Gymnasium id of the environment, e.g. Ant-v5."""
+    out: Path
+    """The .npz file to write."""
+    episodes: int = 25
+    """Whole episodes to record, each environment the same share."""
+    every: int = 1
+    """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
+    seed: int = 0
+    """Of the environments, of the actions if they are sampled, and of the offsets."""
+    n_envs: int = 8
+    """Environments stepped at once; another number plays other episodes."""
+    deterministic: bool = True
+    """Act with the mean action instead of sampling."""
+    normaliser: Path | None = None
+    """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+    def run(self) -> None:
+        from rlgen.data import Demonstrations
+        from rlgen.envs import make_vec
+        from rlgen.sb3.load import load_policy
+
+        refuse_existing(self.out, self.overwrite)
+        if self.episodes < 1 or self.n_envs < 1:
+            raise problem(
+                "at least 1 episode and 1 environment", f"{self.episodes} and {self.n_envs}", "ask for one or more"
+            )
+        path = policy_file(self.policy)
+        env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed)
+        try:
+            policy = load_policy(path, env.observation_space, env.action_space, self.normaliser)
+            demonstrations = Demonstrations.record(policy, env, self.episodes, self.seed, self.deterministic)
+        finally:
+            env.close()
+        metadata = demonstrations.metadata | {"policy": path.name}
+        demonstrations = replace(demonstrations, metadata=metadata, source=str(self.out))
+        write(demonstrations.every(self.every, self.seed) if self.every > 1 else demonstrations, self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemosConvert:
+    """Write demonstrations of any known format as rlgen's own .npz."""
+
+    path: Positional[str]
+    """File, folder or Minari id."""
+    out: Positional[Path]
+    """The .npz file to write."""
+    format: Format = "auto"
+    """What PATH is; auto looks at its content."""
+    first: int | None = None
+    """Keep the first N episodes."""
+    every: int = 1
+    """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
+    seed: int = 0
+    """Of the offsets."""
+    time_limit: int | None = None
+    """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
+    env_id: str | None = None
+    """Gymnasium id to note in the file, where PATH does not name it or names it wrongly."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+    def run(self) -> None:
+        from rlgen.data import Demonstrations
+
+        refuse_existing(self.out, self.overwrite)
+        demonstrations = Demonstrations.load(self.path, self.format, self.time_limit)
+        if self.env_id is not None:
+            demonstrations = replace(demonstrations, env_id=self.env_id)
+        if self.first is not None:
+            demonstrations = demonstrations.first(self.first)
+        if self.every != 1:
+            demonstrations = demonstrations.every(self.every, self.seed)
+        write(demonstrations, self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemosInspect:
+    """Show episodes, returns, ranges and oddities of demonstrations."""
+
+    path: Positional[str]
+    """File, folder or Minari id."""
+    format: Format = "auto"
+    """What PATH is; auto looks at its content."""
+    plot: Path | None = None
+    """Also draw returns, lengths and actions into this PNG."""
+    time_limit: int | None = None
+    """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
+    overwrite: bool = False
+    """Replace the picture if it exists."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from rlgen.data import Demonstrations
+
+        from .demos_plot import draw
+        from .demos_table import show
+
+        if self.plot is not None:
+            refuse_existing(self.plot, self.overwrite)
+        demonstrations = Demonstrations.load(self.path, self.format, self.time_limit)
+        space = known_action_space(demonstrations)
+        show(demonstrations, demonstrations.summary(space), space, Console())
+        if self.plot is not None:
+            draw(demonstrations, self.plot)
+            Console().print(f"picture: {self.plot}", soft_wrap=True, markup=False)
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Nothing that exists is replaced unless asked, and that is said before any work is done."""
+    if path.is_dir() or (path.exists() and not overwrite):
+        kind = "a folder" if path.is_dir() else "a file that exists"
+        raise problem("a new file to write", f"{path}, {kind}", "choose another name, or add --overwrite for a file")
+    if not path.parent.is_dir():
+        raise problem("an existing folder to write into", f"{path.parent}", "make it first")
+
+
+def policy_file(path: Path) -> Path:
+    """The model's .zip: the file itself, or policy.zip in a run folder."""
+    file = path / "policy.zip" if path.is_dir() else path
+    if not file.is_file():
+        raise problem(
+            "a policy saved by Stable-Baselines3 (.zip) or a finished run's folder", f"no file {file}", "check the path"
+        )
+    return file
+
+
+def write(demonstrations: "Demonstrations", path: Path) -> None:
+    """Saves and says in one line what was saved."""
+    from rich.console import Console
+
+    demonstrations.save(path)
+    summary = demonstrations.summary()
+    returns = "" if summary.return_mean is None else f", return {summary.return_mean:.0f} ± {summary.return_std:.0f}"
+    text = f"{path}: {summary.episodes} episodes, {summary.rows} rows{returns}"
+    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def known_action_space(demonstrations: "Demonstrations") -> Any:
+    """The action space of the environment they name, None where it cannot be made or has other actions."""
+    if demonstrations.env_id is None:
+        return None
+    from rlgen.envs import make_vec
+
+    with _quiet():
+        try:
+            env = make_vec(demonstrations.env_id, 1)
+        except InputError:
+            return None
+        env.close()
+    shape = getattr(env.action_space, "shape", None)
+    return env.action_space if shape == demonstrations.actions.shape[1:] else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word on which backend serves an environment that is made only to ask for its action space."""
+    logger = logging.getLogger("rlgen")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

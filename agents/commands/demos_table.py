@@ -1,0 +1,114 @@
+"""Demonstrations as tables in a terminal."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlgen.data.summary import Summary, at_bound
+
+if TYPE_CHECKING:
+    from rlgen.data import Demonstrations
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+BINS = 18
+"""Of an action's histogram: the table fits 80 columns."""
+
+MOST_ACTIONS = 24
+"""Rows of the action table; a robot with more gets the first ones."""
+
+
+def show(demonstrations: "Demonstrations", summary: Summary, action_space: Any, console: Console) -> None:
+    """Prints what the file holds, each action number's distribution, and what to look at."""
+    console.print()
+    console.print(Text(summary.source, style="bold"), soft_wrap=True)
+    console.print(_facts(demonstrations, summary))
+    console.print(_actions(demonstrations, action_space))
+    for warning in summary.warnings:
+        console.print(Text.assemble(("  ! ", "bold yellow"), (warning, "yellow")))
+    if summary.warnings:
+        console.print()
+
+
+def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    table.add_row("environment", summary.env_id or "not named")
+    kept = "every step" if summary.stride == 1 else f"every {_ordinal(summary.stride)} step"
+    table.add_row("rows", f"{summary.rows:,} of {summary.episodes} episodes, {kept}")
+    table.add_row("per row", f"{summary.observation_size} observation numbers, {summary.action_size} action numbers")
+    if summary.return_mean is None:
+        table.add_row("return", "unknown")
+    else:
+        spread = f"({summary.return_min:,.0f} to {summary.return_max:,.0f})"
+        table.add_row("return", f"{summary.return_mean:,.0f} ± {summary.return_std:,.0f}  {spread}")
+        table.add_row("  by episode", _over_episodes(demonstrations.episode_returns))
+    lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
+    table.add_row("length", f"{summary.length_mean:,.0f} steps  {lengths}".rstrip())
+    table.add_row("ends", _ends(summary))
+    table.add_row("observations", _span(summary.observation_range))
+    clipped = "" if summary.share_clipped is None else f", {summary.share_clipped:.1%} of them at a bound"
+    table.add_row("actions", f"{_span(summary.action_range)}{clipped}")
+    return table
+
+
+def _span(values: tuple[float, float]) -> str:
+    return f"{values[0]:,.4g} to {values[1]:,.4g}"
+
+
+def _ends(summary: Summary) -> str:
+    """How the episodes ended; a subsampled file seldom keeps an episode's last step."""
+    unknown = summary.episodes - summary.terminated - summary.truncated
+    known = f"{summary.terminated} terminated, {summary.truncated} at the time limit"
+    return f"{known}, {unknown} not kept" if unknown else known
+
+
+def _actions(demonstrations: "Demonstrations", action_space: Any) -> Table:
+    """One line for each action number: range, moments, share at the bounds and a histogram between the bounds."""
+    actions = demonstrations.actions[np.isfinite(demonstrations.actions).all(axis=1)].astype(np.float64)
+    table = Table(box=SIMPLE_HEAD, header_style="cyan", padding=(0, 1))
+    for name in ("action", "low", "high", "mean", "std", "at bound"):
+        table.add_column(name, justify="right")
+    table.add_column("distribution")
+    if len(actions) == 0:
+        return table
+    low, high = actions.min(axis=0), actions.max(axis=0)
+    clipped = np.full(actions.shape[1], np.nan)
+    left, right = np.minimum(low, -abs(high)), np.maximum(high, abs(low))
+    if action_space is not None:
+        clipped = at_bound(demonstrations.actions, action_space.low, action_space.high).mean(axis=0)
+        left = np.where(np.isfinite(action_space.low), action_space.low, left)
+        right = np.where(np.isfinite(action_space.high), action_space.high, right)
+    for i in range(min(actions.shape[1], MOST_ACTIONS)):
+        counts, _ = np.histogram(
+            actions[:, i], bins=BINS, range=(left[i], right[i] if right[i] > left[i] else left[i] + 1)
+        )
+        share = "?" if np.isnan(clipped[i]) else f"{clipped[i]:.1%}"
+        numbers = (f"{x:.3f}" for x in (low[i], high[i], actions[:, i].mean(), actions[:, i].std()))
+        table.add_row(str(i), *numbers, share, Text(f"▕{_bars(counts)}▏", style="green"))
+    if actions.shape[1] > MOST_ACTIONS:
+        table.add_row("…", *[""] * 5, f"{actions.shape[1] - MOST_ACTIONS} more")
+    return table
+
+
+def _bars(values: np.ndarray) -> str:
+    """Blocks from empty (0) to full (the greatest); whatever is above 0 shows."""
+    levels = np.ceil(values / max(values.max(), 1e-12) * (len(BLOCKS) - 1)).astype(int)
+    return "".join(BLOCKS[level] for level in levels)
+
+
+def _over_episodes(returns: np.ndarray | None, width: int = 50) -> Text:
+    """Returns in the order of the episodes, the best as a full block; neighbours are averaged to fit `width`."""
+    assert returns is not None
+    groups = np.array_split(returns.astype(np.float64), min(width, len(returns)))
+    means = np.nan_to_num([group.mean() for group in groups])
+    return Text(_bars(means - min(means.min(), 0.0)), style="green")
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
