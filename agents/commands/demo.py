@@ -1,0 +1,90 @@
+"""`rlgen demo`: the main job in a few minutes, on demonstrations that come with rlgen."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlgen.errors import problem
+
+from .train import TrainBC, TrainGAIL
+
+log = logging.getLogger("rlgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Imitate an Ant-v5 expert from a few demonstrated episodes: by cloning (BC), then against a discriminator (GAIL).
+
+    Prints the table random / BC / GAIL / expert and writes both runs, a report and a video.
+    """
+
+    out: Path = Path("runs/demo")
+    """Folder to write to; the next free name (demo-2, demo-3 …) when it exists."""
+    trajectories: int = 4
+    """Demonstrated episodes, every 20th step of each."""
+    steps: float = 800_000
+    """Environment steps of GAIL."""
+    seed: int = 0
+    """Of everything random."""
+    video: bool = True
+    """Record videos where a renderer is found."""
+
+    def __post_init__(self) -> None:
+        if self.trajectories < 1:
+            raise problem("at least 1 trajectory", str(self.trajectories), "leave it out for the default")
+
+    def run(self) -> int:
+        from rlgen.data.shipped import shipped_demonstrations
+        from rlgen.runs.report import write_report
+
+        out = free_name(self.out)
+        shared = {
+            "env": "Ant-v5",
+            "demos": shipped_demonstrations("Ant-v5"),
+            "trajectories": self.trajectories,
+            "seed": self.seed,
+            "video": self.video,
+        }
+        for training in (
+            TrainBC(out=out / "bc", **shared),
+            TrainGAIL(out=out / "gail", steps=self.steps, evaluate_every=self.steps / 4, **shared),
+        ):
+            code = training.run()
+            if code:
+                return code
+        report = write_report([out / "bc", out / "gail"], out / "report.html")
+        print_table(out)
+        log.info("report: %s", report)
+        return 0
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or the first of path-2, path-3 … that does not exist."""
+    candidate, number = path, 2
+    while candidate.exists():
+        candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return candidate
+
+
+def print_table(out: Path) -> None:
+    """Random, BC, GAIL and expert side by side."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rlgen.runs.result import Result
+
+    bc, gail = Result.read(out / "bc"), Result.read(out / "gail")
+    assert gail.random_return is not None
+    assert gail.expert_return is not None
+    table = Table("", "return", "normalised", "falls", title="Ant-v5", title_justify="left")
+    table.add_row("random", f"{gail.random_return:,.0f}", "0.000", "")
+    for name, result in (("BC", bc), ("GAIL", gail)):
+        mean, std = f"{result.return_mean:,.0f}", f"{result.return_std:,.0f}"
+        table.add_row(name, f"{mean} ± {std}", f"{result.normalised_return:.3f}", f"{result.share_of_falls:.0%}")
+    table.add_row("expert", f"{gail.expert_return:,.0f}", "1.000", "")
+    console = Console()
+    console.print(table)
+    gain = gail.return_mean - bc.return_mean
+    spread = max(gail.return_std, bc.return_std)
+    verdict = "well above BC" if gain > spread else "not clearly above BC: the difference is within the spread of episodes"
+    console.print(f"GAIL ends {gain:+,.0f} from BC's return: {verdict}.")

@@ -1,0 +1,16 @@
+"""Demonstrations that come with rlgen, by experts it trained itself (recipes: experiments/experts)."""
+
+from pathlib import Path
+
+from rlgen.errors import problem
+
+FOLDER = Path(__file__).parent
+
+
+def shipped_demonstrations(env_id: str) -> Path:
+    """The file of demonstrations shipped for `env_id`. Raises `InputError` when there is none."""
+    path = FOLDER / f"{env_id}.npz"
+    if not path.is_file():
+        names = sorted(file.stem for file in FOLDER.glob("*.npz"))
+        raise problem(f"shipped demonstrations for {env_id}", f"only {', '.join(names) or 'none'}", "give a file of your own")
+    return path
