@@ -81,12 +81,11 @@ def measure_once(contender: Contender, measure: str, env: str, demos: Path, roun
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def race(measure: str, env: str, chosen: argparse.Namespace, writer: csv.DictWriter) -> None:
+def race(measure: str, env: str, chosen: argparse.Namespace, writer: csv.DictWriter, machine: dict) -> None:
     """All contenders in turn, `repeats` times; prints the medians and their ratios to the peer."""
     key, unit = ("steps_per_second", "steps/s") if measure == "training" else ("milliseconds", "ms")
     sides = contenders(chosen.peer, measure)
     values: dict[str, list[float]] = {side.name: [] for side in sides}
-    common = {"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "commit": commit()}
     for repeat in range(chosen.repeats):
         for side in sides:
             load = round(os.getloadavg()[0], 2)
@@ -95,7 +94,7 @@ def race(measure: str, env: str, chosen: argparse.Namespace, writer: csv.DictWri
             versions = " ".join(f"{name}={number}" for name, number in result["versions"].items())
             line = {"measure": measure, "env": env, "contender": side.name, "repeat": repeat, "unit": unit}
             line |= {"value": round(result[key], 3), "load_average": load, "versions": versions}
-            writer.writerow(line | common)
+            writer.writerow(line | machine)
     peer = median(values[sides[0].name])
     for name, found in values.items():
         ratio = median(found) / peer if measure == "training" else peer / median(found)
@@ -112,12 +111,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "gail_throughput.csv")
     chosen = parser.parse_args()
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    # Before the file is opened: where it is tracked, writing it makes the checkout differ from its commit.
+    machine = {"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "commit": commit()}
     with chosen.out.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for env in chosen.envs:
             for measure in ("training", "discriminator"):
-                race(measure, env, chosen, writer)
+                race(measure, env, chosen, writer, machine)
                 stream.flush()
 
 
