@@ -4,7 +4,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 
 Work = Callable[[int], None]
 
@@ -64,12 +64,15 @@ def _drain(work: Work, remaining: Iterator[int]) -> BaseException | None:
 def _serve(inbox: SimpleQueue) -> None:
     while (job := inbox.get()) is not None:
         work, remaining, finished = job
-        finished.put(_drain(work, remaining))
-        del job, work, remaining, finished  # else an idle thread would keep its last environment alive
+        outcome = _drain(work, remaining)
+        del job, work, remaining  # the caller may drop the simulator as soon as it hears that the work is done
+        finished.put(outcome)
+        del outcome, finished
 
 
 def _stop(inboxes: list[SimpleQueue], threads: list[Thread]) -> None:
     for inbox in inboxes:
         inbox.put(None)
     for thread in threads:
-        thread.join()
+        if thread is not current_thread():  # a thread that held the last reference cannot wait for itself
+            thread.join()

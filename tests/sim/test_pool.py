@@ -1,6 +1,7 @@
 """The thread pool: every item once, errors in the caller's thread, no thread left behind."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -61,6 +62,25 @@ def test_a_forgotten_pool_ends_its_threads():
     pool.run(lambda item: None, range(8))
     del pool
     assert len(pool_threads()) == before
+
+
+def test_a_forgotten_simulator_is_freed_with_its_threads():
+    class Simulator:
+        def __init__(self):
+            self.pool = Pool(3)
+            self.steps = 0
+
+        def step_one(self, item: int) -> None:
+            self.steps += 1
+
+    before = len(pool_threads())
+    for _ in range(50):
+        simulator = Simulator()
+        simulator.pool.run(simulator.step_one, range(6))
+        forgotten = weakref.ref(simulator)
+        del simulator
+        assert forgotten() is None
+        assert len(pool_threads()) == before
 
 
 def test_a_process_may_use_at_least_one_cpu():
