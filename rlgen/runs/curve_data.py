@@ -1,0 +1,158 @@
+"""What a curve shows: one quantity of one run, or of several runs together, against environment steps."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlgen.runs.metrics import CLOCK, read_metrics
+from rlgen.runs.scores import interquartile_mean
+
+GRID_POINTS = 200
+# From this many runs on the band leaves out the outer quarters; before, it is lowest to highest.
+ENOUGH_FOR_QUARTILES = 5
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with a band: steps [P], middle [P], low [P], high [P]; low and high are None where there is no spread."""
+
+    steps: np.ndarray
+    middle: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class Series:
+    """Columns drawn under one label. `columns` is a pattern for the whole name of a column in metrics.csv."""
+
+    label: str
+    columns: str
+
+    def column(self, names: Sequence[str]) -> str | None:
+        """The first of `names` that belongs to this series."""
+        return next((name for name in names if re.fullmatch(self.columns, name)), None)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small diagram."""
+
+    title: str
+    series: tuple[Series, ...]
+    limits: tuple[float | None, float | None] = (None, None)
+    """Lowest and highest value of the axis; None: as the data have it."""
+    line: float | None = None
+    """Where a dotted line helps to read it, e.g. chance."""
+
+
+RETURN = Panel(
+    "Return per episode",
+    (Series("evaluation", r"eval\w*/return(_mean)?"), Series("training policy", r"rollout/(ep_rew_mean|return)")),
+)
+
+PANELS = (
+    Panel(
+        "Episode length [steps]",
+        (
+            Series("evaluation", r"eval\w*/(episode_)?length(_mean)?"),
+            Series("training policy", r"rollout/(ep_len_mean|length)"),
+        ),
+        (0, None),
+    ),
+    Panel("Share of falls", (Series("evaluation", r"eval\w*/share_of_falls"),), (0, 1)),
+    Panel(
+        "Discriminator accuracy",
+        (
+            Series("expert rows", r".*/expert_accuracy"),
+            Series("policy rows", r".*/policy_accuracy"),
+            Series("all rows", r".*/accuracy"),
+        ),
+        (0, 1),
+        0.5,
+    ),
+    Panel("Reward paid per step", (Series("reward", r"(?!rollout|eval).*/reward(_mean)?"),)),
+    Panel(
+        "Discriminator loss [nats]",
+        (Series("loss", r"(?!train|bc|eval|rollout).*/loss"), Series("penalty", r"(?!train|bc).*/penalty")),
+    ),
+    Panel("Policy change: KL [nats]", (Series("KL", r"train/(approx_)?kl(_divergence)?(_loss)?"),)),
+    Panel("Policy's negative entropy [nats]", (Series("entropy loss", r"train/entropy(_loss)?"),)),
+    Panel("Standard deviation of actions", (Series("std", r"train/std"),)),
+    Panel("Value: explained variance", (Series("explained variance", r"train/explained_variance"),), (None, 1), 0.0),
+    Panel("Value loss", (Series("value loss", r"train/value_loss"),)),
+    Panel("Share of clipped ratios", (Series("clip fraction", r"train/clip_fraction"),), (0, None)),
+    Panel("Behavioural cloning loss", (Series("training rows", r"bc/loss"), Series("held out", r"bc/held_out_loss"))),
+)
+MAX_PANELS = 12
+# Constants of the run and counters: nothing to see.
+_DULL = re.compile(
+    r".*/(n_updates|clip_range|learning_rate|iterations|total_timesteps|\w*_std|return_m(in|ax)|episodes)"
+)
+
+Table = dict[str, np.ndarray]
+
+
+def read_tables(folders: Sequence[str | os.PathLike[str]]) -> list[Table]:
+    """The metrics of several runs; runs without any are left out."""
+    return [table for folder in folders if (table := read_metrics(folder))]
+
+
+def panels_for(names: Sequence[str]) -> list[Panel]:
+    """The panels that `names` fill, known ones first, then one for each name that no panel knows; 12 at most."""
+    known = [panel for panel in PANELS if any(series.column(names) for series in panel.series)]
+    shown = [series for panel in (RETURN, *PANELS) for series in panel.series]
+    unknown = [
+        Panel(name, (Series(name, re.escape(name)),))
+        for name in names
+        if name != "step" and not name.startswith(CLOCK) and not _DULL.fullmatch(name)
+        if not any(re.fullmatch(series.columns, name) for series in shown)
+    ]
+    return [*known, *unknown][:MAX_PANELS]
+
+
+def curve_of(tables: Sequence[Table], series: Series) -> Curve | None:
+    """One quantity over the runs `tables` belong to; None where no run has it.
+
+    One run: its values, with the band ± its `_std` column if it has one. Several: the interquartile mean on common
+    steps, with the band from the lowest to the highest run, or between the quartiles from five runs on.
+    """
+    lines = []
+    for table in tables:
+        name = series.column(list(table))
+        written = ~np.isnan(table[name]) if name else np.zeros(0, dtype=bool)
+        if name and written.any():
+            spread = table.get(f"{name.removesuffix('_mean')}_std")
+            lines.append((table["step"][written], table[name][written], None if spread is None else spread[written]))
+    if not lines:
+        return None
+    if len(lines) == 1:
+        steps, values, spread = lines[0]
+        return Curve(steps, values) if spread is None else Curve(steps, values, values - spread, values + spread)
+    return _together([(steps, values) for steps, values, _ in lines])
+
+
+def smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred moving average of up to `window` values; fewer at the ends. Shapes [P]."""
+    half = min(window, len(values)) // 2
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    first = np.maximum(np.arange(len(values)) - half, 0)
+    last = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def _together(lines: list[tuple[np.ndarray, np.ndarray]]) -> Curve:
+    """Several runs: on their steps where these are the same, else on even steps of the range that all of them cover."""
+    grid = lines[0][0]
+    if not all(np.array_equal(steps, grid) for steps, _ in lines):
+        start, stop = max(steps[0] for steps, _ in lines), min(steps[-1] for steps, _ in lines)
+        points = min(GRID_POINTS, max(len(steps) for steps, _ in lines))
+        grid = np.linspace(start, stop, points) if stop > start else np.array([start])
+    values = np.stack([np.interp(grid, steps, line) for steps, line in lines])
+    edges = (0.25, 0.75) if len(lines) >= ENOUGH_FOR_QUARTILES else (0.0, 1.0)
+    low, high = np.quantile(values, edges, axis=0)
+    return Curve(grid, np.array([interquartile_mean(column) for column in values.T]), low, high, len(lines))

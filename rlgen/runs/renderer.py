@@ -1,0 +1,75 @@
+"""Find an OpenGL that draws without a screen. Asked in a child process: a broken driver ends the process that asks."""
+
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+PROBE_TIMEOUT_S = 60.0
+
+PROBE = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    '<mujoco><worldbody><light pos="0 0 3"/><geom type="sphere" size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 32, 32)
+renderer.update_scene(data)
+assert renderer.render().any(), "the picture is black"
+renderer.close()
+"""
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """What was found: MuJoCo's name for it, or None and the reason."""
+
+    name: str | None
+    detail: str
+
+
+@functools.cache
+def find_renderer() -> Renderer:
+    """The first of $MUJOCO_GL, EGL, OSMesa and GLFW that draws a picture here; asked once per process."""
+    failures = []
+    for name in _candidates():
+        why = _probe(name)
+        if why is None:
+            return Renderer(name, f"{name} draws off-screen")
+        failures.append(f"{name}: {why}")
+    remedy = 'pip install "rlgen[video]"; on Debian also apt-get install libegl1 libgl1-mesa-dri'
+    return Renderer(None, f"no OpenGL draws off-screen here ({'; '.join(failures)}): {remedy}")
+
+
+def child_environment(name: str) -> dict[str, str]:
+    """Environment variables for a child process that draws with `name`."""
+    # PyOpenGL would insist on the platform of the parent; MuJoCo sets the right one when it is unset.
+    inherited = {key: value for key, value in os.environ.items() if key != "PYOPENGL_PLATFORM"}
+    return inherited | {"MUJOCO_GL": name}
+
+
+def last_line(text: str) -> str:
+    """Where a Python traceback says what went wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Exception ignored")]
+    return lines[-1] if lines else "no message"
+
+
+def _candidates() -> list[str]:
+    known = {"linux": ["egl", "osmesa", "glfw"], "darwin": ["cgl", "glfw"]}.get(sys.platform, ["glfw"])
+    wanted = os.environ.get("MUJOCO_GL", "").lower()  # MuJoCo's own variable: the user has a reason
+    return sorted(known, key=lambda name: name != wanted)
+
+
+def _probe(name: str) -> str | None:
+    """Why `name` does not draw; None when it does."""
+    command = [sys.executable, "-c", PROBE]
+    try:
+        done = subprocess.run(
+            command, env=child_environment(name), capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+    if done.returncode == 0:
+        return None
+    return last_line(done.stderr) if done.returncode > 0 else f"killed by signal {-done.returncode}"

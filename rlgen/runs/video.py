@@ -1,0 +1,162 @@
+"""Film a policy. The game is played here, the pictures are drawn in a child process that may fail without harm."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlgen.runs.draw_frames import Camera
+from rlgen.runs.evaluate import Policy
+from rlgen.runs.renderer import child_environment, find_renderer, last_line
+
+DRAW_TIMEOUT_S = 600.0
+MAX_FRAMES = 300
+
+
+@dataclass(frozen=True)
+class Video:
+    """A recorded video, or why there is none."""
+
+    path: Path | None
+    """The file (.mp4, or .gif without imageio-ffmpeg); None when it was skipped."""
+    reason: str
+    """Why it was skipped; empty when it was not."""
+    returns: tuple[float, ...] = ()
+    """Return of each episode on film; the last one is cut off where the film ends."""
+    seconds: float = 0.0
+    """Length, which is simulated time: the film runs at the robot's own speed."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """F recorded states: qpos [F, nq], mocap [F, m, 3], one every `interval_s` of simulated time."""
+
+    qpos: np.ndarray
+    mocap: np.ndarray
+    interval_s: float
+    returns: tuple[float, ...]
+
+
+def record_video(
+    policy: Policy,
+    env_id: str,
+    path: str | os.PathLike[str],
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    margin_rule: str = "native",
+    seed: int = 0,
+    deterministic: bool = True,
+    seconds: float = 10.0,
+    fps: float = 25.0,
+    size: tuple[int, int] = (480, 360),
+) -> Video:
+    """Film `policy` on a Gymnasium MuJoCo environment for `seconds` of simulated time, 300 frames at most.
+
+    Never raises for want of a renderer, an encoder or a MuJoCo model: the reason comes back instead. `path` ends in
+    .mp4 or .gif; the file that is written ends in what was possible. `size` is width and height in pixels, both even.
+    """
+    renderer = find_renderer()
+    if renderer.name is None:
+        return Video(None, renderer.detail)
+    import gymnasium
+    import mujoco
+
+    from rlgen.sim.model import no_compiler_log
+
+    try:
+        with no_compiler_log():
+            env = gymnasium.make(env_id, **(env_kwargs or {}))
+    except gymnasium.error.Error as error:
+        return Video(None, f"gymnasium does not make {env_id}: {error}")
+    try:
+        inner: Any = env.unwrapped
+        if not isinstance(getattr(inner, "model", None), mujoco.MjModel):
+            return Video(None, f"{env_id} is not a MuJoCo environment")
+        if margin_rule == "legacy":
+            inner.model.geom_margin *= 0.5
+        footage = _play(policy, env, seconds, fps, seed, deterministic)
+        return _draw(footage, inner, renderer.name, Path(path), size)
+    finally:
+        env.close()
+
+
+def _play(policy: Policy, env: Any, seconds: float, fps: float, seed: int, deterministic: bool) -> Footage:
+    """Play for `seconds`, starting again whenever an episode ends."""
+    inner = env.unwrapped
+    every = max(1, round(1 / (inner.dt * fps)))
+    n_frames = max(1, min(MAX_FRAMES, round(seconds / (inner.dt * every))))
+    states: list[tuple[np.ndarray, np.ndarray]] = []
+    returns: list[float] = []
+    observation, _ = env.reset(seed=seed)
+    running = 0.0
+    for step in range(n_frames * every):
+        if step % every == 0:
+            states.append((inner.data.qpos.copy(), inner.data.mocap_pos.copy()))
+        actions, _ = policy.predict(np.asarray(observation, dtype=np.float32)[None], deterministic=deterministic)
+        observation, reward, terminated, truncated, _ = env.step(actions[0])
+        running += float(reward)
+        if terminated or truncated:
+            returns.append(running)
+            running = 0.0
+            observation, _ = env.reset()
+    qpos, mocap = (np.stack(part) for part in zip(*states, strict=True))
+    return Footage(qpos, mocap, inner.dt * every, (*returns, running))
+
+
+def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[int, int]) -> Video:
+    """Hand the states to the child process; the finished file takes its name at the end."""
+    import mujoco
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video-", suffix=".partial") as folder:
+        files = {name: str(Path(folder, name)) for name in ("model.mjb", "footage.npz", "video.mp4")}
+        mujoco.mj_saveModel(inner.model, files["model.mjb"])
+        np.savez(files["footage.npz"], qpos=footage.qpos, mocap=footage.mocap)
+        job = {
+            "model": files["model.mjb"],
+            "footage": files["footage.npz"],
+            "path": files["video.mp4"],
+            "camera": asdict(_camera(inner)),
+            "width": size[0],
+            "height": size[1],
+            "fps": 1 / footage.interval_s,
+        }
+        command = [sys.executable, "-m", "rlgen.runs.draw_frames"]
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(job), env=child_environment(renderer), capture_output=True, text=True,
+                check=False, timeout=DRAW_TIMEOUT_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Video(None, f"drawing took longer than {DRAW_TIMEOUT_S:.0f} s")
+        if done.returncode:
+            return Video(None, f"drawing failed: {last_line(done.stderr)}")
+        drawn = Path(done.stdout.splitlines()[-1])
+        target = path.with_suffix(drawn.suffix)
+        drawn.replace(target)
+    return Video(target, "", footage.returns, len(footage.qpos) * footage.interval_s)
+
+
+def _camera(inner: Any) -> Camera:
+    """The environment's own camera, made to follow a robot that moves about, obliquely if it moves freely."""
+    import mujoco
+
+    model = inner.model
+    config = inner.mujoco_renderer.default_cam_config or {}
+    first = model.body_jntadr[1] if model.nbody > 1 else -1
+    root = mujoco.mjtJoint(model.jnt_type[first]) if first >= 0 else None
+    moves = root in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)
+    body = max(0, int(config.get("trackbodyid", 1 if moves else 0)))
+    return Camera(
+        distance=float(config.get("distance", 1.5 * model.stat.extent)),
+        azimuth=float(config.get("azimuth", 120.0 if root == mujoco.mjtJoint.mjJNT_FREE else 90.0)),
+        elevation=float(config.get("elevation", -20.0)),
+        lookat=tuple(float(x) for x in config.get("lookat", model.stat.center)),  # type: ignore[arg-type]
+        body=body,
+    )

@@ -1,0 +1,144 @@
+"""Curves show the numbers of metrics.csv: one run with its spread, several as an interquartile mean with a band."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rlgen.errors import InputError
+from rlgen.runs.curve_data import RETURN, Series, curve_of, panels_for, read_tables, smoothed
+from rlgen.runs.curves import DARK, curves_png, draw_curves, references_of
+from rlgen.runs.metrics import Metrics
+
+SB3_NAMES = ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/std", "time/fps"]
+GAIL_NAMES = ["gail/expert_accuracy", "gail/policy_accuracy", "gail/loss", "gail/penalty", "gail/reward"]
+
+
+def table(values, name="x", first=1) -> dict[str, np.ndarray]:
+    return {"step": np.arange(first, first + len(values), dtype=float), name: np.array(values, dtype=float)}
+
+
+def run_folder(tmp_path, name, offset=0.0, rows=30):
+    folder = tmp_path / name
+    folder.mkdir()
+    with Metrics(folder, tensorboard=False) as metrics:
+        for step in range(1, rows + 1):
+            metrics(step * 1000, dict.fromkeys([*SB3_NAMES, *GAIL_NAMES], step / rows + offset))
+            if step % 10 == 0:
+                metrics(step * 1000, {"eval/return_mean": 100.0 * step + offset, "eval/return_std": 5.0})
+    return folder
+
+
+def size(png: bytes) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as picture:
+        return picture.size
+
+
+def test_one_run_is_its_own_values_without_the_gaps():
+    curve = curve_of([table([1, np.nan, 3])], Series("x", "x"))
+    assert curve.steps.tolist() == [1, 3]
+    assert curve.middle.tolist() == [1, 3]
+    assert curve.low is None
+
+
+def test_the_spread_of_an_evaluation_is_the_band_of_one_run():
+    evaluation = table([10, 20], "eval/return_mean") | {"eval/return_std": np.array([1.0, 2.0])}
+    curve = curve_of([evaluation], RETURN.series[0])
+    assert curve.low.tolist() == [9, 18]
+    assert curve.high.tolist() == [11, 22]
+
+
+def test_few_runs_have_a_band_from_the_lowest_to_the_highest():
+    curve = curve_of([table([0, 0]), table([3, 3]), table([9, 9])], Series("x", "x"))
+    assert curve.middle.tolist() == [4, 4]
+    assert (curve.low.tolist(), curve.high.tolist()) == ([0, 0], [9, 9])
+    assert curve.runs == 3
+
+
+def test_five_runs_have_a_band_between_the_quartiles_and_an_outlier_does_not_move_the_line():
+    curve = curve_of([table([value]) for value in (1, 2, 3, 4, 1e9)], Series("x", "x"))
+    assert (curve.low[0], curve.middle[0], curve.high[0]) == (2, 3, 4)
+
+
+def test_runs_with_different_steps_meet_on_the_range_they_share():
+    early, late = table([0, 10, 20, 30]), table([10, 20, 30], first=2)
+    curve = curve_of([early, late], Series("x", "x"))
+    assert (curve.steps[0], curve.steps[-1]) == (2, 4)
+    assert curve.middle == pytest.approx(np.linspace(10, 30, 4))
+
+
+def test_runs_without_common_steps_are_one_point():
+    curve = curve_of([table([1, 2]), table([5], first=50)], Series("x", "x"))
+    assert curve.middle.tolist() == [3.5]
+
+
+def test_a_quantity_that_no_run_has_is_no_curve():
+    assert curve_of([table([1])], Series("y", "y")) is None
+    assert curve_of([table([np.nan])], Series("x", "x")) is None
+
+
+def test_smoothing_keeps_a_straight_line_and_the_mean_of_noise():
+    line = np.linspace(0, 1, 50)
+    assert smoothed(line, 7)[3:-3] == pytest.approx(line[3:-3])
+    assert smoothed(np.array([0.0, 3.0, 0.0]), 3).tolist() == [1.5, 1.0, 1.5]
+    assert smoothed(line, 1) == pytest.approx(line)
+
+
+def test_known_metrics_fill_their_panels_and_the_clock_fills_none():
+    titles = [panel.title for panel in panels_for([*SB3_NAMES, *GAIL_NAMES])]
+    assert titles == [
+        "Episode length [steps]",
+        "Discriminator accuracy",
+        "Reward paid per step",
+        "Discriminator loss [nats]",
+        "Policy change: KL [nats]",
+        "Standard deviation of actions",
+    ]
+
+
+def test_a_metric_nobody_foresaw_gets_a_panel_of_its_own():
+    assert [panel.title for panel in panels_for(["step", "vime/information_gain"])] == ["vime/information_gain"]
+
+
+def test_one_run_is_drawn_with_the_references_of_its_result(tmp_path):
+    folder = run_folder(tmp_path, "run")
+    assert references_of(folder) == {}
+    (folder / "result.json").write_text('{"expert_return": 4704.0, "random_return": null}')
+    assert references_of(folder) == {"expert": 4704.0}
+    path = draw_curves(folder, folder / "curves.png")
+    assert size(path.read_bytes())[0] == 1650
+
+
+def test_groups_of_runs_are_drawn_together(tmp_path):
+    first = [run_folder(tmp_path, f"a{i}", i) for i in range(2)]
+    second = [run_folder(tmp_path, "b", 5.0, rows=200)]
+    png = curves_png({"GAIL": first, "AIRL": second}, {"expert": 1.0}, DARK)
+    assert size(png)[0] == 1650
+    assert png != curves_png({"GAIL": first}, {"expert": 1.0}, DARK)
+
+
+def test_a_run_that_has_only_just_begun_is_drawn(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics(0, {"rollout/ep_rew_mean": float("nan")})
+    assert size(draw_curves(tmp_path, tmp_path / "curves.png").read_bytes())[0] == 1650
+
+
+def test_runs_without_metrics_cannot_be_drawn(tmp_path):
+    with pytest.raises(InputError, match="a run with metrics"):
+        draw_curves(tmp_path, tmp_path / "curves.png")
+    assert read_tables([tmp_path]) == []
+
+
+def test_drawing_leaves_no_figure_and_no_settings_behind(tmp_path):
+    run_folder(tmp_path, "run")
+    code = (
+        "import sys, matplotlib\nfrom rlgen.runs.curves import draw_curves\nbefore = matplotlib.rcParams.copy()\n"
+        f"draw_curves({str(tmp_path / 'run')!r}, {str(tmp_path / 'c.png')!r})\n"
+        "print('matplotlib.pyplot' in sys.modules, before == matplotlib.rcParams.copy())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False True"
