@@ -1,12 +1,19 @@
-"""Fixtures that several tests share."""
+"""Fixtures that several tests share, and the checking of shapes and types in every tensor function."""
 
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)
+
+# Before anything imports them. In production the annotations cost nothing and check nothing.
+install_import_hook(
+    ["rlgen.equations", "rlgen.nn", "rlgen.rewards"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 
 
 @pytest.fixture(scope="session")

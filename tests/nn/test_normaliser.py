@@ -1,0 +1,74 @@
+"""The observation normaliser: its statistics, and that only `merge` moves them."""
+
+import pytest
+import torch
+
+from rlgen.errors import InputError
+from rlgen.nn.normaliser import Normaliser
+
+ROWS = torch.tensor([[1.0, 10.0], [3.0, 10.0], [5.0, 10.0], [7.0, 10.0]])
+
+
+def test_a_fresh_normaliser_changes_nothing_within_its_clip() -> None:
+    rows = torch.tensor([[-3.0, 0.5, 9.0]])
+    torch.testing.assert_close(Normaliser(3)(rows), rows)
+
+
+def test_rows_come_out_with_mean_zero_and_the_floor_beside_their_deviation() -> None:
+    out = Normaliser.of(ROWS, floor=0.01)(ROWS)
+    deviation = 5**0.5
+    torch.testing.assert_close(out[:, 0], (ROWS[:, 0] - 4) / (deviation + 0.01))
+
+
+def test_a_feature_that_never_varied_does_not_explode() -> None:
+    out = Normaliser.of(ROWS, floor=0.01)(torch.tensor([[4.0, 10.05]]))
+    assert out[0, 1] == pytest.approx(5, rel=1e-4)
+
+
+def test_what_lies_far_out_is_clipped() -> None:
+    assert Normaliser.of(ROWS, clip=2.0)(torch.tensor([[1e6, -1e6]])).tolist() == [[2, -2]]
+
+
+def test_two_merges_are_one_of_both_parts() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(50, 3) * 4 + 2
+    parts, whole = Normaliser.of(rows[:13]), Normaliser.of(rows)
+    parts.merge(rows[13:])
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], value, msg=name)
+
+
+def test_statistics_are_population_moments() -> None:
+    normaliser = Normaliser.of(ROWS)
+    torch.testing.assert_close(normaliser.mean, ROWS.mean(0))
+    torch.testing.assert_close(normaliser.var, ROWS.double().var(0, unbiased=False))
+    assert float(normaliser.count) == 4
+
+
+def test_nothing_but_merge_moves_the_statistics() -> None:
+    normaliser = Normaliser.of(ROWS)
+    before = {name: value.clone() for name, value in normaliser.state_dict().items()}
+    normaliser.train()
+    normaliser(torch.full((8, 2), 100.0))
+    assert all(torch.equal(value, before[name]) for name, value in normaliser.state_dict().items())
+    normaliser.merge(torch.full((8, 2), 100.0))
+    assert not torch.equal(normaliser.mean, before["mean"])
+
+
+def test_leading_dimensions_are_free() -> None:
+    normaliser = Normaliser.of(ROWS.reshape(2, 2, 2))
+    torch.testing.assert_close(normaliser.mean, ROWS.mean(0))
+    torch.testing.assert_close(normaliser(ROWS.reshape(2, 2, 2)).reshape(4, 2), normaliser(ROWS))
+
+
+def test_the_state_dict_carries_everything() -> None:
+    fitted, other = Normaliser.of(ROWS, clip=3.0), Normaliser(2)
+    other.load_state_dict(fitted.state_dict())
+    rows = torch.randn(5, 2) * 30
+    assert torch.equal(other(rows), fitted(rows))
+
+
+@pytest.mark.parametrize(("clip", "floor"), [(0.0, 0.01), (10.0, 0.0)])
+def test_a_clip_or_floor_of_zero_is_refused(clip: float, floor: float) -> None:
+    with pytest.raises(InputError, match="positive clip and floor"):
+        Normaliser(2, clip, floor)

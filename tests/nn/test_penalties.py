@@ -1,0 +1,90 @@
+"""Penalties as list elements: each is its equation times its weight, or a change of the network."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli
+
+from rlgen.equations import penalties as equations
+from rlgen.nn.mlp import mlp
+from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+
+
+def steep(rows: Tensor) -> Tensor:
+    """A critic of slope 3."""
+    return 3 * rows[:, 0]
+
+
+def loss(penalty: Penalty, expert: Tensor, policy: Tensor) -> Tensor:
+    return penalty.loss(steep, expert, policy, steep(expert), steep(policy))
+
+
+EXPERT, POLICY = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_gradient_penalty_weighs_its_equation() -> None:
+    assert loss(GradientPenalty(weight=2.0, centre=1.0), EXPERT, POLICY).item() == pytest.approx(2 * (3 - 1) ** 2)
+    assert loss(GradientPenalty(weight=0.5, centre=0.0), EXPERT, POLICY).item() == pytest.approx(0.5 * 9)
+
+
+def test_r1_weighs_its_equation() -> None:
+    assert loss(R1(weight=4.0), EXPERT, POLICY).item() == pytest.approx(4 * 0.5 * 9)
+
+
+def test_r1_looks_at_expert_rows_only() -> None:
+    seen = []
+
+    def critic(rows: Tensor) -> Tensor:
+        seen.append(rows.detach())
+        return rows.sum(-1)
+
+    R1().loss(critic, EXPERT, POLICY, steep(EXPERT), steep(POLICY))
+    assert len(seen) == 1
+    assert torch.equal(seen[0], EXPERT)
+
+
+def test_entropy_is_weighed_against_each_sides_loss_as_in_the_released_code() -> None:
+    # openai/imitation: sum over both sides of the mean of (cross entropy - weight * entropy).
+    entropy = sum(Bernoulli(logits=steep(side)).entropy().mean() for side in (EXPERT, POLICY))
+    torch.testing.assert_close(loss(Entropy(weight=0.1), EXPERT, POLICY), -0.1 * entropy)
+
+
+def test_entropy_pulls_a_sure_discriminator_back() -> None:
+    logit = torch.tensor([-2.0, 2.0], requires_grad=True)
+    Entropy(weight=1.0).loss(steep, EXPERT, POLICY, logit, torch.zeros(3)).backward()
+    assert logit.grad is not None
+    assert logit.grad[0] < 0 < logit.grad[1], "descent moves both towards zero"
+
+
+def test_spectral_norm_brings_every_layers_largest_singular_value_to_one() -> None:
+    torch.manual_seed(0)
+    network = mlp([4, 16, 16, 1])
+    with torch.no_grad():
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                layer.weight *= 20
+    network = SpectralNorm().wrap(network)
+    for _ in range(50):
+        network(EXPERT)
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_spectrally_normed_tanh_critic_has_slope_one_at_most() -> None:
+    torch.manual_seed(0)
+    network = SpectralNorm().wrap(mlp([4, 16, 16, 1]))
+    for _ in range(50):
+        network(EXPERT)
+    slope = equations.input_gradient(lambda rows: network(rows).squeeze(-1), EXPERT).norm(dim=-1)
+    assert slope.max() <= 1.001
+
+
+def test_spectral_norm_adds_nothing_to_the_loss() -> None:
+    assert loss(SpectralNorm(), EXPERT, POLICY).item() == 0
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty(), R1(), Entropy()])
+def test_penalties_of_the_loss_leave_the_network_alone(penalty: Penalty) -> None:
+    network = mlp([4, 1])
+    assert penalty.wrap(network) is network
