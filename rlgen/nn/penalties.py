@@ -1,7 +1,7 @@
 """Penalties as list elements: each changes the discriminator it is given, or its loss, or both."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -10,6 +10,7 @@ from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic
 
 
+@runtime_checkable
 class Penalty(Protocol):
     """What may be added to a discriminator."""
 
@@ -17,7 +18,9 @@ class Penalty(Protocol):
         """The network to train instead of `network` (or the same one)."""
         ...
 
-    def loss(self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+    def loss(
+        self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor
+    ) -> Tensor:
         """A scalar added to the discriminator's loss. Inputs [B, D], logits [B]."""
         ...
 
@@ -32,7 +35,9 @@ class GradientPenalty:
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
 
-    def loss(self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+    def loss(
+        self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor
+    ) -> Tensor:
         return self.weight * equations.gradient_penalty(critic, expert, policy, self.centre)
 
 
@@ -45,22 +50,26 @@ class R1:
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
 
-    def loss(self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+    def loss(
+        self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor
+    ) -> Tensor:
         return self.weight * equations.r1(critic, expert)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entropy:
-    """Rewards an unsure discriminator by the entropy of D (Ho & Ermon's released code: weight 1e-3)."""
+    """Rewards an unsure discriminator by the entropy of D on either side (Ho & Ermon's released code: weight 1e-3)."""
 
     weight: float = 1e-3
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
 
-    def loss(self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+    def loss(
+        self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor
+    ) -> Tensor:
         entropy = equations.bernoulli_entropy(expert_logit).mean() + equations.bernoulli_entropy(policy_logit).mean()
-        return -self.weight * 0.5 * entropy
+        return -self.weight * entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,5 +82,7 @@ class SpectralNorm:
                 parametrizations.spectral_norm(module)
         return network
 
-    def loss(self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+    def loss(
+        self, critic: Critic, expert: Tensor, policy: Tensor, expert_logit: Tensor, policy_logit: Tensor
+    ) -> Tensor:
         return expert_logit.new_zeros(())

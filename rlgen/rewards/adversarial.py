@@ -37,7 +37,7 @@ class AdversarialConfig:
     inputs: Inputs = "state_action"
     """What the discriminator sees: (s, a), or (s, s') for demonstrations without actions."""
     normaliser: Literal["expert", "running"] = "expert"
-    """Statistics of the inputs: of the demonstrations alone, or merged with every rollout (after its round)."""
+    """Statistics of the inputs: of the demonstrations alone, or merged with every rollout, before learning from it."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "updates_per_rollout", "batch_size"):
@@ -49,14 +49,14 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class ActionScale:
-    """Actions from [low, high] to [-1, 1], bounded dimensions only. Shapes [A]."""
+    """Actions from [low, high] to [-1, 1]; numbers without bounds, or that cannot move, keep their unit. Shapes [A]."""
 
     centre: Tensor
     half_range: Tensor
 
     @classmethod
     def of(cls, low: Tensor, high: Tensor) -> "ActionScale":
-        bounded = torch.isfinite(low) & torch.isfinite(high)
+        bounded = torch.isfinite(low) & torch.isfinite(high) & (low < high)
         centre = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
         half_range = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
         return cls(centre, half_range)

@@ -1,12 +1,13 @@
 """The one interface of everything that pays the agent."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 
 
+@runtime_checkable
 class RewardSource(Protocol):
     """Curiosity, a discriminator: pays for transitions and learns from them.
 
