@@ -48,6 +48,8 @@ class Panel:
     """Lowest and highest value of the axis; None: as the data have it."""
     line: float | None = None
     """Where a dotted line helps to read it, e.g. chance."""
+    steps: str = "environment steps"
+    """What the step column counts for these metrics."""
 
 
 RETURN = Panel(
@@ -86,7 +88,11 @@ PANELS = (
     Panel("Value: explained variance", (Series("explained variance", r"train/explained_variance"),), (None, 1), 0.0),
     Panel("Value loss", (Series("value loss", r"train/value_loss"),)),
     Panel("Share of clipped ratios", (Series("clip fraction", r"train/clip_fraction"),), (0, None)),
-    Panel("Behavioural cloning loss", (Series("training rows", r"bc/loss"), Series("held out", r"bc/held_out_loss"))),
+    Panel(
+        "Behavioural cloning: loss over updates",
+        (Series("held out", r"bc/held_out_loss"), Series("training rows", r"bc/loss")),
+        steps="updates",
+    ),
 )
 MAX_PANELS = 12
 # Constants of the run and counters: nothing to see.

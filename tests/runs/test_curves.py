@@ -9,7 +9,8 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.runs.curve_data import RETURN, Series, curve_of, panels_for, read_tables, smoothed
-from rlgen.runs.curves import DARK, curves_png, draw_curves, references_of
+from rlgen.runs.curve_panel import DARK
+from rlgen.runs.curves import curves_png, draw_curves, references_of
 from rlgen.runs.metrics import Metrics
 
 SB3_NAMES = ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/std", "time/fps"]
@@ -109,7 +110,8 @@ def test_one_run_is_drawn_with_the_references_of_its_result(tmp_path):
     assert references_of(folder) == {}
     (folder / "result.json").write_text('{"expert_return": 4704.0, "random_return": null}')
     assert references_of(folder) == {"expert": 4704.0}
-    path = draw_curves(folder, folder / "curves.png")
+    path = draw_curves(folder)
+    assert path == folder / "curves.png"
     assert size(path.read_bytes())[0] == 1650
 
 
@@ -125,6 +127,20 @@ def test_a_run_that_has_only_just_begun_is_drawn(tmp_path):
     with Metrics(tmp_path, tensorboard=False) as metrics:
         metrics(0, {"rollout/ep_rew_mean": float("nan")})
     assert size(draw_curves(tmp_path, tmp_path / "curves.png").read_bytes())[0] == 1650
+
+
+def test_cloning_is_drawn_over_its_updates_and_without_an_empty_return(tmp_path):
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        for update in range(5):
+            metrics(update, {"bc/loss": 1.0, "bc/held_out_loss": 2.0})
+    (panel,) = panels_for(list(read_tables([tmp_path])[0]))
+    assert panel.steps == "updates"
+    assert size(draw_curves(tmp_path).read_bytes())[1] < 400
+
+
+def test_several_runs_need_a_place_for_their_curves(tmp_path):
+    with pytest.raises(InputError, match="no path"):
+        draw_curves({"a": [run_folder(tmp_path, "run")]})
 
 
 def test_runs_without_metrics_cannot_be_drawn(tmp_path):

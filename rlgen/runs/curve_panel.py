@@ -1,0 +1,112 @@
+"""Draw one panel of curves onto matplotlib axes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlgen.runs.curve_data import Curve, Panel, Table, curve_of, smoothed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# A single run's line with more points than this is drawn faint, with its moving average on top.
+MANY_POINTS = 80
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a figure. `paper` is None for a transparent one."""
+
+    paper: str | None
+    ink: str
+    soft: str
+    grid: str
+    colours: tuple[str, ...]
+
+
+PRINT = Theme(
+    "#ffffff", "#1c1917", "#78716c", "#e7e5e4", ("#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0e7490")
+)
+LIGHT = Theme(None, *("#1c1917", "#78716c", "#e7e5e4"), PRINT.colours)
+DARK = Theme(
+    None, *("#f5f5f4", "#a8a29e", "#3f3b38"), ("#60a5fa", "#fb923c", "#34d399", "#c084fc", "#f472b6", "#22d3ee")
+)
+
+
+def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme, large: bool) -> float:
+    """Draw every series of every group and return the last step on it, 0 where there is nothing to draw.
+
+    Colour tells groups apart when there are several, else series; the line's style tells the other.
+    """
+    several, last = len(groups) > 1, 0.0
+    for g, (label, tables) in enumerate(groups.items()):
+        for s, series in enumerate(panel.series):
+            curve = curve_of(tables, series)
+            if curve is None:
+                continue
+            last = max(last, float(curve.steps[-1]))
+            colour = theme.colours[(g if several else s) % len(theme.colours)]
+            style = ("-", "--", ":")[s % 3] if several else "-"
+            _draw_curve(axes, curve, label or series.label, colour, style, 2.0 if large else 1.5)
+            if several and large:
+                break  # each group's first kind of return, or the lines of many groups hide each other
+    if panel.line is not None:
+        axes.axhline(panel.line, color=theme.soft, linewidth=1, linestyle=":")
+    _style(axes, panel, theme, large)
+    return last
+
+
+def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str, width: float) -> None:
+    """One line and its band; where there are many points, their moving average over the faint line itself."""
+    window = len(curve.steps) // 25 if len(curve.steps) > MANY_POINTS else 1
+    if window > 1 and curve.runs == 1:
+        axes.plot(curve.steps, curve.middle, color=colour, alpha=0.25, linewidth=0.8)
+    axes.plot(
+        curve.steps, smoothed(curve.middle, window), color=colour, linestyle=style, linewidth=width, label=label,
+        marker="o" if len(curve.steps) <= 25 else None, markersize=2 * width,
+    )  # fmt: skip
+    if curve.low is not None and curve.high is not None:
+        low, high = smoothed(curve.low, window), smoothed(curve.high, window)
+        axes.fill_between(curve.steps, low, high, color=colour, alpha=0.16, linewidth=0)
+
+
+def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme) -> None:
+    for name, value in references.items():
+        axes.axhline(value, color=theme.soft, linewidth=1.2, linestyle=(0, (5, 3)))
+        axes.annotate(
+            f"{name} {value:,.0f}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
+            textcoords="offset points", ha="right", va="bottom", color=theme.soft, fontsize=9,
+        )  # fmt: skip
+    if references:
+        axes.margins(y=0.08)
+
+
+def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axes.set_facecolor("none")
+    axes.set_title(panel.title, loc="left", fontsize=13 if large else 10, fontweight="bold", color=theme.ink, pad=8)
+    axes.grid(True, color=theme.grid, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(theme.grid)
+    axes.tick_params(colors=theme.soft, labelsize=9 if large else 8, length=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
+    axes.xaxis.set_major_locator(MaxNLocator(10 if large else 4, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(6 if large else 4, steps=[1, 2, 2.5, 5, 10]))
+    if large:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel("environment steps", color=theme.soft, fontsize=9)
+    low, high = panel.limits
+    margin = 0.04 * (high - low) if low is not None and high is not None else 0.0
+    # One at a time, and only what is given: setting a limit ends its automatic choice.
+    if low is not None and axes.has_data():
+        axes.set_ylim(bottom=low - margin)
+    if high is not None and axes.has_data():
+        axes.set_ylim(top=high + margin)
+
+
+def legend(axes: "Axes", theme: Theme) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9, labelcolor=theme.ink, loc="best")
