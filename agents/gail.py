@@ -13,6 +13,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
@@ -42,6 +43,8 @@ class GAILConfig:
     """Start from behavioural cloning of the same demonstrations."""
     bc: BCConfig = field(default_factory=BCConfig)
     """The cloning of the warm start."""
+    scale_reward: bool = True
+    """Divide the reward by the running spread of its discounted returns."""
     average: float = 0.0
     """Decay per round of the running average of the policy's weights; 0 for none."""
 
@@ -79,12 +82,13 @@ class GAIL:
             demonstrations.transitions(model.device), low, high, self.config.discriminator, self.config.penalties()
         )
         self.average = PolicyAverage(self.config.average)
+        self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
 
     def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
         """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts."""
         if self.model.num_timesteps == 0:
             self.warm_up()
-        callbacks = [Relabel({"gail": Paid(self.source)}), FollowKL(), self.average]
+        callbacks = [Relabel({"gail": Paid(self.source)}, self.scale), FollowKL(), self.average]
         if callback is not None:
             callbacks += callback if isinstance(callback, list) else [callback]
         remaining = total_timesteps - self.model.num_timesteps
@@ -104,6 +108,7 @@ class GAIL:
             "model": model_state(self.model),
             "source": self.source.state_dict(),
             "average": self.average.state_dict(),
+            "scale": None if self.scale is None else self.scale.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -111,3 +116,5 @@ class GAIL:
         load_model_state(self.model, state["model"])
         self.source.load_state_dict(state["source"])
         self.average.load_state_dict(state["average"])
+        if self.scale is not None:
+            self.scale.load_state_dict(state["scale"])

@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.data.transitions import Transitions
+from rlgen.rewards.scale import ReturnScale
 from rlgen.rewards.source import RewardSource
 
 
@@ -32,7 +33,8 @@ class Paid:
 
 
 class Relabel(BaseCallback):
-    """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it.
+    """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it;
+    `scale`, if given, brings the sum to returns of unit spread.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `_on_rollout_end`, so both are
     done again here: reward + γ V(true last observation) where the time limit cut the episode, nothing where it
@@ -41,9 +43,9 @@ class Relabel(BaseCallback):
 
     model: OnPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, Paid]):
+    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None):
         super().__init__()
-        self.sources = dict(sources)
+        self.sources, self.scale = dict(sources), scale
         self.ends: list[EpisodeEnd] = []
 
     def _on_rollout_start(self) -> None:
@@ -68,6 +70,9 @@ class Relabel(BaseCallback):
             self.logger.record(f"{name}/reward", float(reward.mean()))
             rewards += paid.weight * reward
         buffer.rewards[:] = rewards.reshape(buffer.rewards.shape).cpu().numpy()
+        if self.scale is not None:
+            self.scale.update(buffer.rewards, buffer.episode_starts)
+            buffer.rewards[:] = self.scale(buffer.rewards)
         self.add_time_limit_bootstrap()
         buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
 

@@ -1,0 +1,148 @@
+"""The imitation table: BC and GAIL on Ant-v5 and Humanoid-v5 from few and from many trajectories, several seeds.
+
+    python experiments/gail/table.py train --data DATA --runs runs/gail --jobs 2
+    python experiments/gail/table.py collect --runs runs/gail
+
+DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by the
+released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults, `--jobs` runs at a time
+with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be interrupted at any time.
+`collect` writes results.csv (one row per run) and one learning curve per run under curves/, and prints the table.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlgen.runs.scores import interquartile_mean
+
+HERE = Path(__file__).parent
+FIELDS = (
+    "env", "agent", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
+    "episode_length_mean", "share_of_falls", "expert_return", "random_return", "normalised_return", "peak_memory_mb",
+    "device", "git_commit",
+)  # fmt: skip
+PAPER = {  # Ho & Ermon 2016, returns of the authors' result files (mean of 53 episodes): trajectories -> BC, GAIL
+    ("Ant-v5", 4): (1612, 3187),
+    ("Ant-v5", 25): (3236, 4133),
+    ("Humanoid-v5", 80): (1397, 10201),
+    ("Humanoid-v5", 240): (5661, 10362),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the table."""
+
+    env: str
+    agent: str
+    trajectories: int
+    seed: int
+    steps: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.env}-{self.agent}-{self.trajectories}-seed{self.seed}"
+
+    def command(self, data: Path, out: Path) -> list[str]:
+        """The command line that runs it."""
+        arguments = ["train", self.agent, "--env", self.env, "--demos", str(data / f"{self.env}_every20.npz")]
+        arguments += ["--trajectories", str(self.trajectories), "--seed", str(self.seed), "--out", str(out)]
+        arguments += ["--threads", "1", "--no-video"]
+        if self.agent == "gail":
+            arguments += ["--steps", f"{self.steps:g}", "--evaluate-every", "2e5"]
+        return [sys.executable, "-m", "rlgen.agents.cli", *arguments]
+
+
+def cells(seeds: int) -> list[Cell]:
+    """Seed by seed, so that an interrupted table is complete for the seeds it has."""
+    tasks = [("Ant-v5", 4, 2e6), ("Humanoid-v5", 80, 3e6), ("Ant-v5", 1, 2e6), ("Humanoid-v5", 240, 3e6), ("Ant-v5", 25, 2e6)]
+    bc = [Cell(env, "bc", n, seed, 0) for seed in range(seeds) for env, n, _ in tasks]
+    return bc + [Cell(env, "gail", n, seed, steps) for seed in range(seeds) for env, n, steps in tasks]
+
+
+def train(cell: Cell, data: Path, runs: Path) -> None:
+    """Run, resume or skip one cell; its output goes to a log beside its folder."""
+    out = runs / cell.name
+    if (out / "result.json").exists():
+        return
+    resume = [sys.executable, "-m", "rlgen.agents.cli", "resume", str(out)]
+    command = resume if (out / "config.json").exists() else cell.command(data, out)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    print("start", cell.name, flush=True)
+    with (runs / f"{cell.name}.log").open("a") as log:
+        code = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False).returncode
+    print("done" if code == 0 else f"FAILED ({code})", cell.name, flush=True)
+
+
+def collect(runs: Path) -> None:
+    """results.csv, curves/ and the table of what is there."""
+    rows = []
+    for path in sorted(runs.glob("*/result.json")):
+        config = json.loads((path.parent / "config.json").read_text())
+        rows.append({**json.loads(path.read_text()), "trajectories": config["trajectories"]})
+        if config["agent"] == "gail":
+            write_curve(path.parent / "metrics.csv", HERE / "curves" / f"{path.parent.name}.csv")
+    rows.sort(key=lambda row: (row["env"], row["trajectories"], row["agent"], row["seed"]))
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    print_table(rows)
+
+
+def write_curve(metrics: Path, path: Path) -> None:
+    """The rows of metrics.csv that hold an evaluation, and only its columns."""
+    with metrics.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("evaluation/return_mean")]
+    names = ["step", *(name for name in rows[0] if name.startswith("evaluation/")), "time/training_seconds"] if rows else []
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_table(rows: list[dict]) -> None:
+    """Per cell over its seeds: interquartile mean, range, worst episode, falls, minutes."""
+    print("| task | trajectories | agent | seeds | return (IQM) | seeds from … to | of expert | falls | minutes | paper |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows}):
+        group = [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
+        means = [row["return_mean"] for row in group]
+        minutes = sum(row["wall_seconds"] for row in group) / len(group) / 60
+        falls = sum(row["share_of_falls"] for row in group) / len(group)
+        paper = PAPER.get(key[:2])
+        print(
+            f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {interquartile_mean(means):.0f} "
+            f"| {min(means):.0f} … {max(means):.0f} | {interquartile_mean(means) / group[0]['expert_return']:.3f} "
+            f"| {falls:.0%} | {minutes:.1f} | {paper[key[2] == 'gail'] if paper else '–'} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    parser.add_argument("--data", type=Path, default=os.environ.get("RLGEN_DATA"), help="folder of the demonstrations")
+    parser.add_argument("--runs", type=Path, default=Path("runs/gail"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds per cell")
+    parser.add_argument("--only", default="", help="only cells whose name holds this text")
+    args = parser.parse_args()
+    if args.what == "collect":
+        return collect(args.runs)
+    if args.data is None:
+        parser.error("--data: where are the demonstrations?")
+    args.runs.mkdir(parents=True, exist_ok=True)
+    chosen = [cell for cell in cells(args.seeds) if args.only in cell.name]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(lambda cell: train(cell, Path(args.data), args.runs), chosen))
+
+
+if __name__ == "__main__":
+    main()
