@@ -68,9 +68,13 @@ class BC:
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
         policy = model.policy
         if not isinstance(policy, ActorCriticPolicy):
-            raise problem("an on-policy SB3 model with an ActorCriticPolicy", type(policy).__name__, "use PPO, A2C or TRPO")
+            raise problem(
+                "an on-policy SB3 model with an ActorCriticPolicy", type(policy).__name__, "use PPO, A2C or TRPO"
+            )
         if len(demonstrations) < 2:
-            raise problem("two transitions or more", str(len(demonstrations)), "one part is held out for early stopping")
+            raise problem(
+                "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"
+            )
         demonstrations.validate(model)
         self.policy, self.config = policy, config or BCConfig()
         self.batch = demonstrations.transitions(model.device)
@@ -90,7 +94,9 @@ class BC:
         )
         best, best_update, best_weights = float("inf"), 0, self.policy.state_dict()
         update = 0
-        while update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every:
+        while (
+            update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every
+        ):
             rows = torch.randint(len(train), (self.config.batch_size,), device=train.observations.device)
             loss = self._loss(self.policy, train[rows])
             optimiser.zero_grad(set_to_none=True)

@@ -86,5 +86,7 @@ def print_table(out: Path) -> None:
     console.print(table)
     gain = gail.return_mean - bc.return_mean
     spread = max(gail.return_std, bc.return_std)
-    verdict = "well above BC" if gain > spread else "not clearly above BC: the difference is within the spread of episodes"
+    verdict = (
+        "well above BC" if gain > spread else "not clearly above BC: the difference is within the spread of episodes"
+    )
     console.print(f"GAIL ends {gain:+,.0f} from BC's return: {verdict}.")

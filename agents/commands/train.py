@@ -53,7 +53,7 @@ class TrainImitation:
                 raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
 
     def run(self) -> int:
-        from ..training import start
+        from .training import start
 
         return start(self)
 
@@ -100,13 +100,15 @@ TRAININGS: dict[str, type[TrainImitation]] = {"bc": TrainBC, "gail": TrainGAIL}
 
 def resume(run: Path) -> int:
     """Continue the run in folder `run` from its newest checkpoint. Returns the exit code."""
-    from ..training import train
+    from .training import train
 
     folder = RunFolder.open(run)
     values = dict(folder.config)
     agent = values.pop("agent", None)
     if agent not in TRAININGS:
-        raise problem(f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it")
+        raise problem(
+            f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
+        )
     if (folder / "result.json").is_file():
         log.info("%s is finished already; see its result.json", folder.path)
         return 0

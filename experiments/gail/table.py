@@ -61,7 +61,13 @@ class Cell:
 
 def cells(seeds: int) -> list[Cell]:
     """Seed by seed, so that an interrupted table is complete for the seeds it has."""
-    tasks = [("Ant-v5", 4, 2e6), ("Humanoid-v5", 80, 3e6), ("Ant-v5", 1, 2e6), ("Humanoid-v5", 240, 3e6), ("Ant-v5", 25, 2e6)]
+    tasks = [
+        ("Ant-v5", 4, 2e6),
+        ("Humanoid-v5", 80, 3e6),
+        ("Ant-v5", 1, 2e6),
+        ("Humanoid-v5", 240, 3e6),
+        ("Ant-v5", 25, 2e6),
+    ]
     bc = [Cell(env, "bc", n, seed, 0) for seed in range(seeds) for env, n, _ in tasks]
     return bc + [Cell(env, "gail", n, seed, steps) for seed in range(seeds) for env, n, steps in tasks]
 
@@ -100,7 +106,9 @@ def write_curve(metrics: Path, path: Path) -> None:
     """The rows of metrics.csv that hold an evaluation, and only its columns."""
     with metrics.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("evaluation/return_mean")]
-    names = ["step", *(name for name in rows[0] if name.startswith("evaluation/")), "time/training_seconds"] if rows else []
+    names = (
+        ["step", *(name for name in rows[0] if name.startswith("evaluation/")), "time/training_seconds"] if rows else []
+    )
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
@@ -110,7 +118,9 @@ def write_curve(metrics: Path, path: Path) -> None:
 
 def print_table(rows: list[dict]) -> None:
     """Per cell over its seeds: interquartile mean, range, worst episode, falls, minutes."""
-    print("| task | trajectories | agent | seeds | return (IQM) | seeds from … to | of expert | falls | minutes | paper |")
+    print(
+        "| task | trajectories | agent | seeds | return (IQM) | seeds from … to | of expert | falls | minutes | paper |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows}):
         group = [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]

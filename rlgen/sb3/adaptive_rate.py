@@ -16,7 +16,9 @@ class AdaptiveRate:
     does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks, which GAIL brings along.
     """
 
-    def __init__(self, start: float, target_kl: float, lowest: float = 1e-5, highest: float = 1e-3, factor: float = 1.5):
+    def __init__(
+        self, start: float, target_kl: float, lowest: float = 1e-5, highest: float = 1e-3, factor: float = 1.5
+    ):
         if not 0 < lowest <= start <= highest:
             raise problem("0 < lowest <= start <= highest", f"{lowest}, {start}, {highest}", "start within the bounds")
         if target_kl <= 0:

@@ -46,4 +46,3 @@ def load_model_state(model: OnPolicyAlgorithm, state: dict[str, Any]) -> None:
     if logger is not None:
         logger.name_to_value.update(state["logged"])
         logger.name_to_count.update(state["logged_counts"])
-

@@ -12,5 +12,6 @@ def shipped_demonstrations(env_id: str) -> Path:
     path = FOLDER / f"{env_id}.npz"
     if not path.is_file():
         names = sorted(file.stem for file in FOLDER.glob("*.npz"))
-        raise problem(f"shipped demonstrations for {env_id}", f"only {', '.join(names) or 'none'}", "give a file of your own")
+        came = f"only {', '.join(names) or 'none'}"
+        raise problem(f"shipped demonstrations for {env_id}", came, "give a file of your own")
     return path

@@ -19,13 +19,13 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
 
-from .bc import BC
-from .commands.train import TrainBC, TrainGAIL, TrainImitation
+from ..bc import BC
+from .train import TrainBC, TrainGAIL, TrainImitation
 from .finish import finish
-from .gail import GAIL
-from .learner import make_model
-from .rounds import Stopped
-from .session import CURVE_EPISODES, Session
+from ..gail import GAIL
+from ..learner import make_model
+from ..rounds import Stopped
+from ..session import CURVE_EPISODES, Session
 
 log = logging.getLogger("rlgen")
 INTERRUPTED = 130
@@ -75,7 +75,11 @@ def train(folder: RunFolder, config: TrainImitation) -> int:
             try:
                 seconds = _gail(stack, folder, config, model, demonstrations, metrics)
             except Stopped:
-                log.info("stopped and saved at step %s; continue with: rlgen resume %s", f"{model.num_timesteps:,}", folder.path)
+                log.info(
+                    "stopped and saved at step %s; continue with: rlgen resume %s",
+                    f"{model.num_timesteps:,}",
+                    folder.path,
+                )
                 return INTERRUPTED
         else:
             assert isinstance(config, TrainBC)
@@ -97,7 +101,14 @@ def _gail(
     stack.callback(curve_env.close)
     gail = GAIL(model, demonstrations, config.gail)
     session = Session(
-        folder, gail, model.get_env(), curve_env, metrics, int(config.steps), config.checkpoint_every, config.evaluate_every
+        folder,
+        gail,
+        model.get_env(),
+        curve_env,
+        metrics,
+        int(config.steps),
+        config.checkpoint_every,
+        config.evaluate_every,
     )
     session.run()
     gail.average.adopt(model)

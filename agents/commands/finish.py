@@ -18,7 +18,7 @@ from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.video import record_video
 
-from .commands.train import TrainImitation
+from .train import TrainImitation
 
 log = logging.getLogger("rlgen")
 EVALUATION_SEED, RANDOM_EPISODES = 10_000, 50
@@ -32,7 +32,9 @@ def finish(
     partial = folder / "policy.partial.zip"
     model.save(partial)
     os.replace(partial, folder / "policy.zip")
-    env = make_vec(config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads)
+    env = make_vec(
+        config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads
+    )
     try:
         found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
         chance = evaluate(RandomPolicy(env.action_space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None)
@@ -56,9 +58,9 @@ def finish(
         env.close()
     result.write(folder)
     if config.video:
-        reason = record_video(model, config.env, folder / "video.mp4")
-        if reason:
-            log.info("no video: %s", reason)
+        video = record_video(model, config.env, folder / "video.mp4")
+        if video.path is None:
+            log.info("no video: %s", video.reason)
     draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
@@ -69,7 +71,9 @@ def print_result(result: Result, folder: RunFolder) -> None:
     """A summary for the terminal."""
     table = Table(title=f"{result.agent.upper()} on {result.env}", show_header=False, title_justify="left")
     falls = f"{result.share_of_falls:.0%} of {result.episodes} episodes"
-    table.add_row("return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})")
+    table.add_row(
+        "return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})"
+    )
     if result.expert_return is not None:
         table.add_row("expert", number(result.expert_return))
     if result.random_return is not None:
@@ -77,7 +81,9 @@ def print_result(result: Result, folder: RunFolder) -> None:
     if result.normalised_return is not None:
         table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 expert)")
     table.add_row("falls", falls)
-    speed = f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
+    speed = (
+        f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
+    )
     table.add_row("training", f"{result.env_steps:,} steps in {duration(result.wall_seconds)}{speed}")
     table.add_row("folder", str(folder.path))
     Console().print(table)
