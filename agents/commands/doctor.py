@@ -73,15 +73,15 @@ def mujoco() -> Finding:
         import mujoco as physics
     except ImportError as error:
         return Finding("MuJoCo", "wrong", f"does not import: {error}", 'pip install "mujoco-core[rendering]>=4.0.1"')
+    if physics.__version__ == "4.0.0":
+        remedy = 'pip uninstall mujoco && pip install --force-reinstall "mujoco-core[rendering]>=4.0.1"'
+        return Finding("MuJoCo", "wrong", "4.0.0, whose solver errs with sparse Jacobians", remedy)
     try:
         shell = version("mujoco")
     except PackageNotFoundError:
         return Finding("MuJoCo", "ok", physics.__version__)
-    if physics.__version__ == "4.0.0":
-        remedy = 'pip uninstall mujoco && pip install --force-reinstall "mujoco-core[rendering]>=4.0.1"'
-        return Finding("MuJoCo", "wrong", "4.0.0, whose solver errs with sparse Jacobians", remedy)
     fact = f"{physics.__version__}, and the distribution mujoco {shell} beside mujoco-core"
-    return Finding("MuJoCo", "note", fact, "pip uninstall mujoco, if it pins an older mujoco-core")
+    return Finding("MuJoCo", "note", fact, "pip uninstall mujoco: it may pin another mujoco-core")
 
 
 def device() -> Finding:

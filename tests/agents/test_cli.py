@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+import tyro
 
 import rlgen
 from rlgen.agents import cli
@@ -69,6 +71,15 @@ def test_every_command_loads_and_documents_its_options(
         cli.main([*command.words.split(), "--help"])
     assert stop.value.code == 0
     assert f"usage: rlgen {command.words}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.words)
+def test_every_example_is_a_valid_command_line(command: cli.Command) -> None:
+    found = cli.find(shlex.split(command.example)[1:])
+    assert found is not None
+    assert found[0] is command
+    kind = cli.load(command)
+    assert isinstance(tyro.cli(kind, args=found[1]), kind)
 
 
 def test_a_mistyped_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
