@@ -60,13 +60,14 @@ def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_source_file_is_in_the_wheel(wheel: Path) -> None:
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
-    sources = {"rlgen": "rlgen", "agents": "rlgen/agents", "envs": "rlgen/envs"}
+def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    targets = {"rlgen": "rlgen", "agents": "rlgen/agents", "envs": "rlgen/envs"}
     expected = {
         f"{target}/{path.relative_to(ROOT / folder)}"
-        for folder, target in sources.items()
-        for path in (ROOT / folder).rglob("*.py")
+        for folder, target in targets.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == expected
 
