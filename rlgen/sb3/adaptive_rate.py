@@ -9,8 +9,8 @@ from rlgen.errors import problem
 
 
 class AdaptiveRate:
-    """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`, and
-    rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
+    """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`,
+    and rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
 
     Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
     does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks, which GAIL brings along.
@@ -23,24 +23,28 @@ class AdaptiveRate:
             raise problem("0 < lowest <= start <= highest", f"{lowest}, {start}, {highest}", "start within the bounds")
         if target_kl <= 0:
             raise problem("a positive KL", str(target_kl), "use e.g. 0.01")
-        self.rate, self.target_kl = start, target_kl
+        self.rate, self.target_kl, self.observed_at = start, target_kl, 0
         self.lowest, self.highest, self.factor = lowest, highest, factor
 
     def __call__(self, progress_remaining: float) -> float:
         return self.rate
 
-    def observe(self, kl: float) -> None:
-        """Take the KL divergence (nats) between the policies before and after a round."""
+    def observe(self, kl: float, step: int) -> None:
+        """Take the KL divergence (nats) between the policies before and after the round that ended at `step`; a second
+        look at the same round, as after a resume, changes nothing."""
+        if step == self.observed_at:
+            return
+        self.observed_at = step
         if kl > 2 * self.target_kl:
             self.rate = max(self.rate / self.factor, self.lowest)
         elif kl < self.target_kl / 2:
             self.rate = min(self.rate * self.factor, self.highest)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rate": self.rate}
+        return {"rate": self.rate, "observed_at": self.observed_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.rate = state["rate"]
+        self.rate, self.observed_at = state["rate"], state["observed_at"]
 
 
 class FollowKL(BaseCallback):
@@ -54,4 +58,4 @@ class FollowKL(BaseCallback):
     def _on_rollout_start(self) -> None:
         kl = self.model.logger.name_to_value.get("train/approx_kl")
         if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
-            self.model.learning_rate.observe(kl)
+            self.model.learning_rate.observe(float(kl), self.model.num_timesteps)

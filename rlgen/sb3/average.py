@@ -23,6 +23,7 @@ class PolicyAverage(BaseCallback):
             raise problem("a decay of at least 0 and below 1", str(decay), "use e.g. 0.95, or 0 for no average")
         self.decay = decay
         self.weights: dict[str, Tensor] = {}
+        self.merged_at = -1
 
     def _on_step(self) -> bool:
         return True
@@ -35,7 +36,10 @@ class PolicyAverage(BaseCallback):
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Take the model's present weights into the average."""
+        """Take the model's present weights into the average, once per round also where a training stops and goes on."""
+        if self.merged_at == self.model.num_timesteps:
+            return
+        self.merged_at = self.model.num_timesteps
         present = dict(self.model.policy.named_parameters())
         if not self.weights or self.decay == 0:
             self.weights = {name: value.detach().clone() for name, value in present.items()}
@@ -64,7 +68,8 @@ class PolicyAverage(BaseCallback):
             value.copy_(weights[name])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weights": dict(self.weights)}
+        return {"weights": dict(self.weights), "merged_at": self.merged_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights = {name: value.clone() for name, value in state["weights"].items()}
+        self.merged_at = state["merged_at"]

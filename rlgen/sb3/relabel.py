@@ -77,7 +77,7 @@ class Relabel(BaseCallback):
         buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
 
     def add_time_limit_bootstrap(self) -> None:
-        """rewards += γ V(last observation) for the episodes that a time limit cut. Pardo et al. 2018 (1712.00378), eq. 6."""
+        """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""
         cut = [end for end in self.ends if end.truncated]
         if not cut:
             return
@@ -90,14 +90,14 @@ class Relabel(BaseCallback):
     def transitions(self) -> Transitions:
         """The rollout as T*N transitions, time-major, on the model's device."""
         buffer = self.model.rollout_buffer
-        observations = buffer.observations
-        following = np.concatenate([observations[1:], np.asarray(self.locals["new_obs"])[None]])
+        observations = buffer.observations.astype(np.float32, copy=False)
+        following = np.concatenate([observations[1:], np.asarray(self.locals["new_obs"], np.float32)[None]])
         terminated = np.zeros(observations.shape[:2], bool)
         truncated = np.zeros(observations.shape[:2], bool)
         for end in self.ends:
             following[end.time, end.env] = end.observation
             (truncated if end.truncated else terminated)[end.time, end.env] = True
-        actions = received_actions(buffer.actions, self.model)
+        actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
         arrays = (observations, actions, following, terminated, truncated)
         return Transitions(*(torch.as_tensor(a, device=self.model.device).flatten(0, 1) for a in arrays))
 

@@ -4,7 +4,6 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.sb3.adaptive_rate import AdaptiveRate
@@ -24,6 +23,7 @@ def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
         "last_episode_starts": None if model._last_episode_starts is None else np.array(model._last_episode_starts),
         "episodes": [[float(e["r"]), int(e["l"]), float(e["t"])] for e in model.ep_info_buffer or ()],
         "logged": {} if logger is None else {name: float(value) for name, value in logger.name_to_value.items()},
+        "logged_excluded": {} if logger is None else {name: list(to) for name, to in logger.name_to_excluded.items()},
         "logged_counts": {} if logger is None else {name: int(value) for name, value in logger.name_to_count.items()},
     }
 
@@ -46,3 +46,4 @@ def load_model_state(model: OnPolicyAlgorithm, state: dict[str, Any]) -> None:
     if logger is not None:
         logger.name_to_value.update(state["logged"])
         logger.name_to_count.update(state["logged_counts"])
+        logger.name_to_excluded.update({name: tuple(to) for name, to in state["logged_excluded"].items()})
