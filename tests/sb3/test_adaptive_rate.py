@@ -1,0 +1,75 @@
+"""The learning rate that follows the KL divergence."""
+
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.errors import InputError
+from rlgen.sb3.adaptive_rate import AdaptiveRate, FollowKL
+
+
+def test_a_large_step_lowers_the_rate_and_a_small_one_raises_it() -> None:
+    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate.observe(0.021, step=1)
+    assert rate(0.5) == pytest.approx(2e-4)
+    rate.observe(0.004, step=2)
+    assert rate(0.4) == pytest.approx(3e-4)
+
+
+def test_a_step_near_the_target_leaves_the_rate() -> None:
+    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    for step, kl in enumerate((0.006, 0.01, 0.019), start=1):
+        rate.observe(kl, step)
+    assert rate(1.0) == 3e-4
+
+
+def test_the_rate_stays_within_its_bounds() -> None:
+    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    for step in range(1, 20):
+        rate.observe(1.0, step)
+    assert rate(1.0) == 1e-5
+    for step in range(20, 50):
+        rate.observe(0.0, step)
+    assert rate(1.0) == 1e-3
+
+
+def test_a_second_look_at_one_round_changes_nothing() -> None:
+    rate, other = AdaptiveRate(3e-4, target_kl=0.01), AdaptiveRate(3e-4, target_kl=0.01)
+    rate.observe(1.0, step=64)
+    other.load_state_dict(rate.state_dict())
+    other.observe(1.0, step=64)
+    assert other(1.0) == rate(1.0)
+
+
+def test_ppo_learns_with_the_rate_that_its_last_rounds_kl_asks_for() -> None:
+    class Rates(BaseCallback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pairs: list[tuple[float, float]] = []
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            kl = self.logger.name_to_value.get("train/approx_kl")
+            if kl is not None:
+                self.pairs.append((float(kl), self.model.policy.optimizer.param_groups[0]["lr"]))
+
+    env, seen = make_vec_env("Pendulum-v1", 2, seed=0), Rates()
+    rate = AdaptiveRate(1e-4, target_kl=1e-3)
+    model = PPO("MlpPolicy", env, rate, n_steps=16, batch_size=32, n_epochs=4, seed=0, device="cpu")
+    model.learn(32 * 6, CallbackList([FollowKL(), seen]), log_interval=None)
+    env.close()
+    expected = 1e-4
+    for kl, used in seen.pairs:
+        assert used == pytest.approx(expected)
+        expected = expected / 1.5 if kl > 2e-3 else min(expected * 1.5, 1e-3) if kl < 5e-4 else expected
+    assert len(seen.pairs) == 5
+    assert len({used for _, used in seen.pairs}) > 1
+
+
+@pytest.mark.parametrize(("start", "kl"), [(1.0, 0.01), (1e-9, 0.01), (3e-4, 0.0)])
+def test_a_start_outside_the_bounds_or_no_target_is_refused(start: float, kl: float) -> None:
+    with pytest.raises(InputError):
+        AdaptiveRate(start, target_kl=kl)

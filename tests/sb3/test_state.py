@@ -1,0 +1,130 @@
+"""An on-policy model goes on exactly where it stopped."""
+
+import copy
+import io
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import HumanOutputFormat, KVWriter, Logger
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.state import load_model_state, model_state
+
+
+class Counter(gym.Env):
+    """Observes how many steps it has made since ever; needs no state of its own but that."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self) -> None:
+        self.time = 0
+
+    def observe(self) -> np.ndarray:
+        return np.array([np.sin(self.time), np.cos(self.time)], np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        return self.observe(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.time += 1
+        return self.observe(), float(-(action[0] ** 2)), False, self.time % 5 == 0, {}
+
+
+class Rows(KVWriter):
+    """Log lines as dictionaries, without the clock's."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        self.rows.append({k: v for k, v in key_values.items() if not k.startswith("time/")} | {"step": step})
+
+    def close(self) -> None: ...
+
+
+def make(algorithm: type, seed: int = 0, rows: Rows | None = None, screen: io.StringIO | None = None, **more: Any):
+    env = DummyVecEnv([Counter] * 2)
+    settings = {"n_steps": 8, "seed": seed, "device": "cpu"} | more
+    if algorithm is PPO:
+        settings |= {"batch_size": 8, "n_epochs": 2}
+    model = algorithm("MlpPolicy", env, **settings)
+    model.set_logger(Logger(None, [rows or Rows(), HumanOutputFormat(screen or io.StringIO())]))
+    return model
+
+
+class SaveAt(BaseCallback):
+    """Copies everything at the start of the rollout at `step`."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps == self.step:
+            times = [env.time for env in self.model.get_env().envs]
+            self.saved = copy.deepcopy((model_state(self.model), times, rng_state()))
+
+
+@pytest.fixture
+def own_random_numbers() -> Iterator[None]:
+    state = rng_state()
+    yield
+    set_rng_state(state)
+
+
+@pytest.mark.usefixtures("own_random_numbers")
+@pytest.mark.parametrize("more", [{}, {"adaptive": True}], ids=["constant", "adaptive"])
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, more: dict[str, bool]) -> None:
+    def fresh(seed: int, rows: Rows):
+        rate = AdaptiveRate(3e-4, 0.01) if more else 3e-4
+        return make(algorithm, seed, rows, learning_rate=rate)
+
+    whole, rest = Rows(), Rows()
+    model, save = fresh(0, whole), SaveAt(32)
+    model.learn(64, save)
+    state, times, random = save.saved
+    other = fresh(7, rest)
+    load_model_state(other, state)
+    for env, time in zip(other.get_env().envs, times, strict=True):
+        env.time = time
+    set_rng_state(random)
+    other.learn(32, reset_num_timesteps=False)
+    assert rest.rows == whole.rows[2:]
+    for name, value in model.policy.state_dict().items():
+        assert torch.equal(other.policy.state_dict()[name], value), name
+
+
+@pytest.mark.usefixtures("own_random_numbers")
+def test_a_loaded_models_log_prints_as_a_table() -> None:
+    model = make(PPO)
+    model.learn(32)
+    screen = io.StringIO()
+    other = make(PPO, screen=screen)
+    load_model_state(other, copy.deepcopy(model_state(model)))
+    other.learn(16, reset_num_timesteps=False)
+    assert "approx_kl" in screen.getvalue()
+
+
+def test_counters_and_episodes_come_back() -> None:
+    model = make(PPO)
+    model.ep_info_buffer = deque([{"r": 1.5, "l": 5, "t": 0.25}], maxlen=100)
+    model.num_timesteps, model._n_updates = 48, 6
+    other = make(PPO)
+    load_model_state(other, model_state(model))
+    assert (other.num_timesteps, other._n_updates) == (48, 6)
+    assert list(other.ep_info_buffer) == [{"r": 1.5, "l": 5, "t": 0.25}]
+    assert other.ep_info_buffer.maxlen == model.ep_info_buffer.maxlen
