@@ -47,7 +47,7 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
             last = max(last, float(curve.steps[-1]))
             colour = theme.colours[(g if several else s) % len(theme.colours)]
             style = ("-", "--", ":")[s % 3] if several else "-"
-            _draw_curve(axes, curve, label or series.label, colour, style, 2.0 if large else 1.5)
+            _draw_curve(axes, curve, label if several else series.label, colour, style, 2.0 if large else 1.5)
             if several and large:
                 break  # each group's first kind of return, or the lines of many groups hide each other
     if panel.line is not None:
@@ -71,10 +71,11 @@ def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str,
 
 
 def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme) -> None:
+    """Dashed horizontal lines with their names, such as the expert's return."""
     for name, value in references.items():
         axes.axhline(value, color=theme.soft, linewidth=1.2, linestyle=(0, (5, 3)))
         axes.annotate(
-            f"{name} {value:,.0f}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
+            f"{name} {_whole(value)}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
             textcoords="offset points", ha="right", va="bottom", color=theme.soft, fontsize=9,
         )  # fmt: skip
     if references:
@@ -96,8 +97,8 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(10 if large else 4, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(6 if large else 4, steps=[1, 2, 2.5, 5, 10]))
     if large:
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set_xlabel("environment steps", color=theme.soft, fontsize=9)
+        axes.yaxis.set_major_formatter(lambda value, _: _whole(value))
+        axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
     low, high = panel.limits
     margin = 0.04 * (high - low) if low is not None and high is not None else 0.0
     # One at a time, and only what is given: setting a limit ends its automatic choice.
@@ -108,5 +109,11 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
 
 
 def legend(axes: "Axes", theme: Theme) -> None:
+    """Name the lines, where matplotlib finds room."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9, labelcolor=theme.ink, loc="best")
+
+
+def _whole(value: float) -> str:
+    """4,704, and a negative number with the same minus sign as on the other axes."""
+    return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")

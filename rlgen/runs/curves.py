@@ -94,6 +94,7 @@ def _note(figure: "Figure", groups: Mapping[str, list[Table]], theme: Theme) -> 
     most = max(len(tables) for tables in groups.values())
     if most < 2:
         return
-    band = "between the quartiles" if most >= ENOUGH_FOR_QUARTILES else "from the lowest to the highest run"
-    sizes = ", ".join(f"{label or 'runs'}: {len(tables)}" for label, tables in groups.items())
-    figure.supxlabel(f"interquartile mean, band {band} ({sizes} runs)", color=theme.soft, fontsize=9)
+    sizes = ", ".join(f"{label or 'runs'} {len(tables)}" for label, tables in groups.items())
+    band = f"band from the lowest to the highest run, from {ENOUGH_FOR_QUARTILES} runs on between the quartiles"
+    note = f"interquartile mean over runs ({sizes}); {band}"
+    figure.supxlabel(note, color=theme.soft, fontsize=9)

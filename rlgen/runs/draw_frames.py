@@ -21,6 +21,8 @@ import numpy as np
 # A quarter of MuJoCo's own: drawing in software is twice as fast and looks the same at this picture size. Reflections
 # are left out for the same reason.
 SHADOW_SIZE = 1024
+# Radius of the patch with shadows, in distances of the camera.
+SHADOW_REACH = 0.6
 # How much of the old height the camera keeps from frame to frame, so that it does not bounce with the robot.
 HEIGHT_MEMORY = 0.95
 
@@ -53,6 +55,8 @@ def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, hei
     """Pictures [height, width, 3] uint8."""
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     model.vis.quality.shadowsize = SHADOW_SIZE
+    # Shadows near the robot only: they are sharper, and far away Mesa's software renderer draws stray stripes instead.
+    model.vis.map.shadowclip = SHADOW_REACH * camera.distance / model.stat.extent
     _make_endless(model)
     data = mujoco.MjData(model)
     renderer = mujoco.Renderer(model, height, width)

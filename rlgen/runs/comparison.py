@@ -1,0 +1,152 @@
+"""Several runs beside each other: those that differ in nothing but the seed are one line with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlgen.runs import report_page as html
+from rlgen.runs.curve_data import RETURN
+from rlgen.runs.curve_panel import DARK, LIGHT
+from rlgen.runs.curves import curves_png
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.progress import duration, number
+from rlgen.runs.report_page import Row
+from rlgen.runs.result import Result
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+
+# What does not make a run another experiment.
+INCIDENTAL = {"seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "episodes"}
+MOST_FILMS = 4
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one experiment: same configuration, other seeds."""
+
+    label: str
+    env: str
+    runs: tuple[RunFolder, ...]
+    results: tuple[Result, ...]
+    """Of the finished ones."""
+
+
+def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
+    """The page that compares runs, one chapter for each environment."""
+    groups = group_runs(folders)
+    envs = list(dict.fromkeys(group.env for group in groups))
+    runs = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
+    title = title or (
+        f"{' and '.join(dict.fromkeys(g.label for g in groups))} on {envs[0]}" if len(envs) == 1 else runs
+    )
+    lead = "Runs that differ in nothing but the seed share a line: interquartile mean and 95 % bootstrap interval."
+    body = [html.header(f"rlgen · {runs}", title, lead)]
+    for env in envs:
+        chosen = [group for group in groups if group.env == env]
+        names = [
+            f"{env}: {name}" if len(envs) > 1 else name.capitalize() for name in ("returns", "training", "policies")
+        ]
+        body += [
+            html.section(names[0], _table(chosen), "Normalised: 0 random, 1 expert."),
+            html.section(names[1], _curves(chosen)),
+            html.section(names[2], _films(chosen)),
+        ]
+    return html.page(title, body)
+
+
+def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
+    """Group by environment, agent and configuration, in the order given; labels name what tells groups apart."""
+    found: dict[str, list[RunFolder]] = {}
+    for folder in folders:
+        found.setdefault(repr(sorted(_identity(folder).items())), []).append(folder)
+    identities = [_identity(runs[0]) for runs in found.values()]
+    groups = []
+    for identity, runs in zip(identities, found.values(), strict=True):
+        results = tuple(Result.read(run) for run in runs if (run / "result.json").is_file())
+        groups.append(Group(_label(identity, identities), str(identity.get("env", "")), tuple(runs), results))
+    return groups
+
+
+def _identity(folder: RunFolder) -> dict[str, Any]:
+    """The configuration that two seeds of one experiment share."""
+    return {name: str(value) for name, value in html.flat(folder.config).items() if name not in INCIDENTAL}
+
+
+def _label(identity: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
+    """The agent, and the settings in which it differs from the same agent's other groups on that environment."""
+    kin = [other for other in everyone if all(other.get(name) == identity.get(name) for name in ("agent", "env"))]
+    telling = [name for name in identity if any(other.get(name) != identity[name] for other in kin)]
+    settings = [f"{name.rpartition('.')[2]} {identity[name]}" for name in telling[:3]]
+    return ", ".join([str(identity.get("agent", "run")).upper(), *settings])
+
+
+def _table(groups: Sequence[Group]) -> str:
+    """Random, every group with its runs, and the expert."""
+    every = [result for group in groups for result in group.results]
+    lines = []
+    for name, value, at in (
+        ("random", _mean("random_return", every), 0.0),
+        ("expert", _mean("expert_return", every), 1.0),
+    ):
+        if value is not None:
+            lines.append(Row(name=name, returns=number(value), normalised=at))
+    lines[1:1] = [row for group in groups for row in _group_rows(group)]
+    return html.returns_table(lines, ("steps", "training"))
+
+
+def _group_rows(group: Group) -> list[Row]:
+    runs, done = len(group.runs), len(group.results)
+    if not done:
+        return [Row(name=group.label, returns="not finished", kind="own")]
+    if runs == 1:
+        return [_run_row(group.label, group.results[0], "own")]
+    returns = [result.return_mean for result in group.results]
+    low, high = bootstrap_interval(returns)
+    scores = [result.normalised_return for result in group.results if result.normalised_return is not None]
+    head = Row(
+        name=f"{group.label} · {done} of {runs} seeds" if done < runs else f"{group.label} · {runs} seeds",
+        returns=f"{number(interquartile_mean(returns))} [{number(low)}, {number(high)}]",
+        normalised=interquartile_mean(scores) if scores else None,
+        falls=_mean("share_of_falls", group.results),
+        kind="own",
+    )
+    return [head, *(_run_row(f"seed {result.seed}", result, "part") for result in group.results)]
+
+
+def _run_row(name: str, result: Result, kind: str) -> Row:
+    return Row(
+        name=name,
+        returns=html.spread(result.return_mean, result.return_std),
+        normalised=result.normalised_return,
+        falls=result.share_of_falls,
+        more=(html.count(result.env_steps), duration(result.wall_seconds)),
+        kind=kind,
+    )
+
+
+def _mean(name: str, results: Sequence[Result]) -> float | None:
+    values = [value for result in results if (value := getattr(result, name)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _curves(groups: Sequence[Group]) -> str:
+    drawable = {group.label: group.runs for group in groups if any(read_metrics(run) for run in group.runs)}
+    if not drawable:
+        return ""
+    every = [result for group in groups for result in group.results]
+    references = {"expert": _mean("expert_return", every), "random": _mean("random_return", every)}
+    # An agent without a learning curve, such as cloning, is a level that the others rise above or not.
+    for group in groups:
+        if not any(series.column(list(read_metrics(run))) for run in group.runs for series in RETURN.series):
+            references[group.label] = _mean("return_mean", group.results)
+    known = {name: value for name, value in references.items() if value is not None}
+    return html.curves(*(curves_png(drawable, known, theme) for theme in (LIGHT, DARK)))
+
+
+def _films(groups: Sequence[Group]) -> str:
+    films = []
+    for group in groups:
+        run = next((run for run in group.runs if run.video is not None), None)
+        if run is not None and run.video is not None:
+            films.append(html.film(run.video, f"{group.label}, seed {run.config.get('seed', '–')}"))
+    return f'<div class="films">{"".join(films[:MOST_FILMS])}</div>' if films else ""

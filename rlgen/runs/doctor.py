@@ -1,0 +1,126 @@
+"""What this machine offers a run: versions, device, simulator, renderer, encoder, room on the disk."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from rlgen.runs.renderer import find_renderer
+from rlgen.runs.versions import cpu_name, usable_cores
+
+PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
+# MuJoCo 4.0.0 has a solver bug with sparse Jacobians.
+BROKEN_MUJOCO = "4.0.0"
+LOW_DISK_GIB = 1.0
+EXTRAS = {
+    "data": ("minari", "datasets", "h5py"),
+    "contrib": ("sb3_contrib",),
+    "bench": ("rliable",),
+    "gpu": ("mujoco_warp", "warp"),
+}
+
+
+class Finding(NamedTuple):
+    """One line of the diagnosis. `ok` is False where rlgen cannot do something; `detail` says what, and the remedy."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(folder: Path | None = None) -> list[Finding]:
+    """Ask everything. `folder`: where runs shall go, for the free space (default: the working folder). Never raises."""
+    checks: list[tuple[str, Callable[[], tuple[bool, str]]]] = [
+        ("Python", _python),
+        ("processor", lambda: (True, f"{cpu_name()}, {usable_cores()} usable cores")),
+        ("PyTorch", lambda: _package("torch")),
+        ("threads", _threads),
+        ("device", _device),
+        ("MuJoCo", _mujoco),
+        ("Gymnasium", lambda: _package("gymnasium")),
+        ("Stable-Baselines3", lambda: _package("stable_baselines3", "stable-baselines3")),
+        ("renderer", _renderer),
+        ("video encoder", _encoder),
+        *((f"extra [{extra}]", lambda extra=extra: _extra(extra)) for extra in EXTRAS),  # type: ignore[misc]
+        ("disk", lambda: _disk(folder or Path.cwd())),
+    ]
+    return [Finding(name, *_guarded(check)) for name, check in checks]
+
+
+def _guarded(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
+    """A check's answer; a package that is missing or broken is one too."""
+    try:
+        return check()
+    except ImportError as error:
+        return False, f'{error}: pip install "rlgen"'
+    except (OSError, RuntimeError, ValueError, AttributeError, metadata.PackageNotFoundError) as error:
+        return False, f"{type(error).__name__}: {error}"
+
+
+def _python() -> tuple[bool, str]:
+    ok = PYTHON_FROM <= sys.version_info[:2] < PYTHON_BELOW
+    return ok, f"{platform.python_version()}{'' if ok else ': use 3.11, 3.12 or 3.13'}"
+
+
+def _package(module: str, distribution: str = "") -> tuple[bool, str]:
+    """Import it, because an installed package may still not load."""
+    import_module(module)
+    return True, metadata.version(distribution or module)
+
+
+def _threads() -> tuple[bool, str]:
+    import torch
+
+    threads, cores = torch.get_num_threads(), usable_cores()
+    hint = "; training uses one, because the environments step on the others" if threads > 1 else ""
+    return True, f"{threads} torch threads on {cores} cores{hint}"
+
+
+def _device() -> tuple[bool, str]:
+    from rlgen.runs.device import choose_device
+
+    return True, choose_device("auto")[1].removeprefix("device ")
+
+
+def _mujoco() -> tuple[bool, str]:
+    import mujoco
+
+    version = str(mujoco.__version__)
+    if version == BROKEN_MUJOCO:
+        return False, f'{version} has a solver bug: pip install "mujoco-core>=4.0.1"'
+    return True, version
+
+
+def _renderer() -> tuple[bool, str]:
+    found = find_renderer()
+    return found.name is not None, found.detail
+
+
+def _encoder() -> tuple[bool, str]:
+    try:
+        import imageio_ffmpeg
+
+        return True, f"imageio-ffmpeg {imageio_ffmpeg.__version__}, ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}: mp4"
+    except (ImportError, RuntimeError):
+        return True, 'GIF only; for mp4: pip install "rlgen[video]"'
+
+
+def _extra(extra: str) -> tuple[bool, str]:
+    missing = []
+    for module in EXTRAS[extra]:
+        try:
+            import_module(module)
+        except ImportError:
+            missing.append(module)
+    if missing:
+        return True, f'without {", ".join(missing)}: pip install "rlgen[{extra}]"'
+    return True, "installed"
+
+
+def _disk(folder: Path) -> tuple[bool, str]:
+    free = shutil.disk_usage(folder).free / 2**30
+    ok = free >= LOW_DISK_GIB
+    return ok, f"{free:,.0f} GiB free in {folder}{'' if ok else ': a run needs up to 1 GiB'}"

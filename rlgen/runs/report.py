@@ -1,0 +1,145 @@
+"""report.html: one page about a run, or about several beside each other, that needs no other file."""
+
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from rlgen.errors import problem
+from rlgen.runs import report_page as html
+from rlgen.runs.atomic import atomic_write, read_json
+from rlgen.runs.comparison import comparison
+from rlgen.runs.curve_panel import DARK, LIGHT
+from rlgen.runs.curves import curves_png, references_of
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.progress import duration, number
+from rlgen.runs.report_page import Row
+from rlgen.runs.result import Result
+
+Folder = str | os.PathLike[str]
+
+
+def write_report(
+    runs: Folder | Sequence[Folder], path: Folder | None = None, *, rows: Sequence[Row] = (), title: str = ""
+) -> Path:
+    """Write the page of one run (its report.html) or the comparison of several, and return its path.
+
+    `rows`: further lines for the table of one run, between random and the agent, e.g. behavioural cloning. `title`: of
+    a comparison. A run that is not finished is reported as far as it is. Raises `InputError` where there is no run.
+    """
+    if isinstance(runs, str | os.PathLike):
+        folder = RunFolder.open(runs)
+        text, path = run_page(folder, rows), folder / "report.html" if path is None else path
+    else:
+        folders = [RunFolder.open(run) for run in runs]
+        if not folders:
+            raise problem("at least one run folder", "none", "name the runs to report")
+        if path is None:
+            raise problem("a file for the report of several runs", "no path", "give one, such as comparison.html")
+        text = comparison(folders, title)
+    atomic_write(path, text)
+    return Path(path)
+
+
+def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:
+    """The page of one run."""
+    finished = (folder / "result.json").is_file()
+    result = Result.read(folder) if finished else None
+    agent, env = str(folder.config.get("agent", "run")), str(folder.config.get("env", ""))
+    title = f"{agent.upper()} on {env}" if env else agent.upper()
+    over = " · ".join(["rlgen", *([f"seed {folder.config['seed']}"] if "seed" in folder.config else [])])
+    body = [
+        html.header(over, title, headline(result) if result else _unfinished(folder)),
+        _facts(result) if result else "",
+        html.section("Returns", _table(result, rows), _table_note(result)) if result else "",
+        html.section("The policy", _film(folder, result)),
+        html.section("Training", _curves(folder)),
+        html.section("Configuration", html.entries(folder.config)),
+        html.section("Versions", html.entries(_versions(folder))),
+    ]
+    return html.page(title, body)
+
+
+def headline(result: Result) -> str:
+    """One sentence, as HTML: what was reached, how close to the expert that is, after how much."""
+    share = f" ({result.normalised_return:.2f} of the expert)" if result.normalised_return is not None else ""
+    work = f"after {html.count(result.env_steps)} steps " if result.env_steps else "without a step in the environment, "
+    device = result.device.partition(" ")[0]
+    return (
+        f"Reaches <b>{escape(html.spread(result.return_mean, result.return_std))}</b>{share} "
+        f"{work}in {duration(result.wall_seconds)} on {escape(device)}."
+    )
+
+
+def _unfinished(folder: RunFolder) -> str:
+    steps = read_metrics(folder).get("step")
+    done = f"{html.count(max(steps))} steps so far" if steps is not None and len(steps) else "nothing measured yet"
+    resume = f"rlgen resume {folder.path}"
+    return f"Not finished: {done}. Continue with <code>{escape(resume)}</code>."
+
+
+def _facts(result: Result) -> str:
+    speed = number(result.env_steps_per_second) if result.env_steps_per_second and result.env_steps else "–"
+    memory = "" if result.peak_memory_mb is None else f"{result.peak_memory_mb:,.0f} MiB at most"
+    score = "–" if result.normalised_return is None else f"{result.normalised_return:.3f}"
+    return html.facts(
+        [
+            ("Return", html.reading(result.return_mean), f"± {html.reading(result.return_std)}",
+             f"lowest {html.reading(result.return_min)}"),
+            ("Normalised", score, "", "0 random, 1 expert"),
+            ("Falls", f"{result.share_of_falls:.0%}", "", f"of {result.episodes} episodes"),
+            ("Episode", number(result.episode_length_mean), "steps", "mean length"),
+            ("Speed", speed, "steps/s", f"{html.count(result.env_steps)} steps in {duration(result.wall_seconds)}"),
+            ("Machine", result.device.partition(" ")[0], "", memory),
+        ]
+    )  # fmt: skip
+
+
+def _table(result: Result, rows: Sequence[Row]) -> str:
+    lines = []
+    if result.random_return is not None:
+        lines.append(Row(name="random", returns=number(result.random_return), normalised=0.0))
+    lines += rows
+    own = html.spread(result.return_mean, result.return_std)
+    lines.append(
+        Row(
+            name=result.agent.upper(),
+            returns=own,
+            normalised=result.normalised_return,
+            falls=result.share_of_falls,
+            kind="own",
+        )
+    )
+    if result.expert_return is not None:
+        lines.append(Row(name="expert", returns=number(result.expert_return), normalised=1.0))
+    return html.returns_table(lines)
+
+
+def _table_note(result: Result | None) -> str:
+    if result is None:
+        return ""
+    return (
+        f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
+        f"{result.evaluation_seed}. Normalised: (return − random) / (expert − random). "
+        f"Stepped by {result.backend or 'an unnamed backend'}, contact margins {result.margin_rule}."
+    )
+
+
+def _film(folder: RunFolder, result: Result | None) -> str:
+    if folder.video is None:
+        return ""
+    return html.film(folder.video, f"The trained policy on {result.env if result else 'its task'}, at its own speed")
+
+
+def _curves(folder: RunFolder) -> str:
+    if not read_metrics(folder):
+        return ""
+    references = references_of(folder)
+    return html.curves(*(curves_png({"": [folder]}, references, theme) for theme in (LIGHT, DARK)))
+
+
+def _versions(folder: RunFolder) -> dict[str, object]:
+    path = folder / "versions.json"
+    versions = read_json(path) if path.is_file() else {}
+    return {**versions.pop("packages", {}), **versions}

@@ -1,0 +1,73 @@
+"""The diagnosis names everything a run needs and survives whatever is missing."""
+
+import sys
+
+import pytest
+
+from rlgen.runs import doctor
+from rlgen.runs.doctor import diagnose
+from rlgen.runs.renderer import Renderer
+
+
+@pytest.fixture(autouse=True)
+def no_probe(monkeypatch):
+    monkeypatch.setattr(doctor, "find_renderer", lambda: Renderer("egl", "egl draws off-screen"))
+    # Importing every optional package costs seconds and is not what is tested.
+    monkeypatch.setattr(doctor, "EXTRAS", {"data": ("json",), "gpu": ("no_such_package",)})
+
+
+def findings(tmp_path) -> dict[str, tuple[bool, str]]:
+    return {finding.name: (finding.ok, finding.detail) for finding in diagnose(tmp_path)}
+
+
+def test_a_machine_that_runs_the_tests_is_well(tmp_path):
+    found = findings(tmp_path)
+    assert all(ok for ok, _ in found.values()), found
+    assert {"Python", "PyTorch", "device", "MuJoCo", "Gymnasium", "Stable-Baselines3", "disk"} <= set(found)
+    assert found["extra [data]"][1] == "installed"
+    assert 'pip install "rlgen[gpu]"' in found["extra [gpu]"][1]
+    assert "1 torch thread" in found["threads"][1]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("mujoco", "MuJoCo"),
+        ("gymnasium", "Gymnasium"),
+        ("stable_baselines3", "Stable-Baselines3"),
+        ("torch", "PyTorch"),
+    ],
+)
+def test_a_missing_package_is_a_finding_and_not_a_crash(tmp_path, monkeypatch, module, name):
+    monkeypatch.setitem(sys.modules, module, None)  # importing it now raises ImportError
+    ok, detail = findings(tmp_path)[name]
+    assert not ok
+    assert "pip install" in detail
+
+
+def test_a_missing_encoder_means_gifs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert findings(tmp_path)["video encoder"] == (True, 'GIF only; for mp4: pip install "rlgen[video]"')
+
+
+def test_the_mujoco_with_the_solver_bug_is_named(tmp_path, monkeypatch):
+    import mujoco
+
+    monkeypatch.setattr(mujoco, "__version__", "4.0.0")
+    ok, detail = findings(tmp_path)["MuJoCo"]
+    assert not ok
+    assert "mujoco-core>=4.0.1" in detail
+
+
+def test_no_renderer_and_no_room_are_findings(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "find_renderer", lambda: Renderer(None, "nothing draws here"))
+    monkeypatch.setattr(doctor, "LOW_DISK_GIB", 1e9)
+    found = findings(tmp_path)
+    assert found["renderer"] == (False, "nothing draws here")
+    assert not found["disk"][0]
+
+
+def test_a_folder_that_is_not_there_is_a_finding(tmp_path):
+    ok, detail = findings(tmp_path / "nowhere")["disk"]
+    assert not ok
+    assert "FileNotFoundError" in detail

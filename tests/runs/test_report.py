@@ -1,0 +1,219 @@
+"""report.html needs no other file, believes no file, and says first what was reached."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from rlgen.errors import InputError
+from rlgen.runs import comparison, report
+from rlgen.runs.atomic import write_json
+from rlgen.runs.comparison import group_runs
+from rlgen.runs.evaluate import Evaluation
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import Metrics
+from rlgen.runs.report import write_report
+from rlgen.runs.report_page import Row, count, flat, spread
+from rlgen.runs.result import Result
+
+ATTACK = "<script>alert('1')</script>\"'><img src=https://example.com/x.png>"
+
+
+@pytest.fixture
+def fake_curves(monkeypatch):
+    """Drawing is tested elsewhere and takes a second each."""
+    calls = []
+
+    def png(runs, references, theme):
+        calls.append((runs, references))
+        return b"\x89PNG" + theme.ink.encode()
+
+    monkeypatch.setattr(report, "curves_png", png)
+    monkeypatch.setattr(comparison, "curves_png", png)
+    return calls
+
+
+def make_run(path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, finished=True, **config):
+    if not path.exists():
+        run = RunFolder.create(path, {"agent": agent, "env": env, "out": str(path), **config}, seed=seed)
+    with Metrics(run, tensorboard=False) as metrics:
+        for step in (500_000, 1_000_000):
+            metrics(step, {"rollout/ep_rew_mean" if agent != "bc" else "bc/loss": step / 1e6})
+    if finished:
+        episodes = Evaluation(mean + np.array([-88.0, 88.0]), np.array([1000, 1000]), np.array([False, True]))
+        Result.of(
+            episodes, agent=agent, env=env, seed=seed, env_steps=0 if agent == "bc" else 1_000_000, wall_seconds=250.0,
+            evaluation_seed=1000, expert_return=4704.0, random_return=-58.0, device="cpu (1 torch thread)",
+            backend="threads",
+        ).write(run)  # fmt: skip
+    return run
+
+
+class Reader(HTMLParser):
+    """Collects tags, addresses and text, and checks that tags close in order."""
+
+    VOID = frozenset({"meta", "img", "source", "br", "link"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "poster")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(path) -> tuple[Reader, str]:
+    reader = Reader(path.read_text(encoding="utf-8"))
+    return reader, re.sub(r"\s+", " ", " ".join(reader.text))
+
+
+def test_the_first_sentence_says_what_was_reached(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run")
+    _, text = read(write_report(run))
+    assert "GAIL on Ant-v5" in text
+    assert "Reaches 4,612 ± 88.0 (0.98 of the expert) after 1.0 M steps in 4 min 10 s on cpu." in text
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_cloning_is_said_to_need_no_steps(tmp_path, fake_curves):
+    _, text = read(write_report(make_run(tmp_path / "run", agent="bc")))
+    assert "without a step in the environment, in 4 min 10 s" in text
+
+
+def test_the_table_runs_from_random_to_expert_with_the_given_rows_between(tmp_path, fake_curves):
+    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, falls=0.22)
+    _, text = read(write_report(make_run(tmp_path / "run"), rows=[row]))
+    places = [text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 22%", "GAIL 4,612", "expert 4,704")]
+    assert places == sorted(places)
+
+
+def test_the_page_loads_nothing_from_outside(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run")
+    (run / "video.mp4").write_bytes(b"film")
+    reader, _ = read(write_report(run))
+    assert len(reader.addresses) == 3  # two themes of curves, one video
+    assert all(address.startswith("data:") for address in reader.addresses)
+    assert "data:video/mp4;base64,ZmlsbQ==" in reader.addresses
+    assert "video" in reader.tags
+    assert not {"script", "link", "iframe"} & set(reader.tags)
+    assert "default-src 'none'" in write_report(run).read_text()
+
+
+def test_a_gif_is_shown_as_a_picture(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run")
+    (run / "video.gif").write_bytes(b"GIF89a")
+    reader, _ = read(write_report(run))
+    assert "video" not in reader.tags
+    assert any(address.startswith("data:image/gif") for address in reader.addresses)
+
+
+def test_nothing_from_a_file_becomes_markup(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run", agent=ATTACK, env=ATTACK, **{ATTACK: {"deep": [ATTACK]}})
+    result = json.loads((run / "result.json").read_text())
+    write_json(run / "result.json", {**result, "device": ATTACK, "backend": ATTACK, "margin_rule": ATTACK})
+    write_json(run / "versions.json", {"packages": {ATTACK: ATTACK}, "cpu": ATTACK})
+    other = make_run(tmp_path / "other", env=ATTACK)
+    for page in (write_report(run), write_report([run, other], tmp_path / "both.html", title=ATTACK)):
+        reader, text = read(page)
+        assert "script" not in reader.tags
+        assert reader.tags.count("img") == page.read_text().count('class="curves"')
+        assert "<script>alert('1')</script>" in text  # shown as it is
+
+
+def test_an_unfinished_run_is_reported_as_far_as_it_is(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run", finished=False)
+    _, text = read(write_report(run))
+    assert f"Not finished: 1.0 M steps so far. Continue with rlgen resume {run.path} ." in text
+    empty = RunFolder.create(tmp_path / "empty", {"agent": "gail"})
+    _, text = read(write_report(empty))
+    assert "nothing measured yet" in text
+
+
+def test_a_result_that_is_not_a_number_is_shown_as_a_dash(tmp_path, fake_curves):
+    _, text = read(write_report(make_run(tmp_path / "run", mean=float("nan"))))
+    assert "Reaches –" in text
+
+
+def test_runs_that_differ_only_in_the_seed_are_one_line_with_an_interval(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / f"gail{seed}", seed=seed, mean=4000.0 + seed) for seed in range(5)]
+    runs.append(make_run(tmp_path / "bc", agent="bc", mean=3000.0))
+    _, text = read(write_report([run.path for run in runs], tmp_path / "all.html"))
+    assert "GAIL and BC on Ant-v5" in text
+    assert re.search(r"GAIL · 5 seeds 4,002 \[4,00[01], 4,00[34]\]", text)
+    assert "seed 3 4,003 ± 88.0" in text
+    assert "BC 3,000 ± 88.0" in text
+    groups, references = fake_curves[0]
+    assert [(label, len(folders)) for label, folders in groups.items()] == [("GAIL", 5), ("BC", 1)]
+    assert references == {"expert": 4704.0, "random": -58.0, "BC": 3000.0}
+
+
+def test_runs_with_other_settings_are_told_apart_by_them(tmp_path):
+    runs = [make_run(tmp_path / str(n), trajectories=n, learner={"gamma": 0.995}, finished=False) for n in (4, 11)]
+    assert [group.label for group in group_runs(runs)] == ["GAIL, trajectories 4", "GAIL, trajectories 11"]
+
+
+def test_environments_have_chapters_of_their_own(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / env, env=env) for env in ("Ant-v5", "Humanoid-v5")]
+    _, text = read(write_report(runs, tmp_path / "all.html"))
+    assert "2 runs" in text
+    assert "Ant-v5: returns" in text
+    assert "Humanoid-v5: training" in text
+
+
+def test_an_unfinished_run_in_a_comparison_is_named(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / str(seed), seed=seed, finished=seed == 0) for seed in range(2)]
+    runs.append(make_run(tmp_path / "bc", agent="bc", finished=False))
+    _, text = read(write_report(runs, tmp_path / "all.html"))
+    assert "GAIL · 1 of 2 seeds" in text
+    assert "BC not finished" in text
+
+
+def test_films_of_the_groups_stand_side_by_side(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / agent, agent=agent) for agent in ("gail", "bc")]
+    for run in runs:
+        (run / "video.mp4").write_bytes(b"film")
+    reader, text = read(write_report(runs, tmp_path / "all.html"))
+    assert reader.tags.count("video") == 2
+    assert "BC, seed 0" in text
+
+
+def test_wrong_requests_say_what_to_give(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run")
+    with pytest.raises(InputError, match="at least one run"):
+        write_report([], tmp_path / "all.html")
+    with pytest.raises(InputError, match="a file for the report"):
+        write_report([run])
+    with pytest.raises(InputError, match="a run folder"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_a_real_figure_fits_into_the_page(tmp_path):
+    run = make_run(tmp_path / "run")
+    reader, _ = read(write_report(run))
+    assert all(address.startswith("data:image/png;base64,iVBOR") for address in reader.addresses)
+    assert len(reader.addresses) == 2
+    shutil.rmtree(run.path)
+
+
+def test_numbers_of_a_page_read_well():
+    assert [count(value) for value in (600, 25_000, 1_000_000, 75e6)] == ["600", "25 k", "1.0 M", "75.0 M"]
+    assert spread(4612.2, 88.4) == "4,612 ± 88.4"
+    assert spread(None, None) == "–"
+    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
