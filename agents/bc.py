@@ -48,6 +48,9 @@ class BCConfig:
         for name in ("learning_rate", "batch_size", "max_updates", "check_every", "patience"):
             if getattr(self, name) <= 0:
                 raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        if self.check_every > self.max_updates:
+            expected = f"check_every of at most max_updates, {self.max_updates}"
+            raise problem(expected, str(self.check_every), "look at the held-out rows once at least")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class BC:
             )
         demonstrations.validate(model)
         self.policy, self.config = policy, config or BCConfig()
-        self.batch = demonstrations.transitions(model.device)
+        self.batch = demonstrations.transitions(str(model.device))
         space = model.action_space
         self.scale: ActionScale | None = None
         if isinstance(space, spaces.Box):
@@ -87,6 +90,9 @@ class BC:
     def learn(self, report: Report | None = None) -> BCResult:
         """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it."""
         fit_normaliser(self.policy, self.batch.observations)
+        if self.policy.use_sde:
+            with torch.no_grad():  # else its noise hangs on a graph, which cannot be copied for the average
+                self.policy.reset_noise()
         train, held_out = self._split()
         optimiser = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
         average = torch.optim.swa_utils.AveragedModel(
@@ -106,12 +112,12 @@ class BC:
             update += 1
             if update % self.config.check_every == 0:
                 with torch.no_grad():
-                    held_out_loss = float(self._loss(average.module, held_out))
+                    held_out_loss = float(self._loss(average.module, held_out))  # type: ignore[arg-type]
                 if held_out_loss < best:
                     best, best_update = held_out_loss, update
                     best_weights = {name: value.clone() for name, value in average.module.state_dict().items()}
                 if report is not None:
-                    report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": float(loss)})
+                    report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": loss.item()})
         self.policy.load_state_dict(best_weights)
         return BCResult(best, best_update, update)
 
@@ -123,7 +129,10 @@ class BC:
     def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
         """Mean over rows: squared error per action number, or negative log-likelihood in nats."""
         distribution = policy.get_distribution(batch.observations)
-        if self.config.loss == "log_likelihood" or self.scale is None:
-            return -distribution.log_prob(batch.actions.squeeze(-1) if self.scale is None else batch.actions).mean()
-        mean = distribution.distribution.mean  # type: ignore[union-attr]
-        return ((mean - batch.actions) / self.scale.half_range).square().mean()
+        if self.scale is None:
+            return -distribution.log_prob(batch.actions.squeeze(-1)).mean()
+        actions = self.scale(batch.actions) if policy.squash_output else batch.actions
+        if self.config.loss == "log_likelihood":
+            return -distribution.log_prob(actions).mean()
+        error = distribution.mode() - actions
+        return (error if policy.squash_output else error / self.scale.half_range).square().mean()

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
@@ -75,22 +75,30 @@ class GAIL:
         space = model.action_space
         if not isinstance(space, spaces.Box):
             raise problem("continuous actions (Box)", f"{space}", "use an environment with continuous actions")
+        if model.get_vec_normalize_env() is not None:
+            raise problem(
+                "an environment of raw observations and rewards",
+                "one under VecNormalize, whose scales the demonstrations and the discriminator would not share",
+                "pass the environment itself: GAIL scales rewards, `rlgen.sb3.features.normalised_policy` observations",
+            )
         demonstrations.validate(model)
         self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         self.source = Adversarial(
-            demonstrations.transitions(model.device), low, high, self.config.discriminator, self.config.penalties()
+            demonstrations.transitions(str(model.device)), low, high, self.config.discriminator, self.config.penalties()
         )
         self.average = PolicyAverage(self.config.average)
+        self.warm = model.num_timesteps > 0
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
 
     def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
         """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts."""
-        if self.model.num_timesteps == 0:
+        if not self.warm:
             self.warm_up()
-        callbacks = [Relabel({"gail": Paid(self.source)}, self.scale), FollowKL(), self.average]
+        callbacks: list[BaseCallback] = [Relabel({"gail": Paid(self.source)}, self.scale), FollowKL(), self.average]
         if callback is not None:
-            callbacks += callback if isinstance(callback, list) else [callback]
+            given = callback if isinstance(callback, list) else [callback]
+            callbacks += [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
         remaining = total_timesteps - self.model.num_timesteps
         if remaining > 0:
             self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
@@ -98,9 +106,11 @@ class GAIL:
 
     def warm_up(self) -> None:
         """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
-        fit_normaliser(self.model.policy, self.source.demonstrations.observations)
         if self.config.warm_start:
             BC(self.model, self.demonstrations, self.config.bc).learn()
+        else:
+            fit_normaliser(self.model.policy, self.source.demonstrations.observations)
+        self.warm = True
 
     def state_dict(self) -> dict[str, Any]:
         """Everything to go on from between two rounds, apart from the environment and the random numbers."""
@@ -108,6 +118,7 @@ class GAIL:
             "model": model_state(self.model),
             "source": self.source.state_dict(),
             "average": self.average.state_dict(),
+            "warm": self.warm,
             "scale": None if self.scale is None else self.scale.state_dict(),
         }
 
@@ -116,5 +127,6 @@ class GAIL:
         load_model_state(self.model, state["model"])
         self.source.load_state_dict(state["source"])
         self.average.load_state_dict(state["average"])
+        self.warm = state["warm"]
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])
