@@ -27,9 +27,9 @@ class LearnerConfig:
     n_steps: int = 512
     """Environment steps per environment and rollout."""
     learning_rate: float = 3e-4
-    """Of Adam (PPO, and TRPO's value function) or RMSprop (A2C)."""
+    """Of Adam (TRPO: of its value function's)."""
     schedule: Literal["constant", "linear", "adaptive"] = "constant"
-    """linear: the learning rate falls to zero over the run; adaptive: it follows `target_kl` (PPO)."""
+    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl` (PPO only)."""
     gamma: float = 0.995
     """Discount per environment step."""
     gae_lambda: float = 0.97
@@ -41,8 +41,8 @@ class LearnerConfig:
     clip_range: float = 0.2
     """Clipping of the probability ratio (PPO)."""
     target_kl: float | None = None
-    """Wanted KL per round, in nats (0.01 when left out): TRPO's trust region, PPO's with the adaptive schedule; with the
-    others PPO stops a round's epochs beyond 1.5 times this KL, if given."""
+    """Wanted KL per round, in nats (0.01 when left out): TRPO's trust region, PPO's with the adaptive schedule; with
+    the others PPO stops a round's epochs beyond 1.5 times this KL, if given."""
     entropy_weight: float = 0.0
     """Weight of the policy's entropy in the loss."""
     hidden: tuple[int, ...] = (128, 128)
@@ -57,13 +57,18 @@ class LearnerConfig:
         for name in ("gamma", "gae_lambda"):
             if not 0 < getattr(self, name) <= 1:
                 raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
+        if self.schedule == "adaptive" and self.algorithm != "ppo":
+            raise problem("ppo for the adaptive schedule", self.algorithm, "use the constant or the linear schedule")
 
 
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
     """What SB3 takes as `learning_rate`."""
     if config.schedule == "adaptive":
         return AdaptiveRate(config.learning_rate, config.target_kl or DEFAULT_KL)
-    return LinearSchedule(config.learning_rate, 0.0, 1.0) if config.schedule == "linear" else config.learning_rate
+    if config.schedule == "linear":
+        # Not to zero: SB3 reaches the end before the last round, which would then change nothing.
+        return LinearSchedule(config.learning_rate, 0.01 * config.learning_rate, 1.0)
+    return config.learning_rate
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
