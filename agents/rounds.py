@@ -1,5 +1,6 @@
 """What happens between two rounds of a training: saving, evaluating, showing, stopping."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,15 +14,15 @@ class Stopped(Exception):
 
 @dataclass
 class Every:
-    """True once each time another `steps` environment steps have passed; never for 0."""
+    """True once each time another `steps` environment steps have passed."""
 
     steps: float
     next: float
 
     @classmethod
     def from_step(cls, steps: float, now: int) -> "Every":
-        """Counts in multiples of `steps`, so that a resumed run goes on in the same places."""
-        return cls(steps, (now // steps + 1) * steps if steps else float("inf"))
+        """Counts in multiples of `steps`, so that a resumed run goes on in the same places; never for infinity."""
+        return cls(steps, (now // steps + 1) * steps)
 
     def due(self, now: int) -> bool:
         if now < self.next:
@@ -31,7 +32,11 @@ class Every:
 
 
 class Rounds(BaseCallback):
-    """Calls `save` and `evaluate` between rounds, when all state is at rest, and `show` after each rollout."""
+    """Calls `evaluate` and `save` between rounds, when all state is at rest, and `show` after each rollout.
+
+    Evaluation comes first, so that a checkpoint's metrics are complete. `save_every` 0: after every round;
+    `evaluate_every` 0: never.
+    """
 
     model: OnPolicyAlgorithm
 
@@ -50,21 +55,21 @@ class Rounds(BaseCallback):
 
     def _init_callback(self) -> None:
         now = self.model.num_timesteps
-        self.save_due = Every.from_step(self.save_every, now)
-        self.evaluate_due = Every.from_step(self.evaluate_every, now)
+        self.save_due = Every.from_step(self.save_every or 1, now)
+        self.evaluate_due = Every.from_step(self.evaluate_every or math.inf, now)
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
         now = self.model.num_timesteps
+        if self.evaluate_due.due(now):
+            self.evaluate()
         stopping = self.stop_requested()
         if stopping or self.save_due.due(now):
             self.save()
         if stopping:
             raise Stopped
-        if self.evaluate_due.due(now):
-            self.evaluate()
 
     def _on_rollout_end(self) -> None:
         self.show()

@@ -25,7 +25,7 @@ SHOWN = {"gail/policy_accuracy": "D right on policy", "gail/expert_accuracy": "o
 
 @dataclass
 class Session:
-    """`gail` in `folder`, from its newest checkpoint if it has one. `seconds` counts training time over all sittings."""
+    """`gail` in `folder`, from its newest checkpoint if it has one. `seconds`: training time over all sittings."""
 
     folder: RunFolder
     gail: GAIL
@@ -52,15 +52,18 @@ class Session:
                 self.checkpoint_every,
                 self.evaluate_every,
             )
+            if start >= self.steps:  # stopped after its last checkpoint
+                return
             self.gail.learn(self.steps, rounds)
-            self.save(final=True)
             if self.evaluate_every:
                 self.evaluate()
+            self.save(final=True)
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, or from the beginning."""
         self.since = time.perf_counter()
         if not list_checkpoints(self.folder):
+            self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return
         step, state = load_checkpoint(self.folder)
         self.gail.load_state_dict(state["gail"])
@@ -86,7 +89,7 @@ class Session:
         save_checkpoint(self.folder, self.gail.model.num_timesteps, state, final=final)
 
     def evaluate(self) -> None:
-        """A point of the learning curve: the averaged policy's mean action on held-out seeds; not counted as training."""
+        """A point of the learning curve: the averaged policy's mean action on held-out seeds, outside training time."""
         self.pause_clock()
         model = self.gail.model
         with self.gail.average.applied(model):

@@ -20,12 +20,12 @@ from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
 
 from ..bc import BC
-from .train import TrainBC, TrainGAIL, TrainImitation
-from .finish import finish
 from ..gail import GAIL
 from ..learner import make_model
 from ..rounds import Stopped
 from ..session import CURVE_EPISODES, Session
+from .finish import finish
+from .train import TrainBC, TrainGAIL, TrainImitation
 
 log = logging.getLogger("rlgen")
 INTERRUPTED = 130
@@ -51,6 +51,9 @@ def start(config: TrainImitation) -> int:
     if config.trajectories is not None:
         demonstrations = demonstrations.first(config.trajectories)
     device, _ = choose_device(config.device)
+    env = make_vec(config.env, 1, config.seed, config.backend)
+    demonstrations.validate(env)  # before there is a folder, which a second try would find in its way
+    env.close()
     folder = RunFolder.create(config.out, {"agent": config.agent, **to_json(config)}, device=device_name(device))
     demonstrations.save(folder / "demonstrations.npz")
     return train(folder, config)
@@ -117,6 +120,7 @@ def _gail(
 
 def _bc(config: TrainBC, model: OnPolicyAlgorithm, demonstrations: Demonstrations, metrics: Metrics) -> float:
     """Seconds of training."""
+    metrics.truncate(-1)  # cloning starts anew: it is shorter than what a checkpoint would save
     since = time.perf_counter()
     with Progress("BC", config.bc.max_updates, unit="updates") as progress:
 
