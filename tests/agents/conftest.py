@@ -1,0 +1,157 @@
+"""A small world with a known expert, for agents that must learn within seconds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from rlgen.data import Demonstrations
+from rlgen.envs import make_vec
+from rlgen.sb3.features import normalised_policy
+
+LIMIT = 0.4  # of Humanoid's actions
+
+
+class PointWorld(gym.Env):
+    """A point drifts off the origin, p' = 1.05 p + action, and falls beyond 1.5. Pays 1 - |p|; 12 steps at most."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = spaces.Box(-LIMIT, LIMIT, (2,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        angle, radius = self.np_random.uniform(0, 2 * np.pi), self.np_random.uniform(0.5, 1)
+        self.place = radius * np.array([np.cos(angle), np.sin(angle)], np.float32)
+        return self.place, {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        assert np.abs(action).max() <= LIMIT * 1.00001, "an action outside the action space reached the environment"
+        self.place = (1.05 * self.place + action).astype(np.float32)
+        distance = float(np.linalg.norm(self.place))
+        return self.place, 1 - distance, distance > 1.5, False, {}
+
+
+gym.register("PointWorld-v0", PointWorld, max_episode_steps=12)
+
+
+class Expert:
+    """Goes straight to the origin: action = -p, as far as the bounds allow."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        return np.clip(-observation, -LIMIT, LIMIT), None
+
+
+@dataclass
+class Traffic:
+    """What passed between a learner and its environments: lists over time of arrays over environments."""
+
+    actions: list[np.ndarray] = field(default_factory=list)
+    following: list[np.ndarray] = field(default_factory=list)
+    """True next observations, at an episode's end its last one."""
+    terminated: list[np.ndarray] = field(default_factory=list)
+    ended: list[np.ndarray] = field(default_factory=list)
+
+
+class Tap(VecEnvWrapper):
+    """Notes the traffic, independently of what a learner or a callback makes of it."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.traffic = Traffic()
+
+    def reset(self) -> Any:
+        return self.venv.reset()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self.traffic.actions.append(np.array(actions))
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> Any:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        following, terminated = np.array(observations), np.array(dones)
+        for env in np.flatnonzero(dones):
+            following[env] = infos[env]["terminal_observation"]
+            terminated[env] = not infos[env]["TimeLimit.truncated"]
+        self.traffic.following.append(following)
+        self.traffic.terminated.append(terminated)
+        self.traffic.ended.append(np.array(dones))
+        return observations, rewards, dones, infos
+
+
+class BufferSpy(BaseCallback):
+    """Copies of the rollout buffer's arrays as the learner is about to use them, one dictionary per rollout."""
+
+    NAMES = ("observations", "actions", "rewards", "values", "log_probs", "advantages", "returns")
+    model: OnPolicyAlgorithm
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rollouts: list[dict[str, np.ndarray]] = []
+        self.rates: list[float] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.rates.append(self.model.policy.optimizer.param_groups[0]["lr"])
+
+    def _on_training_end(self) -> None:
+        self._on_rollout_start()
+
+    def _on_rollout_end(self) -> None:
+        self.rollouts.append({name: np.array(getattr(self.model.rollout_buffer, name)) for name in self.NAMES})
+
+
+@pytest.fixture
+def spy() -> BufferSpy:
+    return BufferSpy()
+
+
+@pytest.fixture
+def point_env():
+    """`point_env(n)`: n point worlds behind a tap."""
+    opened = []
+
+    def make(n_envs: int = 4, seed: int = 0) -> Tap:
+        opened.append(Tap(make_vec("PointWorld-v0", n_envs, seed, backend="gymnasium")))
+        return opened[-1]
+
+    yield make
+    for env in opened:
+        env.close()
+
+
+@pytest.fixture
+def point_ppo(point_env):
+    """`point_ppo(n_envs=…, seed=…, **ppo)`: a small PPO on the point world."""
+
+    def make(n_envs: int = 4, seed: int = 0, **changes: Any) -> PPO:
+        settings: dict[str, Any] = {
+            "n_steps": 16,
+            "batch_size": 32,
+            "n_epochs": 2,
+            "gamma": 0.9,
+            "gae_lambda": 0.8,
+            "policy_kwargs": normalised_policy([16]),
+            "device": "cpu",
+        }
+        return PPO("MlpPolicy", point_env(n_envs, seed), seed=seed, **(settings | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def point_demonstrations() -> Demonstrations:
+    """Eight episodes of the expert."""
+    env = make_vec("PointWorld-v0", 4, backend="gymnasium")
+    demonstrations = Demonstrations.record(Expert(), env, episodes=8)
+    env.close()
+    return demonstrations
