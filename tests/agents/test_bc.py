@@ -1,0 +1,153 @@
+"""Behavioural cloning of experts whose policy is known."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.agents.bc import BC, BCConfig
+from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
+from rlgen.errors import InputError
+from rlgen.sb3.features import normalised_policy
+
+QUICK = BCConfig(max_updates=600, check_every=50, learning_rate=3e-3, average=0.98)
+GAIN = np.array([[0.3, -0.1], [0.05, 0.2]], np.float32)
+
+
+def linear_expert(rows: int = 400, noise: float = 0.0, scale: float = 1.0, seed: int = 0) -> Demonstrations:
+    """One episode of action = GAIN · observation (+ noise), with observations of size `scale`."""
+    random = np.random.default_rng(seed)
+    observations = random.uniform(-1, 1, (rows + 1, 2))
+    actions = observations[:-1] @ GAIN.T + noise * random.normal(size=(rows, 2))
+    episode = Episode(observations=scale * observations, actions=np.clip(actions, -0.4, 0.4))
+    return Demonstrations.from_episodes([episode])
+
+
+def gap(model: PPO, demonstrations: Demonstrations) -> float:
+    """Root mean squared difference of the mean action and the expert's."""
+    actions, _ = model.predict(demonstrations.observations, deterministic=True)
+    return float(np.sqrt(np.mean((actions - demonstrations.actions) ** 2)))
+
+
+def test_cloning_finds_a_linear_policy(point_ppo) -> None:
+    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    before = gap(model, linear_expert(seed=1))
+    result = BC(model, linear_expert(), QUICK).learn()
+    assert gap(model, linear_expert(seed=1)) < 0.02
+    assert before > 0.1
+    assert math.sqrt(result.held_out_loss) < 0.05, "in units of half the action range, 0.4"
+
+
+def test_observations_of_any_size_are_cloned_alike(point_ppo) -> None:
+    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    BC(model, linear_expert(scale=300.0), QUICK).learn()
+    assert gap(model, linear_expert(seed=1, scale=300.0)) < 0.02
+
+
+def test_the_loss_is_the_squared_error_in_units_of_half_the_range(point_ppo) -> None:
+    model, demonstrations = point_ppo(), linear_expert()
+    bc = BC(model, demonstrations)
+    with torch.no_grad():
+        loss = bc._loss(model.policy, bc.batch)
+    unclipped = model.policy.get_distribution(bc.batch.observations).distribution.mean.detach().numpy()
+    expected = np.mean(((unclipped - demonstrations.actions) / 0.4) ** 2)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_likelihood_also_finds_the_experts_noise(point_ppo) -> None:
+    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    config = BCConfig(loss="log_likelihood", max_updates=1500, check_every=100, learning_rate=5e-3, average=0.98)
+    BC(model, linear_expert(rows=2000, noise=0.05), config).learn()
+    torch.testing.assert_close(model.policy.log_std.detach().exp(), torch.full((2,), 0.05), rtol=0.2, atol=0)
+
+
+def test_the_squared_error_leaves_the_noise_alone(point_ppo) -> None:
+    model = point_ppo()
+    BC(model, linear_expert(), QUICK).learn()
+    assert model.policy.log_std.tolist() == [-1, -1]
+
+
+def test_a_squashed_policy_is_cloned_too(point_ppo) -> None:
+    model = point_ppo(use_sde=True, policy_kwargs={"squash_output": True, "net_arch": [32]})
+    BC(model, linear_expert(), QUICK).learn()
+    assert gap(model, linear_expert(seed=1)) < 0.03
+
+
+def test_the_critic_is_left_alone(point_ppo) -> None:
+    model = point_ppo()
+    before = {name: value.clone() for name, value in model.policy.named_parameters() if "value" in name}
+    BC(model, linear_expert(), QUICK).learn()
+    after = dict(model.policy.named_parameters())
+    assert before
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_the_weights_kept_are_those_of_the_least_held_out_loss(point_ppo) -> None:
+    model, seen = point_ppo(), {}
+    config = BCConfig(max_updates=2000, check_every=20, patience=5, learning_rate=0.05, average=0.0)
+    bc = BC(model, linear_expert(rows=60, noise=0.2), config)
+    result = bc.learn(lambda update, values: seen.update({update: values["bc/held_out_loss"]}))
+    assert result.held_out_loss == min(seen.values()) == seen[result.best_update]
+    assert result.updates == max(seen) == result.best_update + 5 * 20, "stopped when it got no better"
+
+
+def test_every_look_is_reported(point_ppo) -> None:
+    reports = []
+    BC(point_ppo(), linear_expert(), BCConfig(max_updates=200, check_every=50)).learn(
+        lambda *line: reports.append(line)
+    )
+    assert [update for update, _ in reports] == [50, 100, 150, 200]
+    assert set(reports[0][1]) == {"bc/loss", "bc/held_out_loss"}
+
+
+def test_the_same_seed_clones_the_same_weights(point_ppo) -> None:
+    weights = []
+    for seed in (0, 0, 1):
+        model = point_ppo(seed=seed)
+        BC(model, linear_expert(), QUICK).learn()
+        weights.append(model.policy.action_net.weight.detach())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_cloned_policy_opens_in_plain_sb3(point_ppo, tmp_path: Path) -> None:
+    model = point_ppo()
+    BC(model, linear_expert(), QUICK).learn()
+    model.save(tmp_path / "policy.zip")
+    observations = linear_expert(seed=1).observations
+    loaded = PPO.load(tmp_path / "policy.zip", device="cpu").predict(observations, deterministic=True)[0]
+    np.testing.assert_array_equal(loaded, model.predict(observations, deterministic=True)[0])
+
+
+def test_one_transition_is_refused(point_ppo) -> None:
+    with pytest.raises(InputError, match="two transitions"):
+        BC(point_ppo(), linear_expert(rows=1))
+
+
+def test_two_transitions_are_enough(point_ppo) -> None:
+    assert BC(point_ppo(), linear_expert(rows=2), BCConfig(max_updates=100)).learn().updates == 100
+
+
+def test_an_off_policy_model_is_refused() -> None:
+    model = SAC("MlpPolicy", make_vec_env("Pendulum-v1", 1), policy_kwargs={"net_arch": [4]}, device="cpu")
+    with pytest.raises(InputError, match="on-policy"):
+        BC(model, linear_expert())
+
+
+def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:
+    three = Demonstrations.from_episodes([Episode(observations=np.zeros((5, 3)), actions=np.zeros((4, 2)))])
+    with pytest.raises(InputError, match="'observations'"):
+        BC(point_ppo(), three)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"held_out": 1.0}, {"average": 1.0}, {"patience": 0}, {"check_every": 200, "max_updates": 100}]
+)
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        BCConfig(**wrong)

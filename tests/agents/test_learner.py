@@ -1,0 +1,68 @@
+"""The learner behind an agent: settings reach Stable-Baselines3."""
+
+import sys
+
+import pytest
+from stable_baselines3 import A2C, PPO
+
+from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.errors import InputError
+from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.features import NormalisedObservations
+
+SMALL = {"n_steps": 8, "batch_size": 16, "hidden": (8, 4)}
+
+
+def test_every_setting_of_ppo_reaches_it(point_env) -> None:
+    config = LearnerConfig(
+        n_steps=8, batch_size=16, n_epochs=3, learning_rate=1e-3, gamma=0.9, gae_lambda=0.8, clip_range=0.3,
+        target_kl=0.05, entropy_weight=0.01, hidden=(8, 4), log_std_init=-2.0,
+    )  # fmt: skip
+    model = make_model(config, point_env(2), seed=5)
+    assert isinstance(model, PPO)
+    assert (model.n_steps, model.batch_size, model.n_epochs, model.gamma, model.gae_lambda) == (8, 16, 3, 0.9, 0.8)
+    assert (model.clip_range(1.0), model.target_kl, model.ent_coef, model.lr_schedule(0.3)) == (0.3, 0.05, 0.01, 1e-3)
+    assert model.policy.log_std.tolist() == [-2, -2]
+    assert model.policy.mlp_extractor.policy_net[2].weight.shape == (4, 8)
+    assert isinstance(model.policy.features_extractor, NormalisedObservations)
+    assert model.seed == 5
+
+
+def test_a2c_and_trpo_are_made_too(point_env) -> None:
+    assert isinstance(make_model(LearnerConfig(algorithm="a2c", **SMALL), point_env(2), seed=0), A2C)
+    contrib = pytest.importorskip("sb3_contrib")
+    model = make_model(LearnerConfig(algorithm="trpo", target_kl=0.02, **SMALL), point_env(2), seed=0)
+    assert isinstance(model, contrib.TRPO)
+    assert model.target_kl == 0.02
+
+
+def test_trpo_without_its_package_says_what_to_install(point_env, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    with pytest.raises(InputError, match=r"rlgen\[contrib\]"):
+        make_model(LearnerConfig(algorithm="trpo", **SMALL), point_env(2), seed=0)
+
+
+def test_a_linear_rate_is_half_in_the_middle_and_never_zero_or_below(point_env) -> None:
+    model = make_model(LearnerConfig(schedule="linear", learning_rate=1e-3, **SMALL), point_env(2), seed=0)
+    assert model.lr_schedule(1.0) == 1e-3
+    assert model.lr_schedule(0.5) == pytest.approx(0.5e-3, rel=0.02)
+    assert model.lr_schedule(0.0) > 0
+    assert model.lr_schedule(-0.1) > 0, "a last rollout overshoots the number of steps"
+
+
+def test_the_adaptive_rate_replaces_ppos_early_stop(point_env) -> None:
+    model = make_model(LearnerConfig(schedule="adaptive", target_kl=0.02, **SMALL), point_env(2), seed=0)
+    assert isinstance(model.learning_rate, AdaptiveRate)
+    assert model.learning_rate.target_kl == 0.02
+    assert model.target_kl is None
+
+
+def test_the_adaptive_rate_is_for_ppo_only() -> None:
+    with pytest.raises(InputError, match="ppo for the adaptive schedule"):
+        LearnerConfig(algorithm="a2c", schedule="adaptive")
+
+
+@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"gamma": 1.1}, {"gae_lambda": 0.0}, {"learning_rate": -1.0}])
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        LearnerConfig(**wrong)
