@@ -93,5 +93,5 @@ class Doctor:
         for found in findings():
             failed |= not found.ok
             mark = "[green]ok[/]  " if found.ok else "[bold red]no[/]  "
-            console.print(f"{mark}[bold]{found.name:<19}[/]{escape(found.detail)}")
+            console.print(f"{mark}[bold]{escape(f'{found.name:<19}')}[/]{escape(found.detail)}")
         return int(failed)

@@ -43,9 +43,11 @@ def test_stepping_is_measured_and_names_its_backend() -> None:
 def test_the_exit_code_tells_whether_something_cannot_be_done(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    well, broken = Finding("one", True, "fine"), Finding("other", False, "[broken]: mend it")
+    well, broken = Finding("one", True, "fine"), Finding("extra [data]", False, "[broken]: mend it")
     monkeypatch.setattr(doctor, "findings", lambda: iter([well]))
     assert cli.main(["doctor"]) == 0
     monkeypatch.setattr(doctor, "findings", lambda: iter([well, broken]))
     assert cli.main(["doctor"]) == 1
-    assert "[broken]: mend it" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "extra [data]" in shown
+    assert "[broken]: mend it" in shown
