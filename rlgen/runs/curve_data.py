@@ -95,9 +95,9 @@ PANELS = (
     ),
 )
 MAX_PANELS = 12
-# Constants of the run and counters: nothing to see.
+# Constants of the run, counters, and losses whose size says nothing: nothing to see.
 _DULL = re.compile(
-    r".*/(n_updates|clip_range|learning_rate|iterations|total_timesteps|\w*_std|return_m(in|ax)|episodes)"
+    r".*/(n_updates|clip_range|learning_rate|iterations|\w*_std|return_m(in|ax)|episodes)|train/(policy_gradient_)?loss"
 )
 
 Table = dict[str, np.ndarray]

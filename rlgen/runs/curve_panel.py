@@ -99,13 +99,12 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
     if large:
         axes.yaxis.set_major_formatter(lambda value, _: _whole(value))
         axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
-    low, high = panel.limits
-    margin = 0.04 * (high - low) if low is not None and high is not None else 0.0
-    # One at a time, and only what is given: setting a limit ends its automatic choice.
-    if low is not None and axes.has_data():
-        axes.set_ylim(bottom=low - margin)
-    if high is not None and axes.has_data():
-        axes.set_ylim(top=high + margin)
+    if axes.has_data() and panel.limits != (None, None):
+        first, last = axes.dataLim.intervaly
+        low = first if panel.limits[0] is None else panel.limits[0]
+        high = last if panel.limits[1] is None else panel.limits[1]
+        margin = 0.05 * ((high - low) or 1.0)
+        axes.set_ylim(low - margin, high + margin)
 
 
 def legend(axes: "Axes", theme: Theme) -> None:

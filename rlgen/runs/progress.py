@@ -86,7 +86,7 @@ class Progress:
 
     def _print_plain(self) -> None:
         self._last_plain = self._clock()
-        share = f"{self._step / self._total:.0%}" if self._total else "100%"
+        share = f"{min(1.0, self._step / self._total):.0%}" if self._total else "100%"  # the last round may overshoot
         self.message(f"{self._title}: {self._step:,} of {self._total:,} {self._unit} ({share}), {self._facts()}")
 
     def _facts(self) -> str:

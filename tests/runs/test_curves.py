@@ -9,7 +9,7 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.runs.curve_data import RETURN, Series, curve_of, panels_for, read_tables, smoothed
-from rlgen.runs.curve_panel import DARK
+from rlgen.runs.curve_panel import DARK, draw_panel
 from rlgen.runs.curves import curves_png, draw_curves, references_of
 from rlgen.runs.metrics import Metrics
 
@@ -103,6 +103,22 @@ def test_known_metrics_fill_their_panels_and_the_clock_fills_none():
 
 def test_a_metric_nobody_foresaw_gets_a_panel_of_its_own():
     assert [panel.title for panel in panels_for(["step", "vime/information_gain"])] == ["vime/information_gain"]
+
+
+def test_constants_counters_and_meaningless_losses_get_no_panel():
+    dull = ["train/n_updates", "train/learning_rate", "train/loss", "evaluation/return_min", "evaluation/return_std"]
+    assert panels_for(["step", *dull]) == []
+
+
+@pytest.mark.parametrize(("values", "limits"), [([0.2, 0.4], (-0.02, 0.42)), ([0.0, 0.0], (-0.05, 0.05))])
+def test_an_axis_from_zero_still_has_room_for_its_highest_value(values, limits):
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    (panel,) = panels_for(["train/clip_fraction"])
+    last = draw_panel(axes, panel, {"": [table(values, "train/clip_fraction")]}, DARK, large=False)
+    assert last == 2
+    assert axes.get_ylim() == pytest.approx(limits)
 
 
 def test_one_run_is_drawn_with_the_references_of_its_result(tmp_path):

@@ -45,6 +45,16 @@ def test_a_resumed_run_starts_at_its_step_and_counts_only_new_steps():
     assert text.getvalue().splitlines()[0] == "x: 930,000 of 1,000,000 steps (93%), 1,000 steps/s, 1 min 10 s left"
 
 
+def test_a_last_round_that_overshoots_is_all_and_not_more():
+    console, text = plain()
+    clock = Clock()
+    with Progress("x", 30_000, console=console, clock=clock) as progress:
+        clock.now = 60
+        progress.update(32_768)
+    assert "32,768 of 30,000 steps (100%)" in text.getvalue()
+    assert "left" not in text.getvalue()
+
+
 def test_the_speed_is_that_of_the_last_minute():
     clock = Clock()
     progress = Progress("x", 10**9, show=False, clock=clock)
