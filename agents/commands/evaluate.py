@@ -38,8 +38,8 @@ class Evaluate:
     """Gymnasium id; of a run, the one it was trained in when left out."""
     seed: int = 10_000
     """Of the environments (and of the actions with --no-deterministic)."""
-    n_envs: int = 10
-    """Environments stepped at once."""
+    n_envs: int = 50
+    """Environments stepped at once, each for its share of the episodes. The defaults repeat a run's own evaluation."""
     backend: Literal["auto", "threads", "gymnasium"] = "auto"
     """What steps them."""
     deterministic: bool = True
