@@ -20,7 +20,7 @@ LIMIT = 0.4  # of Humanoid's actions
 
 
 class PointWorld(gym.Env):
-    """A point drifts off the origin, p' = 1.05 p + action, and falls beyond 1.5. Pays 1 - |p|; 12 steps at most."""
+    """A point in the wind, p' = p + action + 0.1 · noise, falls beyond 1.5. Pays 1 - |p|; 12 steps at most."""
 
     def __init__(self) -> None:
         self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
@@ -34,7 +34,7 @@ class PointWorld(gym.Env):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         assert np.abs(action).max() <= LIMIT * 1.00001, "an action outside the action space reached the environment"
-        self.place = (1.05 * self.place + action).astype(np.float32)
+        self.place = (self.place + action + 0.1 * self.np_random.normal(size=2)).astype(np.float32)
         distance = float(np.linalg.norm(self.place))
         return self.place, 1 - distance, distance > 1.5, False, {}
 

@@ -1,0 +1,223 @@
+"""GAIL on the point world: it must find the expert, whatever it is made of."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.agents.bc import BCConfig
+from rlgen.agents.gail import GAIL, GAILConfig
+from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
+from rlgen.errors import InputError
+from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
+from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.runs.evaluate import RandomPolicy, evaluate, normalised_return
+from rlgen.runs.rng import rng_state, set_rng_state
+
+TINY = AdversarialConfig(hidden=(8,), updates_per_rollout=2, batch_size=32)
+CONFIG = GAILConfig(discriminator=TINY, warm_start=False)
+ROUND = 64  # 4 environments, 16 steps
+
+
+def weights(gail: GAIL) -> torch.Tensor:
+    """All weights of policy and discriminator, in a row."""
+    parts = [*gail.model.policy.parameters(), *gail.source.network.parameters()]
+    return torch.cat([part.detach().flatten() for part in parts]).clone()
+
+
+@pytest.fixture
+def score(point_env):
+    """Return of a policy, 0 for random actions and 1 for the expert."""
+
+    def measure(policy) -> float:
+        from_expert = type("P", (), {"predict": lambda self, o, deterministic: (np.clip(-o, -0.4, 0.4), None)})()
+        env = point_env(20, seed=100)
+        reached = [
+            evaluate(each, env, 40, seed=100, label=None).returns.mean()
+            for each in (policy, RandomPolicy(env.action_space), from_expert)
+        ]
+        return normalised_return(*map(float, reached))
+
+    return measure
+
+
+@pytest.mark.parametrize("inputs", ["state_action", "state_transition"])
+def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, point_demonstrations, score) -> None:
+    learner = LearnerConfig(
+        n_steps=64, batch_size=128, learning_rate=1e-3, gamma=0.9, hidden=(32, 32), log_std_init=-2.0
+    )
+    model = make_model(learner, point_env(8), seed=0)
+    discriminator = AdversarialConfig(
+        hidden=(32,), learning_rate=1e-2, updates_per_rollout=8, batch_size=256, inputs=inputs
+    )
+    before = score(model)
+    GAIL(model, point_demonstrations, replace(CONFIG, discriminator=discriminator)).learn(15_000)
+    assert before < 0.5
+    assert score(model) > 0.9
+
+
+def test_the_warm_start_alone_is_near_the_expert_already(point_ppo, point_demonstrations, score) -> None:
+    model = point_ppo(policy_kwargs={"net_arch": [32]})
+    config = replace(
+        CONFIG, warm_start=True, bc=BCConfig(max_updates=600, check_every=50, learning_rate=3e-3, average=0.9)
+    )
+    GAIL(model, point_demonstrations, config).warm_up()
+    assert score(model) > 0.9
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "trpo"])
+def test_gail_trains_any_on_policy_model(algorithm: str, point_env, point_demonstrations) -> None:
+    if algorithm == "trpo":
+        pytest.importorskip("sb3_contrib")
+    learner = LearnerConfig(algorithm=algorithm, n_steps=16, batch_size=32, hidden=(8,))
+    gail = GAIL(make_model(learner, point_env(), seed=0), point_demonstrations, CONFIG)
+    before = weights(gail)
+    gail.learn(3 * ROUND)
+    assert gail.model.num_timesteps == 3 * ROUND
+    assert torch.isfinite(weights(gail)).all()
+    assert not torch.equal(weights(gail), before)
+
+
+def test_a_plain_sb3_policy_needs_no_normaliser(point_ppo, point_demonstrations) -> None:
+    gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, CONFIG)
+    before = weights(gail)
+    assert not torch.equal(weights(gail.learn(ROUND)), before)
+
+
+@pytest.mark.parametrize("divergence", ["minimax", "non_saturating", "reverse_kl"])
+@pytest.mark.parametrize(
+    "penalty",
+    [{}, {"gradient_centre": 0.0}, {"r1": 1.0, "gradient_penalty": 0.0}, {"entropy": 1e-3}, {"spectral_norm": True}],
+    ids=str,
+)
+def test_every_divergence_runs_with_every_penalty(
+    divergence: str, penalty: dict, point_ppo, point_demonstrations
+) -> None:
+    config = replace(CONFIG, discriminator=replace(TINY, divergence=divergence), **penalty)
+    gail = GAIL(point_ppo(), point_demonstrations, config).learn(2 * ROUND)
+    assert torch.isfinite(weights(gail)).all()
+
+
+def test_penalties_are_those_with_a_weight() -> None:
+    assert GAILConfig(gradient_penalty=0.0).penalties() == []
+    chosen = GAILConfig(gradient_penalty=2.0, gradient_centre=0.0, r1=3.0, entropy=0.1, spectral_norm=True).penalties()
+    assert chosen == [SpectralNorm(), GradientPenalty(weight=2.0, centre=0.0), R1(weight=3.0), Entropy(weight=0.1)]
+
+
+def test_a_saved_policy_opens_in_plain_sb3_and_acts_alike(point_ppo, point_demonstrations, tmp_path: Path) -> None:
+    model = point_ppo()
+    GAIL(model, point_demonstrations, CONFIG).learn(2 * ROUND)
+    model.save(tmp_path / "policy.zip")
+    observations = point_demonstrations.observations
+    loaded = PPO.load(tmp_path / "policy.zip", device="cpu").predict(observations, deterministic=True)[0]
+    np.testing.assert_array_equal(loaded, model.predict(observations, deterministic=True)[0])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(point_ppo, point_demonstrations) -> None:
+    config = replace(CONFIG, warm_start=True, bc=BCConfig(max_updates=100))
+    runs = [weights(GAIL(point_ppo(seed=seed), point_demonstrations, config).learn(2 * ROUND)) for seed in (0, 0, 1)]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_steps_are_counted_in_all(point_ppo, point_demonstrations) -> None:
+    gail = GAIL(point_ppo(), point_demonstrations, CONFIG)
+    gail.learn(2 * ROUND)
+    gail.learn(2 * ROUND)
+    assert gail.model.num_timesteps == 2 * ROUND, "a second call has nothing left to do"
+
+
+def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
+    config = replace(CONFIG, average=0.5)
+    whole, parts = (GAIL(point_ppo(), point_demonstrations, config) for _ in range(2))
+    start = rng_state()
+    whole.learn(4 * ROUND)
+    set_rng_state(start)
+    parts.learn(2 * ROUND).learn(4 * ROUND)
+    for name, value in whole.average.weights.items():
+        torch.testing.assert_close(parts.average.weights[name], value)
+
+
+def test_the_warm_start_happens_once(point_ppo, point_demonstrations, monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: calls.append(bc))
+    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, warm_start=True))
+    gail.learn(ROUND)
+    gail.learn(2 * ROUND)
+    assert len(calls) == 1
+
+
+def test_a_state_saved_before_the_first_round_holds_the_warm_start(
+    point_ppo, point_demonstrations, monkeypatch
+) -> None:
+    config = replace(CONFIG, warm_start=True, bc=BCConfig(max_updates=100))
+    first, second = (GAIL(point_ppo(seed=seed), point_demonstrations, config) for seed in (0, 1))
+    first.warm_up()
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: pytest.fail("cloned again"))
+    assert torch.equal(weights(second), weights(first))
+    second.learn(ROUND)
+
+
+def test_callbacks_may_be_functions_objects_or_lists(point_ppo, point_demonstrations, spy) -> None:
+    steps = []
+
+    def function(local_variables: dict, global_variables: dict) -> bool:
+        steps.append(1)
+        return True
+
+    GAIL(point_ppo(), point_demonstrations, CONFIG).learn(ROUND, function)
+    assert len(steps) == 16
+    GAIL(point_ppo(), point_demonstrations, CONFIG).learn(ROUND, [spy, function])
+    assert len(spy.rollouts) == 1
+    assert len(steps) == 32
+
+
+def test_the_log_tells_how_the_discriminator_fares(point_ppo, point_demonstrations) -> None:
+    model = point_ppo()
+    GAIL(model, point_demonstrations, CONFIG).learn(ROUND, log_interval=100)
+    logged = model.logger.name_to_value
+    names = {"gail/loss", "gail/penalty", "gail/expert_accuracy", "gail/policy_accuracy", "gail/reward"}
+    assert names <= set(logged)
+    assert 0 <= logged["gail/expert_accuracy"] <= 1
+
+
+def test_an_environment_of_float64_observations_works(point_demonstrations) -> None:
+    class Wide(gym.ObservationWrapper):
+        def __init__(self) -> None:
+            super().__init__(gym.make("PointWorld-v0"))
+            self.observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+
+        def observation(self, observation: np.ndarray) -> np.ndarray:
+            return observation.astype(np.float64)
+
+    model = PPO("MlpPolicy", make_vec_env(Wide, 2), n_steps=16, batch_size=32, device="cpu")
+    gail = GAIL(model, point_demonstrations, CONFIG)
+    assert torch.isfinite(weights(gail.learn(32))).all()
+
+
+def test_discrete_actions_are_refused(point_demonstrations) -> None:
+    model = PPO("MlpPolicy", make_vec_env("CartPole-v1", 1), device="cpu")
+    with pytest.raises(InputError, match="continuous actions"):
+        GAIL(model, point_demonstrations)
+
+
+@pytest.mark.parametrize(("observed", "acted", "key"), [(3, 2, "observations"), (2, 3, "actions")])
+def test_demonstrations_of_another_size_are_refused(observed: int, acted: int, key: str, point_ppo) -> None:
+    episode = Episode(observations=np.zeros((5, observed)), actions=np.zeros((4, acted)))
+    with pytest.raises(InputError, match=f"'{key}'"):
+        GAIL(point_ppo(), Demonstrations.from_episodes([episode]))
+
+
+def test_demonstrated_actions_beyond_the_bounds_are_refused(point_ppo) -> None:
+    episode = Episode(observations=np.zeros((5, 2)), actions=np.full((4, 2), 0.5))
+    with pytest.raises(InputError, match="action space"):
+        GAIL(point_ppo(), Demonstrations.from_episodes([episode]))
