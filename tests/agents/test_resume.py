@@ -1,0 +1,173 @@
+"""A run that was killed, or stopped, and resumed is the run that was never disturbed: bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlgen.agents import cli, session
+from rlgen.agents.commands import training
+from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
+from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
+from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+
+# Ant falls early under a random policy, so episodes end within the run. Everything that carries state is switched on:
+# adaptive learning rate, averaged weights, scaled rewards, running normaliser, spectral norm, evaluations.
+OPTIONS = """
+--env Ant-v5 --backend threads --threads 1 --n-envs 2 --device cpu --seed 3 --no-video
+--steps 640 --checkpoint-every 128 --evaluate-every 192
+--learner.n-steps 32 --learner.batch-size 32 --learner.n-epochs 2 --learner.hidden 8 --learner.initial-std 1
+--learner.schedule adaptive --learner.target-kl 0.001
+--gail.average 0.5 --gail.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
+--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
+--gail.discriminator.normaliser running
+"""
+
+# The command line in a process of its own, which kills itself when it is about to write a row after step argv[1].
+KILLED = """
+import os, signal, sys
+from rlgen.agents import cli, session
+from rlgen.agents.commands import training
+from rlgen.runs.metrics import Metrics
+session.CURVE_EPISODES = training.CURVE_EPISODES = 2
+write = Metrics.write
+def die(metrics, step, values):
+    if step > int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(metrics, step, values)
+Metrics.write = die
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@dataclass
+class Run:
+    """A run folder and the weights its training ended with."""
+
+    path: Path
+    weights: dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    episode = Episode(observations=random.normal(size=(65, 105)), actions=random.uniform(-1, 1, (64, 8)))
+    path = tmp_path_factory.mktemp("demos") / "ant.npz"
+    Demonstrations.from_episodes([episode], env_id="Ant-v5").save(path)
+    return path
+
+
+def finish_run(command: list[str]) -> Run:
+    """Run a command of the line in this process to its end, without the final evaluation and drawing."""
+    ended: list[tuple[Any, ...]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (session, training):
+            patch.setattr(module, "CURVE_EPISODES", 2)
+        patch.setattr(training, "finish", lambda *arguments: ended.append(arguments))
+        assert cli.main(command) == 0
+    folder, _, model = ended[0][:3]
+    return Run(folder.path, {name: value.clone() for name, value in model.policy.state_dict().items()})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(demos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    return finish_run(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)])
+
+
+def assert_same(resumed: Run, undisturbed: Run) -> None:
+    assert read_metrics(resumed.path)["step"].tolist() == read_metrics(undisturbed.path)["step"].tolist()
+    assert same_metrics(resumed.path, undisturbed.path)
+    assert resumed.weights.keys() == undisturbed.weights.keys()
+    for name, value in undisturbed.weights.items():
+        assert torch.equal(resumed.weights[name], value), name
+
+
+def test_the_run_to_be_disturbed_has_something_to_lose(undisturbed: Run) -> None:
+    rows = read_metrics(undisturbed.path)
+    assert rows["step"].tolist() == [64, 128, 192, 192, 256, 320, 384, 384, 448, 512, 576, 576, 640, 640]
+    assert np.isfinite(rows["rollout/ep_rew_mean"]).sum() > 3, "episodes ended"
+    assert len(set(rows["train/learning_rate"][~np.isnan(rows["train/learning_rate"])])) > 2, "the rate moved"
+    assert np.isfinite(rows["evaluation/return_mean"]).sum() == 4
+
+
+def test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit(
+    undisturbed: Run, demos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = ["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, "350", *command], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert load_checkpoint(out).step == 256
+    assert read_metrics(out)["step"].max() == 320, "rows after the checkpoint, to be forgotten"
+    assert_same(finish_run(["resume", str(out)]), undisturbed)
+
+
+def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
+    undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    write = Metrics.write
+
+    def press(metrics: Metrics, step: int, values: Any) -> None:
+        write(metrics, step, values)
+        if step == 384 and "gail/loss" in values:  # an evaluation is due after this round, and no checkpoint
+            os.kill(os.getpid(), signal.SIGINT)
+
+    for module in (session, training):
+        monkeypatch.setattr(module, "CURVE_EPISODES", 2)
+    monkeypatch.setattr(Metrics, "write", press)
+    assert cli.main(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)]) == 130
+    monkeypatch.undo()
+    assert load_checkpoint(out).step == 384
+    assert_same(finish_run(["resume", str(out)]), undisturbed)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+    undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    write = Metrics.write
+
+    def cut(metrics: Metrics, step: int, values: Any) -> None:
+        if step == 128:
+            raise PowerCut
+        write(metrics, step, values)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(Metrics, "write", cut)
+    with pytest.raises(PowerCut):
+        cli.main(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)])
+    monkeypatch.undo()
+    assert list_checkpoints(out) == []
+    assert read_metrics(out)["step"].tolist() == [64]
+    assert_same(finish_run(["resume", str(out)]), undisturbed)
+
+
+def test_the_state_at_the_end_is_the_same_too(undisturbed: Run, demos: Path, tmp_path: Path) -> None:
+    again = finish_run(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(tmp_path / "run")])
+    assert_same(again, undisturbed)
+    (_, one), (_, two) = load_checkpoint(again.path), load_checkpoint(undisturbed.path)
+    for part in ("source", "average", "scale"):
+        assert flat(one["gail"][part]) == flat(two["gail"][part])
+    assert flat(one["env"]) == flat(two["env"])
+    assert flat(one["rng"]) == flat(two["rng"])
+
+
+def flat(tree: Any) -> Any:
+    """Nested values with arrays as bytes, so that == means bit for bit."""
+    if isinstance(tree, dict):
+        return {key: flat(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [flat(value) for value in tree]
+    return np.asarray(tree).tobytes() if isinstance(tree, torch.Tensor | np.ndarray) else tree
