@@ -23,7 +23,7 @@ from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
 # adaptive learning rate, averaged weights, scaled rewards, running normaliser, spectral norm, evaluations.
 OPTIONS = """
 --env Ant-v5 --backend threads --threads 1 --n-envs 2 --device cpu --seed 3 --no-video
---steps 640 --checkpoint-every 128 --evaluate-every 192
+--steps 640 --checkpoint-every 256 --evaluate-every 384
 --learner.n-steps 32 --learner.batch-size 32 --learner.n-epochs 2 --learner.hidden 8 --learner.initial-std 1
 --learner.schedule adaptive --learner.target-kl 0.001
 --gail.average 0.5 --gail.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
@@ -37,7 +37,7 @@ import os, signal, sys
 from rlgen.agents import cli, session
 from rlgen.agents.commands import training
 from rlgen.runs.metrics import Metrics
-session.CURVE_EPISODES = training.CURVE_EPISODES = 2
+session.CURVE_EPISODES = training.CURVE_EPISODES = 1
 write = Metrics.write
 def die(metrics, step, values):
     if step > int(sys.argv[1]):
@@ -70,7 +70,7 @@ def finish_run(command: list[str]) -> Run:
     ended: list[tuple[Any, ...]] = []
     with pytest.MonkeyPatch.context() as patch:
         for module in (session, training):
-            patch.setattr(module, "CURVE_EPISODES", 2)
+            patch.setattr(module, "CURVE_EPISODES", 1)
         patch.setattr(training, "finish", lambda *arguments: ended.append(arguments))
         assert cli.main(command) == 0
     folder, _, model = ended[0][:3]
@@ -93,10 +93,10 @@ def assert_same(resumed: Run, undisturbed: Run) -> None:
 
 def test_the_run_to_be_disturbed_has_something_to_lose(undisturbed: Run) -> None:
     rows = read_metrics(undisturbed.path)
-    assert rows["step"].tolist() == [64, 128, 192, 192, 256, 320, 384, 384, 448, 512, 576, 576, 640, 640]
+    assert rows["step"].tolist() == [64, 128, 192, 256, 320, 384, 384, 448, 512, 576, 640, 640]
     assert np.isfinite(rows["rollout/ep_rew_mean"]).sum() > 3, "episodes ended"
     assert len(set(rows["train/learning_rate"][~np.isnan(rows["train/learning_rate"])])) > 2, "the rate moved"
-    assert np.isfinite(rows["evaluation/return_mean"]).sum() == 4
+    assert np.isfinite(rows["evaluation/return_mean"]).sum() == 2
 
 
 def test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit(
@@ -108,7 +108,14 @@ def test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit(
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert load_checkpoint(out).step == 256
     assert read_metrics(out)["step"].max() == 320, "rows after the checkpoint, to be forgotten"
-    assert_same(finish_run(["resume", str(out)]), undisturbed)
+    resumed = finish_run(["resume", str(out)])
+    assert_same(resumed, undisturbed)
+    (_, one), (_, two) = load_checkpoint(resumed.path), load_checkpoint(undisturbed.path)
+    for part in ("source", "average", "scale"):
+        assert flat(one["gail"][part]) == flat(two["gail"][part])
+    assert flat(one["env"]) == flat(two["env"])
+    for generator in ("torch", "numpy"):  # nothing in a training draws from Python's own, but libraries do
+        assert flat(one["rng"][generator]) == flat(two["rng"][generator])
 
 
 def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
@@ -123,7 +130,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
             os.kill(os.getpid(), signal.SIGINT)
 
     for module in (session, training):
-        monkeypatch.setattr(module, "CURVE_EPISODES", 2)
+        monkeypatch.setattr(module, "CURVE_EPISODES", 1)
     monkeypatch.setattr(Metrics, "write", press)
     assert cli.main(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)]) == 130
     monkeypatch.undo()
@@ -152,16 +159,6 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     assert list_checkpoints(out) == []
     assert read_metrics(out)["step"].tolist() == [64]
     assert_same(finish_run(["resume", str(out)]), undisturbed)
-
-
-def test_the_state_at_the_end_is_the_same_too(undisturbed: Run, demos: Path, tmp_path: Path) -> None:
-    again = finish_run(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(tmp_path / "run")])
-    assert_same(again, undisturbed)
-    (_, one), (_, two) = load_checkpoint(again.path), load_checkpoint(undisturbed.path)
-    for part in ("source", "average", "scale"):
-        assert flat(one["gail"][part]) == flat(two["gail"][part])
-    assert flat(one["env"]) == flat(two["env"])
-    assert flat(one["rng"]) == flat(two["rng"])
 
 
 def flat(tree: Any) -> Any:
