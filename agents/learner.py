@@ -1,10 +1,13 @@
 """The Stable-Baselines3 learner behind an agent: its settings and its construction."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
@@ -15,7 +18,7 @@ from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import normalised_policy
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
-DEFAULT_KL = 0.01
+ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,51 +27,57 @@ class LearnerConfig:
 
     algorithm: Algorithm = "ppo"
     """ppo, a2c, or trpo (needs the extra `contrib`)."""
-    n_steps: int = 512
+    n_steps: int = 256
     """Environment steps per environment and rollout."""
     learning_rate: float = 3e-4
     """Of Adam (TRPO: of its value function's)."""
-    schedule: Literal["constant", "linear", "adaptive"] = "constant"
-    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl` (PPO only)."""
+    schedule: Literal["constant", "linear", "adaptive"] = "adaptive"
+    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl`
+    (PPO only; elsewhere the rate is constant)."""
     gamma: float = 0.995
     """Discount per environment step."""
     gae_lambda: float = 0.97
     """λ of generalised advantage estimation (Schulman et al. 2016)."""
-    batch_size: int = 512
+    batch_size: int = 2048
     """Rows per gradient step (PPO, and TRPO's value function)."""
-    n_epochs: int = 5
+    n_epochs: int = 4
     """Passes over each rollout (PPO)."""
     clip_range: float = 0.2
     """Clipping of the probability ratio (PPO)."""
     target_kl: float | None = None
-    """Wanted KL per round, in nats (0.01 when left out): TRPO's trust region, PPO's with the adaptive schedule; with
-    the others PPO stops a round's epochs beyond 1.5 times this KL, if given."""
+    """Wanted KL per round, in nats: of the adaptive schedule (0.03 when left out) and TRPO's trust region (0.01); PPO
+    with another schedule stops a round's epochs beyond 1.5 times this KL, if given."""
     entropy_weight: float = 0.0
     """Weight of the policy's entropy in the loss."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the policy's and of the value function's hidden layers."""
-    log_std_init: float = -1.0
-    """Logarithm of the policy's initial standard deviation, in action units."""
+    initial_std: float = 0.3
+    """Standard deviation of the policy's actions at the start, as a share of half the action range."""
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range"):
+        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std"):
             if getattr(self, name) <= 0:
                 raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
         for name in ("gamma", "gae_lambda"):
             if not 0 < getattr(self, name) <= 1:
                 raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
-        if self.schedule == "adaptive" and self.algorithm != "ppo":
-            raise problem("ppo for the adaptive schedule", self.algorithm, "use the constant or the linear schedule")
 
 
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
     """What SB3 takes as `learning_rate`."""
-    if config.schedule == "adaptive":
-        return AdaptiveRate(config.learning_rate, config.target_kl or DEFAULT_KL)
+    if config.schedule == "adaptive" and config.algorithm == "ppo":
+        return AdaptiveRate(config.learning_rate, config.target_kl or ADAPTIVE_KL)
     if config.schedule == "linear":
         # Not to zero: SB3 reaches the end before the last round, which would then change nothing.
         return LinearSchedule(config.learning_rate, 0.01 * config.learning_rate, 1.0)
     return config.learning_rate
+
+
+def log_std_init(config: LearnerConfig, action_space: spaces.Space) -> float:
+    """Logarithm of the initial standard deviation in action units; without effect for discrete actions."""
+    if not isinstance(action_space, spaces.Box) or not action_space.is_bounded():
+        return math.log(config.initial_std)
+    return math.log(config.initial_std * float(np.mean(action_space.high - action_space.low)) / 2)
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
@@ -82,7 +91,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         "gae_lambda": config.gae_lambda,
         "seed": seed,
         "device": device,
-        "policy_kwargs": normalised_policy(list(config.hidden), config.log_std_init),
+        "policy_kwargs": normalised_policy(list(config.hidden), log_std_init(config, env.action_space)),
     }
     if config.algorithm == "ppo":
         return PPO(
@@ -99,4 +108,4 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         from sb3_contrib import TRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
-    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or DEFAULT_KL)
+    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or TRUST_REGION_KL)

@@ -1,14 +1,15 @@
 """`rlgen demo`: the main job in a few minutes, on demonstrations that come with rlgen."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rlgen.errors import problem
 
-from .train import TrainBC, TrainGAIL
+from .train import TrainBC, TrainGAIL, TrainImitation
 
 log = logging.getLogger("rlgen")
+ENV_ID = "Ant-v5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +39,18 @@ class Demo:
         from rlgen.runs.report import write_report
 
         out = free_name(self.out)
-        shared = {
-            "env": "Ant-v5",
-            "demos": shipped_demonstrations("Ant-v5"),
-            "trajectories": self.trajectories,
-            "seed": self.seed,
-            "video": self.video,
-        }
-        for training in (
-            TrainBC(out=out / "bc", **shared),
-            TrainGAIL(out=out / "gail", steps=self.steps, evaluate_every=self.steps / 4, **shared),
-        ):
+        cloning = TrainBC(
+            env=ENV_ID,
+            demos=shipped_demonstrations(ENV_ID),
+            trajectories=self.trajectories,
+            seed=self.seed,
+            video=self.video,
+            out=out / "bc",
+        )
+        shared = {field.name: getattr(cloning, field.name) for field in fields(TrainImitation)}
+        shared["out"] = out / "gail"
+        gail = TrainGAIL(**shared, steps=self.steps, evaluate_every=self.steps / 4)
+        for training in (cloning, gail):
             code = training.run()
             if code:
                 return code
@@ -76,7 +78,7 @@ def print_table(out: Path) -> None:
     bc, gail = Result.read(out / "bc"), Result.read(out / "gail")
     assert gail.random_return is not None
     assert gail.expert_return is not None
-    table = Table("", "return", "normalised", "falls", title="Ant-v5", title_justify="left")
+    table = Table("", "return", "normalised", "falls", title=ENV_ID, title_justify="left")
     table.add_row("random", f"{gail.random_return:,.0f}", "0.000", "")
     for name, result in (("BC", bc), ("GAIL", gail)):
         mean, std = f"{result.return_mean:,.0f}", f"{result.return_std:,.0f}"

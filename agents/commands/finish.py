@@ -1,7 +1,6 @@
 """The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
 
 import logging
-import os
 
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +30,7 @@ def finish(
     """Save the policy and write everything a finished run holds. `seconds`: training time."""
     partial = folder / "policy.partial.zip"
     model.save(partial)
-    os.replace(partial, folder / "policy.zip")
+    partial.replace(folder / "policy.zip")
     env = make_vec(
         config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads
     )

@@ -32,7 +32,7 @@ class TrainImitation:
     """Use the first N episodes of the demonstrations; all when left out."""
     seed: int = 0
     """Of everything random."""
-    n_envs: int = 16
+    n_envs: int = 32
     """Environments stepped at once."""
     backend: Literal["auto", "threads", "gymnasium"] = "auto"
     """threads: C MuJoCo on a thread pool; gymnasium: any registered id; auto: threads where the task has it."""
@@ -60,23 +60,19 @@ class TrainImitation:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBC(TrainImitation):
-    """Behavioural cloning: regression of the demonstrated actions.
-
-    Example: rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc
-    """
+    """Behavioural cloning: regression of the demonstrated actions."""
 
     agent: ClassVar[str] = "bc"
 
+    learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(hidden=(256, 256)))
+    """The policy; of the learner's settings only `hidden` and `initial_std` matter here."""
     bc: BCConfig = field(default_factory=BCConfig)
     """The cloning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainGAIL(TrainImitation):
-    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO.
-
-    Example: rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --out runs/ant-gail
-    """
+    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO."""
 
     agent: ClassVar[str] = "gail"
 

@@ -2,14 +2,13 @@
 
     python experiments/experts/train_ant.py --out runs/ant-expert
 
-The actor acts in 16 environments and learns a quarter as often as it acts: on a CPU a gradient step costs sixty times an
-environment step, so fresh data is the cheap resource (1 environment step costs 0.2 ms, one update 11 ms).
+The actor acts in 16 environments and learns half as often as it acts: on a CPU an update costs tens of environment
+steps, so fresh data is the cheap resource.
 Writes OUT/curve.csv (evaluations of 10 episodes with the mean action), OUT/best.zip and OUT/last.zip.
 """
 
 import argparse
 import csv
-import os
 import time
 from pathlib import Path
 
@@ -80,7 +79,7 @@ class Evaluate(BaseCallback):
     def save(self, name: str) -> None:
         partial = self.out / f"{name}.partial.zip"
         self.model.save(partial)
-        os.replace(partial, self.out / f"{name}.zip")
+        partial.replace(self.out / f"{name}.zip")
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
     python experiments/gail/table.py train --data DATA --runs runs/gail --jobs 2
     python experiments/gail/table.py collect --runs runs/gail
 
-DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by the
-released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults, `--jobs` runs at a time
-with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be interrupted at any time.
+DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by
+the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults, `--jobs` runs at a
+time with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be interrupted.
 `collect` writes results.csv (one row per run) and one learning curve per run under curves/, and prints the table.
 """
 

@@ -17,7 +17,8 @@ Scalar = Float[Tensor, ""]
 
 
 def logistic_discriminator_loss(expert_logit: Float[Tensor, "*e"], policy_logit: Float[Tensor, "*p"]) -> Scalar:
-    """-E_expert[log D] - E_policy[log(1 - D)], nats. Goodfellow et al. 2014 (1406.2661), eq. 1; Ho & Ermon 2016, eq. 17.
+    """-E_expert[log D] - E_policy[log(1 - D)], nats. Goodfellow et al. 2014 (1406.2661), eq. 1; as a discriminator of
+    policies Ho & Ermon 2016 (1606.03476), eq. 17.
 
     Its minimum over all discriminators is 2 log 2 - 2 JS(expert, policy), with optimum logit log(p_expert / p_policy).
     """
@@ -35,7 +36,8 @@ def non_saturating_generator_loss(fake_logit: Logit) -> Scalar:
 
 
 def reverse_kl_generator_loss(fake_logit: Logit) -> Scalar:
-    """E_fake[log(1 - D) - log D], at the optimal D the reverse KL(fake, data). Sønderby et al. 2017 (1610.04490), eq. 12."""
+    """E_fake[log(1 - D) - log D], at the optimal D the reverse KL(fake, data), nats. Sønderby et al. 2017 (1610.04490),
+    eq. 12."""
     return -fake_logit.mean()
 
 
@@ -48,7 +50,8 @@ def survival_reward(expert_logit: Logit) -> Logit:
 
 
 def log_d_reward(expert_logit: Logit) -> Logit:
-    """log D: never positive, for tasks in which an early end means success. openai/imitation's `favor_zero_expert_reward`."""
+    """log D: never positive, for tasks in which an early end means success. Ho & Ermon 2016 (1606.03476), released
+    code, `favor_zero_expert_reward`."""
     return -F.softplus(-expert_logit)
 
 

@@ -29,15 +29,17 @@ class AdaptiveRate:
     def __call__(self, progress_remaining: float) -> float:
         return self.rate
 
-    def observe(self, kl: float, step: int) -> None:
+    def observe(self, kl: float, step: int, progress_remaining: float = 1.0) -> None:
         """Take the KL divergence (nats) between the policies before and after the round that ended at `step`; a second
-        look at the same round, as after a resume, changes nothing."""
+        look at the same round, as after a resume, changes nothing. The wanted KL falls in proportion to
+        `progress_remaining` (1 at the start of the training, 0 at its end), to a twentieth at least."""
         if step == self.observed_at:
             return
         self.observed_at = step
-        if kl > 2 * self.target_kl:
+        wanted = self.target_kl * max(progress_remaining, 0.05)
+        if kl > 2 * wanted:
             self.rate = max(self.rate / self.factor, self.lowest)
-        elif kl < self.target_kl / 2:
+        elif kl < wanted / 2:
             self.rate = min(self.rate * self.factor, self.highest)
 
     def state_dict(self) -> dict[str, Any]:
@@ -58,4 +60,6 @@ class FollowKL(BaseCallback):
     def _on_rollout_start(self) -> None:
         kl = self.model.logger.name_to_value.get("train/approx_kl")
         if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
-            self.model.learning_rate.observe(float(kl), self.model.num_timesteps)
+            self.model.learning_rate.observe(
+                float(kl), self.model.num_timesteps, self.model._current_progress_remaining
+            )

@@ -52,7 +52,13 @@ def score(point_env):
 @pytest.mark.parametrize("inputs", ["state_action", "state_transition"])
 def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, point_demonstrations, score) -> None:
     learner = LearnerConfig(
-        n_steps=64, batch_size=128, learning_rate=1e-3, gamma=0.9, hidden=(32, 32), log_std_init=-2.0
+        n_steps=64,
+        batch_size=128,
+        learning_rate=1e-3,
+        gamma=0.9,
+        hidden=(32, 32),
+        initial_std=0.14,
+        schedule="constant",
     )
     model = make_model(learner, point_env(8), seed=0)
     discriminator = AdversarialConfig(

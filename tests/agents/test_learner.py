@@ -1,5 +1,6 @@
 """The learner behind an agent: settings reach Stable-Baselines3."""
 
+import math
 import sys
 
 import pytest
@@ -16,13 +17,13 @@ SMALL = {"n_steps": 8, "batch_size": 16, "hidden": (8, 4)}
 def test_every_setting_of_ppo_reaches_it(point_env) -> None:
     config = LearnerConfig(
         n_steps=8, batch_size=16, n_epochs=3, learning_rate=1e-3, gamma=0.9, gae_lambda=0.8, clip_range=0.3,
-        target_kl=0.05, entropy_weight=0.01, hidden=(8, 4), log_std_init=-2.0,
+        target_kl=0.05, entropy_weight=0.01, hidden=(8, 4), initial_std=0.5, schedule="constant",
     )  # fmt: skip
     model = make_model(config, point_env(2), seed=5)
     assert isinstance(model, PPO)
     assert (model.n_steps, model.batch_size, model.n_epochs, model.gamma, model.gae_lambda) == (8, 16, 3, 0.9, 0.8)
     assert (model.clip_range(1.0), model.target_kl, model.ent_coef, model.lr_schedule(0.3)) == (0.3, 0.05, 0.01, 1e-3)
-    assert model.policy.log_std.tolist() == [-2, -2]
+    assert model.policy.log_std.tolist() == pytest.approx([math.log(0.5 * 0.4)] * 2)
     assert model.policy.mlp_extractor.policy_net[2].weight.shape == (4, 8)
     assert isinstance(model.policy.features_extractor, NormalisedObservations)
     assert model.seed == 5
@@ -57,12 +58,11 @@ def test_the_adaptive_rate_replaces_ppos_early_stop(point_env) -> None:
     assert model.target_kl is None
 
 
-def test_the_adaptive_rate_is_for_ppo_only() -> None:
-    with pytest.raises(InputError, match="ppo for the adaptive schedule"):
-        LearnerConfig(algorithm="a2c", schedule="adaptive")
+def test_without_ppo_the_adaptive_rate_is_constant(point_env) -> None:
+    model = make_model(LearnerConfig(algorithm="a2c", learning_rate=1e-3, **SMALL), point_env(2), seed=0)
+    assert model.lr_schedule(1.0) == model.lr_schedule(0.1) == 1e-3
 
 
-@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"gamma": 1.1}, {"gae_lambda": 0.0}, {"learning_rate": -1.0}])
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         LearnerConfig(**wrong)

@@ -24,6 +24,14 @@ def test_a_step_near_the_target_leaves_the_rate() -> None:
     assert rate(1.0) == 3e-4
 
 
+def test_the_wanted_kl_falls_with_the_progress() -> None:
+    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate.observe(0.01, step=1, progress_remaining=1.0)
+    assert rate(1.0) == 3e-4
+    rate.observe(0.01, step=2, progress_remaining=0.4)
+    assert rate(0.4) == pytest.approx(2e-4)
+
+
 def test_the_rate_stays_within_its_bounds() -> None:
     rate = AdaptiveRate(3e-4, target_kl=0.01)
     for step in range(1, 20):
