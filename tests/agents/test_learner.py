@@ -63,6 +63,7 @@ def test_without_ppo_the_adaptive_rate_is_constant(point_env) -> None:
     assert model.lr_schedule(1.0) == model.lr_schedule(0.1) == 1e-3
 
 
+@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"gamma": 1.1}, {"gae_lambda": 0.0}, {"learning_rate": -1.0}])
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         LearnerConfig(**wrong)
