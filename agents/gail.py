@@ -45,7 +45,7 @@ class GAILConfig:
     """The cloning of the warm start."""
     scale_reward: bool = True
     """Divide the reward by the running spread of its discounted returns."""
-    average: float = 0.0
+    average: float = 0.9
     """Decay per round of the running average of the policy's weights; 0 for none."""
 
     def penalties(self) -> list[Penalty]:

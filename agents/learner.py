@@ -51,7 +51,7 @@ class LearnerConfig:
     """Weight of the policy's entropy in the loss."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the policy's and of the value function's hidden layers."""
-    initial_std: float = 0.3
+    initial_std: float = 0.22
     """Standard deviation of the policy's actions at the start, as a share of half the action range."""
 
     def __post_init__(self) -> None:

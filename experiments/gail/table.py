@@ -27,6 +27,7 @@ FIELDS = (
     "episode_length_mean", "share_of_falls", "expert_return", "random_return", "normalised_return", "peak_memory_mb",
     "device", "git_commit",
 )  # fmt: skip
+ANT, HUMANOID = 1e6, 1.5e6  # environment steps
 PAPER = {  # Ho & Ermon 2016, returns of the authors' result files (mean of 53 episodes): trajectories -> BC, GAIL
     ("Ant-v5", 4): (1612, 3187),
     ("Ant-v5", 25): (3236, 4133),
@@ -61,15 +62,10 @@ class Cell:
 
 def cells(seeds: int) -> list[Cell]:
     """Seed by seed, so that an interrupted table is complete for the seeds it has."""
-    tasks = [
-        ("Ant-v5", 4, 2e6),
-        ("Humanoid-v5", 80, 3e6),
-        ("Ant-v5", 1, 2e6),
-        ("Humanoid-v5", 240, 3e6),
-        ("Ant-v5", 25, 2e6),
-    ]
-    bc = [Cell(env, "bc", n, seed, 0) for seed in range(seeds) for env, n, _ in tasks]
-    return bc + [Cell(env, "gail", n, seed, steps) for seed in range(seeds) for env, n, steps in tasks]
+    tasks = [("Ant-v5", 4, ANT), ("Humanoid-v5", 80, HUMANOID), ("Ant-v5", 1, ANT), ("Humanoid-v5", 240, HUMANOID)]
+    tasks += [("Ant-v5", 25, ANT)]
+    gail = [Cell(env, "gail", n, seed, steps) for seed in range(seeds) for env, n, steps in tasks]
+    return gail + [Cell(env, "bc", n, seed, 0) for seed in range(seeds) for env, n, _ in tasks]
 
 
 def train(cell: Cell, data: Path, runs: Path) -> None:
