@@ -80,7 +80,7 @@ class TrainGAIL(TrainImitation):
     """Environment steps in all (rounded up to whole rollouts)."""
     checkpoint_every: float = 1e5
     """Environment steps between checkpoints; 0 for one after every rollout."""
-    evaluate_every: float = 0
+    evaluate_every: float = 2e5
     """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none."""
     gail: GAILConfig = field(default_factory=GAILConfig)
     """The discriminator, its penalties and the warm start."""

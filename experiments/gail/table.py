@@ -6,7 +6,7 @@
 DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by
 the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults, `--jobs` runs at a
 time with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be interrupted.
-`collect` writes results.csv (one row per run) and one learning curve per run under curves/, and prints the table.
+`collect` writes results.csv (one row per run), table.md, a learning curve per run under curves/ and a figure per task.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlgen.runs.scores import interquartile_mean
+from rlgen.runs.curves import draw_curves
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
 HERE = Path(__file__).parent
 FIELDS = (
@@ -28,6 +29,7 @@ FIELDS = (
     "device", "git_commit",
 )  # fmt: skip
 ANT, HUMANOID = 1e6, 1.5e6  # environment steps
+EXPERT = {"Ant-v5": 4704.0, "Humanoid-v5": 9156.0}  # mean return of all demonstrated episodes
 PAPER = {  # Ho & Ermon 2016, returns of the authors' result files (mean of 53 episodes): trajectories -> BC, GAIL
     ("Ant-v5", 4): (1612, 3187),
     ("Ant-v5", 25): (3236, 4133),
@@ -83,7 +85,7 @@ def train(cell: Cell, data: Path, runs: Path) -> None:
 
 
 def collect(runs: Path) -> None:
-    """results.csv, curves/ and the table of what is there."""
+    """results.csv, table.md, curves/ and figures of the runs that are finished."""
     rows = []
     for path in sorted(runs.glob("*/result.json")):
         config = json.loads((path.parent / "config.json").read_text())
@@ -95,7 +97,11 @@ def collect(runs: Path) -> None:
         writer = csv.DictWriter(file, FIELDS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    print_table(rows)
+    text = table(rows)
+    (HERE / "table.md").write_text(text)
+    print(text)
+    for env in EXPERT:
+        draw(runs, env)
 
 
 def write_curve(metrics: Path, path: Path) -> None:
@@ -112,23 +118,39 @@ def write_curve(metrics: Path, path: Path) -> None:
         writer.writerows(rows)
 
 
-def print_table(rows: list[dict]) -> None:
-    """Per cell over its seeds: interquartile mean, range, worst episode, falls, minutes."""
-    print(
-        "| task | trajectories | agent | seeds | return (IQM) | seeds from … to | of expert | falls | minutes | paper |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+def table(rows: list[dict]) -> str:
+    """Per cell over its seeds: interquartile mean, interval, range of seeds, falls, minutes, and the paper's return."""
+    lines = [
+        "| task | trajectories | agent | seeds | return: IQM [95 % interval] | lowest and highest seed | of the expert "
+        "| falls | minutes | paper |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows}):
         group = [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
         means = [row["return_mean"] for row in group]
+        low, high = bootstrap_interval(means)
         minutes = sum(row["wall_seconds"] for row in group) / len(group) / 60
         falls = sum(row["share_of_falls"] for row in group) / len(group)
         paper = PAPER.get(key[:2])
-        print(
-            f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {interquartile_mean(means):.0f} "
-            f"| {min(means):.0f} … {max(means):.0f} | {interquartile_mean(means) / group[0]['expert_return']:.3f} "
-            f"| {falls:.0%} | {minutes:.1f} | {paper[key[2] == 'gail'] if paper else '–'} |"
+        iqm = interquartile_mean(means)
+        lines.append(
+            f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {iqm:.0f} [{low:.0f}, {high:.0f}] "
+            f"| {min(means):.0f}, {max(means):.0f} | {iqm / EXPERT[key[0]]:.3f} | {falls:.1%} | {minutes:.1f} "
+            f"| {paper[key[2] == 'gail'] if paper else '–'} |"
         )
+    return "\n".join(lines) + "\n"
+
+
+def draw(runs: Path, env: str) -> None:
+    """Learning curves of a task's GAIL runs, grouped by trajectories."""
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(runs.glob(f"{env}-gail-*/result.json")):
+        groups.setdefault(
+            f"{json.loads((path.parent / 'config.json').read_text())['trajectories']} trajectories", []
+        ).append(path.parent)
+    if groups:
+        ordered = dict(sorted(groups.items(), key=lambda group: int(group[0].split()[0])))
+        draw_curves(ordered, HERE / f"{env}.png", {"expert": EXPERT[env]})
 
 
 def main() -> None:
