@@ -54,10 +54,11 @@ def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, poin
     learner = LearnerConfig(
         n_steps=64,
         batch_size=128,
+        n_epochs=5,
         learning_rate=1e-3,
         gamma=0.9,
         hidden=(32, 32),
-        initial_std=0.14,
+        initial_std=0.34,
         schedule="constant",
     )
     model = make_model(learner, point_env(8), seed=0)

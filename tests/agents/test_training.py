@@ -151,7 +151,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Metrics, "write", press)
-    assert rlgen_train("gail", "--steps", "320") == 130
+    assert rlgen_train("gail", "--steps", "320", "--evaluate-every", "0") == 130
     run = tmp_path / "run"
     assert f"rlgen resume {run}" in capsys.readouterr().err
     assert load_checkpoint(run).step == 2 * ROUND
