@@ -92,7 +92,11 @@ class GAIL:
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
 
     def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
-        """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts."""
+        """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts.
+
+        The model ends with the averaged weights (`GAILConfig.average`); calling again goes on from the last ones.
+        """
+        self.average.release(self.model)
         if not self.warm:
             self.warm_up()
         callbacks: list[BaseCallback] = [Relabel({"gail": Paid(self.source)}, self.scale), FollowKL(), self.average]
@@ -102,6 +106,7 @@ class GAIL:
         remaining = total_timesteps - self.model.num_timesteps
         if remaining > 0:
             self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
+        self.average.adopt(self.model)
         return self
 
     def warm_up(self) -> None:
@@ -114,13 +119,17 @@ class GAIL:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything to go on from between two rounds, apart from the environment and the random numbers."""
-        return {
+        adopted = self.average.release(self.model)
+        state = {
             "model": model_state(self.model),
             "source": self.source.state_dict(),
             "average": self.average.state_dict(),
             "warm": self.warm,
             "scale": None if self.scale is None else self.scale.state_dict(),
         }
+        if adopted:
+            self.average.adopt(self.model)
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`, for a GAIL built with the same arguments."""

@@ -105,7 +105,7 @@ def resume(run: Path) -> int:
         raise problem(
             f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
         )
-    if (folder / "result.json").is_file():
+    if (folder / "report.html").is_file():
         log.info("%s is finished already; see its result.json", folder.path)
         return 0
     return train(folder, from_json(TRAININGS[agent], values))

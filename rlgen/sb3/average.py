@@ -24,6 +24,7 @@ class PolicyAverage(BaseCallback):
         self.decay = decay
         self.weights: dict[str, Tensor] = {}
         self.merged_at = -1
+        self.set_aside: dict[str, Tensor] = {}
 
     def _on_step(self) -> bool:
         return True
@@ -58,9 +59,18 @@ class PolicyAverage(BaseCallback):
             self._load(model, present)
 
     def adopt(self, model: OnPolicyAlgorithm) -> None:
-        """Give `model` the averaged weights for good."""
-        if self.weights:
+        """Give `model` the averaged weights until `release`."""
+        if self.weights and not self.set_aside:
+            self.set_aside = {name: value.detach().clone() for name, value in model.policy.named_parameters()}
             self._load(model, self.weights)
+
+    def release(self, model: OnPolicyAlgorithm) -> bool:
+        """Give `model` back the weights it had before `adopt`, to learn on. Returns whether there were any."""
+        if not self.set_aside:
+            return False
+        self._load(model, self.set_aside)
+        self.set_aside = {}
+        return True
 
     @torch.no_grad()
     def _load(self, model: OnPolicyAlgorithm, weights: dict[str, Tensor]) -> None:
@@ -72,4 +82,4 @@ class PolicyAverage(BaseCallback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights = {name: value.clone() for name, value in state["weights"].items()}
-        self.merged_at = state["merged_at"]
+        self.merged_at, self.set_aside = state["merged_at"], {}

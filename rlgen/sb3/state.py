@@ -15,7 +15,7 @@ def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
     rate = model.learning_rate
     return {
         "learning_rate": rate.state_dict() if isinstance(rate, AdaptiveRate) else None,
-        "policy": model.policy.state_dict(),
+        "policy": {name: value.clone() for name, value in model.policy.state_dict().items()},
         "optimiser": model.policy.optimizer.state_dict(),
         "num_timesteps": model.num_timesteps,
         "n_updates": int(getattr(model, "_n_updates", 0)),

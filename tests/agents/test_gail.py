@@ -66,7 +66,9 @@ def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, poin
         hidden=(32,), learning_rate=1e-2, updates_per_rollout=8, batch_size=256, inputs=inputs
     )
     before = score(model)
-    GAIL(model, point_demonstrations, replace(CONFIG, discriminator=discriminator)).learn(15_000)
+    # thirty rounds are too few for the averaged weights to catch up
+    config = replace(CONFIG, discriminator=discriminator, average=0.0)
+    GAIL(model, point_demonstrations, config).learn(15_000)
     assert before < 0.5
     assert score(model) > 0.9
 
@@ -228,3 +230,20 @@ def test_demonstrated_actions_beyond_the_bounds_are_refused(point_ppo) -> None:
     episode = Episode(observations=np.zeros((5, 2)), actions=np.full((4, 2), 0.5))
     with pytest.raises(InputError, match="action space"):
         GAIL(point_ppo(), Demonstrations.from_episodes([episode]))
+
+
+def test_a_state_taken_after_learning_holds_the_last_weights(point_ppo, point_demonstrations) -> None:
+    gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, replace(CONFIG, average=0.5))
+    gail.learn(3 * ROUND)
+    averaged = weights(gail)
+    state = gail.state_dict()
+    assert torch.equal(weights(gail), averaged)
+    gail.load_state_dict(state)
+    assert not torch.equal(weights(gail), averaged)
+
+
+def test_learning_ends_with_the_averaged_weights(point_ppo, point_demonstrations) -> None:
+    gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, replace(CONFIG, average=0.5))
+    gail.learn(3 * ROUND)
+    for name, value in gail.model.policy.named_parameters():
+        assert torch.equal(value, gail.average.weights[name])
