@@ -28,8 +28,9 @@ FIELDS = (
     "episode_length_mean", "share_of_falls", "expert_return", "random_return", "normalised_return", "peak_memory_mb",
     "device", "git_commit",
 )  # fmt: skip
-ANT, HUMANOID = 1e6, 1.5e6  # environment steps
+ANT, HUMANOID = 1e6, 2e6  # environment steps
 EXPERT = {"Ant-v5": 4704.0, "Humanoid-v5": 9156.0}  # mean return of all demonstrated episodes
+SETTINGS = {"Ant-v5": [], "Humanoid-v5": ["--learner.initial-std", "0.34"]}  # what differs from the defaults
 PAPER = {  # Ho & Ermon 2016, returns of the authors' result files (mean of 53 episodes): trajectories -> BC, GAIL
     ("Ant-v5", 4): (1612, 3187),
     ("Ant-v5", 25): (3236, 4133),
@@ -58,6 +59,7 @@ class Cell:
         arguments += ["--trajectories", str(self.trajectories), "--seed", str(self.seed), "--out", str(out)]
         arguments += ["--threads", "1", "--no-video"]
         if self.agent == "gail":
+            arguments += SETTINGS[self.env]
             arguments += ["--steps", f"{self.steps:g}", "--evaluate-every", "2e5"]
         return [sys.executable, "-m", "rlgen.agents.cli", *arguments]
 
