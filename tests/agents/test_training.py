@@ -25,6 +25,7 @@ from rlgen.data.rows import Episode
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.config import from_json, to_json
+from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics, read_metrics
 from rlgen.runs.result import Result
 
@@ -61,6 +62,18 @@ def no_finish(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     calls: list[tuple] = []
     monkeypatch.setattr(training, "finish", lambda *arguments: calls.append(arguments))
     return calls
+
+
+def stop_after(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C when the metrics of step `last` are written."""
+    write = Metrics.write
+
+    def press(metrics: Metrics, step: int, values: Any) -> None:
+        write(metrics, step, values)
+        if step == last:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Metrics, "write", press)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -143,14 +156,7 @@ def test_the_first_episodes_alone_are_used_and_kept(rlgen_train, no_finish, tmp_
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
     rlgen_train, no_finish, tmp_path: Path, capsys, monkeypatch
 ) -> None:
-    write = Metrics.write
-
-    def press(metrics: Metrics, step: int, values: Any) -> None:
-        write(metrics, step, values)
-        if step == 2 * ROUND:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(Metrics, "write", press)
+    stop_after(2 * ROUND, monkeypatch)
     assert rlgen_train("gail", "--steps", "320", "--evaluate-every", "0") == 130
     run = tmp_path / "run"
     assert f"rlgen resume {run}" in capsys.readouterr().err
@@ -189,6 +195,32 @@ def test_resuming_a_finished_run_changes_nothing(rlgen_train, tmp_path: Path, ca
     assert cli.main(["resume", str(tmp_path / "run")]) == 0
     assert contents(tmp_path / "run") == before
     assert "finished already" in capsys.readouterr().err
+
+
+def test_a_run_that_was_reported_before_its_end_still_trains_on(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch
+) -> None:
+    run = tmp_path / "run"
+    stop_after(2 * ROUND, monkeypatch)
+    assert rlgen_train("gail", "--steps", "256", "--evaluate-every", "0") == 130
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "finish", lambda *arguments: no_finish.append(arguments))
+    assert cli.main(["report", str(run)]) == 0
+    assert (run / "report.html").is_file()
+    assert cli.main(["resume", str(run)]) == 0
+    assert no_finish[0][2].num_timesteps == 4 * ROUND
+
+
+def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    run = RunFolder.open(tmp_path)
+    assert not train.is_finished(run)
+    for name, time_s in (("result.json", 100), ("report.html", 99)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time_s, time_s))
+    assert not train.is_finished(run), "reported before there was a result"
+    os.utime(tmp_path / "report.html", (100, 100))
+    assert train.is_finished(run)
 
 
 def test_resuming_after_the_last_checkpoint_only_finishes(rlgen_train, no_finish, tmp_path: Path) -> None:
