@@ -57,7 +57,7 @@ class Evaluate:
     def run(self) -> int:
         from rlgen.envs import make_vec
         from rlgen.runs.evaluate import evaluate
-        from rlgen.runs.scores import normalised_return
+        from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
 
         subject = self.subject()
@@ -71,6 +71,7 @@ class Evaluate:
         numbers["normalised_return"] = normalised_return(
             numbers["return_mean"], subject.random_return, subject.expert_return
         )
+        numbers["share_of_failures"] = share_of_failures(played.returns, subject.expert_return)
         show(numbers)
         if self.out is not None:
             self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env)
@@ -116,7 +117,9 @@ def show(numbers: dict[str, Any]) -> None:
     table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")
     table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
     table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
-    table.add_row("ended by a fall", f"{numbers['share_of_falls']:.0%}")
+    table.add_row("ended early", f"{numbers['share_of_falls']:.0%}")
+    if numbers["share_of_failures"] is not None:
+        table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of the expert's return)")
     if numbers["normalised_return"] is not None:
         scale = f"0 = random {numbers['random_return']:.0f}, 1 = expert {numbers['expert_return']:.0f}"
         table.add_row("normalised", f"{numbers['normalised_return']:.3f} ({scale})")

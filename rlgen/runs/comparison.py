@@ -18,6 +18,10 @@ from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 # What does not make a run another experiment.
 INCIDENTAL = {"seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "episodes"}
 MOST_FILMS = 4
+NOTE = (
+    "Normalised: 0 random, 1 expert. Failed: episodes below half of the expert's return. "
+    "Ended early: by the task, before the time limit."
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
             f"{env}: {name}" if len(envs) > 1 else name.capitalize() for name in ("returns", "training", "policies")
         ]
         body += [
-            html.section(names[0], _table(chosen), "Normalised: 0 random, 1 expert."),
+            html.section(names[0], _table(chosen), NOTE),
             html.section(names[1], _curves(chosen)),
             html.section(names[2], _films(chosen)),
         ]
@@ -107,6 +111,7 @@ def _group_rows(group: Group) -> list[Row]:
         name=f"{group.label} · {done} of {runs} seeds" if done < runs else f"{group.label} · {runs} seeds",
         returns=f"{number(interquartile_mean(returns))} [{number(low)}, {number(high)}]",
         normalised=interquartile_mean(scores) if scores else None,
+        failures=_mean("share_of_failures", group.results),
         falls=_mean("share_of_falls", group.results),
         kind="own",
     )
@@ -118,6 +123,7 @@ def _run_row(name: str, result: Result, kind: str) -> Row:
         name=name,
         returns=html.spread(result.return_mean, result.return_std),
         normalised=result.normalised_return,
+        failures=result.share_of_failures,
         falls=result.share_of_falls,
         more=(html.count(result.env_steps), duration(result.wall_seconds)),
         kind=kind,

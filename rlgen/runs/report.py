@@ -88,7 +88,8 @@ def _facts(result: Result) -> str:
             ("Return", html.reading(result.return_mean), f"± {html.reading(result.return_std)}",
              f"lowest {html.reading(result.return_min)}"),
             ("Normalised", score, "", "0 random, 1 expert"),
-            ("Falls", f"{result.share_of_falls:.0%}", "", f"of {result.episodes} episodes"),
+            ("Failed", html.percent(result.share_of_failures), "", "below half of the expert"),
+            ("Ended early", html.percent(result.share_of_falls), "", f"of {result.episodes} episodes"),
             ("Episode", number(result.episode_length_mean), "steps", "mean length"),
             ("Speed", speed, "steps/s", f"{html.count(result.env_steps)} steps in {duration(result.wall_seconds)}"),
             ("Machine", result.device.partition(" ")[0], "", memory),
@@ -107,6 +108,7 @@ def _table(result: Result, rows: Sequence[Row]) -> str:
             name=result.agent.upper(),
             returns=own,
             normalised=result.normalised_return,
+            failures=result.share_of_failures,
             falls=result.share_of_falls,
             kind="own",
         )
@@ -122,6 +124,7 @@ def _table_note(result: Result | None) -> str:
     return (
         f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
         f"{result.evaluation_seed}. Normalised: (return − random) / (expert − random). "
+        "Failed: below half of the expert's return. Ended early: by the task, before the time limit. "
         f"Stepped by {result.backend or 'an unnamed backend'}, contact margins {result.margin_rule}."
     )
 

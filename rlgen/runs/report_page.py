@@ -22,7 +22,10 @@ class Row:
     returns: str
     normalised: float | None = None
     """0 random, 1 expert; draws the bar."""
+    failures: float | None = None
+    """Share of episodes below half of the expert's return."""
     falls: float | None = None
+    """Share of episodes that the task ended early."""
     more: tuple[str, ...] = ()
     """Cells for further columns."""
     kind: str = ""
@@ -67,11 +70,12 @@ def facts(entries: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def returns_table(rows: Sequence[Row], more: Sequence[str] = ()) -> str:
-    """Name, return, normalised return with its bar, falls, and the columns `more`."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "return", "normalised", "falls", *more))
+    """Name, return, normalised return with its bar, failed, ended early, and the columns `more`."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "return", "normalised", "failed", "ended early", *more))
     lines = []
     for row in rows:
-        cells = [row.name, row.returns, _or_dash(row.normalised, "{:.3f}"), _or_dash(row.falls, "{:.0%}"), *row.more]
+        normalised = "–" if row.normalised is None else f"{row.normalised:.3f}"
+        cells = [row.name, row.returns, normalised, percent(row.failures), percent(row.falls), *row.more]
         cells += [""] * (len(more) - len(row.more))
         html = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         lines.append(f'<tr class="{escape(row.kind)}">{html}<td class="scale">{_track(row.normalised)}</td></tr>')
@@ -123,6 +127,11 @@ def reading(value: float | None) -> str:
     return "–" if value is None else number(value)
 
 
+def percent(share: float | None) -> str:
+    """22%; a dash where it is not known."""
+    return "–" if share is None else f"{share:.0%}"
+
+
 def spread(mean: float | None, std: float | None) -> str:
     """4,612 ± 88."""
     return reading(mean) if std is None else f"{reading(mean)} ± {number(std)}"
@@ -133,10 +142,6 @@ def count(steps: float) -> str:
     if steps >= 1e6:
         return f"{steps / 1e6:,.1f} M"
     return f"{steps / 1e3:,.0f} k" if steps >= 1e4 else f"{steps:,.0f}"
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)
 
 
 def _track(share: float | None) -> str:

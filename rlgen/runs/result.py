@@ -10,7 +10,7 @@ from typing import Any
 from rlgen.errors import problem
 from rlgen.runs.atomic import read_json, write_json
 from rlgen.runs.evaluate import Evaluation
-from rlgen.runs.scores import normalised_return
+from rlgen.runs.scores import normalised_return, share_of_failures
 
 try:
     import resource
@@ -42,7 +42,7 @@ class Result:
     """Environment steps."""
     episodes: int
     share_of_falls: float
-    """Share of the episodes that the task ended before the time limit."""
+    """Share of the episodes that the task ended before the time limit; says nothing of tasks that never do."""
     evaluation_seed: int
     expert_return: float | None
     random_return: float | None
@@ -57,6 +57,10 @@ class Result:
     git_commit: str | None
     peak_memory_mb: float | None
     """Largest resident memory of the process [MiB]."""
+    share_of_failures: float | None = None
+    """Share of the episodes with a return below half of the expert's (see `rlgen.runs.scores.share_of_failures`)."""
+    per_episode_returns: list[float] | None = None
+    """Undiscounted return of every evaluation episode."""
 
     @classmethod
     def of(
@@ -77,7 +81,7 @@ class Result:
         versions: dict[str, str] | None = None,
         git_commit: str | None = None,
     ) -> "Result":
-        """A result from its evaluation; speed, normalised return and memory are worked out here."""
+        """A result from its evaluation; speed, normalised return, failures and memory are worked out here."""
         summary: dict[str, Any] = evaluation.summary()
         return cls(
             agent=agent,
@@ -96,6 +100,8 @@ class Result:
             versions=versions or {},
             git_commit=git_commit,
             peak_memory_mb=peak_memory_mb(),
+            share_of_failures=share_of_failures(evaluation.returns, expert_return),
+            per_episode_returns=evaluation.returns.tolist(),
             **summary,
         )
 
@@ -107,16 +113,20 @@ class Result:
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Result":
-        """The result of a run folder; raises `InputError` when the run has none. Unknown entries are left out."""
+        """The result of a run folder; raises `InputError` when the run has none.
+
+        Unknown entries are left out; those that have a default may be missing (a result of an earlier version).
+        """
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
         entries = read_json(path)
-        names = [field.name for field in dataclasses.fields(cls)]
-        missing = [name for name in names if name not in entries]
+        fields = dataclasses.fields(cls)
+        required = [field.name for field in fields if field.default is dataclasses.MISSING]
+        missing = [name for name in required if name not in entries]
         if missing:
             raise problem(f"a result with {', '.join(missing)}", str(path), "evaluate the run again")
-        return cls(**{name: entries[name] for name in names})
+        return cls(**{field.name: entries[field.name] for field in fields if field.name in entries})
 
 
 def peak_memory_mb() -> float | None:

@@ -17,6 +17,19 @@ def normalised_return(returns: float, random: float | None, expert: float | None
     return (returns - random) / (expert - random)
 
 
+def share_of_failures(returns: Sequence[float] | np.ndarray, expert: float | None) -> float | None:
+    """Share of the episodes with less than half of the expert's mean return; a return that is not a number failed.
+
+    Tells what the mean hides, also where a task never ends an episode that has gone wrong: a flipped Ant lies there
+    until the time limit. None without an expert, and where its return is not above 0, because then half of it is no
+    lower bar.
+    """
+    values = np.asarray(returns, dtype=np.float64).ravel()
+    if expert is None or not expert > 0 or not len(values):
+        return None
+    return float(np.mean(~(values >= expert / 2)))
+
+
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
     """Mean without the lowest and the highest quarter (each ⌊n/4⌋ values). Agarwal et al. 2021, arXiv 2108.13264.
 

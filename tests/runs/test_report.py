@@ -98,10 +98,24 @@ def test_cloning_is_said_to_need_no_steps(tmp_path, fake_curves):
 
 
 def test_the_table_runs_from_random_to_expert_with_the_given_rows_between(tmp_path, fake_curves):
-    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, falls=0.22)
+    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, failures=0.15, falls=0.22)
     _, text = read(write_report(make_run(tmp_path / "run"), rows=[row]))
-    places = [text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 22%", "GAIL 4,612", "expert 4,704")]
+    places = [
+        text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 15% 22%", "GAIL 4,612", "expert 4,704")
+    ]
     assert places == sorted(places)
+
+
+def test_a_flipped_robot_that_never_ends_its_episode_counts_as_failed(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run", finished=False)
+    episodes = Evaluation(np.array([4600.0, 300.0]), np.array([1000, 1000]), np.array([False, False]))
+    Result.of(
+        episodes, agent="gail", env="Ant-v5", seed=0, env_steps=1, wall_seconds=1.0, evaluation_seed=0,
+        expert_return=4704.0,
+    ).write(run)  # fmt: skip
+    _, text = read(write_report(run))
+    assert "Failed 50%" in text
+    assert "Ended early 0%" in text
 
 
 def test_the_page_loads_nothing_from_outside(tmp_path, fake_curves):

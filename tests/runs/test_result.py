@@ -44,6 +44,8 @@ def test_the_file_has_the_promised_fields(tmp_path):
     assert written["env_steps_per_second"] == 4000
     assert written["normalised_return"] == 0.5
     assert written["share_of_falls"] == 0.5
+    assert written["share_of_failures"] == 0.5, "1000 is below half of 4000"
+    assert written["per_episode_returns"] == [3000.0, 1000.0]
     assert written["versions"] == {"torch": "2.13.0"}
 
 
@@ -51,6 +53,15 @@ def test_it_reads_back_as_it_was(tmp_path):
     result = make()
     result.write(tmp_path)
     assert Result.read(tmp_path) == result
+
+
+def test_a_result_from_before_failures_were_counted_is_read(tmp_path):
+    path = make().write(tmp_path)
+    old = json.loads(path.read_text())
+    del old["share_of_failures"], old["per_episode_returns"]
+    path.write_text(json.dumps(old))
+    found = Result.read(tmp_path)
+    assert (found.share_of_failures, found.per_episode_returns, found.return_mean) == (None, None, 2000)
 
 
 def test_what_is_not_known_or_not_a_number_is_null(tmp_path):

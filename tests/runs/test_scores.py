@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlgen.errors import InputError
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean, normalised_return
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean, normalised_return, share_of_failures
 
 returns = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=30)
 
@@ -20,6 +20,16 @@ def test_normalised_return_is_zero_for_random_and_one_for_expert():
 @pytest.mark.parametrize(("random", "expert"), [(None, 1.0), (1.0, None), (2.0, 2.0)])
 def test_normalised_return_without_two_references_is_unknown(random, expert):
     assert normalised_return(1.0, random, expert) is None
+
+
+def test_an_episode_below_half_of_the_expert_failed():
+    assert share_of_failures([4700.0, 2350.0, 2349.0, 900.0], expert=4700.0) == 0.5
+    assert share_of_failures([4700.0, np.nan], expert=4700.0) == 0.5
+
+
+@pytest.mark.parametrize("expert", [None, 0.0, -200.0, float("nan")])
+def test_failures_are_unknown_where_half_of_the_expert_is_no_bar(expert):
+    assert share_of_failures([1.0, -1.0], expert) is None
 
 
 def test_interquartile_mean_leaves_out_the_outer_quarters():
