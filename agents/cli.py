@@ -1,6 +1,7 @@
 """The command line `rlgen`: a table of commands, of which only the chosen one is imported."""
 
 import difflib
+import errno
 import inspect
 import logging
 import sys
@@ -11,9 +12,10 @@ from importlib import import_module
 from typing import Protocol
 
 import rlgen
-from rlgen.errors import InputError
+from rlgen.errors import InputError, problem
 
 INPUT_ERROR, INTERRUPTED = 2, 130  # exit codes: a wrong argument, and the shell's 128 + SIGINT
+LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
 class Runnable(Protocol):
@@ -69,7 +71,7 @@ COMMANDS = (
         words="demos record",
         target="demos:DemosRecord",
         summary="Record demonstrations by playing a policy.",
-        example="rlgen demos record expert.zip --env Ant-v5 --episodes 25 --out ant.npz",
+        example="rlgen demos record --policy expert.zip --env Ant-v5 --episodes 25 --out ant.npz",
     ),
     Command(
         words="demos convert",
@@ -134,11 +136,38 @@ def help_or_refuse(arguments: Sequence[str]) -> int:
     if group and list(arguments[1:]) in ([], ["-h"], ["--help"]):
         print(help_text(group))
         return 0 if arguments[1:] else INPUT_ERROR
-    typed = " ".join(arguments[: 2 if group else 1])
-    near = difflib.get_close_matches(typed, [command.words for command in COMMANDS], n=1, cutoff=0.5)
-    remedy = f"did you mean `rlgen {near[0]}`?" if near else "`rlgen --help` lists them"
-    print_error(f"there is no command `rlgen {typed}`; {remedy}")
+    near = nearest(arguments)
+    length = len(near.split()) if near else 1
+    remedy = f"did you mean `rlgen {near}`?" if near else "`rlgen --help` lists them"
+    print_error(f"there is no command `rlgen {' '.join(arguments[:length])}`; {remedy}")
     return INPUT_ERROR
+
+
+def nearest(arguments: Sequence[str]) -> str | None:
+    """The command that looks most like as many of the words typed as it has itself; None where none does."""
+    likeness = {
+        command.words: difflib.SequenceMatcher(
+            None, " ".join(arguments[: len(command.words.split())]), command.words
+        ).ratio()
+        for command in COMMANDS
+    }
+    best = max(likeness, key=lambda words: likeness[words])
+    return best if likeness[best] >= LEAST_LIKENESS else None
+
+
+def os_problem(error: OSError) -> InputError:
+    """What the system refused, in the words of our own errors."""
+    remedies = {
+        errno.ENOSPC: "make room on that disk, or write to another one",
+        errno.EDQUOT: "make room in your quota, or write to another disk",
+        errno.EACCES: "choose a place you may write to, or ask for the permission",
+        errno.EPERM: "choose a place you may write to, or ask for the permission",
+        errno.EROFS: "choose a place you may write to",
+    }
+    place = "" if error.filename is None else f" at {error.filename}"
+    came = f"{error.strerror or error or type(error).__name__}{place}"
+    remedy = remedies.get(error.errno or 0, "check the path and the disk")
+    return problem("files and folders that can be read and written", came, remedy)
 
 
 def print_error(message: str) -> None:
@@ -170,7 +199,7 @@ def load(command: Command) -> type[Runnable]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for a wrong argument, 130 when interrupted."""
+    """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     found = find(arguments)
     if found is None:
@@ -186,6 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return parsed.run() or 0
     except InputError as error:
         print_error(str(error))
+        return INPUT_ERROR
+    except OSError as error:
+        print_error(str(os_problem(error)))
         return INPUT_ERROR
     except KeyboardInterrupt:
         print_error("interrupted")

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import gymnasium as gym
 import mujoco
@@ -13,11 +13,10 @@ from rlgen.sb3.vec_env import ThreadedVecEnv
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
 
+from .backend import Backend
 from .registry import TASKS
 
-Backend = Literal["auto", "threads", "gymnasium"]
-
-_log = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 def make_vec(
@@ -52,10 +51,10 @@ def make_vec(
     if backend == "threads" and obstacle:
         raise problem(f"{env_id} to have a task definition for these arguments", obstacle, 'use backend="gymnasium"')
     if backend == "gymnasium" or obstacle:
-        _log.info("%s: %d × gymnasium (%s)", env_id, n_envs, "as asked" if backend == "gymnasium" else obstacle)
+        log.info("%s: %d × gymnasium (%s)", env_id, n_envs, "as asked" if backend == "gymnasium" else obstacle)
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     env = _on_threads(env_id, n_envs, seed, n_threads, kwargs, margin_rule)
-    _log.info(
+    log.info(
         "%s: %d × threads (%d), MuJoCo %s, margin rule %s",
         *(env_id, n_envs, env.sim.n_threads, mujoco.__version__, margin_rule),
     )

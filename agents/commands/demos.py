@@ -11,6 +11,8 @@ from tyro.conf import Positional
 
 from rlgen.errors import InputError, problem
 
+from .output import refuse_existing
+
 if TYPE_CHECKING:
     from rlgen.data import Demonstrations
 
@@ -21,7 +23,7 @@ Format = Literal["auto", "rlgen", "episodes", "pairs", "minari", "imitation", "d
 class DemosRecord:
     """Play a saved policy and keep what it saw and did, as rlgen's own .npz."""
 
-    policy: Positional[Path]
+    policy: Path
     """Model saved by Stable-Baselines3 (.zip; never unpickled), or a run folder with a policy.zip."""
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5."""
@@ -52,6 +54,8 @@ class DemosRecord:
             raise problem(
                 "at least 1 episode and 1 environment", f"{self.episodes} and {self.n_envs}", "ask for one or more"
             )
+        if self.every < 1:
+            raise problem("--every of at least 1", f"{self.every}", "leave it out to keep every step")
         path = policy_file(self.policy)
         env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed)
         try:
@@ -132,15 +136,6 @@ class DemosInspect:
         if self.plot is not None:
             draw(demonstrations, self.plot)
             Console().print(f"picture: {self.plot}", soft_wrap=True, markup=False)
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Nothing that exists is replaced unless asked, and that is said before any work is done."""
-    if path.is_dir() or (path.exists() and not overwrite):
-        kind = "a folder" if path.is_dir() else "a file that exists"
-        raise problem("a new file to write", f"{path}, {kind}", "choose another name, or add --overwrite for a file")
-    if not path.parent.is_dir():
-        raise problem("an existing folder to write into", f"{path.parent}", "make it first")
 
 
 def policy_file(path: Path) -> Path:

@@ -1,23 +1,29 @@
 """`rlgen evaluate`: play a trained policy and say how well it does."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tyro
 
+from rlgen.envs.backend import Backend
 from rlgen.errors import problem
+
+from .output import refuse_existing
 
 log = logging.getLogger("rlgen")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
-    """Whose policy is played, where, and the returns it is measured against (None where unknown)."""
+    """Whose policy is played, where and how, and the returns it is measured against (None where unknown)."""
 
     zip: Path
     env: str
+    episodes: int = 50
+    seed: int = 10_000
+    backend: Backend = "auto"
     random_return: float | None = None
     expert_return: float | None = None
 
@@ -32,27 +38,33 @@ class Evaluate:
 
     policy: tyro.conf.Positional[Path]
     """Run folder, or .zip saved by Stable-Baselines3 (PPO, A2C, TRPO, SAC, TQC, TD3, DDPG)."""
-    episodes: int = 50
-    """Whole episodes, spread evenly over the environments."""
+    episodes: int | None = None
+    """Whole episodes, spread evenly over the environments. Left out, here and below: as the run's own evaluation, whose
+    numbers this then repeats; of a .zip 50."""
     env: str | None = None
     """Gymnasium id; of a run, the one it was trained in when left out."""
-    seed: int = 10_000
-    """Of the environments (and of the actions with --no-deterministic)."""
+    seed: int | None = None
+    """Of the environments (and of the actions with --no-deterministic); of a .zip 10000 when left out."""
     n_envs: int = 50
-    """Environments stepped at once, each for its share of the episodes. The defaults repeat a run's own evaluation."""
-    backend: Literal["auto", "threads", "gymnasium"] = "auto"
-    """What steps them."""
+    """Environments stepped at once, each for its share of the episodes; 50 is what a run's own evaluation takes."""
+    backend: Backend | None = None
+    """What steps them; of a .zip auto when left out."""
     deterministic: bool = True
     """Play the mean action, or sample."""
+    normaliser: Path | None = None
+    """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
     out: Path | None = None
     """Also write the numbers to this .json file, with the return and length of every episode."""
+    overwrite: bool = False
+    """Replace that file if it exists."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "n_envs"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        if self.out is not None and not (self.out.suffix == ".json" and self.out.parent.is_dir()):
-            raise problem("a .json file in a folder that exists", str(self.out), "e.g. --out evaluation.json")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
+        if self.out is not None and self.out.suffix != ".json":
+            raise problem("a .json file", str(self.out), "e.g. --out evaluation.json")
 
     def run(self) -> int:
         from rlgen.envs import make_vec
@@ -60,12 +72,16 @@ class Evaluate:
         from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
 
+        if self.out is not None:
+            refuse_existing(self.out, self.overwrite)
         subject = self.subject()
-        env = make_vec(subject.env, min(self.n_envs, self.episodes), self.seed, self.backend)
-        policy = load_policy(subject.zip, env.observation_space, env.action_space)
-        log.info("%s: read as weights and plain JSON, nothing unpickled", subject.zip)
-        played = evaluate(policy, env, self.episodes, self.deterministic, seed=self.seed)
-        env.close()
+        env = make_vec(subject.env, min(self.n_envs, subject.episodes), subject.seed, subject.backend)
+        try:
+            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
+            log.info("%s: read as weights and plain JSON, nothing unpickled", subject.zip)
+            played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
+        finally:
+            env.close()
         numbers: dict[str, Any] = {"env": subject.env, **played.summary()}
         numbers["random_return"], numbers["expert_return"] = subject.random_return, subject.expert_return
         numbers["normalised_return"] = normalised_return(
@@ -74,38 +90,49 @@ class Evaluate:
         numbers["share_of_failures"] = share_of_failures(played.returns, subject.expert_return)
         show(numbers)
         if self.out is not None:
-            self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env)
+            self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env, subject.seed)
         return 0
 
     def subject(self) -> Subject:
         """What the arguments name. Raises `InputError` where they name nothing that can be played."""
         if not self.policy.exists():
             raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
-        if not self.policy.is_dir():
-            if self.env is None:
-                raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
-            return Subject(self.policy, self.env)
-        from rlgen.runs.folder import RunFolder
-        from rlgen.runs.result import Result
+        if self.policy.is_dir():
+            subject = of_run(self.policy, self.env)
+        elif self.env is None:
+            raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
+        else:
+            subject = Subject(zip=self.policy, env=self.env)
+        asked = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
+        return replace(subject, **{name: value for name, value in asked.items() if value is not None})
 
-        folder = RunFolder.open(self.policy)
-        if not (folder / "policy.zip").is_file():
-            remedy = f"finish it: rlgen resume {self.policy}"
-            raise problem(f"policy.zip in {self.policy}", "a run that has not finished", remedy)
-        env = self.env or folder.config["env"]
-        if env != folder.config["env"] or not (folder / "result.json").is_file():
-            return Subject(folder / "policy.zip", env)
-        result = Result.read(self.policy)
-        return Subject(folder / "policy.zip", env, result.random_return, result.expert_return)
-
-    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any) -> None:
+    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any, seed: int) -> None:
         """The numbers, the episodes behind them and how they came about, as JSON."""
         from rlgen.runs.atomic import write_json
 
         assert self.out is not None
-        how = {"policy": str(self.policy), "seed": self.seed, "deterministic": self.deterministic}
+        how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic}
         how |= {"n_envs": env.num_envs, "backend": env.backend, "margin_rule": env.margin_rule}
         write_json(self.out, {**numbers, **how, "per_episode": per_episode})
+
+
+def of_run(path: Path, env: str | None) -> Subject:
+    """The policy of the run folder `path` and how the run evaluated it; in `env`, if that is another one."""
+    from rlgen.runs.folder import RunFolder
+    from rlgen.runs.result import Result
+
+    folder = RunFolder.open(path)
+    if not (folder / "policy.zip").is_file():
+        raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
+    known = {name: folder.config[name] for name in ("episodes", "backend") if name in folder.config}
+    subject = Subject(zip=folder / "policy.zip", env=env or folder.config["env"], **known)
+    if not (folder / "result.json").is_file():
+        return subject
+    result = Result.read(path)
+    subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
+    if subject.env != result.env:
+        return subject
+    return replace(subject, random_return=result.random_return, expert_return=result.expert_return)
 
 
 def show(numbers: dict[str, Any]) -> None:

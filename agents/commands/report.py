@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from rlgen.errors import problem
+from .output import refuse_existing
 
 log = logging.getLogger("rlgen")
 
@@ -25,17 +25,18 @@ class Report:
     """File to write: RUN/report.html of one run, comparison.html here of several, when left out."""
     title: str = ""
     """Heading of a comparison."""
-
-    def __post_init__(self) -> None:
-        if self.out is not None and not self.out.parent.is_dir():
-            raise problem("a file in a folder that exists", str(self.out), "make the folder, or leave --out out")
+    overwrite: bool = False
+    """Replace the file if it exists; a run's own report.html always is."""
 
     def run(self) -> int:
         from rlgen.runs.report import write_report
 
+        out = self.out or (Path("comparison.html") if len(self.runs) > 1 else None)
+        if out is not None:
+            refuse_existing(out, self.overwrite)
         if len(self.runs) == 1:
-            path = write_report(self.runs[0], self.out)
+            path = write_report(self.runs[0], out)
         else:
-            path = write_report(self.runs, self.out or Path("comparison.html"), title=self.title)
+            path = write_report(self.runs, out, title=self.title)
         log.info("wrote %s", path)
         return 0

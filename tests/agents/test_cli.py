@@ -1,7 +1,9 @@
 """The command line: help without torch, every command reachable, errors that a user can act on."""
 
+import errno
 import json
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -87,6 +89,15 @@ def test_a_mistyped_command_names_the_nearest(capsys: pytest.CaptureFixture[str]
     assert "did you mean `rlgen evaluate`?" in capsys.readouterr().err
 
 
+def test_a_mistyped_first_word_still_finds_the_second(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trian", "gail", "--env", "Ant-v5"]) == 2
+    assert "no command `rlgen trian gail`; did you mean `rlgen train gail`?" in capsys.readouterr().err
+    assert cli.main(["demos", "recrd"]) == 2
+    assert "did you mean `rlgen demos record`?" in capsys.readouterr().err
+    assert cli.main(["xyzzy"]) == 2
+    assert "`rlgen --help` lists them" in capsys.readouterr().err
+
+
 def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demos"]) == 2
     text = capsys.readouterr().out
@@ -119,6 +130,27 @@ def test_an_error_of_ours_keeps_its_traceback(stub: type[Stub]) -> None:
     stub.action = staticmethod(fail)
     with pytest.raises(ValueError, match="a bug"):
         cli.main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "came No space left on device at runs/x; make room on that disk"),
+        (errno.EACCES, "came Permission denied at runs/x; choose a place you may write to"),
+        (errno.EIO, "check the path and the disk"),
+    ],
+)
+def test_what_the_system_refuses_is_one_message_without_a_traceback(
+    number: int, message: str, stub: type[Stub], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise OSError(number, os.strerror(number), "runs/x")
+
+    stub.action = staticmethod(fail)
+    assert cli.main(["doctor"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: expected files and folders that can be read and written; came ")
+    assert message in shown
 
 
 def test_an_interrupt_exits_with_130(stub: type[Stub]) -> None:

@@ -42,7 +42,19 @@ def rlgen(*words: object) -> int:
 def test_record_writes_what_the_policy_does(run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "demos.npz"
     assert (
-        rlgen("demos", "record", run_folder / "policy.zip", "--env", "Pendulum-v1", "--episodes", 3, "--out", out) == 0
+        rlgen(
+            "demos",
+            "record",
+            "--policy",
+            run_folder / "policy.zip",
+            "--env",
+            "Pendulum-v1",
+            "--episodes",
+            3,
+            "--out",
+            out,
+        )
+        == 0
     )
     recorded = Demonstrations.load(out)
     assert (recorded.env_id, recorded.n_episodes, recorded.stride) == ("Pendulum-v1", 3, 1)
@@ -55,7 +67,19 @@ def test_record_writes_what_the_policy_does(run_folder: Path, tmp_path: Path) ->
 
 
 def test_record_subsamples_takes_a_run_folder_and_repeats_with_the_seed(run_folder: Path, tmp_path: Path) -> None:
-    command = ["demos", "record", run_folder, "--env", "Pendulum-v1", "--episodes", 3, "--every", 20, "--seed"]
+    command = [
+        "demos",
+        "record",
+        "--policy",
+        run_folder,
+        "--env",
+        "Pendulum-v1",
+        "--episodes",
+        3,
+        "--every",
+        20,
+        "--seed",
+    ]
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
         assert rlgen(*command, seed, "--out", tmp_path / f"{name}.npz") == 0
     a, b, c = (Demonstrations.load(tmp_path / f"{name}.npz") for name in "abc")
@@ -70,7 +94,7 @@ def test_nothing_that_exists_is_replaced_unless_asked(
     source, out = tmp_path / "source.npz", tmp_path / "out.npz"
     pendulum.save(source)
     out.write_text("precious")
-    recording = ("demos", "record", run_folder, "--env", "Pendulum-v1", "--episodes", 1, "--out", out)
+    recording = ("demos", "record", "--policy", run_folder, "--env", "Pendulum-v1", "--episodes", 1, "--out", out)
     for command in (recording, ("demos", "convert", source, out), ("demos", "inspect", source, "--plot", out)):
         assert rlgen(*command) == cli.INPUT_ERROR
         assert "add --overwrite" in capsys.readouterr().err
@@ -80,8 +104,16 @@ def test_nothing_that_exists_is_replaced_unless_asked(
 
 
 def test_record_without_a_policy_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rlgen("demos", "record", tmp_path, "--env", "Pendulum-v1", "--out", tmp_path / "out.npz") == 2
+    assert rlgen("demos", "record", "--policy", tmp_path, "--env", "Pendulum-v1", "--out", tmp_path / "out.npz") == 2
     assert "no file" in capsys.readouterr().err
+
+
+def test_a_stride_of_nothing_is_refused_before_anything_is_played(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.npz"
+    assert rlgen("demos", "record", "--policy", run_folder, "--env", "Nowhere-v0", "--every", 0, "--out", out) == 2
+    assert "--every of at least 1; came 0" in capsys.readouterr().err
 
 
 def test_convert_cuts_subsamples_and_names_the_environment(pendulum: Demonstrations, tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import cli
 from rlgen.envs import make_vec
+from rlgen.runs.evaluate import evaluate
+from rlgen.runs.result import Result
+from rlgen.sb3.load import load_policy
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,25 @@ def test_a_run_and_its_policy_give_the_same_numbers(run_folder: Path, model: Pat
     assert written[0]["return_mean"] == pytest.approx(sum(written[0]["per_episode"]["returns"]) / 5)
 
 
+def test_the_defaults_repeat_a_runs_own_evaluation(run_folder: Path, tmp_path: Path) -> None:
+    config = {"agent": "gail", "env": "InvertedPendulum-v5", "episodes": 6, "backend": "gymnasium"}
+    (run_folder / "config.json").write_text(json.dumps(config))
+    env = make_vec(config["env"], 6, 123, "gymnasium")
+    policy = load_policy(run_folder / "policy.zip", env.observation_space, env.action_space)
+    own = Result.of(
+        evaluate(policy, env, 6, seed=123, label=None),
+        agent="gail", env=config["env"], seed=0, env_steps=1, wall_seconds=1.0, evaluation_seed=123,
+        expert_return=2000.0, random_return=0.0,
+    )  # fmt: skip
+    env.close()
+    own.write(run_folder)
+    assert cli.main(["evaluate", str(run_folder), "--out", str(tmp_path / "again.json")]) == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["per_episode"]["returns"] == own.per_episode_returns
+    assert (again["seed"], again["backend"], again["n_envs"]) == (123, "gymnasium", 6)
+    assert again["share_of_failures"] == own.share_of_failures == 1.0
+
+
 def test_the_table_shows_return_and_falls(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", str(run_folder), "--episodes", "2"]) == 0
     shown = capsys.readouterr()
@@ -66,13 +88,36 @@ def test_what_cannot_be_played_is_refused_in_words(
     assert message in capsys.readouterr().err
 
 
+def test_numbers_that_exist_are_replaced_only_when_asked(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "numbers.json"
+    out.write_text("precious")
+    command = ["evaluate", str(run_folder), "--episodes", "1", "--out", str(out)]
+    assert cli.main(command) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+    assert cli.main([*command, "--overwrite"]) == 0
+    assert json.loads(out.read_text())["episodes"] == 1
+    assert cli.main(["evaluate", str(run_folder), "--out", str(tmp_path / "no" / "n.json")]) == 2
+    assert "an existing folder" in capsys.readouterr().err
+
+
+def test_statistics_beside_the_policy_can_be_named(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(run_folder), "--episodes", "1", "--normaliser", str(tmp_path / "nowhere.json")]
+    assert cli.main(command) == 2
+    assert "nowhere.json" in capsys.readouterr().err
+
+
 def test_a_run_without_a_policy_says_how_to_finish_it(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run_folder / "policy.zip").unlink()
     assert cli.main(["evaluate", str(run_folder)]) == 2
     assert f"rlgen resume {run_folder}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--episodes", "0"], ["--out", "numbers.txt"], ["--out", "no/such/folder/n.json"]])
+@pytest.mark.parametrize("option", [["--episodes", "0"], ["--out", "numbers.txt"]])
 def test_a_wrong_option_is_refused_before_anything_is_played(option: list[str], model: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["evaluate", str(model), "--env", "InvertedPendulum-v5", *option])

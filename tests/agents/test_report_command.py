@@ -31,6 +31,21 @@ def test_several_runs_become_one_comparison_in_the_present_folder(
     assert not (tmp_path / "gail" / "report.html").exists()
 
 
+def test_a_comparison_that_exists_is_replaced_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, page = str(make_run(tmp_path / "ant", "gail")), tmp_path / "comparison.html"
+    page.write_text("precious")
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([run, run], [run, "--out", "comparison.html"]):
+        assert cli.main(["report", *arguments]) == 2
+        assert "add --overwrite" in capsys.readouterr().err
+    assert page.read_text() == "precious"
+    assert cli.main(["report", run, "--out", "comparison.html", "--overwrite"]) == 0
+    assert "GAIL on Ant-v5" in page.read_text()
+    assert cli.main(["report", run]) == cli.main(["report", run]) == 0, "a run's own page is written anew"
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "without config.json" in capsys.readouterr().err
