@@ -15,12 +15,17 @@ PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 # MuJoCo 4.0.0 has a solver bug with sparse Jacobians.
 BROKEN_MUJOCO = "4.0.0"
 LOW_DISK_GIB = 1.0
-EXTRAS = {
-    "data": ("minari", "datasets", "h5py"),
-    "contrib": ("sb3_contrib",),
-    "bench": ("rliable",),
-    "gpu": ("mujoco_warp", "warp"),
+OPTIONAL = {
+    "data formats": ("minari", "datasets", "h5py"),
+    "TRPO": ("sb3_contrib",),
 }
+"""Modules by what needs them. rlgen itself is not on the package index, so remedies name the packages."""
+DISTRIBUTIONS = {
+    "mujoco": '"mujoco-core>=4.0.1"',
+    "sb3_contrib": "sb3-contrib",
+    "stable_baselines3": "stable-baselines3",
+}
+"""Where the index has another name than the module."""
 
 
 class Finding(NamedTuple):
@@ -44,7 +49,7 @@ def diagnose(folder: Path | None = None) -> list[Finding]:
         ("Stable-Baselines3", lambda: _package("stable_baselines3", "stable-baselines3")),
         ("renderer", _renderer),
         ("video encoder", _encoder),
-        *((f"extra [{extra}]", lambda extra=extra: _extra(extra)) for extra in EXTRAS),  # type: ignore[misc]
+        *((name, lambda name=name: _optional(name)) for name in OPTIONAL),  # type: ignore[misc]
         ("disk", lambda: _disk(folder or Path.cwd())),
     ]
     return [Finding(name, *_guarded(check)) for name, check in checks]
@@ -55,7 +60,7 @@ def _guarded(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
     try:
         return check()
     except ImportError as error:
-        return False, f'{error}: pip install "rlgen"'
+        return False, f"{error}: {_install(error.name)}"
     except (OSError, RuntimeError, ValueError, AttributeError, metadata.PackageNotFoundError) as error:
         return False, f"{type(error).__name__}: {error}"
 
@@ -105,18 +110,24 @@ def _encoder() -> tuple[bool, str]:
 
         return True, f"imageio-ffmpeg {imageio_ffmpeg.__version__}, ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}: mp4"
     except (ImportError, RuntimeError):
-        return True, 'GIF only; for mp4: pip install "rlgen[video]"'
+        return True, "GIF only; for mp4: pip install imageio-ffmpeg"
 
 
-def _extra(extra: str) -> tuple[bool, str]:
+def _install(*modules: str | None) -> str:
+    """The command that brings them."""
+    names = [module.partition(".")[0] for module in modules if module]
+    return f"pip install {' '.join(DISTRIBUTIONS.get(name, name) for name in names)}" if names else "install it anew"
+
+
+def _optional(name: str) -> tuple[bool, str]:
     missing = []
-    for module in EXTRAS[extra]:
+    for module in OPTIONAL[name]:
         try:
             import_module(module)
         except ImportError:
             missing.append(module)
     if missing:
-        return True, f'without {", ".join(missing)}: pip install "rlgen[{extra}]"'
+        return True, f"without {', '.join(missing)}: {_install(*missing)}"
     return True, "installed"
 
 

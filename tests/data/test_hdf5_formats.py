@@ -88,7 +88,7 @@ def test_a_d4rl_file_without_next_observations_never_borrows_the_next_episode_s(
 def test_a_d4rl_file_without_timeouts_needs_the_time_limit(demonstrations: Demonstrations, tmp_path: Path) -> None:
     two = demonstrations.first(2)
     path = write_d4rl(tmp_path / "d4rl.hdf5", two, "timeouts")
-    with pytest.raises(InputError, match=r"'timeouts'.*give time_limit"):
+    with pytest.raises(InputError, match=r"'timeouts'.*rlgen demos convert .* --time-limit"):
         Demonstrations.load(path)
     assert Demonstrations.load(path, time_limit=5).truncated.tolist() == two.truncated.tolist()
 

@@ -1,5 +1,6 @@
 """The diagnosis names everything a run needs and survives whatever is missing."""
 
+import re
 import sys
 
 import pytest
@@ -13,7 +14,8 @@ from rlgen.runs.renderer import Renderer
 def no_probe(monkeypatch):
     monkeypatch.setattr(doctor, "find_renderer", lambda: Renderer("egl", "egl draws off-screen"))
     # Importing every optional package costs seconds and is not what is tested.
-    monkeypatch.setattr(doctor, "EXTRAS", {"data": ("json",), "gpu": ("no_such_package",)})
+    monkeypatch.setattr(doctor, "OPTIONAL", {"data formats": ("json",), "other": ("no_such_package", "sb3_contrib")})
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
 
 
 def findings(tmp_path) -> dict[str, tuple[bool, str]]:
@@ -24,8 +26,8 @@ def test_a_machine_that_runs_the_tests_is_well(tmp_path):
     found = findings(tmp_path)
     assert all(ok for ok, _ in found.values()), found
     assert {"Python", "PyTorch", "device", "MuJoCo", "Gymnasium", "Stable-Baselines3", "disk"} <= set(found)
-    assert found["extra [data]"][1] == "installed"
-    assert 'pip install "rlgen[gpu]"' in found["extra [gpu]"][1]
+    assert found["data formats"][1] == "installed"
+    assert found["other"][1] == "without no_such_package, sb3_contrib: pip install no_such_package sb3-contrib"
     assert "1 torch thread" in found["threads"][1]
 
 
@@ -42,12 +44,13 @@ def test_a_missing_package_is_a_finding_and_not_a_crash(tmp_path, monkeypatch, m
     monkeypatch.setitem(sys.modules, module, None)  # importing it now raises ImportError
     ok, detail = findings(tmp_path)[name]
     assert not ok
-    assert "pip install" in detail
+    distribution = {"mujoco": "mujoco-core", "stable_baselines3": "stable-baselines3"}.get(module, module)
+    assert re.search(f'pip install "?{distribution}', detail)
 
 
 def test_a_missing_encoder_means_gifs(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    assert findings(tmp_path)["video encoder"] == (True, 'GIF only; for mp4: pip install "rlgen[video]"')
+    assert findings(tmp_path)["video encoder"] == (True, "GIF only; for mp4: pip install imageio-ffmpeg")
 
 
 def test_the_mujoco_with_the_solver_bug_is_named(tmp_path, monkeypatch):

@@ -80,7 +80,8 @@ def _timeouts(timeouts: np.ndarray | None, terminated: np.ndarray, time_limit: i
         raise problem(
             "the key 'timeouts', or the environment's time limit",
             f"{path} without it",
-            "give time_limit (steps), for instance 1000 on Gymnasium's MuJoCo tasks",
+            f"say it: rlgen demos convert {path} ours.npz --time-limit 1000 (steps, as on Gymnasium's MuJoCo tasks; in "
+            "Python time_limit)",
         )
     found = np.zeros(len(terminated), bool)
     start = 0

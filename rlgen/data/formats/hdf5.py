@@ -32,9 +32,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise problem(
-            "the package h5py, which reads HDF5", "a Python without it", 'install it: pip install "rlgen[data]"'
-        ) from error
+        raise problem("the package h5py, which reads HDF5", "a Python without it", "pip install h5py") from error
     try:
         with h5py.File(path, "r") as file:
             yield file

@@ -54,7 +54,7 @@ def _time_limited(
     found = f"the {guess.sum()} longest, of {lengths.max()} steps, are" if guess.any() else "none is"
     logger.warning(
         "expected falls and time limits told apart; %s marks both as terminal: of its %d episodes %s taken as cut by a "
-        "time limit; give time_limit (steps) to say it yourself",
+        "time limit; to say it yourself: rlgen demos convert --time-limit STEPS (in Python time_limit)",
         *(path, len(lengths), found),
     )
     return guess
@@ -101,7 +101,7 @@ def _open_folder(path: Path) -> Any:
         import datasets
     except ImportError as error:
         raise problem(
-            "the package datasets, which reads this folder", "a Python without it", 'pip install "rlgen[data]"'
+            "the package datasets, which reads this folder", "a Python without it", "pip install datasets"
         ) from error
     try:
         table = datasets.load_from_disk(str(path))

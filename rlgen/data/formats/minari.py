@@ -52,7 +52,7 @@ def _folder_of_id(path: Path) -> Path:
         raise problem(
             f"the package minari, which knows where the data set {path} lies",
             "a Python without it, and no file or folder of that name",
-            'install it, pip install "rlgen[data]", or give the data set\'s folder',
+            "pip install minari, or give the data set's folder",
         ) from error
     folder = Path(get_dataset_path(path.as_posix()))
     if not folder.is_dir():
