@@ -1,5 +1,6 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476) around a Stable-Baselines3 model."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,13 @@ class GAILConfig:
     """Divide the reward by the running spread of its discounted returns."""
     average: float = 0.9
     """Decay per round of the running average of the policy's weights; 0 for none."""
+
+    def __post_init__(self) -> None:
+        for name in ("gradient_penalty", "gradient_centre", "r1", "entropy"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        if not 0 <= self.average < 1:
+            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
 
     def penalties(self) -> list[Penalty]:
         """The penalties whose weight is not zero."""

@@ -32,8 +32,8 @@ class LearnerConfig:
     learning_rate: float = 3e-4
     """Of Adam (TRPO: of its value function's)."""
     schedule: Literal["constant", "linear", "adaptive"] = "adaptive"
-    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl`
-    (PPO only; elsewhere the rate is constant)."""
+    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl` between 1e-5, or a
+    tenth of the start, and 1e-3, or the start (PPO only; elsewhere the rate is constant)."""
     gamma: float = 0.995
     """Discount per environment step."""
     gae_lambda: float = 0.97
@@ -55,9 +55,14 @@ class LearnerConfig:
     """Standard deviation of the policy's actions at the start, as a share of half the action range."""
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std"):
-            if getattr(self, name) <= 0:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise problem(f"a positive {name}", str(value), "leave it out for the default")
+        if not 0 <= self.entropy_weight < math.inf:
+            raise problem("an entropy_weight of at least 0", str(self.entropy_weight), "leave it out for none")
+        if any(width < 1 for width in self.hidden):
+            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
         for name in ("gamma", "gae_lambda"):
             if not 0 < getattr(self, name) <= 1:
                 raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
@@ -66,7 +71,8 @@ class LearnerConfig:
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
     """What SB3 takes as `learning_rate`."""
     if config.schedule == "adaptive" and config.algorithm == "ppo":
-        return AdaptiveRate(config.learning_rate, config.target_kl or ADAPTIVE_KL)
+        rate = config.learning_rate
+        return AdaptiveRate(rate, config.target_kl or ADAPTIVE_KL, min(1e-5, rate / 10), max(1e-3, rate))
     if config.schedule == "linear":
         # Not to zero: SB3 reaches the end before the last round, which would then change nothing.
         return LinearSchedule(config.learning_rate, 0.01 * config.learning_rate, 1.0)
@@ -81,7 +87,9 @@ def log_std_init(config: LearnerConfig, action_space: spaces.Space) -> float:
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
-    """An untrained SB3 model on `env`. Raises `InputError` when TRPO's package is missing."""
+    """An untrained SB3 model on `env`. Raises `InputError` when a rollout is too short or TRPO's package is missing."""
+    if config.n_steps * env.num_envs < 2:
+        raise problem("a rollout of two steps or more", "n_steps 1 in one environment", "raise n_steps")
     shared: dict[str, Any] = {
         "policy": "MlpPolicy",
         "env": env,

@@ -43,6 +43,8 @@ class AdversarialConfig:
         for name in ("learning_rate", "updates_per_rollout", "batch_size"):
             if getattr(self, name) <= 0:
                 raise problem(f"a positive {name}", f"{getattr(self, name)}", "leave it out for the default")
+        if any(width < 1 for width in self.hidden):
+            raise problem("hidden layers of width 1 or more", f"{self.hidden}", "leave it out for the default")
         if self.divergence not in DIVERGENCES:
             raise problem(f"divergence one of {', '.join(DIVERGENCES)}", repr(self.divergence), "choose one of these")
 

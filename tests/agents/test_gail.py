@@ -1,6 +1,7 @@
 """GAIL on the point world: it must find the expert, whatever it is made of."""
 
 import copy
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_penalties_are_those_with_a_weight() -> None:
     assert GAILConfig(gradient_penalty=0.0).penalties() == []
     chosen = GAILConfig(gradient_penalty=2.0, gradient_centre=0.0, r1=3.0, entropy=0.1, spectral_norm=True).penalties()
     assert chosen == [SpectralNorm(), GradientPenalty(weight=2.0, centre=0.0), R1(weight=3.0), Entropy(weight=0.1)]
+
+
+@pytest.mark.parametrize("wrong", [{"r1": -1.0}, {"gradient_penalty": math.nan}, {"entropy": -1.0}, {"average": 1.0}])
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        GAILConfig(**wrong)
 
 
 def test_a_saved_policy_opens_in_plain_sb3_and_acts_alike(point_ppo, point_demonstrations, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 from stable_baselines3 import A2C, PPO
 
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents.learner import LearnerConfig, learning_rate, make_model
 from rlgen.errors import InputError
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import NormalisedObservations
@@ -63,7 +63,30 @@ def test_without_ppo_the_adaptive_rate_is_constant(point_env) -> None:
     assert model.lr_schedule(1.0) == model.lr_schedule(0.1) == 1e-3
 
 
-@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"gamma": 1.1}, {"gae_lambda": 0.0}, {"learning_rate": -1.0}])
+@pytest.mark.parametrize("start", [1e-7, 3e-4, 3e-3])
+def test_the_adaptive_rate_may_start_anywhere_and_then_moves(start: float) -> None:
+    rate = learning_rate(LearnerConfig(learning_rate=start))
+    assert isinstance(rate, AdaptiveRate)
+    assert rate(1.0) == start
+    assert rate.lowest <= min(1e-5, start / 10)
+    rate.observe(1.0, step=1)
+    assert rate(1.0) < start
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_steps": 0},
+        {"gamma": 1.1},
+        {"gae_lambda": 0.0},
+        {"learning_rate": -1.0},
+        {"learning_rate": math.nan},
+        {"hidden": (8, 0)},
+        {"entropy_weight": -0.1},
+        {"target_kl": 0.0},
+    ],
+    ids=str,
+)
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         LearnerConfig(**wrong)
