@@ -16,7 +16,7 @@ from rlgen.runs.progress import Progress
 from rlgen.runs.rng import rng_state, set_rng_state
 
 from .gail import GAIL
-from .rounds import Rounds
+from .rounds import Rounds, Stopped
 
 log = logging.getLogger("rlgen")
 CURVE_EPISODES, CURVE_SEED = 10, 20_000
@@ -58,6 +58,8 @@ class Session:
             if self.evaluate_every:
                 self.evaluate()
             self.save(final=True)
+            if interrupt.requested:  # in the last round
+                raise Stopped
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, or from the beginning."""

@@ -1,6 +1,7 @@
 """The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
 
 import logging
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +23,8 @@ from .train import TrainImitation
 log = logging.getLogger("rlgen")
 EVALUATION_SEED, RANDOM_EPISODES = 10_000, 50
 MAX_EVALUATION_ENVS = 50
+EXPERT_RETURN = "expert_return_of_whole_file"
+"""Metadata of a run's demonstrations: mean return of all episodes of the file they are the first of."""
 
 
 def finish(
@@ -36,7 +39,6 @@ def finish(
     )
     try:
         found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
-        chance = evaluate(RandomPolicy(env.action_space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None)
         result = Result.of(
             found,
             agent=config.agent,
@@ -45,8 +47,8 @@ def finish(
             env_steps=model.num_timesteps,
             wall_seconds=seconds,
             evaluation_seed=EVALUATION_SEED,
-            expert_return=demonstrations.summary().return_mean,
-            random_return=float(chance.returns.mean()),
+            expert_return=demonstrations.metadata.get(EXPERT_RETURN, demonstrations.summary().return_mean),
+            random_return=chance_return(env),
             device=device_name(model.device),
             backend=env.backend,
             margin_rule=env.margin_rule,
@@ -64,6 +66,16 @@ def finish(
     write_report(folder)
     print_result(result, folder)
     return result
+
+
+def chance_return(env: Any) -> float | None:
+    """Mean return of uniformly random actions; None where actions are unbounded, which the log says."""
+    if not env.action_space.is_bounded():
+        log.info("no return of chance, and so no normalised return: the actions have no bounds to draw between")
+        return None
+    return float(
+        evaluate(RandomPolicy(env.action_space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None).returns.mean()
+    )
 
 
 def print_result(result: Result, folder: RunFolder) -> None:

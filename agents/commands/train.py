@@ -1,6 +1,7 @@
 """`rlgen train bc|gail`: from demonstrations to an evaluated, drawn, resumable policy."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -32,8 +33,6 @@ class TrainImitation:
     """Use the first N episodes of the demonstrations; all when left out."""
     seed: int = 0
     """Of everything random."""
-    n_envs: int = 32
-    """Environments stepped at once."""
     backend: Literal["auto", "threads", "gymnasium"] = "auto"
     """threads: C MuJoCo on a thread pool; gymnasium: any registered id; auto: threads where the task has it."""
     threads: int | None = None
@@ -44,13 +43,14 @@ class TrainImitation:
     """Episodes of the final evaluation."""
     video: bool = True
     """Record a video of the final policy where a renderer is found."""
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    """The policy and the reinforcement learner."""
 
     def __post_init__(self) -> None:
-        for name in ("n_envs", "episodes"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+        for name in ("episodes", "threads", "trajectories"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
+        if self.seed < 0:
+            raise problem("a seed of 0 or more", str(self.seed), "give a whole number that is not negative")
 
     def run(self) -> int:
         from .training import start
@@ -64,8 +64,11 @@ class TrainBC(TrainImitation):
 
     agent: ClassVar[str] = "bc"
 
-    learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(hidden=(256, 256)))
-    """The policy; of the learner's settings only `hidden` and `initial_std` matter here."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the policy's hidden layers."""
+    initial_std: float = LearnerConfig.initial_std
+    """Standard deviation of the policy's actions, as a share of half the action range (for sampling: the squared error
+    does not touch it)."""
     bc: BCConfig = field(default_factory=BCConfig)
     """The cloning."""
 
@@ -82,13 +85,19 @@ class TrainGAIL(TrainImitation):
     """Environment steps between checkpoints; 0 for one after every rollout."""
     evaluate_every: float = 2e5
     """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none."""
+    n_envs: int = 32
+    """Environments stepped at once."""
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """The policy and the reinforcement learner."""
     gail: GAILConfig = field(default_factory=GAILConfig)
     """The discriminator, its penalties and the warm start."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 1:
-            raise problem("at least 1 step", f"{self.steps:g}", "use e.g. --steps 1e6")
+        for name, lowest in (("steps", 1), ("n_envs", 1), ("checkpoint_every", 0), ("evaluate_every", 0)):
+            value = getattr(self, name)
+            if not lowest <= value < math.inf:
+                raise problem(f"{name} of at least {lowest} and finite", f"{value:g}", "leave it out for the default")
 
 
 TRAININGS: dict[str, type[TrainImitation]] = {"bc": TrainBC, "gail": TrainGAIL}
@@ -96,7 +105,7 @@ TRAININGS: dict[str, type[TrainImitation]] = {"bc": TrainBC, "gail": TrainGAIL}
 
 def resume(run: Path) -> int:
     """Continue the run in folder `run` from its newest checkpoint. Returns the exit code."""
-    from .training import train
+    from .training import go_on
 
     folder = RunFolder.open(run)
     values = dict(folder.config)
@@ -108,7 +117,7 @@ def resume(run: Path) -> int:
     if is_finished(folder):
         log.info("%s is finished already; see its result.json", folder.path)
         return 0
-    return train(folder, from_json(TRAININGS[agent], values))
+    return go_on(folder, from_json(TRAININGS[agent], values))
 
 
 def is_finished(folder: RunFolder) -> bool:

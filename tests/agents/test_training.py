@@ -4,11 +4,13 @@ import io
 import json
 import os
 import signal
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -17,11 +19,13 @@ from stable_baselines3 import PPO
 from rlgen.agents import cli
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.commands import train, training
+from rlgen.agents.commands.finish import chance_return
 from rlgen.agents.commands.train import TrainBC, TrainGAIL
 from rlgen.agents.gail import GAILConfig
 from rlgen.agents.learner import LearnerConfig
 from rlgen.data import Demonstrations
 from rlgen.data.rows import Episode
+from rlgen.envs import make_vec
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.config import from_json, to_json
@@ -44,11 +48,14 @@ def rlgen_train(demos: Path, tmp_path: Path):
     """`rlgen_train("gail", "--steps", "320")`: the exit code of the command on the point world, in tmp_path/run."""
 
     def run(agent: str, *options: str, demos: Path = demos) -> int:
-        small = ["--n-envs", "4", "--device", "cpu", "--no-video", "--episodes", "4", "--learner.n-steps", "16"]
-        small += ["--learner.batch-size", "32", "--learner.n-epochs", "1", "--learner.hidden", "8"]
+        small = ["--device", "cpu", "--no-video", "--episodes", "4"]
         prefix = "--gail." if agent == "gail" else "--"
         small += [f"{prefix}bc.max-updates", "50", f"{prefix}bc.check-every", "25"]
-        if agent == "gail":
+        if agent == "bc":
+            small += ["--hidden", "8"]
+        else:
+            small += ["--n-envs", "4", "--learner.n-steps", "16", "--learner.batch-size", "32"]
+            small += ["--learner.n-epochs", "1", "--learner.hidden", "8"]
             small += ["--gail.discriminator.hidden", "8", "--gail.discriminator.batch-size", "32"]
         where = ["--env", "PointWorld-v0", "--demos", str(demos), "--out", str(tmp_path / "run")]
         return cli.main(["train", agent, *where, *small, *options])
@@ -123,6 +130,16 @@ def test_a_finished_bc_run_holds_its_losses_and_result(rlgen_train, tmp_path: Pa
     assert Result.read(tmp_path / "run").env_steps == 0
 
 
+def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
+    assert rlgen_train("bc", "--hidden", "7", "5", "--initial-std", "0.5") == 0
+    model = no_finish[0][2]
+    assert model.n_envs == 1
+    assert [layer.out_features for layer in model.policy.mlp_extractor.policy_net[::2]] == [7, 5]
+    assert model.policy.log_std.exp().tolist() == pytest.approx([0.5 * 0.4] * 2)
+    with pytest.raises(SystemExit):
+        rlgen_train("bc", "--learner.n-steps", "16")
+
+
 def test_a_folder_that_holds_something_is_refused_and_untouched(rlgen_train, tmp_path: Path, capsys) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
@@ -148,6 +165,65 @@ def test_demonstrations_of_another_task_leave_no_folder_behind(rlgen_train, tmp_
     assert "'observations'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--threads", "0"],
+        ["--gail.average", "1"],
+        ["--gail.r1", "-1"],
+        ["--learner.hidden", "8", "0"],
+        ["--learner.n-steps", "1", "--n-envs", "1"],
+        ["--evaluate-every", "-1"],
+        ["--steps", "inf"],
+        ["--device", "cuda:99"],
+        ["--seed", "-1"],
+        ["--learner.algorithm", "trpo"],
+    ],
+    ids=" ".join,
+)
+def test_settings_that_cannot_work_leave_no_folder_behind(
+    options: list[str], rlgen_train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    try:
+        code = rlgen_train("gail", *options)
+    except SystemExit as refused:  # by the parser
+        code = refused.code
+    assert code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_environment_without_a_time_limit_is_refused_before_there_is_a_folder(
+    rlgen_train, tmp_path: Path, capsys
+) -> None:
+    gym.register("EndlessPoint-v0", gym.spec("PointWorld-v0").entry_point)
+    assert rlgen_train("bc", "--env", "EndlessPoint-v0") == 2
+    assert "max_episode_steps" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_actions_without_bounds_have_no_return_of_chance(caplog) -> None:
+    class Unbounded(gym.Wrapper):
+        def __init__(self) -> None:
+            super().__init__(gym.spec("PointWorld-v0").entry_point())
+            self.action_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    gym.register("UnboundedPoint-v0", Unbounded, max_episode_steps=12)
+    caplog.set_level("INFO", "rlgen")
+    for name, known in (("PointWorld-v0", True), ("UnboundedPoint-v0", False)):
+        env = make_vec(name, 2, backend="gymnasium")
+        assert (chance_return(env) is not None) == known
+        env.close()
+    assert "no bounds" in caplog.text
+
+
+def test_the_experts_return_is_that_of_the_whole_file(rlgen_train, tmp_path: Path, point_demonstrations) -> None:
+    assert rlgen_train("bc", "--trajectories", "3") == 0
+    returns = point_demonstrations.episode_returns
+    assert abs(returns.mean() - returns[:3].mean()) > 0.01
+    assert Result.read(tmp_path / "run").expert_return == pytest.approx(returns.mean(), rel=1e-6)
+
+
 def test_the_first_episodes_alone_are_used_and_kept(rlgen_train, no_finish, tmp_path: Path) -> None:
     assert rlgen_train("gail", "--steps", "64", "--trajectories", "3") == 0
     assert Demonstrations.load(tmp_path / "run" / "demonstrations.npz").n_episodes == 3
@@ -167,6 +243,40 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
     assert cli.main(["resume", str(run)]) == 0
     assert no_finish[0][2].num_timesteps == 5 * ROUND
     assert read_metrics(run)["step"].tolist() == [64, 128, 192, 256, 320]
+
+
+def test_ctrl_c_in_the_last_round_goes_on_to_no_evaluation(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    stop_after(4 * ROUND, monkeypatch)
+    assert rlgen_train("gail", "--steps", "256", "--evaluate-every", "0") == 130
+    run = tmp_path / "run"
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert load_checkpoint(run).step == 4 * ROUND
+    assert not no_finish
+    assert cli.main(["resume", str(run)]) == 0
+    assert len(no_finish) == 1
+
+
+def test_ctrl_c_while_cloning_says_how_to_go_on(rlgen_train, no_finish, tmp_path: Path, monkeypatch, capsys) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(25, patch)
+        assert rlgen_train("bc") == 130
+    run = tmp_path / "run"
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert not no_finish
+    assert cli.main(["resume", str(run)]) == 0
+    assert read_metrics(run)["step"].tolist() == [25, 50]
+    assert len(no_finish) == 1
+
+
+def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(rlgen_train, tmp_path: Path, monkeypatch, capsys) -> None:
+    def interrupt(*arguments: Any, **settings: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rlgen.agents.commands.finish.evaluate", interrupt)
+    assert rlgen_train("bc") == 130
+    assert f"rlgen resume {tmp_path / 'run'}" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_the_warm_start_saves_it(rlgen_train, no_finish, tmp_path: Path, monkeypatch) -> None:
