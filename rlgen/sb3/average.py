@@ -13,7 +13,11 @@ from rlgen.errors import problem
 
 
 class PolicyAverage(BaseCallback):
-    """average ← decay · average + (1 - decay) · weights, after every round. Decay 0 follows the weights themselves."""
+    """average ← d · average + (1 - d) · weights, after every round. Decay 0 follows the weights themselves.
+
+    d = min(decay, (1 + n) / (10 + n)) with n merges so far, so that a short training is not dominated by the weights it
+    began with: the warm-up of TensorFlow's ExponentialMovingAverage.
+    """
 
     model: OnPolicyAlgorithm
 
@@ -23,7 +27,7 @@ class PolicyAverage(BaseCallback):
             raise problem("a decay of at least 0 and below 1", str(decay), "use e.g. 0.95, or 0 for no average")
         self.decay = decay
         self.weights: dict[str, Tensor] = {}
-        self.merged_at = -1
+        self.merged_at, self.merges = -1, 0
         self.set_aside: dict[str, Tensor] = {}
 
     def _on_step(self) -> bool:
@@ -41,12 +45,14 @@ class PolicyAverage(BaseCallback):
         if self.merged_at == self.model.num_timesteps:
             return
         self.merged_at = self.model.num_timesteps
+        decay = min(self.decay, (1 + self.merges) / (10 + self.merges))
+        self.merges += 1
         present = dict(self.model.policy.named_parameters())
-        if not self.weights or self.decay == 0:
+        if not self.weights or decay == 0:
             self.weights = {name: value.detach().clone() for name, value in present.items()}
             return
         for name, value in present.items():
-            self.weights[name].lerp_(value, 1 - self.decay)
+            self.weights[name].lerp_(value, 1 - decay)
 
     @contextmanager
     def applied(self, model: OnPolicyAlgorithm) -> Iterator[None]:
@@ -78,8 +84,8 @@ class PolicyAverage(BaseCallback):
             value.copy_(weights[name])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weights": dict(self.weights), "merged_at": self.merged_at}
+        return {"weights": dict(self.weights), "merged_at": self.merged_at, "merges": self.merges}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights = {name: value.clone() for name, value in state["weights"].items()}
-        self.merged_at, self.set_aside = state["merged_at"], {}
+        self.merged_at, self.merges, self.set_aside = state["merged_at"], state["merges"], {}

@@ -35,15 +35,36 @@ class Weights(BaseCallback):
         self._on_rollout_start()
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
-def test_the_average_is_the_exponential_one_over_rounds(model: PPO, decay: float) -> None:
+@pytest.mark.parametrize("decay", [0.0, 0.25, 0.9])
+def test_the_average_is_the_exponential_one_over_rounds_after_a_warm_up(model: PPO, decay: float) -> None:
     average, weights = PolicyAverage(decay), Weights()
     model.learn(64, CallbackList([average, weights]))
     expected = weights.seen[0]
-    for value in weights.seen[1:]:
-        expected = decay * expected + (1 - decay) * value
-    assert len(weights.seen) == 5
+    for value, at_most in zip(weights.seen[1:], (2 / 11, 3 / 12, 4 / 13, 5 / 14), strict=True):
+        present = min(decay, at_most)
+        expected = present * expected + (1 - present) * value
     torch.testing.assert_close(average.weights["value_net.bias"], expected)
+
+
+def test_after_its_warm_up_the_average_has_the_wanted_decay(model: PPO) -> None:
+    average = PolicyAverage(0.9)
+    average.model = model
+    weight = model.policy.value_net.bias
+    for step in range(201):
+        model.num_timesteps = step
+        torch.nn.init.constant_(weight, float(step == 200))
+        average.merge()
+    assert float(average.weights["value_net.bias"]) == pytest.approx(0.1)
+
+
+def test_the_weights_of_the_start_are_soon_forgotten(model: PPO) -> None:
+    average = PolicyAverage(0.9)
+    average.model = model
+    for step in range(31):
+        model.num_timesteps = step
+        torch.nn.init.constant_(model.policy.value_net.bias, float(step == 0))
+        average.merge()
+    assert float(average.weights["value_net.bias"]) < 1e-3 < 0.9**30, "a plain average remembers 4 %"
 
 
 def test_two_trainings_are_one_of_both_lengths(model: PPO) -> None:
@@ -52,8 +73,8 @@ def test_two_trainings_are_one_of_both_lengths(model: PPO) -> None:
     once = average.weights["value_net.bias"].clone()
     model.learn(32, CallbackList([average, weights]), reset_num_timesteps=False)
     expected = once
-    for value in weights.seen[1:]:  # the first is what the first training ended with
-        expected = 0.5 * expected + 0.5 * value
+    for value, decay in zip(weights.seen[1:], (4 / 13, 5 / 14), strict=True):  # the first ended the first training
+        expected = decay * expected + (1 - decay) * value
     torch.testing.assert_close(average.weights["value_net.bias"], expected)
 
 
