@@ -17,6 +17,8 @@ SOURCE_FOLDERS = {"rlgen": "rlgen", "agents": "rlgen.agents", "envs": "rlgen.env
 LAYERS = (
     "rlgen",
     "rlgen.errors",
+    "rlgen.atomic",
+    "rlgen.packages",
     "rlgen.equations",
     "rlgen.nn",
     "rlgen.generators",

@@ -51,9 +51,9 @@ def stepping(seconds: float = 1.0) -> "Finding":
 
     from rlgen.envs import make_vec
     from rlgen.runs.doctor import Finding
-    from rlgen.runs.versions import usable_cores
+    from rlgen.sim.pool import usable_cpus
 
-    env = make_vec("Ant-v5", n_envs=4 * usable_cores(), seed=0)
+    env = make_vec("Ant-v5", n_envs=4 * usable_cpus(), seed=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (16, env.num_envs, 8)).astype(np.float32)
     env.reset()
     env.step(actions[0])

@@ -108,7 +108,7 @@ class Evaluate:
 
     def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any, seed: int) -> None:
         """The numbers, the episodes behind them and how they came about, as JSON."""
-        from rlgen.runs.atomic import write_json
+        from rlgen.runs.json_file import write_json
 
         assert self.out is not None
         how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic}

@@ -12,7 +12,7 @@ from rlgen.data.structure import check_structure
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
-    from rlgen.data.recording import Policy
+    from rlgen.data.playing import Policy
     from rlgen.data.summary import Summary
     from rlgen.data.transitions import Transitions
 

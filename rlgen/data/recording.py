@@ -1,24 +1,15 @@
 """Recording a policy in an SB3 vector environment."""
 
-import importlib.metadata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from rlgen.data.playing import Policy, episode_shares
 from rlgen.data.rows import Episode
 from rlgen.errors import problem
-
-RECORDED_PACKAGES = ("rlgen", "gymnasium", "mujoco-core", "mujoco", "numpy", "torch")
-
-
-class Policy(Protocol):
-    """What acts: an SB3 model or policy, or anything with the same `predict`."""
-
-    def predict(self, observation: np.ndarray, *, deterministic: bool = ...) -> tuple[np.ndarray, Any]:
-        """Actions [N, A] in environment scale for observations [N, O], and a state that is not used."""
-        ...
+from rlgen.packages import package_versions
 
 
 def record(
@@ -37,7 +28,7 @@ def record(
         "deterministic": deterministic,
         "action_low": np.asarray(env.action_space.low, np.float64).tolist(),
         "action_high": np.asarray(env.action_space.high, np.float64).tolist(),
-        "versions": _versions(),
+        "versions": package_versions(),
     }
     for name in ("backend", "margin_rule"):
         if getattr(env, name, None) is not None:
@@ -74,7 +65,7 @@ def _check(env: Any, episodes: int) -> None:
 def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:
     """Environment i plays its share of the episodes; episode j of environment i comes in round j."""
     n_envs = env.num_envs
-    share = np.array([episodes // n_envs + (i < episodes % n_envs) for i in range(n_envs)])
+    share = episode_shares(episodes, n_envs)
     finished: list[tuple[int, int, Episode]] = []
     done_by_env = np.zeros(n_envs, int)
     tracks = [_Track() for _ in range(n_envs)]
@@ -130,13 +121,3 @@ def _progress(episodes: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("Recording episodes", total=episodes)
         yield lambda: bar.advance(task)
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

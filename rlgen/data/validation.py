@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 """How far beyond a bound an action may lie, relative to the bound's size: float32 rounding."""
 
-logger = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 def validate(demonstrations: "Demonstrations", env: Any) -> None:
@@ -89,7 +89,7 @@ def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.nd
 
 def _compare(demonstrations: "Demonstrations", what: str, recorded: str | None, present: str | None) -> None:
     if recorded and present and recorded != present:
-        logger.warning(
+        log.warning(
             "expected demonstrations of %s %s; %s were recorded with %s; the dynamics may differ, so record them again "
             "if imitation stays poor",
             *(what, present, demonstrations.source, recorded),

@@ -10,10 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from rlgen.atomic import PARTIAL, sync_folder
 from rlgen.errors import problem
-from rlgen.runs.atomic import PARTIAL, sync_folder
 from rlgen.runs.state_tree import decode, encode
 
 FORMAT = 1
@@ -21,7 +23,7 @@ KEEP = 2
 STATE, TENSORS, MANIFEST = "state.json", "tensors.safetensors", "manifest.json"
 
 _NAME = re.compile(r"(\d{12,})(\.replaced)?")
-_log = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 class Checkpoint(NamedTuple):
@@ -45,7 +47,7 @@ def save_checkpoint(
     partial = parent / f"{step:012d}.{secrets.token_hex(4)}{PARTIAL}"
     partial.mkdir()
     try:
-        save_file(tensors, partial / TENSORS)
+        _save_tensors(tensors, partial / TENSORS)
         (partial / STATE).write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")
         digests = {name: _digest(partial / name) for name in (STATE, TENSORS)}
         manifest = {"format": FORMAT, "step": step, "final": final, "sha256": digests}
@@ -68,7 +70,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
         try:
             return _read(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("checkpoint %s is damaged (%s); trying the one before it", path, error)
+            log.warning("checkpoint %s is damaged (%s); trying the one before it", path, error)
     raise problem(f"a whole checkpoint in {folder}", f"{len(paths)} damaged ones", "start the run again")
 
 
@@ -80,6 +82,13 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
         if match and path.is_dir():
             found.append(((int(match[1]), match[2] is None), path))
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # its own class, also where it was the disk that refused
+        raise OSError(None, str(error), str(path)) from error
 
 
 def _publish(partial: Path, target: Path, keep: int) -> Path:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlgen.atomic import atomic_write
 from rlgen.errors import problem
-from rlgen.runs.atomic import atomic_write, read_json
 from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, RETURN, Table, panels_for, read_tables
 from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend
+from rlgen.runs.json_file import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlgen.runs.renderer import find_renderer
-from rlgen.runs.versions import cpu_name, usable_cores
+from rlgen.runs.versions import cpu_name
+from rlgen.sim.pool import usable_cpus
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 # MuJoCo 4.0.0 has a solver bug with sparse Jacobians.
@@ -40,7 +41,7 @@ def diagnose(folder: Path | None = None) -> list[Finding]:
     """Ask everything. `folder`: where runs shall go, for the free space (default: the working folder). Never raises."""
     checks: list[tuple[str, Callable[[], tuple[bool, str]]]] = [
         ("Python", _python),
-        ("processor", lambda: (True, f"{cpu_name()}, {usable_cores()} usable cores")),
+        ("processor", lambda: (True, f"{cpu_name()}, {usable_cpus()} usable cores")),
         ("PyTorch", lambda: _package("torch")),
         ("threads", _threads),
         ("device", _device),
@@ -79,7 +80,7 @@ def _package(module: str, distribution: str = "") -> tuple[bool, str]:
 def _threads() -> tuple[bool, str]:
     import torch
 
-    threads, cores = torch.get_num_threads(), usable_cores()
+    threads, cores = torch.get_num_threads(), usable_cpus()
     hint = "; training uses one, because the environments step on the others" if threads > 1 else ""
     return True, f"{threads} torch threads on {cores} cores{hint}"
 

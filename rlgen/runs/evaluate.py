@@ -1,22 +1,14 @@
 """Evaluate a policy: whole episodes, the same number from every environment, the same result for the same seed."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
+from rlgen.data.playing import Policy, episode_shares
 from rlgen.errors import problem
 from rlgen.runs.progress import Progress
-from rlgen.runs.scores import interquartile_mean, normalised_return
-
-__all__ = ["Evaluation", "RandomPolicy", "evaluate", "interquartile_mean", "normalised_return", "random_policy"]
-
-
-class Policy(Protocol):
-    """Anything with Stable-Baselines3's `predict`."""
-
-    def predict(self, observation: np.ndarray, *, deterministic: bool) -> tuple[np.ndarray, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -54,9 +46,9 @@ def evaluate(
 ) -> Evaluation:
     """Play `episodes` whole episodes on an SB3 VecEnv that pays the task's own reward.
 
-    Each of the N environments contributes a number of episodes fixed beforehand; taking the first E to finish would
-    prefer short ones. `seed` seeds the environments and, for a stochastic policy, torch, whose own state is put back
-    afterwards. `label` names the progress display; None shows nothing (wanted where another display is running).
+    Each of the N environments contributes a number of episodes fixed beforehand (`episode_shares`). `seed` seeds the
+    environments and, for a stochastic policy, torch, whose own state is put back afterwards. `label` names the progress
+    display; None shows nothing (wanted where another display is running).
     """
     if episodes < 1:
         raise problem("at least one episode", str(episodes), "ask for more episodes")
@@ -67,12 +59,7 @@ def evaluate(
         if seed is not None:
             torch.manual_seed(seed)
         with Progress(label or "", total=episodes, unit="episodes", show=label is not None) as progress:
-            return _play(policy, env, _quotas(episodes, env.num_envs), deterministic, progress)
-
-
-def _quotas(episodes: int, n_envs: int) -> np.ndarray:
-    """[N] episodes that each environment contributes."""
-    return np.full(n_envs, episodes // n_envs) + (np.arange(n_envs) < episodes % n_envs)
+            return _play(policy, env, episode_shares(episodes, env.num_envs), deterministic, progress)
 
 
 def _play(policy: Policy, env: Any, quotas: np.ndarray, deterministic: bool, progress: Progress) -> Evaluation:
@@ -99,7 +86,7 @@ def _play(policy: Policy, env: Any, quotas: np.ndarray, deterministic: bool, pro
 
 
 class RandomPolicy:
-    """Actions drawn uniformly from the action space, whatever is seen."""
+    """Actions drawn uniformly from the action space, whatever is seen: what `random_return` is measured with."""
 
     def __init__(self, action_space: Any, seed: int = 0) -> None:
         self._space = action_space
@@ -114,8 +101,3 @@ class RandomPolicy:
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise problem("a bounded action space", f"{self._space}", "bound the actions to define random behaviour")
         return self._random.uniform(low, high, size=(n, *self._space.shape)).astype(self._space.dtype), None
-
-
-def random_policy(action_space: Any, seed: int = 0) -> RandomPolicy:
-    """The baseline `random_return` is measured with."""
-    return RandomPolicy(action_space, seed)

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlgen.atomic import PARTIAL, atomic_write
 from rlgen.errors import problem
 from rlgen.runs import versions
-from rlgen.runs.atomic import PARTIAL, atomic_write, json_text, read_json, write_json
+from rlgen.runs.json_file import json_text, read_json, write_json
 
 try:
     import fcntl
 except ImportError:  # Windows: no advisory locks, so two trainings of one folder are not caught there
     fcntl = None  # type: ignore[assignment]
-
-__all__ = ["RunFolder", "atomic_write"]
 
 LOCK = ".lock"
 

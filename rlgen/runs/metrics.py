@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 import numpy as np
 
+from rlgen.atomic import atomic_write
 from rlgen.errors import problem
-from rlgen.runs.atomic import atomic_write
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

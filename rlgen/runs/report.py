@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs import report_page as html
-from rlgen.runs.atomic import atomic_write, read_json
 from rlgen.runs.comparison import comparison
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row

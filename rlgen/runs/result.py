@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.errors import problem
-from rlgen.runs.atomic import read_json, write_json
 from rlgen.runs.evaluate import Evaluation
+from rlgen.runs.json_file import read_json, write_json
 from rlgen.runs.scores import normalised_return, share_of_failures
 
 try:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-_log = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 def rng_state() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
     for index, cuda in enumerate(state["cuda"][:devices]):
         torch.cuda.set_rng_state(cuda, index)
     if len(state["cuda"]) > devices:
-        _log.warning(
+        log.warning(
             "the run used %d CUDA devices, this machine has %d: it goes on, but not bit for bit",
             len(state["cuda"]),
             devices,

@@ -1,39 +1,13 @@
 """What produced a run: packages, Python, machine, and the state of the project's own checkout."""
 
-import os
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import rlgen
-
-PACKAGES = (
-    "torch",
-    "numpy",
-    "gymnasium",
-    "mujoco-core",
-    "mujoco",
-    "stable-baselines3",
-    "sb3-contrib",
-    "mujoco-warp",
-    "warp-lang",
-    "safetensors",
-    "tensorboard",
-    "minari",
-)
-
-
-def package_versions() -> dict[str, str]:
-    """Installed versions by distribution name, rlgen first; what is not installed is left out."""
-    versions = {"rlgen": rlgen.__version__}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+from rlgen.packages import package_versions
+from rlgen.sim.pool import usable_cpus
 
 
 def cpu_name() -> str:
@@ -44,13 +18,6 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Cores this process may run on (a container or `taskset` may allow fewer than the machine has)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def checkout_commit() -> str | None:
@@ -79,7 +46,7 @@ def describe(device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": cpu_name(),
-        "cores": usable_cores(),
+        "cores": usable_cpus(),
         "torch_threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
         "device": device,

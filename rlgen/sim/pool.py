@@ -10,7 +10,7 @@ Work = Callable[[int], None]
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use."""
+    """CPUs that this process may use: a container or `taskset` may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

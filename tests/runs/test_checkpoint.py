@@ -15,8 +15,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from rlgen.errors import InputError
+from rlgen.runs import checkpoint
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.state_tree import decode, encode
 
@@ -197,6 +199,16 @@ def test_a_step_saved_twice_holds_the_second_state(tmp_path):
     save_checkpoint(tmp_path, 10, {"n": 1})
     save_checkpoint(tmp_path, 10, {"n": 2}, final=True)
     assert load_checkpoint(tmp_path).state == {"n": 2}
+
+
+def test_tensors_that_the_disk_refuses_are_an_error_of_the_system(tmp_path, monkeypatch):
+    def full(tensors, path):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, 10, {"w": torch.zeros(3)})
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 def test_no_checkpoint_and_only_damaged_ones_are_told_apart(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.runs.evaluate import evaluate, random_policy
+from rlgen.runs.evaluate import RandomPolicy, evaluate
 
 
 class Countdown:
@@ -107,22 +107,22 @@ def test_no_episodes_is_an_error():
 def test_random_actions_fill_the_bounds_evenly():
     low, high = np.array([-0.4, 0.0], dtype=np.float32), np.array([0.4, 2.0], dtype=np.float32)
     box = SimpleNamespace(low=low, high=high, shape=(2,), dtype=np.dtype(np.float32))
-    actions, _ = random_policy(box, seed=0).predict(np.zeros((4000, 3)))
+    actions, _ = RandomPolicy(box, seed=0).predict(np.zeros((4000, 3)))
     assert actions.shape == (4000, 2)
     assert actions.dtype == np.float32
     assert (actions >= low).all()
     assert (actions <= high).all()
     assert actions.mean(0) == pytest.approx([0.0, 1.0], abs=0.04)
-    again, _ = random_policy(box, seed=0).predict(np.zeros((4000, 3)))
+    again, _ = RandomPolicy(box, seed=0).predict(np.zeros((4000, 3)))
     assert np.array_equal(actions, again)
 
 
 def test_random_discrete_actions_are_whole_numbers_of_the_space():
-    actions, _ = random_policy(SimpleNamespace(n=3), seed=0).predict(np.zeros((200, 1)))
+    actions, _ = RandomPolicy(SimpleNamespace(n=3), seed=0).predict(np.zeros((200, 1)))
     assert set(actions.tolist()) == {0, 1, 2}
 
 
 def test_random_actions_without_bounds_are_refused():
     box = SimpleNamespace(low=np.array([-np.inf]), high=np.array([np.inf]), shape=(1,), dtype=np.dtype(np.float32))
     with pytest.raises(InputError, match="bounded"):
-        random_policy(box).predict(np.zeros((1, 1)))
+        RandomPolicy(box).predict(np.zeros((1, 1)))

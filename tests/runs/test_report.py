@@ -10,10 +10,10 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.runs import comparison, report
-from rlgen.runs.atomic import write_json
 from rlgen.runs.comparison import group_runs
 from rlgen.runs.evaluate import Evaluation
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import write_json
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.report import write_report
 from rlgen.runs.report_page import Row, count, flat, spread

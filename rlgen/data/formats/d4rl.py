@@ -12,7 +12,7 @@ from rlgen.errors import problem
 REQUIRED = ("observations", "actions", "terminals")
 OPTIONAL = ("rewards", "next_observations", "timeouts")
 
-logger = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
@@ -32,7 +32,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     # the episode's end needs its true last observation, the next row belongs to another episode
     kept = np.ones(len(last), bool) if "next_observations" in found else ~last
     if not kept.all():
-        logger.warning(
+        log.warning(
             "expected next_observations; %s has none: the last row of each of its %d episodes is dropped, and with it "
             "the mark of a fall or time limit; add the key if you still can",
             *(path, len(lengths)),

@@ -19,7 +19,7 @@ from rlgen.errors import problem
 
 KEYS = {"obs", "acts", "indices", "terminal"}
 
-logger = logging.getLogger("rlgen")
+log = logging.getLogger("rlgen")
 
 
 def is_dataset_folder(path: Path) -> bool:
@@ -52,7 +52,7 @@ def _time_limited(
     longest = lengths == lengths.max(initial=0)
     guess = longest & (terminal.all() and longest.sum() > 1)
     found = f"the {guess.sum()} longest, of {lengths.max()} steps, are" if guess.any() else "none is"
-    logger.warning(
+    log.warning(
         "expected falls and time limits told apart; %s marks both as terminal: of its %d episodes %s taken as cut by a "
         "time limit; to say it yourself: rlgen demos convert --time-limit STEPS (in Python time_limit)",
         *(path, len(lengths), found),

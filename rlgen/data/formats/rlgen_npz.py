@@ -11,13 +11,14 @@ env_id                   string, empty if unknown
 metadata                 string, JSON object
 """
 
+import io
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlgen.atomic import atomic_write
 from rlgen.data.formats.npz import read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
@@ -33,7 +34,7 @@ OPTIONAL = ("rewards", "episode_returns", "next_is_following_row")
 
 
 def write(demonstrations: "Demonstrations", path: Path) -> None:
-    """Writes beside `path` first and renames, so that a kill leaves the old file or the new one, never a part."""
+    """Writes atomically; an existing file is replaced. The folder must exist."""
     follows = _next_is_following_row(demonstrations)
     arrays = {
         "format": np.array(FORMAT),
@@ -49,15 +50,9 @@ def write(demonstrations: "Demonstrations", path: Path) -> None:
             arrays[name] = getattr(demonstrations, name)
     if not path.parent.is_dir():
         raise problem("an existing folder to write into", f"{path.parent}", "make it first")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    compressed = io.BytesIO()
+    np.savez_compressed(compressed, **arrays)  # type: ignore[arg-type]
+    atomic_write(path, compressed.getvalue())
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:

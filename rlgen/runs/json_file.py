@@ -1,0 +1,29 @@
+"""JSON that every reader accepts, in files that are whole."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rlgen.atomic import atomic_write
+from rlgen.errors import problem
+from rlgen.runs.config import NonFinite, to_json
+
+
+def json_text(value: Any, non_finite: NonFinite = "null") -> str:
+    """`to_json` of `value` as strict JSON, in which NaN and infinities have no place."""
+    assert non_finite != "keep"
+    return json.dumps(to_json(value, non_finite), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """`json_text` written atomically; NaN and infinities become null."""
+    atomic_write(path, json_text(value))
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file; raises `InputError` when it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise problem(f"a JSON file at {path}", str(error), "check that the run folder is complete") from error
