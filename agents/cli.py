@@ -178,11 +178,26 @@ def print_error(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text(f"error: {message}", style="bold red"))
 
 
+class NoRepetition(logging.Filter):
+    """Reports are shown once: a training makes several environments, all stepped alike. Warnings always pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        new = text not in self.shown or record.levelno > logging.INFO
+        self.shown.add(text)
+        return new
+
+
 @contextmanager
 def log_on_stderr() -> Iterator[None]:
     """Show what the library reports (which backend, which device) while a command runs."""
     logger, handler = logging.getLogger("rlgen"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(NoRepetition())
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -51,13 +51,11 @@ def make_vec(
     if backend == "threads" and obstacle:
         raise problem(f"{env_id} to have a task definition for these arguments", obstacle, 'use backend="gymnasium"')
     if backend == "gymnasium" or obstacle:
-        log.info("%s: %d × gymnasium (%s)", env_id, n_envs, "as asked" if backend == "gymnasium" else obstacle)
+        log.info("%s: stepped by gymnasium (%s)", env_id, "as asked" if backend == "gymnasium" else obstacle)
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     env = _on_threads(env_id, n_envs, seed, n_threads, kwargs, margin_rule)
-    log.info(
-        "%s: %d × threads (%d), MuJoCo %s, margin rule %s",
-        *(env_id, n_envs, env.sim.n_threads, mujoco.__version__, margin_rule),
-    )
+    log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
+    log.debug("%s: %d environments on %d threads", env_id, n_envs, env.sim.n_threads)
     return env
 
 

@@ -161,6 +161,23 @@ def test_an_interrupt_exits_with_130(stub: type[Stub]) -> None:
     assert cli.main(["doctor"]) == 130
 
 
+def test_a_report_is_shown_once_and_a_warning_each_time(stub: type[Stub], capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("rlgen")
+
+    def report() -> int:
+        for _ in range(3):
+            logger.info("%s: stepped by threads", "Ant-v5")
+        for _ in range(2):
+            logger.warning("a damaged checkpoint")
+        return 0
+
+    stub.action = staticmethod(report)
+    for _ in range(2):
+        cli.main(["doctor"])
+        shown = capsys.readouterr().err.splitlines()
+        assert shown == ["Ant-v5: stepped by threads", "a damaged checkpoint", "a damaged checkpoint"]
+
+
 def test_the_librarys_reports_show_while_a_command_runs_and_not_after(
     stub: type[Stub], capsys: pytest.CaptureFixture[str]
 ) -> None:

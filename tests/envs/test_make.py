@@ -23,7 +23,7 @@ def test_auto_takes_threads_where_a_task_is_defined(caplog):
         env = make_vec("Hopper-v5", 2)
     assert isinstance(env, ThreadedVecEnv)
     assert (env.env_id, env.backend, env.margin_rule) == ("Hopper-v5", "threads", "native")
-    assert "Hopper-v5: 2 × threads" in caplog.text
+    assert "Hopper-v5: stepped by threads" in caplog.text
     env.close()
 
 
