@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
@@ -62,6 +63,19 @@ class BCResult:
     updates: int
 
 
+def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
+    policy = model.policy
+    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
+    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
+        return policy
+    raise problem(
+        "an on-policy SB3 model with an ActorCriticPolicy without memory",
+        f"{type(model).__name__} with a {type(policy).__name__}",
+        "use PPO, A2C or TRPO",
+    )
+
+
 class BC:
     """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic is left alone.
 
@@ -69,11 +83,7 @@ class BC:
     """
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
-        policy = model.policy
-        if not isinstance(policy, ActorCriticPolicy):
-            raise problem(
-                "an on-policy SB3 model with an ActorCriticPolicy", type(policy).__name__, "use PPO, A2C or TRPO"
-            )
+        policy = require_actor_critic(model)
         if len(demonstrations) < 2:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"

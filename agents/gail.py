@@ -1,9 +1,10 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476) around a Stable-Baselines3 model."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
@@ -21,7 +22,7 @@ from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.relabel import Paid, Relabel
 from rlgen.sb3.state import load_model_state, model_state
 
-from .bc import BC, BCConfig
+from .bc import BC, BCConfig, require_actor_critic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class GAILConfig:
     spectral_norm: bool = False
     """Divide the discriminator's layers by their largest singular value."""
     warm_start: bool = True
-    """Start from behavioural cloning of the same demonstrations."""
+    """Start from behavioural cloning of the same demonstrations, which needs their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
     """The cloning of the warm start."""
     scale_reward: bool = True
@@ -77,9 +78,14 @@ class GAIL:
 
     The task's own reward is not used. The policy's class stays as it is; if it has a normaliser
     (`rlgen.sb3.features.normalised_policy`), the normaliser takes the statistics of the demonstrations.
+
+    Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
+    demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are
+    never read.
     """
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: GAILConfig | None = None):
+        require_actor_critic(model)
         space = model.action_space
         if not isinstance(space, spaces.Box):
             raise problem("continuous actions (Box)", f"{space}", "use an environment with continuous actions")
@@ -89,18 +95,37 @@ class GAIL:
                 "one under VecNormalize, whose scales the demonstrations and the discriminator would not share",
                 "pass the environment itself: GAIL scales rewards, `rlgen.sb3.features.normalised_policy` observations",
             )
-        demonstrations.validate(model)
         self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
+        self._validate(space)
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         self.source = Adversarial(
             demonstrations.transitions(str(model.device)), low, high, self.config.discriminator, self.config.penalties()
         )
         self.average = PolicyAverage(self.config.average)
-        self.warm = model.num_timesteps > 0
+        self.warm, self.start = False, model.num_timesteps
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
 
+    def _validate(self, space: spaces.Box) -> None:
+        """Demonstrated actions that nothing reads may be anything, NaN included."""
+        demonstrations, config = self.demonstrations, self.config
+        if config.discriminator.inputs == "state_transition":
+            if not config.warm_start:
+                unread = np.broadcast_to(
+                    np.clip(np.zeros_like(space.low), space.low, space.high).ravel(),
+                    (len(demonstrations), space.low.size),
+                )
+                demonstrations = replace(demonstrations, actions=unread)
+            elif not np.isfinite(demonstrations.actions).all():
+                raise problem(
+                    "demonstrated actions to clone for the warm start",
+                    f"NaN or infinity among those of {demonstrations.source}",
+                    "leave it out: GAILConfig(warm_start=False), or --gail.no-warm-start",
+                )
+        demonstrations.validate(self.model)
+
     def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
-        """Train for `total_timesteps` environment steps in all; what a loaded state has done already counts.
+        """Train for `total_timesteps` environment steps in all, those of earlier calls and of a loaded state included,
+        but not those that the model had done before this object was made.
 
         The model ends with the averaged weights (`GAILConfig.average`); calling again goes on from the last ones.
         """
@@ -111,7 +136,7 @@ class GAIL:
         if callback is not None:
             given = callback if isinstance(callback, list) else [callback]
             callbacks += [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
-        remaining = total_timesteps - self.model.num_timesteps
+        remaining = self.start + total_timesteps - self.model.num_timesteps
         if remaining > 0:
             self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
         self.average.adopt(self.model)
@@ -133,6 +158,7 @@ class GAIL:
             "source": self.source.state_dict(),
             "average": self.average.state_dict(),
             "warm": self.warm,
+            "start": self.start,
             "scale": None if self.scale is None else self.scale.state_dict(),
         }
         if adopted:
@@ -144,6 +170,6 @@ class GAIL:
         load_model_state(self.model, state["model"])
         self.source.load_state_dict(state["source"])
         self.average.load_state_dict(state["average"])
-        self.warm = state["warm"]
+        self.warm, self.start = state["warm"], state["start"]
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])

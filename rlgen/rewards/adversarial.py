@@ -35,7 +35,8 @@ class AdversarialConfig:
     divergence: Literal["minimax", "non_saturating", "reverse_kl"] = "minimax"
     """Loss and reward: minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)."""
     inputs: Inputs = "state_action"
-    """What the discriminator sees: (s, a), or (s, s') for demonstrations without actions."""
+    """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known: their
+    file needs an array of actions, of any values, and GAIL no warm start."""
     normaliser: Literal["expert", "running"] = "expert"
     """Statistics of the inputs: of the demonstrations alone, or merged with every rollout, before learning from it."""
 

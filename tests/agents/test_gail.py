@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents.bc import BCConfig
@@ -29,10 +29,15 @@ CONFIG = GAILConfig(discriminator=TINY, warm_start=False)
 ROUND = 64  # 4 environments, 16 steps
 
 
+def policy_weights(gail: GAIL) -> torch.Tensor:
+    """All weights of the policy, in a row."""
+    return torch.cat([part.detach().flatten() for part in gail.model.policy.parameters()]).clone()
+
+
 def weights(gail: GAIL) -> torch.Tensor:
     """All weights of policy and discriminator, in a row."""
-    parts = [*gail.model.policy.parameters(), *gail.source.network.parameters()]
-    return torch.cat([part.detach().flatten() for part in parts]).clone()
+    parts = [part.detach().flatten() for part in gail.source.network.parameters()]
+    return torch.cat([policy_weights(gail), *parts])
 
 
 @pytest.fixture
@@ -88,17 +93,17 @@ def test_gail_trains_any_on_policy_model(algorithm: str, point_env, point_demons
         pytest.importorskip("sb3_contrib")
     learner = LearnerConfig(algorithm=algorithm, n_steps=16, batch_size=32, hidden=(8,))
     gail = GAIL(make_model(learner, point_env(), seed=0), point_demonstrations, CONFIG)
-    before = weights(gail)
+    before = policy_weights(gail)
     gail.learn(3 * ROUND)
     assert gail.model.num_timesteps == 3 * ROUND
     assert torch.isfinite(weights(gail)).all()
-    assert not torch.equal(weights(gail), before)
+    assert not torch.equal(policy_weights(gail), before)
 
 
 def test_a_plain_sb3_policy_needs_no_normaliser(point_ppo, point_demonstrations) -> None:
     gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, CONFIG)
-    before = weights(gail)
-    assert not torch.equal(weights(gail.learn(ROUND)), before)
+    before = policy_weights(gail)
+    assert not torch.equal(policy_weights(gail.learn(ROUND)), before)
 
 
 @pytest.mark.parametrize("divergence", ["minimax", "non_saturating", "reverse_kl"])
@@ -138,9 +143,9 @@ def test_a_saved_policy_opens_in_plain_sb3_and_acts_alike(point_ppo, point_demon
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(point_ppo, point_demonstrations) -> None:
     config = replace(CONFIG, warm_start=True, bc=BCConfig(max_updates=100))
-    runs = [weights(GAIL(point_ppo(seed=seed), point_demonstrations, config).learn(2 * ROUND)) for seed in (0, 0, 1)]
-    assert torch.equal(runs[0], runs[1])
-    assert not torch.equal(runs[0], runs[2])
+    runs = [GAIL(point_ppo(seed=seed), point_demonstrations, config).learn(2 * ROUND) for seed in (0, 0, 1)]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert not torch.equal(policy_weights(runs[0]), policy_weights(runs[2]))
 
 
 def test_steps_are_counted_in_all(point_ppo, point_demonstrations) -> None:
@@ -148,6 +153,23 @@ def test_steps_are_counted_in_all(point_ppo, point_demonstrations) -> None:
     gail.learn(2 * ROUND)
     gail.learn(2 * ROUND)
     assert gail.model.num_timesteps == 2 * ROUND, "a second call has nothing left to do"
+
+
+def test_steps_before_gail_do_not_count_and_do_not_save_the_warm_start(
+    point_ppo, point_demonstrations, monkeypatch
+) -> None:
+    calls = []
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: calls.append(bc))
+    model = point_ppo()
+    model.learn(3 * ROUND)
+    config = replace(CONFIG, warm_start=True)
+    gail = GAIL(model, point_demonstrations, config).learn(2 * ROUND)
+    assert model.num_timesteps == 5 * ROUND
+    assert len(calls) == 1
+    loaded = GAIL(point_ppo(), point_demonstrations, config)
+    loaded.load_state_dict(copy.deepcopy(gail.state_dict()))
+    loaded.model.get_env().reset()
+    assert loaded.learn(3 * ROUND).model.num_timesteps == 6 * ROUND
 
 
 def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
@@ -219,6 +241,35 @@ def test_an_environment_of_float64_observations_works(point_demonstrations) -> N
     assert torch.isfinite(weights(gail.learn(32))).all()
 
 
+@pytest.fixture
+def unknown_actions(point_demonstrations) -> Demonstrations:
+    return replace(point_demonstrations, actions=np.full((len(point_demonstrations), 1), np.nan))
+
+
+def test_transitions_alone_need_no_actions(unknown_actions, point_demonstrations, point_ppo) -> None:
+    config = replace(CONFIG, discriminator=replace(TINY, inputs="state_transition"))
+    runs = [GAIL(point_ppo(), each, config).learn(2 * ROUND) for each in (unknown_actions, point_demonstrations)]
+    assert torch.isfinite(weights(runs[0])).all()
+    assert torch.equal(weights(runs[0]), weights(runs[1])), "known ones are not read either"
+
+
+def test_a_warm_start_without_actions_is_refused_by_its_name(unknown_actions, point_ppo) -> None:
+    config = GAILConfig(discriminator=replace(TINY, inputs="state_transition"))
+    with pytest.raises(InputError, match="warm_start=False"):
+        GAIL(point_ppo(), unknown_actions, config)
+    with pytest.raises(InputError, match="'actions'"):
+        GAIL(point_ppo(), unknown_actions, CONFIG)
+
+
+def test_models_that_are_off_policy_or_have_memory_are_refused(point_env, point_demonstrations) -> None:
+    small = {"n_steps": 16, "batch_size": 32, "device": "cpu"}
+    with pytest.raises(InputError, match="on-policy"):
+        GAIL(SAC("MlpPolicy", point_env(1), device="cpu", buffer_size=10), point_demonstrations)
+    contrib = pytest.importorskip("sb3_contrib")
+    with pytest.raises(InputError, match="without memory"):
+        GAIL(contrib.RecurrentPPO("MlpLstmPolicy", point_env(), **small), point_demonstrations)
+
+
 def test_discrete_actions_are_refused(point_demonstrations) -> None:
     model = PPO("MlpPolicy", make_vec_env("CartPole-v1", 1), device="cpu")
     with pytest.raises(InputError, match="continuous actions"):
@@ -241,11 +292,11 @@ def test_demonstrated_actions_beyond_the_bounds_are_refused(point_ppo) -> None:
 def test_a_state_taken_after_learning_holds_the_last_weights(point_ppo, point_demonstrations) -> None:
     gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, replace(CONFIG, average=0.5))
     gail.learn(3 * ROUND)
-    averaged = weights(gail)
+    averaged = policy_weights(gail)
     state = gail.state_dict()
-    assert torch.equal(weights(gail), averaged)
+    assert torch.equal(policy_weights(gail), averaged)
     gail.load_state_dict(state)
-    assert not torch.equal(weights(gail), averaged)
+    assert not torch.equal(policy_weights(gail), averaged)
 
 
 def test_learning_ends_with_the_averaged_weights(point_ppo, point_demonstrations) -> None:
