@@ -1,15 +1,17 @@
 """Behavioural cloning: regression of the demonstrated actions by a Stable-Baselines3 policy."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
@@ -31,7 +33,8 @@ class BCConfig:
     max_updates: int = 10_000
     """Gradient steps at most."""
     held_out: float = 0.1
-    """Share of rows held out for early stopping."""
+    """Share held out for early stopping: of the episodes where there are two or more with every step, because rows
+    next to each other in time are nearly the same; of the rows otherwise."""
     check_every: int = 100
     """Gradient steps between two looks at the held-out rows."""
     patience: int = 30
@@ -91,6 +94,10 @@ class BC:
         demonstrations.validate(model)
         self.policy, self.config = policy, config or BCConfig()
         self.batch = demonstrations.transitions(str(model.device))
+        self.episode: Tensor | None = None
+        """[R] whose whole episodes are held out; None where rows are."""
+        if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
+            self.episode = torch.tensor(demonstrations.episode, device=model.device)
         space = model.action_space
         self.scale: ActionScale | None = None
         if isinstance(space, spaces.Box):
@@ -98,7 +105,19 @@ class BC:
             self.scale = ActionScale.of(low, high)
 
     def learn(self, report: Report | None = None) -> BCResult:
-        """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it."""
+        """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it.
+
+        Raises `InputError`, the policy as it was before, when the loss is not finite.
+        """
+        before = _copy(self.policy)
+        try:
+            return self._learn(report)
+        except FloatingPointError as error:
+            self.policy.load_state_dict(before)
+            remedy = f"lower the learning rate, {self.config.learning_rate:g}, or look for extreme observations"
+            raise problem("cloning with finite numbers", str(error), remedy) from error
+
+    def _learn(self, report: Report | None) -> BCResult:
         fit_normaliser(self.policy, self.batch.observations)
         if self.policy.use_sde:
             with torch.no_grad():  # else its noise hangs on a graph, which cannot be copied for the average
@@ -108,7 +127,7 @@ class BC:
         average = torch.optim.swa_utils.AveragedModel(
             self.policy, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.config.average)
         )
-        best, best_update, best_weights = float("inf"), 0, self.policy.state_dict()
+        best, best_update, best_weights = float("inf"), 0, _copy(self.policy)
         update = 0
         while (
             update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every
@@ -123,22 +142,31 @@ class BC:
             if update % self.config.check_every == 0:
                 with torch.no_grad():
                     held_out_loss = float(self._loss(average.module, held_out))  # type: ignore[arg-type]
+                if not math.isfinite(held_out_loss):
+                    raise FloatingPointError(f"a held-out loss of {held_out_loss} at update {update}")
                 if held_out_loss < best:
-                    best, best_update = held_out_loss, update
-                    best_weights = {name: value.clone() for name, value in average.module.state_dict().items()}
+                    best, best_update, best_weights = held_out_loss, update, _copy(average.module)
                 if report is not None:
                     report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": loss.item()})
         self.policy.load_state_dict(best_weights)
         return BCResult(best, best_update, update)
 
     def _split(self) -> tuple[Transitions, Transitions]:
-        order = torch.randperm(len(self.batch), device=self.batch.observations.device)
-        cut = max(1, round(self.config.held_out * len(order)))
-        return self.batch[order[cut:]], self.batch[order[:cut]]
+        """Rows to learn from and rows held out, at least one episode (or row) of each."""
+        rows = torch.arange(len(self.batch), device=self.batch.observations.device)
+        groups = rows if self.episode is None else self.episode
+        kinds = groups.unique()
+        order = kinds[torch.randperm(len(kinds), device=rows.device)]
+        cut = min(max(1, round(self.config.held_out * len(order))), len(order) - 1)
+        held_out = torch.isin(groups, order[:cut])
+        return self.batch[rows[~held_out]], self.batch[rows[held_out]]
 
     def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
         """Mean over rows: squared error per action number, or negative log-likelihood in nats."""
-        distribution = policy.get_distribution(batch.observations)
+        try:
+            distribution = policy.get_distribution(batch.observations)
+        except ValueError as refused:  # torch's, for a mean of NaN
+            raise FloatingPointError("weights of NaN or infinity") from refused
         if self.scale is None:
             return -distribution.log_prob(batch.actions.squeeze(-1)).mean()
         actions = self.scale(batch.actions) if policy.squash_output else batch.actions
@@ -146,3 +174,7 @@ class BC:
             return -distribution.log_prob(actions).mean()
         error = distribution.mode() - actions
         return (error if policy.squash_output else error / self.scale.half_range).square().mean()
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}

@@ -1,6 +1,7 @@
 """Behavioural cloning of experts whose policy is known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,53 @@ def test_the_weights_kept_are_those_of_the_least_held_out_loss(point_ppo) -> Non
     result = bc.learn(lambda update, values: seen.update({update: values["bc/held_out_loss"]}))
     assert result.held_out_loss == min(seen.values()) == seen[result.best_update]
     assert result.updates == max(seen) == result.best_update + 5 * 20, "stopped when it got no better"
+
+
+def episodes(count: int, length: int = 10) -> Demonstrations:
+    """Episode e observes (e, t) at step t, so that rows tell where they come from."""
+    found = []
+    for number in range(count):
+        observations = np.stack([np.full(length + 1, float(number)), np.arange(length + 1.0)], axis=1)
+        found.append(Episode(observations=observations, actions=np.zeros((length, 2))))
+    return Demonstrations.from_episodes(found)
+
+
+def test_whole_episodes_are_held_out(point_ppo) -> None:
+    learnt, held_out = BC(point_ppo(), episodes(20))._split()
+    seen, unseen = (set(part.observations[:, 0].tolist()) for part in (learnt, held_out))
+    assert (len(seen), len(unseen)) == (18, 2)
+    assert not seen & unseen
+    assert len(learnt) + len(held_out) == 200
+
+
+@pytest.mark.parametrize("demonstrations", [episodes(1, 200), episodes(20, 50).every(5)], ids=["one", "every fifth"])
+def test_rows_of_one_episode_or_of_subsampled_ones_are_held_out_singly(
+    demonstrations: Demonstrations, point_ppo
+) -> None:
+    learnt, held_out = BC(point_ppo(), demonstrations)._split()
+    assert (len(learnt), len(held_out)) == (180, 20)
+    rows = [tuple(row) for part in (learnt, held_out) for row in part.observations.tolist()]
+    assert len(set(rows)) == 200
+    assert set(held_out.observations[:, 0].tolist()) & set(learnt.observations[:, 0].tolist())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_two_episodes_are_one_for_each_part(share: float, point_ppo) -> None:
+    learnt, held_out = BC(point_ppo(), episodes(2), BCConfig(held_out=share))._split()
+    assert (len(learnt), len(held_out)) == (10, 10)
+
+
+@pytest.mark.parametrize(("rate", "scale"), [(1e30, 1.0), (1e-3, 3e38)])
+def test_numbers_that_are_not_finite_are_refused_and_leave_the_policy_as_it_was(
+    rate: float, scale: float, point_ppo
+) -> None:
+    model = point_ppo(policy_kwargs={"net_arch": [8]})
+    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+    bc = BC(model, linear_expert(), BCConfig(learning_rate=rate, average=0.0))
+    bc.batch = replace(bc.batch, actions=bc.batch.actions * scale)
+    with pytest.raises(InputError, match="learning rate"):
+        bc.learn()
+    assert all(torch.equal(value, before[name]) for name, value in model.policy.state_dict().items())
 
 
 def test_every_look_is_reported(point_ppo) -> None:
