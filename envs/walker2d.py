@@ -3,42 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlgen.sim.task import Array, State, Task, namespace, nowhere, within
+from .planar_walker import PlanarWalker
 
 
 @dataclass(frozen=True, kw_only=True)
-class Walker2d(Task):
+class Walker2d(PlanarWalker):
     """Gymnasium's Walker2d-v5 (gymnasium.envs.mujoco.walker2d_v5); the fields are its keyword arguments."""
 
     xml: ClassVar[str] = "walker2d_v5.xml"
-    timestep_s: ClassVar[float] = 0.002
-    fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
 
-    frame_skip: int = 4
-    reset_noise_scale: float = 5e-3
-    forward_reward_weight: float = 1.0
-    ctrl_cost_weight: float = 1e-3
-    healthy_reward: float = 1.0
-    terminate_when_unhealthy: bool = True
     healthy_z_range: tuple[float, float] = (0.8, 2.0)
-    """Height of the torso in metres, ends excluded."""
     healthy_angle_range: tuple[float, float] = (-1.0, 1.0)
-    """Pitch of the torso in radians, ends excluded."""
-    exclude_current_positions_from_observation: bool = True
-
-    def observe(self, state: State) -> Array:
-        position = state.qpos[:, 1:] if self.exclude_current_positions_from_observation else state.qpos
-        return namespace(position).concatenate([position, state.qvel.clip(-10.0, 10.0)], axis=1)
-
-    def reward(self, before: State, action: Array, after: State) -> Array:
-        x_velocity = (after.qpos[:, 0] - before.qpos[:, 0]) / self.control_step_s
-        forward = self.forward_reward_weight * x_velocity
-        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
-        return gain - self.ctrl_cost_weight * (action * action).sum(-1)
-
-    def healthy(self, state: State) -> Array:
-        high = within(state.qpos[:, 1], self.healthy_z_range)
-        return high & within(state.qpos[:, 2], self.healthy_angle_range)
-
-    def terminated(self, state: State) -> Array:
-        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
