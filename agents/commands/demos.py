@@ -178,10 +178,10 @@ def known_action_space(demonstrations: "Demonstrations") -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No word on which backend serves an environment that is made only to ask for its action space."""
-    logger = logging.getLogger("rlgen")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    log = logging.getLogger("rlgen")
+    level = log.level
+    log.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        log.setLevel(level)

@@ -103,7 +103,7 @@ class Evaluate:
             raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
         else:
             subject = Subject(zip=self.policy, env=self.env)
-        asked = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
+        asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
 
     def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any, seed: int) -> None:
