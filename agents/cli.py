@@ -52,7 +52,7 @@ COMMANDS = (
     Command(
         words="resume",
         target="resume:Resume",
-        summary="Continue a run that was stopped or killed, from its newest checkpoint.",
+        summary="Continue a run that was stopped or killed.",
         example="rlgen resume runs/ant-gail",
     ),
     Command(

@@ -8,9 +8,10 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
-    """Continue a run from its newest whole checkpoint, to the number of steps it was started with.
+    """Continue a run to its end, as it was started.
 
-    The curve, the random numbers and the optimisers go on as if nothing had happened.
+    GAIL goes on from its newest whole checkpoint: curve, random numbers and optimisers as if nothing had happened.
+    Cloning (BC) writes no checkpoints, because it is short, and starts anew with the same seed.
     """
 
     run_folder: tyro.conf.Positional[Path]

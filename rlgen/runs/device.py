@@ -28,7 +28,7 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
 
 
 def device_name(device: torch.device | str) -> str:
-    """For the record: `cuda:0 (NVIDIA H200, 140 GiB)` or `cpu (8 cores, 1 torch thread)`."""
+    """For the record: `cuda:0 (NVIDIA H200, 140 GiB)` or `cpu (1 torch thread)`."""
     device = torch.device(device)
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
