@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := data,contrib,bench,video,dev
+EXTRAS := data,contrib,video,dev
 WORKERS ?= 2
 
 # The environments step on their own threads; a second pool of torch threads on the same cores slows both.

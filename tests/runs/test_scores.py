@@ -1,4 +1,4 @@
-"""Scores have the values that the definitions, and rliable where it is installed, give."""
+"""Scores have the values that the definitions, and SciPy, give."""
 
 import numpy as np
 import pytest
@@ -42,12 +42,6 @@ def test_interquartile_mean_leaves_out_the_outer_quarters():
 def test_interquartile_mean_agrees_with_scipy(values):
     stats = pytest.importorskip("scipy.stats")
     assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25), abs=1e-6)
-
-
-def test_interquartile_mean_agrees_with_rliable():
-    metrics = pytest.importorskip("rliable.metrics")
-    values = np.random.default_rng(0).normal(size=(10, 1))
-    assert interquartile_mean(values) == pytest.approx(metrics.aggregate_iqm(values))
 
 
 @settings(deadline=None)
