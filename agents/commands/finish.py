@@ -17,6 +17,7 @@ from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.video import record_video
+from rlgen.sb3.adaptive_rate import plain_rate
 
 from .train import TrainImitation
 
@@ -32,7 +33,8 @@ def finish(
 ) -> Result:
     """Save the policy and write everything a finished run holds. `seconds`: training time."""
     partial = folder / "policy.partial.zip"
-    model.save(partial)
+    with plain_rate(model):
+        model.save(partial)
     partial.replace(folder / "policy.zip")
     env = make_vec(
         config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads

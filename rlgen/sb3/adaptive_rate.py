@@ -1,9 +1,12 @@
 """A learning rate that keeps the policy's step per round near a wanted KL divergence."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import FloatSchedule
 
 from rlgen.errors import problem
 
@@ -63,3 +66,16 @@ class FollowKL(BaseCallback):
             self.model.learning_rate.observe(
                 float(kl), self.model.num_timesteps, self.model._current_progress_remaining
             )
+
+
+@contextmanager
+def plain_rate(model: OnPolicyAlgorithm) -> Iterator[None]:
+    """Within the block, an `AdaptiveRate` of `model` is the number it stands at: what `model.save` writes then opens
+    without this module."""
+    rate, schedule = model.learning_rate, model.lr_schedule
+    if isinstance(rate, AdaptiveRate):
+        model.learning_rate, model.lr_schedule = rate.rate, FloatSchedule(rate.rate)
+    try:
+        yield
+    finally:
+        model.learning_rate, model.lr_schedule = rate, schedule

@@ -1,8 +1,10 @@
 """Training in run folders, through the command line, on the point world."""
 
+import base64
 import io
 import json
 import os
+import pickletools
 import signal
 import sys
 import zipfile
@@ -348,24 +350,33 @@ def test_resuming_another_agents_run_is_refused(tmp_path: Path, capsys) -> None:
 
 
 def holds_pickle(content: bytes) -> bool:
-    """Whether a file is a pickle, or a zip (as torch.save writes) with one inside."""
+    """Whether a file is a pickle, or a zip (as torch.save writes) with one inside, at any depth."""
     if content[:1] == b"\x80":
         return True
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return False
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return any(archive.read(name)[:1] == b"\x80" for name in archive.namelist())
+        return any(holds_pickle(archive.read(name)) for name in archive.namelist())
 
 
-def test_no_file_of_a_run_is_a_pickle(rlgen_train, no_finish, tmp_path: Path) -> None:
+def test_no_file_of_a_run_is_a_pickle_but_sb3s_own_policy(rlgen_train, tmp_path: Path) -> None:
     assert rlgen_train("gail", "--steps", "128", "--checkpoint-every", "64") == 0
     files = contents(tmp_path / "run")
     assert any(name.endswith(".safetensors") for name in files)
-    assert {Path(name).suffix for name in files} & {".pkl", ".pickle", ".pt", ".pth", ".zip"} == set()
-    assert [name for name, content in files.items() if holds_pickle(content)] == []
+    assert {Path(name).suffix for name in files} & {".pkl", ".pickle", ".pt", ".pth"} == set()
+    assert [name for name, content in files.items() if holds_pickle(content)] == ["policy.zip"]
     for path in (tmp_path / "run").rglob("*.npz"):
         with np.load(path, allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def test_the_saved_policy_needs_rlgen_for_its_features_alone(rlgen_train, tmp_path: Path) -> None:
+    assert rlgen_train("gail", "--steps", "64") == 0
+    with zipfile.ZipFile(tmp_path / "run" / "policy.zip") as archive:
+        data = json.loads(archive.read("data"))
+    pickles = [base64.b64decode(value[":serialized:"]) for value in data.values() if ":serialized:" in str(value)]
+    words = {word for content in pickles for _, word, _ in pickletools.genops(content) if isinstance(word, str)}
+    assert {word for word in words if word.startswith("rlgen")} == {"rlgen.sb3.features"}
 
 
 def test_a_checkpoint_on_disk_holds_what_a_resume_needs(rlgen_train, no_finish, tmp_path: Path) -> None:

@@ -1,12 +1,19 @@
 """The learning rate that follows the KL divergence."""
 
+import base64
+import json
+import pickletools
+import zipfile
+from pathlib import Path
+
 import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
-from rlgen.sb3.adaptive_rate import AdaptiveRate, FollowKL
+from rlgen.sb3.adaptive_rate import AdaptiveRate, FollowKL, plain_rate
+from rlgen.sb3.features import normalised_policy
 
 
 def test_a_large_step_lowers_the_rate_and_a_small_one_raises_it() -> None:
@@ -75,6 +82,32 @@ def test_ppo_learns_with_the_rate_that_its_last_rounds_kl_asks_for() -> None:
         expected = expected / 1.5 if kl > 2e-3 else min(expected * 1.5, 1e-3) if kl < 5e-4 else expected
     assert len(seen.pairs) == 5
     assert len({used for _, used in seen.pairs}) > 1
+
+
+def pickled_modules(path: Path) -> set[str]:
+    """Modules that opening a saved model imports from."""
+    names: set[str] = set()
+    with zipfile.ZipFile(path) as archive:
+        data = json.loads(archive.read("data"))
+    for entry in data.values():
+        if isinstance(entry, dict) and ":serialized:" in entry:
+            content = base64.b64decode(entry[":serialized:"])
+            names |= {str(value) for _, value, _ in pickletools.genops(content) if isinstance(value, str)}
+    return {name for name in names if name.startswith("rlgen")}
+
+
+def test_a_model_saved_with_a_plain_rate_needs_no_module_but_the_features(tmp_path: Path) -> None:
+    env, rate = make_vec_env("Pendulum-v1", 1), AdaptiveRate(2e-4, target_kl=0.01)
+    model = PPO("MlpPolicy", env, rate, policy_kwargs=normalised_policy([4]), device="cpu")
+    model.save(tmp_path / "adaptive.zip")
+    schedule = model.lr_schedule
+    with plain_rate(model):
+        model.save(tmp_path / "plain.zip")
+    assert "rlgen.sb3.adaptive_rate" in pickled_modules(tmp_path / "adaptive.zip")
+    assert pickled_modules(tmp_path / "plain.zip") == {"rlgen.sb3.features"}
+    assert PPO.load(tmp_path / "plain.zip", device="cpu").lr_schedule(0.5) == 2e-4
+    assert model.learning_rate is rate
+    assert model.lr_schedule is schedule
 
 
 @pytest.mark.parametrize(("start", "kl"), [(1.0, 0.01), (1e-9, 0.01), (3e-4, 0.0)])
