@@ -35,8 +35,8 @@ class AdversarialConfig:
     divergence: Literal["minimax", "non_saturating", "reverse_kl"] = "minimax"
     """Loss and reward: minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)."""
     inputs: Inputs = "state_action"
-    """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known: their
-    file needs an array of actions, of any values, and GAIL no warm start."""
+    """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known.
+    Their file then needs an array of actions of any values, and GAIL no warm start."""
     normaliser: Literal["expert", "running"] = "expert"
     """Statistics of the inputs: of the demonstrations alone, or merged with every rollout, before learning from it."""
 
@@ -88,6 +88,7 @@ class Adversarial:
         self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
         self.divergence = DIVERGENCES[self.config.divergence]
         self.normaliser = Normaliser.of(self.demonstrations.observations)
+        self._expert: Tensor | None = None
         observation_size = self.demonstrations.observations.shape[1]
         second = observation_size if self.config.inputs == "state_transition" else self.demonstrations.actions.shape[1]
         network: nn.Module = mlp(
@@ -109,14 +110,24 @@ class Adversarial:
             return torch.cat([observations, self.normaliser(batch.next_observations)], -1)
         return torch.cat([observations, self.scale(batch.actions)], -1)
 
+    def expert_inputs(self) -> Tensor:
+        """`inputs` of the demonstrations; computed once where nothing moves them."""
+        if self.config.normaliser == "running":
+            return self.inputs(self.demonstrations)
+        if self._expert is None:
+            self._expert = self.inputs(self.demonstrations)
+        return self._expert
+
     def reward(self, batch: Transitions) -> Tensor:
+        self.network.eval()  # in training mode a spectral norm moves with every pass
         with torch.no_grad():
             return self.divergence.reward(self.logit(self.inputs(batch)))
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         if self.config.normaliser == "running":
             self.normaliser.merge(batch.observations)
-        expert, policy = self.inputs(self.demonstrations), self.inputs(batch)
+        self.network.train()
+        expert, policy = self.expert_inputs(), self.inputs(batch)
         totals: dict[str, Tensor] = {}
         for _ in range(self.config.updates_per_rollout):
             for name, value in self.step(self._draw(expert), self._draw(policy)).items():
@@ -154,3 +165,4 @@ class Adversarial:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.normaliser.load_state_dict(state["normaliser"])
+        self._expert = None

@@ -154,6 +154,40 @@ def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: tuple[Pe
     assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
 
 
+@pytest.mark.parametrize("normaliser", ["expert", "running"])
+def test_paying_changes_nothing(normaliser: str) -> None:
+    gail, batch = source(replace(SMALL, normaliser=normaliser), (SpectralNorm(),)), random_transitions(50, centre=0.0)
+    gail.update(batch)
+    before = deepcopy(gail.state_dict())
+    first = gail.reward(batch)
+    assert torch.equal(gail.reward(batch), first)
+    after = gail.state_dict()
+    assert set(after["network"]) == set(before["network"])
+    assert all(torch.equal(value, before["network"][name]) for name, value in after["network"].items())
+
+
+def test_learning_after_paying_moves_the_spectral_norm_on() -> None:
+    gail, batch = source(penalties=(SpectralNorm(),)), random_transitions(50, centre=0.0)
+    gail.reward(batch)
+    vectors = {name: value.clone() for name, value in gail.network.state_dict().items() if name.endswith("_u")}
+    gail.update(batch)
+    assert vectors
+    assert all(
+        not torch.equal(gail.network.state_dict()[name], value) for name, value in vectors.items() if len(value) > 1
+    )
+
+
+def test_the_experts_inputs_follow_the_normaliser() -> None:
+    other = source(seed=1)
+    other.normaliser.merge(torch.full((100, 3), 7.0))
+    for normaliser in ("expert", "running"):
+        gail = source(replace(SMALL, normaliser=normaliser))
+        gail.update(random_transitions(100, centre=-5.0))
+        assert torch.equal(gail.expert_inputs(), gail.inputs(gail.demonstrations))
+        gail.load_state_dict(deepcopy(other.state_dict()))
+        assert torch.equal(gail.expert_inputs(), gail.inputs(gail.demonstrations)), "a loaded one too"
+
+
 def test_no_demonstration_is_refused() -> None:
     empty = transitions(torch.zeros(0, 3), torch.zeros(0, 2))
     with pytest.raises(InputError, match="at least one demonstrated transition"):
@@ -164,3 +198,8 @@ def test_no_demonstration_is_refused() -> None:
 def test_a_setting_of_zero_is_refused(field: str) -> None:
     with pytest.raises(InputError, match=f"positive {field}"):
         AdversarialConfig(**{field: 0})
+
+
+def test_a_hidden_layer_without_units_is_refused() -> None:
+    with pytest.raises(InputError, match="width 1"):
+        AdversarialConfig(hidden=(8, 0))
