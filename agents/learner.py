@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from rlgen.errors import problem
+from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import normalised_policy
 
@@ -52,7 +53,8 @@ class LearnerConfig:
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the policy's and of the value function's hidden layers."""
     initial_std: float = 0.22
-    """Standard deviation of the policy's actions at the start, as a share of half the action range."""
+    """Standard deviation of the policy's actions at the start, as a share of half of each action number's range; in
+    action units where there are no bounds."""
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl"):
@@ -79,11 +81,11 @@ def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
     return config.learning_rate
 
 
-def log_std_init(config: LearnerConfig, action_space: spaces.Space) -> float:
-    """Logarithm of the initial standard deviation in action units; without effect for discrete actions."""
-    if not isinstance(action_space, spaces.Box) or not action_space.is_bounded():
-        return math.log(config.initial_std)
-    return math.log(config.initial_std * float(np.mean(action_space.high - action_space.low)) / 2)
+def initial_log_std(share: float, space: spaces.Box) -> Tensor:
+    """Logarithm of the initial standard deviation [A] in action units: `share` of half of each action number's range,
+    `share` itself where that has no bounds, or cannot move."""
+    low, high = (torch.as_tensor(bound.ravel(), dtype=torch.float64) for bound in (space.low, space.high))
+    return (share * ActionScale.of(low, high).half_range).log().float()
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
@@ -99,8 +101,16 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         "gae_lambda": config.gae_lambda,
         "seed": seed,
         "device": device,
-        "policy_kwargs": normalised_policy(list(config.hidden), log_std_init(config, env.action_space)),
+        "policy_kwargs": normalised_policy(list(config.hidden), math.log(config.initial_std)),
     }
+    model = _algorithm(config, shared)
+    if isinstance(env.action_space, spaces.Box):
+        with torch.no_grad():
+            model.policy.log_std.copy_(initial_log_std(config.initial_std, env.action_space))
+    return model
+
+
+def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
     if config.algorithm == "ppo":
         return PPO(
             **shared,

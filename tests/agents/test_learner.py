@@ -3,10 +3,15 @@
 import math
 import sys
 
+import gymnasium as gym
+import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.agents.learner import LearnerConfig, learning_rate, make_model
+from rlgen.agents.learner import LearnerConfig, initial_log_std, learning_rate, make_model
 from rlgen.errors import InputError
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import NormalisedObservations
@@ -61,6 +66,35 @@ def test_the_adaptive_rate_replaces_ppos_early_stop(point_env) -> None:
 def test_without_ppo_the_adaptive_rate_is_constant(point_env) -> None:
     model = make_model(LearnerConfig(algorithm="a2c", learning_rate=1e-3, **SMALL), point_env(2), seed=0)
     assert model.lr_schedule(1.0) == model.lr_schedule(0.1) == 1e-3
+
+
+def test_the_noise_at_the_start_is_a_share_of_each_actions_own_range() -> None:
+    low, high = np.array([-1, -0.4, 0, -np.inf], np.float32), np.array([1, 0.4, 10, np.inf], np.float32)
+    space = spaces.Box(low, high)
+    expected = [0.2, 0.08, 1.0, 0.2]
+    torch.testing.assert_close(initial_log_std(0.2, space).exp(), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "trpo"])
+def test_a_model_acts_with_the_noise_of_the_start(algorithm: str) -> None:
+    if algorithm == "trpo":
+        pytest.importorskip("sb3_contrib")
+
+    class Uneven(gym.Wrapper):
+        def __init__(self) -> None:
+            super().__init__(gym.make("PointWorld-v0"))
+            self.action_space = spaces.Box(np.array([-0.1, 0], np.float32), np.array([0.1, 6], np.float32))
+
+    model = make_model(LearnerConfig(algorithm=algorithm, initial_std=0.5, **SMALL), make_vec_env(Uneven, 2), seed=0)
+    observations = torch.zeros(4000, 2)
+    with torch.no_grad():
+        spread = model.policy.get_distribution(observations).sample().std(0)
+    torch.testing.assert_close(spread, torch.tensor([0.05, 1.5]), rtol=0.1, atol=0)
+
+
+def test_discrete_actions_have_no_noise() -> None:
+    model = make_model(LearnerConfig(**SMALL), make_vec_env("CartPole-v1", 2), seed=0)
+    assert not hasattr(model.policy, "log_std")
 
 
 @pytest.mark.parametrize("start", [1e-7, 3e-4, 3e-3])
