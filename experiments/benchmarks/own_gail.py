@@ -41,7 +41,17 @@ def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
         gradient_penalty=1.0 if profile == "penalty" else 0.0,
         warm_start=False,
     )
-    model = PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=BATCH, n_epochs=EPOCHS, seed=0, device="cpu")
+    fused = {"optimizer_kwargs": {"fused": True}}  # the same Adam in one kernel
+    model = PPO(
+        "MlpPolicy",
+        env,
+        n_steps=N_STEPS,
+        batch_size=BATCH,
+        n_epochs=EPOCHS,
+        seed=0,
+        device="cpu",
+        policy_kwargs=fused,
+    )
     return GAIL(model, data, config)
 
 

@@ -1,10 +1,12 @@
 """Train the Ant-v5 expert whose demonstrations rlgen ships: SAC of Stable-Baselines3 on the stock task.
 
     python experiments/experts/train_ant.py --out runs/ant-expert
+    python experiments/experts/train_ant.py --out runs/ant-expert-2 --start runs/ant-expert/best.zip \
+        --learning-rate 1e-4 --batch-size 256 --every 25000
 
 The actor acts in 16 environments and learns half as often as it acts: on a CPU an update costs tens of environment
 steps, so fresh data is the cheap resource.
-Writes OUT/curve.csv (evaluations of 10 episodes with the mean action), OUT/best.zip and OUT/last.zip.
+Writes OUT/curve.csv (evaluations of 20 episodes with the mean action), OUT/best.zip and OUT/last.zip.
 """
 
 import argparse
@@ -18,11 +20,12 @@ import torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 ENV_ID = "Ant-v5"
 N_ENVS = 16
-EVALUATION_EPISODES = 10
+EVALUATION_EPISODES = 20
+REFILL_STEPS = 40_000
 
 
 class Evaluate(BaseCallback):
@@ -90,12 +93,20 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=7e-4, help="of Adam, for actor, critics and temperature")
     parser.add_argument("--batch-size", type=int, default=128, help="transitions per update")
     parser.add_argument("--gradient-steps", type=int, default=8, help="updates per step of the 16 environments")
+    parser.add_argument("--start", type=Path, help="a .zip of an earlier run to go on from, with a new replay buffer")
+    parser.add_argument("--every", type=int, default=50_000, help="environment steps between evaluations")
     parser.add_argument("--n-step", type=int, default=1, help="n of the n-step return")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=False)
     torch.set_num_threads(1)
     env = make_vec_env(ENV_ID, N_ENVS, seed=args.seed)
-    model = SAC(
+    model = go_on(env, args) if args.start else begin(env, args)
+    model.learn(int(args.steps), callback=Evaluate(args.out, args.every), reset_num_timesteps=False)
+
+
+def begin(env: VecEnv, args: argparse.Namespace) -> SAC:
+    """An untrained SAC."""
+    return SAC(
         "MlpPolicy",
         env,
         learning_rate=args.learning_rate,
@@ -109,7 +120,18 @@ def main() -> None:
         seed=args.seed,
         device="cpu",
     )
-    model.learn(int(args.steps), callback=Evaluate(args.out, every=50_000))
+
+
+def go_on(env: VecEnv, args: argparse.Namespace) -> SAC:
+    """The SAC of an earlier run with new settings; its first steps only fill the replay buffer. Trust the file: SB3
+    unpickles it."""
+    changes = {"learning_rate": args.learning_rate, "batch_size": args.batch_size, "learning_starts": 0}
+    model = SAC.load(args.start, env, device="cpu", custom_objects=changes)
+    model.set_random_seed(args.seed + 1)
+    model.gradient_steps = 0
+    model.learn(REFILL_STEPS, reset_num_timesteps=True)
+    model.gradient_steps = args.gradient_steps
+    return model
 
 
 if __name__ == "__main__":
