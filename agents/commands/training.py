@@ -28,6 +28,7 @@ from ..learner import LearnerConfig, make_model
 from ..rounds import Stopped
 from ..session import CURVE_EPISODES, Session
 from .finish import EXPERT_RETURN, finish
+from .sittings import note_sitting
 from .train import TrainBC, TrainGAIL, TrainImitation
 
 log = logging.getLogger("rlgen")
@@ -81,6 +82,7 @@ def go_on(folder: RunFolder, config: TrainImitation) -> int:
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         parts = _build(stack, config, Demonstrations.load(folder / "demonstrations.npz"))
+        note_sitting(folder, device_name(parts.model.device))
         return _train(folder, config, parts)
 
 

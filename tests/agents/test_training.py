@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from stable_baselines3 import PPO
 
@@ -132,6 +133,12 @@ def test_a_finished_bc_run_holds_its_losses_and_result(rlgen_train, tmp_path: Pa
     assert Result.read(tmp_path / "run").env_steps == 0
 
 
+def test_the_versions_tell_the_threads_that_train(rlgen_train, no_finish, tmp_path: Path) -> None:
+    torch.set_num_threads(2)
+    assert rlgen_train("bc") == 0
+    assert RunFolder.open(tmp_path / "run").versions["torch_threads"] == torch.get_num_threads() == 1
+
+
 def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
     assert rlgen_train("bc", "--hidden", "7", "5", "--initial-std", "0.5") == 0
     model = no_finish[0][2]
@@ -244,6 +251,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
     monkeypatch.setattr(training, "finish", lambda *arguments: no_finish.append(arguments))
     assert cli.main(["resume", str(run)]) == 0
     assert no_finish[0][2].num_timesteps == 5 * ROUND
+    assert len(RunFolder.open(run).versions["sittings"]) == 1
     assert read_metrics(run)["step"].tolist() == [64, 128, 192, 256, 320]
 
 

@@ -1,0 +1,34 @@
+"""A run that is resumed notes by what: another machine or version than it began with may give other numbers."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import write_json
+from rlgen.runs.versions import describe
+
+log = logging.getLogger("rlgen")
+
+
+def note_sitting(folder: RunFolder, device: str) -> dict[str, Any]:
+    """Append this sitting, with what differs from the run's start, to `sittings` in versions.json; the log warns of it.
+
+    Returns the differences by their name, each `[at the start, now]`.
+    """
+    began = folder.versions
+    sittings = began.pop("sittings", [])
+    then, now = flat(began), flat(describe(device))
+    changed = {name: [then.get(name), now.get(name)] for name in sorted(then | now) if then.get(name) != now.get(name)}
+    sitting = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "changed": changed}
+    write_json(folder / "versions.json", {**began, "sittings": [*sittings, sitting]})
+    if changed:
+        told = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
+        log.warning("the run goes on with other versions than it began with, so its numbers may differ: %s", told)
+    return changed
+
+
+def flat(versions: dict[str, Any]) -> dict[str, Any]:
+    """Packages beside the rest."""
+    rest = {name: value for name, value in versions.items() if name != "packages"}
+    return {**rest, **versions.get("packages", {})}
