@@ -78,11 +78,11 @@ def print_table(out: Path) -> None:
     bc, gail = Result.read(out / "bc"), Result.read(out / "gail")
     assert gail.random_return is not None
     assert gail.expert_return is not None
-    table = Table("", "return", "normalised", "falls", title=ENV_ID, title_justify="left")
+    table = Table("", "return", "normalised", "failed episodes", title=ENV_ID, title_justify="left")
     table.add_row("random", f"{gail.random_return:,.0f}", "0.000", "")
     for name, result in (("BC", bc), ("GAIL", gail)):
         mean, std = f"{result.return_mean:,.0f}", f"{result.return_std:,.0f}"
-        table.add_row(name, f"{mean} ± {std}", f"{result.normalised_return:.3f}", f"{result.share_of_falls:.0%}")
+        table.add_row(name, f"{mean} ± {std}", f"{result.normalised_return:.3f}", f"{result.share_of_failures:.0%}")
     table.add_row("expert", f"{gail.expert_return:,.0f}", "1.000", "")
     console = Console()
     console.print(table)

@@ -83,7 +83,6 @@ def chance_return(env: Any) -> float | None:
 def print_result(result: Result, folder: RunFolder) -> None:
     """A summary for the terminal."""
     table = Table(title=f"{result.agent.upper()} on {result.env}", show_header=False, title_justify="left")
-    falls = f"{result.share_of_falls:.0%} of {result.episodes} episodes"
     table.add_row(
         "return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})"
     )
@@ -93,7 +92,9 @@ def print_result(result: Result, folder: RunFolder) -> None:
         table.add_row("random", number(result.random_return))
     if result.normalised_return is not None:
         table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 expert)")
-    table.add_row("falls", falls)
+    table.add_row("ended early", f"{result.share_of_falls:.0%} of {result.episodes} episodes")
+    if result.share_of_failures is not None:
+        table.add_row("failed", f"{result.share_of_failures:.0%}  (below half of the expert's return)")
     speed = (
         f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
     )

@@ -1,6 +1,6 @@
 """How fast environments step: the thread backend beside the physics alone, SB3's DummyVecEnv and EnvPool.
 
-    .venv/bin/python experiments/benchmarks/stepping.py --out experiments/results/stepping.csv
+    .venv/bin/python experiments/benchmarks/stepping.py --out experiments/benchmarks/results/stepping.csv
 
 All step the same episodes: seeds, random actions and therefore states and resets are those of one recorded trace.
 (EnvPool bundles another MuJoCo and meets other states; it runs only where `pip install envpool` was done.)

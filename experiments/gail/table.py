@@ -124,8 +124,8 @@ def table(rows: list[dict]) -> str:
     """Per cell over its seeds: interquartile mean, interval, range of seeds, falls, minutes, and the paper's return."""
     lines = [
         "| task | trajectories | agent | seeds | return: IQM [95 % interval] | lowest and highest seed | of the expert "
-        "| falls | minutes | paper |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| worst episode | ended early | minutes | paper |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows}):
         group = [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
@@ -137,7 +137,8 @@ def table(rows: list[dict]) -> str:
         iqm = interquartile_mean(means)
         lines.append(
             f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {iqm:.0f} [{low:.0f}, {high:.0f}] "
-            f"| {min(means):.0f}, {max(means):.0f} | {iqm / EXPERT[key[0]]:.3f} | {falls:.1%} | {minutes:.1f} "
+            f"| {min(means):.0f}, {max(means):.0f} | {iqm / EXPERT[key[0]]:.3f} "
+            f"| {min(row['return_min'] for row in group):.0f} | {falls:.1%} | {minutes:.1f} "
             f"| {paper[key[2] == 'gail'] if paper else '–'} |"
         )
     return "\n".join(lines) + "\n"
