@@ -1,6 +1,7 @@
 """Fixtures that several tests share, and the checking of shapes and types in every tensor function."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import torch
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)
+
+# A suite started in the background inherits an ignored Ctrl-C, which the tests of Ctrl-C could not press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports them. In production the annotations cost nothing and check nothing.
 install_import_hook(
