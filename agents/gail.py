@@ -24,6 +24,8 @@ from rlgen.sb3.state import load_model_state, model_state
 
 from .bc import BC, BCConfig, require_actor_critic
 
+log = logging.getLogger("rlgen")
+
 
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
@@ -145,7 +147,9 @@ class GAIL:
     def warm_up(self) -> None:
         """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
         if self.config.warm_start:
-            BC(self.model, self.demonstrations, self.config.bc).learn()
+            log.info("warm start: cloning %d demonstrated transitions", len(self.demonstrations))
+            cloned = BC(self.model, self.demonstrations, self.config.bc).learn()
+            log.info("warm start: held-out loss %.4g after %s updates", cloned.held_out_loss, f"{cloned.updates:,}")
         else:
             fit_normaliser(self.model.policy, self.source.demonstrations.observations)
         self.warm = True
