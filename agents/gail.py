@@ -1,7 +1,7 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476) around a Stable-Baselines3 model."""
 
-import math
 import logging
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
