@@ -14,15 +14,15 @@ ENV_ID = "Ant-v5"
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Imitate an Ant-v5 expert from a few demonstrated episodes: by cloning (BC), then against a discriminator (GAIL).
+    """Imitate an Ant-v5 expert from demonstrated episodes: by cloning (BC), then against a discriminator (GAIL).
 
     Prints the table random / BC / GAIL / expert and writes both runs, a report and a video.
     """
 
     out: Path = Path("runs/demo")
     """Folder to write to; the next free name (demo-2, demo-3 …) when it exists."""
-    trajectories: int = 4
-    """Demonstrated episodes, every 20th step of each."""
+    trajectories: int = 25
+    """Demonstrated episodes to learn from, every 20th step of each; there are 25, and 4 are hard (try it)."""
     steps: float = 800_000
     """Environment steps of GAIL."""
     seed: int = 0
