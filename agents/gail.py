@@ -149,8 +149,7 @@ class GAIL:
         """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
         if self.config.warm_start:
             log.info("warm start: cloning %d demonstrated transitions", len(self.demonstrations))
-            cloned = BC(self.model, self.demonstrations, self.config.bc).learn()
-            log.info("warm start: held-out loss %.4g after %s updates", cloned.held_out_loss, f"{cloned.updates:,}")
+            BC(self.model, self.demonstrations, self.config.bc).learn()
         else:
             fit_normaliser(self.model.policy, self.source.demonstrations.observations)
         self.warm = True
