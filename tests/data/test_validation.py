@@ -74,11 +74,11 @@ def test_actions_outside_the_action_space_name_row_and_share(demonstrations: Dem
 
 def test_rounding_of_a_bound_to_float32_is_not_outside(demonstrations: Demonstrations) -> None:
     actions = np.full((15, 2), np.nextafter(np.float32(0.4), np.float32(1)))
-    replace(demonstrations, actions=actions).validate(toy(bound=0.4))
+    assert replace(demonstrations, actions=actions).validate(toy(bound=0.4)) is None
 
 
 def test_an_unbounded_action_space_takes_any_action(demonstrations: Demonstrations) -> None:
-    replace(demonstrations, actions=demonstrations.actions * 1e6).validate(toy(bound=np.inf))
+    assert replace(demonstrations, actions=demonstrations.actions * 1e6).validate(toy(bound=np.inf)) is None
 
 
 def test_another_environment_id_is_a_warning(demonstrations: Demonstrations, caplog: pytest.LogCaptureFixture) -> None:

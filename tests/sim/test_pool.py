@@ -27,6 +27,7 @@ def test_threads_work_at_the_same_time():
     meeting = threading.Barrier(2, timeout=10)  # one thread alone would wait here for ever
     pool.run(lambda item: meeting.wait() and None, range(2))
     pool.close()
+    assert not meeting.broken
 
 
 def test_an_exception_in_another_thread_is_raised_in_the_callers():
