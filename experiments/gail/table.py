@@ -4,8 +4,9 @@
     python experiments/gail/table.py collect --runs runs/gail
 
 DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by
-the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults, `--jobs` runs at a
-time with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be interrupted.
+the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults but for SETTINGS,
+`--jobs` runs at a time with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be
+interrupted.
 `collect` writes results.csv (one row per run), table.md, a learning curve per run under curves/ and a figure per task.
 """
 
