@@ -18,6 +18,7 @@ from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNo
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.adaptive_rate import FollowKL
+from rlgen.sb3.anneal import Anneal
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.relabel import Paid, Relabel
@@ -135,7 +136,13 @@ class GAIL:
         self.average.release(self.model)
         if not self.warm:
             self.warm_up()
-        callbacks: list[BaseCallback] = [Relabel({"gail": Paid(self.source)}, self.scale), FollowKL(), self.average]
+        rate = self.config.discriminator
+        callbacks: list[BaseCallback] = [
+            Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
+            Relabel({"gail": Paid(self.source)}, self.scale),
+            FollowKL(),
+            self.average,
+        ]
         if callback is not None:
             given = callback if isinstance(callback, list) else [callback]
             callbacks += [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]

@@ -27,7 +27,9 @@ class AdversarialConfig:
     activation: Literal["tanh", "relu"] = "tanh"
     """Activation between them."""
     learning_rate: float = 3e-4
-    """Adam's learning rate."""
+    """Adam's learning rate at the start."""
+    final_rate: float = 1.0
+    """Share of the learning rate that is left at the end of the run; it falls step by step. 1: constant."""
     updates_per_rollout: int = 8
     """Gradient steps after each rollout."""
     batch_size: int = 1024
@@ -44,6 +46,8 @@ class AdversarialConfig:
         for name in ("learning_rate", "updates_per_rollout", "batch_size"):
             if getattr(self, name) <= 0:
                 raise problem(f"a positive {name}", f"{getattr(self, name)}", "leave it out for the default")
+        if not 0 <= self.final_rate <= 1:
+            raise problem("final_rate between 0 and 1", f"{self.final_rate}", "use e.g. 0.1, or 1 for a constant rate")
         if any(width < 1 for width in self.hidden):
             raise problem("hidden layers of width 1 or more", f"{self.hidden}", "leave it out for the default")
         if self.divergence not in DIVERGENCES:

@@ -1,0 +1,25 @@
+"""A learning rate that falls over the training, for an optimiser that SB3 does not know of."""
+
+from stable_baselines3.common.callbacks import BaseCallback
+from torch.optim import Optimizer
+
+from rlgen.errors import problem
+
+
+class Anneal(BaseCallback):
+    """Before each update after a rollout, gives `optimiser` the learning rate `start`, falling in proportion to the
+    progress that remains to the share `final` of it at the end of the training. `final` 1 leaves it constant."""
+
+    def __init__(self, optimiser: Optimizer, start: float, final: float):
+        super().__init__()
+        if not 0 <= final <= 1:
+            raise problem("a final share between 0 and 1", str(final), "use e.g. 0.1, or 1 for a constant rate")
+        self.optimiser, self.start, self.final = optimiser, start, final
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        rate = self.start * (self.final + (1 - self.final) * self.model._current_progress_remaining)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
