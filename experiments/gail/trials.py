@@ -1,0 +1,126 @@
+"""GAIL with one setting changed at a time, on Ant-v5 from 4 trajectories and Humanoid-v5 from 80.
+
+    python experiments/gail/trials.py train --data DATA --runs runs/trials --jobs 2
+    python experiments/gail/trials.py collect --runs runs/trials
+
+DATA as for `table.py`, whose protocol and machinery this is, with fewer environment steps (STEPS) and two seeds. `collect`
+writes trials.csv (one row per run) and trials.md (one row per setting).
+"""
+
+import argparse
+import csv
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from table import EXPERT, FIELDS, HERE, Cell, train
+
+TRAJECTORIES = {"Ant-v5": 4, "Humanoid-v5": 80}
+STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 8e5}  # of the environment
+VARIANTS = {
+    "recipe": [],
+    "discriminator rate falls to a tenth": ["--gail.discriminator.final-rate", "0.1"],
+    "discriminator rate 1e-4": ["--gail.discriminator.learning-rate", "1e-4"],
+    "discriminator rate 1e-3": ["--gail.discriminator.learning-rate", "1e-3"],
+    "2 discriminator updates": ["--gail.discriminator.updates-per-rollout", "2"],
+    "32 discriminator updates": ["--gail.discriminator.updates-per-rollout", "32"],
+    "no penalty": ["--gail.gradient-penalty", "0"],
+    "gradient penalty 10": ["--gail.gradient-penalty", "10"],
+    "spectral norm instead": ["--gail.gradient-penalty", "0", "--gail.spectral-norm"],
+    "entropy of D 1e-3": ["--gail.entropy", "1e-3"],
+    "entropy of the policy 1e-3": ["--learner.entropy-weight", "1e-3"],
+    "PPO batch 512": ["--learner.batch-size", "512"],
+    "policy's rate constant": ["--learner.schedule", "constant"],
+    "policy's rate falls linearly": ["--learner.schedule", "linear"],
+    "no average of weights": ["--gail.average", "0"],
+    "no warm start": ["--gail.no-warm-start"],
+    "reward log D - log(1 - D)": ["--gail.discriminator.divergence", "reverse_kl"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial(Cell):
+    """A run of the table with one setting changed."""
+
+    variant: str = "recipe"
+
+    @property
+    def name(self) -> str:
+        return f"{self.env} {self.variant} seed{self.seed}".replace(" ", "_").replace("'", "")
+
+    def command(self, data: Path, out: Path) -> list[str]:
+        return [*super().command(data, out), *VARIANTS[self.variant]]
+
+
+def trials(seeds: int) -> list[Trial]:
+    """All variants of one seed come before the next seed."""
+    return [
+        Trial(env, "gail", TRAJECTORIES[env], seed, STEPS[env], variant)
+        for seed in range(seeds)
+        for variant in VARIANTS
+        for env in STEPS
+    ]
+
+
+def collect(runs: Path) -> None:
+    """trials.csv and trials.md of the runs that are finished."""
+    rows = []
+    for trial in sorted(trials(9), key=lambda trial: (trial.env, list(VARIANTS).index(trial.variant), trial.seed)):
+        result = runs / trial.name / "result.json"
+        if result.exists():
+            rows.append(
+                {"variant": trial.variant, "trajectories": trial.trajectories, **json.loads(result.read_text())}
+            )
+    with (HERE / "trials.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("variant", *FIELDS), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    (HERE / "trials.md").write_text(table(rows))
+    print(table(rows))
+
+
+def table(rows: list[dict]) -> str:
+    """Per setting and task: the mean return of every seed, its share of the expert, and the falls."""
+    lines = [
+        "| setting | " + " | ".join(f"{env}: return by seed | of the expert | ended early" for env in STEPS) + " |",
+        "|---|" + "---|---|---|" * len(STEPS),
+    ]
+    for variant in VARIANTS:
+        cells = []
+        for env in STEPS:
+            group = [row for row in rows if row["variant"] == variant and row["env"] == env]
+            if not group:
+                cells += ["–", "–", "–"]
+                continue
+            means = [row["return_mean"] for row in group]
+            falls = sum(row["share_of_falls"] for row in group) / len(group)
+            cells += [", ".join(f"{mean:.0f}" for mean in means), f"{sum(means) / len(means) / EXPERT[env]:.2f}"]
+            cells += [f"{falls:.0%}"]
+        if any(cell != "–" for cell in cells):
+            lines.append(f"| {variant} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    parser.add_argument("--data", type=Path, default=os.environ.get("RLGEN_DATA"), help="folder of the demonstrations")
+    parser.add_argument("--runs", type=Path, default=Path("runs/trials"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds per setting")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    args = parser.parse_args()
+    if args.what == "collect":
+        return collect(args.runs)
+    if args.data is None:
+        parser.error("--data: where are the demonstrations?")
+    args.runs.mkdir(parents=True, exist_ok=True)
+    chosen = [trial for trial in trials(args.seeds) if args.only in trial.name]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(lambda trial: train(trial, Path(args.data), args.runs), chosen))
+
+
+if __name__ == "__main__":
+    main()
