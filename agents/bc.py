@@ -17,6 +17,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
+from rlgen.runs.device import one_torch_thread
 from rlgen.sb3.features import fit_normaliser
 
 Report = Callable[[int, dict[str, float]], None]
@@ -111,7 +112,8 @@ class BC:
         """
         before = _copy(self.policy)
         try:
-            return self._learn(report)
+            with one_torch_thread():  # the minibatches are small
+                return self._learn(report)
         except FloatingPointError as error:
             self.policy.load_state_dict(before)
             remedy = f"lower the learning rate, {self.config.learning_rate:g}, or look for extreme observations"

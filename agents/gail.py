@@ -23,6 +23,7 @@ from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.relabel import Paid, Relabel
 from rlgen.sb3.state import load_model_state, model_state
+from rlgen.sb3.torch_threads import ActOnOneThread
 
 from .bc import BC, BCConfig, require_actor_critic
 
@@ -138,6 +139,7 @@ class GAIL:
             self.warm_up()
         rate = self.config.discriminator
         callbacks: list[BaseCallback] = [
+            ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
             Relabel({"gail": Paid(self.source)}, self.scale),
             FollowKL(),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 from gymnasium import spaces
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -17,6 +17,7 @@ from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.features import normalised_policy
+from rlgen.sb3.lean_ppo import LeanPPO
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
@@ -112,7 +113,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
     if config.algorithm == "ppo":
-        return PPO(
+        return LeanPPO(
             **shared,
             batch_size=config.batch_size,
             n_epochs=config.n_epochs,

@@ -21,6 +21,7 @@ from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
+from rlgen.sim.pool import usable_cpus
 
 from ..bc import BC
 from ..gail import GAIL
@@ -62,7 +63,7 @@ class Parts:
 
 def start(config: TrainImitation) -> int:
     """Train in a new run folder. Returns the exit code."""
-    torch.set_num_threads(1)  # beside stepping threads and other runs, a second torch thread makes training slower
+    _set_torch_threads(config)
     whole = Demonstrations.load(config.demos)
     demonstrations = whole if config.trajectories is None else whole.first(config.trajectories)
     metadata = {**demonstrations.metadata, EXPERT_RETURN: whole.summary().return_mean}
@@ -78,12 +79,17 @@ def start(config: TrainImitation) -> int:
 
 def go_on(folder: RunFolder, config: TrainImitation) -> int:
     """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
-    torch.set_num_threads(1)
+    _set_torch_threads(config)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         parts = _build(stack, config, Demonstrations.load(folder / "demonstrations.npz"))
         note_sitting(folder, device_name(parts.model.device))
         return _train(folder, config, parts)
+
+
+def _set_torch_threads(config: TrainImitation) -> None:
+    if config.threads is not None:  # else torch's own choice: the usable cores, or what OMP_NUM_THREADS says
+        torch.set_num_threads(min(config.threads, usable_cpus()))
 
 
 def _build(stack: ExitStack, config: TrainImitation, demonstrations: Demonstrations) -> Parts:

@@ -3,8 +3,8 @@
     make install                                   # and .peer, as peer_imitation.py says
     .venv/bin/python experiments/benchmarks/gail_throughput.py --demos FOLDER
 
-FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread. Contenders take
-turns, so that a slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the
+FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread, but for `all torch
+threads` and rlgen's defaults, which have torch's own choice as `rlgen train` does. Contenders take turns, so that a slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the
 load average before it: run this on an idle machine.
 """
 
@@ -43,8 +43,9 @@ def contenders(peer: Path, measure: str) -> list[Contender]:
     race = [Contender("imitation", peer, theirs), Contender("rlgen, same settings", python, own)]
     if measure == "training":
         race.insert(1, Contender("imitation, subprocesses", peer, theirs, ("--vec", "subproc")))
+        race.insert(2, Contender("imitation, all torch threads", peer, theirs, ("--torch-threads", "0")))
         race.append(Contender("rlgen, same settings and penalty", python, own, ("--profile", "penalty")))
-        race.append(Contender("rlgen, defaults", python, own, ("--profile", "defaults")))
+        race.append(Contender("rlgen, defaults", python, own, ("--profile", "defaults", "--torch-threads", "0")))
     return race
 
 
@@ -74,7 +75,7 @@ def measure_once(contender: Contender, measure: str, env: str, demos: Path, roun
     """Run one process and read the JSON of its last line."""
     command = [str(contender.python), str(HERE / contender.script), measure, "--env", env, "--demos", str(demos)]
     command += ["--rounds", str(rounds), *contender.options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

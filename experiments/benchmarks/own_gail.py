@@ -14,7 +14,6 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
 
 from rlgen.agents.commands.train import TrainGAIL
 from rlgen.agents.gail import GAIL, GAILConfig
@@ -22,6 +21,7 @@ from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.sb3.lean_ppo import LeanPPO
 
 N_ENVS, N_STEPS, EPOCHS, BATCH = 8, 256, 10, 64
 ROUND = N_ENVS * N_STEPS
@@ -42,7 +42,7 @@ def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
         warm_start=False,
     )
     fused = {"optimizer_kwargs": {"fused": True}}  # the same Adam in one kernel
-    model = PPO(
+    model = LeanPPO(
         "MlpPolicy",
         env,
         n_steps=N_STEPS,
@@ -91,8 +91,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help=f"timed rounds of {ROUND} environment steps")
     parser.add_argument("--batch", type=int, default=8192, help="rows of each side (discriminator)")
     parser.add_argument("--repeats", type=int, default=20, help="timed updates (discriminator)")
+    parser.add_argument("--torch-threads", type=int, default=1, help="0: torch's own choice, as `rlgen train` has it")
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
+    if chosen.torch_threads:
+        torch.set_num_threads(chosen.torch_threads)
     if chosen.measure == "training":
         result = training(chosen.env, chosen.demos, chosen.rounds, chosen.profile)
     else:

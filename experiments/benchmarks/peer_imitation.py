@@ -101,8 +101,10 @@ def main() -> None:
     parser.add_argument("--vec", choices=["dummy", "subproc"], default="dummy", help="SB3's vector environment")
     parser.add_argument("--batch", type=int, default=8192, help="rows of each side (discriminator)")
     parser.add_argument("--repeats", type=int, default=20, help="timed updates (discriminator)")
+    parser.add_argument("--torch-threads", type=int, default=1, help="0: torch's own choice")
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
+    if chosen.torch_threads:
+        torch.set_num_threads(chosen.torch_threads)
     if chosen.measure == "training":
         result = training(chosen.env, chosen.demos, chosen.rounds, chosen.vec)
     else:

@@ -131,16 +131,18 @@ class Adversarial:
         if self.config.normaliser == "running":
             self.normaliser.merge(batch.observations)
         self.network.train()
-        expert, policy = self.expert_inputs(), self.inputs(batch)
+        expert = self.expert_inputs()
+        rows = torch.cat([expert, self.inputs(batch)])
         totals: dict[str, Tensor] = {}
         for _ in range(self.config.updates_per_rollout):
-            for name, value in self.step(self._draw(expert), self._draw(policy)).items():
+            drawn = torch.cat([self._draw(0, len(expert)), self._draw(len(expert), len(rows))])
+            for name, value in self.step(rows.index_select(0, drawn)).items():
                 totals[name] = totals.get(name, 0.0) + value
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
 
-    def step(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:
-        """One gradient step on rows [B, D] of each side."""
-        expert_logit, policy_logit = self.logit(torch.cat([expert, policy])).split([len(expert), len(policy)])
+    def step(self, rows: Tensor) -> dict[str, Tensor]:
+        """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
+        (expert, policy), (expert_logit, policy_logit) = rows.chunk(2), self.logit(rows).chunk(2)
         loss = self.divergence.discriminator_loss(expert_logit, policy_logit)
         penalty = loss.new_zeros(())
         for term in self.penalties:
@@ -155,8 +157,9 @@ class Adversarial:
             "policy_accuracy": (policy_logit <= 0).float().mean(),
         }
 
-    def _draw(self, rows: Tensor) -> Tensor:
-        return rows[torch.randint(len(rows), (self.config.batch_size,), device=rows.device)]
+    def _draw(self, first: int, end: int) -> Tensor:
+        """Numbers of rows from `first` to before `end`, with replacement: [B]."""
+        return torch.randint(first, end, (self.config.batch_size,), device=self.demonstrations.observations.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -50,9 +50,9 @@ class Witness:
             self.means.append([])
             return update(batch)
 
-        def one_step(expert: torch.Tensor, policy: torch.Tensor) -> dict[str, torch.Tensor]:
+        def one_step(rows: torch.Tensor) -> dict[str, torch.Tensor]:
             self.means[-1].append(source.normaliser.mean.clone())
-            return step(expert, policy)
+            return step(rows)
 
         monkeypatch.setattr(source, "reward", reward)
         monkeypatch.setattr(source, "update", learn)

@@ -133,10 +133,15 @@ def test_a_finished_bc_run_holds_its_losses_and_result(rlgen_train, tmp_path: Pa
     assert Result.read(tmp_path / "run").env_steps == 0
 
 
-def test_the_versions_tell_the_threads_that_train(rlgen_train, no_finish, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arguments", "threads"), [([], 2), (["--threads", "1"], 1)])
+def test_the_versions_tell_the_threads_that_train(
+    arguments: list[str], threads: int, rlgen_train, no_finish, tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
-    assert rlgen_train("bc") == 0
-    assert RunFolder.open(tmp_path / "run").versions["torch_threads"] == torch.get_num_threads() == 1
+    assert rlgen_train("bc", *arguments) == 0
+    assert RunFolder.open(tmp_path / "run").versions["torch_threads"] == torch.get_num_threads() == threads
+    torch.set_num_threads(before)
 
 
 def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:

@@ -1,0 +1,83 @@
+"""PPO's loss for Gaussian policies, its gradient written out: a third of the kernels that autograd launches."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+Scalar = Float[Tensor, ""]
+Rows = Float[Tensor, " B"]
+Actions = Float[Tensor, "B A"]
+
+
+class SurrogateLoss(NamedTuple):
+    """What `gaussian_surrogate` returns; only `loss` has a gradient."""
+
+    loss: Scalar
+    """policy_loss + value_weight · value_loss."""
+    policy_loss: Scalar
+    """-E[min(ratio · advantage, clip(ratio, 1 ± clip_range) · advantage)]."""
+    value_loss: Scalar
+    """E[(value - return)^2]."""
+    log_ratio: Rows
+    """log π(a|s) - log π_old(a|s), nats."""
+
+
+def gaussian_surrogate(
+    mean: Actions,
+    log_std: Float[Tensor, " A"],
+    value: Float[Tensor, "B 1"],
+    action: Actions,
+    old_log_prob: Rows,
+    advantage: Rows,
+    returns: Rows,
+    clip_range: float,
+    value_weight: float,
+) -> SurrogateLoss:
+    """Clipped surrogate and value loss of PPO for the policy N(mean, exp(log_std)²).
+
+    Schulman et al. 2017 (1707.06347), eqs. 7 and 9. Gradients reach `mean`, `log_std` and `value`; the entropy bonus of
+    eq. 9 is left to the caller.
+    """
+    return SurrogateLoss(
+        *_Surrogate.apply(mean, log_std, value, action, old_log_prob, advantage, returns, clip_range, value_weight)
+    )
+
+
+def reverse_kl_estimate(log_ratio: Rows) -> Scalar:
+    """E[ratio - 1 - log ratio] over actions of the old policy: KL[old ‖ new] in nats, no variance where they agree.
+
+    Schulman 2020, "Approximating KL divergence", estimator k3.
+    """
+    return (log_ratio.expm1() - log_ratio).mean()
+
+
+class _Surrogate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        mean, log_std, value, action, old_log_prob, advantage, returns, clip_range, value_weight = inputs
+        std = log_std.exp()
+        z = (action - mean) / std
+        log_prob = -0.5 * (z * z).sum(-1) - (log_std.sum() + 0.5 * math.log(2 * math.pi) * len(log_std))
+        log_ratio = log_prob - old_log_prob
+        ratio = log_ratio.exp()
+        free, clipped = ratio * advantage, ratio.clamp(1 - clip_range, 1 + clip_range) * advantage
+        policy_loss = -torch.minimum(free, clipped).mean()
+        error = value.squeeze(-1) - returns
+        value_loss = (error * error).mean()
+        # d policy_loss / d log_prob [B, 1]: zero where the clipped branch is the smaller one.
+        slope = torch.where(free <= clipped, free, 0.0).mul_(-1 / len(free)).unsqueeze(-1)
+        ctx.save_for_backward(
+            slope * z / std, (slope * (z * z - 1)).sum(0), (2 * value_weight / len(error) * error).unsqueeze(-1)
+        )
+        ctx.mark_non_differentiable(policy_loss, value_loss, log_ratio)
+        return policy_loss + value_weight * value_loss, policy_loss, value_loss, log_ratio
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
+        mean, log_std, value = ctx.saved_tensors
+        return mean * gradient, log_std * gradient, value * gradient, *(None,) * 6

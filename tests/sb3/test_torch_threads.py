@@ -1,0 +1,54 @@
+"""Where torch may use several threads."""
+
+import contextlib
+
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.runs.device import one_torch_thread
+from rlgen.sb3.torch_threads import ActOnOneThread
+
+
+@pytest.fixture(autouse=True)
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+class Threads(BaseCallback):
+    """Torch's threads in every step and at the end of every rollout, where learning begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acting, self.learning = set(), set()
+
+    def _on_step(self) -> bool:
+        self.acting.add(torch.get_num_threads())
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.learning.add(torch.get_num_threads())
+
+
+def test_the_model_acts_on_one_thread_and_learns_on_all() -> None:
+    env = make_vec_env("Pendulum-v1", 2, seed=0)
+    seen = Threads()
+    PPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1, device="cpu").learn(
+        32, CallbackList([ActOnOneThread(), seen])
+    )
+    env.close()
+    assert (seen.acting, seen.learning, torch.get_num_threads()) == ({1}, {3}, 3)
+
+
+def test_the_threads_come_back_after_an_error() -> None:
+    inside = []
+    with contextlib.suppress(ZeroDivisionError), one_torch_thread():
+        inside.append(torch.get_num_threads())
+        raise ZeroDivisionError
+    assert inside == [1]
+    assert torch.get_num_threads() == 3
