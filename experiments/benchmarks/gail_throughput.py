@@ -4,8 +4,9 @@
     .venv/bin/python experiments/benchmarks/gail_throughput.py --demos FOLDER
 
 FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread, but for `all torch
-threads` and rlgen's defaults, which have torch's own choice as `rlgen train` does. Contenders take turns, so that a slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the
-load average before it: run this on an idle machine.
+threads` and rlgen's defaults, which have torch's own choice, as `rlgen train` does. Contenders take turns, so that a
+slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the load average before
+it: run this on an idle machine.
 """
 
 import argparse

