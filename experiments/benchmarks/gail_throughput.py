@@ -4,7 +4,7 @@
     .venv/bin/python experiments/benchmarks/gail_throughput.py --demos FOLDER
 
 FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread, but for `all torch
-threads` and rlgen's defaults, which have torch's own choice, as `rlgen train` does. Contenders take turns, so that a
+threads` and rlgen's defaults, which have torch's own choice as in `rlgen train`. Contenders take turns, so that a
 slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the load average before
 it: run this on an idle machine.
 """
@@ -41,12 +41,18 @@ def contenders(peer: Path, measure: str) -> list[Contender]:
     """The peer first: it is what the ratios are of."""
     theirs, own = "peer_imitation.py", "own_gail.py"
     python = Path(sys.executable)
-    race = [Contender("imitation", peer, theirs), Contender("rlgen, same settings", python, own)]
+    every_thread = ("--torch-threads", "0")
+    race = [
+        Contender("imitation", peer, theirs),
+        Contender("imitation, all torch threads", peer, theirs, every_thread),
+        Contender("rlgen, same settings", python, own),
+    ]
     if measure == "training":
-        race.insert(1, Contender("imitation, subprocesses", peer, theirs, ("--vec", "subproc")))
-        race.insert(2, Contender("imitation, all torch threads", peer, theirs, ("--torch-threads", "0")))
+        race.append(Contender("imitation, subprocesses", peer, theirs, ("--vec", "subproc")))
         race.append(Contender("rlgen, same settings and penalty", python, own, ("--profile", "penalty")))
-        race.append(Contender("rlgen, defaults", python, own, ("--profile", "defaults", "--torch-threads", "0")))
+        race.append(Contender("rlgen, defaults", python, own, ("--profile", "defaults", *every_thread)))
+    else:
+        race.append(Contender("rlgen, all torch threads", python, own, every_thread))
     return race
 
 
