@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.device import one_torch_thread
 from rlgen.sb3.features import fit_normaliser
@@ -42,12 +43,17 @@ class BCConfig:
     """Looks without improvement before stopping; the best weights are kept."""
     loss: Literal["squared_error", "log_likelihood"] = "squared_error"
     """squared_error: of the mean action, in units of half the action range; log_likelihood: also fits the noise."""
+    noise: float = 0.1
+    """Standard deviation of the noise on observations while learning, as a share of each number's own: it makes the
+    policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"); 0 for none."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
+        if not 0 <= self.noise < math.inf:
+            raise problem("noise of at least 0", str(self.noise), "use e.g. 0.1, or 0 for none")
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
         for name in ("learning_rate", "batch_size", "max_updates", "check_every", "patience"):
@@ -95,6 +101,7 @@ class BC:
         demonstrations.validate(model)
         self.policy, self.config = policy, config or BCConfig()
         self.batch = demonstrations.transitions(str(model.device))
+        self.spread = Normaliser.of(self.batch.observations).std
         self.episode: Tensor | None = None
         """[R] whose whole episodes are held out; None where rows are."""
         if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
@@ -135,7 +142,7 @@ class BC:
             update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every
         ):
             rows = torch.randint(len(train), (self.config.batch_size,), device=train.observations.device)
-            loss = self._loss(self.policy, train[rows])
+            loss = self._loss(self.policy, self._noisy(train[rows]))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -152,6 +159,13 @@ class BC:
                     report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": loss.item()})
         self.policy.load_state_dict(best_weights)
         return BCResult(best, best_update, update)
+
+    def _noisy(self, batch: Transitions) -> Transitions:
+        """Other observations every time, near those that were demonstrated."""
+        if not self.config.noise:
+            return batch
+        noise = self.config.noise * self.spread * torch.randn_like(batch.observations)
+        return replace(batch, observations=batch.observations + noise)
 
     def _split(self) -> tuple[Transitions, Transitions]:
         """Rows to learn from and rows held out, at least one episode (or row) of each."""

@@ -1,6 +1,11 @@
 """A small world with a known expert, for agents that must learn within seconds."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,8 +17,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from rlgen.agents import cli
+from rlgen.agents.commands import training
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
+from rlgen.runs.metrics import Metrics
 from rlgen.sb3.features import normalised_policy
 
 LIMIT = 0.4  # of Humanoid's actions
@@ -155,3 +163,65 @@ def point_demonstrations() -> Demonstrations:
     demonstrations = Demonstrations.record(Expert(), env, episodes=8)
     env.close()
     return demonstrations
+
+
+@pytest.fixture
+def demos(point_demonstrations, tmp_path: Path) -> Path:
+    path = tmp_path / "demos.npz"
+    point_demonstrations.save(path)
+    return path
+
+
+@pytest.fixture
+def rlgen_train(demos: Path, tmp_path: Path):
+    """`rlgen_train("gail", "--steps", "320")`: the exit code of the command on the point world, in tmp_path/run."""
+
+    def run(agent: str, *options: str, demos: Path = demos) -> int:
+        small = ["--device", "cpu", "--no-video", "--episodes", "4"]
+        prefix = "--gail." if agent == "gail" else "--"
+        small += [f"{prefix}bc.max-updates", "50", f"{prefix}bc.check-every", "25"]
+        if agent == "bc":
+            small += ["--hidden", "8"]
+        else:
+            small += ["--n-envs", "4", "--learner.n-steps", "16", "--learner.batch-size", "32"]
+            small += ["--learner.n-epochs", "1", "--learner.hidden", "8"]
+            small += ["--gail.discriminator.hidden", "8", "--gail.discriminator.batch-size", "32"]
+        where = ["--env", "PointWorld-v0", "--demos", str(demos), "--out", str(tmp_path / "run")]
+        return cli.main(["train", agent, *where, *small, *options])
+
+    return run
+
+
+@pytest.fixture
+def no_finish(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """Leaves out the final evaluation, drawing and reporting; holds the arguments of each call."""
+    calls: list[tuple] = []
+    monkeypatch.setattr(training, "finish", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch):
+    """`with stop_after(128):` presses Ctrl-C when the metrics of step 128 are written."""
+
+    @contextmanager
+    def pressing(last: int) -> Iterator[None]:
+        write = Metrics.write
+
+        def press(metrics: Metrics, step: int, values: Any) -> None:
+            write(metrics, step, values)
+            if step == last:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Metrics, "write", press)
+            yield
+
+    return pressing
+
+
+@pytest.fixture
+def contents(tmp_path: Path):
+    """`contents()`: every file of the run in tmp_path/run, by name."""
+    run = tmp_path / "run"
+    return lambda: {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}

@@ -50,6 +50,28 @@ def test_observations_of_any_size_are_cloned_alike(point_ppo) -> None:
     assert gap(model, linear_expert(seed=1, scale=300.0)) < 0.02
 
 
+def test_noise_on_the_observations_makes_the_policy_smooth(point_ppo) -> None:
+    """An expert that turns over at 0: the more noise, the less steep its clone there."""
+    random = np.random.default_rng(0)
+    observations = random.uniform(-300, 300, (401, 2))
+    episode = Episode(observations=observations, actions=0.4 * np.sign(observations[:-1]))
+    steepness = []
+    for noise in (0.0, 0.3):
+        model = point_ppo(policy_kwargs=normalised_policy([64]))
+        BC(model, Demonstrations.from_episodes([episode]), replace(QUICK, max_updates=1000, noise=noise)).learn()
+        turning = torch.zeros(1, 2, requires_grad=True)
+        model.policy.get_distribution(turning).mode().sum().backward()
+        steepness.append(float(turning.grad.norm()))
+    assert steepness[1] < 0.7 * steepness[0]
+
+
+def test_noise_is_a_share_of_the_spread_of_each_number(point_ppo) -> None:
+    bc = BC(point_ppo(), linear_expert(rows=20_000, scale=300.0), replace(QUICK, noise=0.5))
+    noise = bc._noisy(bc.batch).observations - bc.batch.observations
+    torch.testing.assert_close(noise.std(0), 0.5 * bc.batch.observations.std(0), rtol=0.03, atol=0)
+    assert torch.equal(bc._noisy(bc.batch).actions, bc.batch.actions)
+
+
 def test_the_loss_is_the_squared_error_in_units_of_half_the_range(point_ppo) -> None:
     model, demonstrations = point_ppo(), linear_expert()
     bc = BC(model, demonstrations)
@@ -197,7 +219,8 @@ def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"held_out": 1.0}, {"average": 1.0}, {"patience": 0}, {"check_every": 200, "max_updates": 100}]
+    "wrong",
+    [{"held_out": 1.0}, {"average": 1.0}, {"noise": -0.1}, {"patience": 0}, {"check_every": 200, "max_updates": 100}],
 )
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):

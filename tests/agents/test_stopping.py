@@ -1,0 +1,129 @@
+"""Stopping a training and going on with it."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from rlgen.agents import cli
+from rlgen.agents.commands import train
+from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import read_metrics
+
+ROUND = 64  # 4 environments, 16 steps
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
+    rlgen_train, no_finish, tmp_path: Path, capsys, stop_after
+) -> None:
+    with stop_after(2 * ROUND):
+        assert rlgen_train("gail", "--steps", "320", "--evaluate-every", "0") == 130
+    run = tmp_path / "run"
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert load_checkpoint(run).step == 2 * ROUND
+    assert not no_finish
+    assert cli.main(["resume", str(run)]) == 0
+    assert no_finish[0][2].num_timesteps == 5 * ROUND
+    assert len(RunFolder.open(run).versions["sittings"]) == 1
+    assert read_metrics(run)["step"].tolist() == [64, 128, 192, 256, 320]
+
+
+def test_ctrl_c_in_the_last_round_goes_on_to_no_evaluation(
+    rlgen_train, no_finish, tmp_path: Path, stop_after, capsys
+) -> None:
+    with stop_after(4 * ROUND):
+        assert rlgen_train("gail", "--steps", "256", "--evaluate-every", "0") == 130
+    run = tmp_path / "run"
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert load_checkpoint(run).step == 4 * ROUND
+    assert not no_finish
+    assert cli.main(["resume", str(run)]) == 0
+    assert len(no_finish) == 1
+
+
+def test_ctrl_c_while_cloning_says_how_to_go_on(rlgen_train, no_finish, tmp_path: Path, stop_after, capsys) -> None:
+    with stop_after(25):
+        assert rlgen_train("bc") == 130
+    run = tmp_path / "run"
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert not no_finish
+    assert cli.main(["resume", str(run)]) == 0
+    assert read_metrics(run)["step"].tolist() == [25, 50]
+    assert len(no_finish) == 1
+
+
+def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(rlgen_train, tmp_path: Path, monkeypatch, capsys) -> None:
+    def interrupt(*arguments: Any, **settings: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rlgen.agents.commands.finish.evaluate", interrupt)
+    assert rlgen_train("bc") == 130
+    assert f"rlgen resume {tmp_path / 'run'}" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_the_warm_start_saves_it(rlgen_train, no_finish, tmp_path: Path, monkeypatch) -> None:
+    from rlgen.agents.bc import BC
+
+    learn, cloned = BC.learn, []
+
+    def press(bc: BC) -> Any:
+        result = learn(bc)
+        cloned.append(bc.policy.action_net.weight.detach().clone())
+        os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(BC, "learn", press)
+    assert rlgen_train("gail", "--steps", "128") == 130
+    step, state = load_checkpoint(tmp_path / "run")
+    assert step == 0
+    assert state["gail"]["model"]["policy"]["action_net.weight"].equal(cloned[0])
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert len(cloned) == 1, "not cloned a second time"
+
+
+def test_resuming_a_finished_run_changes_nothing(rlgen_train, contents, tmp_path: Path, capsys) -> None:
+    assert rlgen_train("bc") == 0
+    before = contents()
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert contents() == before
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_a_run_that_was_reported_before_its_end_still_trains_on(
+    rlgen_train, no_finish, tmp_path: Path, stop_after
+) -> None:
+    run = tmp_path / "run"
+    with stop_after(2 * ROUND):
+        assert rlgen_train("gail", "--steps", "256", "--evaluate-every", "0") == 130
+    assert cli.main(["report", str(run)]) == 0
+    assert (run / "report.html").is_file()
+    assert cli.main(["resume", str(run)]) == 0
+    assert no_finish[0][2].num_timesteps == 4 * ROUND
+
+
+def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    run = RunFolder.open(tmp_path)
+    assert not train.is_finished(run)
+    for name, time_s in (("result.json", 100), ("report.html", 99)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time_s, time_s))
+    assert not train.is_finished(run), "reported before there was a result"
+    os.utime(tmp_path / "report.html", (100, 100))
+    assert train.is_finished(run)
+
+
+def test_resuming_after_the_last_checkpoint_only_finishes(rlgen_train, no_finish, tmp_path: Path) -> None:
+    assert rlgen_train("gail", "--steps", "128", "--evaluate-every", "64") == 0
+    rows = (tmp_path / "run" / "metrics.csv").read_bytes()
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert len(no_finish) == 2
+    assert (tmp_path / "run" / "metrics.csv").read_bytes() == rows
+
+
+def test_resuming_another_agents_run_is_refused(tmp_path: Path, capsys) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"agent": "alphago"}))
+    assert cli.main(["resume", str(tmp_path)]) == 2
+    assert "alphago" in capsys.readouterr().err

@@ -1,0 +1,100 @@
+"""The settings of a training: refused where they cannot work, and the same after a stop."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rlgen.agents.bc import BCConfig
+from rlgen.agents.commands import train
+from rlgen.agents.commands.train import TrainBC, TrainGAIL
+from rlgen.agents.gail import GAILConfig
+from rlgen.agents.learner import LearnerConfig
+from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.runs.config import from_json, to_json
+
+
+def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
+    assert rlgen_train("bc", "--hidden", "7", "5", "--initial-std", "0.5") == 0
+    model = no_finish[0][2]
+    assert model.n_envs == 1
+    assert [layer.out_features for layer in model.policy.mlp_extractor.policy_net[::2]] == [7, 5]
+    assert model.policy.log_std.exp().tolist() == pytest.approx([0.5 * 0.4] * 2)
+    with pytest.raises(SystemExit):
+        rlgen_train("bc", "--learner.n-steps", "16")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--threads", "0"],
+        ["--gail.average", "1"],
+        ["--gail.r1", "-1"],
+        ["--learner.hidden", "8", "0"],
+        ["--learner.n-steps", "1", "--n-envs", "1"],
+        ["--evaluate-every", "-1"],
+        ["--steps", "inf"],
+        ["--device", "cuda:99"],
+        ["--seed", "-1"],
+        ["--learner.algorithm", "trpo"],
+    ],
+    ids=" ".join,
+)
+def test_settings_that_cannot_work_leave_no_folder_behind(
+    options: list[str], rlgen_train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    try:
+        code = rlgen_train("gail", *options)
+    except SystemExit as refused:  # by the parser
+        code = refused.code
+    assert code == 2
+    assert not (tmp_path / "run").exists()
+
+
+OTHER = TrainGAIL(
+    env="Ant-v5",
+    demos=Path("some/ant.npz"),
+    out=Path("runs/ant"),
+    trajectories=4,
+    seed=7,
+    n_envs=3,
+    backend="threads",
+    threads=2,
+    device="cpu",
+    episodes=5,
+    video=False,
+    steps=12_345.0,
+    checkpoint_every=10.0,
+    evaluate_every=20.0,
+    learner=LearnerConfig(algorithm="trpo", hidden=(7, 5, 3), target_kl=0.02, schedule="linear"),
+    gail=GAILConfig(
+        discriminator=AdversarialConfig(hidden=(9,), activation="relu", divergence="reverse_kl", normaliser="running"),
+        gradient_penalty=10.0,
+        warm_start=False,
+        bc=BCConfig(loss="log_likelihood", average=0.0),
+        average=0.9,
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        OTHER,
+        replace(OTHER, trajectories=None, threads=None, learner=LearnerConfig()),
+        TrainGAIL(env="Ant-v5", demos=Path("a"), out=Path("b")),
+        TrainBC(env="Ant-v5", demos=Path("a"), out=Path("b"), bc=BCConfig(max_updates=300)),
+    ],
+)
+def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | TrainBC) -> None:
+    text = json.dumps(to_json(config))
+    again = from_json(type(config), json.loads(text))
+    assert again == config
+    assert json.dumps(to_json(again)) == text
+
+
+def test_every_training_can_be_resumed_by_its_name() -> None:
+    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL)} == train.TRAININGS
