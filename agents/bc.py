@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.dropout import dropout_after_activations
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.device import one_torch_thread
@@ -43,7 +44,9 @@ class BCConfig:
     """Looks without improvement before stopping; the best weights are kept."""
     loss: Literal["squared_error", "log_likelihood"] = "squared_error"
     """squared_error: of the mean action, in units of half the action range; log_likelihood: also fits the noise."""
-    noise: float = 0.1
+    dropout: float = 0.1
+    """Share of the policy's hidden units that is left out of each gradient step; 0 for none."""
+    noise: float = 0.05
     """Standard deviation of the noise on observations while learning, as a share of each number's own: it makes the
     policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"); 0 for none."""
     average: float = 0.999
@@ -52,8 +55,10 @@ class BCConfig:
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
+        if not 0 <= self.dropout < 1:
+            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use e.g. 0.1, or 0 for none")
         if not 0 <= self.noise < math.inf:
-            raise problem("noise of at least 0", str(self.noise), "use e.g. 0.1, or 0 for none")
+            raise problem("noise of at least 0", str(self.noise), "use e.g. 0.05, or 0 for none")
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
         for name in ("learning_rate", "batch_size", "max_updates", "check_every", "patience"):
@@ -142,7 +147,8 @@ class BC:
             update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every
         ):
             rows = torch.randint(len(train), (self.config.batch_size,), device=train.observations.device)
-            loss = self._loss(self.policy, self._noisy(train[rows]))
+            with dropout_after_activations(self.policy.mlp_extractor, self.config.dropout):
+                loss = self._loss(self.policy, self._noisy(train[rows]))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

@@ -18,7 +18,7 @@ from pathlib import Path
 from table import EXPERT, FIELDS, HERE, Cell, train
 
 TRAJECTORIES = {"Ant-v5": 4, "Humanoid-v5": 80}
-STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 8e5}  # of the environment
+STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 6e5}  # of the environment
 VARIANTS = {
     "recipe": [],
     "discriminator rate falls to a tenth": ["--gail.discriminator.final-rate", "0.1"],

@@ -220,7 +220,14 @@ def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"held_out": 1.0}, {"average": 1.0}, {"noise": -0.1}, {"patience": 0}, {"check_every": 200, "max_updates": 100}],
+    [
+        {"held_out": 1.0},
+        {"average": 1.0},
+        {"noise": -0.1},
+        {"dropout": 1.0},
+        {"patience": 0},
+        {"check_every": 200, "max_updates": 100},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
