@@ -25,7 +25,11 @@ class Transitions:
         return len(self.observations)
 
     def __getitem__(self, index: Tensor | slice) -> "Transitions":
-        return Transitions(*(getattr(self, field.name)[index] for field in fields(self)))
+        return Transitions(*(tensor[index] for tensor in self.tensors()))
 
     def to(self, device: torch.device | str) -> "Transitions":
-        return Transitions(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Transitions(*(tensor.to(device) for tensor in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Its tensors, in the order of the fields."""
+        return tuple(getattr(self, field.name) for field in fields(self))

@@ -33,8 +33,10 @@ class Paid:
 
 
 class Relabel(BaseCallback):
-    """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it;
-    `scale`, if given, brings the sum to returns of unit spread.
+    """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it.
+
+    `scale`, if given, brings the sum to returns of unit spread; `task_weight` is the weight of the environment's own
+    reward in it.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `_on_rollout_end`, so both are
     done again here: reward + γ V(true last observation) where the time limit cut the episode, nothing where it
@@ -43,15 +45,17 @@ class Relabel(BaseCallback):
 
     model: OnPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None):
+    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, task_weight: float = 0.0):
         super().__init__()
-        self.sources, self.scale = dict(sources), scale
+        self.sources, self.scale, self.task_weight = dict(sources), scale, task_weight
         self.ends: list[EpisodeEnd] = []
 
     def _on_rollout_start(self) -> None:
         self.ends = []
+        self.task_rewards = np.zeros_like(self.model.rollout_buffer.rewards)
 
     def _on_step(self) -> bool:
+        self.task_rewards[self.model.rollout_buffer.pos] = self.locals["rewards"]  # before SB3 adds a bootstrap
         for env in np.flatnonzero(self.locals["dones"]):
             info = self.locals["infos"][env]
             truncated = bool(info.get("TimeLimit.truncated", False))
@@ -62,7 +66,7 @@ class Relabel(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer = self.model.rollout_buffer
         batch = self.transitions()
-        rewards = torch.zeros(len(batch), device=self.model.device)
+        rewards = self.task_weight * torch.as_tensor(self.task_rewards, device=self.model.device).flatten()
         for name, paid in self.sources.items():
             for key, value in paid.source.update(batch).items():
                 self.logger.record(f"{name}/{key}", float(value))

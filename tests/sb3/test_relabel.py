@@ -118,11 +118,11 @@ def make_model(algorithm: type = PPO, action_space: spaces.Space | None = None, 
     return algorithm("MlpPolicy", env, **settings)
 
 
-def roll(model: Any, *sources: Paid, scale: ReturnScale | None = None) -> Snapshot:
+def roll(model: Any, *sources: Paid, scale: ReturnScale | None = None, task_weight: float = 0.0) -> Snapshot:
     """One relabelled rollout."""
     snapshot = Snapshot()
     named = {f"source{i}": paid for i, paid in enumerate(sources)}
-    model.learn(STEPS * ENVS, CallbackList([Relabel(named, scale), snapshot]))
+    model.learn(STEPS * ENVS, CallbackList([Relabel(named, scale, task_weight), snapshot]))
     return snapshot
 
 
@@ -163,6 +163,13 @@ def test_rewards_of_several_sources_add_up_by_their_weights() -> None:
     expected = 0.5 * make_model().get_env().table[:STEPS].sum(-1) - 3
     no_limit = ~flags(TIME_LIMIT)
     np.testing.assert_allclose(seen.rewards[no_limit], expected[no_limit], rtol=1e-5, atol=1e-6)
+
+
+def test_the_tasks_own_reward_joins_by_its_weight_and_its_bootstrap_is_added_once() -> None:
+    seen = roll(make_model(), Paid(Source(by_observation)), task_weight=0.01)
+    expected = make_model().get_env().table[:STEPS].sum(-1) + 0.01 * TASK_REWARD
+    expected = expected + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
+    np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_source_learns_from_the_whole_rollout_before_it_pays_for_the_same() -> None:

@@ -1,0 +1,49 @@
+"""Transitions of the past, for reward sources that learn from more than the last rollout."""
+
+from typing import Any
+
+import torch
+
+from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
+
+
+class TransitionPool:
+    """The last `capacity` transitions, on the device of those that come; needs capacity · (2 O + A + 1) · 4 bytes."""
+
+    def __init__(self, capacity: int):
+        if capacity < 1:
+            raise problem("a pool of 1 transition or more", str(capacity), "use e.g. 100000")
+        self.capacity, self.next, self.size = capacity, 0, 0
+        self.rows: Transitions | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def add(self, batch: Transitions) -> None:
+        """Take `batch` in, over the oldest ones where it is full."""
+        batch = batch[-self.capacity :]
+        if self.rows is None:
+            self.rows = Transitions(*(value.new_zeros((self.capacity, *value.shape[1:])) for value in batch.tensors()))
+        where = (torch.arange(len(batch), device=batch.observations.device) + self.next) % self.capacity
+        for kept, value in zip(self.rows.tensors(), batch.tensors(), strict=True):
+            kept[where] = value
+        self.next = (self.next + len(batch)) % self.capacity
+        self.size = min(self.size + len(batch), self.capacity)
+
+    def draw(self, n: int) -> Transitions:
+        """`n` transitions, with replacement. The pool must not be empty."""
+        assert self.rows is not None, "the pool is empty"
+        return self.rows[torch.randint(self.size, (n,), device=self.rows.observations.device)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as far as it is filled."""
+        rows = {} if self.rows is None else dict(enumerate(value[: self.size] for value in self.rows.tensors()))
+        return {"next": self.next, "rows": {str(number): value for number, value in rows.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, for a pool of the same capacity."""
+        self.rows, self.next, self.size = None, 0, 0
+        if state["rows"]:
+            self.add(Transitions(*(state["rows"][str(number)] for number in range(len(state["rows"])))))
+        self.next = state["next"]
