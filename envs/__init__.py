@@ -3,13 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .registration import register
+
 if TYPE_CHECKING:
     from .make import make_vec
-    from .registry import TASKS
+    from .registry import CLASSIC_TASKS, TASKS
 
-__all__ = ["TASKS", "make_vec"]
+__all__ = ["CLASSIC_TASKS", "TASKS", "make_vec"]
 
-_HOMES = {"TASKS": ".registry", "make_vec": ".make"}
+_HOMES = {"CLASSIC_TASKS": ".registry", "TASKS": ".registry", "make_vec": ".make"}
+
+register()
 
 
 def __getattr__(name: str) -> Any:

@@ -9,12 +9,14 @@ import mujoco
 
 from rlgen.errors import problem
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
-from rlgen.sb3.vec_env import ThreadedVecEnv
+from rlgen.sb3.vec_env import SimVecEnv
+from rlgen.sim.classic import ClassicSim
+from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
 
 from .backend import Backend
-from .registry import TASKS
+from .registry import CLASSIC_TASKS, TASKS
 
 log = logging.getLogger("rlgen")
 
@@ -27,7 +29,7 @@ def make_vec(
     n_threads: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     margin_rule: MarginRule = "native",
-) -> ThreadedVecEnv | GymnasiumVecEnv:
+) -> SimVecEnv | GymnasiumVecEnv:
     """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
 
     Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
@@ -36,8 +38,8 @@ def make_vec(
         env_id: a Gymnasium id, such as "Ant-v5".
         n_envs: environments.
         seed: of environment 0; environment i has seed + i.
-        backend: "threads" for the tasks of `TASKS`; "gymnasium" for any registered id; "auto" for threads where they
-            can, else gymnasium. The choice is logged.
+        backend: "threads" for the tasks of `TASKS`; "numpy" for those of `CLASSIC_TASKS`; "gymnasium" for any
+            registered id; "auto" for the first of them that can. The choice is logged.
         n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
         env_kwargs: what `gymnasium.make` takes.
         margin_rule: how MuJoCo combines the contact margins of two geoms, see `rlgen.sim.model.load_model`.
@@ -47,16 +49,17 @@ def make_vec(
     """
     kwargs = dict(env_kwargs or {})
     _check(n_envs, seed, backend, n_threads, margin_rule)
-    obstacle = _no_threads_because(env_id, kwargs)
-    if backend == "threads" and obstacle:
-        raise problem(f"{env_id} to have a task definition for these arguments", obstacle, 'use backend="gymnasium"')
+    obstacle = _not_ours_because(env_id, kwargs)
+    own = "numpy" if env_id in CLASSIC_TASKS else "threads"
+    if backend in ("threads", "numpy") and (obstacle or backend != own):
+        came = obstacle or f"a task that {own} steps, and backend={backend!r}"
+        remedy = f'use backend="{"gymnasium" if obstacle else own}"'
+        raise problem(f"{env_id} to have a task definition for these arguments", came, remedy)
     if backend == "gymnasium" or obstacle:
         log.info("%s: stepped by gymnasium (%s)", env_id, "as asked" if backend == "gymnasium" else obstacle)
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
-    env = _on_threads(env_id, n_envs, seed, n_threads, kwargs, margin_rule)
-    log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
-    log.debug("%s: %d environments on %d threads", env_id, n_envs, env.sim.n_threads)
-    return env
+    sim = _simulator(env_id, n_envs, n_threads, kwargs, margin_rule)
+    return SimVecEnv(env_id, sim, seed)
 
 
 def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_rule: str) -> None:
@@ -72,22 +75,30 @@ def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_r
         raise problem(f"margin_rule {' or '.join(get_args(MarginRule))}", repr(margin_rule), "choose one of them")
 
 
-def _no_threads_because(env_id: str, kwargs: dict[str, Any]) -> str:
-    """Why the threads backend cannot serve; "" where it can."""
-    if env_id not in TASKS:
-        return f"no task definition of {env_id!r}; there are {', '.join(TASKS)}"
-    known = {field.name for field in fields(TASKS[env_id])} | {"max_episode_steps"}
+def _not_ours_because(env_id: str, kwargs: dict[str, Any]) -> str:
+    """Why none of our own simulators can serve; "" where one can."""
+    tasks = TASKS | CLASSIC_TASKS
+    if env_id not in tasks:
+        return f"no task definition of {env_id!r}; there are {', '.join(tasks)}"
+    known = {field.name for field in fields(tasks[env_id])} | {"max_episode_steps"}
     strange = [name for name in kwargs if name not in known]
     return f"the task definition of {env_id} has no {', '.join(strange)}" if strange else ""
 
 
-def _on_threads(
-    env_id: str, n_envs: int, seed: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule
-) -> ThreadedVecEnv:
+def _simulator(
+    env_id: str, n_envs: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule
+) -> Simulator:
     limit = kwargs.pop("max_episode_steps", None) or gym.spec(env_id).max_episode_steps
     time_limit = None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
+    if env_id in CLASSIC_TASKS:
+        if margin_rule != "native":
+            raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave it at 'native'")
+        log.info("%s: stepped by NumPy, all environments in one array", env_id)
+        return ClassicSim(CLASSIC_TASKS[env_id](**kwargs), n_envs, time_limit)
     sim = ThreadedSim(TASKS[env_id](**kwargs), n_envs, time_limit, n_threads, margin_rule)
-    return ThreadedVecEnv(env_id, sim, seed)
+    log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
+    log.debug("%s: %d environments on %d threads", env_id, n_envs, sim.n_threads)
+    return sim
 
 
 def _on_gymnasium(

@@ -1,12 +1,20 @@
 """Which task definition belongs to which Gymnasium id."""
 
+from rlgen.sim.classic import ClassicTask
 from rlgen.sim.task import Task
 
 from .ant import Ant
 from .half_cheetah import HalfCheetah
 from .hopper import Hopper
 from .humanoid import Humanoid
+from .sparse_ant import SparseAnt
+from .sparse_cart_pole import SparseCartPoleSwingup
+from .sparse_double_pendulum import SparseDoublePendulum
+from .sparse_half_cheetah import SparseHalfCheetah
+from .sparse_humanoid import SparseHumanoid
+from .sparse_mountain_car import SparseMountainCar
 from .swimmer import Swimmer
+from .swimmer_gather import SwimmerGather
 from .walker2d import Walker2d
 
 TASKS: dict[str, type[Task]] = {
@@ -16,5 +24,16 @@ TASKS: dict[str, type[Task]] = {
     "Humanoid-v5": Humanoid,
     "Swimmer-v5": Swimmer,
     "Walker2d-v5": Walker2d,
+    "rlgen/SparseAnt-v0": SparseAnt,
+    "rlgen/SparseHalfCheetah-v0": SparseHalfCheetah,
+    "rlgen/SparseHumanoid-v0": SparseHumanoid,
+    "rlgen/SwimmerGather-v0": SwimmerGather,
 }
-"""Gymnasium id → task class. The time limit stays in Gymnasium's own registry."""
+"""Gymnasium id → class of a MuJoCo task, stepped by threads. The time limit stays in Gymnasium's own registry."""
+
+CLASSIC_TASKS: dict[str, type[ClassicTask]] = {
+    "rlgen/SparseCartPoleSwingup-v0": SparseCartPoleSwingup,
+    "rlgen/SparseDoublePendulum-v0": SparseDoublePendulum,
+    "rlgen/SparseMountainCar-v0": SparseMountainCar,
+}
+"""Gymnasium id → class of a task with its own equations of motion, stepped by NumPy."""

@@ -13,8 +13,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import problem
 from rlgen.sb3.vec_env import check_origin
+from rlgen.sim.classic_env import ClassicEnv
 from rlgen.sim.model import no_compiler_log
-from rlgen.sim.task import MarginRule
+from rlgen.sim.task import MarginRule, State
+from rlgen.sim.task_env import TaskEnv
 
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION
 _DERIVED: tuple[str, ...] = (
@@ -30,7 +32,8 @@ _KNOWN_WRAPPERS = (Monitor, TransformObservation, TimeLimit, OrderEnforcing, Pas
 class GymnasiumVecEnv(DummyVecEnv):
     """Gymnasium's own environments under SB3's Monitor; observations in float64 become float32.
 
-    Gymnasium's MuJoCo environments can be resumed bit for bit; of others the state cannot be read from outside.
+    Gymnasium's MuJoCo environments and our own can be resumed bit for bit; of others the state cannot be read from
+    outside.
     """
 
     backend = "gymnasium"
@@ -82,7 +85,7 @@ class GymnasiumVecEnv(DummyVecEnv):
     def _require_readable(self) -> None:
         if not self.can_resume:
             raise problem(
-                "an environment whose state can be saved (Gymnasium's MuJoCo tasks without further wrappers)",
+                "an environment whose state can be saved (a MuJoCo task of Gymnasium, or one of rlgen, unwrapped)",
                 self.env_id,
                 "resume the learner without its environment: it then begins with new episodes",
             )
@@ -112,8 +115,8 @@ def _wrappers(env: gym.Env) -> dict[type, Any]:
 
 def _is_readable(env: gym.Env) -> bool:
     inner = env.unwrapped
-    own = isinstance(inner, MujocoEnv) and type(inner).__module__.startswith("gymnasium.envs.mujoco.")
-    return own and set(_wrappers(env)) <= set(_KNOWN_WRAPPERS)
+    theirs = isinstance(inner, MujocoEnv) and type(inner).__module__.startswith("gymnasium.envs.mujoco.")
+    return (theirs or isinstance(inner, TaskEnv | ClassicEnv)) and set(_wrappers(env)) <= set(_KNOWN_WRAPPERS)
 
 
 def _derived(data: mujoco.MjData) -> dict[str, np.ndarray]:
@@ -123,26 +126,33 @@ def _derived(data: mujoco.MjData) -> dict[str, np.ndarray]:
 
 
 def _capture(env: gym.Env) -> dict[str, Any]:
-    inner: Any = env.unwrapped
     wrappers = _wrappers(env)
-    physics = np.empty(mujoco.mj_stateSize(inner.model, _INTEGRATION))
-    mujoco.mj_getState(inner.model, inner.data, physics, _INTEGRATION)
     return {
-        "physics": physics,
-        "derived": {name: array.copy() for name, array in _derived(inner.data).items()},
-        "generator": inner.np_random.bit_generator.state,
+        **_physics(env.unwrapped),
+        "generator": env.unwrapped.np_random.bit_generator.state,
         "elapsed": wrappers[TimeLimit]._elapsed_steps if TimeLimit in wrappers else None,
         "rewards": [float(reward) for reward in wrappers[Monitor].rewards],
     }
+
+
+def _physics(inner: Any) -> dict[str, Any]:
+    if isinstance(inner, ClassicEnv):
+        return {"state": {name: array.copy() for name, array in vars(inner.state).items()}}
+    physics = np.empty(mujoco.mj_stateSize(inner.model, _INTEGRATION))
+    mujoco.mj_getState(inner.model, inner.data, physics, _INTEGRATION)
+    return {"physics": physics, "derived": {name: array.copy() for name, array in _derived(inner.data).items()}}
 
 
 def _restore(env: gym.Env, saved: dict[str, Any]) -> None:
     env.reset()  # so that every wrapper knows that an episode is under way; its draws are overwritten below
     inner: Any = env.unwrapped
     wrappers = _wrappers(env)
-    mujoco.mj_setState(inner.model, inner.data, np.asarray(saved["physics"]), _INTEGRATION)
-    for name, array in _derived(inner.data).items():
-        array[:] = np.asarray(saved["derived"][name])
+    if isinstance(inner, ClassicEnv):
+        inner.state = State(**{name: np.array(array, dtype=np.float64) for name, array in saved["state"].items()})
+    else:
+        mujoco.mj_setState(inner.model, inner.data, np.asarray(saved["physics"]), _INTEGRATION)
+        for name, array in _derived(inner.data).items():
+            array[:] = np.asarray(saved["derived"][name])
     inner.np_random.bit_generator.state = saved["generator"]
     if TimeLimit in wrappers:
         wrappers[TimeLimit]._elapsed_steps = saved["elapsed"]

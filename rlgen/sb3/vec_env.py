@@ -1,4 +1,4 @@
-"""Stable-Baselines3's vector environment over a thread-stepped simulator."""
+"""Stable-Baselines3's vector environment over one of our simulators."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from rlgen.errors import problem
-from rlgen.sim.threads import ThreadedSim
+from rlgen.sim.simulator import Simulator
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
@@ -23,7 +23,7 @@ def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
         )
 
 
-class ThreadedVecEnv(VecEnv):
+class SimVecEnv(VecEnv):
     """An SB3 VecEnv that resets itself, counts episodes as SB3's Monitor does and can be resumed bit for bit.
 
     Observations [N, O] and rewards [N] are float32. The info of an environment is empty, except in the step that ends
@@ -31,15 +31,14 @@ class ThreadedVecEnv(VecEnv):
     and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made.
     """
 
-    backend = "threads"
     can_resume = True
 
-    def __init__(self, env_id: str, sim: ThreadedSim, seed: int) -> None:
+    def __init__(self, env_id: str, sim: Simulator, seed: int) -> None:
         self.env_id, self.sim = env_id, sim
-        self.margin_rule: str = sim.margin_rule
+        self.backend, self.margin_rule = sim.backend, sim.margin_rule
         self._began_s = time.time()
-        self._actions = np.zeros((sim.n_envs, sim.model.nu))
-        low, high = sim.model.actuator_ctrlrange.astype(np.float32).T
+        self._actions = np.zeros((sim.n_envs, len(sim.action_low)))
+        low, high = sim.action_low.astype(np.float32), sim.action_high.astype(np.float32)
         observed = sim.observe().shape[1]
         super().__init__(
             sim.n_envs,
@@ -59,7 +58,7 @@ class ThreadedVecEnv(VecEnv):
         self._actions = np.asarray(actions)
         if self._actions.shape != (self.num_envs, *self.action_space.shape):  # type: ignore[misc]
             raise problem(
-                f"actions of shape {(self.num_envs, self.sim.model.nu)} for {self.env_id}",
+                f"actions of shape {(self.num_envs, len(self.sim.action_low))} for {self.env_id}",
                 f"shape {self._actions.shape}",
                 "give one row per environment",
             )

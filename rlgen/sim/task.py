@@ -5,6 +5,7 @@ NumPy arrays and torch tensors alike and answers in kind, so one definition runs
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +37,7 @@ class State:
     cvel: Array  # [N, nbody, 6] velocities about the centre of mass
     qfrc_actuator: Array  # [N, nv] actuator forces
     cfrc_ext: Array  # [N, nbody, 6] external contact forces; zero after a reset
+    mocap_pos: Array  # [N, nmocap, 3] bodies that the task places and the physics leaves alone, m
 
     def __init__(self, **fields: Array) -> None:
         self.__dict__.update(fields)
@@ -76,6 +78,8 @@ class Task(ABC):
     """Physics step of that model in seconds; whoever loads the model checks it."""
     fields: ClassVar[tuple[str, ...]]
     """The arrays of `State` that the task reads."""
+    camera: ClassVar[Mapping[str, Any]] = {}
+    """Where to look from, as Gymnasium's `default_camera_config`."""
 
     frame_skip: int = 5
     """Physics steps in one environment step."""
@@ -113,3 +117,15 @@ class Task(ABC):
         scale = self.reset_noise_scale
         qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
         return qpos, qvel0 + rng.uniform(-scale, scale, size=len(qvel0))
+
+    def furnished(self, spec: Any) -> Any:
+        """The model, a `mujoco.MjSpec`, with what the task adds to its file."""
+        return spec
+
+    def placed(self, rng: np.random.Generator) -> np.ndarray:
+        """[nmocap, 3]: where the task's own bodies stand in a new episode, m; drawn after `initial`."""
+        raise NotImplementedError(f"{type(self).__name__} has bodies of its own and does not place them")
+
+    def moved(self, state: State) -> Array:
+        """[N, nmocap, 3]: where the task's own bodies stand after a step, once it is paid, m."""
+        return state.mocap_pos

@@ -8,23 +8,32 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rlgen.envs import TASKS, make_vec
+from rlgen.envs import CLASSIC_TASKS, TASKS, make_vec
 from rlgen.errors import InputError
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
-from rlgen.sb3.vec_env import ThreadedVecEnv
+from rlgen.sb3.vec_env import SimVecEnv
 
 
 def test_every_task_id_is_registered_with_gymnasium():
-    assert all(gym.spec(env_id).max_episode_steps == 1000 for env_id in TASKS)
+    for env_id in TASKS | CLASSIC_TASKS:
+        assert gym.spec(env_id).max_episode_steps == (500 if env_id.startswith("rlgen/") else 1000)
 
 
 def test_auto_takes_threads_where_a_task_is_defined(caplog):
     with caplog.at_level(logging.INFO, logger="rlgen"):
         env = make_vec("Hopper-v5", 2)
-    assert isinstance(env, ThreadedVecEnv)
+    assert isinstance(env, SimVecEnv)
     assert (env.env_id, env.backend, env.margin_rule) == ("Hopper-v5", "threads", "native")
     assert "Hopper-v5: stepped by threads" in caplog.text
     env.close()
+
+
+def test_auto_takes_numpy_where_a_task_brings_its_own_equations(caplog):
+    with caplog.at_level(logging.INFO, logger="rlgen"):
+        env = make_vec("rlgen/SparseMountainCar-v0", 2)
+    assert isinstance(env, SimVecEnv)
+    assert (env.backend, env.margin_rule) == ("numpy", "native")
+    assert "rlgen/SparseMountainCar-v0: stepped by NumPy" in caplog.text
 
 
 def test_auto_takes_gymnasium_for_other_ids_and_says_why(caplog):
@@ -73,11 +82,14 @@ def test_max_episode_steps_is_gymnasium_makes(backend, limit, expected):
         ({"n_envs": 0}, "at least one environment; came n_envs=0"),
         ({"seed": -1}, "a seed of 0 or more; came seed=-1"),
         ({"n_threads": 0}, "at least one thread; came n_threads=0"),
-        ({"backend": "cuda"}, "a backend among auto, threads, gymnasium; came 'cuda'"),
+        ({"backend": "cuda"}, "a backend among auto, threads, numpy, gymnasium; came 'cuda'"),
         ({"margin_rule": "old"}, "margin_rule native or legacy; came 'old'"),
         ({"margin_rule": "old", "backend": "gymnasium"}, "margin_rule native or legacy; came 'old'"),
         ({"env_id": "Pendulum-v1", "backend": "threads"}, r"came no task definition of 'Pendulum-v1'.*gymnasium"),
         ({"env_id": "Pendulum-v1", "margin_rule": "legacy"}, "a MuJoCo environment for margin_rule='legacy'"),
+        ({"backend": "numpy"}, r"came a task that threads steps, and backend='numpy'; use backend=\"threads\""),
+        ({"env_id": "rlgen/SparseMountainCar-v0", "backend": "threads"}, "a task that numpy steps"),
+        ({"env_id": "rlgen/SparseMountainCar-v0", "margin_rule": "legacy"}, "a MuJoCo environment for margin_rule"),
         ({"backend": "threads", "env_kwargs": {"speed": 1}}, "the task definition of Ant-v5 has no speed"),
         ({"env_kwargs": {"speed": 1}}, r"keyword arguments that gymnasium.make\('Ant-v5'\) takes"),
         ({"env_kwargs": {"frame_skip": 0}}, "frame_skip of at least 1; came 0"),
@@ -90,5 +102,6 @@ def test_wrong_arguments_are_refused_in_three_parts(arguments, message):
 
 
 def test_importing_the_package_loads_neither_mujoco_nor_torch():
-    check = "import sys, rlgen.envs; sys.exit(any(name in sys.modules for name in ('mujoco', 'torch', 'gymnasium')))"
+    heavy = "mujoco", "torch", "stable_baselines3"
+    check = f"import sys, rlgen.envs; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

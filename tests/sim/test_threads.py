@@ -8,7 +8,8 @@ import pytest
 
 from rlgen.envs import TASKS
 from rlgen.errors import InputError
-from rlgen.sim.threads import Step, ThreadedSim
+from rlgen.sim.simulator import Step
+from rlgen.sim.threads import ThreadedSim
 
 N = 4
 

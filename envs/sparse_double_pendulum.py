@@ -1,0 +1,83 @@
+"""Sparse double pendulum: two hanging links to bring upright with a motor at the elbow alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rlgen.sim.classic import ClassicTask
+from rlgen.sim.task import Array, State, namespace, nowhere
+
+from .sparse import paid_where
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseDoublePendulum(ClassicTask):
+    """Reward 1 per step while the tip is within 1 m of its upright place. Houthooft et al. 2016, 1605.09674.
+
+    Two rods of 1 m and 0.5 kg, the first hinged to the world, a motor of up to 50 N m between them, gravity 10 m/s²,
+    500 steps of 0.02 s (rllab, Duan et al. 2016, 1604.06778). Both begin hanging, with normal noise of 0.1 rad and
+    0.01 rad/s. Observation: sine, cosine and angular velocity of each rod against the vertical, first rod first; 0 is
+    hanging. The action is torque / 50 N m.
+
+    Differs from the paper: the tip is where it is (the released code mirrors the second rod when it computes it); the
+    hinges have friction, because with exact integration nothing takes out what so strong a motor puts in, and white
+    noise alone is paid in every episode without it.
+    """
+
+    timestep_s: ClassVar[float] = 0.005
+    n_coordinates: ClassVar[int] = 2
+    gravity: ClassVar[float] = 10.0
+    """m/s², Box2D's."""
+    link_mass: ClassVar[float] = 0.5
+    """kg."""
+    link_length: ClassVar[float] = 1.0
+    """m."""
+    largest_torque: ClassVar[float] = 50.0
+    """N m."""
+    friction: ClassVar[float] = 0.7
+    """Of each hinge, N m per rad/s."""
+
+    frame_skip: int = 4
+    reset_noise_scale: float = 0.1
+    """Standard deviation of the initial angles, rad; of their velocities a tenth of it, rad/s."""
+    paid_distance: float = 1.0
+    """m."""
+
+    def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
+        """Of both angles: Lagrange's equations of two uniform rods, M(q) q'' = torques."""
+        numbers = namespace(qpos)
+        length, half = self.link_length, self.link_mass * self.link_length**2 / 2
+        apart = qpos[:, 0] - qpos[:, 1]
+        m11, m22, m12 = 8 / 3 * half, 2 / 3 * half, half * numbers.cos(apart)
+        weight = self.gravity / length * half * numbers.sin(qpos)
+        whirl = half * numbers.sin(apart)
+        elbow = ctrl[:, 0] * self.largest_torque - self.friction * (qvel[:, 1] - qvel[:, 0])
+        upper = -elbow - self.friction * qvel[:, 0] - whirl * qvel[:, 1] ** 2 - 3 * weight[:, 0]
+        lower = elbow + whirl * qvel[:, 0] ** 2 - weight[:, 1]
+        determinant = m11 * m22 - m12 * m12
+        return numbers.stack([(m22 * upper - m12 * lower) / determinant, (m11 * lower - m12 * upper) / determinant], -1)
+
+    def observe(self, state: State) -> Array:
+        numbers = namespace(state.qpos)
+        sine, cosine, turning = numbers.sin(state.qpos), numbers.cos(state.qpos), state.qvel
+        return numbers.stack([sine, cosine, turning], -1).reshape(len(sine), -1)
+
+    def tip_distance(self, state: State) -> Array:
+        """[N]: from the tip to the upright position, m."""
+        numbers = namespace(state.qpos)
+        across = self.link_length * numbers.sin(state.qpos).sum(-1)
+        missing = self.link_length * (2 + numbers.cos(state.qpos).sum(-1))
+        return numbers.sqrt(across * across + missing * missing)
+
+    def reward(self, before: State, action: Array, after: State) -> Array:
+        distance = self.tip_distance(after)
+        return paid_where(distance < self.paid_distance, distance)
+
+    def terminated(self, state: State) -> Array:
+        return nowhere(state)
+
+    def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scale = self.reset_noise_scale
+        angles, turning = rng.standard_normal((2, 2)) * [[scale], [0.1 * scale]]
+        return qpos0 + angles, qvel0 + turning

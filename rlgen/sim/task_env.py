@@ -1,0 +1,58 @@
+"""One of our MuJoCo tasks as a Gymnasium environment: the reference that the threads are held to."""
+
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium.envs.mujoco import MujocoEnv
+
+from rlgen.sim.model import load_model
+from rlgen.sim.task import State, Task
+
+
+class TaskEnv(MujocoEnv):
+    """Gymnasium's `MujocoEnv` steps and draws, the task observes, pays and ends. Observations [O] are float64.
+
+    Args:
+        task: the definition.
+        render: what `MujocoEnv` takes besides: `render_mode`, `width`, `height`, `camera_id`, …
+    """
+
+    def __init__(self, task: Task, **render: Any) -> None:
+        self.task = task
+        camera = dict(task.camera) or None
+        super().__init__(task.xml, task.frame_skip, None, **{"default_camera_config": camera, **render})
+        modes = ["human", "rgb_array", "depth_array", "rgbd_tuple"]
+        self.metadata = {"render_modes": modes, "render_fps": round(1 / self.dt)}
+        size = task.observe(self._state()).shape[1]
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
+        before = self._state()
+        self.do_simulation(action, self.frame_skip)
+        after = self._state()
+        reward = float(self.task.reward(before, np.asarray(action)[None], after)[0])
+        if self.model.nmocap:
+            self.data.mocap_pos[:] = self.task.moved(after)[0]
+            after = self._state()
+        if self.render_mode == "human":
+            self.render()
+        return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, {}
+
+    def reset_model(self) -> np.ndarray:
+        qpos, qvel = self.task.initial(self.np_random, self.init_qpos, self.init_qvel)
+        if self.model.nmocap:
+            self.data.mocap_pos[:] = self.task.placed(self.np_random)
+        self.set_state(qpos, qvel)
+        return self.task.observe(self._state())[0]
+
+    def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        model = load_model(self.task)
+        model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
+        model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
+        return model, mujoco.MjData(model)
+
+    def _state(self) -> State:
+        """The present state as a batch of one."""
+        return State(**{name: np.array(getattr(self.data, name))[None] for name in {*self.task.fields, "ctrl"}})
