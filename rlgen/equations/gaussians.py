@@ -1,0 +1,25 @@
+"""Diagonal Gaussians, number by number: sum over whatever dimension holds one distribution."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Numbers = Float[Tensor, "..."]
+
+
+def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
+    """log N(x; mean, std²), nats, of each number by itself; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
+    std = torch.as_tensor(std, dtype=x.dtype, device=x.device)
+    return -0.5 * ((x - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+
+
+def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_std: Numbers | float) -> Numbers:
+    """KL[N(mean, std²) ‖ N(prior_mean, prior_std²)], nats, of each number by itself; the shapes broadcast.
+
+    Kullback & Leibler 1951; in this form Kingma & Welling 2014 (1312.6114), appendix B, for any prior. Written in the
+    logarithm of the ratio of the deviations, so that two posteriors one small step apart do not cancel in float32.
+    """
+    log_ratio = (std / prior_std).log()
+    return 0.5 * ((2 * log_ratio).expm1() - 2 * log_ratio + ((mean - prior_mean) / prior_std).square())

@@ -1,0 +1,139 @@
+"""Information gain of single transitions about the weights of a Bayesian network, without per-sample gradients.
+
+VIME pays for KL[q(θ; φ') ‖ q(θ; φ)], φ' the posterior one second-order step of size λ after the transition. q is a
+diagonal Gaussian with mean μ and std σ, so that with g the gradient of -log p(y|x, θ), averaged over S weight samples,
+
+    KL ≈ ½ λ² gᵀ H⁻¹ g = ½ λ² Σ (σ² g_μ² + ½ σ² g_σ²)        over all weights and biases,
+
+H being the Hessian of KL[q(φ') ‖ q(φ)] at φ' = φ: 1/σ² for a mean, 2 (dσ/dρ)²/σ² for the ρ behind a std. Whatever
+function σ(ρ) is, its slope cancels. In a dense layer with input a [I] and pre-activation γ [J], δ = ∂(-log p)/∂γ, both
+gradients are outer products, and their squares sum to a matmul: a batch costs about one more forward pass, and memory
+is that of its activations. Bias: a weight whose input is 1. Shapes: S weight samples, B batch, I inputs, J outputs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rlgen.equations.reparametrisation import LocalPass, SharedPass
+
+Gain = Float[Tensor, " B"]
+Matrix = Float[Tensor, "I J"]
+Vector = Float[Tensor, " J"]
+Outputs = Float[Tensor, "S B J"]
+
+FEW_SAMPLES = 4
+"""Up to here a matmul per pair of samples costs less than the outer products of every row (measured)."""
+CACHED_NUMBERS = 2**18
+"""A megabyte in float32."""
+
+
+def information_gain_local(
+    layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
+) -> Gain:
+    """KL of the posterior after each transition from the one before, nats [B], under local reparametrisation.
+
+    Houthooft et al. 2016 (1605.09674), section 2.5; the sampling is Kingma et al. 2015 (1506.02557), eq. 6.
+    `sensitivities`: for each layer δ = ∂(-log p_s)/∂γ [S, B, J] of each sample's own -log p. `step_size`: λ.
+
+    Differs from the paper's released code: has the ½ of the second-order expansion.
+    """
+    terms = [local_layer_gain(*layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
+    return 0.5 * step_size**2 * torch.stack(terms).sum(0)
+
+
+def information_gain_shared(
+    layers: Sequence[SharedPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
+) -> Gain:
+    """As `information_gain_local`, with weight samples shared by the batch. Houthooft et al. 2016 (1605.09674), section
+    2.5; the sampling is Blundell et al. 2015 (1505.05424), section 3.2."""
+    terms = [shared_layer_gain(*layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
+    return 0.5 * step_size**2 * torch.stack(terms).sum(0)
+
+
+def local_layer_gain(
+    inputs: Float[Tensor, "S_or_1 B I"],
+    noise: Outputs,
+    var: Float[Tensor, "S_or_1 B J"],
+    weight_std: Matrix,
+    bias_std: Vector,
+    sensitivity: Outputs,
+) -> Gain:
+    """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
+
+    g_μ = a δ and g_σ = a² σ κ with κ = δ ζ/√v, averaged over the samples. One sample: Σ_j δ² (v + ½ ζ²/v (a⁴ σ⁴ +
+    σ_b⁴)), where v is there already.
+    """
+    slope = sensitivity * noise * var.rsqrt()
+    if len(inputs) == 1:
+        sensitivity, slope = sensitivity.mean(0, keepdim=True), slope.mean(0, keepdim=True)
+    weight_var, bias_var = weight_std.square(), bias_std.square()
+    squares = inputs.square()
+    of_mean = _squares_of_mean(inputs, sensitivity, weight_var, bias_var, var)
+    return of_mean + 0.5 * _squares_of_mean(squares, slope, weight_var.square(), bias_var.square())
+
+
+def shared_layer_gain(
+    inputs: Float[Tensor, "S_or_1 B I"],
+    weight_noise: Float[Tensor, "S I J"],
+    bias_noise: Float[Tensor, "S J"],
+    weight_std: Matrix,
+    bias_std: Vector,
+    sensitivity: Outputs,
+) -> Gain:
+    """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
+
+    g_μ = a δ and g_σ = a ε δ, averaged over the samples. One sample: Σ_j (a² σ² (1 + ½ ε²) + σ_b² (1 + ½ ε_b²)) δ².
+    """
+    weight_var, bias_var = weight_std.square(), bias_std.square()
+    inputs = inputs.expand(len(sensitivity), -1, -1)
+    total = sensitivity.new_zeros(sensitivity.shape[1])
+    for s, t, count in _pairs(len(sensitivity)):
+        weights = weight_var * (1 + 0.5 * weight_noise[s] * weight_noise[t])
+        biases = bias_var * (1 + 0.5 * bias_noise[s] * bias_noise[t])
+        products = (inputs[s] * inputs[t]) @ weights + biases
+        total += count * (products * sensitivity[s] * sensitivity[t]).sum(-1)
+    return total / len(sensitivity) ** 2
+
+
+def _squares_of_mean(
+    left: Float[Tensor, "S B I"],
+    right: Float[Tensor, "S B J"],
+    weight: Matrix,
+    bias_weight: Vector,
+    diagonal: Float[Tensor, "S B J"] | None = None,
+) -> Gain:
+    """Σ_ij weight_ij (mean_s left_si right_sj)² + Σ_j bias_weight_j (mean_s right_sj)² for every row.
+
+    The square of a sum of outer products is a sum over pairs of samples, a matmul each; `diagonal`: left_s² weight +
+    bias_weight, the matmul of each sample with itself, where it is known. Many samples on a CPU are faster row by row.
+    """
+    if len(right) > FEW_SAMPLES and right.device.type == "cpu":
+        return _row_by_row(left, right, weight, bias_weight)
+    total = right.new_zeros(right.shape[1])
+    for s, t, count in _pairs(len(right)):
+        known = diagonal is not None and s == t
+        products = diagonal[s] if known else (left[s] * left[t]) @ weight + bias_weight  # type: ignore[index]
+        total += count * (products * right[s] * right[t]).sum(-1)
+    return total / len(right) ** 2
+
+
+def _row_by_row(
+    left: Float[Tensor, "S B I"], right: Float[Tensor, "S B J"], weight: Matrix, bias_weight: Vector
+) -> Gain:
+    """`_squares_of_mean` from the outer products themselves, of as many rows at a time as stay in a core's cache."""
+    rows = max(1, CACHED_NUMBERS // weight.numel())
+    sums = []
+    for some_left, some_right in zip(left.split(rows, 1), right.split(rows, 1), strict=True):
+        outer = torch.bmm(some_left.permute(1, 2, 0), some_right.permute(1, 0, 2)).square_()
+        sums.append(outer.flatten(1) @ weight.flatten() + some_right.sum(0).square() @ bias_weight)
+    return torch.cat(sums) / len(right) ** 2
+
+
+def _pairs(samples: int) -> Iterator[tuple[int, int, int]]:
+    """(s, t, how often it stands in the square of a sum) for s ≤ t."""
+    for s in range(samples):
+        for t in range(s, samples):
+            yield s, t, 1 if s == t else 2

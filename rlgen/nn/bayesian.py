@@ -1,0 +1,141 @@
+"""Bayesian multilayer perceptron: a distribution over functions, what it learns and what it gains from one row."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.equations.information import information_gain_local, information_gain_shared
+from rlgen.errors import problem
+from rlgen.nn.bayesian_dense import BayesianDense, GaussianDense, Pass, Sampling
+
+Inputs = Float[Tensor, "B I"]
+Targets = Float[Tensor, "B O"]
+Scalar = Float[Tensor, ""]
+Std = Float[Tensor, ""] | Float[Tensor, " O"] | float
+
+
+class BayesianMLP(nn.Module):
+    """Dense layers of `sizes` (inputs first, outputs last) with distributions over their weights, `activation` between.
+
+    Defaults are the prior and initial deviations of VIME's released code (Houthooft et al. 2016, 1605.09674), which
+    draws initial means from N(0, 1): `initial_mean_std=1`. None is 1/√fan_in for each layer, as in a plain perceptron.
+    `dense` makes the layers, given (fan_in, fan_out, prior_std, initial_std, initial_mean_std): the seam for another
+    posterior.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: type[nn.Module] = nn.ReLU,
+        prior_std: float = 0.5,
+        initial_std: float = 0.5,
+        initial_mean_std: float | None = None,
+        dense: Callable[..., nn.Module] = GaussianDense,
+    ):
+        super().__init__()
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise problem("sizes of inputs and outputs, each 1 or more", f"{list(sizes)}", "use e.g. [11, 32, 8]")
+        made = [dense(*fans, prior_std, initial_std, initial_mean_std) for fans in pairwise(sizes)]
+        self.layers = nn.ModuleList(made)
+        self.activation = activation()
+
+    def forward(self, x: Inputs, samples: int = 1, sampling: Sampling = "local") -> Float[Tensor, "S B O"]:
+        """Outputs of `samples` functions drawn from the posterior, all in one pass."""
+        hidden = x.unsqueeze(0)
+        for layer in self.layers[:-1]:
+            hidden = self.activation(layer(hidden, samples, sampling))
+        return self.layers[-1](hidden, samples, sampling)
+
+    def kl_to_prior(self) -> Scalar:
+        """KL[q(θ; φ) ‖ p(θ)], nats."""
+        return torch.stack([layer.kl_to_prior() for layer in self._bayesian()]).sum()
+
+    def posterior(self) -> tuple[Any, ...]:
+        """A detached copy of the posterior of each layer, for `kl_to`."""
+        return tuple(layer.posterior() for layer in self._bayesian())
+
+    def kl_to(self, stored: Sequence[Any]) -> Scalar:
+        """KL[q(θ; φ) ‖ q(θ; stored)], nats: how far the posterior has moved since `stored = posterior()`."""
+        divergences = [layer.kl_to(old) for layer, old in zip(self._bayesian(), stored, strict=True)]
+        return torch.stack(divergences).sum()
+
+    def negative_elbo(
+        self,
+        x: Inputs,
+        y: Targets,
+        n_data: int | float,
+        samples: int,
+        likelihood_std: Std,
+        sampling: Sampling = "local",
+    ) -> Scalar:
+        """-E[log p(y|x, θ)] + KL[q ‖ p] / n_data in nats per row: averaged over rows and samples, summed over outputs.
+
+        Hinton & van Camp 1993; Blundell et al. 2015 (1505.05424), eq. 2. `n_data` is the number of rows that the
+        posterior is to stand for, whatever the size of this batch: times n_data, the value bounds -log p(data).
+        `likelihood_std`: fixed, or a `LikelihoodStd` called, to learn it too.
+        """
+        if n_data <= 0:
+            raise problem("a positive number of rows n_data", f"{n_data}", "pass the size of the pool of transitions")
+        log_prob = gaussian_log_prob(y, self(x, samples, sampling), likelihood_std).sum(-1).mean()
+        return self.kl_to_prior() / n_data - log_prob
+
+    @torch.no_grad()
+    def information_gain(
+        self,
+        x: Inputs,
+        y: Targets,
+        likelihood_std: Std,
+        step_size: float = 0.01,
+        samples: int = 1,
+        sampling: Sampling = "local",
+        chunk: int = 4096,
+    ) -> Float[Tensor, " B"]:
+        """KL[q(θ; φ') ‖ q(θ; φ)] in nats of each row by itself, φ' one second-order step of `step_size` from φ.
+
+        Houthooft et al. 2016 (1605.09674), section 2.5. With S samples it is the gain of the step along the average of
+        their S gradients, as in the released code (which has no ½): on average above the S → ∞ limit by a share ~ 1/S.
+        `chunk`: rows times samples that are worked on at a time, which bounds memory; shared weights stay the same.
+        """
+        passes = [layer.posterior().draw(samples, sampling) for layer in self._gaussian()]
+        rows = max(1, chunk // samples)
+        equation = information_gain_local if sampling == "local" else information_gain_shared
+        gains = []
+        for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True):
+            traces, sensitivities = self._sensitivities(passes, some_x, some_y, likelihood_std)
+            gains.append(equation(traces, sensitivities, step_size))
+        return torch.cat(gains)
+
+    def _sensitivities(
+        self, passes: Sequence[Pass], x: Inputs, y: Targets, likelihood_std: Std
+    ) -> tuple[list[Any], Sequence[Tensor]]:
+        """What each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] for each layer."""
+        traces: list[Any] = []
+        pre_activations: list[Tensor] = []
+        with torch.enable_grad():
+            hidden = x.detach().unsqueeze(0)
+            for number, layer_pass in enumerate(passes):
+                hidden = self.activation(pre_activations[-1]) if number else hidden
+                pre_activation, trace = layer_pass(hidden)
+                # The first one is a leaf: gradients reach pre-activations and never the weights.
+                pre_activations.append(pre_activation if number else pre_activation.requires_grad_())
+                traces.append(trace)
+            loss = -gaussian_log_prob(y, pre_activations[-1], likelihood_std).sum()
+            return traces, torch.autograd.grad(loss, pre_activations)
+
+    def _bayesian(self) -> list[BayesianDense]:
+        return list(self.layers)  # type: ignore[arg-type]
+
+    def _gaussian(self) -> list[GaussianDense]:
+        layers = [layer for layer in self.layers if isinstance(layer, GaussianDense)]
+        if len(layers) < len(self.layers):
+            raise problem(
+                "layers with diagonal Gaussian weights, of which the gain has a closed form",
+                ", ".join(type(layer).__name__ for layer in self.layers),
+                "use GaussianDense, or first_order_gain, which works with any posterior",
+            )
+        return layers

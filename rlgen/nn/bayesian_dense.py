@@ -1,0 +1,118 @@
+"""A dense layer with a distribution over its weights: what a Bayesian network is made of."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.equations.gaussians import kl_gaussian
+from rlgen.equations.reparametrisation import LocalPass, SharedPass, local_reparametrisation, shared_reparametrisation
+from rlgen.errors import problem
+from rlgen.nn.likelihood import inverse_softplus
+
+Sampling = Literal["local", "shared"]
+"""local: every row of every sample has noise of its own, at the pre-activations. shared: a weight sample is one and
+the same function for all rows."""
+Inputs = Float[Tensor, "S_or_1 B I"]
+Outputs = Float[Tensor, "S B J"]
+Scalar = Float[Tensor, ""]
+Pass = Callable[[Tensor], tuple[Tensor, LocalPass | SharedPass]]
+
+
+@runtime_checkable
+class BayesianDense(Protocol):
+    """The seam for another posterior over the weights of a layer, such as a flow. An `nn.Module`."""
+
+    def __call__(self, inputs: Tensor, samples: int, sampling: Sampling) -> Tensor:
+        """[S, B, I], or [1, B, I] for the same inputs in every sample, to [S, B, J]."""
+        ...
+
+    def kl_to_prior(self) -> Tensor:
+        """KL[posterior ‖ prior], a scalar in nats."""
+        ...
+
+    def posterior(self) -> Any:
+        """A detached copy of what describes the posterior."""
+        ...
+
+    def kl_to(self, stored: Any) -> Tensor:
+        """KL[posterior ‖ stored], a scalar in nats; `stored` came from `posterior`."""
+        ...
+
+
+class GaussianWeights(NamedTuple):
+    """Independent Gaussians over the weights [I, J] and biases [J] of one dense layer."""
+
+    weight_mean: Tensor
+    weight_std: Tensor
+    bias_mean: Tensor
+    bias_std: Tensor
+
+    def draw(self, samples: int, sampling: Sampling) -> Pass:
+        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and what the pass leaves for its gradient.
+
+        Shared weights are drawn here and now, so that batches passed one after the other meet the same sample.
+        """
+        if sampling not in get_args(Sampling):
+            raise problem(f"sampling one of {', '.join(get_args(Sampling))}", repr(sampling), "choose one of these")
+        if sampling == "shared":
+            weight_noise = self._noise(samples, *self.weight_mean.shape)
+            bias_noise = self._noise(samples, *self.bias_mean.shape)
+            return lambda inputs: shared_reparametrisation(inputs, *self, weight_noise, bias_noise)
+        return lambda inputs: local_reparametrisation(
+            inputs, *self, self._noise(samples, inputs.shape[1], len(self.bias_mean))
+        )
+
+    def _noise(self, *shape: int) -> Tensor:
+        return torch.randn(shape, dtype=self.bias_mean.dtype, device=self.bias_mean.device)
+
+
+class GaussianDense(nn.Module):
+    """Weights and biases N(mean, softplus(rho)²), each independent of all others, under the prior N(0, prior_std²)."""
+
+    def __init__(
+        self,
+        fan_in: int,
+        fan_out: int,
+        prior_std: float = 0.5,
+        initial_std: float = 0.5,
+        initial_mean_std: float | None = None,
+    ):
+        """`initial_mean_std`: spread of the means at the start; None for 1/√fan_in."""
+        super().__init__()
+        spread = fan_in**-0.5 if initial_mean_std is None else initial_mean_std
+        if min(prior_std, initial_std) <= 0 or spread < 0:
+            raise problem(
+                "positive standard deviations of prior and posterior, and of the initial means zero or more",
+                f"prior_std {prior_std}, initial_std {initial_std}, initial_mean_std {initial_mean_std}",
+                "use e.g. 0.5, 0.5 and None",
+            )
+        self.prior_std = prior_std
+        rho = inverse_softplus(torch.tensor(float(initial_std), dtype=torch.float64)).item()
+        self.weight_mean = nn.Parameter(spread * torch.randn(fan_in, fan_out))
+        self.weight_rho = nn.Parameter(torch.full((fan_in, fan_out), rho))
+        self.bias_mean = nn.Parameter(spread * torch.randn(fan_out))
+        self.bias_rho = nn.Parameter(torch.full((fan_out,), rho))
+
+    def weights(self) -> GaussianWeights:
+        """The posterior, differentiable with respect to the parameters."""
+        return GaussianWeights(self.weight_mean, F.softplus(self.weight_rho), self.bias_mean, F.softplus(self.bias_rho))
+
+    def posterior(self) -> GaussianWeights:
+        return GaussianWeights(*(tensor.detach().clone() for tensor in self.weights()))
+
+    def forward(self, inputs: Inputs, samples: int, sampling: Sampling) -> Outputs:
+        return self.weights().draw(samples, sampling)(inputs)[0]
+
+    def kl_to_prior(self) -> Scalar:
+        own = self.weights()
+        weights = kl_gaussian(own.weight_mean, own.weight_std, 0.0, self.prior_std)
+        return weights.sum() + kl_gaussian(own.bias_mean, own.bias_std, 0.0, self.prior_std).sum()
+
+    def kl_to(self, stored: GaussianWeights) -> Scalar:
+        own = self.weights()
+        weights = kl_gaussian(own.weight_mean, own.weight_std, stored.weight_mean, stored.weight_std)
+        return weights.sum() + kl_gaussian(own.bias_mean, own.bias_std, stored.bias_mean, stored.bias_std).sum()

@@ -1,0 +1,62 @@
+"""Information gain by actually learning from each row: slow, for any posterior, and the yardstick of the fast one."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.nn.bayesian import BayesianMLP, Std
+from rlgen.nn.bayesian_dense import Sampling
+
+
+class _Update(nn.Module):
+    """What is minimised after one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
+
+    def __init__(self, network: BayesianMLP, likelihood_std: Any, samples: int, sampling: Sampling):
+        super().__init__()
+        self.network, self.old = network, network.posterior()
+        self.likelihood_std, self.samples, self.sampling = likelihood_std, samples, sampling
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and the KL in it."""
+        output = self.network(x.unsqueeze(0), self.samples, self.sampling)
+        divergence = self.network.kl_to(self.old)
+        return divergence - gaussian_log_prob(y, output, self.likelihood_std).sum(-1).mean(), divergence
+
+
+def first_order_gain(
+    network: BayesianMLP,
+    x: Float[Tensor, "B I"],
+    y: Float[Tensor, "B O"],
+    likelihood_std: Std,
+    updates: int = 10,
+    learning_rate: float = 1e-3,
+    samples: int = 1,
+    sampling: Sampling = "local",
+) -> Float[Tensor, " B"]:
+    """KL[q(θ; φ') ‖ q(θ; φ)] in nats, φ' after `updates` steps of Adam on each row alone, starting from φ every time.
+
+    Houthooft et al. 2016 (1605.09674), section 2.5, the first-order alternative. The network stays as it is. Memory is
+    that of B copies of all parameters, their gradients and Adam's moments: keep batches small.
+    """
+    update = _Update(network, likelihood_std, samples, sampling)
+    copies = {
+        name: parameter.detach().expand(len(x), *parameter.shape).clone().requires_grad_()
+        for name, parameter in update.named_parameters()
+    }
+
+    def of_row(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return functional_call(update, parameters, (x, y))
+
+    of_rows = vmap(of_row, randomness="different")
+    optimiser = torch.optim.Adam(copies.values(), learning_rate)  # of single numbers, so rows do not meet in it
+    with torch.enable_grad():
+        for _ in range(updates):
+            optimiser.zero_grad(set_to_none=True)
+            of_rows(copies, x, y)[0].sum().backward()
+            optimiser.step()
+    with torch.no_grad():
+        return of_rows(copies, x, y)[1]
