@@ -22,6 +22,8 @@ def readings(
         span: radians.
     """
     numbers = namespace(position)
+    if not things.shape[1]:
+        return numbers.zeros((len(position), bins), dtype=position.dtype)
     apart = things - position[:, None, :]
     distance = numbers.sqrt((apart * apart).sum(-1))
     bearing = numbers.arctan2(apart[..., 1], apart[..., 0]) - heading[:, None]

@@ -1,0 +1,80 @@
+"""Sparse HalfCheetah, Ant and Humanoid: Gymnasium's own bodies, paid beyond a line and nowhere else."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from rlgen.envs import TASKS, make_vec
+from rlgen.sim.model import no_compiler_log
+from rlgen.sim.task import State
+from rlgen.sim.threads import ThreadedSim
+
+BODIES = {
+    "rlgen/SparseHalfCheetah-v0": ("HalfCheetah-v5", 1, 0.01),
+    "rlgen/SparseAnt-v0": ("Ant-v5", 1, 0.01),
+    "rlgen/SparseHumanoid-v0": ("Humanoid-v5", 5, 0.015),
+}
+every_body = pytest.mark.parametrize("env_id", list(BODIES))
+
+
+@every_body
+def test_it_is_gymnasiums_robot_with_another_reward(env_id):
+    dense, frame_skip, _ = BODIES[env_id]
+    with no_compiler_log():
+        peer = gym.make(dense, frame_skip=frame_skip, exclude_current_positions_from_observation=False).unwrapped
+    first, _ = peer.reset(seed=4)
+    goal = float(first[0]) + 0.01
+    env = make_vec(env_id, 1, seed=4, env_kwargs={"goal_x": goal, "max_episode_steps": -1})
+    np.testing.assert_array_equal(env.reset()[0], first.astype(np.float32))
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(100):
+        action = rng.uniform(peer.action_space.low, peer.action_space.high).astype(np.float32)
+        observations, rewards, dones, infos = env.step(action[None])
+        expected, _, terminated, _, _ = peer.step(action)
+        last = infos[0]["terminal_observation"] if dones[0] else observations[0]
+        np.testing.assert_allclose(last, expected, rtol=1e-6, atol=1e-6)
+        assert rewards[0] == (1.0 if peer.data.qpos[0] > goal else 0.0)
+        assert dones[0] == terminated
+        seen.add(float(rewards[0]))
+        if terminated:
+            peer.reset()
+    assert seen == {0.0, 1.0}
+    env.close()
+    peer.close()
+
+
+@every_body
+def test_an_episode_is_500_steps_of_the_stated_time(env_id):
+    _, _, seconds = BODIES[env_id]
+    assert TASKS[env_id]().control_step_s == pytest.approx(seconds)
+    assert gym.spec(env_id).max_episode_steps == 500
+
+
+@every_body
+def test_random_actions_are_never_paid(env_id):
+    env = make_vec(env_id, 4, seed=0)
+    env.reset()
+    rng = np.random.default_rng(0)
+    low, high = env.action_space.low, env.action_space.high
+    rewards = [env.step(rng.uniform(low, high, (4, len(low))).astype(np.float32))[1] for _ in range(500)]
+    assert np.abs(rewards).max() == 0.0
+    env.close()
+
+
+@every_body
+def test_the_line_is_five_metres_away_and_lies_on_the_unpaid_side(env_id):
+    task = TASKS[env_id]()
+    sim = ThreadedSim(task, 3, None, n_threads=1)
+    sim.reset(range(3))
+    fields = {name: array.copy() for name, array in vars(sim.now).items()}
+    fields["qpos"][:, 0] = 4.99, 5.0, 5.01
+    after = State(**fields)
+    assert task.reward(after, np.zeros((3, sim.model.nu)), after).tolist() == [0, 0, 1]
+    sim.close()
+
+
+def test_a_weight_adds_a_term_of_the_dense_reward():
+    env = make_vec("rlgen/SparseAnt-v0", 1, env_kwargs={"healthy_reward": 0.5})
+    env.reset()
+    assert env.step(np.zeros((1, 8), np.float32))[1][0] == pytest.approx(0.5)
+    env.close()
