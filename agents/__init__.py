@@ -9,10 +9,19 @@ if TYPE_CHECKING:
     from .bc import BC, BCConfig
     from .gail import GAIL, GAILConfig
     from .learner import LearnerConfig
+    from .vime import VIME, VIMEConfig
 
-__all__ = ["BC", "GAIL", "BCConfig", "GAILConfig", "LearnerConfig"]
+__all__ = ["BC", "GAIL", "VIME", "BCConfig", "GAILConfig", "LearnerConfig", "VIMEConfig"]
 
-_HOMES = {"BC": "bc", "BCConfig": "bc", "GAIL": "gail", "GAILConfig": "gail", "LearnerConfig": "learner"}
+_HOMES = {
+    "BC": "bc",
+    "BCConfig": "bc",
+    "GAIL": "gail",
+    "GAILConfig": "gail",
+    "LearnerConfig": "learner",
+    "VIME": "vime",
+    "VIMEConfig": "vime",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,91 @@
+"""Curiosity on Stable-Baselines3 models."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.agents import VIME
+from rlgen.agents.vime import VIMEConfig
+from rlgen.errors import InputError
+from rlgen.rewards.information_gain import InformationGainConfig
+
+QUICK = InformationGainConfig(updates_per_rollout=20, batch_size=32, hidden=(8,))
+
+
+class Rewards(BaseCallback):
+    """What the learner is paid in every rollout, [T, N] each, and the bonus that was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paid, self.bonus = [], []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.paid.append(self.model.rollout_buffer.rewards.copy())
+        self.bonus.append(self.logger.name_to_value["vime/reward"])
+
+
+def learn(algorithm: type, env_id: str, vime: VIME, steps: int = 192, **settings) -> Rewards:
+    env = make_vec_env(env_id, 2, seed=0)
+    seen = Rewards()
+    model = algorithm("MlpPolicy", env, n_steps=32, seed=0, device="cpu", **settings)
+    model.learn(steps, CallbackList([vime.callback(), seen]))
+    env.close()
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "env_id", "settings"),
+    [(PPO, "Pendulum-v1", {"batch_size": 32}), (A2C, "Pendulum-v1", {}), (PPO, "CartPole-v1", {"batch_size": 32})],
+)
+def test_any_on_policy_model_is_paid_for_what_it_learns(algorithm: type, env_id: str, settings: dict) -> None:
+    seen = learn(algorithm, env_id, VIME(VIMEConfig(eta=0.5, curiosity=QUICK)), **settings)
+    assert seen.bonus[0] == 0
+    assert all(bonus > 0 for bonus in seen.bonus[1:])
+
+
+def test_the_bonus_joins_the_reward_of_the_task() -> None:
+    """CartPole pays 1 for every step."""
+    seen = learn(PPO, "CartPole-v1", VIME(VIMEConfig(eta=0.5, curiosity=QUICK)), batch_size=32)
+    np.testing.assert_array_equal(seen.paid[0], np.ones((32, 2), np.float32))
+    for paid, bonus in zip(seen.paid[1:], seen.bonus[1:], strict=True):
+        assert paid.mean() == pytest.approx(1 + 0.5 * bonus, rel=1e-5)
+        assert paid.min() > 1
+
+
+def test_without_eta_the_learner_is_paid_by_the_task_alone() -> None:
+    seen = learn(PPO, "CartPole-v1", VIME(VIMEConfig(eta=0.0, curiosity=QUICK)), batch_size=32)
+    np.testing.assert_array_equal(seen.paid, np.ones((3, 32, 2), np.float32))
+    assert seen.bonus[-1] > 0
+
+
+def test_a_second_learn_goes_on_with_the_same_curiosity() -> None:
+    vime = VIME(VIMEConfig(curiosity=QUICK))
+    learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
+    source = vime.source
+    learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
+    assert vime.source is source
+    assert source.updates == 2
+
+
+@pytest.mark.parametrize("model", ["off-policy", "images"])
+def test_what_it_cannot_work_with_is_refused_at_the_start(model: str) -> None:
+    if model == "off-policy":
+        refused = DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu")
+    else:
+        refused = PPO("MlpPolicy", make_vec_env(lambda: gym.make("FrozenLake-v1")), n_steps=8, batch_size=8)
+    with pytest.raises(InputError):
+        refused.learn(8, callback=VIME().callback())
+
+
+def test_eta_is_given_once() -> None:
+    assert VIME(eta=0.25).config.eta == 0.25
+    with pytest.raises(InputError):
+        VIME(VIMEConfig(), eta=0.25)
+    with pytest.raises(InputError):
+        VIME(eta=-1.0)

@@ -1,0 +1,120 @@
+"""The bonus of VIME in worlds where it is clear what is new."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rlgen.data.transitions import Transitions
+from rlgen.errors import InputError
+from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
+
+QUICK = InformationGainConfig(updates_per_rollout=100, batch_size=64, learning_rate=1e-2, hidden=(16,))
+
+
+def moves(n: int, place: float = 0.0, seed: int = 0) -> Transitions:
+    """A point near `place` on a line pushed about, s' = s + a, in two observation numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    observations = place + 0.1 * torch.randn(n, 2, generator=generator)
+    actions = 0.1 * torch.randn(n, 2, generator=generator)
+    no = torch.zeros(n, dtype=torch.bool)
+    return Transitions(observations, actions, observations + actions, no, no)
+
+
+@pytest.fixture
+def source() -> InformationGain:
+    torch.manual_seed(0)
+    return InformationGain(2, 2, QUICK)
+
+
+def test_nothing_is_paid_before_the_model_has_learned_once(source: InformationGain) -> None:
+    first, second = moves(256), moves(256, seed=1)
+    source.update(first)
+    assert torch.equal(source.reward(first), torch.zeros(256))
+    source.update(second)
+    assert (source.reward(second) > 0).all()
+
+
+def test_the_usual_bonus_is_one() -> None:
+    torch.manual_seed(0)
+    source = InformationGain(2, 2, replace(QUICK, medians=1))
+    for seed in range(3):
+        batch = moves(255, seed=seed)
+        source.update(batch)
+    assert float(source.reward(batch).median()) == pytest.approx(1)
+
+
+def test_places_that_were_never_seen_are_worth_more(source: InformationGain) -> None:
+    for seed in range(3):
+        source.update(moves(256, seed=seed))
+    known, unknown = source.reward(moves(256, seed=9)), source.reward(moves(256, place=1.0, seed=9))
+    assert float(unknown.median()) > 3 * float(known.median())
+
+
+def test_what_is_seen_again_and_again_is_worth_less(source: InformationGain) -> None:
+    early = source.update(moves(256))["gain_50"]
+    for seed in range(1, 5):
+        late = source.update(moves(256, seed=seed))["gain_50"]
+    assert late < early
+
+
+def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: InformationGain) -> None:
+    source.update(moves(256))
+    batch = moves(256, place=1.0, seed=1)
+    torch.manual_seed(1)
+    before = source.gain(batch)
+    torch.manual_seed(1)
+    source.update(batch)
+    unit = source.recent_medians[-1]
+    torch.testing.assert_close(source.reward(batch), before / unit)
+    again = batch[torch.arange(256)]
+    assert float(source.reward(again).median()) < 0.5, "another batch is worth what it is worth now"
+
+
+def test_bonuses_are_clipped_before_they_are_divided() -> None:
+    torch.manual_seed(0)
+    source = InformationGain(2, 2, replace(QUICK, highest=1e-9))
+    source.update(moves(64))
+    source.update(moves(64, seed=1))
+    assert float(source.reward(moves(64, seed=2)).max()) <= 1e-9 / source.recent_medians[0] * 1.001
+
+
+def test_statistics_stand_still_while_it_pays(source: InformationGain) -> None:
+    source.update(moves(64))
+    before = source.input_normaliser.mean.clone()
+    source.reward(moves(64, place=5.0))
+    assert torch.equal(source.input_normaliser.mean, before)
+
+
+def test_discrete_actions_are_told_apart() -> None:
+    """Action 1 jumps, action 0 stays: a model that sees the action as a kind, not a size, predicts both."""
+    torch.manual_seed(0)
+    source = InformationGain(1, 1, replace(QUICK, updates_per_rollout=300, likelihood_std=0.1), n_actions=3)
+    actions = torch.randint(3, (512, 1)).float()
+    observations, no = torch.zeros(512, 1), torch.zeros(512, dtype=torch.bool)
+    jumps = torch.tensor([[0.0], [1.0], [-1.0]])[actions.long().flatten()]
+    source.update(Transitions(observations, actions, jumps, no, no))
+    inputs, targets = source._normalised(source.pool.draw(256))
+    with torch.no_grad():
+        error = (source.model(inputs, 8).mean(0) - targets).square().mean().sqrt()
+    assert float(error) < 0.3
+
+
+def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
+    for seed in range(2):
+        source.update(moves(128, seed=seed))
+    other = InformationGain(2, 2, QUICK)
+    other.load_state_dict(deepcopy(source.state_dict()))
+    paid = []
+    for each in (source, other):
+        torch.manual_seed(5)
+        each.update(moves(128, seed=7))
+        paid.append(each.reward(moves(128, seed=8)))
+    torch.testing.assert_close(paid[0], paid[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}])
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        InformationGainConfig(**wrong)
