@@ -15,11 +15,18 @@ def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Number
     return -0.5 * ((x - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
 
 
+def gaussian_score(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
+    """(x - mean) / std²: the derivative of `gaussian_log_prob` with respect to the mean. Fisher 1925, Theory of
+    statistical estimation."""
+    return (x - mean) / torch.as_tensor(std, dtype=x.dtype, device=x.device).square()
+
+
 def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_std: Numbers | float) -> Numbers:
     """KL[N(mean, std²) ‖ N(prior_mean, prior_std²)], nats, of each number by itself; the shapes broadcast.
 
     Kullback & Leibler 1951; in this form Kingma & Welling 2014 (1312.6114), appendix B, for any prior. Written in the
-    logarithm of the ratio of the deviations, so that two posteriors one small step apart do not cancel in float32.
+    ratio of the deviations, of which 1 is subtracted exactly: two posteriors a small step apart do not cancel.
     """
-    log_ratio = (std / prior_std).log()
-    return 0.5 * ((2 * log_ratio).expm1() - 2 * log_ratio + ((mean - prior_mean) / prior_std).square())
+    ratio = std / prior_std
+    of_std = 0.5 * (ratio - 1) * (ratio + 1) - ratio.log()
+    return of_std + 0.5 * ((mean - prior_mean) / prior_std).square()

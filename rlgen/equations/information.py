@@ -67,7 +67,7 @@ def local_layer_gain(
     σ_b⁴)), where v is there already.
     """
     slope = sensitivity * noise * var.rsqrt()
-    if len(inputs) == 1:
+    if len(inputs) == 1 < len(sensitivity):
         sensitivity, slope = sensitivity.mean(0, keepdim=True), slope.mean(0, keepdim=True)
     weight_var, bias_var = weight_std.square(), bias_std.square()
     squares = inputs.square()
@@ -116,7 +116,7 @@ def _squares_of_mean(
     for s, t, count in _pairs(len(right)):
         known = diagonal is not None and s == t
         products = diagonal[s] if known else (left[s] * left[t]) @ weight + bias_weight  # type: ignore[index]
-        total += count * (products * right[s] * right[t]).sum(-1)
+        total += count * (right[s] * right[t] * products).sum(-1)
     return total / len(right) ** 2
 
 

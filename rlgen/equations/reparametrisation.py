@@ -6,8 +6,10 @@ same input, as the first layer does. Biases are weights whose input is 1.
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 Inputs = Float[Tensor, "S_or_1 B I"]
 Outputs = Float[Tensor, "S B J"]
@@ -53,8 +55,8 @@ def local_reparametrisation(
 
     Differs from VIME's released code: noise of its own for every row, where that has one for the batch.
     """
-    var = inputs.square() @ weight_std.square() + bias_std.square()
-    output = inputs @ weight_mean + bias_mean + noise * var.sqrt()
+    var = F.linear(inputs.square(), weight_std.square().T, bias_std.square())
+    output = torch.addcmul(F.linear(inputs, weight_mean.T, bias_mean), noise, var.sqrt())
     return output, LocalPass(inputs, noise, var, weight_std, bias_std)
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score
 from rlgen.equations.information import information_gain_local, information_gain_shared
 from rlgen.errors import problem
 from rlgen.nn.bayesian_dense import BayesianDense, GaussianDense, Pass, Sampling
@@ -93,7 +93,7 @@ class BayesianMLP(nn.Module):
         step_size: float = 0.01,
         samples: int = 1,
         sampling: Sampling = "local",
-        chunk: int = 4096,
+        chunk: int = 2048,
     ) -> Float[Tensor, " B"]:
         """KL[q(θ; φ') ‖ q(θ; φ)] in nats of each row by itself, φ' one second-order step of `step_size` from φ.
 
@@ -124,8 +124,9 @@ class BayesianMLP(nn.Module):
                 # The first one is a leaf: gradients reach pre-activations and never the weights.
                 pre_activations.append(pre_activation if number else pre_activation.requires_grad_())
                 traces.append(trace)
-            loss = -gaussian_log_prob(y, pre_activations[-1], likelihood_std).sum()
-            return traces, torch.autograd.grad(loss, pre_activations)
+            *before, last = pre_activations
+            of_output = -gaussian_score(y, last.detach(), likelihood_std)
+            return traces, [*torch.autograd.grad(last, before, of_output), of_output] if before else [of_output]
 
     def _bayesian(self) -> list[BayesianDense]:
         return list(self.layers)  # type: ignore[arg-type]

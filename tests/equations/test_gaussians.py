@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
+from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score, kl_gaussian
 
 means, stds = st.floats(-5, 5), st.floats(0.01, 20)
 
@@ -30,6 +30,14 @@ def test_the_density_integrates_to_one() -> None:
     x = torch.linspace(-20, 22, 100_001, dtype=torch.float64)
     density = gaussian_log_prob(x, torch.ones_like(x), 1.7).exp()
     assert float(torch.trapezoid(density, x)) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_score_is_the_derivative_of_the_log_prob_by_the_mean() -> None:
+    x, mean = torch.randn(2, 9, dtype=torch.float64)
+    std = torch.rand(9, dtype=torch.float64) + 0.1
+    (derivative,) = torch.autograd.grad(Normal(mean.requires_grad_(), std).log_prob(x).sum(), mean)
+    torch.testing.assert_close(gaussian_score(x, mean.detach(), std), derivative)
+    assert gaussian_score(torch.tensor([3.0]), torch.tensor([1.0]), 2.0).item() == 0.5
 
 
 def test_targets_meet_every_sample_and_every_output_its_own_deviation() -> None:
