@@ -1,5 +1,6 @@
 """SwimmerGather: food to collect and bombs to avoid, seen by range sensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
 from typing import Any, ClassVar
@@ -34,6 +35,9 @@ class SwimmerGather(Task):
     xml: ClassVar[str] = "swimmer.xml"
     timestep_s: ClassVar[float] = 0.01
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel", "mocap_pos")
+    camera: ClassVar[Mapping[str, Any]] = {
+        "trackbodyid": 0, "distance": 17.0, "elevation": -60.0, "lookat": (0.0, 0.0, 0.0),
+    }  # fmt: skip
 
     frame_skip: int = 5
     n_food: int = 8

@@ -147,10 +147,10 @@ def episodes(env_id: str, n_envs: int, act) -> np.ndarray:
 
 
 @pytest.mark.parametrize("env_id", list(CLASSIC_TASKS))
-def test_white_noise_is_paid_in_less_than_a_tenth_of_the_episodes(env_id):
+def test_white_noise_is_paid_in_less_than_a_fifth_of_the_episodes(env_id):
     rng = np.random.default_rng(1)
     returns = episodes(env_id, 100, lambda position, velocity, t: rng.normal(size=len(position)))
-    assert (returns > 0).mean() < 0.1
+    assert (returns > 0).mean() < 0.2
 
 
 def test_swinging_takes_the_car_to_the_goal_where_pushing_does_not():
