@@ -160,6 +160,17 @@ def test_swinging_takes_the_car_to_the_goal_where_pushing_does_not():
     assert pushing.tolist() == [0] * 5
 
 
+def test_pumping_energy_and_then_balancing_holds_the_pole_up():
+    def swing_up(position, velocity, t):
+        (x, angle), (v, turning) = position.T, velocity.T
+        missing = turning**2 / 6 + 5 * (np.cos(angle) - 1)  # energy of the pole, 0 upright at rest, J per kg
+        pump = 0.5 * missing * turning * np.cos(angle) - 0.2 * (x + v)
+        lean = (angle + np.pi) % (2 * np.pi) - np.pi
+        return np.where(np.cos(angle) > 0.8, 4 * lean + turning + 0.15 * x + 0.4 * v, pump)
+
+    assert np.median(episodes("rlgen/SparseCartPoleSwingup-v0", 20, swing_up)) > 300
+
+
 def test_swinging_slowly_takes_the_double_pendulum_up():
     def swing(position, velocity, t):
         return np.full(5, 0.67 * np.sin(2 * np.pi * 0.02 * t / 1.94))
