@@ -19,7 +19,7 @@ from rlgen.errors import problem
 from rlgen.nn.dropout import dropout_after_activations
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
-from rlgen.runs.device import one_torch_thread
+from rlgen.runs.threads import torch_threads
 from rlgen.sb3.features import fit_normaliser
 
 Report = Callable[[int, dict[str, float]], None]
@@ -48,7 +48,8 @@ class BCConfig:
     """Share of the policy's hidden units that is left out of each gradient step; 0 for none."""
     noise: float = 0.05
     """Standard deviation of the noise on observations while learning, as a share of each number's own: it makes the
-    policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"); 0 for none."""
+    policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"); 0 for none. Kinds and
+    pixels get none."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none."""
 
@@ -106,7 +107,9 @@ class BC:
         demonstrations.validate(model)
         self.policy, self.config = policy, config or BCConfig()
         self.batch = demonstrations.transitions(str(model.device))
-        self.spread = Normaliser.of(self.batch.observations).std
+        observed = model.observation_space
+        numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)
+        self.spread = Normaliser.of(self.batch.observations).std if numbers else None
         self.episode: Tensor | None = None
         """[R] whose whole episodes are held out; None where rows are."""
         if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
@@ -124,7 +127,7 @@ class BC:
         """
         before = _copy(self.policy)
         try:
-            with one_torch_thread():  # the minibatches are small
+            with torch_threads(1):  # the minibatches are small
                 return self._learn(report)
         except FloatingPointError as error:
             self.policy.load_state_dict(before)
@@ -168,7 +171,7 @@ class BC:
 
     def _noisy(self, batch: Transitions) -> Transitions:
         """Other observations every time, near those that were demonstrated."""
-        if not self.config.noise:
+        if not self.config.noise or self.spread is None:
             return batch
         noise = self.config.noise * self.spread * torch.randn_like(batch.observations)
         return replace(batch, observations=batch.observations + noise)

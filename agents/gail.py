@@ -17,6 +17,7 @@ from rlgen.errors import problem
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.scale import ReturnScale
+from rlgen.runs.threads import torch_threads
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.anneal import Anneal
 from rlgen.sb3.average import PolicyAverage
@@ -150,7 +151,8 @@ class GAIL:
             callbacks += [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
         remaining = self.start + total_timesteps - self.model.num_timesteps
         if remaining > 0:
-            self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
+            with torch_threads(torch.get_num_threads()):
+                self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
         self.average.adopt(self.model)
         return self
 

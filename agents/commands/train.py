@@ -36,7 +36,7 @@ class TrainImitation:
     backend: Literal["auto", "threads", "gymnasium"] = "auto"
     """threads: C MuJoCo on a thread pool; gymnasium: any registered id; auto: threads where the task has it."""
     threads: int | None = None
-    """Threads for stepping and for updates; all usable cores when left out. One makes a run repeatable bit for bit."""
+    """Threads for stepping and for updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
     device: str = "auto"
     """Of the networks: auto, cpu, cuda, cuda:1 …"""
     episodes: int = 50

@@ -1,4 +1,4 @@
-"""PPO's loss for Gaussian policies, its gradient written out: a third of the kernels that autograd launches."""
+"""PPO's loss for Gaussian policies, its gradient written out, which spares autograd a graph of small operations."""
 
 import math
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ def gaussian_surrogate(
     )
 
 
-def reverse_kl_estimate(log_ratio: Rows) -> Scalar:
+def kl_estimate(log_ratio: Rows) -> Scalar:
     """E[ratio - 1 - log ratio] over actions of the old policy: KL[old ‖ new] in nats, no variance where they agree.
 
     Schulman 2020, "Approximating KL divergence", estimator k3.
@@ -79,5 +79,5 @@ class _Surrogate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
-        mean, log_std, value = ctx.saved_tensors
-        return mean * gradient, log_std * gradient, value * gradient, *(None,) * 6
+        d_mean, d_log_std, d_value = ctx.saved_tensors
+        return d_mean * gradient, d_log_std * gradient, d_value * gradient, *(None,) * 6

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 @contextmanager
 def dropout_after_activations(network: nn.Module, share: float) -> Iterator[None]:
-    """Within the block, zeroes `share` of the outputs of every activation of `network` (a module that has neither
-    parameters nor parts) in each forward pass, and enlarges the others to make up. Srivastava et al. 2014."""
+    """Within the block, zeroes `share` of the outputs of every activation of `network` (torch's own: Tanh, ReLU …) in
+    each forward pass, and enlarges the others to make up. Srivastava et al. 2014."""
 
     def drop(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
         return F.dropout(output, share)
 
-    activations = [part for part in network.modules() if not [*part.children(), *part.parameters()]]
+    activations = [part for part in network.modules() if type(part).__module__ == "torch.nn.modules.activation"]
     hooks = [activation.register_forward_hook(drop) for activation in activations] if share else []
     try:
         yield

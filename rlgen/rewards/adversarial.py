@@ -131,12 +131,14 @@ class Adversarial:
         if self.config.normaliser == "running":
             self.normaliser.merge(batch.observations)
         self.network.train()
-        expert = self.expert_inputs()
-        rows = torch.cat([expert, self.inputs(batch)])
+        expert, policy = self.expert_inputs(), self.inputs(batch)
+        rows = expert.new_empty(2 * self.config.batch_size, expert.shape[1])
+        halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}
         for _ in range(self.config.updates_per_rollout):
-            drawn = torch.cat([self._draw(0, len(expert)), self._draw(len(expert), len(rows))])
-            for name, value in self.step(rows.index_select(0, drawn)).items():
+            for half, side in zip(halves, (expert, policy), strict=True):
+                torch.index_select(side, 0, self._draw(side), out=half)
+            for name, value in self.step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
 
@@ -157,9 +159,9 @@ class Adversarial:
             "policy_accuracy": (policy_logit <= 0).float().mean(),
         }
 
-    def _draw(self, first: int, end: int) -> Tensor:
-        """Numbers of rows from `first` to before `end`, with replacement: [B]."""
-        return torch.randint(first, end, (self.config.batch_size,), device=self.demonstrations.observations.device)
+    def _draw(self, rows: Tensor) -> Tensor:
+        """Numbers of `rows`, with replacement: [B]."""
+        return torch.randint(len(rows), (self.config.batch_size,), device=rows.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {

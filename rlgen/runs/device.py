@@ -1,7 +1,4 @@
-"""Choose where tensors live, and say why; how many threads torch uses."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Choose where tensors live, and say why."""
 
 import torch
 
@@ -38,17 +35,6 @@ def device_name(device: torch.device | str) -> str:
         return f"cuda:{device.index or 0} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)"
     threads = torch.get_num_threads()
     return f"{device.type} ({threads} torch thread{'' if threads == 1 else 's'})"
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Within the block torch uses one thread: idle ones spin, and would take the cores from those that step."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _cuda(index: int, reason: str, because: str = "because ") -> tuple[torch.device, str]:

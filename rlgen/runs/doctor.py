@@ -81,7 +81,7 @@ def _threads() -> tuple[bool, str]:
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cpus()
-    hint = "; training uses one, because the environments step on the others" if threads > 1 else ""
+    hint = "; training uses one of them while environments step" if threads > 1 else ""
     return True, f"{threads} torch threads on {cores} cores{hint}"
 
 

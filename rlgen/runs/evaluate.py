@@ -8,8 +8,8 @@ import torch
 
 from rlgen.data.playing import Policy, episode_shares
 from rlgen.errors import problem
-from rlgen.runs.device import one_torch_thread
 from rlgen.runs.progress import Progress
+from rlgen.runs.threads import torch_threads
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def evaluate(
     if seed is not None:
         env.seed(seed)
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
-    with one_torch_thread(), torch.random.fork_rng(devices, enabled=seed is not None):
+    with torch_threads(1), torch.random.fork_rng(devices, enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         with Progress(label or "", total=episodes, unit="episodes", show=label is not None) as progress:

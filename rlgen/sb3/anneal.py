@@ -7,8 +7,8 @@ from rlgen.errors import problem
 
 
 class Anneal(BaseCallback):
-    """Before each update after a rollout, gives `optimiser` the learning rate `start`, falling in proportion to the
-    progress that remains to the share `final` of it at the end of the training. `final` 1 leaves it constant."""
+    """After each rollout, gives `optimiser` the learning rate that falls from `start`, in proportion to the steps that
+    remain, to the share `final` of it in the last round of the training. `final` 1 leaves it constant."""
 
     def __init__(self, optimiser: Optimizer, start: float, final: float):
         super().__init__()
@@ -20,6 +20,8 @@ class Anneal(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        rate = self.start * (self.final + (1 - self.final) * self.model._current_progress_remaining)
+        # SB3's own `_current_progress_remaining` is that of the round before, or of a training before.
+        remaining = max(0.0, 1 - self.model.num_timesteps / self.model._total_timesteps)
+        rate = self.start * (self.final + (1 - self.final) * remaining)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from rlgen.equations.clipped_surrogate import gaussian_surrogate, reverse_kl_estimate
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values
+from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values, require_finite
 from rlgen.sb3.lean_rollout import LeanRollout
 
 
@@ -40,13 +41,15 @@ class LeanPPO(LeanRollout, PPO):
     """PPO that takes the steps of SB3's, up to rounding, faster where networks and minibatches are small: the rollouts
     of `LeanRollout`, one gather per epoch, a loss with a written-out gradient, the log's numbers fetched once a round.
 
-    Policies that are not plain Gaussians, and a clipped value function, get SB3's update itself. What it saves opens
-    with `PPO.load`.
+    Policies that are not plain Gaussians, a clipped value function and a rollout buffer of one's own get SB3's update
+    itself. What it saves opens with `PPO.load`. Raises `InputError` when the loss is no longer finite.
     """
 
     def train(self) -> None:
         """Learn from the rollout, and log what `PPO.train` logs."""
-        if not is_plain_gaussian(self.policy) or self.clip_range_vf is not None:
+        buffer = self.rollout_buffer
+        plain = type(buffer) is RolloutBuffer and not buffer.generator_ready
+        if not (plain and is_plain_gaussian(self.policy)) or self.clip_range_vf is not None:
             return super().train()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
@@ -59,6 +62,7 @@ class LeanPPO(LeanRollout, PPO):
             if too_far:
                 break
         self._log(updates, epoch, clip_range)
+        require_finite({name: getattr(updates[-1], name) for name in Update._fields[:4]}, self.num_timesteps)
 
     def _learn_epoch(self, clip_range: float) -> tuple[list[Update], bool]:
         """One pass over the rollout; True when `target_kl` ended it early."""
@@ -67,7 +71,7 @@ class LeanPPO(LeanRollout, PPO):
         for rows in self._minibatches():
             update = self._losses(rows, clip_range)
             updates.append(Update(*(value.detach() for value in update)))
-            if self.target_kl is not None and reverse_kl_estimate(update.log_ratio) > 1.5 * self.target_kl:
+            if self.target_kl is not None and kl_estimate(update.log_ratio) > 1.5 * self.target_kl:
                 return updates, True
             optimiser.zero_grad()
             update.loss.backward()
@@ -103,7 +107,7 @@ class LeanPPO(LeanRollout, PPO):
         buffer = self.rollout_buffer
         mean = {name: torch.stack([getattr(each, name) for each in updates]).mean() for name in Update._fields[1:4]}
         clipped = torch.stack([(each.log_ratio.expm1().abs() > clip_range).float().mean() for each in updates])
-        divergence = torch.stack([reverse_kl_estimate(each.log_ratio) for each in last_epoch])
+        divergence = torch.stack([kl_estimate(each.log_ratio) for each in last_epoch])
         values = {
             "entropy_loss": -float(mean["entropy"]),
             "policy_gradient_loss": float(mean["policy_loss"]),

@@ -1,7 +1,5 @@
 """Rollouts of an SB3 on-policy model that ask the network only for actions while the environments wait."""
 
-import math
-
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -11,7 +9,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, require_finite
 
 VALUE_ROWS = 8192  # per pass through the value function
 
@@ -19,8 +18,9 @@ VALUE_ROWS = 8192  # per pass through the value function
 class LeanRollout(OnPolicyAlgorithm):
     """Mixin: the rollouts of SB3, up to rounding, with values and log-probabilities computed at the end, all at once.
 
-    A callback's `locals` lack `values` and `log_probs` during the rollout. Policies that are not plain Gaussians, and
-    observations that are not arrays, get SB3's own rollouts.
+    A callback's `locals` lack what SB3 computes in between (`values`, `log_probs`, `obs_tensor`) during the rollout.
+    Policies that are not plain Gaussians, observations that are not arrays and a rollout buffer of one's own get SB3's
+    rollouts. Raises `InputError` when the policy's mean is no longer finite.
     """
 
     action_space: spaces.Box
@@ -29,7 +29,8 @@ class LeanRollout(OnPolicyAlgorithm):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        if not (is_plain_gaussian(self.policy) and isinstance(self.observation_space, spaces.Box)):
+        plain = type(rollout_buffer) is RolloutBuffer and isinstance(self.observation_space, spaces.Box)
+        if not (plain and is_plain_gaussian(self.policy)):
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         assert self._last_obs is not None, "the environment was not reset"
         self.policy.set_training_mode(False)
@@ -42,6 +43,7 @@ class LeanRollout(OnPolicyAlgorithm):
         for step in range(n_rollout_steps):
             with torch.no_grad():
                 mean = mean_action(self.policy, torch.as_tensor(self._last_obs, device=self.device))
+            require_finite({"the policy's mean action": mean}, self.num_timesteps)
             noises.append(torch.randn_like(mean))
             actions = (mean + std * noises[-1]).cpu().numpy()
             clipped_actions = actions.reshape(env.num_envs, *low.shape).clip(low, high)
@@ -52,8 +54,9 @@ class LeanRollout(OnPolicyAlgorithm):
                 return False
             self._update_info_buffer(infos, dones)
             for index in np.flatnonzero(dones).tolist():
-                if infos[index].get("TimeLimit.truncated", False):
-                    cut.append((step, index, infos[index]["terminal_observation"]))
+                last = infos[index].get("terminal_observation")
+                if last is not None and infos[index].get("TimeLimit.truncated", False):
+                    cut.append((step, index, last))
             rollout_buffer.observations[step] = self._last_obs
             rollout_buffer.actions[step] = actions
             rollout_buffer.rewards[step] = rewards
@@ -65,8 +68,8 @@ class LeanRollout(OnPolicyAlgorithm):
         observed = torch.as_tensor(rollout_buffer.observations, device=self.device).flatten(0, 1)
         rollout_buffer.values[:] = self._values(observed).reshape(rollout_buffer.values.shape).cpu().numpy()
         if cut:
-            steps, envs, last = zip(*cut, strict=True)
-            bootstrap = self.gamma * self._values(torch.as_tensor(np.stack(last), device=self.device))
+            steps, envs, ends = zip(*cut, strict=True)
+            bootstrap = self.gamma * self._values(torch.as_tensor(np.stack(ends), device=self.device))
             np.add.at(rollout_buffer.rewards, (steps, envs), bootstrap.cpu().numpy())
         values = self._values(torch.as_tensor(self._last_obs, device=self.device))
         rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
@@ -76,8 +79,7 @@ class LeanRollout(OnPolicyAlgorithm):
 
     def _log_prob(self, noise: Tensor) -> Tensor:
         """Of mean + std · noise [..., A], in nats: [...]."""
-        log_std = self.policy.log_std.detach()
-        return -0.5 * noise.square().sum(-1) - log_std.sum() - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
+        return gaussian_log_prob(noise, torch.zeros_like(noise), 1.0).sum(-1) - self.policy.log_std.detach().sum()
 
     @torch.no_grad()
     def _values(self, observations: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -70,6 +71,24 @@ def test_noise_is_a_share_of_the_spread_of_each_number(point_ppo) -> None:
     noise = bc._noisy(bc.batch).observations - bc.batch.observations
     torch.testing.assert_close(noise.std(0), 0.5 * bc.batch.observations.std(0), rtol=0.03, atol=0)
     assert torch.equal(bc._noisy(bc.batch).actions, bc.batch.actions)
+
+
+def test_observations_that_are_kinds_get_no_noise() -> None:
+    class Kinds(gym.Env):
+        observation_space, action_space = gym.spaces.Discrete(10), gym.spaces.Box(-1, 1, (1,), np.float32)
+
+    kinds = np.arange(201).reshape(-1, 1) % 10
+    demonstrations = Demonstrations.from_episodes([Episode(observations=kinds, actions=kinds[:-1] / 10)])
+    bc = BC(PPO("MlpPolicy", Kinds(), n_steps=8, batch_size=8, device="cpu"), demonstrations, replace(QUICK, noise=0.5))
+    assert torch.equal(bc._noisy(bc.batch).observations, bc.batch.observations)
+
+
+def test_gradient_steps_leave_hidden_units_out_and_looks_at_held_out_rows_do_not(point_ppo, monkeypatch) -> None:
+    shares = []
+    monkeypatch.setattr("torch.nn.functional.dropout", lambda output, share: shares.append(share) or output)
+    model = point_ppo(policy_kwargs=normalised_policy([8, 8]))
+    BC(model, linear_expert(rows=40), replace(QUICK, max_updates=20, check_every=10, dropout=0.3)).learn()
+    assert shares == 20 * 2 * [0.3], "20 steps, two hidden layers"
 
 
 def test_the_loss_is_the_squared_error_in_units_of_half_the_range(point_ppo) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents.bc import BCConfig
@@ -304,3 +305,29 @@ def test_learning_ends_with_the_averaged_weights(point_ppo, point_demonstrations
     gail.learn(3 * ROUND)
     for name, value in gail.model.policy.named_parameters():
         assert torch.equal(value, gail.average.weights[name])
+
+
+def test_torch_acts_on_one_thread_learns_on_all_and_has_them_back_after_an_interrupt(
+    point_ppo, point_demonstrations
+) -> None:
+    threads = {"acting": set(), "learning": set()}
+
+    class Look(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.model.rollout_buffer.pos == 0:
+                threads["acting"].add(torch.get_num_threads())
+            if self.num_timesteps > 2 * rollout:
+                raise KeyboardInterrupt
+            return True
+
+        def _on_rollout_end(self) -> None:
+            threads["learning"].add(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    model = point_ppo()
+    rollout = model.n_envs * model.n_steps
+    with pytest.raises(KeyboardInterrupt):
+        GAIL(model, point_demonstrations, CONFIG).learn(4 * rollout, Look())
+    assert (threads, torch.get_num_threads()) == ({"acting": {1}, "learning": {3}}, 3)
+    torch.set_num_threads(before)

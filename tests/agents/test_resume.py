@@ -28,7 +28,7 @@ OPTIONS = """
 --learner.schedule adaptive --learner.learning-rate 5e-5 --learner.target-kl 0.001
 --gail.average 0.5 --gail.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
 --gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
---gail.discriminator.normaliser running
+--gail.discriminator.normaliser running --gail.discriminator.final-rate 0.1
 """
 
 # The command line in a process of its own, which kills itself when it is about to write a row after step argv[1].

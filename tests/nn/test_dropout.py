@@ -32,3 +32,10 @@ def test_outside_the_block_and_for_a_share_of_0_nothing_is_left_out(network: nn.
     with pytest.raises(ZeroDivisionError), dropout_after_activations(network, 0.5):
         raise ZeroDivisionError
     assert network(torch.zeros(1, 4)).item() == pytest.approx(1)
+
+
+def test_what_is_no_activation_is_left_alone() -> None:
+    straight = nn.Sequential(nn.Sequential(), nn.Flatten(), nn.LayerNorm(3, elementwise_affine=False))
+    rows = torch.randn(4, 3)
+    with dropout_after_activations(straight, 0.9):
+        torch.testing.assert_close(straight(rows), nn.LayerNorm(3, elementwise_affine=False)(rows))

@@ -25,17 +25,27 @@ class Rates(BaseCallback):
 
 
 @pytest.mark.parametrize(
-    ("final", "expected"), [(0.1, [1.0, 0.775, 0.55, 0.325]), (1.0, [1.0] * 4), (0.0, [1.0, 0.75, 0.5, 0.25])]
+    ("final", "expected"), [(0.1, [0.775, 0.55, 0.325, 0.1]), (1.0, [1.0] * 4), (0.0, [0.75, 0.5, 0.25, 0.0])]
 )
 def test_the_rate_falls_in_proportion_to_what_remains(final: float, expected: list[float]) -> None:
     env = make_vec_env("Pendulum-v1", 2, seed=0)
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1, seed=0, device="cpu")
     optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], 5.0)
     rates = Rates(optimiser)
-    # `_current_progress_remaining` is that of the rounds before: 1, 3/4, 1/2, 1/4.
     model.learn(64, CallbackList([Anneal(optimiser, 1.0, final), rates]))
     env.close()
     assert rates.seen == pytest.approx(expected)
+
+
+def test_a_second_training_begins_where_it_stands_and_never_ascends() -> None:
+    env = make_vec_env("Pendulum-v1", 2, seed=0)
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1, seed=0, device="cpu")
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], 5.0)
+    rates = Rates(optimiser)
+    for _ in range(2):
+        model.learn(20, CallbackList([Anneal(optimiser, 1.0, 0.0), rates]), reset_num_timesteps=False)
+    env.close()
+    assert rates.seen == pytest.approx([0.2, 0.0, 1 - 48 / 52, 0.0])
 
 
 @pytest.mark.parametrize("final", [-0.1, 1.1])
