@@ -33,10 +33,11 @@ class TrainImitation:
     """Use the first N episodes of the demonstrations; all when left out."""
     seed: int = 0
     """Of everything random."""
-    backend: Literal["auto", "threads", "gymnasium"] = "auto"
-    """threads: C MuJoCo on a thread pool; gymnasium: any registered id; auto: threads where the task has it."""
+    backend: Literal["auto", "threads", "numpy", "gymnasium"] = "auto"
+    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto: the
+    first of these that has the task."""
     threads: int | None = None
-    """Threads for stepping and for updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
+    """Threads for stepping and updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
     device: str = "auto"
     """Of the networks: auto, cpu, cuda, cuda:1 …"""
     episodes: int = 50
