@@ -34,8 +34,8 @@ class TrainImitation:
     seed: int = 0
     """Of everything random."""
     backend: Literal["auto", "threads", "numpy", "gymnasium"] = "auto"
-    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto: the
-    first of these that has the task."""
+    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
+    the first of these that has the task."""
     threads: int | None = None
     """Threads for stepping and updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
     device: str = "auto"
