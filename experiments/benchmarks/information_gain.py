@@ -163,7 +163,8 @@ def measure(protocol: Protocol) -> list[Measurement]:
             for name, (contender, rows) in contenders.items():
                 load = round(os.getloadavg()[0], 2)
                 taken = [
-                    each * protocol.batch / rows for each in clock(contender, network, x[:rows], y[:rows], sampling)
+                    round(each * protocol.batch / rows, 3)
+                    for each in clock(contender, network, x[:rows], y[:rows], sampling)
                 ]
                 setting = rows, protocol.batch, "-".join(map(str, protocol.sizes)), torch.get_num_threads()
                 if repetition >= 0:
