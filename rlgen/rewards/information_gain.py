@@ -22,7 +22,8 @@ class InformationGainConfig:
     """Bayesian dynamics model and its bonus (Houthooft et al. 2016, 1605.09674).
 
     Differs from the released code: a few hundred large minibatches instead of hundreds of tiny ones, a likelihood of
-    std 0.5 instead of 5 (in units of the observations' own spread), and the KL weighed by the size of the pool.
+    std 0.5 instead of 5 (in units of the observations' own spread), the KL weighed by the size of the pool, and bonuses
+    clipped in units of the usual one, because the size of gains in nats follows the likelihood's std.
     """
 
     hidden: tuple[int, ...] = (32,)
@@ -48,7 +49,7 @@ class InformationGainConfig:
     medians: int = 10
     """The bonus is divided by the mean of the medians of this many rollouts."""
     highest: float = 1000.0
-    """Bonuses are clipped here before they are divided, in nats."""
+    """Bonuses are clipped here, after they are divided."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -107,7 +108,7 @@ class InformationGain:
         known = self._known is not None and self._known[0] is batch
         gain = self._known[1] if known else self.gain(batch)  # type: ignore[index]
         unit = sum(self.recent_medians) / len(self.recent_medians)
-        return gain.clamp(0, self.config.highest) / max(unit, 1e-30)
+        return (gain / max(unit, 1e-30)).clamp(0, self.config.highest)
 
     def gain(self, batch: Transitions) -> Tensor:
         """Information gain of each transition [B], nats, about the model as it stands."""

@@ -72,12 +72,12 @@ def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: Inf
     assert float(source.reward(again).median()) < 0.5, "another batch is worth what it is worth now"
 
 
-def test_bonuses_are_clipped_before_they_are_divided() -> None:
+def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
     torch.manual_seed(0)
-    source = InformationGain(2, 2, replace(QUICK, highest=1e-9))
+    source = InformationGain(2, 2, replace(QUICK, highest=2.0))
     source.update(moves(64))
     source.update(moves(64, seed=1))
-    assert float(source.reward(moves(64, seed=2)).max()) <= 1e-9 / source.recent_medians[0] * 1.001
+    assert float(source.reward(moves(64, place=5.0, seed=2)).min()) == 2.0
 
 
 def test_statistics_stand_still_while_it_pays(source: InformationGain) -> None:
