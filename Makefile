@@ -6,8 +6,8 @@ INSTALLED := .venv/.installed
 EXTRAS := data,contrib,video,dev
 WORKERS ?= 2
 
-# The environments step on their own threads; a second pool of torch threads on the same cores slows both.
-export OMP_NUM_THREADS ?= 1
+# Several tests run at a time; more torch threads than cores would slow them all.
+test check: export OMP_NUM_THREADS ?= 1
 
 .PHONY: install demo test check
 .DEFAULT_GOAL := install

@@ -21,9 +21,9 @@ class Demo:
 
     out: Path = Path("runs/demo")
     """Folder to write to; the next free name (demo-2, demo-3 …) when it exists."""
-    trajectories: int = 25
-    """Demonstrated episodes to learn from, every 20th step of each; there are 25, and 4 are hard (try it)."""
-    steps: float = 800_000
+    trajectories: int = 4
+    """Demonstrated episodes to learn from, every 20th step of each; there are 25."""
+    steps: float = 1_500_000
     """Environment steps of GAIL."""
     seed: int = 0
     """Of everything random."""
