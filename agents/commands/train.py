@@ -4,8 +4,9 @@ import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from rlgen.envs.backend import Backend
 from rlgen.errors import problem
 from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
@@ -33,7 +34,7 @@ class TrainImitation:
     """Use the first N episodes of the demonstrations; all when left out."""
     seed: int = 0
     """Of everything random."""
-    backend: Literal["auto", "threads", "numpy", "gymnasium"] = "auto"
+    backend: Backend = "auto"
     """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
     the first of these that has the task."""
     threads: int | None = None

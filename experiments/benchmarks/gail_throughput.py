@@ -13,12 +13,14 @@ import argparse
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from rlgen.runs.versions import checkout_commit, cpu_name
+from rlgen.sim.pool import usable_cpus
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -54,28 +56,6 @@ def contenders(peer: Path, measure: str) -> list[Contender]:
     else:
         race.append(Contender("rlgen, all torch threads", python, own, every_thread))
     return race
-
-
-def processor() -> str:
-    """The CPU's name, as Linux tells it."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def commit() -> str:
-    """The checkout's commit, with a plus sign when files differ from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=12", "--dirty=+"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return described.stdout.strip()
 
 
 def measure_once(contender: Contender, measure: str, env: str, demos: Path, rounds: int) -> dict:
@@ -120,7 +100,7 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     # Before the file is opened: where it is tracked, writing it makes the checkout differ from its commit.
-    machine = {"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "commit": commit()}
+    machine = {"cpu": cpu_name(), "cores": usable_cpus(), "commit": checkout_commit()}
     with chosen.out.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()

@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,24 +157,27 @@ def draw(runs: Path, env: str) -> None:
         draw_curves(ordered, HERE / f"{env}.png", {"expert": EXPERT[env]})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_line(
+    description: str, planned: Callable[[int], Sequence[Cell]], collect: Callable[[Path], None], runs: Path, seeds: int
+) -> None:
+    """`train` the planned runs of so many seeds, or `collect` those that are finished."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["train", "collect"])
     parser.add_argument("--data", type=Path, default=os.environ.get("RLGEN_DATA"), help="folder of the demonstrations")
-    parser.add_argument("--runs", type=Path, default=Path("runs/gail"), help="folder of the runs")
+    parser.add_argument("--runs", type=Path, default=runs, help="folder of the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds per cell")
-    parser.add_argument("--only", default="", help="only cells whose name holds this text")
+    parser.add_argument("--seeds", type=int, default=seeds, help="seeds of everything planned")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
     args = parser.parse_args()
     if args.what == "collect":
         return collect(args.runs)
     if args.data is None:
         parser.error("--data: where are the demonstrations?")
     args.runs.mkdir(parents=True, exist_ok=True)
-    chosen = [cell for cell in cells(args.seeds) if args.only in cell.name]
+    chosen = [cell for cell in planned(args.seeds) if args.only in cell.name]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda cell: train(cell, Path(args.data), args.runs), chosen))
 
 
 if __name__ == "__main__":
-    main()
+    command_line(str(__doc__), cells, collect, Path("runs/gail"), seeds=3)

@@ -3,19 +3,16 @@
     python experiments/gail/trials.py train --data DATA --runs runs/trials --jobs 2
     python experiments/gail/trials.py collect --runs runs/trials
 
-DATA as for `table.py`, whose protocol and machinery this is, with fewer environment steps (STEPS) and two seeds.
+DATA as for `table.py`, whose protocol and machinery this is, with fewer environment steps (STEPS) and one seed.
 `collect` writes trials.csv (one row per run) and trials.md (one row per setting).
 """
 
-import argparse
 import csv
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from table import EXPERT, FIELDS, HERE, Cell, train
+from table import EXPERT, FIELDS, HERE, Cell, command_line
 
 TRAJECTORIES = {"Ant-v5": 4, "Humanoid-v5": 80}
 STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 6e5}  # of the environment
@@ -103,24 +100,5 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "collect"])
-    parser.add_argument("--data", type=Path, default=os.environ.get("RLGEN_DATA"), help="folder of the demonstrations")
-    parser.add_argument("--runs", type=Path, default=Path("runs/trials"), help="folder of the runs")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--seeds", type=int, default=2, help="seeds per setting")
-    parser.add_argument("--only", default="", help="only runs whose name holds this text")
-    args = parser.parse_args()
-    if args.what == "collect":
-        return collect(args.runs)
-    if args.data is None:
-        parser.error("--data: where are the demonstrations?")
-    args.runs.mkdir(parents=True, exist_ok=True)
-    chosen = [trial for trial in trials(args.seeds) if args.only in trial.name]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(lambda trial: train(trial, Path(args.data), args.runs), chosen))
-
-
 if __name__ == "__main__":
-    main()
+    command_line(str(__doc__), trials, collect, Path("runs/trials"), seeds=1)

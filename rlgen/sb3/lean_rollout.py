@@ -20,7 +20,7 @@ class LeanRollout(OnPolicyAlgorithm):
 
     A callback's `locals` lack what SB3 computes in between (`values`, `log_probs`, `obs_tensor`) during the rollout.
     Policies that are not plain Gaussians, observations that are not arrays and a rollout buffer of one's own get SB3's
-    rollouts. Raises `InputError` when the policy's mean is no longer finite.
+    rollouts. Raises `InputError` when the policy's actions are no longer finite.
     """
 
     action_space: spaces.Box
@@ -43,9 +43,10 @@ class LeanRollout(OnPolicyAlgorithm):
         for step in range(n_rollout_steps):
             with torch.no_grad():
                 mean = mean_action(self.policy, torch.as_tensor(self._last_obs, device=self.device))
-            require_finite({"the policy's mean action": mean}, self.num_timesteps)
             noises.append(torch.randn_like(mean))
-            actions = (mean + std * noises[-1]).cpu().numpy()
+            sampled = (mean + std * noises[-1]).cpu()  # the step's one wait for the device
+            require_finite({"the policy's actions": sampled}, self.num_timesteps)
+            actions = sampled.numpy()
             clipped_actions = actions.reshape(env.num_envs, *low.shape).clip(low, high)
             new_obs, rewards, dones, infos = env.step(clipped_actions)
             self.num_timesteps += env.num_envs

@@ -26,6 +26,3 @@ class ActOnOneThread(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         torch.set_num_threads(1)
-
-    def _on_rollout_end(self) -> None:
-        torch.set_num_threads(self.learning_threads)
