@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bc import BC, BCConfig
+    from .curiosity import VIME
     from .gail import GAIL, GAILConfig
     from .learner import LearnerConfig
-    from .vime import VIME, VIMEConfig
 
-__all__ = ["BC", "GAIL", "VIME", "BCConfig", "GAILConfig", "LearnerConfig", "VIMEConfig"]
+__all__ = ["BC", "GAIL", "VIME", "BCConfig", "GAILConfig", "LearnerConfig"]
 
 _HOMES = {
     "BC": "bc",
@@ -19,8 +19,7 @@ _HOMES = {
     "GAIL": "gail",
     "GAILConfig": "gail",
     "LearnerConfig": "learner",
-    "VIME": "vime",
-    "VIMEConfig": "vime",
+    "VIME": "curiosity",
 }
 
 

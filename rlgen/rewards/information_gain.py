@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
-from rlgen.nn.normaliser import Normaliser
+from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.pool import TransitionPool
+from rlgen.rewards.task_shape import TaskShape
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -65,25 +65,16 @@ class InformationGain:
     `update` first looks what a batch is worth to the model as it stands and then learns from it; `reward` of that same
     batch is what it was worth before, and of any other batch what it is worth now. Nothing is paid before the model has
     learned from a first rollout. A batch is the environment's own numbers; statistics of inputs and targets stand still
-    between updates. `n_actions`: of a discrete action space; None where actions are numbers.
+    between updates.
     """
 
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        config: InformationGainConfig | None = None,
-        n_actions: int | None = None,
-        device: torch.device | str = "cpu",
-    ):
-        self.config, self.n_actions = config or InformationGainConfig(), n_actions
-        inputs = observation_size + (action_size if n_actions is None else n_actions)
-        sizes = [inputs, *self.config.hidden, observation_size]
+    def __init__(self, shape: TaskShape, config: InformationGainConfig | None = None):
+        self.config = config or InformationGainConfig()
+        self.normalised = NormalisedTransitions(shape)
+        sizes = [self.normalised.input_size, *self.config.hidden, shape.observation_size]
         prior_std = self.config.prior_std
-        self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], prior_std, prior_std).to(device)
+        self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], prior_std, prior_std).to(shape.device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), self.config.learning_rate, fused=True)
-        self.input_normaliser = Normaliser(inputs).to(device)
-        self.target_normaliser = Normaliser(observation_size).to(device)
         self.pool = TransitionPool(self.config.pool_size)
         self.recent_medians: deque[float] = deque(maxlen=self.config.medians)
         self.updates = 0
@@ -95,8 +86,7 @@ class InformationGain:
         if self.updates:
             self.recent_medians.append(float(gain.median()))
         self.pool.add(batch)
-        self.input_normaliser.merge(self._raw_inputs(batch))
-        self.target_normaliser.merge(batch.next_observations)
+        self.normalised.merge(batch)
         losses = torch.stack([self._step() for _ in range(self.config.updates_per_rollout)])
         self.updates += 1
         low, median, high = torch.quantile(gain, gain.new_tensor([0.1, 0.5, 0.9]))
@@ -114,35 +104,24 @@ class InformationGain:
         """Information gain of each transition [B], nats, about the model as it stands."""
         config = self.config
         return self.model.information_gain(
-            *self._normalised(batch), config.likelihood_std, config.step_size, config.samples
+            *self.normalised(batch), config.likelihood_std, config.step_size, config.samples
         )
 
     def _step(self) -> Tensor:
         """One gradient step on transitions of the pool; its loss in nats per transition."""
         config = self.config
-        inputs, targets = self._normalised(self.pool.draw(config.batch_size))
+        inputs, targets = self.normalised(self.pool.draw(config.batch_size))
         loss = self.model.negative_elbo(inputs, targets, len(self.pool), config.samples, config.likelihood_std)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         return loss.detach()
 
-    def _raw_inputs(self, batch: Transitions) -> Tensor:
-        actions = batch.actions
-        if self.n_actions is not None:
-            actions = F.one_hot(actions.flatten().long(), self.n_actions).float()
-        return torch.cat([batch.observations, actions], -1)
-
-    def _normalised(self, batch: Transitions) -> tuple[Tensor, Tensor]:
-        """Inputs [B, I] and targets [B, O] of the model."""
-        return self.input_normaliser(self._raw_inputs(batch)), self.target_normaliser(batch.next_observations)
-
     def state_dict(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "input_normaliser": self.input_normaliser.state_dict(),
-            "target_normaliser": self.target_normaliser.state_dict(),
+            "normalised": self.normalised.state_dict(),
             "pool": self.pool.state_dict(),
             "recent_medians": list(self.recent_medians),
             "updates": self.updates,
@@ -151,8 +130,7 @@ class InformationGain:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.input_normaliser.load_state_dict(state["input_normaliser"])
-        self.target_normaliser.load_state_dict(state["target_normaliser"])
+        self.normalised.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
         self.recent_medians = deque(state["recent_medians"], self.config.medians)
         self.updates = state["updates"]

@@ -1,6 +1,6 @@
 """Pays an on-policy SB3 model by reward sources: one pass over the whole rollout, then advantages anew."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,19 +24,31 @@ class EpisodeEnd(NamedTuple):
     truncated: bool
 
 
+class Relabelled(NamedTuple):
+    """What a `Relabel` has put in the place of a rollout's rewards [T, N], before bootstraps, and the step it ended."""
+
+    step: int
+    rewards: np.ndarray
+
+
 @dataclass(frozen=True)
 class Paid:
-    """A reward source and the weight of its reward."""
+    """A reward source and the weight of its reward: a number, or a function of the share of the training that is left
+    (1 at the start), such as SB3's schedules."""
 
     source: RewardSource
-    weight: float = 1.0
+    weight: float | Callable[[float], float] = 1.0
+
+    def weight_at(self, progress_remaining: float) -> float:
+        return self.weight(progress_remaining) if callable(self.weight) else self.weight
 
 
 class Relabel(BaseCallback):
     """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it.
 
-    `scale`, if given, brings the sum to returns of unit spread; `task_weight` is the weight of the environment's own
-    reward in it.
+    `adds`: the sum is added to the rewards instead, those of the environment or those that an earlier `Relabel` among
+    the callbacks has put in their place, so that a list of them adds up. `scale`, if given, brings the sum to returns
+    of unit spread.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `_on_rollout_end`, so both are
     done again here: reward + γ V(true last observation) where the time limit cut the episode, nothing where it
@@ -45,9 +57,9 @@ class Relabel(BaseCallback):
 
     model: OnPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, task_weight: float = 0.0):
+    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, *, adds: bool = False):
         super().__init__()
-        self.sources, self.scale, self.task_weight = dict(sources), scale, task_weight
+        self.sources, self.scale, self.adds = dict(sources), scale, adds
         self.ends: list[EpisodeEnd] = []
 
     def _on_rollout_start(self) -> None:
@@ -66,19 +78,28 @@ class Relabel(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer = self.model.rollout_buffer
         batch = self.transitions()
-        rewards = self.task_weight * torch.as_tensor(self.task_rewards, device=self.model.device).flatten()
+        rewards = torch.as_tensor(self.earlier_rewards(), device=self.model.device).flatten()
         for name, paid in self.sources.items():
             for key, value in paid.source.update(batch).items():
                 self.logger.record(f"{name}/{key}", float(value))
             reward = paid.source.reward(batch)
             self.logger.record(f"{name}/reward", float(reward.mean()))
-            rewards += paid.weight * reward
+            rewards += paid.weight_at(self.model._current_progress_remaining) * reward
         buffer.rewards[:] = rewards.reshape(buffer.rewards.shape).cpu().numpy()
         if self.scale is not None:
             self.scale.update(buffer.rewards, buffer.episode_starts)
             buffer.rewards[:] = self.scale(buffer.rewards)
+        buffer.relabelled = Relabelled(self.model.num_timesteps, buffer.rewards.copy())  # type: ignore[attr-defined]
         self.add_time_limit_bootstrap()
         buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
+
+    def earlier_rewards(self) -> np.ndarray:
+        """What is added to: rewards [T, N] without the bootstrap of time limits."""
+        if not self.adds:
+            return np.zeros_like(self.task_rewards)
+        earlier: Relabelled | None = getattr(self.model.rollout_buffer, "relabelled", None)
+        of_this_rollout = earlier is not None and earlier.step == self.model.num_timesteps
+        return earlier.rewards if earlier and of_this_rollout else self.task_rewards.copy()
 
     def add_time_limit_bootstrap(self) -> None:
         """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""

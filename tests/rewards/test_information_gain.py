@@ -9,7 +9,9 @@ import torch
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
+from rlgen.rewards.task_shape import TaskShape
 
+PLANE = TaskShape(observation_size=2, action_size=2)
 QUICK = InformationGainConfig(updates_per_rollout=100, batch_size=64, learning_rate=1e-2, hidden=(16,))
 
 
@@ -25,7 +27,7 @@ def moves(n: int, place: float = 0.0, seed: int = 0) -> Transitions:
 @pytest.fixture
 def source() -> InformationGain:
     torch.manual_seed(0)
-    return InformationGain(2, 2, QUICK)
+    return InformationGain(PLANE, QUICK)
 
 
 def test_nothing_is_paid_before_the_model_has_learned_once(source: InformationGain) -> None:
@@ -38,7 +40,7 @@ def test_nothing_is_paid_before_the_model_has_learned_once(source: InformationGa
 
 def test_the_usual_bonus_is_one() -> None:
     torch.manual_seed(0)
-    source = InformationGain(2, 2, replace(QUICK, medians=1))
+    source = InformationGain(PLANE, replace(QUICK, medians=1))
     for seed in range(3):
         batch = moves(255, seed=seed)
         source.update(batch)
@@ -74,7 +76,7 @@ def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: Inf
 
 def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
     torch.manual_seed(0)
-    source = InformationGain(2, 2, replace(QUICK, highest=2.0))
+    source = InformationGain(PLANE, replace(QUICK, highest=2.0))
     source.update(moves(64))
     source.update(moves(64, seed=1))
     assert float(source.reward(moves(64, place=5.0, seed=2)).min()) == 2.0
@@ -82,20 +84,23 @@ def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
 
 def test_statistics_stand_still_while_it_pays(source: InformationGain) -> None:
     source.update(moves(64))
-    before = source.input_normaliser.mean.clone()
+    before = source.normalised.inputs.mean.clone()
     source.reward(moves(64, place=5.0))
-    assert torch.equal(source.input_normaliser.mean, before)
+    assert torch.equal(source.normalised.inputs.mean, before)
 
 
 def test_discrete_actions_are_told_apart() -> None:
     """Action 1 jumps, action 0 stays: a model that sees the action as a kind, not a size, predicts both."""
     torch.manual_seed(0)
-    source = InformationGain(1, 1, replace(QUICK, updates_per_rollout=300, likelihood_std=0.1), n_actions=3)
+    source = InformationGain(
+        TaskShape(observation_size=1, action_size=1, n_actions=3),
+        replace(QUICK, updates_per_rollout=300, likelihood_std=0.1),
+    )
     actions = torch.randint(3, (512, 1)).float()
     observations, no = torch.zeros(512, 1), torch.zeros(512, dtype=torch.bool)
     jumps = torch.tensor([[0.0], [1.0], [-1.0]])[actions.long().flatten()]
     source.update(Transitions(observations, actions, jumps, no, no))
-    inputs, targets = source._normalised(source.pool.draw(256))
+    inputs, targets = source.normalised(source.pool.draw(256))
     with torch.no_grad():
         error = (source.model(inputs, 8).mean(0) - targets).square().mean().sqrt()
     assert float(error) < 0.3
@@ -104,7 +109,7 @@ def test_discrete_actions_are_told_apart() -> None:
 def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
     for seed in range(2):
         source.update(moves(128, seed=seed))
-    other = InformationGain(2, 2, QUICK)
+    other = InformationGain(PLANE, QUICK)
     other.load_state_dict(deepcopy(source.state_dict()))
     paid = []
     for each in (source, other):

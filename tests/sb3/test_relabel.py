@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
@@ -118,11 +119,11 @@ def make_model(algorithm: type = PPO, action_space: spaces.Space | None = None, 
     return algorithm("MlpPolicy", env, **settings)
 
 
-def roll(model: Any, *sources: Paid, scale: ReturnScale | None = None, task_weight: float = 0.0) -> Snapshot:
+def roll(model: Any, *sources: Paid, scale: ReturnScale | None = None, adds: bool = False) -> Snapshot:
     """One relabelled rollout."""
     snapshot = Snapshot()
     named = {f"source{i}": paid for i, paid in enumerate(sources)}
-    model.learn(STEPS * ENVS, CallbackList([Relabel(named, scale, task_weight), snapshot]))
+    model.learn(STEPS * ENVS, CallbackList([Relabel(named, scale, adds=adds), snapshot]))
     return snapshot
 
 
@@ -165,11 +166,39 @@ def test_rewards_of_several_sources_add_up_by_their_weights() -> None:
     np.testing.assert_allclose(seen.rewards[no_limit], expected[no_limit], rtol=1e-5, atol=1e-6)
 
 
-def test_the_tasks_own_reward_joins_by_its_weight_and_its_bootstrap_is_added_once() -> None:
-    seen = roll(make_model(), Paid(Source(by_observation)), task_weight=0.01)
-    expected = make_model().get_env().table[:STEPS].sum(-1) + 0.01 * TASK_REWARD
+def test_sources_may_add_to_the_tasks_own_reward_whose_bootstrap_is_added_once() -> None:
+    seen = roll(make_model(), Paid(Source(by_observation), weight=100.0), adds=True)
+    expected = 100 * make_model().get_env().table[:STEPS].sum(-1) + TASK_REWARD
     expected = expected + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
-    np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_list_of_callbacks_adds_up_in_every_rollout(replaced: bool) -> None:
+    """As GAIL in front of curiosity, and two curiosities."""
+    snapshot, model = Snapshot(), make_model()
+    first = Relabel({"one": Paid(Source(by_observation), 100.0)}, adds=not replaced)
+    second = Relabel({"two": Paid(Source(lambda batch: torch.ones(len(batch))), 7.0)}, adds=True)
+    for rollout in range(2):
+        model.learn(STEPS * ENVS, CallbackList([first, second, snapshot]), reset_num_timesteps=False)
+        table = model.get_env().table[rollout * STEPS : (rollout + 1) * STEPS]
+        expected = 100 * table.sum(-1) + (0 if replaced else TASK_REWARD) + 7
+        no_limit = ~flags(TIME_LIMIT) if rollout == 0 else np.ones((STEPS, ENVS), bool)
+        np.testing.assert_allclose(snapshot.rewards[no_limit], expected[no_limit], rtol=1e-5, atol=1e-5)
+
+
+def test_a_weight_may_fall_with_the_training_that_is_left() -> None:
+    snapshots = []
+
+    class Note(Snapshot):
+        def _on_rollout_end(self) -> None:
+            snapshots.append(self.model.rollout_buffer.rewards.copy())
+
+    paid = Paid(Source(lambda batch: torch.ones(len(batch))), LinearSchedule(8.0, 4.0, 1.0))
+    model = make_model()
+    model.env.ends = {}
+    model.learn(4 * STEPS * ENVS, CallbackList([Relabel({"only": paid}), Note()]))
+    np.testing.assert_allclose([rewards.mean() for rewards in snapshots], [8, 7, 6, 5])
 
 
 def test_a_source_learns_from_the_whole_rollout_before_it_pays_for_the_same() -> None:

@@ -8,7 +8,6 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import VIME
-from rlgen.agents.vime import VIMEConfig
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGainConfig
 
@@ -44,14 +43,14 @@ def learn(algorithm: type, env_id: str, vime: VIME, steps: int = 192, **settings
     [(PPO, "Pendulum-v1", {"batch_size": 32}), (A2C, "Pendulum-v1", {}), (PPO, "CartPole-v1", {"batch_size": 32})],
 )
 def test_any_on_policy_model_is_paid_for_what_it_learns(algorithm: type, env_id: str, settings: dict) -> None:
-    seen = learn(algorithm, env_id, VIME(VIMEConfig(eta=0.5, curiosity=QUICK)), **settings)
+    seen = learn(algorithm, env_id, VIME(QUICK, eta=0.5), **settings)
     assert seen.bonus[0] == 0
     assert all(bonus > 0 for bonus in seen.bonus[1:])
 
 
 def test_the_bonus_joins_the_reward_of_the_task() -> None:
     """CartPole pays 1 for every step."""
-    seen = learn(PPO, "CartPole-v1", VIME(VIMEConfig(eta=0.5, curiosity=QUICK)), batch_size=32)
+    seen = learn(PPO, "CartPole-v1", VIME(QUICK, eta=0.5), batch_size=32)
     np.testing.assert_array_equal(seen.paid[0], np.ones((32, 2), np.float32))
     for paid, bonus in zip(seen.paid[1:], seen.bonus[1:], strict=True):
         assert paid.mean() == pytest.approx(1 + 0.5 * bonus, rel=1e-5)
@@ -59,13 +58,13 @@ def test_the_bonus_joins_the_reward_of_the_task() -> None:
 
 
 def test_without_eta_the_learner_is_paid_by_the_task_alone() -> None:
-    seen = learn(PPO, "CartPole-v1", VIME(VIMEConfig(eta=0.0, curiosity=QUICK)), batch_size=32)
+    seen = learn(PPO, "CartPole-v1", VIME(QUICK, eta=0.0), batch_size=32)
     np.testing.assert_array_equal(seen.paid, np.ones((3, 32, 2), np.float32))
     assert seen.bonus[-1] > 0
 
 
 def test_a_second_learn_goes_on_with_the_same_curiosity() -> None:
-    vime = VIME(VIMEConfig(curiosity=QUICK))
+    vime = VIME(QUICK)
     learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
     source = vime.source
     learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
@@ -83,9 +82,13 @@ def test_what_it_cannot_work_with_is_refused_at_the_start(model: str) -> None:
         refused.learn(8, callback=VIME().callback())
 
 
-def test_eta_is_given_once() -> None:
-    assert VIME(eta=0.25).config.eta == 0.25
+@pytest.mark.parametrize("wrong", [{"eta": -1.0}, {"eta": float("inf")}, {"final_eta": 1.5}])
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
-        VIME(VIMEConfig(), eta=0.25)
-    with pytest.raises(InputError):
-        VIME(eta=-1.0)
+        VIME(**wrong)
+
+
+def test_eta_may_fall_over_the_training() -> None:
+    seen = learn(PPO, "CartPole-v1", VIME(QUICK, eta=0.5, final_eta=0.5), batch_size=32)
+    shares = [(paid.mean() - 1) / bonus for paid, bonus in zip(seen.paid[1:], seen.bonus[1:], strict=True)]
+    np.testing.assert_allclose(shares, [0.5 * (1 - 1 / 6), 0.5 * (1 - 2 / 6)], rtol=1e-4)
