@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlgen.equations.compression import compression_improvement_local, compression_improvement_shared
 from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score
 from rlgen.equations.information import information_gain_local, information_gain_shared
 from rlgen.errors import problem
@@ -101,9 +102,41 @@ class BayesianMLP(nn.Module):
         their S gradients, as in the released code (which has no ½): on average above the S → ∞ limit by a share ~ 1/S.
         `chunk`: rows times samples that are worked on at a time, which bounds memory; shared weights stay the same.
         """
+        equation = information_gain_local if sampling == "local" else information_gain_shared
+        return self._of_each_row(equation, x, y, likelihood_std, step_size, samples, sampling, chunk)
+
+    @torch.no_grad()
+    def compression_improvement(
+        self,
+        x: Inputs,
+        y: Targets,
+        likelihood_std: Std,
+        step_size: float = 0.01,
+        samples: int = 1,
+        sampling: Sampling = "local",
+        chunk: int = 2048,
+    ) -> Float[Tensor, " B"]:
+        """KL[q(θ; φ) ‖ q(θ; φ')], the `information_gain` turned around. Houthooft et al. 2016 (1605.09674), section 2.4.
+
+        Its time grows with B times the number of weights.
+        """
+        equation = compression_improvement_local if sampling == "local" else compression_improvement_shared
+        return self._of_each_row(equation, x, y, likelihood_std, step_size, samples, sampling, chunk)
+
+    def _of_each_row(
+        self,
+        equation: Callable[..., Tensor],
+        x: Inputs,
+        y: Targets,
+        likelihood_std: Std,
+        step_size: float,
+        samples: int,
+        sampling: Sampling,
+        chunk: int,
+    ) -> Float[Tensor, " B"]:
+        """`equation` of what the layers' passes leave, for some rows at a time."""
         passes = [layer.posterior().draw(samples, sampling) for layer in self._gaussian()]
         rows = max(1, chunk // samples)
-        equation = information_gain_local if sampling == "local" else information_gain_shared
         gains = []
         for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True):
             traces, sensitivities = self._sensitivities(passes, some_x, some_y, likelihood_std)

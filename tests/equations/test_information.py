@@ -1,5 +1,6 @@
 """The closed form of the information gain against per-sample gradients, against steps taken, and numbers by hand."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,8 @@ from torch.distributions import Normal, kl_divergence
 from torch.func import grad, vmap
 from torch.nn.functional import softplus
 
-from rlgen.equations import information
+from rlgen.equations import compression, information
+from rlgen.equations.compression import compression_improvement_local, compression_improvement_shared
 from rlgen.equations.information import (
     information_gain_local,
     information_gain_shared,
@@ -21,6 +23,7 @@ from rlgen.equations.reparametrisation import local_reparametrisation, shared_re
 ROWS, STEP, LIKELIHOOD_STD = 5, 0.01, 0.7
 NETWORKS = {1: [4, 3], 2: [4, 6, 3], 3: [4, 6, 5, 3]}
 GAINS = {"local": information_gain_local, "shared": information_gain_shared}
+COMPRESSIONS = {"local": compression_improvement_local, "shared": compression_improvement_shared}
 every_case = pytest.mark.parametrize("samples", [1, 3, 6])
 every_depth = pytest.mark.parametrize("depth", NETWORKS)
 both_samplings = pytest.mark.parametrize("sampling", GAINS)
@@ -69,7 +72,7 @@ class World:
         row = 1 if self.sampling == "local" else None
         return vmap(grad(average), in_dims=(None, 0, 0, row))(self.layers, self.x, self.y, self.noise)
 
-    def closed_form(self, step_size: float = STEP) -> Tensor:
+    def closed_form(self, step_size: float = STEP, equations: dict[str, Callable[..., Tensor]] = GAINS) -> Tensor:
         """What the project computes, δ by autograd."""
         layer_pass = local_reparametrisation if self.sampling == "local" else shared_reparametrisation
         hidden, traces, gammas = self.x[None], [], []
@@ -80,7 +83,7 @@ class World:
             gammas.append(hidden if number else hidden.requires_grad_())
             traces.append(trace)
         loss = -Normal(hidden, LIKELIHOOD_STD).log_prob(self.y).sum()
-        return GAINS[self.sampling](traces, torch.autograd.grad(loss, gammas), step_size).detach()
+        return equations[self.sampling](traces, torch.autograd.grad(loss, gammas), step_size).detach()
 
 
 def inverse_hessian(layer: dict[str, Tensor], name: str) -> Tensor:
@@ -203,3 +206,30 @@ def test_rows_of_outer_products_and_pairs_of_samples_agree(depth: int, monkeypat
     monkeypatch.setattr(information, "FEW_SAMPLES", 0)
     monkeypatch.setattr(information, "CACHED_NUMBERS", 40)  # two rows of 6 × 3 at a time
     torch.testing.assert_close(world.closed_form(), pairs, rtol=1e-12, atol=0)
+
+
+@both_samplings
+@every_depth
+@every_case
+@pytest.mark.parametrize("cached", [information.CACHED_NUMBERS, 40])
+def test_compression_is_the_divergence_of_the_old_posterior_from_the_new_one(
+    sampling: str, depth: int, samples: int, cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "CACHED_NUMBERS", cached)  # all rows at once, or one or two
+    world, large = World(sampling, depth, samples), 0.2
+    expected = torch.zeros(ROWS, dtype=torch.float64)
+    for layer, found in zip(world.layers, world.gradients(), strict=True):
+        for mean, rho in (("mu", "rho"), ("b_mu", "b_rho")):
+            std, of_std = softplus(layer[rho]), found[rho] / torch.sigmoid(layer[rho])
+            old = Normal(layer[mean], std)
+            new = Normal(layer[mean] - large * std**2 * found[mean], std * (-0.5 * large * std * of_std).exp())
+            expected += kl_divergence(old, new).flatten(1).sum(1)
+    torch.testing.assert_close(world.closed_form(large, COMPRESSIONS), expected, rtol=1e-12, atol=0)
+
+
+@both_samplings
+def test_compression_and_information_agree_in_small_steps_and_differ_in_large_ones(sampling: str) -> None:
+    world = World(sampling, 3, 3)
+    ratios = [world.closed_form(step, COMPRESSIONS) / world.closed_form(step) for step in (1e-5, 0.1)]
+    torch.testing.assert_close(ratios[0], torch.ones(ROWS).double(), rtol=1e-3, atol=0)
+    assert (ratios[1] - 1).abs().min() > 0.01

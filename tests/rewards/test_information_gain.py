@@ -55,9 +55,9 @@ def test_places_that_were_never_seen_are_worth_more(source: InformationGain) -> 
 
 
 def test_what_is_seen_again_and_again_is_worth_less(source: InformationGain) -> None:
-    early = source.update(moves(256))["gain_50"]
+    early = source.update(moves(256))["gain"]
     for seed in range(1, 5):
-        late = source.update(moves(256, seed=seed))["gain_50"]
+        late = source.update(moves(256, seed=seed))["gain"]
     assert late < early
 
 
@@ -72,6 +72,26 @@ def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: Inf
     torch.testing.assert_close(source.reward(batch), before / unit)
     again = batch[torch.arange(256)]
     assert float(source.reward(again).median()) < 0.5, "another batch is worth what it is worth now"
+
+
+@pytest.mark.parametrize("gain", ["compression", "first_order"])
+def test_other_gains_also_pay_more_for_places_that_were_never_seen(gain: str) -> None:
+    torch.manual_seed(0)
+    source = InformationGain(PLANE, replace(QUICK, gain=gain))
+    for seed in range(3):
+        source.update(moves(64, seed=seed))
+    known, unknown = source.reward(moves(64, seed=9)), source.reward(moves(64, place=1.0, seed=9))
+    assert float(unknown.median()) > 2 * float(known.median())
+
+
+def test_the_log_has_the_quantiles_of_what_is_paid(source: InformationGain) -> None:
+    source.update(moves(64))
+    batch = moves(64, seed=1)
+    log = source.update(batch)
+    paid = source.reward(batch)
+    for name, share in (("bonus_10", 0.1), ("bonus_50", 0.5), ("bonus_90", 0.9)):
+        torch.testing.assert_close(log[name], paid.quantile(share))
+    assert float(log["gain"] / source.recent_medians[-1]) == 1
 
 
 def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
@@ -119,7 +139,9 @@ def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
     torch.testing.assert_close(paid[0], paid[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         InformationGainConfig(**wrong)
