@@ -7,19 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bc import BC, BCConfig
-    from .curiosity import VIME
+    from .curiosity import ICM, L2, RND, VIME, Disagreement
+    from .curiosity_callbacks import DisagreementCallback, ICMCallback, L2Callback, RNDCallback, VIMECallback
     from .gail import GAIL, GAILConfig
     from .learner import LearnerConfig
 
-__all__ = ["BC", "GAIL", "VIME", "BCConfig", "GAILConfig", "LearnerConfig"]
+__all__ = [
+    "BC",
+    "GAIL",
+    "ICM",
+    "L2",
+    "RND",
+    "VIME",
+    "BCConfig",
+    "Disagreement",
+    "DisagreementCallback",
+    "GAILConfig",
+    "ICMCallback",
+    "L2Callback",
+    "LearnerConfig",
+    "RNDCallback",
+    "VIMECallback",
+]
 
 _HOMES = {
     "BC": "bc",
     "BCConfig": "bc",
+    "Disagreement": "curiosity",
+    "DisagreementCallback": "curiosity_callbacks",
     "GAIL": "gail",
     "GAILConfig": "gail",
+    "ICM": "curiosity",
+    "ICMCallback": "curiosity_callbacks",
+    "L2": "curiosity",
+    "L2Callback": "curiosity_callbacks",
     "LearnerConfig": "learner",
+    "RND": "curiosity",
+    "RNDCallback": "curiosity_callbacks",
     "VIME": "curiosity",
+    "VIMECallback": "curiosity_callbacks",
 }
 
 

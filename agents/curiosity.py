@@ -6,26 +6,36 @@ from typing import Any, ClassVar, Generic, TypeVar
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
 from rlgen.errors import problem
+from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
+from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
+from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
+from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource
 from rlgen.rewards.task_shape import TaskShape
-from rlgen.sb3.relabel import Paid, Relabel
+from rlgen.sb3.episode_returns import EpisodeReturns
+from rlgen.sb3.new_steps import NewSteps
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
 
 Config = TypeVar("Config")
 
 
 class Curiosity(Generic[Config]):
-    """Pays an SB3 model, whatever its policy, for what is new, beside the task's own reward:
+    """Pays an SB3 model, on-policy or off-policy, for what is new, beside the task's own reward:
 
         model.learn(1_000_000, callback=VIME(eta=1e-3).callback())
 
-    The policy learns from reward + η · bonus, through advantages and value function alike; η falls in proportion to the
-    steps done, to `final_eta` of it at the end. Several at once, in a list of callbacks, add up. `config` is that of
-    the reward source, which is `source` once the training has begun.
+    The policy learns from reward + η · bonus, through advantages and value functions alike; η falls in proportion to
+    the steps done, to `final_eta` of it at the end. Several at once, in a list of callbacks, add up. `config` is that
+    of the reward source, which is `source` once the training has begun. The source learns from every rollout, or beside
+    an off-policy model every `update_every` environment steps, counted over all environments.
     """
 
     name: ClassVar[str]
@@ -33,23 +43,59 @@ class Curiosity(Generic[Config]):
     source_type: ClassVar[Any]
     """Made from a `TaskShape` and the config."""
 
-    def __init__(self, config: Config | None = None, *, eta: float = 1e-3, final_eta: float = 1.0):
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        eta: float = 1e-3,
+        final_eta: float = 1.0,
+        update_every: int = UPDATE_EVERY,
+    ):
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
         if not 0 <= final_eta <= 1:
             raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
         self.config, self.eta, self.final_eta = config, eta, final_eta
         self.source: RewardSource | None = None
+        self.steps = NewSteps(update_every)
 
     def callback(self) -> BaseCallback:
-        """For `model.learn`, which raises `InputError` for spaces that are not flat."""
-        return _Curious(self)
+        """For `model.learn`, which raises `InputError` for spaces that are not flat and for replay buffers that are not
+        SB3's plain ones."""
+        return Curious(self)
 
     def begin(self, model: BaseAlgorithm) -> Paid:
-        """The paid reward source for `model`: a new one, or that of an earlier `learn`."""
+        """The paid reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
+        shape = shape_of(model)
         if self.source is None:
-            self.source = self.source_type(shape_of(model), self.config)
-        return Paid(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0))
+            self.shape, self.source = shape, self.source_type(shape, self.config)
+            self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
+        if self.shape != shape:
+            raise problem(
+                f"the task that it began with, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
+            )
+        return Paid(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it has learned and logs, beside the model's own state."""
+        if self.source is None:
+            return {"source": None}
+        return {
+            "source": self.source.state_dict(),
+            "returns": self.returns.state_dict(),
+            "steps": self.steps.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, after `begin` on a model of the same task."""
+        if state["source"] is None:
+            self.source, self.steps = None, NewSteps(self.steps.enough)
+            return
+        if self.source is None:
+            raise problem("a curiosity that knows its task", "one that has not begun", "call begin(model) before")
+        self.source.load_state_dict(state["source"])
+        self.returns.load_state_dict(state["returns"])
+        self.steps.load_state_dict(state["steps"])
 
 
 class VIME(Curiosity[InformationGainConfig]):
@@ -59,14 +105,48 @@ class VIME(Curiosity[InformationGainConfig]):
     source_type = InformationGain
 
 
-CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME,)}
+class RND(Curiosity[RandomNetworkDistillationConfig]):
+    """Error of imitating a fixed random network where a step leads, in units of the spread of its discounted sums
+    (Burda et al. 2018, arXiv 1810.12894)."""
+
+    name = "rnd"
+    source_type = RandomNetworkDistillation
+
+
+class ICM(Curiosity[IntrinsicCuriosityConfig]):
+    """Half the squared error of predicting the next features, of which the action can be told, in their own unit; the
+    released code has η = 0.01 (Pathak et al. 2017, arXiv 1705.05363)."""
+
+    name = "icm"
+    source_type = IntrinsicCuriosity
+
+
+class L2(Curiosity[PredictionErrorConfig]):
+    """Squared error of predicting the next observation, as a share of the largest so far (Stadie et al. 2015, arXiv
+    1507.00814), with which Houthooft et al. 2016 compare VIME."""
+
+    name = "l2"
+    source_type = PredictionError
+
+
+class Disagreement(Curiosity[EnsembleDisagreementConfig]):
+    """Variance of what an ensemble expects next, in units of the spread of its discounted sums (Pathak et al. 2019,
+    arXiv 1906.04161)."""
+
+    name = "disagreement"
+    source_type = EnsembleDisagreement
+
+
+CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement)}
 
 
 def shape_of(model: BaseAlgorithm) -> TaskShape:
     """What a reward source must know of the task that `model` learns."""
     observed, acted = model.observation_space, model.action_space
     if not isinstance(observed, spaces.Box) or len(observed.shape) != 1:
-        raise problem("flat observations (Box of one dimension)", f"{observed}", "wrap with FlattenObservation")
+        raise problem(
+            "flat observations (Box of one dimension)", f"{observed}", "wrap with FlattenObservation, without HER"
+        )
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None
@@ -79,7 +159,7 @@ def shape_of(model: BaseAlgorithm) -> TaskShape:
     )
 
 
-class _Curious(CallbackList):
+class Curious(CallbackList):
     """What pays the model, chosen when the model is known."""
 
     def __init__(self, curiosity: Curiosity[Any]):
@@ -87,8 +167,9 @@ class _Curious(CallbackList):
         self.curiosity = curiosity
 
     def _init_callback(self) -> None:
-        if not isinstance(self.model, OnPolicyAlgorithm):
-            raise problem("an on-policy SB3 model", type(self.model).__name__, "use PPO, A2C or TRPO")
+        if not isinstance(self.model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+            raise problem("an on-policy or off-policy SB3 model", type(self.model).__name__, "use e.g. PPO or SAC")
         paid = {self.curiosity.name: self.curiosity.begin(self.model)}
-        self.callbacks = [Relabel(paid, adds=True)]
+        on_policy = isinstance(self.model, OnPolicyAlgorithm)
+        self.callbacks = [Relabel(paid, adds=True) if on_policy else RelabelReplay(paid, self.curiosity.steps)]
         super()._init_callback()

@@ -14,13 +14,11 @@ import argparse
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlgen.runs.batch import train_all
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
@@ -55,15 +53,15 @@ class Cell:
     def name(self) -> str:
         return f"{self.env}-{self.agent}-{self.trajectories}-seed{self.seed}"
 
-    def command(self, data: Path, out: Path) -> list[str]:
-        """The command line that runs it."""
+    def arguments(self, data: Path) -> list[str]:
+        """The command line that runs it, after `rlgen` and without the folder."""
         arguments = ["train", self.agent, "--env", self.env, "--demos", str(data / f"{self.env}_every20.npz")]
-        arguments += ["--trajectories", str(self.trajectories), "--seed", str(self.seed), "--out", str(out)]
+        arguments += ["--trajectories", str(self.trajectories), "--seed", str(self.seed)]
         arguments += ["--threads", "1", "--no-video"]
         if self.agent == "gail":
             arguments += SETTINGS[self.env]
             arguments += ["--steps", f"{self.steps:g}", "--evaluate-every", "2e5"]
-        return [sys.executable, "-m", "rlgen.agents.cli", *arguments]
+        return arguments
 
 
 def cells(seeds: int) -> list[Cell]:
@@ -71,20 +69,6 @@ def cells(seeds: int) -> list[Cell]:
     tasks = [("Ant-v5", 4), ("Humanoid-v5", 80), ("Ant-v5", 1), ("Humanoid-v5", 240), ("Ant-v5", 25)]
     gail = [Cell(env, "gail", n, seed, STEPS) for env, n in tasks for seed in range(seeds)]
     return gail + [Cell(env, "bc", n, seed, 0) for env, n in tasks for seed in range(seeds)]
-
-
-def train(cell: Cell, data: Path, runs: Path) -> None:
-    """Run, resume or skip one cell; its output goes to a log beside its folder."""
-    out = runs / cell.name
-    if (out / "result.json").exists():
-        return
-    resume = [sys.executable, "-m", "rlgen.agents.cli", "resume", str(out)]
-    command = resume if (out / "config.json").exists() else cell.command(data, out)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    print("start", cell.name, flush=True)
-    with (runs / f"{cell.name}.log").open("a") as log:
-        code = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False).returncode
-    print("done" if code == 0 else f"FAILED ({code})", cell.name, flush=True)
 
 
 def collect(runs: Path) -> None:
@@ -173,10 +157,8 @@ def command_line(
         return collect(args.runs)
     if args.data is None:
         parser.error("--data: where are the demonstrations?")
-    args.runs.mkdir(parents=True, exist_ok=True)
     chosen = [cell for cell in planned(args.seeds) if args.only in cell.name]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(lambda cell: train(cell, Path(args.data), args.runs), chosen))
+    train_all(args.runs, {cell.name: cell.arguments(Path(args.data)) for cell in chosen}, args.jobs)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ class Trial(Cell):
     def name(self) -> str:
         return f"{self.env} {self.variant} seed{self.seed}".replace(" ", "_").replace("'", "")
 
-    def command(self, data: Path, out: Path) -> list[str]:
-        return [*super().command(data, out), *VARIANTS[self.variant]]
+    def arguments(self, data: Path) -> list[str]:
+        return [*super().arguments(data), *VARIANTS[self.variant]]
 
 
 def trials(seeds: int) -> list[Trial]:

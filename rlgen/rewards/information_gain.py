@@ -11,6 +11,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.first_order_gain import first_order_gain
+from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.pool import TransitionPool
 from rlgen.rewards.task_shape import TaskShape
@@ -39,6 +40,11 @@ class InformationGainConfig:
     """Standard deviation of every weight at the start of learning."""
     likelihood_std: float = 0.5
     """Standard deviation of the next observation around the prediction, in units of its own spread."""
+    learn_likelihood: bool = False
+    """Learn that standard deviation, one for each number, from there on."""
+    n_data: float | None = None
+    """Transitions that the data count for against the prior; as many as the pool holds when left out. Fewer leave the
+    weights wider, so that more of the gain is uncertainty and less is error."""
     gain: Gain = "information"
     """information: KL[new ‖ old] of one second-order step; compression: KL[old ‖ new] of it; first_order: KL[new ‖ old]
     after ten steps of Adam on every transition by itself, which takes hundreds of times as long."""
@@ -61,7 +67,7 @@ class InformationGainConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, int | float) and value <= 0:
+            if not isinstance(value, bool) and isinstance(value, int | float) and value <= 0:
                 raise problem(f"a positive {name}", str(value), "leave it out for the default")
         if any(width < 1 for width in self.hidden):
             raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
@@ -84,7 +90,10 @@ class InformationGain:
         sizes = [self.normalised.input_size, *self.config.hidden, shape.observation_size]
         stds = self.config.prior_std, self.config.initial_std
         self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], *stds).to(shape.device)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), self.config.learning_rate, fused=True)
+        learned = LikelihoodStd(shape.observation_size, self.config.likelihood_std).to(shape.device)
+        self.likelihood = learned if self.config.learn_likelihood else None
+        parameters = [*self.model.parameters(), *(learned.parameters() if self.likelihood else ())]
+        self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
         self.pool = TransitionPool(self.config.pool_size)
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
@@ -115,21 +124,27 @@ class InformationGain:
 
     def gain(self, batch: Transitions) -> Tensor:
         """What each transition teaches the model as it stands [B], nats."""
-        config = self.config
+        config, std = self.config, self._likelihood_std().detach()
         inputs, targets = self.normalised(batch)
         if config.gain == "first_order":
-            return first_order_gain(self.model, inputs, targets, config.likelihood_std, samples=config.samples)
+            return first_order_gain(self.model, inputs, targets, std, samples=config.samples)
         of_step: dict[str, Callable[..., Tensor]] = {
             "information": self.model.information_gain,
             "compression": self.model.compression_improvement,
         }
-        return of_step[config.gain](inputs, targets, config.likelihood_std, config.step_size, config.samples)
+        return of_step[config.gain](inputs, targets, std, config.step_size, config.samples)
+
+    def _likelihood_std(self) -> Tensor:
+        """A number, or one for each output [O]."""
+        fixed = self.recent_medians.new_tensor(self.config.likelihood_std)
+        return fixed if self.likelihood is None else self.likelihood()
 
     def _step(self) -> Tensor:
         """One gradient step on transitions of the pool; its loss in nats per transition."""
         config = self.config
         inputs, targets = self.normalised(self.pool.draw(config.batch_size))
-        loss = self.model.negative_elbo(inputs, targets, len(self.pool), config.samples, config.likelihood_std)
+        n_data = config.n_data or len(self.pool)
+        loss = self.model.negative_elbo(inputs, targets, n_data, config.samples, self._likelihood_std())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -138,6 +153,7 @@ class InformationGain:
     def state_dict(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
+            "likelihood": None if self.likelihood is None else self.likelihood.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "normalised": self.normalised.state_dict(),
             "pool": self.pool.state_dict(),
@@ -147,6 +163,8 @@ class InformationGain:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
+        if self.likelihood is not None:
+            self.likelihood.load_state_dict(state["likelihood"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.normalised.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])

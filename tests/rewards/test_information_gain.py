@@ -139,9 +139,7 @@ def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
     torch.testing.assert_close(paid[0], paid[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}])
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         InformationGainConfig(**wrong)

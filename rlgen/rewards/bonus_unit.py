@@ -1,0 +1,90 @@
+"""The unit in which a bonus is paid: its size in nats or squared errors means nothing to a policy."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rlgen.equations.statistics import merge_moments
+from rlgen.errors import problem
+
+
+class BonusUnit(nn.Module):
+    """Pays bonuses in their own unit. A subclass divides them by what it has seen of them; it moves in `merge` only."""
+
+    def merge(self, bonus: Float[Tensor, " B"]) -> None:
+        """Take the bonuses of a rollout [T * N], time-major, into the statistics."""
+
+    def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        """Bonuses as they are paid."""
+        return bonus
+
+
+class LargestSoFar(BonusUnit):
+    """The largest of all bonuses so far is 1. Stadie, Levine & Abbeel 2015 (1507.00814), the normalised error."""
+
+    largest: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("largest", torch.zeros(()))
+
+    def merge(self, bonus: Float[Tensor, " B"]) -> None:
+        self.largest.copy_(torch.maximum(self.largest, bonus.max()))
+
+    def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        return bonus / (self.largest + 1e-8)
+
+
+class ReturnSpread(BonusUnit):
+    """The standard deviation of the discounted sums of all bonuses so far is 1. Burda et al. 2018 (1810.12894), 2.4.
+
+    At each step, as in the released code, the sum of what was paid until then, over the ends of episodes and rollouts.
+    `rewards.scale.ReturnScale` is its like for the whole reward: by episodes, and on the host.
+    """
+
+    sums: Tensor
+    mean: Tensor
+    var: Tensor
+    count: Tensor
+
+    def __init__(self, n_envs: int, gamma: float):
+        super().__init__()
+        self.n_envs, self.gamma = n_envs, gamma
+        self.register_buffer("sums", torch.zeros(n_envs, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("var", torch.ones((), dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def merge(self, bonus: Float[Tensor, " B"]) -> None:
+        if len(bonus) % self.n_envs:
+            came = f"a rollout of {len(bonus)}"
+            raise problem(f"as many steps of each of {self.n_envs} environments", came, "pass whole rollouts [T * N]")
+        sums = discounted_sums(bonus.double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma)
+        self.sums.copy_(sums[-1])
+        count = torch.full_like(self.count, sums.numel())
+        merged = merge_moments(self.mean, self.var, self.count, sums.mean(), sums.var(correction=0), count)
+        for kept, value in zip((self.mean, self.var, self.count), merged, strict=True):
+            kept.copy_(value)
+
+    def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        return bonus / (self.var.sqrt() + 1e-8).to(bonus.dtype)
+
+
+def check_discount(gamma: float) -> None:
+    """For configurations that hold the discount of a `ReturnSpread`."""
+    if not 0 <= gamma < 1:
+        raise problem("gamma of at least 0 and below 1", str(gamma), "use e.g. 0.99")
+
+
+def discounted_sums(rewards: Float[Tensor, "T N"], before: Float[Tensor, " N"], gamma: float) -> Float[Tensor, "T N"]:
+    """At each step t the sum of γ^(t-i) · reward_i over i up to t, going on from the sums `before`.
+
+    Each round doubles how far back the sums reach: log2(T) additions of tensors instead of T of rows.
+    """
+    sums = rewards.clone()
+    sums[0] += gamma * before
+    reach = 1
+    while reach < len(sums):
+        sums[reach:] += gamma**reach * sums[:-reach]
+        reach *= 2
+    return sums

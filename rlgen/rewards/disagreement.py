@@ -1,0 +1,79 @@
+"""How far the models of an ensemble are apart in what they expect next, as a reward source."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rlgen.equations.novelty import disagreement, prediction_error
+from rlgen.errors import problem
+from rlgen.nn.ensemble import EnsembleMLP
+from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
+from rlgen.rewards.normalised_transitions import NormalisedTransitions
+from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.task_shape import TaskShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleDisagreementConfig(NoveltyConfig):
+    """Ensemble of models of the dynamics (Pathak et al. 2019, 1906.04161).
+
+    Differs from the paper: one hidden layer, because observations are no images, and a learning rate of 3e-4 instead of
+    1e-4, because trainings are of a million steps and not of a hundred.
+    """
+
+    learning_rate: float = 3e-4
+    """Adam's learning rate."""
+    hidden: tuple[int, ...] = (64,)
+    """Widths of each model's hidden layers."""
+    members: int = 5
+    """Number of models."""
+    batch_size: int = 128
+    """Transitions per gradient step of each model, which draws its own."""
+    gamma: float = 0.99
+    """Discount of the sums of bonuses whose spread is the unit of the bonus."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_discount(self.gamma)
+        if self.members < 2:
+            raise problem("2 members or more", str(self.members), "leave it out for the default: one cannot disagree")
+
+
+class EnsembleDisagreement(Novelty):
+    """Pays the variance, over an ensemble, of the predicted next observation; it does not ask what came next.
+
+    The models start from weights of their own and each draws its own transitions, with replacement, from the current
+    rollout, as in the paper. The bonus is divided by the running deviation of its discounted sums, as in the released
+    code. Inputs and targets are normalised like VIME's.
+
+    Differs from the paper: the models predict observations, each number in units of its spread, instead of features of
+    a random or pretrained network, because they are no images. The policy does not learn through the models' gradients.
+    """
+
+    config: EnsembleDisagreementConfig
+
+    def __init__(self, shape: TaskShape, config: EnsembleDisagreementConfig | None = None):
+        config = config or EnsembleDisagreementConfig()
+        view = NormalisedTransitions(shape)
+        networks = DynamicsEnsemble(config.members, [view.input_size, *config.hidden, shape.observation_size])
+        super().__init__(view, networks, ReturnSpread(shape.n_envs, config.gamma), config, shape.device)
+
+    @property
+    def rows_per_step(self) -> int:
+        return self.config.members * self.config.batch_size
+
+
+class DynamicsEnsemble(Predictor):
+    """Models that each predict normalised next observations from normalised inputs (s, a)."""
+
+    def __init__(self, members: int, sizes: list[int]):
+        super().__init__()
+        self.models = EnsembleMLP(members, sizes)
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return disagreement(self.models(inputs))
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared error, averaged over models and rows; each model has an equal part [B, I] of the rows [E * B, I]."""
+        own_inputs, own_targets = (rows.unflatten(0, (self.models.members, -1)) for rows in (inputs, targets))
+        return prediction_error(self.models(own_inputs), own_targets).mean()

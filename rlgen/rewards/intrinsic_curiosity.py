@@ -1,0 +1,112 @@
+"""How badly the features of what comes next are predicted, as a reward source: the intrinsic curiosity module, ICM."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.novelty import feature_error
+from rlgen.errors import problem
+from rlgen.nn.mlp import mlp
+from rlgen.nn.normaliser import Normaliser
+from rlgen.rewards.bonus_unit import BonusUnit
+from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.task_shape import TaskShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntrinsicCuriosityConfig(NoveltyConfig):
+    """Curiosity in features that predict the action (Pathak et al. 2017, 1705.05363).
+
+    β and Adam's rate are the paper's. Differs from it: perceptrons, of a size for flat observations.
+    """
+
+    hidden: tuple[int, ...] = (64,)
+    """Widths of the hidden layers between an observation and its features."""
+    features: int = 32
+    """Numbers that describe an observation."""
+    model_hidden: tuple[int, ...] = (64,)
+    """Widths of the hidden layers of the inverse and the forward model."""
+    beta: float = 0.2
+    """Weight of the forward model's loss; the inverse model's is 1 - beta."""
+    updates_per_rollout: int = 24
+    """Gradient steps after each rollout."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.beta < 1:
+            remedy = "use e.g. 0.2: at 0 the forward model learns nothing, at 1 all features become one"
+            raise problem("beta between 0 and 1", str(self.beta), remedy)
+
+
+class IntrinsicCuriosity(Novelty):
+    """Pays ½ ‖φ̂(s') - φ(s')‖², the forward model's error in features φ that serve to tell which action was taken.
+
+    η of the paper's bonus is the weight that whoever sums rewards gives this source. As in the paper the bonus has no
+    normalisation: its unit is that of the features, which the inverse model's task keeps from shrinking. Learns from
+    the current rollout, as in the paper.
+
+    Differs from the paper: observations are normalised by running statistics, because they are no images.
+    """
+
+    config: IntrinsicCuriosityConfig
+
+    def __init__(self, shape: TaskShape, config: IntrinsicCuriosityConfig | None = None):
+        config = config or IntrinsicCuriosityConfig()
+        super().__init__(Steps(shape), CuriosityModule(shape, config), BonusUnit(), config, shape.device)
+
+
+class Steps(nn.Module):
+    """(s, a, s') as [B, O], [B, encoded], [B, O]: both observations by the same running statistics, actions that are
+    numbers by their own, kinds one-hot."""
+
+    def __init__(self, shape: TaskShape):
+        super().__init__()
+        self.shape = shape
+        self.observations = Normaliser(shape.observation_size)
+        self.actions = Normaliser(shape.action_size) if shape.n_actions is None else None
+        self.to(shape.device)
+
+    def merge(self, batch: Transitions) -> None:
+        self.observations.merge(torch.cat([batch.observations, batch.next_observations]))
+        if self.actions is not None:
+            self.actions.merge(batch.actions)
+
+    def forward(self, batch: Transitions) -> tuple[Tensor, Tensor, Tensor]:
+        encoded = self.shape.encode(batch.actions)
+        actions = encoded if self.actions is None else self.actions(encoded)
+        return self.observations(batch.observations), actions, self.observations(batch.next_observations)
+
+
+class CuriosityModule(Predictor):
+    """Features of observations, the inverse model (φ(s), φ(s')) → a and the forward model (φ(s), a) → φ(s')."""
+
+    def __init__(self, shape: TaskShape, config: IntrinsicCuriosityConfig):
+        super().__init__()
+        self.kinds, self.beta, features = shape.n_actions is not None, config.beta, config.features
+        encoder = mlp([shape.observation_size, *config.hidden, features], nn.ELU)
+        self.encoder = nn.Sequential(encoder, nn.ELU())  # the paper's last layer of features has one as well
+        self.inverse = mlp([2 * features, *config.model_hidden, shape.encoded_size], nn.ReLU)
+        self.ahead = mlp([features + shape.encoded_size, *config.model_hidden, features], nn.ReLU)
+
+    def forward(self, observations: Tensor, actions: Tensor, next_observations: Tensor) -> Tensor:
+        before, after = self.encode(observations, next_observations)
+        return feature_error(self.ahead(torch.cat([before, actions], -1)), after)
+
+    def loss(self, observations: Tensor, actions: Tensor, next_observations: Tensor) -> Tensor:
+        """(1 - β) L_I + β L_F. Pathak et al. 2017 (1705.05363), eq. 7 without the policy's part.
+
+        L_I is minus the log-likelihood of the action: of a softmax where actions are kinds, as in the paper, and of a
+        Gaussian of unit variance, less its constant, where they are numbers.
+        """
+        before, after = self.encode(observations, next_observations)
+        inverse = self.inverse(torch.cat([before, after], -1))
+        inverse_loss = F.cross_entropy(inverse, actions) if self.kinds else feature_error(inverse, actions).mean()
+        forward_loss = feature_error(self.ahead(torch.cat([before, actions], -1)), after).mean()
+        return (1 - self.beta) * inverse_loss + self.beta * forward_loss
+
+    def encode(self, observations: Tensor, next_observations: Tensor) -> tuple[Tensor, ...]:
+        """Features [B, Z] of both, in one pass."""
+        return self.encoder(torch.cat([observations, next_observations])).chunk(2)

@@ -1,0 +1,133 @@
+"""What all bonuses of networks that predict have in common: when they look, when they learn, what they report."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
+from rlgen.rewards.bonus_unit import BonusUnit
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoveltyConfig:
+    """How the networks behind a bonus learn."""
+
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    updates_per_rollout: int = 32
+    """Gradient steps after each rollout."""
+    batch_size: int = 256
+    """Transitions per gradient step."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, int | float) and not 0 < value < math.inf:
+                raise problem(f"a positive {name}", str(value), "leave it out for the default")
+            if isinstance(value, tuple) and any(width < 1 for width in value):
+                raise problem(f"{name} of widths of 1 or more", str(value), "leave it out for the default")
+
+
+@runtime_checkable
+class View(Protocol):
+    """What networks see of transitions, with statistics that stand still between calls of `merge`."""
+
+    def merge(self, batch: Transitions) -> None: ...
+
+    def __call__(self, batch: Transitions) -> tuple[Tensor, ...]:
+        """Tensors of B rows each."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Predictor(nn.Module):
+    """The networks of a bonus. Called with what a `View` shows, they give how new each row is, [B]."""
+
+    loss: Callable[..., Tensor]
+    """Of the same arguments: a scalar, by which they learn."""
+
+
+class Novelty:
+    """Pays what `networks` have not learned yet, in the unit that `unit` keeps.
+
+    `update` takes a rollout into the statistics, looks what it is worth to the networks as they stand, and then has
+    them learn from it; `reward` of that same batch is what it was worth before, and of any other batch what it is worth
+    now. Statistics stand still between updates. In the log `novelty` is the bonus in its own unit, `bonus` as it is
+    paid, each as the values that 10, 50 and 90 in 100 transitions stay below.
+    """
+
+    def __init__(
+        self, view: View, networks: Predictor, unit: BonusUnit, config: NoveltyConfig, device: torch.device | str
+    ):
+        self.view, self.config = view, config
+        self.networks, self.unit = networks.to(device), unit.to(device)
+        learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.Adam(learning, config.learning_rate, fused=True)
+        self._known: tuple[Transitions, Tensor] | None = None
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        self.view.merge(batch)
+        novelty = self.novelty(batch)
+        self.unit.merge(novelty)
+        self._known = (batch, self.unit(novelty))
+        losses = torch.stack([self._step(rows) for rows in self._minibatches(batch)])
+        deciles = torch.quantile(novelty, novelty.new_tensor([0.1, 0.5, 0.9]))
+        named = {"novelty": deciles, "bonus": self.unit(deciles)}
+        logged = {
+            f"{name}_{n}": value
+            for name, values in named.items()
+            for n, value in zip((10, 50, 90), values, strict=True)
+        }
+        return {"loss": losses.mean(), **logged}
+
+    def reward(self, batch: Transitions) -> Tensor:
+        if self._known is not None and self._known[0] is batch:
+            return self._known[1]
+        return self.unit(self.novelty(batch))
+
+    @torch.no_grad()
+    def novelty(self, batch: Transitions) -> Tensor:
+        """How new each transition is to the networks as they stand, [B], in its own unit."""
+        return self.networks(*self.view(batch))
+
+    @property
+    def rows_per_step(self) -> int:
+        """Transitions of one gradient step."""
+        return self.config.batch_size
+
+    def draw(self, batch: Transitions, n: int) -> Transitions:
+        """`n` transitions to learn from after the rollout `batch`: its own, with replacement."""
+        return batch[torch.randint(len(batch), (n,), device=batch.observations.device)]
+
+    def _minibatches(self, batch: Transitions) -> Iterator[tuple[Tensor, ...]]:
+        """What the networks see in each gradient step."""
+        drawn = self.view(self.draw(batch, self.config.updates_per_rollout * self.rows_per_step))
+        return zip(*(tensor.split(self.rows_per_step) for tensor in drawn), strict=True)
+
+    def _step(self, rows: tuple[Tensor, ...]) -> Tensor:
+        """One gradient step, and its loss."""
+        loss = self.networks.loss(*rows)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "view": self.view.state_dict(),
+            "networks": self.networks.state_dict(),
+            "unit": self.unit.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("view", "networks", "unit", "optimiser"):
+            getattr(self, name).load_state_dict(state[name])
+        self._known = None

@@ -1,0 +1,74 @@
+"""How badly a model of the dynamics predicts the next observation, as a reward source: what VIME is compared with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.novelty import prediction_error
+from rlgen.nn.mlp import mlp
+from rlgen.rewards.bonus_unit import LargestSoFar
+from rlgen.rewards.normalised_transitions import NormalisedTransitions
+from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.pool import TransitionPool
+from rlgen.rewards.task_shape import TaskShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionErrorConfig(NoveltyConfig):
+    """Model of the dynamics whose error is the bonus (Stadie, Levine & Abbeel 2015, 1507.00814)."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the model's hidden layers."""
+    pool_size: int = 100_000
+    """Past transitions to learn from."""
+
+
+class PredictionError(Novelty):
+    """Pays the squared error of a model's prediction of the next observation, as a share of the largest error so far.
+
+    The largest error is the unit of Stadie et al. 2015; that of Houthooft et al. 2016 (1605.09674), who set such a
+    bonus against VIME, is not known, since their released code does not contain the comparison. Inputs and targets are
+    normalised like VIME's, and the model learns from a pool of the past like VIME's and that of Stadie et al.
+
+    Differs from Stadie et al.: predicts observations, each number in units of its spread, instead of an autoencoder's
+    features, because they are no images; the bonus does not fall by 1/t here, because the weight of a reward source may
+    fall with the steps. Differs from Houthooft et al.: the model is a plain one instead of a Bayesian one, because its
+    error is all that is asked of it.
+    """
+
+    config: PredictionErrorConfig
+
+    def __init__(self, shape: TaskShape, config: PredictionErrorConfig | None = None):
+        config = config or PredictionErrorConfig()
+        view = NormalisedTransitions(shape)
+        networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
+        super().__init__(view, networks, LargestSoFar(), config, shape.device)
+        self.pool = TransitionPool(config.pool_size)
+
+    def draw(self, batch: Transitions, n: int) -> Transitions:
+        """`n` transitions of the pool, which takes in the rollout `batch` first."""
+        self.pool.add(batch)
+        return self.pool.draw(n)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "pool": self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.pool.load_state_dict(state["pool"])
+
+
+class DynamicsModel(Predictor):
+    """Predicts normalised next observations [B, O] from normalised inputs (s, a) [B, I]."""
+
+    def __init__(self, sizes: list[int]):
+        super().__init__()
+        self.model = mlp(sizes, nn.ReLU)
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return prediction_error(self.model(inputs), targets)
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self(inputs, targets).mean()

@@ -1,0 +1,102 @@
+"""How badly a network imitates a fixed random one where the agent arrives, as a reward source: the bonus of RND."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.novelty import distillation_error
+from rlgen.nn.mlp import mlp
+from rlgen.nn.normaliser import Normaliser
+from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
+from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.task_shape import TaskShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomNetworkDistillationConfig(NoveltyConfig):
+    """Random network distillation (Burda et al. 2018, 1810.12894).
+
+    Adam's rate and the discount are the paper's, and like there each transition of a rollout of 5,000 is learned from
+    about once: a predictor that learns much faster leaves no bonus within a few rollouts, because the bonus's unit
+    remembers the first ones. Differs from the paper: perceptrons, of a size for flat observations.
+    """
+
+    learning_rate: float = 1e-4
+    """Adam's learning rate."""
+    updates_per_rollout: int = 20
+    """Gradient steps after each rollout."""
+    target_hidden: tuple[int, ...] = (64,)
+    """Widths of the hidden layers of the fixed network."""
+    predictor_hidden: tuple[int, ...] = (64, 64, 64)
+    """Widths of the hidden layers of the one that learns: the paper gives it two more."""
+    features: int = 64
+    """Numbers that the fixed network gives out and the other one predicts."""
+    clip: float = 5.0
+    """Whitened observations are clipped here, in standard deviations."""
+    gamma: float = 0.99
+    """Discount of the sums of bonuses whose spread is the unit of the bonus."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_discount(self.gamma)
+
+
+class RandomNetworkDistillation(Novelty):
+    """Pays the squared error of a predictor against a fixed random network, at the observation that a step leads to.
+
+    Observations are whitened by running statistics and clipped; the bonus is divided by the running deviation of its
+    discounted sums, which do not end with episodes. Learns from the current rollout, as in the paper.
+
+    Differs from the paper: the statistics of observations begin with the first rollout instead of a random agent's
+    steps before it, and include the rollout that is paid for, because otherwise nothing could be whitened in the first.
+    """
+
+    config: RandomNetworkDistillationConfig
+
+    def __init__(self, shape: TaskShape, config: RandomNetworkDistillationConfig | None = None):
+        config = config or RandomNetworkDistillationConfig()
+        view = Arrivals(shape.observation_size, config.clip).to(shape.device)
+        networks = Distillation(shape.observation_size, config)
+        super().__init__(view, networks, ReturnSpread(shape.n_envs, config.gamma), config, shape.device)
+
+
+class Arrivals(nn.Module):
+    """Next observations, whitened: ([B, O],)."""
+
+    FLOOR = 1e-4  # of the deviation: numbers that never change must not become noise
+
+    def __init__(self, observation_size: int, clip: float):
+        super().__init__()
+        self.observations = Normaliser(observation_size, clip, self.FLOOR)
+
+    def merge(self, batch: Transitions) -> None:
+        self.observations.merge(batch.next_observations)
+
+    def forward(self, batch: Transitions) -> tuple[Tensor]:
+        return (self.observations(batch.next_observations),)
+
+
+class Distillation(Predictor):
+    """A fixed random network and the one that learns to imitate it, with the released code's initial weights."""
+
+    def __init__(self, observation_size: int, config: RandomNetworkDistillationConfig):
+        super().__init__()
+        self.target = self._random([observation_size, *config.target_hidden, config.features]).requires_grad_(False)
+        self.predictor = self._random([observation_size, *config.predictor_hidden, config.features])
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return distillation_error(self.predictor(observations), self.target(observations))
+
+    def loss(self, observations: Tensor) -> Tensor:
+        return self(observations).mean()
+
+    @staticmethod
+    def _random(sizes: list[int]) -> nn.Sequential:
+        """Orthogonal weights that keep the spread of what passes: the usual ones would make the target almost flat."""
+        network = mlp(sizes, nn.LeakyReLU)
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                nn.init.orthogonal_(layer.weight, 2**0.5)
+                nn.init.zeros_(layer.bias)
+        return network

@@ -1,0 +1,35 @@
+"""Many trainings, some at a time: those that are finished are skipped, those that were stopped go on."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "rlgen.agents.cli")
+
+
+def train_all(runs: Path, commands: Mapping[str, Sequence[str]], jobs: int = 1) -> list[str]:
+    """Run `rlgen ARGUMENTS --out RUNS/NAME` for every name and its arguments, `jobs` processes of one torch thread at a
+    time; returns the names of those that failed.
+
+    Output goes to NAME.log beside the folder. It may be interrupted and called again.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        done = pool.map(lambda name: _train(runs, name, commands[name]), commands)
+        return [name for name, finished in zip(commands, done, strict=True) if not finished]
+
+
+def _train(runs: Path, name: str, arguments: Sequence[str]) -> bool:
+    out = runs / name
+    if (out / "result.json").exists():
+        return True
+    chosen = ["resume", str(out)] if (out / "config.json").exists() else [*arguments, "--out", str(out)]
+    print("start", name, flush=True)
+    with (runs / f"{name}.log").open("a") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        code = subprocess.run([*COMMAND, *chosen], stdout=log, stderr=log, env=environment, check=False).returncode
+    print("done" if code == 0 else f"FAILED ({code})", name, flush=True)
+    return code == 0

@@ -1,0 +1,80 @@
+"""The units of bonuses, against computations by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from rlgen.errors import InputError
+from rlgen.rewards.bonus_unit import BonusUnit, LargestSoFar, ReturnSpread, check_discount, discounted_sums
+from rlgen.rewards.scale import ReturnScale
+
+GAMMA = 0.9
+
+
+def rollout(steps: int, seed: int = 0, n_envs: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).gamma(2.0, size=(steps, n_envs))
+
+
+def sums_by_hand(rewards: np.ndarray) -> np.ndarray:
+    """[T, N], one step after the other."""
+    running, sums = np.zeros(rewards.shape[1]), []
+    for reward in rewards:
+        running = GAMMA * running + reward
+        sums.append(running)
+    return np.array(sums)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 13])
+def test_discounted_sums_are_those_of_their_definition(steps: int) -> None:
+    rewards = rollout(steps)
+    sums = discounted_sums(torch.from_numpy(rewards), torch.zeros(3, dtype=torch.float64), GAMMA)
+    np.testing.assert_allclose(sums, sums_by_hand(rewards), rtol=1e-12)
+
+
+def test_discounted_sums_go_on_from_earlier_ones() -> None:
+    rewards = rollout(13)
+    expected = sums_by_hand(rewards)
+    sums = discounted_sums(torch.from_numpy(rewards[5:]), torch.from_numpy(expected[4]), GAMMA)
+    np.testing.assert_allclose(sums, expected[5:], rtol=1e-12)
+
+
+def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
+    unit, rewards = ReturnSpread(3, GAMMA), rollout(20).astype(np.float32)
+    for part in (rewards[:7], rewards[7:]):
+        unit.merge(torch.from_numpy(part.flatten()))
+    bonus = torch.tensor([0.5, 2.0])
+    np.testing.assert_allclose(unit(bonus), bonus.numpy() / sums_by_hand(rewards).std(), rtol=1e-6)
+
+
+def test_it_is_the_scale_of_rewards_whose_episodes_never_end() -> None:
+    unit, scale, rewards = ReturnSpread(3, GAMMA), ReturnScale(GAMMA, 3), rollout(20)
+    unit.merge(torch.from_numpy(rewards.flatten()).float())
+    scale.update(rewards, np.zeros_like(rewards))
+    assert float(unit.var) == pytest.approx(float(scale.var), rel=1e-5)
+
+
+def test_a_rollout_that_its_environments_cannot_share_is_refused() -> None:
+    with pytest.raises(InputError, match="3 environments"):
+        ReturnSpread(3, GAMMA).merge(torch.ones(7))
+
+
+@pytest.mark.parametrize("gamma", [-0.1, 1.0, float("nan")])
+def test_a_discount_without_an_end_is_refused(gamma: float) -> None:
+    with pytest.raises(InputError):
+        check_discount(gamma)
+
+
+def test_the_largest_bonus_so_far_is_paid_as_one() -> None:
+    unit = LargestSoFar()
+    unit.merge(torch.tensor([1.0, 4.0, 2.0]))
+    torch.testing.assert_close(unit(torch.tensor([4.0, 1.0])), torch.tensor([1.0, 0.25]))
+    unit.merge(torch.tensor([0.5, 0.1]))
+    torch.testing.assert_close(unit(torch.tensor([0.5])), torch.tensor([0.125]))
+    unit.merge(torch.tensor([8.0]))
+    torch.testing.assert_close(unit(torch.tensor([2.0])), torch.tensor([0.25]))
+
+
+@pytest.mark.parametrize("unit", [LargestSoFar(), ReturnSpread(2, GAMMA)], ids=["largest", "spread"])
+def test_nothing_new_at_all_is_paid_nothing(unit: BonusUnit) -> None:
+    unit.merge(torch.zeros(8))
+    assert torch.equal(unit(torch.zeros(8)), torch.zeros(8))
