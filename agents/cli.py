@@ -50,6 +50,12 @@ COMMANDS = (
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
+        words="train vime",
+        target="train_vime:TrainVIME",
+        summary="Explore out of curiosity where rewards are rare (VIME and others).",
+        example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
+    ),
+    Command(
         words="resume",
         target="resume:Resume",
         summary="Continue a run that was stopped or killed.",

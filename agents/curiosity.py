@@ -42,15 +42,19 @@ class Curiosity(Generic[Config]):
     """Of its group in the log, and on the command line."""
     source_type: ClassVar[Any]
     """Made from a `TaskShape` and the config."""
+    usual_eta: ClassVar[float]
+    """η where none is given: bonuses come in units of very different size, and with it they are some thousandths of a
+    reward of 1 in the first rollouts of SparseHalfCheetah."""
 
     def __init__(
         self,
         config: Config | None = None,
         *,
-        eta: float = 1e-3,
+        eta: float | None = None,
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
     ):
+        eta = self.usual_eta if eta is None else eta
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
         if not 0 <= final_eta <= 1:
@@ -103,6 +107,7 @@ class VIME(Curiosity[InformationGainConfig]):
 
     name = "vime"
     source_type = InformationGain
+    usual_eta = 1e-3
 
 
 class RND(Curiosity[RandomNetworkDistillationConfig]):
@@ -111,6 +116,7 @@ class RND(Curiosity[RandomNetworkDistillationConfig]):
 
     name = "rnd"
     source_type = RandomNetworkDistillation
+    usual_eta = 0.3
 
 
 class ICM(Curiosity[IntrinsicCuriosityConfig]):
@@ -119,6 +125,7 @@ class ICM(Curiosity[IntrinsicCuriosityConfig]):
 
     name = "icm"
     source_type = IntrinsicCuriosity
+    usual_eta = 0.03
 
 
 class L2(Curiosity[PredictionErrorConfig]):
@@ -127,6 +134,7 @@ class L2(Curiosity[PredictionErrorConfig]):
 
     name = "l2"
     source_type = PredictionError
+    usual_eta = 0.3
 
 
 class Disagreement(Curiosity[EnsembleDisagreementConfig]):
@@ -135,6 +143,7 @@ class Disagreement(Curiosity[EnsembleDisagreementConfig]):
 
     name = "disagreement"
     source_type = EnsembleDisagreement
+    usual_eta = 0.3
 
 
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement)}

@@ -19,7 +19,7 @@ class CuriosityCallback(Curious):
         self,
         config: Mapping[str, Any] | None = None,
         *,
-        eta: float = 1e-3,
+        eta: float | None = None,
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
     ):

@@ -2,6 +2,8 @@
 
 import logging
 import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,6 +92,9 @@ class GAIL:
     never read.
     """
 
+    name = "gail"
+    shown: Mapping[str, str] = {"gail/policy_accuracy": "D right on policy", "gail/expert_accuracy": "on expert"}
+
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: GAILConfig | None = None):
         require_actor_critic(model)
         space = model.action_space
@@ -164,6 +169,14 @@ class GAIL:
         else:
             fit_normaliser(self.model.policy, self.source.demonstrations.observations)
         self.warm = True
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within the block, between two rounds, the model acts and is saved with the averaged weights."""
+        return self.average.applied(self.model)
+
+    def files(self) -> Mapping[str, bytes]:
+        """None beside the checkpoint."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything to go on from between two rounds, apart from the environment and the random numbers."""

@@ -24,11 +24,9 @@ ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnerConfig:
-    """An on-policy learner with a tanh policy behind an observation normaliser."""
+class OnPolicyConfig:
+    """The settings of an on-policy learner with a tanh policy; the defaults are GAIL's."""
 
-    algorithm: Algorithm = "ppo"
-    """ppo, a2c, or trpo (needs the extra `contrib`)."""
     n_steps: int = 256
     """Environment steps per environment and rollout."""
     learning_rate: float = 3e-4
@@ -56,6 +54,12 @@ class LearnerConfig:
     initial_std: float = 0.22
     """Standard deviation of the policy's actions at the start, as a share of half of each action number's range; in
     action units where there are no bounds."""
+    normalise: bool = True
+    """The policy sees observations in units of their own spread. Without, it sees them as they are and begins with
+    orthogonal weights, as SB3's own does."""
+    normalise_advantages: bool = True
+    """Advantages of every minibatch are brought to unit spread (A2C: never). Without, a rollout in which nothing was
+    earned changes the policy less than one in which something was."""
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl"):
@@ -69,6 +73,32 @@ class LearnerConfig:
         for name in ("gamma", "gae_lambda"):
             if not 0 < getattr(self, name) <= 1:
                 raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig(OnPolicyConfig):
+    """An on-policy learner with a tanh policy behind an observation normaliser."""
+
+    algorithm: Algorithm = "ppo"
+    """ppo, a2c, or trpo (needs the extra `contrib`)."""
+
+
+EXPLORATION_ENVS = 8
+EXPLORATION = OnPolicyConfig(
+    n_steps=625,
+    learning_rate=3e-4,
+    schedule="constant",
+    gamma=0.998,
+    gae_lambda=0.99,
+    batch_size=500,
+    n_epochs=10,
+    hidden=(64, 64),
+    initial_std=1.0,
+    normalise=False,
+    normalise_advantages=False,
+)
+"""The learner of `train vime`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
+as much noise at the start as the actions have room for, and a reward whose scale matters (experiments/vime)."""
 
 
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
@@ -102,13 +132,20 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         "gae_lambda": config.gae_lambda,
         "seed": seed,
         "device": device,
-        "policy_kwargs": normalised_policy(list(config.hidden), math.log(config.initial_std)),
+        "policy_kwargs": policy_settings(config),
     }
     model = _algorithm(config, shared)
     if isinstance(env.action_space, spaces.Box):
         with torch.no_grad():
             model.policy.log_std.copy_(initial_log_std(config.initial_std, env.action_space))
     return model
+
+
+def policy_settings(config: OnPolicyConfig) -> dict[str, Any]:
+    """SB3's `policy_kwargs`."""
+    if config.normalise:
+        return normalised_policy(list(config.hidden), math.log(config.initial_std))
+    return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std)}
 
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
@@ -120,6 +157,7 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
             clip_range=config.clip_range,
             target_kl=None if config.schedule == "adaptive" else config.target_kl,
             ent_coef=config.entropy_weight,
+            normalize_advantage=config.normalise_advantages,
         )
     if config.algorithm == "a2c":
         return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
@@ -127,4 +165,9 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
         from sb3_contrib import TRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
-    return TRPO(**shared, batch_size=config.batch_size, target_kl=config.target_kl or TRUST_REGION_KL)
+    return TRPO(
+        **shared,
+        batch_size=config.batch_size,
+        target_kl=config.target_kl or TRUST_REGION_KL,
+        normalize_advantage=config.normalise_advantages,
+    )

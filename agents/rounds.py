@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 
 class Stopped(Exception):
@@ -35,10 +34,8 @@ class Rounds(BaseCallback):
     """Calls `evaluate` and `save` between rounds, when all state is at rest, and `show` after each rollout.
 
     Evaluation comes first, so that a checkpoint's metrics are complete. `save_every` 0: after every round;
-    `evaluate_every` 0: never.
+    `evaluate_every` 0: never. An off-policy model's rounds are single steps, or what its `train_freq` says.
     """
-
-    model: OnPolicyAlgorithm
 
     def __init__(
         self,

@@ -1,34 +1,71 @@
-"""One sitting of a GAIL training: rounds with progress, checkpoints, evaluations, and a clean stop."""
+"""One sitting of a training: rounds with progress, checkpoints, evaluations, and a clean stop."""
 
 import logging
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 
+from rlgen.atomic import atomic_write
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Interrupt
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.progress import Progress
+from rlgen.runs.progress import Progress, number
 from rlgen.runs.rng import rng_state, set_rng_state
 
-from .gail import GAIL
 from .rounds import Rounds, Stopped
 
 log = logging.getLogger("rlgen")
 CURVE_EPISODES, CURVE_SEED = 10, 20_000
-SHOWN = {"gail/policy_accuracy": "D right on policy", "gail/expert_accuracy": "on expert"}
+SHOW_INTERVAL_S = 0.2
+
+
+class Agent(Protocol):
+    """What a session trains: a Stable-Baselines3 model and all that belongs to its learning."""
+
+    name: str
+    """Of its state in a checkpoint."""
+    shown: Mapping[str, str]
+    """Logged names that the progress display shows, each with its label there."""
+
+    @property
+    def model(self) -> BaseAlgorithm: ...
+
+    def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> Any:
+        """Train until `total_timesteps` environment steps have been made in all, a loaded state's included. The model
+        ends as it is handed over, also when there was nothing left to do."""
+        ...
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within the block, between two rounds, the model acts as it would be handed over."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """What belongs in the run folder beside a checkpoint, by name."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        ...
 
 
 @dataclass
 class Session:
-    """`gail` in `folder`, from its newest checkpoint if it has one. `seconds`: training time over all sittings."""
+    """`agent` in `folder`, from its newest checkpoint if it has one. `seconds`: training time over all sittings."""
 
     folder: RunFolder
-    gail: GAIL
+    agent: Agent
     env: Any
     curve_env: Any
     metrics: Metrics
@@ -37,13 +74,15 @@ class Session:
     evaluate_every: float
     seconds: float = 0.0
     since: float = field(default_factory=time.perf_counter)
+    shown_at: float = 0.0
 
     def run(self) -> None:
         """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop."""
         self.restore()
         remedy = f"continue with: rlgen resume {self.folder.path}"
-        start = self.gail.model.num_timesteps
-        with Interrupt(remedy) as interrupt, Progress("GAIL", self.steps, start=start) as self.progress:
+        start = self.agent.model.num_timesteps
+        title = self.folder.agent_name
+        with Interrupt(remedy) as interrupt, Progress(title, self.steps, start=start) as self.progress:
             rounds = Rounds(
                 self.save,
                 self.evaluate,
@@ -53,8 +92,9 @@ class Session:
                 self.evaluate_every,
             )
             if start >= self.steps:  # stopped after its last checkpoint
+                self.agent.learn(self.steps)
                 return
-            self.gail.learn(self.steps, rounds)
+            self.agent.learn(self.steps, rounds)
             if self.evaluate_every:
                 self.evaluate()
             self.save(final=True)
@@ -68,10 +108,10 @@ class Session:
             self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return
         step, state = load_checkpoint(self.folder)
-        self.gail.load_state_dict(state["gail"])
+        self.agent.load_state_dict(state[self.agent.name])
         if state["env"] is None:
             log.info("this environment cannot be saved mid-episode: new episodes begin at step %d", step)
-            self.gail.model._last_obs = None
+            self.agent.model._last_obs = None
         else:
             self.env.load_state_dict(state["env"])
         self.metrics.truncate(step)
@@ -83,33 +123,39 @@ class Session:
         """Write a checkpoint of everything."""
         self.pause_clock()
         state: dict[str, Any] = {
-            "gail": self.gail.state_dict(),
+            self.agent.name: self.agent.state_dict(),
             "env": self.env.state_dict() if self.env.can_resume else None,
             "rng": rng_state(),
             "seconds": self.seconds,
         }
-        save_checkpoint(self.folder, self.gail.model.num_timesteps, state, final=final)
+        save_checkpoint(self.folder, self.agent.model.num_timesteps, state, final=final)
+        for name, data in self.agent.files().items():
+            atomic_write(self.folder / name, data)
 
     def evaluate(self) -> None:
-        """A point of the learning curve: the averaged policy's mean action on held-out seeds, outside training time."""
+        """A point of the learning curve: the policy's mean action on held-out seeds, outside training time."""
         self.pause_clock()
-        model = self.gail.model
-        with self.gail.average.applied(model):
+        model = self.agent.model
+        with self.agent.acting():
             found = evaluate(model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
         names = ("return_mean", "return_std", "return_min", "episode_length_mean", "share_of_falls")
         values = {f"evaluation/{name}": found[name] for name in names}
         self.metrics.write(model.num_timesteps, {**values, "time/training_seconds": self.seconds})
         self.progress.message(
-            f"{model.num_timesteps:>12,} steps: return {found['return_mean']:,.0f} ± {found['return_std']:,.0f}"
-            f" (lowest {found['return_min']:,.0f}) over {CURVE_EPISODES} episodes"
+            f"{model.num_timesteps:>12,} steps: return {number(found['return_mean'])} ± {number(found['return_std'])}"
+            f" (lowest {number(found['return_min'])}) over {CURVE_EPISODES} episodes"
         )
         self.since = time.perf_counter()
 
     def show(self) -> None:
-        """Refresh the progress display with the newest values."""
-        model = self.gail.model
+        """Refresh the progress display with the newest values; rounds of a single step are shown now and then."""
+        now = time.perf_counter()
+        if now - self.shown_at < SHOW_INTERVAL_S:
+            return
+        self.shown_at = now
+        model = self.agent.model
         logged = model.logger.name_to_value
-        values = {label: float(logged[name]) for name, label in SHOWN.items() if name in logged}
+        values = {label: float(logged[name]) for name, label in self.agent.shown.items() if name in logged}
         if model.ep_info_buffer:
             values = {"return": float(np.mean([episode["r"] for episode in model.ep_info_buffer])), **values}
         self.progress.update(model.num_timesteps, values)

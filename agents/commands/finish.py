@@ -5,21 +5,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.visits import Visits
 from rlgen.envs import make_vec
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
 from rlgen.runs.evaluate import RandomPolicy, evaluate
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import VISITS, RunFolder
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.video import record_video
 from rlgen.sb3.adaptive_rate import plain_rate
 
-from .train import TrainImitation
+from .train_settings import Training
 
 log = logging.getLogger("rlgen")
 EVALUATION_SEED, RANDOM_EPISODES = 10_000, 50
@@ -29,7 +30,7 @@ EXPERT_RETURN = "expert_return_of_whole_file"
 
 
 def finish(
-    folder: RunFolder, config: TrainImitation, model: OnPolicyAlgorithm, demonstrations: Demonstrations, seconds: float
+    folder: RunFolder, config: Training, model: BaseAlgorithm, demonstrations: Demonstrations | None, seconds: float
 ) -> Result:
     """Save the policy and write everything a finished run holds. `seconds`: training time."""
     partial = folder / "policy.partial.zip"
@@ -49,13 +50,14 @@ def finish(
             env_steps=model.num_timesteps,
             wall_seconds=seconds,
             evaluation_seed=EVALUATION_SEED,
-            expert_return=demonstrations.metadata.get(EXPERT_RETURN, demonstrations.summary().return_mean),
+            expert_return=None if demonstrations is None else expert_return(demonstrations),
             random_return=chance_return(env),
             device=device_name(model.device),
             backend=env.backend,
             margin_rule=env.margin_rule,
             versions=folder.versions["packages"],
             git_commit=folder.versions["git_commit"],
+            **found_by_exploring(folder),
         )
     finally:
         env.close()
@@ -70,6 +72,20 @@ def finish(
     return result
 
 
+def expert_return(demonstrations: Demonstrations) -> float | None:
+    """Mean return of all episodes of the file the demonstrations come from; None where no rewards were recorded."""
+    whole: float | None = demonstrations.metadata.get(EXPERT_RETURN, demonstrations.summary().return_mean)
+    return whole
+
+
+def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:
+    """What a run that counted its visits tells of them."""
+    if not (folder / VISITS).is_file():
+        return {}
+    visits = Visits.read(folder / VISITS)
+    return {"first_reward_step": visits.first_reward_step, "cells_visited": len(visits.cells)}
+
+
 def chance_return(env: Any) -> float | None:
     """Mean return of uniformly random actions; None where actions are unbounded, which the log says."""
     if not env.action_space.is_bounded():
@@ -82,7 +98,7 @@ def chance_return(env: Any) -> float | None:
 
 def print_result(result: Result, folder: RunFolder) -> None:
     """A summary for the terminal."""
-    table = Table(title=f"{result.agent.upper()} on {result.env}", show_header=False, title_justify="left")
+    table = Table(title=f"{folder.agent_name} on {result.env}", show_header=False, title_justify="left")
     table.add_row(
         "return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})"
     )
@@ -95,6 +111,10 @@ def print_result(result: Result, folder: RunFolder) -> None:
     table.add_row("ended early", f"{result.share_of_falls:.0%} of {result.episodes} episodes")
     if result.share_of_failures is not None:
         table.add_row("failed", f"{result.share_of_failures:.0%}  (below half of the expert's return)")
+    if result.cells_visited is not None:
+        first = result.first_reward_step
+        table.add_row("first reward", "none" if first is None else f"at step {first:,}")
+        table.add_row("cells visited", f"{result.cells_visited:,}")
     speed = (
         f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
     )

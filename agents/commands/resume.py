@@ -10,7 +10,8 @@ import tyro
 class Resume:
     """Continue a run to its end, as it was started.
 
-    GAIL goes on from its newest whole checkpoint: curve, random numbers and optimisers as if nothing had happened.
+    GAIL and VIME go on from their newest whole checkpoint: curve, random numbers, optimisers and, with SAC, the replay
+    buffer as if nothing had happened.
     Cloning (BC) writes no checkpoints, because it is short, and starts anew with the same seed.
     """
 

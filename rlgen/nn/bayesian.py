@@ -116,7 +116,7 @@ class BayesianMLP(nn.Module):
         sampling: Sampling = "local",
         chunk: int = 2048,
     ) -> Float[Tensor, " B"]:
-        """KL[q(θ; φ) ‖ q(θ; φ')], the `information_gain` turned around. Houthooft et al. 2016 (1605.09674), section 2.4.
+        """KL[q(θ; φ) ‖ q(θ; φ')], `information_gain` turned around. Houthooft et al. 2016 (1605.09674), section 2.4.
 
         Its time grows with B times the number of weights.
         """

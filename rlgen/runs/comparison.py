@@ -1,6 +1,6 @@
 """Several runs beside each other: those that differ in nothing but the seed are one line with an interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,20 +8,20 @@ from rlgen.runs import report_page as html
 from rlgen.runs.curve_data import RETURN
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import RunFolder, agent_name
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.visit_map import has_visits, visits_png
 
 # What does not make a run another experiment.
 INCIDENTAL = {"seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "episodes"}
 MOST_FILMS = 4
-NOTE = (
-    "Normalised: 0 random, 1 expert. Failed: episodes below half of the expert's return. "
-    "Ended early: by the task, before the time limit."
-)
+EXPERT_NOTE = "Normalised: 0 random, 1 expert. Failed: episodes below half of the expert's return."
+NOTE = "Ended early: by the task, before the time limit."
+VISITS_NOTE = "States in which training acted, from its beginning to its end; the colour counts on a logarithmic scale."
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,15 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
     for env in envs:
         chosen = [group for group in groups if group.env == env]
         names = [
-            f"{env}: {name}" if len(envs) > 1 else name.capitalize() for name in ("returns", "training", "policies")
+            f"{env}: {name}" if len(envs) > 1 else name.capitalize()
+            for name in ("returns", "training", "states visited", "policies")
         ]
+        note = NOTE if _mean("expert_return", _results(chosen)) is None else f"{EXPERT_NOTE} {NOTE}"
         body += [
-            html.section(names[0], _table(chosen), NOTE),
+            html.section(names[0], _table(chosen), note),
             html.section(names[1], _curves(chosen)),
-            html.section(names[2], _films(chosen)),
+            html.section(names[2], visit_maps({group.label: group.runs for group in chosen}), VISITS_NOTE),
+            html.section(names[3], _films(chosen)),
         ]
     return html.page(title, body)
 
@@ -78,24 +81,24 @@ def _identity(folder: RunFolder) -> dict[str, Any]:
 
 def _label(identity: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
     """The agent, and the settings in which it differs from the same agent's other groups on that environment."""
-    kin = [other for other in everyone if all(other.get(name) == identity.get(name) for name in ("agent", "env"))]
+    own = (agent_name(identity), identity.get("env"))
+    kin = [other for other in everyone if (agent_name(other), other.get("env")) == own]
     telling = [name for name in identity if any(other.get(name) != identity[name] for other in kin)]
     settings = [f"{name.rpartition('.')[2]} {identity[name]}" for name in telling[:3]]
-    return ", ".join([str(identity.get("agent", "run")).upper(), *settings])
+    return ", ".join([agent_name(identity), *settings])
 
 
 def _table(groups: Sequence[Group]) -> str:
     """Random, every group with its runs, and the expert."""
-    every = [result for group in groups for result in group.results]
+    every = _results(groups)
+    random, expert = _mean("random_return", every), _mean("expert_return", every)
     lines = []
-    for name, value, at in (
-        ("random", _mean("random_return", every), 0.0),
-        ("expert", _mean("expert_return", every), 1.0),
-    ):
+    for name, value, at in (("random", random, 0.0), ("expert", expert, 1.0)):
         if value is not None:
-            lines.append(Row(name=name, returns=number(value), normalised=at))
+            lines.append(Row(name=name, returns=number(value), normalised=None if expert is None else at))
     lines[1:1] = [row for group in groups for row in _group_rows(group)]
-    return html.returns_table(lines, ("steps", "training"))
+    explored = any(result.cells_visited is not None for result in every)
+    return html.returns_table(lines, ("steps", "training", *(("first reward", "cells visited") if explored else ())))
 
 
 def _group_rows(group: Group) -> list[Row]:
@@ -113,6 +116,7 @@ def _group_rows(group: Group) -> list[Row]:
         normalised=interquartile_mean(scores) if scores else None,
         failures=_mean("share_of_failures", group.results),
         falls=_mean("share_of_falls", group.results),
+        more=("", "", _rewarded(group.results)),
         kind="own",
     )
     return [head, *(_run_row(f"seed {result.seed}", result, "part") for result in group.results)]
@@ -125,9 +129,27 @@ def _run_row(name: str, result: Result, kind: str) -> Row:
         normalised=result.normalised_return,
         failures=result.share_of_failures,
         falls=result.share_of_falls,
-        more=(html.count(result.env_steps), duration(result.wall_seconds)),
+        more=(html.count(result.env_steps), duration(result.wall_seconds), *_found(result)),
         kind=kind,
     )
+
+
+def _rewarded(results: Sequence[Result]) -> str:
+    """How many of several trainings were ever rewarded; nothing where that was not noted."""
+    noted = [result.first_reward_step for result in results if result.cells_visited is not None]
+    return f"{sum(step is not None for step in noted)} of {len(noted)}" if noted else ""
+
+
+def _found(result: Result) -> tuple[str, ...]:
+    """What exploring came to."""
+    if result.cells_visited is None:
+        return ()
+    first = result.first_reward_step
+    return "never" if first is None else html.count(first), f"{result.cells_visited:,}"
+
+
+def _results(groups: Sequence[Group]) -> list[Result]:
+    return [result for group in groups for result in group.results]
 
 
 def _mean(name: str, results: Sequence[Result]) -> float | None:
@@ -139,14 +161,25 @@ def _curves(groups: Sequence[Group]) -> str:
     drawable = {group.label: group.runs for group in groups if any(read_metrics(run) for run in group.runs)}
     if not drawable:
         return ""
-    every = [result for group in groups for result in group.results]
+    every = _results(groups)
     references = {"expert": _mean("expert_return", every), "random": _mean("random_return", every)}
     # An agent without a learning curve, such as cloning, is a level that the others rise above or not.
     for group in groups:
         if not any(series.column(list(read_metrics(run))) for run in group.runs for series in RETURN.series):
             references[group.label] = _mean("return_mean", group.results)
     known = {name: value for name, value in references.items() if value is not None}
-    return html.curves(*(curves_png(drawable, known, theme) for theme in (LIGHT, DARK)))
+    light, dark = (curves_png(drawable, known, theme) for theme in (LIGHT, DARK))
+    return html.figure(light, dark, "Learning curves")
+
+
+def visit_maps(groups: Mapping[str, Sequence[RunFolder]]) -> str:
+    """Where each group's trainings have been, side by side; nothing of those that did not count it."""
+    counted = {label: [run for run in runs if has_visits(run)] for label, runs in groups.items()}
+    drawable = {label: runs for label, runs in counted.items() if runs}
+    if not drawable:
+        return ""
+    light, dark = (visits_png(drawable, theme) for theme in (LIGHT, DARK))
+    return html.figure(light, dark, "Heat maps of the states visited")
 
 
 def _films(groups: Sequence[Group]) -> str:

@@ -58,6 +58,20 @@ RETURN = Panel(
 )
 
 PANELS = (
+    Panel("Cells of the state grid visited", (Series("cells", r"coverage/cells"),), (0, None)),
+    Panel("Share of recent episodes rewarded", (Series("share", r"coverage/rewarded"),), (0, 1)),
+    Panel("Intrinsic return per episode, as weighted", (Series("bonuses", r"(?!rollout|eval).*/return"),)),
+    Panel(
+        "Bonus per step: quantiles",
+        (Series("90 %", r".*/bonus_90"), Series("median", r".*/bonus_50"), Series("10 %", r".*/bonus_10")),
+    ),
+    Panel("Median information gain [nats]", (Series("gain", r"vime/gain"),)),
+    Panel(
+        "Novelty in its own unit: quantiles",
+        (Series("90 %", r".*/novelty_90"), Series("median", r".*/novelty_50"), Series("10 %", r".*/novelty_10")),
+    ),
+    Panel("Loss of the dynamics model [nats]", (Series("loss", r"vime/loss"),)),
+    Panel("Loss of curiosity's model", (Series("loss", r"(?!train|bc|eval|rollout|gail|vime).*/loss"),)),
     Panel(
         "Episode length [steps]",
         (
@@ -66,7 +80,7 @@ PANELS = (
         ),
         (0, None),
     ),
-    Panel("Share of falls", (Series("evaluation", r"eval\w*/share_of_falls"),), (0, 1)),
+    Panel("Share of episodes ended early", (Series("evaluation", r"eval\w*/share_of_falls"),), (0, 1)),
     Panel(
         "Discriminator accuracy",
         (
@@ -80,7 +94,7 @@ PANELS = (
     Panel("Reward paid per step", (Series("reward", r"(?!rollout|eval).*/reward(_mean)?"),)),
     Panel(
         "Discriminator loss [nats]",
-        (Series("loss", r"(?!train|bc|eval|rollout).*/loss"), Series("penalty", r"(?!train|bc).*/penalty")),
+        (Series("loss", r"gail/loss"), Series("penalty", r"gail/penalty")),
     ),
     Panel("Policy change: KL [nats]", (Series("KL", r"train/(approx_)?kl(_divergence)?(_loss)?"),)),
     Panel("Policy's negative entropy [nats]", (Series("entropy loss", r"train/entropy(_loss)?"),)),
@@ -98,6 +112,7 @@ MAX_PANELS = 12
 # Constants of the run, counters, and losses whose size says nothing: nothing to see.
 _DULL = re.compile(
     r".*/(n_updates|clip_range|learning_rate|iterations|\w*_std|return_m(in|ax)|episodes)|train/(policy_gradient_)?loss"
+    r"|coverage/(share|first_reward)"
 )
 
 Table = dict[str, np.ndarray]

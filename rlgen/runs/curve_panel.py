@@ -75,7 +75,7 @@ def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme)
     for name, value in references.items():
         axes.axhline(value, color=theme.soft, linewidth=1.2, linestyle=(0, (5, 3)))
         axes.annotate(
-            f"{name} {_whole(value)}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
+            f"{name} {_short(value)}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
             textcoords="offset points", ha="right", va="bottom", color=theme.soft, fontsize=9,
         )  # fmt: skip
     if references:
@@ -97,7 +97,7 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(10 if large else 4, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(6 if large else 4, steps=[1, 2, 2.5, 5, 10]))
     if large:
-        axes.yaxis.set_major_formatter(lambda value, _: _whole(value))
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
         axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
     if axes.has_data() and panel.limits != (None, None):
         first, last = axes.dataLim.intervaly
@@ -113,6 +113,8 @@ def legend(axes: "Axes", theme: Theme) -> None:
         axes.legend(frameon=False, fontsize=9, labelcolor=theme.ink, loc="best")
 
 
-def _whole(value: float) -> str:
-    """4,704, and a negative number with the same minus sign as on the other axes."""
-    return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
+def _short(value: float) -> str:
+    """4,704 and 0.25, and a negative number with the same minus sign as on the other axes."""
+    whole = abs(value) >= 100 or abs(value - round(value)) < 1e-9
+    text = f"{round(value):,}" if whole else f"{value:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")

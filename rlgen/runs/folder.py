@@ -19,6 +19,7 @@ except ImportError:  # Windows: no advisory locks, so two trainings of one folde
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+VISITS = "visits.npz"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class RunFolder:
     """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
 
     It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json, curves.png, video.mp4 and
-    report.html.
+    report.html; of a training that explores, visits.npz.
     """
 
     path: Path
@@ -66,6 +67,11 @@ class RunFolder:
         return read_json(self.path / "versions.json")
 
     @property
+    def agent_name(self) -> str:
+        """The agent as readers know it: GAIL; PPO + VIME; PPO, of a training that could be curious and was not."""
+        return agent_name(self.config)
+
+    @property
     def video(self) -> Path | None:
         """The recorded video (mp4, else GIF), if there is one."""
         return next((path for name in ("video.mp4", "video.gif") if (path := self.path / name).is_file()), None)
@@ -90,6 +96,21 @@ class RunFolder:
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
+
+
+def agent_name(config: Mapping[str, Any]) -> str:
+    """How readers know the agent of a run's configuration."""
+    if "curiosity" not in config:
+        return str(config.get("agent", "run")).upper()
+    parts = [str(config.get("algo", "")).upper(), _kind_name(str(config["curiosity"]))]
+    return " + ".join(part for part in parts if part)
+
+
+def _kind_name(kind: str) -> str:
+    """VIME, RND; Disagreement; nothing of `none`."""
+    if kind == "none":
+        return ""
+    return kind.upper() if len(kind) <= 4 else kind.capitalize()
 
 
 def _refuse_contents(folder: Path) -> None:

@@ -112,11 +112,11 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A value to read: 4,612 · 88.1 · 0.812 · 1.2e-05."""
+    """A value to read: 4,612 · 636 · 88.1 · 0.812 · 1.2e-05."""
     if value != value:
         return "–"
     size = abs(value)
-    if size >= 1000:
+    if size >= 1000 or (size >= 100 and value == round(value)):
         return f"{value:,.0f}"
     if size >= 10 or value == 0:
         return f"{value:.1f}"

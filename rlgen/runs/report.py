@@ -8,7 +8,7 @@ from pathlib import Path
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs import report_page as html
-from rlgen.runs.comparison import comparison
+from rlgen.runs.comparison import VISITS_NOTE, comparison, visit_maps
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
@@ -47,15 +47,16 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:
     """The page of one run."""
     finished = (folder / "result.json").is_file()
     result = Result.read(folder) if finished else None
-    agent, env = str(folder.config.get("agent", "run")), str(folder.config.get("env", ""))
-    title = f"{agent.upper()} on {env}" if env else agent.upper()
+    env = str(folder.config.get("env", ""))
+    title = f"{folder.agent_name} on {env}" if env else folder.agent_name
     over = " · ".join(["rlgen", *([f"seed {folder.config['seed']}"] if "seed" in folder.config else [])])
     body = [
         html.header(over, title, headline(result) if result else _unfinished(folder)),
         _facts(result) if result else "",
-        html.section("Returns", _table(result, rows), _table_note(result)) if result else "",
+        html.section("Returns", _table(folder, result, rows), _table_note(result)) if result else "",
         html.section("The policy", _film(folder, result)),
         html.section("Training", _curves(folder)),
+        html.section("States visited", visit_maps({"": [folder]}), VISITS_NOTE),
         html.section("Configuration", html.entries(folder.config)),
         html.section("Versions", html.entries(_versions(folder))),
     ]
@@ -65,11 +66,17 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:
 def headline(result: Result) -> str:
     """One sentence, as HTML: what was reached, how close to the expert that is, after how much."""
     share = f" ({result.normalised_return:.2f} of the expert)" if result.normalised_return is not None else ""
+    found = ""
+    if result.cells_visited is not None:
+        first = result.first_reward_step
+        found = " Never rewarded in training."
+        if first is not None:
+            found = f" Rewarded for the first time after {html.count(first)} steps."
     work = f"after {html.count(result.env_steps)} steps " if result.env_steps else "without a step in the environment, "
     device = result.device.partition(" ")[0]
     return (
         f"Reaches <b>{escape(html.spread(result.return_mean, result.return_std))}</b>{share} "
-        f"{work}in {duration(result.wall_seconds)} on {escape(device)}."
+        f"{work}in {duration(result.wall_seconds)} on {escape(device)}.{found}"
     )
 
 
@@ -84,29 +91,43 @@ def _facts(result: Result) -> str:
     speed = number(result.env_steps_per_second) if result.env_steps_per_second and result.env_steps else "–"
     memory = "" if result.peak_memory_mb is None else f"{result.peak_memory_mb:,.0f} MiB at most"
     score = "–" if result.normalised_return is None else f"{result.normalised_return:.3f}"
-    return html.facts(
-        [
-            ("Return", html.reading(result.return_mean), f"± {html.reading(result.return_std)}",
-             f"lowest {html.reading(result.return_min)}"),
-            ("Normalised", score, "", "0 random, 1 expert"),
-            ("Failed", html.percent(result.share_of_failures), "", "below half of the expert"),
-            ("Ended early", html.percent(result.share_of_falls), "", f"of {result.episodes} episodes"),
-            ("Episode", number(result.episode_length_mean), "steps", "mean length"),
-            ("Speed", speed, "steps/s", f"{html.count(result.env_steps)} steps in {duration(result.wall_seconds)}"),
-            ("Machine", result.device.partition(" ")[0], "", memory),
-        ]
-    )  # fmt: skip
+    facts = [
+        ("Return", html.reading(result.return_mean), f"± {html.reading(result.return_std)}",
+         f"lowest {html.reading(result.return_min)}"),
+        ("Normalised", score, "", "0 random, 1 expert"),
+        ("Failed", html.percent(result.share_of_failures), "", "below half of the expert"),
+        *_found(result),
+        ("Ended early", html.percent(result.share_of_falls), "", f"of {result.episodes} episodes"),
+        ("Episode", number(result.episode_length_mean), "steps", "mean length"),
+        ("Speed", speed, "steps/s", f"{html.count(result.env_steps)} steps in {duration(result.wall_seconds)}"),
+        ("Machine", result.device.partition(" ")[0], "", memory),
+    ]  # fmt: skip
+    needs_expert = ("Normalised", "Failed") if result.expert_return is None else ()
+    return html.facts([fact for fact in facts if fact[0] not in needs_expert])
 
 
-def _table(result: Result, rows: Sequence[Row]) -> str:
+def _found(result: Result) -> list[tuple[str, str, str, str]]:
+    """What exploring came to."""
+    if result.cells_visited is None:
+        return []
+    first = result.first_reward_step
+    reward = ("never", "") if first is None else (html.count(first), "steps")
+    return [
+        ("First reward", *reward, "in training"),
+        ("Visited", f"{result.cells_visited:,}", "cells", "of the state grid, in training"),
+    ]
+
+
+def _table(folder: RunFolder, result: Result, rows: Sequence[Row]) -> str:
     lines = []
     if result.random_return is not None:
-        lines.append(Row(name="random", returns=number(result.random_return), normalised=0.0))
+        normalised = None if result.expert_return is None else 0.0
+        lines.append(Row(name="random", returns=number(result.random_return), normalised=normalised))
     lines += rows
     own = html.spread(result.return_mean, result.return_std)
     lines.append(
         Row(
-            name=result.agent.upper(),
+            name=folder.agent_name,
             returns=own,
             normalised=result.normalised_return,
             failures=result.share_of_failures,
@@ -122,10 +143,14 @@ def _table(result: Result, rows: Sequence[Row]) -> str:
 def _table_note(result: Result | None) -> str:
     if result is None:
         return ""
+    scale = (
+        "Normalised: (return − random) / (expert − random). Failed: below half of the expert's return. "
+        if result.expert_return is not None
+        else ""
+    )
     return (
         f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
-        f"{result.evaluation_seed}. Normalised: (return − random) / (expert − random). "
-        "Failed: below half of the expert's return. Ended early: by the task, before the time limit. "
+        f"{result.evaluation_seed}. {scale}Ended early: by the task, before the time limit. "
         f"Stepped by {result.backend or 'an unnamed backend'}, contact margins {result.margin_rule}."
     )
 
@@ -140,7 +165,8 @@ def _curves(folder: RunFolder) -> str:
     if not read_metrics(folder):
         return ""
     references = references_of(folder)
-    return html.curves(*(curves_png({"": [folder]}, references, theme) for theme in (LIGHT, DARK)))
+    light, dark = (curves_png({"": [folder]}, references, theme) for theme in (LIGHT, DARK))
+    return html.figure(light, dark, "Learning curves")
 
 
 def _versions(folder: RunFolder) -> dict[str, object]:

@@ -70,23 +70,30 @@ def facts(entries: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def returns_table(rows: Sequence[Row], more: Sequence[str] = ()) -> str:
-    """Name, return, normalised return with its bar, failed, ended early, and the columns `more`."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "return", "normalised", "failed", "ended early", *more))
+    """Name, return, and as far as any row has them normalised return with its bar, failed and ended early; then the
+    columns `more`."""
+    columns: dict[str, list[str]] = {"": [row.name for row in rows], "return": [row.returns for row in rows]}
+    if scaled := any(row.normalised is not None for row in rows):
+        columns["normalised"] = ["–" if row.normalised is None else f"{row.normalised:.3f}" for row in rows]
+    if any(row.failures is not None for row in rows):
+        columns["failed"] = [percent(row.failures) for row in rows]
+    columns["ended early"] = [percent(row.falls) for row in rows]
+    for index, name in enumerate(more):
+        columns[name] = [row.more[index] if index < len(row.more) else "" for row in rows]
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns) + ('<th class="text"></th>' if scaled else "")
     lines = []
-    for row in rows:
-        normalised = "–" if row.normalised is None else f"{row.normalised:.3f}"
-        cells = [row.name, row.returns, normalised, percent(row.failures), percent(row.falls), *row.more]
-        cells += [""] * (len(more) - len(row.more))
+    for row, *cells in zip(rows, *columns.values(), strict=True):
         html = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        lines.append(f'<tr class="{escape(row.kind)}">{html}<td class="scale">{_track(row.normalised)}</td></tr>')
-    return f'<table><thead><tr>{head}<th class="text"></th></tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        bar = f'<td class="scale">{_track(row.normalised)}</td>' if scaled else ""
+        lines.append(f'<tr class="{escape(row.kind)}">{html}{bar}</tr>')
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
-def curves(light: bytes, dark: bytes) -> str:
-    """Curves in both colour schemes."""
+def figure(light: bytes, dark: bytes, shows: str) -> str:
+    """A PNG in both colour schemes. `shows`: said in its place where pictures are not seen."""
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark, ".png")}">'
-        f'<img class="curves" alt="Learning curves" src="{data_uri(light, ".png")}"></picture>'
+        f'<img class="curves" alt="{escape(shows)}" src="{data_uri(light, ".png")}"></picture>'
     )
 
 

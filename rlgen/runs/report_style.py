@@ -31,9 +31,9 @@ h3 { margin: 20px 0 8px; font-size: 16px; }
   padding: 22px 24px; overflow-x: auto;
 }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 14px; }
-.fact { padding: 16px 18px; }
+.fact { padding: 16px 15px; }
 .fact .name { color: var(--soft); font-size: 13px; }
-.fact .value { margin-top: 2px; font-size: 26px; font-weight: 650; letter-spacing: -.02em; white-space: nowrap; }
+.fact .value { margin-top: 2px; font-size: 25px; font-weight: 650; letter-spacing: -.02em; white-space: nowrap; }
 .fact .value small { color: var(--soft); font-size: 15px; font-weight: 500; letter-spacing: 0; }
 .fact .more { color: var(--soft); font-size: 13px; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }

@@ -61,6 +61,10 @@ class Result:
     """Share of the episodes with a return below half of the expert's (see `rlgen.runs.scores.share_of_failures`)."""
     per_episode_returns: list[float] | None = None
     """Undiscounted return of every evaluation episode."""
+    first_reward_step: int | None = None
+    """Environment steps of the training after which the task had paid for the first time."""
+    cells_visited: int | None = None
+    """Cells that the training visited of the grid in visits.npz."""
 
     @classmethod
     def of(
@@ -80,6 +84,8 @@ class Result:
         margin_rule: str = "native",
         versions: dict[str, str] | None = None,
         git_commit: str | None = None,
+        first_reward_step: int | None = None,
+        cells_visited: int | None = None,
     ) -> "Result":
         """A result from its evaluation; speed, normalised return, failures and memory are worked out here."""
         summary: dict[str, Any] = evaluation.summary()
@@ -102,6 +108,8 @@ class Result:
             peak_memory_mb=peak_memory_mb(),
             share_of_failures=share_of_failures(evaluation.returns, expert_return),
             per_episode_returns=evaluation.returns.tolist(),
+            first_reward_step=first_reward_step,
+            cells_visited=cells_visited,
             **summary,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import FloatSchedule
@@ -69,7 +70,7 @@ class FollowKL(BaseCallback):
 
 
 @contextmanager
-def plain_rate(model: OnPolicyAlgorithm) -> Iterator[None]:
+def plain_rate(model: BaseAlgorithm) -> Iterator[None]:
     """Within the block, an `AdaptiveRate` of `model` is the number it stands at: what `model.save` writes then opens
     without this module."""
     rate, schedule = model.learning_rate, model.lr_schedule

@@ -1,7 +1,6 @@
 """Pays an on-policy SB3 model by reward sources: one pass over the whole rollout, then advantages anew."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,38 +8,26 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.scale import ReturnScale
-from rlgen.rewards.source import RewardSource
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.raw_observations import RawObservations, normaliser_of
+
+Memory = tuple[Tensor, Tensor]
 
 
 class EpisodeEnd(NamedTuple):
-    """Where an episode ended within the rollout, and its true last observation [O]."""
+    """Where an episode ended within the rollout, its true last observation [O] as the policy sees it and in the
+    environment's own numbers, and what a recurrent critic remembered then, each [layers, 1, hidden]."""
 
     time: int
     env: int
     observation: np.ndarray
+    raw: np.ndarray
     truncated: bool
-
-
-class Relabelled(NamedTuple):
-    """What a `Relabel` has put in the place of a rollout's rewards [T, N], before bootstraps, and the step it ended."""
-
-    step: int
-    rewards: np.ndarray
-
-
-@dataclass(frozen=True)
-class Paid:
-    """A reward source and the weight of its reward: a number, or a function of the share of the training that is left
-    (1 at the start), such as SB3's schedules."""
-
-    source: RewardSource
-    weight: float | Callable[[float], float] = 1.0
-
-    def weight_at(self, progress_remaining: float) -> float:
-        return self.weight(progress_remaining) if callable(self.weight) else self.weight
+    memory: Memory | None
 
 
 class Relabel(BaseCallback):
@@ -52,7 +39,8 @@ class Relabel(BaseCallback):
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `_on_rollout_end`, so both are
     done again here: reward + γ V(true last observation) where the time limit cut the episode, nothing where it
-    terminated; then `compute_returns_and_advantage`. Actions reach the sources as the environment received them.
+    terminated; then `compute_returns_and_advantage`. Actions reach the sources as the environment received them, and
+    observations as it gave them, also from below a VecNormalize, whose own numbers change their meaning as it learns.
     """
 
     model: OnPolicyAlgorithm
@@ -62,65 +50,93 @@ class Relabel(BaseCallback):
         self.sources, self.scale, self.adds = dict(sources), scale, adds
         self.ends: list[EpisodeEnd] = []
 
+    def _init_callback(self) -> None:
+        self.normaliser = normaliser_of(self.model)
+
     def _on_rollout_start(self) -> None:
         self.ends = []
-        self.task_rewards = np.zeros_like(self.model.rollout_buffer.rewards)
+        buffer = self.model.rollout_buffer
+        self.task_rewards = np.zeros_like(buffer.rewards)
+        buffer.relabelled = None  # type: ignore[attr-defined]
+        self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
-        self.task_rewards[self.model.rollout_buffer.pos] = self.locals["rewards"]  # before SB3 adds a bootstrap
-        for env in np.flatnonzero(self.locals["dones"]):
+        time = self.model.rollout_buffer.pos
+        self.task_rewards[time] = self.locals["rewards"]  # before SB3 adds a bootstrap
+        if self.raw is not None:
+            self.raw.add()
+        for env in np.flatnonzero(self.locals["dones"]).tolist():
             info = self.locals["infos"][env]
+            last = info["terminal_observation"]
+            raw = last if self.raw is None else self.raw.raw(last)
             truncated = bool(info.get("TimeLimit.truncated", False))
-            end = EpisodeEnd(self.model.rollout_buffer.pos, int(env), info["terminal_observation"], truncated)
-            self.ends.append(end)
+            self.ends.append(EpisodeEnd(time, env, last, raw, truncated, self.memory(slice(env, env + 1))))
         return True
 
     def _on_rollout_end(self) -> None:
         buffer = self.model.rollout_buffer
-        batch = self.transitions()
+        batch, starts = self.transitions(), buffer.episode_starts.astype(bool)
         rewards = torch.as_tensor(self.earlier_rewards(), device=self.model.device).flatten()
         for name, paid in self.sources.items():
-            for key, value in paid.source.update(batch).items():
-                self.logger.record(f"{name}/{key}", float(value))
-            reward = paid.source.reward(batch)
-            self.logger.record(f"{name}/reward", float(reward.mean()))
-            rewards += paid.weight_at(self.model._current_progress_remaining) * reward
+            rewards += paid.learn_and_pay(name, batch, starts, self.model._current_progress_remaining, self.logger)
         buffer.rewards[:] = rewards.reshape(buffer.rewards.shape).cpu().numpy()
         if self.scale is not None:
             self.scale.update(buffer.rewards, buffer.episode_starts)
             buffer.rewards[:] = self.scale(buffer.rewards)
-        buffer.relabelled = Relabelled(self.model.num_timesteps, buffer.rewards.copy())  # type: ignore[attr-defined]
+        # For a later `Relabel`: what stands in the place of the rollout's rewards, before bootstraps.
+        buffer.relabelled = buffer.rewards.copy()  # type: ignore[attr-defined]
         self.add_time_limit_bootstrap()
-        buffer.compute_returns_and_advantage(self.locals["values"], self.locals["dones"])
+        # SB3's own last values are not among the locals of every algorithm.
+        values = self.values(self.locals["new_obs"], self.memory(slice(None)), self.locals["dones"])
+        buffer.compute_returns_and_advantage(values, self.locals["dones"])
 
     def earlier_rewards(self) -> np.ndarray:
         """What is added to: rewards [T, N] without the bootstrap of time limits."""
         if not self.adds:
             return np.zeros_like(self.task_rewards)
-        earlier: Relabelled | None = getattr(self.model.rollout_buffer, "relabelled", None)
-        of_this_rollout = earlier is not None and earlier.step == self.model.num_timesteps
-        return earlier.rewards if earlier and of_this_rollout else self.task_rewards.copy()
+        earlier: np.ndarray | None = self.model.rollout_buffer.relabelled  # type: ignore[attr-defined]
+        return (self.task_rewards if earlier is None else earlier).copy()
 
     def add_time_limit_bootstrap(self) -> None:
         """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""
         cut = [end for end in self.ends if end.truncated]
         if not cut:
             return
-        last = torch.as_tensor(np.stack([end.observation for end in cut]), device=self.model.device)
-        with torch.no_grad():
-            values = self.model.policy.predict_values(last).flatten().cpu().numpy()
+        memories = [end.memory for end in cut if end.memory is not None]
+        memory = (torch.cat([m[0] for m in memories], 1), torch.cat([m[1] for m in memories], 1)) if memories else None
+        last = np.stack([end.observation for end in cut])
+        values = self.values(last, memory, np.zeros(len(cut))).flatten().cpu().numpy()
         for end, value in zip(cut, values, strict=True):
             self.model.rollout_buffer.rewards[end.time, end.env] += self.model.gamma * value
+
+    def memory(self, envs: slice) -> Memory | None:
+        """What a recurrent critic remembers after the present step, each [layers, B, hidden]; None without memory."""
+        states = self.locals.get("lstm_states")
+        return None if states is None else (states.vf[0][:, envs].contiguous(), states.vf[1][:, envs].contiguous())
+
+    @torch.no_grad()
+    def values(self, observations: np.ndarray, memory: Memory | None, starts: np.ndarray) -> Tensor:
+        """V [B, 1] of observations [B, O] as the policy sees them. For a recurrent policy also its memory, and where an
+        episode starts [B], which forgets it."""
+        seen = torch.as_tensor(observations, device=self.model.device)
+        if memory is None:
+            return self.model.policy.predict_values(seen)
+        begins = torch.as_tensor(starts, dtype=torch.float32, device=self.model.device)
+        return self.model.policy.predict_values(seen, memory, begins)  # type: ignore[call-arg]
 
     def transitions(self) -> Transitions:
         """The rollout as T*N transitions, time-major, on the model's device."""
         buffer = self.model.rollout_buffer
-        observations = buffer.observations.astype(np.float32, copy=False)
-        following = np.concatenate([observations[1:], np.asarray(self.locals["new_obs"], np.float32)[None]])
+        if self.raw is None:
+            observations = buffer.observations.astype(np.float32, copy=False)
+            following = np.concatenate([observations[1:], np.asarray(self.locals["new_obs"], np.float32)[None]])
+        else:
+            rows = np.stack(self.raw.rows).astype(np.float32, copy=False)
+            observations, following = rows[:-1], rows[1:].copy()
         terminated = np.zeros(observations.shape[:2], bool)
         truncated = np.zeros(observations.shape[:2], bool)
         for end in self.ends:
-            following[end.time, end.env] = end.observation
+            following[end.time, end.env] = end.raw
             (truncated if end.truncated else terminated)[end.time, end.env] = True
         actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
         arrays = (observations, actions, following, terminated, truncated)
@@ -132,6 +148,7 @@ def received_actions(actions: np.ndarray, model: OnPolicyAlgorithm) -> np.ndarra
     space = model.action_space
     if not isinstance(space, spaces.Box):
         return actions
+    shaped = actions.reshape(*actions.shape[:2], *space.shape)
     if model.policy.squash_output:
-        return model.policy.unscale_action(actions)
-    return np.clip(actions, space.low, space.high)
+        return model.policy.unscale_action(shaped).reshape(actions.shape)
+    return np.clip(shaped, space.low, space.high).reshape(actions.shape)

@@ -25,6 +25,13 @@ from rlgen.runs.metrics import Metrics
 from rlgen.sb3.features import normalised_policy
 
 LIMIT = 0.4  # of Humanoid's actions
+LEARNER = "--n-envs 4 --learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1 --learner.hidden 8"
+SMALL = {
+    "bc": "--bc.max-updates 50 --bc.check-every 25 --hidden 8",
+    "gail": f"{LEARNER} --gail.bc.max-updates 50 --gail.bc.check-every 25 "
+    "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32",
+    "vime": f"{LEARNER} --vime.hidden 8 --vime.updates-per-rollout 2 --vime.batch-size 16",
+}
 
 
 class PointWorld(gym.Env):
@@ -177,17 +184,10 @@ def rlgen_train(demos: Path, tmp_path: Path):
     """`rlgen_train("gail", "--steps", "320")`: the exit code of the command on the point world, in tmp_path/run."""
 
     def run(agent: str, *options: str, demos: Path = demos) -> int:
-        small = ["--device", "cpu", "--no-video", "--episodes", "4"]
-        prefix = "--gail." if agent == "gail" else "--"
-        small += [f"{prefix}bc.max-updates", "50", f"{prefix}bc.check-every", "25"]
-        if agent == "bc":
-            small += ["--hidden", "8"]
-        else:
-            small += ["--n-envs", "4", "--learner.n-steps", "16", "--learner.batch-size", "32"]
-            small += ["--learner.n-epochs", "1", "--learner.hidden", "8"]
-            small += ["--gail.discriminator.hidden", "8", "--gail.discriminator.batch-size", "32"]
-        where = ["--env", "PointWorld-v0", "--demos", str(demos), "--out", str(tmp_path / "run")]
-        return cli.main(["train", agent, *where, *small, *options])
+        where = ["--env", "PointWorld-v0", "--out", str(tmp_path / "run")]
+        where += [] if agent == "vime" else ["--demos", str(demos)]
+        shared = ["--device", "cpu", "--no-video", "--episodes", "4"]
+        return cli.main(["train", agent, *where, *shared, *SMALL[agent].split(), *options])
 
     return run
 

@@ -3,7 +3,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import A2C, DQN, PPO
+from sb3_contrib import ARS
+from stable_baselines3 import A2C, PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -72,14 +73,51 @@ def test_a_second_learn_goes_on_with_the_same_curiosity() -> None:
     assert source.updates == 2
 
 
-@pytest.mark.parametrize("model", ["off-policy", "images"])
-def test_what_it_cannot_work_with_is_refused_at_the_start(model: str) -> None:
-    if model == "off-policy":
-        refused = DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu")
-    else:
-        refused = PPO("MlpPolicy", make_vec_env(lambda: gym.make("FrozenLake-v1")), n_steps=8, batch_size=8)
-    with pytest.raises(InputError):
-        refused.learn(8, callback=VIME().callback())
+class Goals(gym.Env):
+    """A task of goals, as hindsight relabelling wants it."""
+
+    place = gym.spaces.Box(-1, 1, (2,), np.float32)
+    observation_space = gym.spaces.Dict({"observation": place, "achieved_goal": place, "desired_goal": place})
+    action_space = place
+
+    def reset(self, **kwargs):
+        return self.observation_space.sample(), {}
+
+    def compute_reward(self, *goals) -> float:
+        return 0.0
+
+
+class Bits(gym.Env):
+    """Takes several yes or no at once."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.MultiBinary(2)
+
+    def reset(self, **kwargs):
+        return self.observation_space.sample(), {}
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: ARS("LinearPolicy", gym.make("CartPole-v1"), device="cpu"), "on-policy or off-policy"),
+        (lambda: PPO("MlpPolicy", gym.make("FrozenLake-v1"), device="cpu"), "flat observations"),
+        (lambda: SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=50), "without HER"),
+        (lambda: PPO("MlpPolicy", Bits(), device="cpu"), "Box or Discrete"),
+    ],
+    ids=["neither on-policy nor off-policy", "no Box", "goals", "bits"],
+)
+@pytest.mark.filterwarnings("ignore:.*GPU")
+def test_what_it_cannot_work_with_is_refused_at_the_start(make, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make().learn(8, callback=VIME().callback())
+
+
+def test_another_task_than_the_one_it_began_with_is_refused() -> None:
+    vime = VIME(QUICK)
+    learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
+    with pytest.raises(InputError, match="use another VIME"):
+        learn(PPO, "CartPole-v1", vime, 64, batch_size=32)
 
 
 @pytest.mark.parametrize("wrong", [{"eta": -1.0}, {"eta": float("inf")}, {"final_eta": 1.5}])

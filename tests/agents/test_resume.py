@@ -19,17 +19,58 @@ from rlgen.data.rows import Episode
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
 
-# Ant falls early under a random policy, so episodes end within the run. Everything that carries state is switched on:
-# adaptive learning rate, averaged weights, scaled rewards, running normaliser, spectral norm, evaluations.
-OPTIONS = """
---env Ant-v5 --backend threads --threads 1 --n-envs 2 --device cpu --seed 3 --no-video
---steps 448 --checkpoint-every 192 --evaluate-every 256
---learner.n-steps 32 --learner.batch-size 32 --learner.n-epochs 2 --learner.hidden 8 --learner.initial-std 1
---learner.schedule adaptive --learner.learning-rate 5e-5 --learner.target-kl 0.001
---gail.average 0.5 --gail.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
---gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
---gail.discriminator.normaliser running --gail.discriminator.final-rate 0.1
-"""
+SMALL_PPO = "--learner.batch-size 32 --learner.n-epochs 2 --learner.hidden 8 --learner.target-kl 0.001"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training to disturb: seven rounds with checkpoints after three and six, evaluations after four and the last.
+    Everything that carries state is switched on."""
+
+    agent: str
+    round: int
+    """Environment steps."""
+    options: str
+    parts: tuple[str, ...]
+    """Of the agent's state, without the clock."""
+
+    def command(self, demos: Path, out: Path) -> list[str]:
+        shared = "--threads 1 --n-envs 2 --device cpu --seed 3 --no-video"
+        steps = f"--steps {7 * self.round} --checkpoint-every {3 * self.round} --evaluate-every {4 * self.round}"
+        imitates = ["--demos", str(demos)] if self.agent == "gail" else []
+        options = f"{shared} {steps} {self.options}".split()
+        return ["train", self.agent, *options, *imitates, "--out", str(out)]
+
+
+CASES = {
+    # Ant falls early under a random policy, so episodes end within the run.
+    "gail": Case(
+        "gail",
+        64,
+        f"""--env Ant-v5 --backend threads --learner.n-steps 32 {SMALL_PPO}
+        --learner.initial-std 1 --learner.schedule adaptive --learner.learning-rate 5e-5
+        --gail.average 0.5 --gail.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
+        --gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
+        --gail.discriminator.normaliser running --gail.discriminator.final-rate 0.1""",
+        ("source", "average", "scale"),
+    ),
+    "vime": Case(
+        "vime",
+        256,
+        f"""--env rlgen/SparseMountainCar-v0 --learner.n-steps 128 {SMALL_PPO} --learner.schedule adaptive
+        --eta 0.1 --final-eta 0.1 --vime.hidden 8 --vime.updates-per-rollout 3 --vime.batch-size 16
+        --vime.pool-size 600""",
+        ("curiosities", "coverage", "scale"),
+    ),
+    "sac": Case(
+        "vime",
+        64,
+        """--env Hopper-v5 --algo sac --sac.learning-starts 80 --sac.batch-size 8 --sac.hidden 8 --sac.buffer-size 300
+        --update-every 100 --eta 0.1 --final-eta 0.1 --vime.hidden 8 --vime.updates-per-rollout 3
+        --vime.batch-size 16""",
+        ("curiosities", "coverage"),
+    ),
+}
 
 # The command line in a process of its own, which kills itself when it is about to write a row after step argv[1].
 KILLED = """
@@ -77,10 +118,14 @@ def finish_run(command: list[str]) -> Run:
     return Run(folder.path, {name: value.clone() for name, value in model.policy.state_dict().items()})
 
 
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(demos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    return finish_run(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)])
+def undisturbed(case: Case, demos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return finish_run(case.command(demos, tmp_path_factory.mktemp("undisturbed") / "run"))
 
 
 def assert_same(resumed: Run, undisturbed: Run) -> None:
@@ -91,55 +136,65 @@ def assert_same(resumed: Run, undisturbed: Run) -> None:
         assert torch.equal(resumed.weights[name], value), name
 
 
-def test_the_run_to_be_disturbed_has_something_to_lose(undisturbed: Run) -> None:
+def test_the_run_to_be_disturbed_has_something_to_lose(case: Case, undisturbed: Run) -> None:
     rows = read_metrics(undisturbed.path)
-    assert rows["step"].tolist() == [64, 128, 192, 256, 256, 320, 384, 448, 448]
-    assert np.isfinite(rows["rollout/ep_rew_mean"]).sum() > 3, "episodes ended"
+    evaluated = np.isfinite(rows["evaluation/return_mean"])
+    assert rows["step"][evaluated].tolist() == [4 * case.round, 7 * case.round]
+    assert np.isfinite(rows["rollout/ep_rew_mean"]).sum() > 2, "episodes ended"
+    assert load_checkpoint(undisturbed.path).step == 7 * case.round
+    if "sac" in case.options:
+        assert rows["vime/reward"][-2] > 0
+        return
+    assert rows["step"].tolist() == [case.round * number for number in (1, 2, 3, 4, 4, 5, 6, 7, 7)]
     assert len(set(rows["train/learning_rate"][~np.isnan(rows["train/learning_rate"])])) > 2, "the rate moved"
-    assert np.isfinite(rows["evaluation/return_mean"]).sum() == 2
 
 
 def test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit(
-    undisturbed: Run, demos: Path, tmp_path: Path
+    case: Case, undisturbed: Run, demos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = ["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, "300", *command], capture_output=True, check=False)
+    last = 4 * case.round + case.round // 2
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(last), *case.command(demos, out)], capture_output=True, check=False
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert load_checkpoint(out).step == 192
-    assert read_metrics(out)["step"].max() == 256, "rows after the checkpoint, to be forgotten"
+    assert load_checkpoint(out).step == 3 * case.round
+    assert read_metrics(out)["step"].max() >= 4 * case.round, "rows after the checkpoint, to be forgotten"
     resumed = finish_run(["resume", str(out)])
     assert_same(resumed, undisturbed)
     (_, one), (_, two) = load_checkpoint(resumed.path), load_checkpoint(undisturbed.path)
-    for part in ("source", "average", "scale"):
-        assert flat(one["gail"][part]) == flat(two["gail"][part])
+    for part in case.parts:
+        assert flat(one[case.agent][part]) == flat(two[case.agent][part])
     assert flat(one["env"]) == flat(two["env"])
     for generator in ("torch", "numpy"):  # nothing in a training draws from Python's own, but libraries do
         assert flat(one["rng"][generator]) == flat(two["rng"][generator])
 
 
 def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
-    undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
     write = Metrics.write
+    pressed: list[int] = []
 
     def press(metrics: Metrics, step: int, values: Any) -> None:
         write(metrics, step, values)
-        if step == 256 and "gail/loss" in values:  # an evaluation is due after this round, and no checkpoint
+        # An evaluation is due after this round, and no checkpoint.
+        if 3 * case.round < step <= 4 * case.round and not pressed and "rollout/ep_rew_mean" in values:
+            pressed.append(step)
             os.kill(os.getpid(), signal.SIGINT)
 
     for module in (session, training):
         monkeypatch.setattr(module, "CURVE_EPISODES", 1)
     monkeypatch.setattr(Metrics, "write", press)
-    assert cli.main(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)]) == 130
+    assert cli.main(case.command(demos, out)) == 130
     monkeypatch.undo()
-    assert load_checkpoint(out).step == 256
+    assert load_checkpoint(out).step in range(pressed[0], pressed[0] + 3)
     assert_same(finish_run(["resume", str(out)]), undisturbed)
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(
-    undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, undisturbed: Run, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class PowerCut(BaseException):
         pass
@@ -147,17 +202,17 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     write = Metrics.write
 
     def cut(metrics: Metrics, step: int, values: Any) -> None:
-        if step == 128:
+        if step >= 2 * case.round:
             raise PowerCut
         write(metrics, step, values)
 
     out = tmp_path / "run"
     monkeypatch.setattr(Metrics, "write", cut)
     with pytest.raises(PowerCut):
-        cli.main(["train", "gail", *OPTIONS.split(), "--demos", str(demos), "--out", str(out)])
+        cli.main(case.command(demos, out))
     monkeypatch.undo()
     assert list_checkpoints(out) == []
-    assert read_metrics(out)["step"].tolist() == [64]
+    assert read_metrics(out)["step"].max() < 2 * case.round
     assert_same(finish_run(["resume", str(out)]), undisturbed)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlgen.errors import InputError
+from rlgen.runs import curve_panel
 from rlgen.runs.curve_data import RETURN, Series, curve_of, panels_for, read_tables, smoothed
 from rlgen.runs.curve_panel import DARK, draw_panel
 from rlgen.runs.curves import curves_png, draw_curves, references_of
@@ -101,6 +102,22 @@ def test_known_metrics_fill_their_panels_and_the_clock_fills_none():
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "loss"), [("vime", "Loss of the dynamics model [nats]"), ("rnd", "Loss of curiosity's model")]
+)
+def test_what_curiosity_logs_has_panels_of_its_own(kind, loss):
+    names = [f"{kind}/{name}" for name in ("loss", "reward", "return", "bonus_10", "bonus_50", "bonus_90")]
+    names += ["coverage/cells", "coverage/share", "coverage/first_reward", "coverage/rewarded"]
+    assert [panel.title for panel in panels_for(names)] == [
+        "Cells of the state grid visited",
+        "Share of recent episodes rewarded",
+        "Intrinsic return per episode, as weighted",
+        "Bonus per step: quantiles",
+        loss,
+        "Reward paid per step",
+    ]
+
+
 def test_a_metric_nobody_foresaw_gets_a_panel_of_its_own():
     assert [panel.title for panel in panels_for(["step", "vime/information_gain"])] == ["vime/information_gain"]
 
@@ -119,6 +136,13 @@ def test_an_axis_from_zero_still_has_room_for_its_highest_value(values, limits):
     last = draw_panel(axes, panel, {"": [table(values, "train/clip_fraction")]}, DARK, large=False)
     assert last == 2
     assert axes.get_ylim() == pytest.approx(limits)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(4704.2, "4,704"), (0.25, "0.25"), (1.0, "1"), (-0.3, "−0.3"), (-58.2, "−58.2"), (0.0, "0")]
+)
+def test_axes_of_small_returns_show_their_decimals(value, text):
+    assert curve_panel._short(value) == text
 
 
 def test_one_run_is_drawn_with_the_references_of_its_result(tmp_path):

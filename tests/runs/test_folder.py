@@ -12,7 +12,7 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.runs import versions
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import RunFolder, agent_name
 from rlgen.runs.json_file import json_text, read_json
 
 
@@ -77,7 +77,7 @@ def test_a_configuration_that_json_cannot_hold_is_refused_before_the_run_exists(
 
 HOLD = """
 import sys
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import RunFolder, agent_name
 with RunFolder.open(sys.argv[1]).locked():
     print("held", flush=True)
     sys.stdin.read()
@@ -137,3 +137,17 @@ def test_the_commit_says_when_the_checkout_was_changed(tmp_path, monkeypatch):
 def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(versions.rlgen, "__file__", str(tmp_path / "rlgen" / "__init__.py"))
     assert versions.checkout_commit() is None
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"agent": "gail"}, "GAIL"),
+        ({}, "RUN"),
+        ({"agent": "vime", "algo": "ppo", "curiosity": "vime"}, "PPO + VIME"),
+        ({"agent": "vime", "algo": "sac", "curiosity": "disagreement"}, "SAC + Disagreement"),
+        ({"agent": "vime", "algo": "trpo", "curiosity": "none"}, "TRPO"),
+    ],
+)
+def test_readers_know_an_agent_by_its_learner_and_its_curiosity(config, name):
+    assert agent_name(config) == name

@@ -104,7 +104,16 @@ def test_durations_read_well(seconds, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(4612.4, "4,612"), (-88.12, "-88.1"), (0.8123, "0.812"), (1.2e-5, "1.2e-05"), (0, "0.0"), (float("nan"), "–")],
+    [
+        (4612.4, "4,612"),
+        (636.0, "636"),
+        (500.5, "500.5"),
+        (-88.12, "-88.1"),
+        (0.8123, "0.812"),
+        (1.2e-5, "1.2e-05"),
+        (0, "0.0"),
+        (float("nan"), "–"),
+    ],
 )
 def test_numbers_read_well(value, text):
     assert number(value) == text

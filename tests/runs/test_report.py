@@ -8,11 +8,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from rlgen.data.visits import Axis, Visits
 from rlgen.errors import InputError
 from rlgen.runs import comparison, report
 from rlgen.runs.comparison import group_runs
 from rlgen.runs.evaluate import Evaluation
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import VISITS, RunFolder
 from rlgen.runs.json_file import write_json
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.report import write_report
@@ -36,6 +37,18 @@ def fake_curves(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def fake_maps(monkeypatch):
+    calls = []
+
+    def png(runs, theme):
+        calls.append(runs)
+        return b"\x89PNG" + theme.ink.encode()
+
+    monkeypatch.setattr(comparison, "visits_png", png)
+    return calls
+
+
 def make_run(path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, finished=True, **config):
     if not path.exists():
         run = RunFolder.create(path, {"agent": agent, "env": env, "out": str(path), **config}, seed=seed)
@@ -48,6 +61,25 @@ def make_run(path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, finished=
             episodes, agent=agent, env=env, seed=seed, env_steps=0 if agent == "bc" else 1_000_000, wall_seconds=250.0,
             evaluation_seed=1000, expert_return=4704.0, random_return=-58.0, device="cpu (1 torch thread)",
             backend="threads",
+        ).write(run)  # fmt: skip
+    return run
+
+
+def make_exploration(path, *, seed=0, curiosity="vime", first=5000, finished=True, visits=True, **config):
+    """A run without demonstrations that counted its visits."""
+    config = {"agent": "vime", "algo": "ppo", "curiosity": curiosity, "env": "Sparse-v0", **config}
+    run = RunFolder.create(path, config, seed=seed)
+    with Metrics(run, tensorboard=False) as metrics:
+        metrics(10_000, {"rollout/ep_rew_mean": 0.5})
+    if visits:
+        counted = Visits([Axis(name="x", columns=(0,), width=1.0), Axis(name="y", columns=(1,), width=1.0)])
+        counted.add(np.arange(20.0).reshape(10, 2))
+        (run / VISITS).write_bytes(counted.to_bytes())
+    if finished:
+        Result.of(
+            Evaluation(np.array([0.5, 1.0]), np.array([500, 90]), np.array([False, True])), agent="vime",
+            env="Sparse-v0", seed=seed, env_steps=1_000_000, wall_seconds=250.0, evaluation_seed=1, random_return=0.0,
+            device="cpu", first_reward_step=first, cells_visited=10,
         ).write(run)  # fmt: skip
     return run
 
@@ -206,6 +238,37 @@ def test_films_of_the_groups_stand_side_by_side(tmp_path, fake_curves):
     reader, text = read(write_report(runs, tmp_path / "all.html"))
     assert reader.tags.count("video") == 2
     assert "BC, seed 0" in text
+
+
+def test_an_exploration_is_reported_without_an_expert_and_with_what_it_found(tmp_path, fake_curves, fake_maps):
+    reader, text = read(write_report(make_exploration(tmp_path / "run")))
+    assert "PPO + VIME on Sparse-v0" in text
+    assert "Rewarded for the first time after 5,000 steps." in text
+    assert "First reward 5,000 steps" in text
+    assert "Visited 10 cells" in text
+    assert "States visited" in text
+    assert not re.search("expert|ormalised|ailed", text)
+    assert len(reader.addresses) == 4, "curves and map in two themes"
+    assert list(fake_maps[0]) == [""]
+
+
+def test_a_training_that_was_never_rewarded_is_said_so(tmp_path, fake_curves, fake_maps):
+    _, text = read(write_report(make_exploration(tmp_path / "run", first=None)))
+    assert "Never rewarded in training." in text
+    assert "First reward never" in text
+
+
+def test_explorations_are_told_apart_by_their_curiosity_and_mapped_side_by_side(tmp_path, fake_curves, fake_maps):
+    runs = [make_exploration(tmp_path / f"vime{seed}", seed=seed, first=[4000, None][seed]) for seed in range(2)]
+    runs.append(make_exploration(tmp_path / "none", curiosity="none"))
+    runs.append(make_exploration(tmp_path / "rnd", curiosity="rnd", finished=False, visits=False))
+    _, text = read(write_report([run.path for run in runs], tmp_path / "all.html"))
+    assert "PPO + VIME and PPO and PPO + RND on Sparse-v0" in text
+    assert "PPO + VIME · 2 seeds" in text
+    assert re.search(r"PPO \+ VIME · 2 seeds [^a-z]*1 of 2", text)
+    assert "seed 1 0.750 ± 0.250 50% 1.0 M 4 min 10 s never 10" in text
+    assert "xpert" not in text
+    assert [(label, len(folders)) for label, folders in fake_maps[0].items()] == [("PPO + VIME", 2), ("PPO", 1)]
 
 
 def test_wrong_requests_say_what_to_give(tmp_path, fake_curves):

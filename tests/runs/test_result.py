@@ -64,6 +64,13 @@ def test_a_result_from_before_failures_were_counted_is_read(tmp_path):
     assert (found.share_of_failures, found.per_episode_returns, found.return_mean) == (None, None, 2000)
 
 
+def test_what_exploring_found_is_in_the_result_where_it_is_known(tmp_path):
+    result = make(first_reward_step=5000, cells_visited=120)
+    result.write(tmp_path)
+    assert (Result.read(tmp_path).first_reward_step, Result.read(tmp_path).cells_visited) == (5000, 120)
+    assert (make().first_reward_step, make().cells_visited) == (None, None)
+
+
 def test_what_is_not_known_or_not_a_number_is_null(tmp_path):
     result = Result.of(
         evaluation(np.nan, 1.0), agent="bc", env="x", seed=0, env_steps=0, wall_seconds=0.0, evaluation_seed=0

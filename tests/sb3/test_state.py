@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from sb3_contrib import RecurrentPPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HumanOutputFormat, KVWriter, Logger
@@ -55,9 +56,9 @@ class Rows(KVWriter):
 def make(algorithm: type, seed: int = 0, rows: Rows | None = None, screen: io.StringIO | None = None, **more: Any):
     env = DummyVecEnv([Counter] * 2)
     settings = {"n_steps": 8, "seed": seed, "device": "cpu"} | more
-    if algorithm is PPO:
+    if algorithm is not A2C:
         settings |= {"batch_size": 8, "n_epochs": 2}
-    model = algorithm("MlpPolicy", env, **settings)
+    model = algorithm("MlpLstmPolicy" if algorithm is RecurrentPPO else "MlpPolicy", env, **settings)
     model.set_logger(Logger(None, [rows or Rows(), HumanOutputFormat(screen or io.StringIO())]))
     return model
 
@@ -87,7 +88,7 @@ def own_random_numbers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("own_random_numbers")
 @pytest.mark.parametrize("more", [{}, {"adaptive": True}], ids=["constant", "adaptive"])
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize("algorithm", [PPO, A2C, RecurrentPPO])
 def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, more: dict[str, bool]) -> None:
     def fresh(seed: int, rows: Rows):
         rate = AdaptiveRate(3e-4, 0.01) if more else 3e-4

@@ -1,0 +1,89 @@
+"""`rlgen train vime`: from nothing but a task to a policy that explored it out of curiosity, or without."""
+
+from dataclasses import dataclass, field, make_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from rlgen.sb3.relabel_replay import UPDATE_EVERY
+
+from ..curiosity import CURIOSITIES, Curiosity
+from ..learner import EXPLORATION, EXPLORATION_ENVS, OnPolicyConfig
+from ..soft_actor_critic import SACConfig
+from .train_settings import SteppedTraining
+
+
+def config_type(kind: type[Curiosity[Any]]) -> type[Any]:
+    """The class of a curiosity's settings, as it is declared: `class VIME(Curiosity[InformationGainConfig])`."""
+    return next(get_args(base)[0] for base in kind.__orig_bases__ if get_args(base))  # type: ignore[attr-defined]
+
+
+# A kind that joins `CURIOSITIES` has its place on the command line by that; a static checker cannot follow it.
+if TYPE_CHECKING:
+    Kind = str
+
+    class CuriositySettings: ...
+
+else:
+    Kind = Literal[*CURIOSITIES, "none"]
+    CuriositySettings = make_dataclass(
+        "CuriositySettings",
+        [(name, config_type(kind), field(default_factory=config_type(kind))) for name, kind in CURIOSITIES.items()],
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": "The settings of every curiosity there is, each under its name."},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainVIME(CuriositySettings, SteppedTraining):
+    """Exploration by curiosity: the task's reward + η · a bonus for what is new, on any task, without demonstrations.
+
+    --curiosity vime pays what a step taught a Bayesian model of the dynamics (Houthooft et al. 2016); the other kinds
+    are what it is compared with, and none is the learner alone.
+    """
+
+    agent: ClassVar[str] = "vime"
+
+    algo: Literal["ppo", "a2c", "trpo", "sac"] = "ppo"
+    """The learner: ppo, a2c, trpo (needs the extra `contrib`) with the settings --learner, sac with those of --sac."""
+    curiosity: Kind = "vime"
+    """What pays the bonus: vime, information gained about the dynamics; rnd, the error of imitating a random network;
+    icm, the prediction error in features of the action; l2, of the next observation; disagreement of an ensemble;
+    none, the learner alone. The settings of each are those under its name."""
+    eta: float | None = None
+    """η, the weight of the bonus against the task's reward; that of its class in rlgen.agents when left out, with which
+    an early step is paid some thousandths."""
+    final_eta: float = 1.0
+    """Share of η that is left at the end of the training; η falls in proportion to the steps done."""
+    update_every: int = UPDATE_EVERY
+    """With sac, environment steps between two updates of what pays the bonus; other learners: after each rollout."""
+    scale_reward: bool = True
+    """Divide the sum of reward and bonus by the running spread of its discounted returns (not with sac)."""
+    n_envs: int = EXPLORATION_ENVS
+    """Environments stepped at once."""
+    learner: OnPolicyConfig = EXPLORATION
+    """The policy and the on-policy learner."""
+    sac: SACConfig = field(default_factory=SACConfig)
+    """The off-policy learner."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.curiosities()
+
+    def recorded(self) -> dict[str, Any]:
+        """Without the settings that this training does not read, and with the η that it has."""
+        idle = {name for name in CURIOSITIES if name != self.curiosity}
+        idle |= {"learner", "scale_reward"} if self.algo == "sac" else {"sac", "update_every"}
+        if self.curiosity == "none":
+            idle |= {"eta", "final_eta", "update_every"}
+        used = {name: value for name, value in super().recorded().items() if name not in idle}
+        for each in self.curiosities():
+            used["eta"] = each.eta
+        return used
+
+    def curiosities(self) -> list[Curiosity[Any]]:
+        """The curiosity that was chosen; none or one. It checks its settings."""
+        if self.curiosity == "none":
+            return []
+        settings = getattr(self, self.curiosity)
+        kind = CURIOSITIES[self.curiosity]
+        return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=self.update_every)]

@@ -1,0 +1,107 @@
+"""A Stable-Baselines3 model paid by its task and by any number of curiosities, as one thing to train and save."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.errors import problem
+from rlgen.rewards.scale import ReturnScale
+from rlgen.runs.folder import VISITS
+from rlgen.runs.threads import torch_threads
+from rlgen.sb3.adaptive_rate import FollowKL
+from rlgen.sb3.coverage import Coverage
+from rlgen.sb3.observation_statistics import ObservationStatistics
+from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.state import load_model_state, model_state
+from rlgen.sb3.torch_threads import ActOnOneThread
+
+from .curiosity import Curiosity
+
+
+class Explorer:
+    """Trains `model` on its task's reward and what `curiosities` add; without any, on the task's reward alone.
+
+    `scale` brings the sum to returns of unit spread, and `coverage` counts the states that are visited, if given; the
+    scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normaliser
+    (`rlgen.sb3.features.normalised_policy`) takes the running statistics of what it has seen.
+
+    Raises `InputError` for a model that a curiosity cannot pay.
+    """
+
+    name = "vime"
+
+    def __init__(
+        self,
+        model: BaseAlgorithm,
+        curiosities: Sequence[Curiosity[Any]] = (),
+        coverage: Coverage | None = None,
+        scale: ReturnScale | None = None,
+    ):
+        if scale is not None and not isinstance(model, OnPolicyAlgorithm):
+            raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")
+        self.model, self.curiosities, self.coverage, self.scale = model, list(curiosities), coverage, scale
+        self.statistics = ObservationStatistics()
+        for curiosity in self.curiosities:
+            curiosity.begin(model)
+        self.shown = {f"{each.name}/reward": f"{each.name} bonus" for each in self.curiosities}
+        if coverage is not None:
+            self.shown["coverage/cells"] = "cells visited"
+
+    def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> "Explorer":
+        """Train until `total_timesteps` environment steps have been made in all, a loaded state's included."""
+        remaining = total_timesteps - self.model.num_timesteps
+        if remaining <= 0:
+            return self
+        # A model that goes on in another process does not know how far it is before its first rollout has ended.
+        self.model._update_current_progress_remaining(self.model.num_timesteps, total_timesteps)
+        with torch_threads(torch.get_num_threads()):
+            self.model.learn(
+                remaining, CallbackList(self.callbacks(callback)), self.log_interval, reset_num_timesteps=False
+            )
+        return self
+
+    def callbacks(self, last: BaseCallback | None = None) -> list[BaseCallback]:
+        """What happens around the model's own learning, in this order."""
+        chosen: list[BaseCallback] = [self.statistics, *(each.callback() for each in self.curiosities)]
+        if self.scale is not None:
+            chosen.append(Relabel({}, self.scale, adds=True))
+        if isinstance(self.model, OnPolicyAlgorithm):
+            chosen = [ActOnOneThread(), *chosen, FollowKL()]
+        return [*chosen, *(each for each in (self.coverage, last) if each is not None)]
+
+    @property
+    def log_interval(self) -> int:
+        """Rollouts per line of the log; of an off-policy model episodes, of which all environments' may end at once."""
+        return 1 if isinstance(self.model, OnPolicyAlgorithm) else self.model.n_envs
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within the block, the model acts as it would be handed over: as it is."""
+        return nullcontext()
+
+    def files(self) -> Mapping[str, bytes]:
+        """What belongs in the run folder beside the checkpoint, as it is now."""
+        return {} if self.coverage is None else {VISITS: self.coverage.visits.to_bytes()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        return {
+            "model": model_state(self.model),
+            "curiosities": {each.name: each.state_dict() for each in self.curiosities},
+            "coverage": None if self.coverage is None else self.coverage.state_dict(),
+            "scale": None if self.scale is None else self.scale.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, for an explorer built with the same arguments."""
+        load_model_state(self.model, state["model"])
+        for each in self.curiosities:
+            each.load_state_dict(state["curiosities"][each.name])
+        if self.coverage is not None:
+            self.coverage.load_state_dict(state["coverage"])
+        if self.scale is not None:
+            self.scale.load_state_dict(state["scale"])

@@ -1,0 +1,104 @@
+"""Stable-Baselines3's SAC behind an agent: its settings, its construction and the memory it needs."""
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+
+import torch
+from gymnasium import spaces
+from stable_baselines3 import SAC
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlgen.errors import problem
+
+log = logging.getLogger("rlgen")
+MOST_TRANSITIONS = 1_000_000
+SAVING = 3  # times the replay buffer's memory: itself, and two copies while a checkpoint is written
+
+
+@dataclass(frozen=True, kw_only=True)
+class SACConfig:
+    """Soft actor-critic (Haarnoja et al. 2018, 1812.05905) as Stable-Baselines3 has it, with its defaults; one gradient
+    step per environment step, however many environments are stepped at once."""
+
+    learning_rate: float = 3e-4
+    """Of Adam: actor, critics and entropy coefficient."""
+    buffer_size: int | None = None
+    """Transitions in the replay buffer; all of the training up to a million when left out."""
+    learning_starts: int = 100
+    """Environment steps of random actions before the first gradient step."""
+    batch_size: int = 256
+    """Transitions per gradient step."""
+    tau: float = 0.005
+    """Share of the critics in each update of their targets."""
+    gamma: float = 0.99
+    """Discount per environment step."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of actor and critics."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "buffer_size", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise problem(f"a positive {name}", str(value), "leave it out for the default")
+        if self.learning_starts < 0:
+            raise problem("learning_starts of at least 0", str(self.learning_starts), "leave it out for the default")
+        if any(width < 1 for width in self.hidden):
+            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
+        for name in ("tau", "gamma"):
+            if not 0 < getattr(self, name) <= 1:
+                raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "leave it out for the default")
+
+
+def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:
+    """An untrained SAC on `env`, for a training of `steps` environment steps.
+
+    Raises `InputError` for actions that are not numbers, and where the replay buffer does not fit into memory.
+    """
+    if not isinstance(env.action_space, spaces.Box):
+        raise problem("continuous actions (Box) for SAC", f"{env.action_space}", "use --algo ppo")
+    transitions = config.buffer_size or min(max(steps, env.num_envs), MOST_TRANSITIONS)
+    require_memory(transitions * bytes_per_transition(env))
+    return SAC(
+        "MlpPolicy",
+        env,
+        learning_rate=config.learning_rate,
+        buffer_size=transitions,
+        learning_starts=config.learning_starts,
+        batch_size=config.batch_size,
+        tau=config.tau,
+        gamma=config.gamma,
+        gradient_steps=-1,
+        policy_kwargs={"net_arch": list(config.hidden)},
+        seed=seed,
+        device=device,
+    )
+
+
+def bytes_per_transition(env: VecEnv) -> int:
+    """Of SB3's replay buffer: two observations in their own precision; action, reward, end and time limit in four bytes
+    each number."""
+    observed = env.observation_space
+    assert observed.shape is not None
+    assert observed.dtype is not None
+    return 2 * math.prod(observed.shape) * observed.dtype.itemsize + 4 * (spaces.flatdim(env.action_space) + 3)
+
+
+def require_memory(size: int) -> None:
+    """Says what the replay buffer needs. Raises `InputError` when the machine has less memory than saving it takes."""
+    log.info("replay buffer: %s of memory when it is full, as much on the disk in each checkpoint", readable(size))
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return
+    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if SAVING * size > present:
+        raise problem(
+            f"a replay buffer of {readable(present / SAVING)} or less, a third of this machine's memory",
+            readable(size),
+            "give a smaller --sac.buffer-size",
+        )
+
+
+def readable(size: float) -> str:
+    """Bytes as 3.2 GiB or 180 MiB."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{math.ceil(size / 2**20)} MiB"

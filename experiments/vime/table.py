@@ -1,0 +1,175 @@
+"""The exploration table: PPO and TRPO on sparse tasks, alone and with curiosity, several seeds.
+
+    python experiments/vime/table.py train --runs runs/vime --jobs 2
+    python experiments/vime/table.py collect --runs runs/vime
+
+`train` runs `rlgen train vime` with its defaults but for what TASKS and ETA say, one thread each; finished runs are
+skipped and stopped ones resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md, a
+learning curve per run under curves/, a figure per task, and where mountain cars have been.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from rlgen.runs.batch import train_all
+from rlgen.runs.curves import draw_curves
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.visit_map import draw_visits
+
+HERE = Path(__file__).parent
+ALGORITHMS, CURIOSITIES = ("ppo", "trpo"), ("none", "l2", "rnd", "vime")
+LAST = 0.1  # share of the training whose returns are its result
+POINTS = 100  # of a committed curve
+FIELDS = (
+    "env", "algo", "curiosity", "seed", "env_steps", "wall_seconds", "training_return", "return_mean", "return_std",
+    "return_min", "first_reward_step", "cells_visited", "peak_memory_mb", "device", "git_commit",
+)  # fmt: skip
+COLUMNS = {"rollout/ep_rew_mean": "return", "coverage/cells": "cells", "coverage/rewarded": "rewarded"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Environment steps and seeds of a task."""
+
+    env: str
+    steps: float
+    seeds: int
+    curiosities: Sequence[str] = CURIOSITIES
+    algorithms: Sequence[str] = ALGORITHMS
+
+
+TASKS = (
+    Task("rlgen/SparseHalfCheetah-v0", 3e6, 3),
+    Task("rlgen/SparseMountainCar-v0", 2e5, 5),
+    Task("rlgen/SparseCartPoleSwingup-v0", 5e5, 5),
+    Task("rlgen/SparseAnt-v0", 2e6, 1, ("none", "vime"), ("ppo",)),
+    Task("rlgen/SparseHumanoid-v0", 2e6, 1, ("none", "vime"), ("ppo",)),
+)
+
+
+def planned() -> dict[str, list[str]]:
+    """Name of every run, and its command line after `rlgen`."""
+    runs = {}
+    for task in TASKS:
+        for seed in range(task.seeds):
+            for algo in task.algorithms:
+                for curiosity in task.curiosities:
+                    arguments = ["train", "vime", "--env", task.env, "--algo", algo, "--curiosity", curiosity]
+                    arguments += ["--steps", f"{task.steps:g}", "--seed", str(seed), "--threads", "1", "--no-video"]
+                    arguments += ["--evaluate-every", "0", "--checkpoint-every", "5e5"]
+                    runs[f"{short(task.env)}-{algo}-{curiosity}-seed{seed}"] = arguments
+    return runs
+
+
+def short(env: str) -> str:
+    """SparseAnt of rlgen/SparseAnt-v0."""
+    return env.partition("/")[2].removesuffix("-v0")
+
+
+def collect(runs: Path) -> None:
+    """results.csv, table.md, curves/ and figures of the runs that are finished."""
+    rows = []
+    for path in sorted(runs.glob("*/result.json")):
+        config = json.loads((path.parent / "config.json").read_text())
+        metrics = read_metrics(path.parent)
+        returns = metrics["rollout/ep_rew_mean"][metrics["step"] > (1 - LAST) * config["steps"]]
+        chosen = {"algo": config["algo"], "curiosity": config["curiosity"], "training_return": np.nanmean(returns)}
+        rows.append({**json.loads(path.read_text()), **chosen})
+        write_curve(metrics, HERE / "curves" / f"{path.parent.name}.csv")
+    rows.sort(key=lambda row: (order(row), row["seed"]))
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    text = "\n".join(table(rows)) + "\n"
+    (HERE / "table.md").write_text(text)
+    print(text)
+    for task in TASKS:
+        draw(runs, task)
+
+
+def order(row: dict) -> tuple[int, int, int]:
+    """Place of a cell in the table."""
+    env = [task.env for task in TASKS].index(row["env"])
+    return env, ALGORITHMS.index(row["algo"]), CURIOSITIES.index(row["curiosity"])
+
+
+def write_curve(metrics: dict[str, np.ndarray], path: Path) -> None:
+    """Some of the rows, and the columns that the table is about, the bonus among them."""
+    bonuses = {name: name.partition("/")[2] for name in metrics if name.endswith(("/bonus_50", "/bonus_90"))}
+    columns = {"step": "step", **{name: to for name, to in (COLUMNS | bonuses).items() if name in metrics}}
+    kept = np.unique(np.linspace(0, len(metrics["step"]) - 1, POINTS).round().astype(int))
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns.values())
+        for index in kept:
+            writer.writerow([f"{metrics[name][index]:.6g}" for name in columns])
+
+
+def table(rows: list[dict]) -> Iterator[str]:
+    """A line per cell."""
+    yield (
+        "| task | learner | curiosity | seeds | return while training: IQM [95 % interval] | of each seed "
+        "| return of the mean action: IQM | seeds ever paid | first paid at step: median (range) | cells | minutes |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for place in sorted({order(row) for row in rows}):
+        group = [row for row in rows if order(row) == place]
+        first = group[0]
+        returns = [row["training_return"] for row in group]
+        low, high = bootstrap_interval(returns)
+        digits = 2 if max(returns) <= 1 else 1
+        paid = sorted(row["first_reward_step"] for row in group if row["first_reward_step"] is not None)
+        when = f"{median(paid):,.0f} ({paid[0]:,} to {paid[-1]:,})" if paid else "–"
+        yield (
+            f"| {short(first['env'])} | {first['algo'].upper()} | {first['curiosity']} | {len(group)} "
+            f"| {interquartile_mean(returns):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] "
+            f"| {', '.join(f'{each:.{digits}f}' for each in returns)} "
+            f"| {interquartile_mean([row['return_mean'] for row in group]):.{digits}f} | {len(paid)} | {when} "
+            f"| {interquartile_mean([row['cells_visited'] for row in group]):,.0f} "
+            f"| {sum(row['wall_seconds'] for row in group) / len(group) / 60:.1f} |"
+        )
+
+
+def draw(runs: Path, task: Task) -> None:
+    """Learning curves of a task, and, of the mountain car, where it has been."""
+    groups: dict[str, list[Path]] = {}
+    for algo in task.algorithms:
+        for curiosity in task.curiosities:
+            found = sorted(runs.glob(f"{short(task.env)}-{algo}-{curiosity}-seed*/result.json"))
+            if found:
+                groups[f"{algo.upper()}, {curiosity}"] = [path.parent for path in found]
+    if groups:
+        draw_curves(groups, HERE / f"{short(task.env)}.png")
+        maps = {name: folders for name, folders in groups.items() if name.startswith("PPO")}
+        draw_visits(maps, HERE / f"{short(task.env)}-visits.png", title=f"Visited states of {short(task.env)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    parser.add_argument("--runs", type=Path, default=Path("runs/vime"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    chosen = parser.parse_args()
+    if chosen.what == "collect":
+        collect(chosen.runs)
+        return
+    failed = train_all(
+        chosen.runs, {name: arguments for name, arguments in planned().items() if chosen.only in name}, chosen.jobs
+    )
+    if failed:
+        raise SystemExit(f"failed or stopped: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""How often training has been where: visits of the cells of a grid over two numbers of the observation."""
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlgen.errors import problem
+
+CELLS = 50  # along an axis that comes without a width
+WIDEST_BOUND = 1e6  # bounds beyond it are no range to divide into cells
+LARGEST_CELL = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One direction of the grid: a number of the observation, or an angle that is observed as its sine and cosine.
+
+    Cells are `width` wide. With `low` and `high` the axis ends there, and what lies beyond counts as the outermost
+    cell; without, it has as many cells as are visited.
+    """
+
+    name: str
+    """With its unit."""
+    columns: tuple[int, ...]
+    """Place in the observation; two places: those of a sine and of a cosine."""
+    width: float | None = None
+    """None: a fiftieth of the axis, or, where that has no ends, of the range of the first observations counted, rounded
+    up to 1, 2 or 5 times a power of ten, so that the runs of a task share their cells."""
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.columns) not in (1, 2):
+            raise problem("one column, or a sine's and a cosine's", str(self.columns), "name one or two places")
+        if (self.low is None) != (self.high is None):
+            raise problem("both ends of an axis, or neither", f"{self.low}, {self.high}", "give low and high")
+
+    def values(self, observations: np.ndarray) -> np.ndarray:
+        """[B] of observations [B, O]."""
+        found = observations[:, self.columns].astype(np.float64)
+        return found[:, 0] if len(self.columns) == 1 else np.arctan2(found[:, 0], found[:, 1])
+
+
+def axes_within(low: np.ndarray, high: np.ndarray) -> tuple[Axis, ...]:
+    """The first two numbers of any observation (one, where there is no second), within those of the bounds `low` and
+    `high` [O] that are finite."""
+    axes = []
+    for place, bounds in enumerate(zip(low.ravel()[:2].tolist(), high.ravel()[:2].tolist(), strict=True)):
+        ends = bounds if max(map(abs, bounds)) <= WIDEST_BOUND else (None, None)
+        axes.append(Axis(name=f"observation {place}", columns=(place,), low=ends[0], high=ends[1]))
+    return tuple(axes)
+
+
+class Visits:
+    """Counts of visited cells: cells [K, D] (number of the cell along each of one or two axes, K of them visited) in
+    dictionary order, counts [K]."""
+
+    def __init__(self, axes: Sequence[Axis]):
+        if len(axes) not in (1, 2):
+            raise problem("one or two axes", f"{len(axes)}", "name the numbers of the observation to count")
+        self.axes = tuple(axes)
+        self.widths = np.array([_fixed_width(axis) for axis in self.axes])
+        """[D], NaN until the first observations are known."""
+        self.keys = np.zeros(0, dtype=np.int64)
+        """[K], ascending: a cell in one number, because sorting pairs takes ten times as long."""
+        self.counts = np.zeros(0, dtype=np.int64)
+        self.first_reward_step: int | None = None
+        """Environment steps after which the task had paid for the first time."""
+
+    def add(self, observations: np.ndarray) -> None:
+        """Count the states [B, O]; those with numbers that are not finite are left out."""
+        values = np.stack([axis.values(observations) for axis in self.axes], axis=1)
+        values = values[np.isfinite(values).all(axis=1)]
+        if not len(values):
+            return
+        unknown = np.isnan(self.widths)
+        if unknown.any():
+            self.widths[unknown] = [_round_width(spread / CELLS) for spread in np.ptp(values[:, unknown], axis=0)]
+        self._merge(self.cells_of(values), np.ones(len(values), dtype=np.int64))
+
+    def _merge(self, cells: np.ndarray, counts: np.ndarray) -> None:
+        """Add `counts` [B] to those of `cells` [B, D], which may be the same."""
+        keys, place = np.unique(_keys(cells), return_inverse=True)
+        sums = np.bincount(place.ravel(), weights=counts, minlength=len(keys)).astype(np.int64)
+        there = np.searchsorted(self.keys, keys)
+        known = np.zeros(len(keys), dtype=bool)
+        inside = there < len(self.keys)
+        known[inside] = self.keys[there[inside]] == keys[inside]
+        self.counts[there[known]] += sums[known]
+        self.keys = np.insert(self.keys, there[~known], keys[~known])
+        self.counts = np.insert(self.counts, there[~known], sums[~known])
+
+    @property
+    def cells(self) -> np.ndarray:
+        """[K, D]."""
+        if len(self.axes) == 1:
+            return self.keys[:, None]
+        first = (self.keys + LARGEST_CELL) >> 32
+        return np.stack([first, self.keys - (first << 32)], axis=1)
+
+    def cells_of(self, values: np.ndarray) -> np.ndarray:
+        """Cell numbers [B, D] of values [B, D]: counted from `low`, or from zero where an axis has no ends."""
+        cells = np.floor((values - self.lows) / self.widths).clip(-LARGEST_CELL, LARGEST_CELL).astype(np.int64)
+        for index, total in enumerate(self.totals()):
+            if total is not None:
+                cells[:, index] = cells[:, index].clip(0, total - 1)
+        return cells
+
+    @staticmethod
+    def together(every: Sequence["Visits"]) -> "Visits":
+        """The sum of visits of the same numbers, on the widest of their cells; it knows the earliest first reward.
+
+        Raises `InputError` where they are of other numbers than each other.
+        """
+        first = every[0]
+        for other in every[1:]:
+            same = [(axis.name, axis.low, axis.high) for axis in other.axes]
+            if same != [(axis.name, axis.low, axis.high) for axis in first.axes]:
+                names = [", ".join(axis.name for axis in visits.axes) for visits in (first, other)]
+                raise problem(f"visits over {names[0]}", f"some over {names[1]}", "put runs of one task together")
+        known = [visits for visits in every if len(visits.keys)]
+        total = Visits(first.axes)
+        if known:
+            total.widths = np.max([visits.widths for visits in known], axis=0)
+        for visits in known:
+            total._merge(visits.cells_at(total.widths), visits.counts)
+        rewarded = [visits.first_reward_step for visits in every if visits.first_reward_step is not None]
+        total.first_reward_step = min(rewarded, default=None)
+        return total
+
+    def cells_at(self, widths: np.ndarray) -> np.ndarray:
+        """The visited cells [K, D] by their middles in a grid of other widths [D], where some may be the same."""
+        if np.array_equal(widths, self.widths):
+            return self.cells
+        other = Visits(self.axes)
+        other.widths = np.array(widths)
+        return other.cells_of(self.lows + (self.cells + 0.5) * self.widths)
+
+    @property
+    def lows(self) -> np.ndarray:
+        """[D]: where cell 0 begins."""
+        return np.array([axis.low or 0.0 for axis in self.axes])
+
+    def totals(self) -> list[int | None]:
+        """Cells along each axis; None where it has no ends."""
+        return [
+            None if axis.low is None or axis.high is None else max(1, round((axis.high - axis.low) / width))
+            for axis, width in zip(self.axes, self.widths, strict=True)
+        ]
+
+    @property
+    def share(self) -> float | None:
+        """Visited share of the grid; None where the grid has no end."""
+        totals = [total for total in self.totals() if total is not None]
+        return len(self.keys) / math.prod(totals) if len(totals) == len(self.axes) else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "widths": self.widths.copy(),
+            "keys": self.keys.copy(),
+            "counts": self.counts.copy(),
+            "first_reward_step": self.first_reward_step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, for visits of the same axes."""
+        self.widths, self.keys = np.array(state["widths"]), np.array(state["keys"])
+        self.counts, self.first_reward_step = np.array(state["counts"]), state["first_reward_step"]
+
+    def to_bytes(self) -> bytes:
+        """All of it as the bytes of a .npz without pickled objects."""
+        file = io.BytesIO()
+        ends = [(_or_nan(axis.low), _or_nan(axis.high)) for axis in self.axes]
+        columns = [(*axis.columns, -1)[:2] for axis in self.axes]
+        first = -1 if self.first_reward_step is None else self.first_reward_step
+        np.savez_compressed(
+            file,
+            names=np.array([axis.name for axis in self.axes]),
+            columns=np.array(columns),
+            ends=np.array(ends),
+            widths=self.widths,
+            cells=self.cells,
+            counts=self.counts,
+            first_reward_step=np.array(first),
+        )
+        return file.getvalue()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Visits":
+        """Of a file with the bytes of `to_bytes`, such as a run's visits.npz."""
+        if not Path(path).is_file():
+            raise problem(f"a file of visits at {path}", "none", "train with `rlgen train vime`, which writes one")
+        with np.load(path, allow_pickle=False) as found:
+            axes = [
+                Axis(
+                    name=str(name),
+                    columns=tuple(int(column) for column in columns if column >= 0),
+                    width=None if np.isnan(width) else float(width),
+                    low=None if np.isnan(low) else float(low),
+                    high=None if np.isnan(high) else float(high),
+                )
+                for name, columns, (low, high), width in zip(
+                    found["names"], found["columns"], found["ends"], found["widths"], strict=True
+                )
+            ]
+            visits = cls(axes)
+            visits._merge(found["cells"], found["counts"])
+            first = int(found["first_reward_step"])
+        visits.first_reward_step = None if first < 0 else first
+        return visits
+
+
+def _keys(cells: np.ndarray) -> np.ndarray:
+    """[B] of cells [B, D]: one number for each cell, in the cells' order."""
+    return cells[:, 0] if cells.shape[1] == 1 else (cells[:, 0] << 32) + cells[:, 1]
+
+
+def _fixed_width(axis: Axis) -> float:
+    """NaN where it depends on what will be seen."""
+    if axis.width is not None:
+        return axis.width
+    return math.nan if axis.low is None or axis.high is None else (axis.high - axis.low) / CELLS
+
+
+def _round_width(least: float) -> float:
+    """1, 2 or 5 times a power of ten, at least `least`; 1 for zero."""
+    if least <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least * (1 - 1e-6))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,158 @@
+"""Draw where trainings have been: one heat map of visited states for each, on the same axes and in the same colours."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlgen.atomic import atomic_write
+from rlgen.data.visits import Visits
+from rlgen.errors import problem
+from rlgen.runs.curve_panel import PRINT, Theme
+from rlgen.runs.folder import VISITS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+Folder = str | os.PathLike[str]
+COLUMNS = 3
+PANEL_INCHES = (3.6, 3.0)
+MOST_CELLS = 400  # along an axis: rarer ones beyond the outer quantiles are not drawn
+
+
+@dataclass(frozen=True)
+class VisitMap:
+    """Share of the visits in each cell of a rectangle: share [X, Y], and the rectangle's low and high corner [2]."""
+
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def has_visits(folder: Folder) -> bool:
+    """Whether the run in `folder` counted its visits."""
+    return (Path(folder) / VISITS).is_file()
+
+
+def draw_visits(
+    runs: Mapping[str, Folder | Sequence[Folder]], path: Folder, theme: Theme = PRINT, title: str = ""
+) -> Path:
+    """Draw a PNG with one map for each entry of `runs`: its title → a run folder, or several whose visits add up.
+
+        draw_visits({"PPO": "runs/ppo-0", "PPO + VIME": "runs/vime-0"}, "visits.png")
+
+    Raises `InputError` where a run has no visits, or runs counted other numbers than each other.
+    """
+    atomic_write(path, visits_png(runs, theme, title))
+    return Path(path)
+
+
+def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRINT, title: str = "") -> bytes:
+    """The same figure as the bytes of a PNG."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    if not runs:
+        raise problem("at least one run", "none", "name the runs whose visits to draw")
+    added = {name: _added(folders) for name, folders in runs.items()}
+    maps = visit_maps(list(added.values()))
+    columns = min(COLUMNS, len(maps))
+    rows = -(-len(maps) // columns)
+    width, height = max(columns, 2) * PANEL_INCHES[0], rows * PANEL_INCHES[1]
+    paper = theme.paper or "none"
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor=paper)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    shares = np.concatenate([found.share[found.share > 0] for found in maps])
+    norm = LogNorm(shares.min(), shares.max()) if len(np.unique(shares)) > 1 else None
+    for panel, (name, visits), found in zip(panels.flat, added.items(), maps, strict=False):
+        drawn = panel.imshow(
+            np.ma.masked_equal(found.share.T, 0),
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            extent=(found.low[0], found.high[0], found.low[1], found.high[1]),
+            norm=norm,
+            cmap=_colours(theme),
+        )
+        _style(panel, f"{name}: {len(visits.cells):,} cells" if name else f"{len(visits.cells):,} cells visited", theme)
+    for panel in panels.flat[len(maps) :]:
+        panel.set_axis_off()
+    axes = next(iter(added.values())).axes
+    figure.supxlabel(axes[0].name, color=theme.soft, fontsize=9)
+    figure.supylabel(axes[1].name if len(axes) > 1 else "", color=theme.soft, fontsize=9)
+    bar = figure.colorbar(drawn, ax=panels, shrink=0.9, pad=0.02)
+    bar.set_label("share of all steps", color=theme.soft, fontsize=9)
+    bar.ax.tick_params(colors=theme.soft, labelsize=8, length=0, which="both")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    if title:
+        figure.suptitle(title, color=theme.ink, fontsize=13, fontweight="bold")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", facecolor=paper)
+    return picture.getvalue()
+
+
+def visit_maps(every: Sequence[Visits]) -> list[VisitMap]:
+    """The visits as images on one rectangle of cells, which holds all that any of them visited.
+
+    An axis of more than 400 cells is cut to those between the outer permilles of all visits, and to 400.
+    """
+    total = Visits.together(every)
+    ranges = [_ends(total.cells[:, axis], total.counts) for axis in range(len(total.axes))]
+    low = np.array([first for first, _ in ranges])
+    size = np.array([last + 1 - first for first, last in ranges])
+    corners = [total.lows + total.widths * end for end in (low, low + size)]
+    if len(total.axes) == 1:  # a second axis of one cell
+        size, corners = np.append(size, 1), [np.append(corners[0], 0.0), np.append(corners[1], 1.0)]
+    return [VisitMap(_share(visits, total.widths, low, size), *corners) for visits in every]
+
+
+def _share(visits: Visits, widths: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray:
+    share = np.zeros(size)
+    places = visits.cells_at(widths) - low
+    inside = ((places >= 0) & (places < size[: len(low)])).all(axis=1)
+    columns = places[inside].T if len(low) > 1 else (places[inside, 0], np.zeros(inside.sum(), dtype=int))
+    np.add.at(share, tuple(columns), visits.counts[inside] / max(1, visits.counts.sum()))
+    return share
+
+
+def _ends(cells: np.ndarray, counts: np.ndarray) -> tuple[int, int]:
+    """First and last cell to draw along one axis."""
+    if not len(cells):
+        return 0, 0
+    if cells.max() - cells.min() < MOST_CELLS:
+        return int(cells.min()), int(cells.max())
+    order = np.argsort(cells)
+    passed = np.cumsum(counts[order]) / counts.sum()
+    first, last = np.searchsorted(passed, [0.001, 0.999])
+    middle = int(cells[order][np.searchsorted(passed, 0.5)])
+    half = MOST_CELLS // 2
+    return max(int(cells[order][first]), middle - half), min(int(cells[order][last]), middle + half - 1)
+
+
+def _added(folders: Folder | Sequence[Folder]) -> Visits:
+    """The visits of one run, or of several together."""
+    paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
+    every = [Visits.read(Path(path) / VISITS) for path in paths]
+    if not every:
+        raise problem("a run folder under every title", "none", "name one or several")
+    return Visits.together(every)
+
+
+def _colours(theme: Theme) -> "Colormap":
+    """From hardly visible on the theme's paper to as far from it as colours go; nothing where nobody was."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("visits", [theme.grid, theme.colours[0], theme.ink])
+
+
+def _style(panel: "Axes", title: str, theme: Theme) -> None:
+    panel.set_facecolor("none")
+    panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=theme.ink, pad=6)
+    panel.tick_params(colors=theme.soft, labelsize=8, length=0, labelbottom=True, labelleft=True)
+    for spine in panel.spines.values():
+        spine.set_color(theme.grid)

@@ -1,0 +1,68 @@
+"""Where a training has been, and when it was first rewarded: counted once per rollout, logged and kept."""
+
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.data.visits import Visits
+
+CHUNK = 1000  # rows of states that an off-policy model collects between two counts
+
+
+class Coverage(BaseCallback):
+    """Counts the states that a model acts in, whatever its algorithm, and notes the first reward of the task.
+
+    Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if that ends), `coverage/first_reward`
+    (environment steps, once there was one) and `coverage/rewarded` (share of the recent episodes with a positive
+    return). On-policy models are looked at once per rollout, others every 1000 states.
+    """
+
+    def __init__(self, visits: Visits):
+        super().__init__()
+        self.visits = visits
+        self.waiting: list[np.ndarray] = []
+
+    def _init_callback(self) -> None:
+        self.on_policy = isinstance(self.model, OnPolicyAlgorithm)
+
+    def _on_step(self) -> bool:
+        if self.visits.first_reward_step is None and (self.locals["rewards"] > 0).any():
+            self.visits.first_reward_step = self.model.num_timesteps
+        if not self.on_policy:
+            self.waiting.append(np.array(self.model._last_obs, dtype=np.float32))
+            if len(self.waiting) * self.model.n_envs >= CHUNK:
+                self._count_waiting()
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.on_policy:
+            self._count(self.model.rollout_buffer.observations)  # type: ignore[attr-defined]
+
+    def _on_training_end(self) -> None:
+        self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        if self.waiting:
+            self._count(np.stack(self.waiting))
+            self.waiting = []
+
+    def _count(self, observations: np.ndarray) -> None:
+        """[T, N, O]."""
+        self.visits.add(observations.reshape(observations.shape[0] * observations.shape[1], -1))
+        self.logger.record("coverage/cells", len(self.visits.keys))
+        if self.visits.share is not None:
+            self.logger.record("coverage/share", self.visits.share)
+        if self.visits.first_reward_step is not None:
+            self.logger.record("coverage/first_reward", self.visits.first_reward_step)
+        if self.model.ep_info_buffer:
+            rewarded = [episode["r"] > 0 for episode in self.model.ep_info_buffer]
+            self.logger.record("coverage/rewarded", float(np.mean(rewarded)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"visits": self.visits.state_dict(), "waiting": np.array(self.waiting, dtype=np.float32)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.visits.load_state_dict(state["visits"])
+        self.waiting = list(np.array(state["waiting"], dtype=np.float32))

@@ -1,0 +1,42 @@
+"""A reward source at its place beside a learner: its weight, and what it has paid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from stable_baselines3.common.logger import Logger
+from torch import Tensor
+
+from rlgen.data.transitions import Transitions
+from rlgen.rewards.source import RewardSource
+from rlgen.sb3.episode_returns import EpisodeReturns
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A reward source and the weight of its reward: a number, or a function of the share of the training that is left
+    (1 at the start), such as SB3's schedules. `returns`, if given, keeps and logs the weighted reward per episode."""
+
+    source: RewardSource
+    weight: float | Callable[[float], float] = 1.0
+    returns: EpisodeReturns | None = None
+
+    def weight_at(self, progress_remaining: float) -> float:
+        return self.weight(progress_remaining) if callable(self.weight) else self.weight
+
+    def learn_and_pay(
+        self, name: str, batch: Transitions, starts: np.ndarray, progress_remaining: float, logger: Logger
+    ) -> Tensor:
+        """The source learns from T * N new transitions and pays for them: weighted rewards [T * N]. What it says goes
+        into the log under `name`. starts [T, N] bool: the step is an episode's first."""
+        for key, value in self.source.update(batch).items():
+            logger.record(f"{name}/{key}", float(value))
+        reward = self.source.reward(batch)
+        logger.record(f"{name}/reward", float(reward.mean()))
+        weighted = self.weight_at(progress_remaining) * reward
+        if self.returns is not None:
+            ends = (batch.terminated | batch.truncated).reshape(starts.shape).cpu().numpy()
+            self.returns.add(weighted.reshape(starts.shape).cpu().numpy(), starts, ends)
+            if (mean := self.returns.mean()) is not None:
+                logger.record(f"{name}/return", mean)
+        return weighted

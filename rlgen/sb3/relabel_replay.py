@@ -1,0 +1,196 @@
+"""Pays an off-policy SB3 model by reward sources: fresh rewards for what it draws from its replay buffer."""
+
+from collections.abc import Mapping
+from copy import copy
+from operator import getitem
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor
+
+from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
+from rlgen.sb3.new_steps import NewSteps
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.raw_observations import normaliser_of
+
+UPDATE_EVERY = 1000
+DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}
+"""How the buffers draw whose rewards can be computed while they are read."""
+
+
+class RelabelReplay(BaseCallback):
+    """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model draws.
+
+    The sources pay for a transition what it is worth to them now, however old it is. They learn from new transitions
+    as soon as `steps` has enough of them, each once, and pay nothing before the first time. A list of such callbacks
+    adds up. Rewards of n steps contain each step's bonus, discounted. Actions reach the sources as the environment
+    received them, and observations as it gave them; where a VecNormalize scales the task's rewards, the bonus is added
+    to the scaled ones.
+
+    A buffer with `optimize_memory_usage` does not keep the last observations of episodes: their last steps are learned
+    from, but not paid for. Time limits stay as the buffer handles them.
+
+    The model has its own replay buffer while the environments step, and after training. An exception in the midst of a
+    gradient step leaves a `PaidReplay` in its place, which is saved as the buffer itself and pays no later training.
+    """
+
+    model: OffPolicyAlgorithm
+
+    def __init__(self, sources: Mapping[str, Paid], steps: NewSteps | None = None):
+        super().__init__()
+        self.sources, self.steps = dict(sources), steps or NewSteps(UPDATE_EVERY)
+
+    def _init_callback(self) -> None:
+        """Raises `InputError` for a replay buffer that draws in its own way."""
+        kind = type(own_buffer(self.model))
+        if (kind.sample, kind._get_samples) not in DRAWING:
+            raise problem(
+                "a ReplayBuffer or NStepReplayBuffer that draws as SB3's do",
+                f"a {kind.__name__}",
+                "leave replay_buffer_class out, or use an on-policy model",
+            )
+        normaliser_of(self.model)
+
+    def _on_training_start(self) -> None:
+        present = self.model.replay_buffer
+        joined = isinstance(present, PaidReplay) and present.is_current()  # of an earlier callback in the list
+        self.replay: PaidReplay = present if joined else PaidReplay(self.model)  # type: ignore[assignment]
+        self.replay.payers.append(self)
+        self.model.replay_buffer = self.replay  # type: ignore[assignment]
+
+    def _on_rollout_start(self) -> None:
+        self.model.replay_buffer = own_buffer(self.model)  # the rollout itself holds what was there before
+
+    def _on_rollout_end(self) -> None:
+        self.replay.buffer = own_buffer(self.model)
+        self.model.replay_buffer = self.replay  # type: ignore[assignment]
+
+    def _on_training_end(self) -> None:
+        self.model.replay_buffer = own_buffer(self.model)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def learn_from(self, step: tuple[np.ndarray, ...]) -> None:
+        """Take in a new step, and let the sources learn when there are enough of them."""
+        self.steps.add(*step)
+        if (new := self.steps.take(self.model.device)) is not None:
+            for name, paid in self.sources.items():
+                paid.learn_and_pay(name, *new, self.model._current_progress_remaining, self.logger)
+
+    def reward(self, batch: Transitions) -> Tensor:
+        """The weighted sum [B] of what the sources pay now."""
+        total = torch.zeros(len(batch), device=self.model.device)
+        if not self.steps.taken:
+            return total  # a source that has seen nothing knows no unit to pay in
+        for paid in self.sources.values():
+            if weight := paid.weight_at(self.model._current_progress_remaining):
+                total += weight * paid.source.reward(batch)
+        return total
+
+
+class PaidReplay:
+    """Stands for the replay buffer of `model` in one call of `learn`: shows new steps to `payers` and has them add to
+    the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
+
+    def __init__(self, model: OffPolicyAlgorithm):
+        self.model, self.buffer = model, own_buffer(model)
+        self.began = model.start_time
+        self.payers: list[RelabelReplay] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.buffer, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getitem, ([self.buffer], 0)
+
+    def is_current(self) -> bool:
+        """Whether the `learn` goes on that this was made for; SB3 notes the time at which each begins."""
+        return self.model.start_time == self.began
+
+    def add(
+        self,
+        obs: np.ndarray,
+        next_obs: np.ndarray,
+        action: np.ndarray,
+        reward: np.ndarray,
+        done: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """SB3's, which hands over observations [N, O] below a VecNormalize, the true last one at an episode's end."""
+        self.buffer.add(obs, next_obs, action, reward, done, infos)
+        if not self.is_current():
+            return
+        observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
+        limited = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
+        ended = np.asarray(done, bool)
+        actions = received(np.asarray(action).reshape(len(done), -1), self.model)
+        for payer in self.payers:
+            payer.learn_from((observations, actions, following, ended & ~limited, ended & limited))
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        """SB3's, of a buffer that shares all but the rewards."""
+        if not self.is_current():
+            return self.buffer.sample(batch_size, env)
+        paid: Any = copy(self.buffer)
+        paid.rewards = FreshRewards(self, env)
+        paid._normalize_reward = lambda reward, env=None: reward
+        return paid.sample(batch_size, env)
+
+    def transitions(self, rows: np.ndarray, envs: np.ndarray) -> Transitions:
+        """Of the buffer's rows and environments [B], on the model's device."""
+        buffer = self.buffer
+        if buffer.optimize_memory_usage:
+            following = buffer.observations[(rows + 1) % buffer.buffer_size, envs]
+        else:
+            following = buffer.next_observations[rows, envs]
+        ended, limited = buffer.dones[rows, envs] > 0, buffer.timeouts[rows, envs] > 0
+        arrays = (
+            buffer.observations[rows, envs].reshape(len(rows), -1).astype(np.float32, copy=False),
+            received(buffer.actions[rows, envs], self.model),
+            following.reshape(len(rows), -1).astype(np.float32, copy=False),
+            ended & ~limited,
+            ended & limited,
+        )
+        return Transitions(*(torch.as_tensor(array, device=self.model.device) for array in arrays))
+
+
+class FreshRewards:
+    """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalised by `env` if
+    there is one, and what the payers add."""
+
+    def __init__(self, replay: PaidReplay, env: VecNormalize | None):
+        self.replay, self.env = replay, env
+
+    def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        rewards = self.replay.buffer.rewards[index]
+        if self.env is not None:
+            rewards = self.env.normalize_reward(rewards)
+        batch = self.replay.transitions(*(each.ravel() for each in np.broadcast_arrays(*index)))
+        bonus = torch.stack([payer.reward(batch) for payer in self.replay.payers]).sum(0)
+        if self.replay.buffer.optimize_memory_usage:
+            bonus = bonus * ~(batch.terminated | batch.truncated)
+        return rewards + bonus.reshape(rewards.shape).cpu().numpy()
+
+
+def own_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
+    """The model's own replay buffer, also while a `PaidReplay` stands in its place."""
+    present: Any = model.replay_buffer
+    return present.buffer if isinstance(present, PaidReplay) else present
+
+
+def received(actions: np.ndarray, model: OffPolicyAlgorithm) -> np.ndarray:
+    """Actions [B, A] of a replay buffer as the environment received them: from [-1, 1] to the space's bounds."""
+    space = model.action_space
+    if not isinstance(space, spaces.Box):
+        return actions.astype(np.float32)
+    unscaled = model.policy.unscale_action(actions.reshape(-1, *space.shape))
+    return unscaled.reshape(actions.shape).astype(np.float32, copy=False)

@@ -1,0 +1,63 @@
+"""The statistics inside a policy move between rollouts, never while it learns from one."""
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.sb3.features import normalised_policy
+from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sb3.observation_statistics import ObservationStatistics
+
+
+class Rollouts(BaseCallback):
+    """The observations of every rollout, and how far its log-probabilities are from those of the policy at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observations: list[np.ndarray] = []
+        self.apart: list[float] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.rollout_buffer
+        self.observations.append(buffer.observations.reshape(-1, 3).copy())
+        with torch.no_grad():
+            rows = torch.as_tensor(self.observations[-1])
+            _, now, _ = self.model.policy.evaluate_actions(rows, torch.as_tensor(buffer.actions.reshape(-1, 1)))
+        self.apart.append(float(np.abs(now.numpy() - buffer.log_probs.ravel()).max()))
+
+
+def learn(kind: type[PPO], policy_kwargs: dict) -> tuple[PPO, Rollouts]:
+    seen = Rollouts()
+    model = kind(
+        "MlpPolicy", make_vec_env("Pendulum-v1", 2, seed=0), n_steps=16, batch_size=32, n_epochs=2, seed=0,
+        device="cpu", policy_kwargs=policy_kwargs,
+    )  # fmt: skip
+    model.learn(128, [ObservationStatistics(), seen])
+    return model, seen
+
+
+def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -> None:
+    for kind in (PPO, LeanPPO):
+        model, seen = learn(kind, normalised_policy([8]))
+        normaliser = model.policy.features_extractor.normaliser
+        learned_from = np.concatenate(seen.observations[:-1])
+        assert len(seen.observations) == 4
+        assert float(normaliser.count) == len(learned_from)
+        np.testing.assert_allclose(normaliser.mean.numpy(), learned_from.mean(0), atol=1e-5)
+        np.testing.assert_allclose(normaliser.var.numpy(), learned_from.var(0), rtol=1e-4)
+
+
+def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:
+    _, seen = learn(LeanPPO, normalised_policy([8]))
+    assert max(seen.apart) < 1e-4
+
+
+def test_models_without_a_normaliser_stay_as_they_are() -> None:
+    learn(PPO, {"net_arch": [8]})
+    env = make_vec_env("Pendulum-v1", 2, seed=0)
+    SAC("MlpPolicy", env, learning_starts=100, device="cpu").learn(8, ObservationStatistics())
