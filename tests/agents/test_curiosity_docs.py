@@ -52,7 +52,8 @@ def test_the_zoos_file_makes_callbacks() -> None:
         assert isinstance(getattr(importlib.import_module(module), kind)(**keywords), CuriosityCallback)
 
 
-def test_no_curiosity_is_missing() -> None:
+def test_every_curiosity_is_there_with_its_eta() -> None:
     for kind in CURIOSITIES.values():
-        assert f"| `{kind.__name__}` |" in TEXT
+        (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", TEXT, re.MULTILINE)
+        assert f"| {kind.usual_eta} |" in row
         assert f"`{kind.__name__}Callback`" in TEXT
