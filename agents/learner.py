@@ -162,10 +162,10 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
     if config.algorithm == "a2c":
         return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
     try:
-        from sb3_contrib import TRPO
+        from rlgen.sb3.lean_trpo import LeanTRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
-    return TRPO(
+    return LeanTRPO(
         **shared,
         batch_size=config.batch_size,
         target_kl=config.target_kl or TRUST_REGION_KL,

@@ -43,6 +43,7 @@ def test_a2c_and_trpo_are_made_too(point_env) -> None:
 
 
 def test_trpo_without_its_package_says_what_to_install(point_env, monkeypatch) -> None:
+    monkeypatch.delitem(sys.modules, "rlgen.sb3.lean_trpo", raising=False)
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     with pytest.raises(InputError, match=r"rlgen\[contrib\]"):
         make_model(LearnerConfig(algorithm="trpo", **SMALL), point_env(2), seed=0)
