@@ -1,7 +1,7 @@
 """Exploration by curiosity, for Stable-Baselines3 models: VIME and what it is compared with."""
 
 import math
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -20,6 +20,7 @@ from rlgen.rewards.source import RewardSource
 from rlgen.rewards.task_shape import TaskShape
 from rlgen.sb3.episode_returns import EpisodeReturns
 from rlgen.sb3.new_steps import NewSteps
+from rlgen.sb3.own_tensors import own_tensors
 from rlgen.sb3.paid import Paid
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
@@ -43,8 +44,8 @@ class Curiosity(Generic[Config]):
     source_type: ClassVar[Any]
     """Made from a `TaskShape` and the config."""
     usual_eta: ClassVar[float]
-    """η where none is given: bonuses come in units of very different size, and with it they are some thousandths of a
-    reward of 1 in the first rollouts of SparseHalfCheetah."""
+    """η where none is given: bonuses come in units of very different size, and with it they are of the order of some
+    thousandths of a reward of 1 in the first rollouts of SparseHalfCheetah."""
 
     def __init__(
         self,
@@ -62,6 +63,12 @@ class Curiosity(Generic[Config]):
         self.config, self.eta, self.final_eta = config, eta, final_eta
         self.source: RewardSource | None = None
         self.steps = NewSteps(update_every)
+
+    @classmethod
+    def config_type(cls) -> type[Any]:
+        """The class of its settings, as it is declared: `class VIME(Curiosity[InformationGainConfig])`."""
+        bases = cls.__orig_bases__  # type: ignore[attr-defined]
+        return next(get_args(base)[0] for base in bases if get_args(base))
 
     def callback(self) -> BaseCallback:
         """For `model.learn`, which raises `InputError` for spaces that are not flat and for replay buffers that are not
@@ -81,11 +88,11 @@ class Curiosity(Generic[Config]):
         return Paid(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it has learned and logs, beside the model's own state."""
+        """All that it has learned and logs, beside the model's own state; stays as it is while the training goes on."""
         if self.source is None:
             return {"source": None}
         return {
-            "source": self.source.state_dict(),
+            "source": own_tensors(self.source.state_dict()),
             "returns": self.returns.state_dict(),
             "steps": self.steps.state_dict(),
         }
@@ -153,9 +160,8 @@ def shape_of(model: BaseAlgorithm) -> TaskShape:
     """What a reward source must know of the task that `model` learns."""
     observed, acted = model.observation_space, model.action_space
     if not isinstance(observed, spaces.Box) or len(observed.shape) != 1:
-        raise problem(
-            "flat observations (Box of one dimension)", f"{observed}", "wrap with FlattenObservation, without HER"
-        )
+        remedy = "wrap with FlattenObservation" + (", without HER" if isinstance(observed, spaces.Dict) else "")
+        raise problem("flat observations (Box of one dimension)", f"{observed}", remedy)
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None

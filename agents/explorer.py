@@ -30,7 +30,7 @@ class Explorer:
     scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normaliser
     (`rlgen.sb3.features.normalised_policy`) takes the running statistics of what it has seen.
 
-    Raises `InputError` for a model that a curiosity cannot pay.
+    Raises `InputError` for a model that a curiosity cannot pay, and for two curiosities of one name.
     """
 
     name = "vime"
@@ -45,6 +45,9 @@ class Explorer:
         if scale is not None and not isinstance(model, OnPolicyAlgorithm):
             raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")
         self.model, self.curiosities, self.coverage, self.scale = model, list(curiosities), coverage, scale
+        names = [each.name for each in self.curiosities]
+        if len(set(names)) < len(names):  # they would log, and be saved, as one
+            raise problem("curiosities of different names", ", ".join(names), "give a subclass a name of its own")
         self.statistics = ObservationStatistics()
         for curiosity in self.curiosities:
             curiosity.begin(model)
@@ -57,7 +60,7 @@ class Explorer:
         remaining = total_timesteps - self.model.num_timesteps
         if remaining <= 0:
             return self
-        # A model that goes on in another process does not know how far it is before its first rollout has ended.
+        # An adaptive learning rate asks at the start of the first rollout; SB3 says how far it is from its end on.
         self.model._update_current_progress_remaining(self.model.num_timesteps, total_timesteps)
         with torch_threads(torch.get_num_threads()):
             self.model.learn(

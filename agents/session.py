@@ -117,6 +117,7 @@ class Session:
         self.metrics.truncate(step)
         self.seconds = state["seconds"]
         set_rng_state(state["rng"])
+        self.write_files()  # of this checkpoint: the run may have been killed after it, before they were written
         log.info("continuing from step %s", f"{step:,}")
 
     def save(self, final: bool = False) -> None:
@@ -129,6 +130,10 @@ class Session:
             "seconds": self.seconds,
         }
         save_checkpoint(self.folder, self.agent.model.num_timesteps, state, final=final)
+        self.write_files()
+
+    def write_files(self) -> None:
+        """Write what belongs beside a checkpoint."""
         for name, data in self.agent.files().items():
             atomic_write(self.folder / name, data)
 

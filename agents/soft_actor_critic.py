@@ -54,10 +54,13 @@ class SACConfig:
 def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:
     """An untrained SAC on `env`, for a training of `steps` environment steps.
 
-    Raises `InputError` for actions that are not numbers, and where the replay buffer does not fit into memory.
+    Raises `InputError` for actions that are not numbers within bounds, and where the replay buffer does not fit into
+    memory.
     """
     if not isinstance(env.action_space, spaces.Box):
         raise problem("continuous actions (Box) for SAC", f"{env.action_space}", "use --algo ppo")
+    if not env.action_space.is_bounded():
+        raise problem("actions within finite bounds for SAC", f"{env.action_space}", "use --algo ppo")
     transitions = config.buffer_size or min(max(steps, env.num_envs), MOST_TRANSITIONS)
     require_memory(transitions * bytes_per_transition(env))
     return SAC(

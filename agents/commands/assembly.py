@@ -12,7 +12,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.visits import Visits, axes_within
+from rlgen.data.state_axis import axes_within
+from rlgen.data.visits import Visits
 from rlgen.envs import make_vec
 from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from gymnasium import spaces
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -88,12 +89,11 @@ def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:
 
 def chance_return(env: Any) -> float | None:
     """Mean return of uniformly random actions; None where actions are unbounded, which the log says."""
-    if not env.action_space.is_bounded():
+    space = env.action_space
+    if isinstance(space, spaces.Box) and not space.is_bounded():
         log.info("no return of chance, and so no normalised return: the actions have no bounds to draw between")
         return None
-    return float(
-        evaluate(RandomPolicy(env.action_space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None).returns.mean()
-    )
+    return float(evaluate(RandomPolicy(space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None).returns.mean())
 
 
 def print_result(result: Result, folder: RunFolder) -> None:

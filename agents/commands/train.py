@@ -74,14 +74,7 @@ def resume(run: Path) -> int:
         raise problem(
             f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
         )
-    if is_finished(folder):
+    if folder.finished:
         log.info("%s is finished already; see its result.json", folder.path)
         return 0
     return go_on(folder, from_json(TRAININGS[agent], values))
-
-
-def is_finished(folder: RunFolder) -> bool:
-    """Whether the run was evaluated and reported to its end. A report alone is no sign of
-    that: `rlgen report` also writes it for unfinished runs."""
-    result, report = folder / "result.json", folder / "report.html"
-    return result.is_file() and report.is_file() and report.stat().st_mtime_ns >= result.stat().st_mtime_ns

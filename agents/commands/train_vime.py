@@ -1,7 +1,7 @@
 """`rlgen train vime`: from nothing but a task to a policy that explored it out of curiosity, or without."""
 
 from dataclasses import dataclass, field, make_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 
@@ -9,12 +9,6 @@ from ..curiosity import CURIOSITIES, Curiosity
 from ..learner import EXPLORATION, EXPLORATION_ENVS, OnPolicyConfig
 from ..soft_actor_critic import SACConfig
 from .train_settings import SteppedTraining
-
-
-def config_type(kind: type[Curiosity[Any]]) -> type[Any]:
-    """The class of a curiosity's settings, as it is declared: `class VIME(Curiosity[InformationGainConfig])`."""
-    return next(get_args(base)[0] for base in kind.__orig_bases__ if get_args(base))  # type: ignore[attr-defined]
-
 
 # A kind that joins `CURIOSITIES` has its place on the command line by that; a static checker cannot follow it.
 if TYPE_CHECKING:
@@ -26,7 +20,7 @@ else:
     Kind = Literal[*CURIOSITIES, "none"]
     CuriositySettings = make_dataclass(
         "CuriositySettings",
-        [(name, config_type(kind), field(default_factory=config_type(kind))) for name, kind in CURIOSITIES.items()],
+        [(name, kind.config_type(), field(default_factory=kind.config_type())) for name, kind in CURIOSITIES.items()],
         frozen=True,
         kw_only=True,
         namespace={"__doc__": "The settings of every curiosity there is, each under its name."},
@@ -50,8 +44,8 @@ class TrainVIME(CuriositySettings, SteppedTraining):
     icm, the prediction error in features of the action; l2, of the next observation; disagreement of an ensemble;
     none, the learner alone. The settings of each are those under its name."""
     eta: float | None = None
-    """η, the weight of the bonus against the task's reward; that of its class in rlgen.agents when left out, with which
-    an early step is paid some thousandths."""
+    """η, the weight of the bonus against the task's reward; that of its class in rlgen.agents when left out. While the
+    task has not paid yet, --scale-reward cancels it: whatever η, the bonus then has unit spread."""
     final_eta: float = 1.0
     """Share of η that is left at the end of the training; η falls in proportion to the steps done."""
     update_every: int = UPDATE_EVERY

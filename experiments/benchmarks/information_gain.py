@@ -87,10 +87,9 @@ def quadratic_form(network: BayesianMLP, gradients: dict[str, Tensor]) -> Tensor
     """½ λ² gᵀ H⁻¹ g of gradients with a leading dimension for rows: [B]."""
     total: Tensor | float = 0.0
     for name, gradient in gradients.items():
-        layer, kind = network.layers[int(name.split(".")[1])], name.rpartition(".")[2]
-        rho = (layer.weight_rho if kind.startswith("weight") else layer.bias_rho).detach()
+        rho = network.layers[int(name.split(".")[1])].rho.detach()
         inverse = torch.nn.functional.softplus(rho).square()
-        if kind.endswith("rho"):
+        if name.endswith("rho"):
             inverse = inverse / (2 * torch.sigmoid(rho).square())
         total = total + gradient.square().mul_(inverse).flatten(1).sum(1)
     return 0.5 * STEP**2 * total

@@ -25,7 +25,15 @@ from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 from rlgen.runs.visit_map import draw_visits
 
 HERE = Path(__file__).parent
-ALGORITHMS, CURIOSITIES = ("ppo", "trpo"), ("none", "l2", "rnd", "vime")
+ALGORITHMS = ("ppo", "trpo")
+CURIOSITIES = {  # name → what differs from the defaults
+    "none": ["--curiosity", "none"],
+    "l2": ["--curiosity", "l2"],
+    "rnd": ["--curiosity", "rnd"],
+    "vime": ["--curiosity", "vime"],
+    "vime_to_0": ["--curiosity", "vime", "--final-eta", "0"],  # η falls to 0
+}
+COMPARED = ("none", "l2", "rnd", "vime")
 LAST = 0.1  # share of the training whose returns are its result
 POINTS = 100  # of a committed curve
 FIELDS = (
@@ -42,12 +50,13 @@ class Task:
     env: str
     steps: float
     seeds: int
-    curiosities: Sequence[str] = CURIOSITIES
+    curiosities: Sequence[str] = COMPARED
     algorithms: Sequence[str] = ALGORITHMS
 
 
 TASKS = (
     Task("rlgen/SparseHalfCheetah-v0", 3e6, 3),
+    Task("rlgen/SparseHalfCheetah-v0", 3e6, 3, ("vime_to_0",)),
     Task("rlgen/SparseMountainCar-v0", 2e5, 5),
     Task("rlgen/SparseCartPoleSwingup-v0", 5e5, 5),
     Task("rlgen/SparseAnt-v0", 2e6, 1, ("none", "vime"), ("ppo",)),
@@ -62,7 +71,7 @@ def planned() -> dict[str, list[str]]:
         for seed in range(task.seeds):
             for algo in task.algorithms:
                 for curiosity in task.curiosities:
-                    arguments = ["train", "vime", "--env", task.env, "--algo", algo, "--curiosity", curiosity]
+                    arguments = ["train", "vime", "--env", task.env, "--algo", algo, *CURIOSITIES[curiosity]]
                     arguments += ["--steps", f"{task.steps:g}", "--seed", str(seed), "--threads", "1", "--no-video"]
                     arguments += ["--evaluate-every", "0", "--checkpoint-every", "5e5"]
                     runs[f"{short(task.env)}-{algo}-{curiosity}-seed{seed}"] = arguments
@@ -81,7 +90,8 @@ def collect(runs: Path) -> None:
         config = json.loads((path.parent / "config.json").read_text())
         metrics = read_metrics(path.parent)
         returns = metrics["rollout/ep_rew_mean"][metrics["step"] > (1 - LAST) * config["steps"]]
-        chosen = {"algo": config["algo"], "curiosity": config["curiosity"], "training_return": np.nanmean(returns)}
+        curiosity = config["curiosity"] + ("_to_0" if config.get("final_eta") == 0 else "")
+        chosen = {"algo": config["algo"], "curiosity": curiosity, "training_return": np.nanmean(returns)}
         rows.append({**json.loads(path.read_text()), **chosen})
         write_curve(metrics, HERE / "curves" / f"{path.parent.name}.csv")
     rows.sort(key=lambda row: (order(row), row["seed"]))
@@ -92,14 +102,14 @@ def collect(runs: Path) -> None:
     text = "\n".join(table(rows)) + "\n"
     (HERE / "table.md").write_text(text)
     print(text)
-    for task in TASKS:
-        draw(runs, task)
+    for env in {task.env: None for task in TASKS}:
+        draw(runs, env)
 
 
 def order(row: dict) -> tuple[int, int, int]:
     """Place of a cell in the table."""
     env = [task.env for task in TASKS].index(row["env"])
-    return env, ALGORITHMS.index(row["algo"]), CURIOSITIES.index(row["curiosity"])
+    return env, ALGORITHMS.index(row["algo"]), list(CURIOSITIES).index(row["curiosity"])
 
 
 def write_curve(metrics: dict[str, np.ndarray], path: Path) -> None:
@@ -140,18 +150,18 @@ def table(rows: list[dict]) -> Iterator[str]:
         )
 
 
-def draw(runs: Path, task: Task) -> None:
-    """Learning curves of a task, and, of the mountain car, where it has been."""
-    groups: dict[str, list[Path]] = {}
-    for algo in task.algorithms:
-        for curiosity in task.curiosities:
-            found = sorted(runs.glob(f"{short(task.env)}-{algo}-{curiosity}-seed*/result.json"))
+def draw(runs: Path, env: str) -> None:
+    """Learning curves of each learner on a task, and where PPO has been."""
+    for algo in ALGORITHMS:
+        groups: dict[str, list[Path]] = {}
+        for curiosity in CURIOSITIES:
+            found = sorted(runs.glob(f"{short(env)}-{algo}-{curiosity}-seed*/result.json"))
             if found:
                 groups[f"{algo.upper()}, {curiosity}"] = [path.parent for path in found]
-    if groups:
-        draw_curves(groups, HERE / f"{short(task.env)}.png")
-        maps = {name: folders for name, folders in groups.items() if name.startswith("PPO")}
-        draw_visits(maps, HERE / f"{short(task.env)}-visits.png", title=f"Visited states of {short(task.env)}")
+        if groups:
+            draw_curves(groups, HERE / f"{short(env)}-{algo}.png")
+        if groups and algo == "ppo":
+            draw_visits(groups, HERE / f"{short(env)}-visits.png", title=f"Visited states of {short(env)}")
 
 
 def main() -> None:

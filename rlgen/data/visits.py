@@ -3,58 +3,19 @@
 import io
 import math
 import os
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from rlgen.data.state_axis import Axis
 from rlgen.errors import problem
 
 CELLS = 50  # along an axis that comes without a width
-WIDEST_BOUND = 1e6  # bounds beyond it are no range to divide into cells
 LARGEST_CELL = 2**31 - 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """One direction of the grid: a number of the observation, or an angle that is observed as its sine and cosine.
-
-    Cells are `width` wide. With `low` and `high` the axis ends there, and what lies beyond counts as the outermost
-    cell; without, it has as many cells as are visited.
-    """
-
-    name: str
-    """With its unit."""
-    columns: tuple[int, ...]
-    """Place in the observation; two places: those of a sine and of a cosine."""
-    width: float | None = None
-    """None: a fiftieth of the axis, or, where that has no ends, of the range of the first observations counted, rounded
-    up to 1, 2 or 5 times a power of ten, so that the runs of a task share their cells."""
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.columns) not in (1, 2):
-            raise problem("one column, or a sine's and a cosine's", str(self.columns), "name one or two places")
-        if (self.low is None) != (self.high is None):
-            raise problem("both ends of an axis, or neither", f"{self.low}, {self.high}", "give low and high")
-
-    def values(self, observations: np.ndarray) -> np.ndarray:
-        """[B] of observations [B, O]."""
-        found = observations[:, self.columns].astype(np.float64)
-        return found[:, 0] if len(self.columns) == 1 else np.arctan2(found[:, 0], found[:, 1])
-
-
-def axes_within(low: np.ndarray, high: np.ndarray) -> tuple[Axis, ...]:
-    """The first two numbers of any observation (one, where there is no second), within those of the bounds `low` and
-    `high` [O] that are finite."""
-    axes = []
-    for place, bounds in enumerate(zip(low.ravel()[:2].tolist(), high.ravel()[:2].tolist(), strict=True)):
-        ends = bounds if max(map(abs, bounds)) <= WIDEST_BOUND else (None, None)
-        axes.append(Axis(name=f"observation {place}", columns=(place,), low=ends[0], high=ends[1]))
-    return tuple(axes)
 
 
 class Visits:
@@ -196,7 +157,19 @@ class Visits:
         """Of a file with the bytes of `to_bytes`, such as a run's visits.npz."""
         if not Path(path).is_file():
             raise problem(f"a file of visits at {path}", "none", "train with `rlgen train vime`, which writes one")
-        with np.load(path, allow_pickle=False) as found:
+        try:
+            return cls._of_arrays(path)
+        except (BadZipFile, zlib.error, ValueError, TypeError, EOFError, KeyError) as error:
+            raise problem(
+                f"a whole file of visits at {path}",
+                f"a damaged one ({type(error).__name__}: {error})",
+                "delete it, or go on with `rlgen resume` where the run is not finished, which writes it anew",
+            ) from error
+
+    @classmethod
+    def _of_arrays(cls, path: str | os.PathLike[str]) -> "Visits":
+        # Opened here: np.load leaves a damaged file open.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
             axes = [
                 Axis(
                     name=str(name),

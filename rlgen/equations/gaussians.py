@@ -12,13 +12,14 @@ Numbers = Float[Tensor, "..."]
 def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
     """log N(x; mean, std²), nats, of each number by itself; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
     std = torch.as_tensor(std, dtype=x.dtype, device=x.device)
-    return -0.5 * ((x - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+    return -0.5 * ((x - mean) / std).square() - (std.log() + 0.5 * math.log(2 * math.pi))
 
 
 def gaussian_score(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
     """(x - mean) / std²: the derivative of `gaussian_log_prob` with respect to the mean. Fisher 1925, Theory of
     statistical estimation."""
-    return (x - mean) / torch.as_tensor(std, dtype=x.dtype, device=x.device).square()
+    precision = torch.as_tensor(std, dtype=x.dtype, device=x.device).square().reciprocal()
+    return (x - mean) * precision  # on a CPU faster than a division by a tensor of one number
 
 
 def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_std: Numbers | float) -> Numbers:
@@ -28,5 +29,5 @@ def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_
     ratio of the deviations, of which 1 is subtracted exactly: two posteriors a small step apart do not cancel.
     """
     ratio = std / prior_std
-    of_std = 0.5 * (ratio - 1) * (ratio + 1) - ratio.log()
-    return of_std + 0.5 * ((mean - prior_mean) / prior_std).square()
+    distance = (mean - prior_mean) / prior_std
+    return 0.5 * torch.addcmul((ratio - 1) * (ratio + 1), distance, distance) - ratio.log()

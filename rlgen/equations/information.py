@@ -40,7 +40,7 @@ def information_gain_local(
 
     Differs from the paper's released code: has the ½ of the second-order expansion.
     """
-    terms = [local_layer_gain(*layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
+    terms = [local_layer_gain(layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
     return 0.5 * step_size**2 * torch.stack(terms).sum(0)
 
 
@@ -49,52 +49,36 @@ def information_gain_shared(
 ) -> Gain:
     """As `information_gain_local`, with weight samples shared by the batch. Houthooft et al. 2016 (1605.09674), section
     2.5; the sampling is Blundell et al. 2015 (1505.05424), section 3.2."""
-    terms = [shared_layer_gain(*layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
+    terms = [shared_layer_gain(layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
     return 0.5 * step_size**2 * torch.stack(terms).sum(0)
 
 
-def local_layer_gain(
-    inputs: Float[Tensor, "S_or_1 B I"],
-    noise: Outputs,
-    var: Float[Tensor, "S_or_1 B J"],
-    weight_std: Matrix,
-    bias_std: Vector,
-    sensitivity: Outputs,
-) -> Gain:
+def local_layer_gain(layer: LocalPass, sensitivity: Outputs) -> Gain:
     """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
 
     g_μ = a δ and g_σ = a² σ κ with κ = δ ζ/√v, averaged over the samples. One sample: Σ_j δ² (v + ½ ζ²/v (a⁴ σ⁴ +
     σ_b⁴)), where v is there already.
     """
-    slope = sensitivity * noise * var.rsqrt()
-    if len(inputs) == 1 < len(sensitivity):
+    slope = layer.slope(sensitivity)
+    if len(layer.inputs) == 1 < len(sensitivity):
         sensitivity, slope = sensitivity.mean(0, keepdim=True), slope.mean(0, keepdim=True)
-    weight_var, bias_var = weight_std.square(), bias_std.square()
-    squares = inputs.square()
-    of_mean = _squares_of_mean(inputs, sensitivity, weight_var, bias_var, var)
-    return of_mean + 0.5 * _squares_of_mean(squares, slope, weight_var.square(), bias_var.square())
+    of_mean = _squares_of_mean(layer.inputs, sensitivity, layer.weight_var, layer.bias_var, layer.var)
+    return of_mean + 0.5 * _squares_of_mean(layer.squares, slope, layer.weight_var.square(), layer.bias_var.square())
 
 
-def shared_layer_gain(
-    inputs: Float[Tensor, "S_or_1 B I"],
-    weight_noise: Float[Tensor, "S I J"],
-    bias_noise: Float[Tensor, "S J"],
-    weight_std: Matrix,
-    bias_std: Vector,
-    sensitivity: Outputs,
-) -> Gain:
+def shared_layer_gain(layer: SharedPass, sensitivity: Outputs) -> Gain:
     """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
 
     g_μ = a δ and g_σ = a ε δ, averaged over the samples. One sample: Σ_j (a² σ² (1 + ½ ε²) + σ_b² (1 + ½ ε_b²)) δ².
     """
-    weight_var, bias_var = weight_std.square(), bias_std.square()
-    inputs = inputs.expand(len(sensitivity), -1, -1)
+    weight_var, bias_var = layer.weight_std.square(), layer.bias_std.square()
+    inputs = layer.inputs.expand(len(sensitivity), -1, -1)
     total = sensitivity.new_zeros(sensitivity.shape[1])
     for s, t, count in _pairs(len(sensitivity)):
-        weights = weight_var * (1 + 0.5 * weight_noise[s] * weight_noise[t])
-        biases = bias_var * (1 + 0.5 * bias_noise[s] * bias_noise[t])
-        products = (inputs[s] * inputs[t]) @ weights + biases
-        total += count * (products * sensitivity[s] * sensitivity[t]).sum(-1)
+        weights = weight_var * (1 + 0.5 * layer.weight_noise[s] * layer.weight_noise[t])
+        biases = bias_var * (1 + 0.5 * layer.bias_noise[s] * layer.bias_noise[t])
+        products = torch.addmm(biases, inputs[s] * inputs[t], weights)
+        total += count * torch.linalg.vecdot(sensitivity[s] * sensitivity[t], products)
     return total / len(sensitivity) ** 2
 
 
@@ -115,8 +99,8 @@ def _squares_of_mean(
     total = right.new_zeros(right.shape[1])
     for s, t, count in _pairs(len(right)):
         known = diagonal is not None and s == t
-        products = diagonal[s] if known else (left[s] * left[t]) @ weight + bias_weight  # type: ignore[index]
-        total += count * (right[s] * right[t] * products).sum(-1)
+        products = diagonal[s] if known else torch.addmm(bias_weight, left[s] * left[t], weight)  # type: ignore[index]
+        total += count * torch.linalg.vecdot(right[s] * right[t], products)
     return total / len(right) ** 2
 
 

@@ -1,7 +1,8 @@
-"""Dense layers whose weights are diagonal Gaussians: pre-activations as functions of noise.
+"""Dense layers whose weights are diagonal Gaussians: pre-activations as functions of noise, and the way back.
 
 Shapes: S weight samples, B batch, I inputs, J outputs. Inputs are [S, B, I], or [1, B, I] where every sample has the
-same input, as the first layer does. Biases are weights whose input is 1.
+same input, as the first layer does. Biases are weights whose input is 1. Sensitivity: δ = ∂(-log p)/∂γ of each row's
+and sample's pre-activations γ.
 """
 
 from typing import NamedTuple
@@ -22,14 +23,33 @@ class LocalPass(NamedTuple):
 
     inputs: Inputs
     """a"""
+    squares: Inputs
+    """a²"""
     noise: Outputs
     """ζ, standard normal."""
     var: Float[Tensor, "S_or_1 B J"]
     """v = a² σ² + σ_b², variance of the output given the inputs."""
+    std: Float[Tensor, "S_or_1 B J"]
+    """√v"""
+    weight_mean: Matrix
+    """μ"""
     weight_std: Matrix
     """σ"""
+    weight_var: Matrix
+    """σ²"""
     bias_std: Vector
     """σ_b"""
+    bias_var: Vector
+    """σ_b²"""
+
+    def slope(self, sensitivity: Outputs) -> Outputs:
+        """κ = δ ζ/√v, which is 2 ∂(-log p)/∂v."""
+        return (sensitivity * self.noise).div_(self.std)
+
+    def input_gradient(self, sensitivity: Outputs) -> Inputs:
+        """∂(-log p)/∂a = δ μᵀ + a ⊙ (κ (σ²)ᵀ)."""
+        of_var = self.slope(sensitivity) @ self.weight_var.T
+        return (sensitivity @ self.weight_mean.T).addcmul_(self.inputs, of_var)
 
 
 class SharedPass(NamedTuple):
@@ -37,6 +57,8 @@ class SharedPass(NamedTuple):
 
     inputs: Inputs
     """a"""
+    weights: Float[Tensor, "S I J"]
+    """μ + σ ε"""
     weight_noise: Float[Tensor, "S I J"]
     """ε, standard normal."""
     bias_noise: Float[Tensor, "S J"]
@@ -45,6 +67,10 @@ class SharedPass(NamedTuple):
     """σ"""
     bias_std: Vector
     """σ_b"""
+
+    def input_gradient(self, sensitivity: Outputs) -> Inputs:
+        """∂(-log p)/∂a = δ (μ + σ ε)ᵀ."""
+        return sensitivity @ self.weights.mT
 
 
 def local_reparametrisation(
@@ -55,9 +81,12 @@ def local_reparametrisation(
 
     Differs from VIME's released code: noise of its own for every row, where that has one for the batch.
     """
-    var = F.linear(inputs.square(), weight_std.square().T, bias_std.square())
-    output = torch.addcmul(F.linear(inputs, weight_mean.T, bias_mean), noise, var.sqrt())
-    return output, LocalPass(inputs, noise, var, weight_std, bias_std)
+    squares, weight_var, bias_var = inputs.square(), weight_std.square(), bias_std.square()
+    var = F.linear(squares, weight_var.T, bias_var)
+    std = var.sqrt()
+    output = torch.addcmul(F.linear(inputs, weight_mean.T, bias_mean), noise, std)
+    weights = weight_mean, weight_std, weight_var, bias_std, bias_var
+    return output, LocalPass(inputs, squares, noise, var, std, *weights)
 
 
 def shared_reparametrisation(
@@ -75,4 +104,4 @@ def shared_reparametrisation(
     """
     weights, biases = weight_mean + weight_std * weight_noise, bias_mean + bias_std * bias_noise
     output = inputs @ weights + biases.unsqueeze(1)
-    return output, SharedPass(inputs, weight_noise, bias_noise, weight_std, bias_std)
+    return output, SharedPass(inputs, weights, weight_noise, bias_noise, weight_std, bias_std)

@@ -137,29 +137,31 @@ class BayesianMLP(nn.Module):
         """`equation` of what the layers' passes leave, for some rows at a time."""
         passes = [layer.posterior().draw(samples, sampling) for layer in self._gaussian()]
         rows = max(1, chunk // samples)
-        gains = []
-        for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True):
-            traces, sensitivities = self._sensitivities(passes, some_x, some_y, likelihood_std)
-            gains.append(equation(traces, sensitivities, step_size))
+        gains = [
+            equation(*self._sensitivities(passes, some_x, some_y, likelihood_std), step_size)
+            for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True)
+        ]
         return torch.cat(gains)
 
     def _sensitivities(
         self, passes: Sequence[Pass], x: Inputs, y: Targets, likelihood_std: Std
     ) -> tuple[list[Any], Sequence[Tensor]]:
-        """What each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] for each layer."""
-        traces: list[Any] = []
-        pre_activations: list[Tensor] = []
-        with torch.enable_grad():
-            hidden = x.detach().unsqueeze(0)
-            for number, layer_pass in enumerate(passes):
-                hidden = self.activation(pre_activations[-1]) if number else hidden
-                pre_activation, trace = layer_pass(hidden)
-                # The first one is a leaf: gradients reach pre-activations and never the weights.
-                pre_activations.append(pre_activation if number else pre_activation.requires_grad_())
-                traces.append(trace)
-            *before, last = pre_activations
-            of_output = -gaussian_score(y, last.detach(), likelihood_std)
-            return traces, [*torch.autograd.grad(last, before, of_output), of_output] if before else [of_output]
+        """What each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] for each layer.
+
+        Layers know the way back; only activations are left to autograd.
+        """
+        output, trace = passes[0](x.unsqueeze(0))
+        traces, activated = [trace], []
+        for layer_pass in passes[1:]:
+            with torch.enable_grad():
+                activated.append((output.requires_grad_(), self.activation(output)))
+            output, trace = layer_pass(activated[-1][1].detach())
+            traces.append(trace)
+        sensitivities = [gaussian_score(output, y, likelihood_std)]  # of -log p: outcome and mean change places
+        for (before, after), trace in zip(reversed(activated), reversed(traces), strict=False):
+            of_input = trace.input_gradient(sensitivities[0])
+            sensitivities = [*torch.autograd.grad(after, before, of_input), *sensitivities]
+        return traces, sensitivities
 
     def _bayesian(self) -> list[BayesianDense]:
         return list(self.layers)  # type: ignore[arg-type]

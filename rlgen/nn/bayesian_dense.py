@@ -92,14 +92,14 @@ class GaussianDense(nn.Module):
             )
         self.prior_std = prior_std
         rho = inverse_softplus(torch.tensor(float(initial_std), dtype=torch.float64)).item()
-        self.weight_mean = nn.Parameter(spread * torch.randn(fan_in, fan_out))
-        self.weight_rho = nn.Parameter(torch.full((fan_in, fan_out), rho))
-        self.bias_mean = nn.Parameter(spread * torch.randn(fan_out))
-        self.bias_rho = nn.Parameter(torch.full((fan_out,), rho))
+        # The bias is the last row: one tensor of each kind costs half as many operations per gradient step.
+        self.mean = nn.Parameter(spread * torch.randn(fan_in + 1, fan_out))
+        self.rho = nn.Parameter(torch.full((fan_in + 1, fan_out), rho))
 
     def weights(self) -> GaussianWeights:
         """The posterior, differentiable with respect to the parameters."""
-        return GaussianWeights(self.weight_mean, F.softplus(self.weight_rho), self.bias_mean, F.softplus(self.bias_rho))
+        std = F.softplus(self.rho)
+        return GaussianWeights(self.mean[:-1], std[:-1], self.mean[-1], std[-1])
 
     def posterior(self) -> GaussianWeights:
         return GaussianWeights(*(tensor.detach().clone() for tensor in self.weights()))
@@ -108,9 +108,7 @@ class GaussianDense(nn.Module):
         return self.weights().draw(samples, sampling)(inputs)[0]
 
     def kl_to_prior(self) -> Scalar:
-        own = self.weights()
-        weights = kl_gaussian(own.weight_mean, own.weight_std, 0.0, self.prior_std)
-        return weights.sum() + kl_gaussian(own.bias_mean, own.bias_std, 0.0, self.prior_std).sum()
+        return kl_gaussian(self.mean, F.softplus(self.rho), 0.0, self.prior_std).sum()
 
     def kl_to(self, stored: GaussianWeights) -> Scalar:
         own = self.weights()

@@ -36,13 +36,22 @@ def first_order_gain(
     learning_rate: float = 1e-3,
     samples: int = 1,
     sampling: Sampling = "local",
+    numbers: int = 2**22,
 ) -> Float[Tensor, " B"]:
     """KL[q(θ; φ') ‖ q(θ; φ)] in nats, φ' after `updates` steps of Adam on each row alone, starting from φ every time.
 
-    Houthooft et al. 2016 (1605.09674), section 2.5, the first-order alternative. The network stays as it is. Memory is
-    that of B copies of all parameters, their gradients and Adam's moments: keep batches small.
+    Houthooft et al. 2016 (1605.09674), section 2.5, the first-order alternative. The network stays as it is. Rows are
+    worked on as many at a time as have `numbers` parameters between them, of each of which there are four copies:
+    itself, its gradient and Adam's moments.
     """
+    rows = max(1, numbers // sum(parameter.numel() for parameter in network.parameters()))
     update = _Update(network, likelihood_std, samples, sampling)
+    pieces = zip(x.split(rows), y.split(rows), strict=True)
+    return torch.cat([_of_rows(update, *piece, updates, learning_rate) for piece in pieces])
+
+
+def _of_rows(update: _Update, x: Tensor, y: Tensor, updates: int, learning_rate: float) -> Tensor:
+    """The gain of all rows at once, [B]."""
     copies = {
         name: parameter.detach().expand(len(x), *parameter.shape).clone().requires_grad_()
         for name, parameter in update.named_parameters()

@@ -1,6 +1,7 @@
 """What a transition teaches a Bayesian model of the dynamics, as a reward source: the bonus of VIME."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -17,6 +18,7 @@ from rlgen.rewards.pool import TransitionPool
 from rlgen.rewards.task_shape import TaskShape
 
 Gain = Literal["information", "compression", "first_order"]
+LOWEST_STD = 0.01  # of a likelihood that is learned
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -67,12 +69,16 @@ class InformationGainConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, bool) and isinstance(value, int | float) and value <= 0:
+            if not isinstance(value, bool) and isinstance(value, int | float) and not 0 < value < math.inf:
                 raise problem(f"a positive {name}", str(value), "leave it out for the default")
         if any(width < 1 for width in self.hidden):
             raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
-        if self.gain not in get_args(Gain):
-            raise problem(f"gain one of {', '.join(get_args(Gain))}", repr(self.gain), "choose one of these")
+        for name, choices in (("gain", get_args(Gain)), ("activation", tuple(ACTIVATIONS))):
+            if getattr(self, name) not in choices:
+                raise problem(f"{name} one of {', '.join(choices)}", repr(getattr(self, name)), "choose one of these")
+        if self.learn_likelihood and self.likelihood_std <= LOWEST_STD:
+            came = f"{self.likelihood_std}"
+            raise problem(f"a likelihood_std above {LOWEST_STD} to learn from", came, "leave it out for the default")
 
 
 class InformationGain:
@@ -90,9 +96,11 @@ class InformationGain:
         sizes = [self.normalised.input_size, *self.config.hidden, shape.observation_size]
         stds = self.config.prior_std, self.config.initial_std
         self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], *stds).to(shape.device)
-        learned = LikelihoodStd(shape.observation_size, self.config.likelihood_std).to(shape.device)
-        self.likelihood = learned if self.config.learn_likelihood else None
-        parameters = [*self.model.parameters(), *(learned.parameters() if self.likelihood else ())]
+        parameters = list(self.model.parameters())
+        self.likelihood: LikelihoodStd | None = None
+        if self.config.learn_likelihood:
+            self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
+            parameters += self.likelihood.to(shape.device).parameters()
         self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
         self.pool = TransitionPool(self.config.pool_size)
         self.recent_medians = torch.zeros(0, device=shape.device)
@@ -106,7 +114,7 @@ class InformationGain:
             self.recent_medians = torch.cat([self.recent_medians, gain.median()[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
-        losses = torch.stack([self._step() for _ in range(self.config.updates_per_rollout)])
+        losses = torch.stack([self._step(*rows) for rows in self._minibatches()])
         self.updates += 1
         low, median, high = torch.quantile(self._bonus(gain), gain.new_tensor([0.1, 0.5, 0.9]))
         values = {"loss": losses.mean(), "gain": gain.median()}
@@ -139,12 +147,16 @@ class InformationGain:
         fixed = self.recent_medians.new_tensor(self.config.likelihood_std)
         return fixed if self.likelihood is None else self.likelihood()
 
-    def _step(self) -> Tensor:
-        """One gradient step on transitions of the pool; its loss in nats per transition."""
-        config = self.config
-        inputs, targets = self.normalised(self.pool.draw(config.batch_size))
-        n_data = config.n_data or len(self.pool)
-        loss = self.model.negative_elbo(inputs, targets, n_data, config.samples, self._likelihood_std())
+    def _minibatches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of each gradient step after a rollout, from the pool."""
+        size = self.config.batch_size
+        inputs, targets = self.normalised(self.pool.draw(self.config.updates_per_rollout * size))
+        return zip(inputs.split(size), targets.split(size), strict=True)
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One gradient step; its loss in nats per transition."""
+        n_data = self.config.n_data or len(self.pool)
+        loss = self.model.negative_elbo(inputs, targets, n_data, self.config.samples, self._likelihood_std())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()

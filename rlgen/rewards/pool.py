@@ -23,6 +23,8 @@ class TransitionPool:
     def add(self, batch: Transitions) -> None:
         """Take `batch` in, over the oldest ones where it is full."""
         batch = batch[-self.capacity :]
+        if self.rows is not None and self.rows.observations.device != batch.observations.device:
+            self.rows = self.rows.to(batch.observations.device)  # a checkpoint is read on the host
         if self.rows is None:
             self.rows = Transitions(*(value.new_zeros((self.capacity, *value.shape[1:])) for value in batch.tensors()))
         where = (torch.arange(len(batch), device=batch.observations.device) + self.next) % self.capacity

@@ -11,8 +11,10 @@ from rlgen.data.transitions import Transitions
 class RewardSource(Protocol):
     """Curiosity, a discriminator: pays for transitions and learns from them.
 
-    `update` is called once per rollout with the whole batch, then `reward`; observations arrive as the environment
-    gave them, and whatever normalisation the source needs it keeps itself, unchanged between the two calls.
+    On-policy, `update` is called once per rollout with the whole batch, then `reward` of the same; off-policy, `update`
+    with the new transitions every so many steps, and `reward` of whatever is drawn from the replay buffer. Observations
+    arrive as the environment gave them, and whatever normalisation the source needs it keeps itself; only `update`
+    changes it.
     """
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:

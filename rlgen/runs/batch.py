@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from rlgen.runs.folder import RunFolder
+
 COMMAND = (sys.executable, "-m", "rlgen.agents.cli")
 
 
@@ -24,9 +26,10 @@ def train_all(runs: Path, commands: Mapping[str, Sequence[str]], jobs: int = 1) 
 
 def _train(runs: Path, name: str, arguments: Sequence[str]) -> bool:
     out = runs / name
-    if (out / "result.json").exists():
+    begun = (out / "config.json").exists()
+    if begun and RunFolder.open(out).finished:
         return True
-    chosen = ["resume", str(out)] if (out / "config.json").exists() else [*arguments, "--out", str(out)]
+    chosen = ["resume", str(out)] if begun else [*arguments, "--out", str(out)]
     print("start", name, flush=True)
     with (runs / f"{name}.log").open("a") as log:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}

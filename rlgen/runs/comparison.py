@@ -1,9 +1,11 @@
 """Several runs beside each other: those that differ in nothing but the seed are one line with an interval."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlgen.errors import InputError
 from rlgen.runs import report_page as html
 from rlgen.runs.curve_data import RETURN
 from rlgen.runs.curve_panel import DARK, LIGHT
@@ -15,6 +17,8 @@ from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 from rlgen.runs.visit_map import has_visits, visits_png
+
+log = logging.getLogger("rlgen")
 
 # What does not make a run another experiment.
 INCIDENTAL = {"seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "episodes"}
@@ -55,7 +59,7 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
         body += [
             html.section(names[0], _table(chosen), note),
             html.section(names[1], _curves(chosen)),
-            html.section(names[2], visit_maps({group.label: group.runs for group in chosen}), VISITS_NOTE),
+            html.section(names[2], visits_figure({group.label: group.runs for group in chosen}), VISITS_NOTE),
             html.section(names[3], _films(chosen)),
         ]
     return html.page(title, body)
@@ -172,13 +176,18 @@ def _curves(groups: Sequence[Group]) -> str:
     return html.figure(light, dark, "Learning curves")
 
 
-def visit_maps(groups: Mapping[str, Sequence[RunFolder]]) -> str:
-    """Where each group's trainings have been, side by side; nothing of those that did not count it."""
+def visits_figure(groups: Mapping[str, Sequence[RunFolder]]) -> str:
+    """Where each group's trainings have been, side by side; nothing of those that did not count it, or where that
+    cannot be drawn, which the log says."""
     counted = {label: [run for run in runs if has_visits(run)] for label, runs in groups.items()}
     drawable = {label: runs for label, runs in counted.items() if runs}
     if not drawable:
         return ""
-    light, dark = (visits_png(drawable, theme) for theme in (LIGHT, DARK))
+    try:
+        light, dark = (visits_png(drawable, theme) for theme in (LIGHT, DARK))
+    except InputError as error:
+        log.warning("no map of the states visited: %s", error)
+        return ""
     return html.figure(light, dark, "Heat maps of the states visited")
 
 

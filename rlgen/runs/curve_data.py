@@ -60,7 +60,7 @@ RETURN = Panel(
 PANELS = (
     Panel("Cells of the state grid visited", (Series("cells", r"coverage/cells"),), (0, None)),
     Panel("Share of recent episodes rewarded", (Series("share", r"coverage/rewarded"),), (0, 1)),
-    Panel("Intrinsic return per episode, as weighted", (Series("bonuses", r"(?!rollout|eval).*/return"),)),
+    Panel("Intrinsic return per episode", (Series("bonuses", r"(?!rollout|eval).*/return"),)),
     Panel(
         "Bonus per step: quantiles",
         (Series("90 %", r".*/bonus_90"), Series("median", r".*/bonus_50"), Series("10 %", r".*/bonus_10")),

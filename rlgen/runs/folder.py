@@ -76,6 +76,13 @@ class RunFolder:
         """The recorded video (mp4, else GIF), if there is one."""
         return next((path for name in ("video.mp4", "video.gif") if (path := self.path / name).is_file()), None)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run was evaluated and reported to its end. A report alone is no sign of that: `rlgen report` also
+        writes it for unfinished runs; nor is a result, which is there before the video and the drawings."""
+        result, report = self.path / "result.json", self.path / "report.html"
+        return result.is_file() and report.is_file() and report.stat().st_mtime_ns >= result.stat().st_mtime_ns
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while training. Raises `InputError` when another process does; a killed one does not."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs import report_page as html
-from rlgen.runs.comparison import VISITS_NOTE, comparison, visit_maps
+from rlgen.runs.comparison import VISITS_NOTE, comparison, visits_figure
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
@@ -56,7 +56,7 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:
         html.section("Returns", _table(folder, result, rows), _table_note(result)) if result else "",
         html.section("The policy", _film(folder, result)),
         html.section("Training", _curves(folder)),
-        html.section("States visited", visit_maps({"": [folder]}), VISITS_NOTE),
+        html.section("States visited", visits_figure({"": [folder]}), VISITS_NOTE),
         html.section("Configuration", html.entries(folder.config)),
         html.section("Versions", html.entries(_versions(folder))),
     ]

@@ -17,7 +17,8 @@ class AdaptiveRate:
     and rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
 
     Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
-    does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks, which GAIL brings along.
+    does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks: `GAIL` and
+    `Explorer` bring it along.
     """
 
     def __init__(

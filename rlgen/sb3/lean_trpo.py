@@ -6,4 +6,4 @@ from rlgen.sb3.lean_rollout import LeanRollout
 
 
 class LeanTRPO(LeanRollout, TRPO):
-    """TRPO with the rollouts of `LeanRollout`: the same numbers up to rounding. What it saves opens with `TRPO.load`."""
+    """TRPO with the rollouts of `LeanRollout`: the same up to rounding. What it saves opens with `TRPO.load`."""

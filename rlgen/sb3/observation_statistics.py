@@ -9,7 +9,8 @@ from rlgen.sb3.features import fit_normaliser
 
 
 class ObservationStatistics(BaseCallback):
-    """Takes every rollout into the policy's normaliser once the policy has learned from it, when the next one begins.
+    """Takes every rollout into the policy's normaliser once the policy has learned from it, when the next one begins or
+    training ends.
 
     So the statistics stand still from a rollout's first step to its last update: log-probabilities and values computed
     while acting are compared with those of the same inputs. The first rollout is seen as it comes. Models without such
@@ -29,6 +30,13 @@ class ObservationStatistics(BaseCallback):
             self.learned_from = self.model.rollout_buffer.observations
 
     def _on_rollout_start(self) -> None:
+        self._take()
+
+    def _on_training_end(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        """At most once for each rollout."""
         if self.learned_from is not None:
             rows = torch.as_tensor(self.learned_from, device=self.model.device)
             fit_normaliser(self.model.policy, rows.flatten(0, 1).flatten(1))

@@ -17,6 +17,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from rlgen.errors import problem
+from rlgen.sb3.own_tensors import own_tensors
 from rlgen.sb3.relabel_replay import own_buffer
 
 COUNTERS = ("_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -34,7 +35,9 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
     modules, tensors = model._get_torch_save_params()
     original = getattr(model, "_last_original_obs", None)
     return {
-        "optimisers": {name: recursive_getattr(model, name).state_dict() for name in modules if name != "policy"},
+        "optimisers": {
+            name: own_tensors(recursive_getattr(model, name).state_dict()) for name in modules if name != "policy"
+        },
         "tensors": {name: recursive_getattr(model, name).detach().clone() for name in tensors},
         "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
         "random_actions": model.action_space.np_random.bit_generator.state,

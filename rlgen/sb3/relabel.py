@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.scale import ReturnScale
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.paid import Paid, progress_remaining
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 Memory = tuple[Tensor, Tensor]
@@ -55,6 +55,7 @@ class Relabel(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.ends = []
+        self.progress = progress_remaining(self.model)
         buffer = self.model.rollout_buffer
         self.task_rewards = np.zeros_like(buffer.rewards)
         buffer.relabelled = None  # type: ignore[attr-defined]
@@ -75,11 +76,9 @@ class Relabel(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         buffer = self.model.rollout_buffer
-        batch, starts = self.transitions(), buffer.episode_starts.astype(bool)
-        rewards = torch.as_tensor(self.earlier_rewards(), device=self.model.device).flatten()
-        for name, paid in self.sources.items():
-            rewards += paid.learn_and_pay(name, batch, starts, self.model._current_progress_remaining, self.logger)
-        buffer.rewards[:] = rewards.reshape(buffer.rewards.shape).cpu().numpy()
+        buffer.rewards[:] = self.earlier_rewards()
+        if self.sources:
+            buffer.rewards[:] += self.paid_rewards()
         if self.scale is not None:
             self.scale.update(buffer.rewards, buffer.episode_starts)
             buffer.rewards[:] = self.scale(buffer.rewards)
@@ -89,6 +88,15 @@ class Relabel(BaseCallback):
         # SB3's own last values are not among the locals of every algorithm.
         values = self.values(self.locals["new_obs"], self.memory(slice(None)), self.locals["dones"])
         buffer.compute_returns_and_advantage(values, self.locals["dones"])
+
+    def paid_rewards(self) -> np.ndarray:
+        """The weighted sum [T, N] of what the sources pay, after they have learned from the rollout."""
+        buffer = self.model.rollout_buffer
+        batch, starts = self.transitions(), buffer.episode_starts.astype(bool)
+        total = torch.zeros(len(batch), device=self.model.device)
+        for name, paid in self.sources.items():
+            total += paid.learn_and_pay(name, batch, starts, self.progress, self.logger)
+        return total.reshape(buffer.rewards.shape).cpu().numpy()
 
     def earlier_rewards(self) -> np.ndarray:
         """What is added to: rewards [T, N] without the bootstrap of time limits."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.paid import Paid, progress_remaining
 from rlgen.sb3.raw_observations import normaliser_of
 
 UPDATE_EVERY = 1000
@@ -39,7 +39,8 @@ class RelabelReplay(BaseCallback):
     from, but not paid for. Time limits stay as the buffer handles them.
 
     The model has its own replay buffer while the environments step, and after training. An exception in the midst of a
-    gradient step leaves a `PaidReplay` in its place, which is saved as the buffer itself and pays no later training.
+    gradient step leaves a `PaidReplay` in its place, which is saved as the buffer itself, pays no later training and
+    puts the buffer back as soon as one uses it.
     """
 
     model: OffPolicyAlgorithm
@@ -84,7 +85,7 @@ class RelabelReplay(BaseCallback):
         self.steps.add(*step)
         if (new := self.steps.take(self.model.device)) is not None:
             for name, paid in self.sources.items():
-                paid.learn_and_pay(name, *new, self.model._current_progress_remaining, self.logger)
+                paid.learn_and_pay(name, *new, progress_remaining(self.model), self.logger)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of what the sources pay now."""
@@ -92,7 +93,7 @@ class RelabelReplay(BaseCallback):
         if not self.steps.taken:
             return total  # a source that has seen nothing knows no unit to pay in
         for paid in self.sources.values():
-            if weight := paid.weight_at(self.model._current_progress_remaining):
+            if weight := paid.weight_at(progress_remaining(self.model)):
                 total += weight * paid.source.reward(batch)
         return total
 
@@ -116,6 +117,11 @@ class PaidReplay:
         """Whether the `learn` goes on that this was made for; SB3 notes the time at which each begins."""
         return self.model.start_time == self.began
 
+    def give_place(self) -> None:
+        """Put the model's own buffer back, where an exception has left this in its place."""
+        if self.model.replay_buffer is self:
+            self.model.replay_buffer = self.buffer
+
     def add(
         self,
         obs: np.ndarray,
@@ -128,6 +134,7 @@ class PaidReplay:
         """SB3's, which hands over observations [N, O] below a VecNormalize, the true last one at an episode's end."""
         self.buffer.add(obs, next_obs, action, reward, done, infos)
         if not self.is_current():
+            self.give_place()
             return
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
         limited = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
@@ -139,6 +146,7 @@ class PaidReplay:
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """SB3's, of a buffer that shares all but the rewards."""
         if not self.is_current():
+            self.give_place()
             return self.buffer.sample(batch_size, env)
         paid: Any = copy(self.buffer)
         paid.rewards = FreshRewards(self, env)

@@ -9,11 +9,15 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.off_policy_state import load_off_policy_state, off_policy_state
+from rlgen.sb3.own_tensors import own_tensors
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     """Weights, optimisers, counters, the observations the next rollout starts from, the memory of a recurrent policy
     and the replay buffer of an off-policy model. Taken between two rounds, that is at the start of a rollout.
+
+    It stays as it is while the model learns on, apart from the arrays of the replay buffer: they are views, because a
+    copy would need the memory of a second buffer. Write them to a file, or copy them, before the next step.
 
     With gSDE, whose noise SB3 draws before that moment, a loaded model goes on with other noise for one rollout.
     """
@@ -39,7 +43,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
 def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
     if isinstance(model, OffPolicyAlgorithm):
         return {"off_policy": off_policy_state(model)}
-    return {"optimiser": model.policy.optimizer.state_dict()}
+    return {"optimiser": own_tensors(model.policy.optimizer.state_dict())}
 
 
 def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:

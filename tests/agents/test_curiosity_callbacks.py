@@ -79,11 +79,21 @@ def test_every_curiosity_can_be_named_in_a_file() -> None:
     ("keywords", "said"),
     [
         ("{config: {hiden: [4]}}", "hidden, activation.*'hiden'"),
-        ("{eta: 1e-3}", "a number for eta.*'1e-3'.*YAML"),
+        ("{eta: 1e-3}", "a number or none for eta.*'1e-3'.*YAML"),
         ("{config: {learning_rate: 1e-3}}", "a number for learning_rate.*YAML"),
-        ("{config: {samples: 0}}", "positive samples"),
+        ("{config: {samples: 0}}", "positive.* samples"),
         ("{eta: -1}", "eta of at least 0"),
         ("{update_every: 0}", "1 step or more"),
+        ("{config: {hidden: 64}}", "a list of whole numbers for hidden; came 64;"),
+        ('{config: {hidden: ["64"]}}', "a list of whole numbers for hidden; .*'64'"),
+        ("{eta: [1]}", "a number or none for eta; "),
+        ("{eta: true}", "a number or none for eta; came True; "),
+        ("{config: 3}", "settings by their names for config; came 3; "),
+        ("{config: {samples: 1.5}}", "a whole number for samples; came 1.5; "),
+        ("{config: {batch_size: true}}", "a whole number for batch_size; came True; "),
+        ("{update_every: 1.5}", "a whole number for update_every; came 1.5; "),
+        ('{config: {learn_likelihood: "yes"}}', "true or false for learn_likelihood; came 'yes'; "),
+        ("{config: {activation: gelu}}", "one of relu, tanh for activation; came 'gelu'; "),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(keywords: str, said: str) -> None:

@@ -123,13 +123,24 @@ def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> No
         each.load_state_dict(saved)
     other.get_env().envs = save.envs
     set_rng_state(state["random"])
-    if algorithm is PPO:  # which does not know how far it is before its first rollout has ended
-        other._update_current_progress_remaining(half, end)
     other.learn(end - half, [each.callback() for each in second], log_interval=1, reset_num_timesteps=False)
     assert {"vime/return", "rnd/return", "vime/loss", "rnd/reward"} <= set().union(*rest.rows)
     assert rest.rows == whole.rows[-len(rest.rows) :]
     for name, value in model.policy.state_dict().items():
         assert torch.equal(other.policy.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("kind", CURIOSITIES.values())
+def test_a_state_kept_in_memory_stays_as_it_was_taken(kind: type[Curiosity[Any]]) -> None:
+    curiosity, model = kind(update_every=20), make(PPO)
+    model.learn(20, curiosity.callback())
+    kept = {"curiosity": curiosity.state_dict(), "model": model_state(model)}
+    json, tensors = copy.deepcopy(encode(kept))
+    model.learn(40, curiosity.callback())
+    now, later = encode(kept)
+    assert now == json
+    for name, tensor in tensors.items():
+        assert torch.equal(later[name], tensor), name
 
 
 def test_a_state_from_before_the_beginning_takes_everything_back() -> None:

@@ -11,7 +11,8 @@ from stable_baselines3.common.logger import Logger
 from rlgen.agents import VIME
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION, LearnerConfig, make_model
-from rlgen.data.visits import Visits, axes_within
+from rlgen.data.state_axis import axes_within
+from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGainConfig
 from rlgen.sb3.coverage import Coverage
@@ -35,6 +36,7 @@ def test_the_bonus_of_every_curiosity_is_added_to_the_tasks_reward(spy) -> None:
     class Louder(VIME):
         name = "louder"
 
+    assert Louder.config_type() is InformationGainConfig
     env = make_vec_env("CartPole-v1", 2, seed=0)
     model = PPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
     agent = Explorer(model, [VIME(QUICK, eta=0.5), Louder(QUICK, eta=2.0)])
@@ -102,6 +104,11 @@ def test_the_default_learner_explores_with_all_the_noise_that_actions_have_room_
     assert isinstance(model, PPO)
     assert model.policy.log_std.exp().tolist() == pytest.approx([2.0])
     assert model.n_steps * model.n_envs == 5000
+
+
+def test_two_curiosities_of_one_name_are_refused(point_ppo) -> None:
+    with pytest.raises(InputError, match="vime, vime"):
+        Explorer(point_ppo(), [VIME(QUICK), VIME(QUICK, eta=1.0)])
 
 
 def test_a_task_that_a_curiosity_cannot_see_is_refused_at_once() -> None:

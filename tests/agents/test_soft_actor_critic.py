@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.wrappers import TransformAction
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import soft_actor_critic
@@ -54,6 +55,13 @@ def test_discrete_actions_are_refused() -> None:
     env = make_vec_env("CartPole-v1", 1)
     assert isinstance(env.action_space, spaces.Discrete)
     with pytest.raises(InputError, match="--algo ppo"):
+        make_sac(SACConfig(), env, 100, seed=0)
+
+
+def test_actions_without_bounds_are_refused() -> None:
+    endless = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    env = make_vec_env("Pendulum-v1", 1, wrapper_class=lambda env: TransformAction(env, lambda action: action, endless))
+    with pytest.raises(InputError, match="finite bounds"):
         make_sac(SACConfig(), env, 100, seed=0)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.agents import cli
-from rlgen.agents.commands import train
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -101,18 +100,6 @@ def test_a_run_that_was_reported_before_its_end_still_trains_on(
     assert (run / "report.html").is_file()
     assert cli.main(["resume", str(run)]) == 0
     assert no_finish[0][2].num_timesteps == 4 * ROUND
-
-
-def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    run = RunFolder.open(tmp_path)
-    assert not train.is_finished(run)
-    for name, time_s in (("result.json", 100), ("report.html", 99)):
-        (tmp_path / name).write_text("")
-        os.utime(tmp_path / name, (time_s, time_s))
-    assert not train.is_finished(run), "reported before there was a result"
-    os.utime(tmp_path / "report.html", (100, 100))
-    assert train.is_finished(run)
 
 
 def test_resuming_after_the_last_checkpoint_only_finishes(rlgen_train, no_finish, tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.train_vime import TrainVIME, config_type
+from rlgen.agents.commands import assembly
+from rlgen.agents.commands.train_vime import TrainVIME
 from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION
 from rlgen.data.visits import Visits
+from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.config import from_json
 from rlgen.runs.metrics import read_metrics
@@ -89,8 +92,8 @@ def test_only_the_settings_that_are_read_are_recorded(rlgen_train, no_finish, tm
 def test_every_curiosity_has_its_settings_on_the_command_line() -> None:
     own = {field.name: field for field in fields(TrainVIME)}
     for name, kind in CURIOSITIES.items():
-        assert own[name].type is config_type(kind)
-        assert kind(own[name].default_factory()).config == config_type(kind)()
+        assert own[name].type is kind.config_type()
+        assert kind(own[name].default_factory()).config == kind.config_type()()
     assert own["learner"].default is EXPLORATION
 
 
@@ -117,6 +120,44 @@ def test_ctrl_c_between_the_single_steps_of_sac_loses_none(rlgen_train, no_finis
     assert cli.main(["resume", str(run)]) == 0
     assert no_finish[0][2].num_timesteps == 96
     assert Visits.read(run / "visits.npz").counts.sum() == 96
+
+
+def test_a_run_that_was_killed_right_after_its_last_checkpoint_keeps_its_visits(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files beside a checkpoint are written after it."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Explorer, "files", lambda agent: {}["killed"])
+        with pytest.raises(KeyError, match="killed"):
+            rlgen_train("vime", "--steps", "128", "--evaluate-every", "0")
+    assert load_checkpoint(run).step == 128
+    assert not (run / "visits.npz").exists()
+    assert cli.main(["resume", str(run)]) == 0
+    assert Visits.read(run / "visits.npz").counts.sum() == 128
+
+
+@pytest.mark.parametrize(
+    ("options", "scaled"), [([], True), (["--no-scale-reward"], False), ([*SAC, "--update-every", "40"], False)]
+)
+def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
+    options: list[str], scaled: bool, rlgen_train, no_finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales = []
+
+    class Seen(Explorer):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            scales.append(self.scale)
+
+    monkeypatch.setattr(assembly, "Explorer", Seen)
+    assert rlgen_train("vime", *options, "--learner.gamma", "0.9", "--steps", "64", "--evaluate-every", "0") == 0
+    (scale,) = scales
+    assert (scale is not None) == scaled
+    if scaled:
+        assert isinstance(scale, ReturnScale)
+        assert (scale.gamma, len(scale.running)) == (0.9, 4)
+        assert scale.count > 0, "it was used"
 
 
 @pytest.mark.parametrize(

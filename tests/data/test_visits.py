@@ -6,7 +6,8 @@ from math import pi
 import numpy as np
 import pytest
 
-from rlgen.data.visits import Axis, Visits, axes_within
+from rlgen.data.state_axis import Axis, axes_within
+from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 
 PLANE = (Axis(name="x", columns=(0,), width=0.5), Axis(name="y", columns=(1,), width=1.0))
@@ -51,11 +52,10 @@ def test_a_grid_without_ends_has_no_share() -> None:
     assert counted(PLANE, [[0, 0]]).share is None
 
 
-def test_an_angle_is_read_from_its_sine_and_cosine() -> None:
+def test_angles_are_counted_around_the_circle() -> None:
     axis = Axis(name="angle", columns=(1, 2), width=pi / 4, low=-pi, high=pi)
     angles = np.array([-0.9 * pi, -0.1, 0.1, 0.9 * pi])
     states = np.stack([np.zeros(4), np.sin(angles), np.cos(angles)], axis=1)
-    np.testing.assert_allclose(axis.values(states), angles)
     assert as_dict(counted((axis,), states)) == {(0,): 1, (3,): 1, (4,): 1, (7,): 1}
 
 
@@ -71,14 +71,6 @@ def test_a_width_that_is_not_given_is_a_round_number_for_fifty_cells() -> None:
     assert counted(axes, [[1, 1, 1, 1]]).widths.tolist() == [1, 1]
 
 
-def test_any_flat_observation_has_axes_within_its_bounds() -> None:
-    low, high = np.array([-1.2, -np.inf, 0], np.float32), np.array([0.6, np.inf, 1], np.float32)
-    first, second = axes_within(low, high)
-    assert (first.low, first.high) == (pytest.approx(-1.2), pytest.approx(0.6))
-    assert second.low is None
-    assert len(axes_within(-np.ones(1), np.ones(1))) == 1
-
-
 def test_the_file_holds_everything_and_no_pickle(tmp_path) -> None:
     visits = counted(BOX, [[0.3, 0.1], [0.3, 0.1], [-0.9, 2]])
     visits.first_reward_step = 40
@@ -91,6 +83,29 @@ def test_the_file_holds_everything_and_no_pickle(tmp_path) -> None:
         assert arrays["cells"].shape == (0, 2)
     with pytest.raises(InputError, match="train vime"):
         Visits.read(tmp_path / "nowhere.npz")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped", "incomplete", "one array"])
+def test_a_damaged_file_is_refused_by_its_name(damage: str, tmp_path) -> None:
+    path = tmp_path / "visits.npz"
+    whole = counted(BOX, np.random.default_rng(0).normal(size=(200, 2))).to_bytes()
+    middle = len(whole) // 2
+    contents = {"cut": whole[:middle], "empty": b"", "text": b"no archive"}
+    contents["flipped"] = whole[:60] + bytes(255 - byte for byte in whole[60:middle]) + whole[middle:]
+    if damage == "incomplete":
+        np.savez(path, names=np.array(["x"]))
+    elif damage == "one array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_bytes(contents[damage])
+    with pytest.raises(InputError, match=r"whole file of visits at .*visits\.npz"):
+        Visits.read(path)
+
+
+def test_a_number_that_never_changes_is_one_cell() -> None:
+    axes = axes_within(np.array([3.0, -1.0]), np.array([3.0, 1.0]))
+    assert as_dict(counted(axes, [[3, -1], [3, -1], [3, 1]])) == {(3, 0): 2, (3, 49): 1}
 
 
 def test_visits_go_on_from_their_state() -> None:
@@ -117,12 +132,6 @@ def test_runs_together_are_counted_on_their_widest_cells() -> None:
 def test_visits_of_other_tasks_are_not_put_together() -> None:
     with pytest.raises(InputError, match="runs of one task"):
         Visits.together([Visits(PLANE), Visits(BOX)])
-
-
-@pytest.mark.parametrize("wrong", [{"columns": ()}, {"columns": (0, 1, 2)}, {"columns": (0,), "low": 1.0}], ids=str)
-def test_axes_that_cannot_be_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError):
-        Axis(name="x", **wrong)
 
 
 def test_cells_keep_their_order_and_sign_however_far_out() -> None:

@@ -180,10 +180,13 @@ def test_one_weight_by_hand() -> None:
         return torch.full(shape, number, dtype=torch.float64)
 
     a, std, bias_std, delta = one(2.0, 1, 1, 1), one(0.5, 1, 1), one(0.1, 1), one(3.0, 1, 1, 1)
-    local = local_layer_gain(a, one(1.5, 1, 1, 1), one(1.01, 1, 1, 1), std, bias_std, delta)
+    _, local_pass = local_reparametrisation(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, one(1.5, 1, 1, 1))
+    local = local_layer_gain(local_pass, delta)
     assert local.item() == pytest.approx(9 * 1.01 + 0.5 * 9 * 2.25 / 1.01 * 1.0001)
     # Shared, ε = 1.5, ε_b = -2: 9 (4 · 0.25 (1 + 1.125) + 0.01 (1 + 2)).
-    shared = shared_layer_gain(a, one(1.5, 1, 1, 1), one(-2.0, 1, 1), std, bias_std, delta)
+    noise = one(1.5, 1, 1, 1), one(-2.0, 1, 1)
+    _, shared_pass = shared_reparametrisation(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, *noise)
+    shared = shared_layer_gain(shared_pass, delta)
     assert shared.item() == pytest.approx(9 * (2.125 + 0.03))
 
 

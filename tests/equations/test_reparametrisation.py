@@ -64,3 +64,27 @@ def test_the_local_pass_keeps_the_variance_that_the_gain_needs() -> None:
     plain, _ = local_reparametrisation(*arguments, torch.zeros_like(noise))
     torch.testing.assert_close(output - plain, noise * left.var.sqrt())
     torch.testing.assert_close(left.var[0, 1, 0], (inputs[0, 1] * std[:, 0]).square().sum() + bias_std[0].square())
+
+
+@pytest.mark.parametrize("sampling", ["local", "shared"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_way_back_to_the_inputs_is_that_of_autograd(sampling: str, samples: int) -> None:
+    inputs, *weights = layer()
+    inputs = torch.cat([inputs * (1 + number) for number in range(samples)]).requires_grad_()
+    sensitivity = torch.randn(samples, ROWS, FAN_OUT).double()
+    if sampling == "local":
+        output, left = local_reparametrisation(inputs, *weights, torch.randn(samples, ROWS, FAN_OUT).double())
+    else:
+        noise = torch.randn(samples, FAN_IN, FAN_OUT).double(), torch.randn(samples, FAN_OUT).double()
+        output, left = shared_reparametrisation(inputs, *weights, *noise)
+    (expected,) = torch.autograd.grad(output, inputs, sensitivity)
+    torch.testing.assert_close(left.input_gradient(sensitivity), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_slope_is_twice_the_derivative_by_the_variance() -> None:
+    inputs, *weights = layer()
+    noise, sensitivity = torch.randn(2, 1, ROWS, FAN_OUT).double()
+    _, left = local_reparametrisation(inputs, *weights, noise)
+    var = left.var.clone().requires_grad_()
+    (derivative,) = torch.autograd.grad(noise * var.sqrt(), var, sensitivity)
+    torch.testing.assert_close(left.slope(sensitivity), 2 * derivative, rtol=1e-12, atol=0)

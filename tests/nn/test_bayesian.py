@@ -46,7 +46,7 @@ def test_almost_certain_weights_are_a_plain_perceptron(sampling: str) -> None:
     plain = mlp([3, 8, 5, 2], nn.ReLU).double()
     linears = [layer for layer in plain if isinstance(layer, nn.Linear)]
     for linear, layer in zip(linears, bayesian.layers, strict=True):
-        linear.weight.data, linear.bias.data = layer.weight_mean.T, layer.bias_mean
+        linear.weight.data, linear.bias.data = layer.mean[:-1].T, layer.mean[-1]
     x, _ = rows()
     torch.testing.assert_close(bayesian(x, 2, sampling), plain(x).expand(2, -1, -1), rtol=0, atol=1e-6)
 
@@ -133,8 +133,8 @@ def test_the_elbo_bounds_the_evidence_and_reaches_it_at_the_exact_posterior() ->
 
     assert bound() < evidence.item() - 0.1
     with torch.no_grad():
-        bayesian.layers[0].bias_mean.fill_(var * y.sum().item() / noise**2)
-        bayesian.layers[0].bias_rho.fill_(math.log(math.expm1(math.sqrt(var))))
+        bayesian.layers[0].mean[-1] = var * y.sum().item() / noise**2
+        bayesian.layers[0].rho[-1] = math.log(math.expm1(math.sqrt(var)))
     assert bound() == pytest.approx(evidence.item(), abs=0.01)
 
 

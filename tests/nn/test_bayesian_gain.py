@@ -34,7 +34,7 @@ def by_per_sample_gradients(
     bayesian: BayesianMLP, x: Tensor, y: Tensor, std: Tensor, step_size: float, samples: int, sampling: str
 ) -> Tensor:
     """½ λ² gᵀ H⁻¹ g, g by vmap(grad) in the module's parameters, with the noise that it draws layer by layer."""
-    sizes = [bayesian.layers[0].weight_mean.shape[0]] + [layer.weight_mean.shape[1] for layer in bayesian.layers]
+    sizes = [x.shape[1]] + [layer.mean.shape[1] for layer in bayesian.layers]
     local = sampling == "local"
     noise = [
         (torch.randn(samples, len(x), j, dtype=torch.float64),)
@@ -49,8 +49,8 @@ def by_per_sample_gradients(
         hidden = x[None, None]
         for number, (layer, drawn) in enumerate(zip(parameters, noise, strict=True)):
             hidden = bayesian.activation(hidden) if number else hidden
-            weights = layer["weight_mean"], softplus(layer["weight_rho"])
-            biases = layer["bias_mean"], softplus(layer["bias_rho"])
+            mean, deviation = layer["mean"], softplus(layer["rho"])
+            weights, biases = (mean[:-1], deviation[:-1]), (mean[-1], deviation[-1])
             drawn = (drawn[0].unsqueeze(1),) if local else drawn
             hidden, _ = layer_pass(hidden, *weights, *biases, *drawn)
         return -Normal(hidden, std, validate_args=False).log_prob(y).sum() / samples
@@ -59,11 +59,9 @@ def by_per_sample_gradients(
     gradients = vmap(grad(loss), in_dims=(None, 0, 0, rows))(parameters, x, y, noise)
     total = torch.zeros(len(x), dtype=torch.float64)
     for layer, found in zip(parameters, gradients, strict=True):
-        for name in ("weight", "bias"):
-            rho = layer[f"{name}_rho"]
-            var, slope = softplus(rho) ** 2, torch.sigmoid(rho)
-            total += (found[f"{name}_mean"] ** 2 * var).flatten(1).sum(1)
-            total += (found[f"{name}_rho"] ** 2 * var / (2 * slope**2)).flatten(1).sum(1)
+        var, slope = softplus(layer["rho"]) ** 2, torch.sigmoid(layer["rho"])
+        total += (found["mean"] ** 2 * var).flatten(1).sum(1)
+        total += (found["rho"] ** 2 * var / (2 * slope**2)).flatten(1).sum(1)
     return 0.5 * step_size**2 * total.detach()
 
 
@@ -105,7 +103,7 @@ def test_the_gain_leaves_neither_a_graph_nor_gradients(sampling: str) -> None:
     spread = torch.tensor(STD, dtype=torch.float64, requires_grad=True)
     gain = bayesian.information_gain(x, y, spread, sampling=sampling)
     assert not gain.requires_grad
-    assert [tensor.grad for tensor in (*bayesian.parameters(), x, spread)] == [None] * 10
+    assert [tensor.grad for tensor in (*bayesian.parameters(), x, spread)] == [None] * 6
 
 
 def test_no_tensor_is_as_large_as_the_gradients_of_all_rows() -> None:
@@ -165,8 +163,8 @@ def test_learning_from_a_row_gains_what_the_posterior_moved(sampling: str) -> No
     gain = first_order_gain(bayesian, x, y, STD, updates=1, learning_rate=rate, sampling=sampling)
     moved_by_rate = torch.zeros((), dtype=torch.float64)
     for layer in bayesian.layers:
-        for rho in (layer.weight_rho, layer.bias_rho):
-            moved_by_rate += (0.5 * rate**2 * (1 + 2 * torch.sigmoid(rho) ** 2) / softplus(rho) ** 2).sum()
+        rho = layer.rho
+        moved_by_rate += (0.5 * rate**2 * (1 + 2 * torch.sigmoid(rho) ** 2) / softplus(rho) ** 2).sum()
     torch.testing.assert_close(gain, moved_by_rate.detach().expand(3), rtol=0.01, atol=0)
 
 

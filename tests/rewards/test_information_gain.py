@@ -139,7 +139,34 @@ def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
     torch.testing.assert_close(paid[0], paid[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"step_size": 0.0}, {"samples": 0}, {"hidden": (0,)}, {"pool_size": -1}])
+def test_a_learned_likelihood_is_saved_and_tells_numbers_apart() -> None:
+    """The second number is noise, the first one is not: their standard deviations part."""
+    torch.manual_seed(0)
+    config = replace(QUICK, learn_likelihood=True)
+    source = InformationGain(PLANE, config)
+    for seed in range(6):
+        batch = moves(256, seed=seed)
+        noisy = torch.stack([batch.next_observations[:, 0], torch.randn(256)], -1)
+        source.update(replace(batch, next_observations=noisy))
+    first, second = source.likelihood().tolist()
+    assert first < 0.7 * second
+    other = InformationGain(PLANE, config)
+    other.load_state_dict(deepcopy(source.state_dict()))
+    torch.testing.assert_close(other.likelihood(), source.likelihood(), rtol=0, atol=0)
+
+
+WRONG = [
+    {"step_size": 0.0},
+    {"samples": 0},
+    {"hidden": (0,)},
+    {"pool_size": -1},
+    {"n_data": float("nan")},
+    {"prior_std": float("inf")},
+    {"likelihood_std": 0.01, "learn_likelihood": True},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         InformationGainConfig(**wrong)

@@ -61,3 +61,12 @@ def test_a_pool_that_was_saved_goes_on_alike(done: int) -> None:
 def test_a_pool_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="pool of 1 transition or more"):
         TransitionPool(0)
+
+
+def test_a_pool_follows_the_device_of_what_comes() -> None:
+    """A checkpoint is read on the host; "meta" stands for a device that this machine need not have."""
+    pool = TransitionPool(10)
+    pool.add(numbered(0, 4))
+    pool.add(numbered(4, 6).to("meta"))
+    assert pool.rows is not None
+    assert {tensor.device.type for tensor in pool.rows.tensors()} == {"meta"}

@@ -18,6 +18,9 @@ out.mkdir(exist_ok=True)
 if "stops" in arguments:
     sys.exit(130)
 (out / "result.json").write_text(json.dumps([arguments[0], os.environ["OMP_NUM_THREADS"]]))
+if "draws no report" in arguments:
+    sys.exit(1)
+(out / "report.html").write_text("")
 print("trained")
 """
 
@@ -42,3 +45,11 @@ def test_what_stopped_is_named_and_goes_on_and_what_is_finished_is_left_alone(tm
     assert train_all(tmp_path, {"one": ["train", "stops"], "two": ["train"]}) == []
     assert json.loads((tmp_path / "one" / "result.json").read_text())[0] == "resume"
     assert (tmp_path / "two" / "result.json").stat().st_mtime_ns == before
+
+
+def test_what_was_killed_between_its_result_and_its_report_goes_on(tmp_path: Path) -> None:
+    commands = {"one": ["train", "draws no report"]}
+    assert train_all(tmp_path, commands) == ["one"]
+    assert (tmp_path / "one" / "result.json").exists()
+    assert train_all(tmp_path, commands) == []
+    assert json.loads((tmp_path / "one" / "result.json").read_text())[0] == "resume"

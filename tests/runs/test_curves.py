@@ -111,7 +111,7 @@ def test_what_curiosity_logs_has_panels_of_its_own(kind, loss):
     assert [panel.title for panel in panels_for(names)] == [
         "Cells of the state grid visited",
         "Share of recent episodes rewarded",
-        "Intrinsic return per episode, as weighted",
+        "Intrinsic return per episode",
         "Bonus per step: quantiles",
         loss,
         "Reward paid per step",

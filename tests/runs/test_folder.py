@@ -151,3 +151,15 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
 )
 def test_readers_know_an_agent_by_its_learner_and_its_curiosity(config, name):
     assert agent_name(config) == name
+
+
+def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    run = RunFolder.open(tmp_path)
+    assert not run.finished
+    for name, time_s in (("result.json", 100), ("report.html", 99)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time_s, time_s))
+    assert not run.finished, "reported before there was a result"
+    os.utime(tmp_path / "report.html", (100, 100))
+    assert run.finished

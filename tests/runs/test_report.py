@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from rlgen.data.visits import Axis, Visits
+from rlgen.data.state_axis import Axis
+from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 from rlgen.runs import comparison, report
 from rlgen.runs.comparison import group_runs
@@ -250,6 +251,15 @@ def test_an_exploration_is_reported_without_an_expert_and_with_what_it_found(tmp
     assert not re.search("expert|ormalised|ailed", text)
     assert len(reader.addresses) == 4, "curves and map in two themes"
     assert list(fake_maps[0]) == [""]
+
+
+def test_a_damaged_file_of_visits_costs_the_map_alone_and_is_said(tmp_path, fake_curves, caplog):
+    run = make_exploration(tmp_path / "run")
+    (run / VISITS).write_bytes((run / VISITS).read_bytes()[:100])
+    page = write_report(run).read_text()
+    assert "PPO + VIME" in page
+    assert "States visited" not in page
+    assert f"a whole file of visits at {run / VISITS}" in caplog.text
 
 
 def test_a_training_that_was_never_rewarded_is_said_so(tmp_path, fake_curves, fake_maps):

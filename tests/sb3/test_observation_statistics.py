@@ -45,11 +45,23 @@ def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -
     for kind in (PPO, LeanPPO):
         model, seen = learn(kind, normalised_policy([8]))
         normaliser = model.policy.features_extractor.normaliser
-        learned_from = np.concatenate(seen.observations[:-1])
+        learned_from = np.concatenate(seen.observations)
         assert len(seen.observations) == 4
         assert float(normaliser.count) == len(learned_from)
         np.testing.assert_allclose(normaliser.mean.numpy(), learned_from.mean(0), atol=1e-5)
         np.testing.assert_allclose(normaliser.var.numpy(), learned_from.var(0), rtol=1e-4)
+
+
+def test_every_rollout_joins_once_however_often_training_is_called() -> None:
+    statistics, seen = ObservationStatistics(), Rollouts()
+    env = make_vec_env("Pendulum-v1", 2, seed=0)
+    model = LeanPPO(
+        "MlpPolicy", env, n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu",
+        policy_kwargs=normalised_policy([8]),
+    )  # fmt: skip
+    for _ in range(2):
+        model.learn(64, [statistics, seen], reset_num_timesteps=False)
+    assert float(model.policy.features_extractor.normaliser.count) == len(np.concatenate(seen.observations)) == 128
 
 
 def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:

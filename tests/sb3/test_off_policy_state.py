@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.vec_env import VecNormalize
 
 from rlgen.errors import InputError
 from rlgen.runs.rng import rng_state, set_rng_state
@@ -22,6 +23,7 @@ from rlgen.runs.state_tree import decode, encode
 from rlgen.sb3.state import load_model_state, model_state
 
 TIME_LIMIT = 9
+STATISTICS = ("obs_rms", "ret_rms", "returns")
 
 
 class Rows(KVWriter):
@@ -37,9 +39,12 @@ class Rows(KVWriter):
     def close(self) -> None: ...
 
 
-def make(algorithm: type, rows: Rows | None = None, seed: int = 0, n_envs: int = 2, **more: Any) -> BaseAlgorithm:
+def make(
+    algorithm: type, rows: Rows | None = None, seed: int = 0, n_envs: int = 2, normalised: bool = False, **more: Any
+) -> BaseAlgorithm:
     env_id = "CartPole-v1" if algorithm in (DQN, QRDQN) else "Pendulum-v1"
     env = make_vec_env(env_id, n_envs, seed=seed, env_kwargs={"max_episode_steps": TIME_LIMIT})
+    env = VecNormalize(env) if normalised else env
     settings = {"learning_starts": 10, "batch_size": 8, "buffer_size": 500, "seed": seed, "device": "cpu"} | more
     model = algorithm("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, **settings)
     model.set_logger(Logger(None, [rows or Rows()]))
@@ -60,7 +65,9 @@ class SaveAt(BaseCallback):
         if self.num_timesteps == self.step:
             state = {"model": model_state(self.model), "random": rng_state()}
             self.saved = copy.deepcopy(encode(state))
-            self.envs = copy.deepcopy(self.model.get_env().envs)
+            self.envs = copy.deepcopy(self.model.get_env().unwrapped.envs)
+            if (normaliser := self.model.get_vec_normalize_env()) is not None:
+                self.statistics = {name: copy.deepcopy(getattr(normaliser, name)) for name in STATISTICS}
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +87,7 @@ CASES: dict[str, tuple[type, dict[str, Any]]] = {
     "SAC in one environment, by episodes": (SAC, {"n_envs": 1, "train_freq": (1, "episode")}),
     "SAC of fixed entropy": (SAC, {"ent_coef": 0.1}),
     "SAC of three steps": (SAC, {"n_steps": 3}),
+    "SAC of normalised observations": (SAC, {"normalised": True}),
     "SAC still at random": (SAC, {"learning_starts": 60}),
     "SAC with a full buffer": (SAC, {"buffer_size": 20}),
     "SAC that saves memory": (SAC, SMALL),
@@ -104,7 +112,9 @@ def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, more: 
     other = make(algorithm, rest, 7, **more)
     state = decode(*save.saved)
     load_model_state(other, state["model"])
-    other.get_env().envs = save.envs
+    other.get_env().unwrapped.envs = save.envs
+    if "normalised" in more:
+        vars(other.get_env()).update(save.statistics)
     set_rng_state(state["random"])
     other.learn(end - half, reset_num_timesteps=False)
     assert rest.rows

@@ -201,6 +201,27 @@ def test_a_weight_may_fall_with_the_training_that_is_left() -> None:
     np.testing.assert_allclose([rewards.mean() for rewards in snapshots], [8, 7, 6, 5])
 
 
+def test_a_falling_weight_begins_anew_with_every_training_and_goes_on_where_steps_are_counted_on() -> None:
+    weights: list[float] = []
+
+    def weight(remaining: float) -> float:
+        weights.append(remaining)
+        return remaining
+
+    model, relabel = make_model(), Relabel({"only": Paid(Source(by_observation), weight)})
+    for _ in range(2):
+        model.learn(4 * STEPS * ENVS, relabel)
+    model.learn(4 * STEPS * ENVS, relabel, reset_num_timesteps=False)
+    assert weights == [1, 0.75, 0.5, 0.25] * 2 + [0.5, 0.375, 0.25, 0.125]
+
+
+def test_without_sources_no_transitions_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Relabel, "transitions")
+    seen = roll(make_model(), adds=True)
+    expected = TASK_REWARD + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
+    np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5)
+
+
 def test_a_source_learns_from_the_whole_rollout_before_it_pays_for_the_same() -> None:
     source = Source(by_observation)
     seen = roll(make_model(), Paid(source))

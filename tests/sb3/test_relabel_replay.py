@@ -214,6 +214,20 @@ def test_a_weight_may_fall_with_the_training_that_is_left() -> None:
         assert 0 <= task.min() <= task.max() < 10
 
 
+def test_a_falling_weight_begins_anew_with_every_training() -> None:
+    weights: list[float] = []
+
+    def weight(remaining: float) -> float:
+        weights.append(remaining)
+        return remaining
+
+    model = make(n_envs=1, learning_starts=1000)
+    callbacks = pay(Paid(Source(one), weight), every=1)
+    for _ in range(2):
+        model.learn(4, callbacks)
+    assert weights == [0.75, 0.5, 0.25, 0] * 2
+
+
 def test_rewards_of_several_steps_hold_the_bonus_of_each_discounted() -> None:
     model, draws = make(n_steps=3), Draws()
     model.learn(40, [*pay(Paid(Source(one), 1000.0)), draws])
@@ -320,6 +334,7 @@ def test_what_a_stop_in_the_midst_of_learning_leaves_behind_is_as_the_buffer_its
     model._n_updates, source, draws = 6, Source(), Draws()
     model.learn(20, draws)
     assert all(sample.rewards.max() < 100 for sample in draws.samples), "nobody asked for a bonus"
+    assert model.replay_buffer is before
     model.learn(20, [*pay(Paid(source, 1000.0)), Draws()])
     assert len(source.asked) > 0
     assert model.replay_buffer is before
