@@ -60,8 +60,6 @@ class Explorer:
         remaining = total_timesteps - self.model.num_timesteps
         if remaining <= 0:
             return self
-        # An adaptive learning rate asks at the start of the first rollout; SB3 says how far it is from its end on.
-        self.model._update_current_progress_remaining(self.model.num_timesteps, total_timesteps)
         with torch_threads(torch.get_num_threads()):
             self.model.learn(
                 remaining, CallbackList(self.callbacks(callback)), self.log_interval, reset_num_timesteps=False

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,13 @@ Inputs = Float[Tensor, "B I"]
 Targets = Float[Tensor, "B O"]
 Scalar = Float[Tensor, ""]
 Std = Float[Tensor, ""] | Float[Tensor, " O"] | float
+Gain = Literal["information", "compression"]
+GAINS: dict[tuple[Gain, Sampling], Callable[..., Tensor]] = {
+    ("information", "local"): information_gain_local,
+    ("information", "shared"): information_gain_shared,
+    ("compression", "local"): compression_improvement_local,
+    ("compression", "shared"): compression_improvement_shared,
+}
 
 
 class BayesianMLP(nn.Module):
@@ -95,48 +102,18 @@ class BayesianMLP(nn.Module):
         samples: int = 1,
         sampling: Sampling = "local",
         chunk: int = 2048,
+        gain: Gain = "information",
     ) -> Float[Tensor, " B"]:
         """KL[q(θ; φ') ‖ q(θ; φ)] in nats of each row by itself, φ' one second-order step of `step_size` from φ.
 
         Houthooft et al. 2016 (1605.09674), section 2.5. With S samples it is the gain of the step along the average of
         their S gradients, as in the released code (which has no ½): on average above the S → ∞ limit by a share ~ 1/S.
         `chunk`: rows times samples that are worked on at a time, which bounds memory; shared weights stay the same.
+        `gain` compression: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4; its time grows with B times the weights.
         """
-        equation = information_gain_local if sampling == "local" else information_gain_shared
-        return self._of_each_row(equation, x, y, likelihood_std, step_size, samples, sampling, chunk)
-
-    @torch.no_grad()
-    def compression_improvement(
-        self,
-        x: Inputs,
-        y: Targets,
-        likelihood_std: Std,
-        step_size: float = 0.01,
-        samples: int = 1,
-        sampling: Sampling = "local",
-        chunk: int = 2048,
-    ) -> Float[Tensor, " B"]:
-        """KL[q(θ; φ) ‖ q(θ; φ')], `information_gain` turned around. Houthooft et al. 2016 (1605.09674), section 2.4.
-
-        Its time grows with B times the number of weights.
-        """
-        equation = compression_improvement_local if sampling == "local" else compression_improvement_shared
-        return self._of_each_row(equation, x, y, likelihood_std, step_size, samples, sampling, chunk)
-
-    def _of_each_row(
-        self,
-        equation: Callable[..., Tensor],
-        x: Inputs,
-        y: Targets,
-        likelihood_std: Std,
-        step_size: float,
-        samples: int,
-        sampling: Sampling,
-        chunk: int,
-    ) -> Float[Tensor, " B"]:
-        """`equation` of what the layers' passes leave, for some rows at a time."""
         passes = [layer.posterior().draw(samples, sampling) for layer in self._gaussian()]
         rows = max(1, chunk // samples)
+        equation = GAINS[gain, sampling]
         gains = [
             equation(*self._sensitivities(passes, some_x, some_y, likelihood_std), step_size)
             for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True)

@@ -1,7 +1,7 @@
 """What a transition teaches a Bayesian model of the dynamics, as a reward source: the bonus of VIME."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -97,6 +97,7 @@ class InformationGain:
         stds = self.config.prior_std, self.config.initial_std
         self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], *stds).to(shape.device)
         parameters = list(self.model.parameters())
+        self.fixed_std = torch.tensor(self.config.likelihood_std, device=shape.device)
         self.likelihood: LikelihoodStd | None = None
         if self.config.learn_likelihood:
             self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
@@ -130,22 +131,18 @@ class InformationGain:
             return torch.zeros_like(gain)
         return (gain / self.recent_medians.mean().clamp(min=1e-30)).clamp(0, self.config.highest)
 
+    @torch.no_grad()
     def gain(self, batch: Transitions) -> Tensor:
         """What each transition teaches the model as it stands [B], nats."""
-        config, std = self.config, self._likelihood_std().detach()
+        config, std = self.config, self._likelihood_std()
         inputs, targets = self.normalised(batch)
         if config.gain == "first_order":
             return first_order_gain(self.model, inputs, targets, std, samples=config.samples)
-        of_step: dict[str, Callable[..., Tensor]] = {
-            "information": self.model.information_gain,
-            "compression": self.model.compression_improvement,
-        }
-        return of_step[config.gain](inputs, targets, std, config.step_size, config.samples)
+        return self.model.information_gain(inputs, targets, std, config.step_size, config.samples, gain=config.gain)
 
     def _likelihood_std(self) -> Tensor:
         """A number, or one for each output [O]."""
-        fixed = self.recent_medians.new_tensor(self.config.likelihood_std)
-        return fixed if self.likelihood is None else self.likelihood()
+        return self.fixed_std if self.likelihood is None else self.likelihood()
 
     def _minibatches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets of each gradient step after a rollout, from the pool."""

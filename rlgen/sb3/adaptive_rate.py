@@ -10,6 +10,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import FloatSchedule
 
 from rlgen.errors import problem
+from rlgen.sb3.progress import progress_remaining
 
 
 class AdaptiveRate:
@@ -65,9 +66,7 @@ class FollowKL(BaseCallback):
     def _on_rollout_start(self) -> None:
         kl = self.model.logger.name_to_value.get("train/approx_kl")
         if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
-            self.model.learning_rate.observe(
-                float(kl), self.model.num_timesteps, self.model._current_progress_remaining
-            )
+            self.model.learning_rate.observe(float(kl), self.model.num_timesteps, progress_remaining(self.model))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch.optim import Optimizer
 
 from rlgen.errors import problem
+from rlgen.sb3.progress import progress_remaining
 
 
 class Anneal(BaseCallback):
@@ -20,8 +21,6 @@ class Anneal(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        # SB3's own `_current_progress_remaining` is that of the round before, or of a training before.
-        remaining = max(0.0, 1 - self.model.num_timesteps / self.model._total_timesteps)
-        rate = self.start * (self.final + (1 - self.final) * remaining)
+        rate = self.start * (self.final + (1 - self.final) * progress_remaining(self.model))
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from torch import Tensor
 
@@ -41,9 +40,3 @@ class Paid:
             if (mean := self.returns.mean()) is not None:
                 logger.record(f"{name}/return", mean)
         return weighted
-
-
-def progress_remaining(model: BaseAlgorithm) -> float:
-    """The share of the present `learn` that is left, by the steps made so far. SB3's own number is that of the `learn`
-    before until the first rollout of a new one is over."""
-    return 1 - model.num_timesteps / model._total_timesteps

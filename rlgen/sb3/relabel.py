@@ -12,7 +12,8 @@ from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.scale import ReturnScale
-from rlgen.sb3.paid import Paid, progress_remaining
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 Memory = tuple[Tensor, Tensor]

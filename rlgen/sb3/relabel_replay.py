@@ -18,7 +18,8 @@ from torch import Tensor
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.paid import Paid, progress_remaining
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.raw_observations import normaliser_of
 
 UPDATE_EVERY = 1000

@@ -1,6 +1,7 @@
 """The statistics inside a policy move between rollouts, never while it learns from one."""
 
 import numpy as np
+import pytest
 import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
@@ -69,7 +70,14 @@ def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:
     assert max(seen.apart) < 1e-4
 
 
-def test_models_without_a_normaliser_stay_as_they_are() -> None:
-    learn(PPO, {"net_arch": [8]})
-    env = make_vec_env("Pendulum-v1", 2, seed=0)
-    SAC("MlpPolicy", env, learning_starts=100, device="cpu").learn(8, ObservationStatistics())
+@pytest.mark.parametrize(
+    ("algorithm", "settings"), [(PPO, {"n_steps": 16, "batch_size": 32}), (SAC, {"learning_starts": 4})]
+)
+def test_models_without_a_normaliser_stay_as_they_are(algorithm: type, settings: dict) -> None:
+    weights = []
+    for callback in (ObservationStatistics(), None):
+        env = make_vec_env("Pendulum-v1", 2, seed=0)
+        model = algorithm("MlpPolicy", env, seed=0, device="cpu", policy_kwargs={"net_arch": [8]}, **settings)
+        weights.append(model.learn(64, callback).policy.state_dict())
+    for name, value in weights[1].items():
+        assert torch.equal(weights[0][name], value), name

@@ -173,6 +173,7 @@ def test_a_rollout_of_whole_episodes_works_too() -> None:
     source, model = Source(), make(n_envs=1, train_freq=(1, "episode"))
     model.learn(30, pay(Paid(source)))
     columns = noted(model)
+    assert len(source.learned) >= 3
     for number, batch in enumerate(source.learned):
         same(batch, columns, slice(10 * number, 10 * number + 10))
 
