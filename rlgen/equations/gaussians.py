@@ -31,3 +31,14 @@ def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_
     ratio = std / prior_std
     distance = (mean - prior_mean) / prior_std
     return 0.5 * torch.addcmul((ratio - 1) * (ratio + 1), distance, distance) - ratio.log()
+
+
+def kl_gaussian_gradient(
+    mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_std: Numbers | float
+) -> tuple[Numbers, Numbers]:
+    """∂ `kl_gaussian` / ∂ mean = (mean - prior_mean) / prior_std², and / ∂ std = std / prior_std² - 1 / std.
+
+    Blundell et al. 2015 (1505.05424), section 3.2, with a Gaussian prior.
+    """
+    precision = prior_std**-2
+    return (mean - prior_mean) * precision, torch.sub(std * precision, std.reciprocal())

@@ -16,6 +16,7 @@ Inputs = Float[Tensor, "S_or_1 B I"]
 Outputs = Float[Tensor, "S B J"]
 Matrix = Float[Tensor, "I J"]
 Vector = Float[Tensor, " J"]
+Rows = Float[Tensor, "I_and_bias J"]
 
 
 class LocalPass(NamedTuple):
@@ -51,6 +52,12 @@ class LocalPass(NamedTuple):
         of_var = self.slope(sensitivity) @ self.weight_var.T
         return (sensitivity @ self.weight_mean.T).addcmul_(self.inputs, of_var)
 
+    def parameter_gradient(self, sensitivity: Outputs) -> tuple[Rows, Rows]:
+        """Σ over samples and rows of ∂(-log p) / ∂μ, which is a δ, and / ∂σ, which is a² σ κ; biases last."""
+        of_mean = _outer(self.inputs, sensitivity)
+        std = torch.cat([self.weight_std, self.bias_std.unsqueeze(0)])
+        return of_mean, _outer(self.squares, self.slope(sensitivity)).mul_(std)
+
 
 class SharedPass(NamedTuple):
     """What a layer with weight samples leaves of one pass, besides its output."""
@@ -71,6 +78,12 @@ class SharedPass(NamedTuple):
     def input_gradient(self, sensitivity: Outputs) -> Inputs:
         """∂(-log p)/∂a = δ (μ + σ ε)ᵀ."""
         return sensitivity @ self.weights.mT
+
+    def parameter_gradient(self, sensitivity: Outputs) -> tuple[Rows, Rows]:
+        """Σ over samples and rows of ∂(-log p) / ∂μ, which is a δ, and / ∂σ, which is a ε δ; biases last."""
+        of_weights = torch.cat([self.inputs.mT @ sensitivity, sensitivity.sum(1, keepdim=True)], 1)
+        noise = torch.cat([self.weight_noise, self.bias_noise.unsqueeze(1)], 1)
+        return of_weights.sum(0), (of_weights * noise).sum(0)
 
 
 def local_reparametrisation(
@@ -105,3 +118,11 @@ def shared_reparametrisation(
     weights, biases = weight_mean + weight_std * weight_noise, bias_mean + bias_std * bias_noise
     output = inputs @ weights + biases.unsqueeze(1)
     return output, SharedPass(inputs, weights, weight_noise, bias_noise, weight_std, bias_std)
+
+
+def _outer(inputs: Inputs, outputs: Outputs) -> Rows:
+    """Σ over samples and rows of inputs ⊗ outputs, and of the outputs alone as last row: the input of a bias is 1."""
+    if len(inputs) < len(outputs):  # every sample has the same input
+        outputs = outputs.sum(0, keepdim=True)
+    flat = outputs.flatten(0, 1)
+    return torch.cat([inputs.flatten(0, 1).T @ flat, flat.sum(0, keepdim=True)])

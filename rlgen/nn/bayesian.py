@@ -87,10 +87,37 @@ class BayesianMLP(nn.Module):
         posterior is to stand for, whatever the size of this batch: times n_data, the value bounds -log p(data).
         `likelihood_std`: fixed, or a `LikelihoodStd` called, to learn it too.
         """
-        if n_data <= 0:
-            raise problem("a positive number of rows n_data", f"{n_data}", "pass the size of the pool of transitions")
+        _check(n_data)
         log_prob = gaussian_log_prob(y, self(x, samples, sampling), likelihood_std).sum(-1).mean()
         return self.kl_to_prior() / n_data - log_prob
+
+    @torch.no_grad()
+    def set_gradient(
+        self,
+        x: Inputs,
+        y: Targets,
+        n_data: int | float,
+        samples: int,
+        likelihood_std: Std,
+        sampling: Sampling = "local",
+    ) -> Scalar:
+        """`negative_elbo`, detached, and its gradient in every parameter's `grad`: with the same random numbers that of
+        `backward`, in half the time, for layers with Gaussian weights.
+
+        Where `likelihood_std` is being learned, its gradient is taken too.
+        """
+        _check(n_data)
+        layers = self._gaussian()
+        passes = [layer.weights().draw(samples, sampling) for layer in layers]
+        output, traces, sensitivities = self._sensitivities(passes, x, y, likelihood_std)
+        for layer, trace, sensitivity in zip(layers, traces, sensitivities, strict=True):
+            of_mean, of_std = trace.parameter_gradient(sensitivity.div_(samples * len(x)))
+            layer.set_gradient(of_mean, of_std, kl_weight=1 / n_data)
+        with torch.enable_grad():
+            loss = -gaussian_log_prob(y, output, likelihood_std).sum(-1).mean()
+        if loss.requires_grad:
+            loss.backward()
+        return loss.detach() + self.kl_to_prior() / n_data
 
     @torch.no_grad()
     def information_gain(
@@ -115,15 +142,15 @@ class BayesianMLP(nn.Module):
         rows = max(1, chunk // samples)
         equation = GAINS[gain, sampling]
         gains = [
-            equation(*self._sensitivities(passes, some_x, some_y, likelihood_std), step_size)
+            equation(*self._sensitivities(passes, some_x, some_y, likelihood_std)[1:], step_size)
             for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True)
         ]
         return torch.cat(gains)
 
     def _sensitivities(
         self, passes: Sequence[Pass], x: Inputs, y: Targets, likelihood_std: Std
-    ) -> tuple[list[Any], Sequence[Tensor]]:
-        """What each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] for each layer.
+    ) -> tuple[Tensor, list[Any], list[Tensor]]:
+        """Outputs [S, B, O], what each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] of each layer.
 
         Layers know the way back; only activations are left to autograd.
         """
@@ -138,7 +165,7 @@ class BayesianMLP(nn.Module):
         for (before, after), trace in zip(reversed(activated), reversed(traces), strict=False):
             of_input = trace.input_gradient(sensitivities[0])
             sensitivities = [*torch.autograd.grad(after, before, of_input), *sensitivities]
-        return traces, sensitivities
+        return output, traces, sensitivities
 
     def _bayesian(self) -> list[BayesianDense]:
         return list(self.layers)  # type: ignore[arg-type]
@@ -152,3 +179,8 @@ class BayesianMLP(nn.Module):
                 "use GaussianDense, or first_order_gain, which works with any posterior",
             )
         return layers
+
+
+def _check(n_data: int | float) -> None:
+    if n_data <= 0:
+        raise problem("a positive number of rows n_data", f"{n_data}", "pass the size of the pool of transitions")

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rlgen.equations.gaussians import kl_gaussian
+from rlgen.equations.gaussians import kl_gaussian, kl_gaussian_gradient
 from rlgen.equations.reparametrisation import LocalPass, SharedPass, local_reparametrisation, shared_reparametrisation
 from rlgen.errors import problem
 from rlgen.nn.likelihood import inverse_softplus
@@ -109,6 +109,16 @@ class GaussianDense(nn.Module):
 
     def kl_to_prior(self) -> Scalar:
         return kl_gaussian(self.mean, F.softplus(self.rho), 0.0, self.prior_std).sum()
+
+    @torch.no_grad()
+    def set_gradient(self, of_mean: Tensor, of_std: Tensor, kl_weight: float) -> None:
+        """The gradient of a loss in means and deviations [I + 1, J], plus kl_weight times that of `kl_to_prior`, into
+        `grad`."""
+        std = F.softplus(self.rho)
+        kl_of_mean, kl_of_std = kl_gaussian_gradient(self.mean, std, 0.0, self.prior_std)
+        self.mean.grad = torch.add(of_mean, kl_of_mean, alpha=kl_weight)
+        slope = torch.expm1(-std).neg_()  # of softplus, as its value tells
+        self.rho.grad = torch.add(of_std, kl_of_std, alpha=kl_weight).mul_(slope)
 
     def kl_to(self, stored: GaussianWeights) -> Scalar:
         own = self.weights()

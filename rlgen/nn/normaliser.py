@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
+CACHED_NUMBERS = 2**18
+"""Rows are merged so many numbers at a time: five times as fast for a rollout of Humanoid than all at once."""
+
 
 class Normaliser(nn.Module):
     """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor. Shapes: [..., O] to [..., O].
@@ -41,7 +44,11 @@ class Normaliser(nn.Module):
     @torch.no_grad()
     def merge(self, rows: Tensor) -> None:
         """Take `rows` [B, O] into the statistics."""
-        rows = rows.reshape(-1, rows.shape[-1]).double()
+        rows = rows.reshape(-1, rows.shape[-1])
+        for some in rows.split(max(1, CACHED_NUMBERS // rows.shape[-1])):
+            self._merge(some.double())
+
+    def _merge(self, rows: Tensor) -> None:
         mean = rows.mean(0)
         var = (rows - mean).square_().mean(0)  # ten times as fast as torch.var along this dimension
         count = torch.full_like(self.count, len(rows))

@@ -1,7 +1,6 @@
 """What a transition teaches a Bayesian model of the dynamics, as a reward source: the bonus of VIME."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -58,7 +57,7 @@ class InformationGainConfig:
     """Adam's learning rate."""
     updates_per_rollout: int = 25
     """Gradient steps after each rollout."""
-    batch_size: int = 512
+    batch_size: int = 256
     """Transitions per gradient step."""
     pool_size: int = 100_000
     """Past transitions to learn from."""
@@ -115,7 +114,7 @@ class InformationGain:
             self.recent_medians = torch.cat([self.recent_medians, gain.median()[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
-        losses = torch.stack([self._step(*rows) for rows in self._minibatches()])
+        losses = torch.stack([self._step() for _ in range(self.config.updates_per_rollout)])
         self.updates += 1
         low, median, high = torch.quantile(self._bonus(gain), gain.new_tensor([0.1, 0.5, 0.9]))
         values = {"loss": losses.mean(), "gain": gain.median()}
@@ -144,20 +143,14 @@ class InformationGain:
         """A number, or one for each output [O]."""
         return self.fixed_std if self.likelihood is None else self.likelihood()
 
-    def _minibatches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of each gradient step after a rollout, from the pool."""
-        size = self.config.batch_size
-        inputs, targets = self.normalised(self.pool.draw(self.config.updates_per_rollout * size))
-        return zip(inputs.split(size), targets.split(size), strict=True)
-
-    def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One gradient step; its loss in nats per transition."""
+    def _step(self) -> Tensor:
+        """One gradient step on rows of the pool; its loss in nats per transition."""
+        inputs, targets = self.normalised(self.pool.draw(self.config.batch_size))
         n_data = self.config.n_data or len(self.pool)
-        loss = self.model.negative_elbo(inputs, targets, n_data, self.config.samples, self._likelihood_std())
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.model.set_gradient(inputs, targets, n_data, self.config.samples, self._likelihood_std())
         self.optimiser.step()
-        return loss.detach()
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         return {

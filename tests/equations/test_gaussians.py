@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score, kl_gaussian
+from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score, kl_gaussian, kl_gaussian_gradient
 
 means, stds = st.floats(-5, 5), st.floats(0.01, 20)
 
@@ -102,3 +102,16 @@ def test_the_hessian_at_the_prior_is_one_over_the_variance_for_a_mean_and_fisher
     torch.testing.assert_close(hessian[0][0].flatten(), 1 / std**2)
     torch.testing.assert_close(hessian[1][1].flatten(), 2 * torch.sigmoid(old_rho) ** 2 / std**2)
     assert hessian[0][1].item() == 0
+
+
+def test_the_gradient_of_the_kl_is_that_of_autograd_and_of_differences() -> None:
+    mean, std = scalar(0.3).requires_grad_(), scalar(0.4).requires_grad_()
+    of_mean, of_std = kl_gaussian_gradient(mean.detach(), std.detach(), 0.1, 0.7)
+    by_autograd = torch.autograd.grad(kl_gaussian(mean, std, 0.1, 0.7).sum(), (mean, std))
+    torch.testing.assert_close((of_mean, of_std), by_autograd, rtol=1e-12, atol=0)
+    step = 1e-6
+    with torch.no_grad():
+        difference = (kl_gaussian(mean + step, std, 0.1, 0.7) - kl_gaussian(mean - step, std, 0.1, 0.7)) / (2 * step)
+        torch.testing.assert_close(of_mean, difference, rtol=1e-8, atol=0)
+        difference = (kl_gaussian(mean, std + step, 0.1, 0.7) - kl_gaussian(mean, std - step, 0.1, 0.7)) / (2 * step)
+        torch.testing.assert_close(of_std, difference, rtol=1e-8, atol=0)

@@ -231,3 +231,34 @@ def test_a_saved_network_is_the_same_network() -> None:
     one, other = moved(network(), 0.2), network()
     other.load_state_dict(one.state_dict())
     assert other.kl_to(one.posterior()).item() == 0
+
+
+@pytest.mark.parametrize("sampling", ["local", "shared"])
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 8, 5, 2)])
+def test_the_written_out_gradient_is_that_of_autograd(sizes: tuple[int, ...], samples: int, sampling: str) -> None:
+    torch.manual_seed(0)
+    bayesian, spread = moved(BayesianMLP(sizes, nn.Tanh, prior_std=0.7).double(), 0.3), LikelihoodStd(2, 0.6).double()
+    x, y = rows(6)
+    parameters = [*bayesian.parameters(), *spread.parameters()]
+    torch.manual_seed(1)
+    loss = bayesian.negative_elbo(x, y, 40, samples, spread(), sampling)
+    by_autograd = torch.autograd.grad(loss, parameters)
+    torch.manual_seed(1)
+    written = bayesian.set_gradient(x, y, 40, samples, spread(), sampling)
+    assert not written.requires_grad
+    torch.testing.assert_close(written, loss.detach(), rtol=1e-12, atol=0)
+    for parameter, expected in zip(parameters, by_autograd, strict=True):
+        torch.testing.assert_close(parameter.grad, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_a_gradient_is_written_over_the_one_before() -> None:
+    bayesian, (x, y) = network(), rows(6)
+    for _ in range(2):
+        torch.manual_seed(1)
+        bayesian.set_gradient(x, y, 40, 1, 0.5)
+    once = [parameter.grad.clone() for parameter in bayesian.parameters()]
+    torch.manual_seed(1)
+    loss = bayesian.negative_elbo(x, y, 40, 1, 0.5)
+    for kept, expected in zip(once, torch.autograd.grad(loss, list(bayesian.parameters())), strict=True):
+        torch.testing.assert_close(kept, expected, rtol=1e-10, atol=1e-13)

@@ -72,3 +72,11 @@ def test_the_state_dict_carries_everything() -> None:
 def test_a_clip_or_floor_of_zero_is_refused(clip: float, floor: float) -> None:
     with pytest.raises(InputError, match="positive clip and floor"):
         Normaliser(2, clip, floor)
+
+
+def test_many_rows_have_the_moments_that_numpy_says() -> None:
+    rows = torch.randn(5000, 300) * torch.linspace(0.1, 30, 300) + torch.linspace(-1e3, 1e3, 300)
+    fitted = Normaliser.of(rows)
+    torch.testing.assert_close(fitted.mean, torch.from_numpy(rows.double().numpy().mean(0)).float())
+    torch.testing.assert_close(fitted.var, torch.from_numpy(rows.double().numpy().var(0)), rtol=1e-5, atol=0)
+    assert float(fitted.count) == 5000
