@@ -17,6 +17,7 @@ from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.observation_statistics import ObservationStatistics
 from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.relabel_replay import own_buffer_in_the_end
 from rlgen.sb3.state import load_model_state, model_state
 from rlgen.sb3.torch_threads import ActOnOneThread
 
@@ -60,7 +61,7 @@ class Explorer:
         remaining = total_timesteps - self.model.num_timesteps
         if remaining <= 0:
             return self
-        with torch_threads(torch.get_num_threads()):
+        with torch_threads(torch.get_num_threads()), own_buffer_in_the_end(self.model):
             self.model.learn(
                 remaining, CallbackList(self.callbacks(callback)), self.log_interval, reset_num_timesteps=False
             )
@@ -68,12 +69,17 @@ class Explorer:
 
     def callbacks(self, last: BaseCallback | None = None) -> list[BaseCallback]:
         """What happens around the model's own learning, in this order."""
-        chosen: list[BaseCallback] = [self.statistics, *(each.callback() for each in self.curiosities)]
-        if self.scale is not None:
-            chosen.append(Relabel({}, self.scale, adds=True))
+        chosen: list[BaseCallback] = [self.statistics, *self._payers()]
         if isinstance(self.model, OnPolicyAlgorithm):
             chosen = [ActOnOneThread(), *chosen, FollowKL()]
         return [*chosen, *(each for each in (self.coverage, last) if each is not None)]
+
+    def _payers(self) -> list[BaseCallback]:
+        """On-policy one for all, because each computes bootstraps and advantages anew."""
+        if not isinstance(self.model, OnPolicyAlgorithm):
+            return [each.callback() for each in self.curiosities]
+        sources = {each.name: each.begin(self.model) for each in self.curiosities}
+        return [Relabel(sources, self.scale, adds=True)] if sources or self.scale is not None else []
 
     @property
     def log_interval(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from rlgen.errors import problem
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 
 from ..curiosity import CURIOSITIES, Curiosity
@@ -25,6 +26,10 @@ else:
         kw_only=True,
         namespace={"__doc__": "The settings of every curiosity there is, each under its name."},
     )
+
+
+OF_A_BONUS = ("eta", "final_eta", "update_every")
+"""Settings that only a training with a curiosity reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,8 @@ class TrainVIME(CuriositySettings, SteppedTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.curiosity == "none":
+            self._require_nothing_paid()
         self.curiosities()
 
     def recorded(self) -> dict[str, Any]:
@@ -68,11 +75,19 @@ class TrainVIME(CuriositySettings, SteppedTraining):
         idle = {name for name in CURIOSITIES if name != self.curiosity}
         idle |= {"learner", "scale_reward"} if self.algo == "sac" else {"sac", "update_every"}
         if self.curiosity == "none":
-            idle |= {"eta", "final_eta", "update_every"}
+            idle |= {*OF_A_BONUS}
         used = {name: value for name, value in super().recorded().items() if name not in idle}
         for each in self.curiosities():
             used["eta"] = each.eta
         return used
+
+    def _require_nothing_paid(self) -> None:
+        """The settings of a bonus must be left out where there is none."""
+        given = [name for name in OF_A_BONUS if getattr(self, name) != getattr(TrainVIME, name)]
+        if given:
+            options = " and ".join(f"--{name.replace('_', '-')} {getattr(self, name)}" for name in given)
+            remedy = f"leave that out, or choose one of --curiosity {', '.join(CURIOSITIES)}"
+            raise problem("no settings of a bonus with --curiosity none", options, remedy)
 
     def curiosities(self) -> list[Curiosity[Any]]:
         """The curiosity that was chosen; none or one. It checks its settings."""

@@ -39,7 +39,7 @@ class ReturnSpread(BonusUnit):
     """The standard deviation of the discounted sums of all bonuses so far is 1. Burda et al. 2018 (1810.12894), 2.4.
 
     At each step, as in the released code, the sum of what was paid until then, over the ends of episodes and rollouts.
-    `rewards.scale.ReturnScale` is its like for the whole reward: by episodes, and on the host.
+    With `starts` the sums begin anew with every episode: `rewards.scale.ReturnScale` divides whole rewards so.
     """
 
     sums: Tensor
@@ -55,11 +55,12 @@ class ReturnSpread(BonusUnit):
         self.register_buffer("var", torch.ones((), dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
-    def merge(self, bonus: Float[Tensor, " B"]) -> None:
+    def merge(self, bonus: Float[Tensor, " B"], starts: Float[Tensor, "T N"] | None = None) -> None:
+        """`starts`, if given: 1 where a step begins an episode, else 0."""
         if len(bonus) % self.n_envs:
             came = f"a rollout of {len(bonus)}"
             raise problem(f"as many steps of each of {self.n_envs} environments", came, "pass whole rollouts [T * N]")
-        sums = discounted_sums(bonus.double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma)
+        sums = discounted_sums(bonus.double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma, starts)
         self.sums.copy_(sums[-1])
         count = torch.full_like(self.count, sums.numel())
         merged = merge_moments(self.mean, self.var, self.count, sums.mean(), sums.var(correction=0), count)
@@ -76,15 +77,23 @@ def check_discount(gamma: float) -> None:
         raise problem("gamma of at least 0 and below 1", str(gamma), "use e.g. 0.99")
 
 
-def discounted_sums(rewards: Float[Tensor, "T N"], before: Float[Tensor, " N"], gamma: float) -> Float[Tensor, "T N"]:
-    """At each step t the sum of γ^(t-i) · reward_i over i up to t, going on from the sums `before`.
+def discounted_sums(
+    rewards: Float[Tensor, "T N"],
+    before: Float[Tensor, " N"],
+    gamma: float,
+    starts: Float[Tensor, "T N"] | None = None,
+) -> Float[Tensor, "T N"]:
+    """At each step t the sum of γ^(t-i) · reward_i over i up to t, going on from the sums `before`; i no earlier than
+    the last step up to t where `starts`, if given, is 1.
 
     Each round doubles how far back the sums reach: log2(T) additions of tensors instead of T of rows.
     """
     sums = rewards.clone()
-    sums[0] += gamma * before
+    goes_on = torch.ones_like(rewards) if starts is None else 1 - starts.to(rewards)
+    sums[0] += gamma * goes_on[0] * before
     reach = 1
     while reach < len(sums):
-        sums[reach:] += gamma**reach * sums[:-reach]
+        sums[reach:] += gamma**reach * goes_on[reach:] * sums[:-reach]
+        goes_on[reach:] = goes_on[reach:] * goes_on[:-reach]  # no start within twice the reach
         reach *= 2
     return sums

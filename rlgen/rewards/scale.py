@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgen.equations.statistics import merge_moments
+from rlgen.rewards.bonus_unit import ReturnSpread
 
 
 class ReturnScale:
@@ -17,29 +17,22 @@ class ReturnScale:
     """
 
     def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
-        self.gamma, self.clip = gamma, clip
-        self.running = np.zeros(n_envs)
-        self.mean = self.var = self.count = torch.zeros((), dtype=torch.float64)
+        self.spread, self.clip = ReturnSpread(n_envs, gamma), clip
 
     def update(self, rewards: np.ndarray, episode_starts: np.ndarray) -> None:
         """Take a rollout into the statistics. Rewards [T, N]; episode_starts [T, N]: the step begins an episode."""
-        returns = np.empty(rewards.shape)
-        for t, (reward, start) in enumerate(zip(rewards, episode_starts, strict=True)):
-            self.running = self.running * self.gamma * (1 - start) + reward
-            returns[t] = self.running
-        batch = torch.from_numpy(returns)
-        count = torch.tensor(float(batch.numel()), dtype=torch.float64)
-        self.mean, self.var, self.count = merge_moments(
-            self.mean, self.var, self.count, batch.mean(), batch.var(unbiased=False), count
-        )
+        self.spread.merge(torch.from_numpy(rewards).flatten(), torch.from_numpy(episode_starts))
 
     def __call__(self, rewards: np.ndarray) -> np.ndarray:
         """Rewards [T, N] divided by the spread of returns, clipped."""
-        return np.clip(rewards / (self.var.sqrt().item() + 1e-8), -self.clip, self.clip)
+        divided = self.spread(torch.from_numpy(rewards).flatten())
+        return divided.clamp(-self.clip, self.clip).numpy().reshape(rewards.shape)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"running": self.running.copy(), "mean": self.mean, "var": self.var, "count": self.count}
+        """Stays as it is while the statistics move on."""
+        own = {name: value.clone() for name, value in self.spread.state_dict().items()}
+        return {"running": own.pop("sums"), **own}  # as checkpoints have called it
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.running = np.array(state["running"])
-        self.mean, self.var, self.count = state["mean"], state["var"], state["count"]
+        values = {name: torch.as_tensor(value) for name, value in state.items()}
+        self.spread.load_state_dict({"sums": values.pop("running"), **values})

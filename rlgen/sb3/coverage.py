@@ -7,12 +7,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.data.visits import Visits
+from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
 
 
 class Coverage(BaseCallback):
     """Counts the states that a model acts in, whatever its algorithm, and notes the first reward of the task.
+
+    States are those that the environment gave, also from below a VecNormalize.
 
     Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if that ends), `coverage/first_reward`
     (environment steps, once there was one) and `coverage/rewarded` (share of the recent episodes with a positive
@@ -26,19 +29,27 @@ class Coverage(BaseCallback):
 
     def _init_callback(self) -> None:
         self.on_policy = isinstance(self.model, OnPolicyAlgorithm)
+        self.normaliser = normaliser_of(self.model)
+
+    def _on_rollout_start(self) -> None:
+        self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
         if self.visits.first_reward_step is None and (self.locals["rewards"] > 0).any():
             self.visits.first_reward_step = self.model.num_timesteps
         if not self.on_policy:
-            self.waiting.append(np.array(self.model._last_obs, dtype=np.float32))
+            acted_in = self.model._last_obs if self.raw is None else self.raw.rows[-1]
+            self.waiting.append(np.array(acted_in, dtype=np.float32))
             if len(self.waiting) * self.model.n_envs >= CHUNK:
                 self._count_waiting()
+        if self.raw is not None:
+            self.raw.add()
         return True
 
     def _on_rollout_end(self) -> None:
         if self.on_policy:
-            self._count(self.model.rollout_buffer.observations)  # type: ignore[attr-defined]
+            seen = self.model.rollout_buffer.observations  # type: ignore[attr-defined]
+            self._count(seen if self.raw is None else np.stack(self.raw.rows[:-1]))
 
     def _on_training_end(self) -> None:
         self._count_waiting()

@@ -17,6 +17,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from rlgen.errors import problem
+from rlgen.sb3.keep_once import KeepOnce
 from rlgen.sb3.own_tensors import own_tensors
 from rlgen.sb3.relabel_replay import own_buffer
 
@@ -119,14 +120,4 @@ def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
         noise = model.action_noise = VectorizedActionNoise(noise, model.n_envs)  # as `learn` does
     for each, previous in zip(_wandering(noise), saved, strict=True):
         each.noise_prev = np.array(previous)
-    noise.reset = _KeepOnce(noise)  # type: ignore[method-assign]
-
-
-class _KeepOnce:
-    """In the place of a noise's `reset`: the first call leaves the noise as it is and everything as it was before."""
-
-    def __init__(self, noise: ActionNoise):
-        self.noise = noise
-
-    def __call__(self) -> None:
-        del self.noise.reset  # type: ignore[method-assign]
+    KeepOnce(noise, "reset")

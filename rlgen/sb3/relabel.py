@@ -35,8 +35,8 @@ class Relabel(BaseCallback):
     """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it.
 
     `adds`: the sum is added to the rewards instead, those of the environment or those that an earlier `Relabel` among
-    the callbacks has put in their place, so that a list of them adds up. `scale`, if given, brings the sum to returns
-    of unit spread.
+    the callbacks has put in their place, so that a list of them adds up; one with several sources pays the same and
+    computes advantages once. `scale`, if given, brings the sum to returns of unit spread.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `_on_rollout_end`, so both are
     done again here: reward + γ V(true last observation) where the time limit cut the episode, nothing where it
@@ -79,7 +79,7 @@ class Relabel(BaseCallback):
         buffer = self.model.rollout_buffer
         buffer.rewards[:] = self.earlier_rewards()
         if self.sources:
-            buffer.rewards[:] += self.paid_rewards()
+            self.add_paid_rewards()
         if self.scale is not None:
             self.scale.update(buffer.rewards, buffer.episode_starts)
             buffer.rewards[:] = self.scale(buffer.rewards)
@@ -90,14 +90,13 @@ class Relabel(BaseCallback):
         values = self.values(self.locals["new_obs"], self.memory(slice(None)), self.locals["dones"])
         buffer.compute_returns_and_advantage(values, self.locals["dones"])
 
-    def paid_rewards(self) -> np.ndarray:
-        """The weighted sum [T, N] of what the sources pay, after they have learned from the rollout."""
+    def add_paid_rewards(self) -> None:
+        """rewards += what each source pays, weighted, after it has learned from the rollout."""
         buffer = self.model.rollout_buffer
         batch, starts = self.transitions(), buffer.episode_starts.astype(bool)
-        total = torch.zeros(len(batch), device=self.model.device)
         for name, paid in self.sources.items():
-            total += paid.learn_and_pay(name, batch, starts, self.progress, self.logger)
-        return total.reshape(buffer.rewards.shape).cpu().numpy()
+            weighted = paid.learn_and_pay(name, batch, starts, self.progress, self.logger)
+            buffer.rewards += weighted.reshape(buffer.rewards.shape).cpu().numpy()
 
     def earlier_rewards(self) -> np.ndarray:
         """What is added to: rewards [T, N] without the bootstrap of time limits."""

@@ -1,6 +1,7 @@
 """Pays an off-policy SB3 model by reward sources: fresh rewards for what it draws from its replay buffer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from operator import getitem
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -39,9 +41,11 @@ class RelabelReplay(BaseCallback):
     A buffer with `optimize_memory_usage` does not keep the last observations of episodes: their last steps are learned
     from, but not paid for. Time limits stay as the buffer handles them.
 
-    The model has its own replay buffer while the environments step, and after training. An exception in the midst of a
-    gradient step leaves a `PaidReplay` in its place, which is saved as the buffer itself, pays no later training and
-    puts the buffer back as soon as one uses it.
+    The model has its own replay buffer while the environments step, and after training; also where an environment or a
+    source raises. Any other exception in the midst of a gradient step, such as Ctrl-C, leaves a `PaidReplay` in its
+    place, because SB3 calls no callback around `train` or after an exception, and a wrapper of `model.train` would be
+    saved with the model. It is saved as the buffer itself, pays no later training and puts the buffer back as soon as
+    one uses it; `with own_buffer_in_the_end(model):` around `learn` puts it back at once.
     """
 
     model: OffPolicyAlgorithm
@@ -152,7 +156,11 @@ class PaidReplay:
         paid: Any = copy(self.buffer)
         paid.rewards = FreshRewards(self, env)
         paid._normalize_reward = lambda reward, env=None: reward
-        return paid.sample(batch_size, env)
+        try:
+            return paid.sample(batch_size, env)
+        except BaseException:
+            self.give_place()
+            raise
 
     def transitions(self, rows: np.ndarray, envs: np.ndarray) -> Transitions:
         """Of the buffer's rows and environments [B], on the model's device."""
@@ -194,6 +202,16 @@ def own_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
     """The model's own replay buffer, also while a `PaidReplay` stands in its place."""
     present: Any = model.replay_buffer
     return present.buffer if isinstance(present, PaidReplay) else present
+
+
+@contextmanager
+def own_buffer_in_the_end(model: BaseAlgorithm) -> Iterator[None]:
+    """However the block ends, `model`, if it is off-policy, then has its own replay buffer."""
+    try:
+        yield
+    finally:
+        if isinstance(model, OffPolicyAlgorithm):
+            model.replay_buffer = own_buffer(model)
 
 
 def received(actions: np.ndarray, model: OffPolicyAlgorithm) -> np.ndarray:

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
 
 from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.keep_once import KeepOnce
 from rlgen.sb3.off_policy_state import load_off_policy_state, off_policy_state
 from rlgen.sb3.own_tensors import own_tensors
 
@@ -19,7 +22,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     It stays as it is while the model learns on, apart from the arrays of the replay buffer: they are views, because a
     copy would need the memory of a second buffer. Write them to a file, or copy them, before the next step.
 
-    With gSDE, whose noise SB3 draws before that moment, a loaded model goes on with other noise for one rollout.
+    SB3 draws the noise of gSDE before that moment: a loaded off-policy model goes on with other noise for one rollout.
     """
     logger = getattr(model, "_logger", None)
     rate = model.learning_rate
@@ -31,6 +34,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
         "n_updates": int(getattr(model, "_n_updates", 0)),
         "last_observations": None if model._last_obs is None else np.array(model._last_obs),
         "last_episode_starts": None if model._last_episode_starts is None else np.array(model._last_episode_starts),
+        "sde_noise": _sde_noise(model),
         "memory": [value.clone() for pair in getattr(model, "_last_lstm_states", None) or () for value in pair],
         "episodes": [[float(e["r"]), int(e["l"]), float(e["t"])] for e in model.ep_info_buffer or ()],
         "successes": [float(each) for each in model.ep_success_buffer or ()],
@@ -44,6 +48,17 @@ def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
     if isinstance(model, OffPolicyAlgorithm):
         return {"off_policy": off_policy_state(model)}
     return {"optimiser": own_tensors(model.policy.optimizer.state_dict())}
+
+
+def _sde_noise(model: BaseAlgorithm) -> list[Tensor]:
+    """The matrices of the noise that an on-policy model with gSDE has drawn for the rollout that begins; none after a
+    training, because the next one draws its own."""
+    if not (isinstance(model, OnPolicyAlgorithm) and model.use_sde) or model._last_obs is None:
+        return []
+    if model.rollout_buffer.full or model.rollout_buffer.pos > 0:
+        return []
+    noise: Any = model.policy.action_dist
+    return [noise.exploration_mat.detach().clone(), noise.exploration_matrices.detach().clone()]
 
 
 def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
@@ -64,6 +79,10 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         hidden = [value.to(model.device) for value in state["memory"]]
         states: Any = model._last_lstm_states  # type: ignore[attr-defined]
         model._last_lstm_states = type(states)(tuple(hidden[:2]), tuple(hidden[2:]))  # type: ignore[attr-defined]
+    if state.get("sde_noise"):
+        noise: Any = model.policy.action_dist
+        noise.exploration_mat, noise.exploration_matrices = (each.to(model.device) for each in state["sde_noise"])
+        KeepOnce(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
     episodes = [{"r": r, "l": length, "t": t} for r, length, t in state["episodes"]]
     model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(state.get("successes", ()), maxlen=model._stats_window_size)

@@ -97,20 +97,45 @@ class Bits(gym.Env):
         return self.observation_space.sample(), {}
 
 
+class Images(gym.Env):
+    """Shows pictures."""
+
+    observation_space = gym.spaces.Box(0, 255, (36, 36, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, **kwargs):
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda: ARS("LinearPolicy", gym.make("CartPole-v1"), device="cpu"), "on-policy or off-policy"),
         (lambda: PPO("MlpPolicy", gym.make("FrozenLake-v1"), device="cpu"), "flat observations"),
+        (
+            lambda: PPO("CnnPolicy", Images(), device="cpu"),
+            r"flat observations.*; came Box\(0, 255, \(3, 36, 36\), uint8\); wrap with FlattenObservation$",
+        ),
         (lambda: SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=50), "without HER"),
         (lambda: PPO("MlpPolicy", Bits(), device="cpu"), "Box or Discrete"),
     ],
-    ids=["neither on-policy nor off-policy", "no Box", "goals", "bits"],
+    ids=["neither on-policy nor off-policy", "no Box", "images", "goals", "bits"],
 )
 @pytest.mark.filterwarnings("ignore:.*GPU")
 def test_what_it_cannot_work_with_is_refused_at_the_start(make, said: str) -> None:
     with pytest.raises(InputError, match=said):
         make().learn(8, callback=VIME().callback())
+
+
+def test_pictures_that_were_flattened_as_the_error_says_are_explored() -> None:
+    env = gym.wrappers.FlattenObservation(Images())
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, device="cpu")
+    vime = VIME(QUICK)
+    model.learn(16, callback=vime.callback())
+    assert vime.source.updates == 2
 
 
 def test_another_task_than_the_one_it_began_with_is_refused() -> None:

@@ -4,19 +4,24 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
-from rlgen.agents import VIME
+from rlgen.agents import RND, VIME
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION, LearnerConfig, make_model
 from rlgen.data.state_axis import axes_within
 from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGainConfig
+from rlgen.rewards.random_network_distillation import RandomNetworkDistillationConfig
+from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.coverage import Coverage
+from rlgen.sb3.observation_statistics import ObservationStatistics
 from rlgen.sb3.paid import Paid
+from rlgen.sb3.relabel import Relabel
 
 QUICK = InformationGainConfig(hidden=(8,), updates_per_rollout=2, batch_size=16)
 
@@ -27,8 +32,8 @@ def explorer(model, *curiosities) -> Explorer:
     return Explorer(model, curiosities, Coverage(Visits(axes)))
 
 
-def small_sac(env) -> SAC:
-    return SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, learning_starts=20, seed=0, device="cpu")
+def small_sac(env, kind: type[SAC] = SAC) -> SAC:
+    return kind("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, learning_starts=20, seed=0, device="cpu")
 
 
 def test_the_bonus_of_every_curiosity_is_added_to_the_tasks_reward(spy) -> None:
@@ -57,12 +62,55 @@ def test_the_bonus_of_every_curiosity_is_added_to_the_tasks_reward(spy) -> None:
     assert min(bonus[-1]) > 0
 
 
+def test_two_curiosities_and_a_scale_give_the_advantages_of_a_chain_of_callbacks(point_ppo, spy, monkeypatch) -> None:
+    """Bit for bit, with time limits and falls among the steps; but the chain computes advantages once a link."""
+    computed = []
+    advantages = RolloutBuffer.compute_returns_and_advantage
+    monkeypatch.setattr(
+        RolloutBuffer, "compute_returns_and_advantage", lambda *a, **k: computed.append(1) or advantages(*a, **k)
+    )
+
+    def scale() -> ReturnScale:
+        return ReturnScale(0.9, 4)
+
+    def curiosities() -> tuple[VIME, RND]:
+        return VIME(QUICK, eta=0.5, final_eta=0.2), RND(RandomNetworkDistillationConfig(batch_size=16), eta=2.0)
+
+    chained = point_ppo()
+    links = [each.callback() for each in curiosities()]
+    chained.learn(192, [ObservationStatistics(), *links, Relabel({}, scale(), adds=True), spy])
+    assert len(computed) == 3 * (1 + 3)
+    computed.clear()
+    Explorer(point_ppo(), curiosities(), scale=scale()).learn(192, spy)
+    assert len(computed) == 3 * (1 + 1), "SB3's own, and once anew"
+    for chain, whole in zip(spy.rollouts[:3], spy.rollouts[3:], strict=True):
+        for name in spy.NAMES:
+            np.testing.assert_array_equal(whole[name], chain[name], name)
+
+
 def test_without_curiosity_it_is_the_model_itself(point_ppo, spy) -> None:
     alone = point_ppo()
     alone.learn(64, spy)
     explorer(point_ppo()).learn(64, spy)
     for name in spy.NAMES:
         np.testing.assert_array_equal(spy.rollouts[0][name], spy.rollouts[1][name], name)
+
+
+class Stopped(SAC):
+    """Ctrl-C in the midst of learning."""
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        super().train(gradient_steps, batch_size)
+        raise KeyboardInterrupt
+
+
+def test_a_stop_in_the_midst_of_learning_leaves_the_model_with_its_own_replay_buffer(point_env) -> None:
+    model = small_sac(point_env(), Stopped)
+    before = model.replay_buffer
+    with pytest.raises(KeyboardInterrupt):
+        explorer(model, VIME(QUICK)).learn(128)
+    assert model.replay_buffer is before
+    assert model._n_updates == 1, "it had begun to learn"
 
 
 def test_steps_are_counted_over_all_calls(point_ppo) -> None:

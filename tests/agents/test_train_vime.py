@@ -14,6 +14,7 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION
 from rlgen.data.visits import Visits
+from rlgen.errors import InputError
 from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.config import from_json
@@ -156,8 +157,8 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
     assert (scale is not None) == scaled
     if scaled:
         assert isinstance(scale, ReturnScale)
-        assert (scale.gamma, len(scale.running)) == (0.9, 4)
-        assert scale.count > 0, "it was used"
+        assert (scale.spread.gamma, scale.spread.n_envs) == (0.9, 4)
+        assert scale.spread.count > 0, "it was used"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,7 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
         ["--eta", "-1"],
         ["--final-eta", "2"],
         ["--curiosity", "cat"],
+        ["--curiosity", "none", "--eta", "0.1"],
         ["--algo", "dqn"],
         ["--vime.hidden", "0"],
         ["--update-every", "0"],
@@ -183,6 +185,21 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
         code = refused.code
     assert code == 2
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"eta": 0.1}, "--eta 0.1"),
+        ({"final_eta": 0.0}, "--final-eta 0.0"),
+        ({"eta": 0.0, "update_every": 40}, "--eta 0.0 and --update-every 40"),
+    ],
+    ids=str,
+)
+def test_settings_of_a_bonus_are_refused_where_nothing_pays_one(given: dict, named: str) -> None:
+    with pytest.raises(InputError, match=f"came {named}; leave that out"):
+        TrainVIME(env="x", out=Path("y"), curiosity="none", **given)
+    assert TrainVIME(env="x", out=Path("y"), curiosity="vime", **given).curiosities()
 
 
 def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:

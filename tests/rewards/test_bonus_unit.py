@@ -6,7 +6,6 @@ import torch
 
 from rlgen.errors import InputError
 from rlgen.rewards.bonus_unit import BonusUnit, LargestSoFar, ReturnSpread, check_discount, discounted_sums
-from rlgen.rewards.scale import ReturnScale
 
 GAMMA = 0.9
 
@@ -15,11 +14,11 @@ def rollout(steps: int, seed: int = 0, n_envs: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).gamma(2.0, size=(steps, n_envs))
 
 
-def sums_by_hand(rewards: np.ndarray) -> np.ndarray:
+def sums_by_hand(rewards: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
     """[T, N], one step after the other."""
     running, sums = np.zeros(rewards.shape[1]), []
-    for reward in rewards:
-        running = GAMMA * running + reward
+    for reward, start in zip(rewards, np.zeros(rewards.shape) if starts is None else starts, strict=True):
+        running = np.where(start, 0.0, GAMMA * running) + reward
         sums.append(running)
     return np.array(sums)
 
@@ -38,19 +37,22 @@ def test_discounted_sums_go_on_from_earlier_ones() -> None:
     np.testing.assert_allclose(sums, expected[5:], rtol=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_discounted_sums_begin_anew_where_episodes_start(share: float) -> None:
+    rewards, starts = rollout(21), np.random.default_rng(1).random((21, 3)) < share
+    expected, before = sums_by_hand(rewards, starts), torch.zeros(3, dtype=torch.float64)
+    for part in (slice(0, 8), slice(8, 21)):
+        sums = discounted_sums(torch.from_numpy(rewards[part]), before, GAMMA, torch.from_numpy(starts[part]).float())
+        np.testing.assert_allclose(sums, expected[part], rtol=1e-12)
+        before = sums[-1]
+
+
 def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
     unit, rewards = ReturnSpread(3, GAMMA), rollout(20).astype(np.float32)
     for part in (rewards[:7], rewards[7:]):
         unit.merge(torch.from_numpy(part.flatten()))
     bonus = torch.tensor([0.5, 2.0])
     np.testing.assert_allclose(unit(bonus), bonus.numpy() / sums_by_hand(rewards).std(), rtol=1e-6)
-
-
-def test_it_is_the_scale_of_rewards_whose_episodes_never_end() -> None:
-    unit, scale, rewards = ReturnSpread(3, GAMMA), ReturnScale(GAMMA, 3), rollout(20)
-    unit.merge(torch.from_numpy(rewards.flatten()).float())
-    scale.update(rewards, np.zeros_like(rewards))
-    assert float(unit.var) == pytest.approx(float(scale.var), rel=1e-5)
 
 
 def test_a_rollout_that_its_environments_cannot_share_is_refused() -> None:

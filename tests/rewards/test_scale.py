@@ -39,7 +39,7 @@ def test_two_rollouts_are_one_long_one(rollout) -> None:
     parts.update(rewards[5:], starts[5:])
     whole.update(rewards, starts)
     np.testing.assert_allclose(parts(rewards), whole(rewards), rtol=1e-9)
-    assert float(parts.count) == rewards.size
+    assert float(parts.spread.count) == rewards.size
 
 
 def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
@@ -50,7 +50,15 @@ def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
         returns = returns * GAMMA + rewards[time]
         theirs.update(returns)
         returns[starts[time + 1] > 0 if time < 11 else []] = 0
-    np.testing.assert_allclose(float(scale.var), theirs.var, rtol=1e-6)
+    np.testing.assert_allclose(float(scale.spread.var), theirs.var, rtol=1e-6)
+
+
+def test_a_state_written_while_the_sums_were_an_array_still_loads(rollout) -> None:
+    first, second = ReturnScale(GAMMA, 3), ReturnScale(GAMMA, 3)
+    first.update(*rollout)
+    state = first.state_dict()
+    second.load_state_dict(state | {"running": state["running"].numpy()})
+    np.testing.assert_array_equal(first(rollout[0]), second(rollout[0]))
 
 
 def test_rewards_keep_their_sign_and_zero_stays_zero(rollout) -> None:
@@ -75,7 +83,10 @@ def test_a_loaded_scale_goes_on_like_the_saved_one(rollout) -> None:
     rewards, starts = rollout
     first, second = ReturnScale(GAMMA, 3), ReturnScale(GAMMA, 3)
     first.update(rewards, starts)
-    second.load_state_dict(first.state_dict())
+    saved = first.state_dict()
+    first.update(rewards, starts)
+    second.load_state_dict(saved)
+    second.update(rewards, starts)
     for scale in (first, second):
         scale.update(rewards, np.zeros_like(starts))  # goes on within the episodes
     np.testing.assert_array_equal(first(rewards), second(rewards))

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 from rlgen.data.state_axis import Axis
 from rlgen.data.visits import Visits
@@ -66,6 +67,19 @@ def test_every_state_that_was_acted_in_counts_once(kind: type, monkeypatch: pyte
     learn(kind, 36, watched, **settings)
     assert watched.visits.cells.tolist() == [[time, time] for time in range(5)]
     assert watched.visits.counts.tolist() == [8, 8, 8, 6, 6]
+
+
+@pytest.mark.parametrize("kind", [PPO, SAC])
+def test_under_vecnormalize_the_environments_own_numbers_are_counted(
+    kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coverage, "CHUNK", 6)
+    settings = {"n_steps": 9, "batch_size": 18, "n_epochs": 1} if kind is PPO else {"learning_starts": 1000}
+    watched, env = Coverage(Visits(AXES)), VecNormalize(make_vec_env(Walk, 2))
+    kind("MlpPolicy", env, device="cpu", seed=0, **settings).learn(36, watched)
+    assert watched.visits.cells.tolist() == [[time, time] for time in range(5)]
+    assert watched.visits.counts.tolist() == [8, 8, 8, 6, 6]
+    assert watched.visits.first_reward_step == 6
 
 
 def test_cells_first_reward_and_rewarded_episodes_are_logged() -> None:

@@ -23,7 +23,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
 from rlgen.sb3.new_steps import NewSteps
 from rlgen.sb3.paid import Paid
-from rlgen.sb3.relabel_replay import RelabelReplay, own_buffer
+from rlgen.sb3.relabel_replay import RelabelReplay, own_buffer, own_buffer_in_the_end
 
 ENVS, GAMMA = 2, 0.9
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32)
@@ -339,6 +339,27 @@ def test_what_a_stop_in_the_midst_of_learning_leaves_behind_is_as_the_buffer_its
     model.learn(20, [*pay(Paid(source, 1000.0)), Draws()])
     assert len(source.asked) > 0
     assert model.replay_buffer is before
+
+
+def test_a_source_that_breaks_leaves_the_model_with_its_own_buffer() -> None:
+    def broken(batch: Transitions) -> Tensor:
+        raise RuntimeError("the source broke")
+
+    model, source = make(), Source(one)
+    before, source.rule = model.replay_buffer, lambda batch: one(batch) if len(source.asked) < 4 else broken(batch)
+    with pytest.raises(RuntimeError, match="the source broke"):
+        model.learn(40, pay(Paid(source, 1000.0)))
+    assert model.replay_buffer is before
+    assert model._n_updates > 0
+
+
+def test_within_the_block_for_it_a_stop_leaves_the_model_with_its_own_buffer() -> None:
+    model, source = make(Broken), Source(one)
+    before = model.replay_buffer
+    with pytest.raises(KeyboardInterrupt), own_buffer_in_the_end(model):
+        model.learn(40, pay(Paid(source, 1000.0)))
+    assert model.replay_buffer is before
+    assert source.asked
 
 
 def test_the_buffer_can_be_saved_while_its_model_learns() -> None:

@@ -3,7 +3,7 @@
 import copy
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -79,6 +79,14 @@ class SaveAt(BaseCallback):
             self.saved = copy.deepcopy((model_state(self.model), times, rng_state()))
 
 
+SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
+    "constant rate": dict,
+    "adaptive rate": lambda: {"learning_rate": AdaptiveRate(3e-4, 0.01)},
+    "gSDE": lambda: {"use_sde": True},
+    "gSDE drawn often": lambda: {"use_sde": True, "sde_sample_freq": 3},
+}
+
+
 @pytest.fixture
 def own_random_numbers() -> Iterator[None]:
     state = rng_state()
@@ -87,24 +95,36 @@ def own_random_numbers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_random_numbers")
-@pytest.mark.parametrize("more", [{}, {"adaptive": True}], ids=["constant", "adaptive"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("algorithm", [PPO, A2C, RecurrentPPO])
-def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, more: dict[str, bool]) -> None:
-    def fresh(seed: int, rows: Rows):
-        rate = AdaptiveRate(3e-4, 0.01) if more else 3e-4
-        return make(algorithm, seed, rows, learning_rate=rate)
-
+def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, settings: Callable[[], dict]) -> None:
     whole, rest = Rows(), Rows()
-    model, save = fresh(0, whole), SaveAt(32)
+    model, save = make(algorithm, 0, whole, **settings()), SaveAt(32)
     model.learn(64, save)
     state, times, random = save.saved
-    other = fresh(7, rest)
+    other = make(algorithm, 7, rest, **settings())
     load_model_state(other, state)
     for env, time in zip(other.get_env().envs, times, strict=True):
         env.time = time
     set_rng_state(random)
     other.learn(32, reset_num_timesteps=False)
     assert rest.rows == whole.rows[2:]
+    for name, value in model.policy.state_dict().items():
+        assert torch.equal(other.policy.state_dict()[name], value), name
+
+
+@pytest.mark.usefixtures("own_random_numbers")
+def test_after_a_training_a_loaded_model_draws_the_noise_of_its_next_one() -> None:
+    model = make(PPO, use_sde=True)
+    model.learn(32)
+    state, random = copy.deepcopy(model_state(model)), rng_state()
+    other = make(PPO, 7, use_sde=True)
+    load_model_state(other, state)
+    for each in (model, other):
+        set_rng_state(random)
+        for env in each.get_env().envs:
+            env.time = 16
+        each.learn(16, reset_num_timesteps=False)
     for name, value in model.policy.state_dict().items():
         assert torch.equal(other.policy.state_dict()[name], value), name
 
