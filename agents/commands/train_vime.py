@@ -1,6 +1,6 @@
 """`rlgen train vime`: from nothing but a task to a policy that explored it out of curiosity, or without."""
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rlgen.errors import problem
@@ -26,10 +26,6 @@ else:
         kw_only=True,
         namespace={"__doc__": "The settings of every curiosity there is, each under its name."},
     )
-
-
-OF_A_BONUS = ("eta", "final_eta", "update_every")
-"""Settings that only a training with a curiosity reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +62,29 @@ class TrainVIME(CuriositySettings, SteppedTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.curiosity == "none":
-            self._require_nothing_paid()
+        self._require_defaults_of_idle()
         self.curiosities()
 
     def recorded(self) -> dict[str, Any]:
         """Without the settings that this training does not read, and with the η that it has."""
-        idle = {name for name in CURIOSITIES if name != self.curiosity}
-        idle |= {"learner", "scale_reward"} if self.algo == "sac" else {"sac", "update_every"}
-        if self.curiosity == "none":
-            idle |= {*OF_A_BONUS}
-        used = {name: value for name, value in super().recorded().items() if name not in idle}
+        used = {name: value for name, value in super().recorded().items() if name not in self._idle()}
         for each in self.curiosities():
             used["eta"] = each.eta
         return used
 
-    def _require_nothing_paid(self) -> None:
-        """The settings of a bonus must be left out where there is none."""
-        given = [name for name in OF_A_BONUS if getattr(self, name) != getattr(TrainVIME, name)]
+    def _idle(self) -> set[str]:
+        """Names of the settings that this training does not read."""
+        idle = {name for name in CURIOSITIES if name != self.curiosity}
+        idle |= {"learner", "scale_reward"} if self.algo == "sac" else {"sac", "update_every"}
+        return idle | ({"eta", "final_eta", "update_every"} if self.curiosity == "none" else set())
+
+    def _require_defaults_of_idle(self) -> None:
+        """A setting that nothing reads must not be given: whoever gives it expects that it does something."""
+        given = [each for name in sorted(self._idle()) for each in _differing(self, name)]
         if given:
-            options = " and ".join(f"--{name.replace('_', '-')} {getattr(self, name)}" for name in given)
-            remedy = f"leave that out, or choose one of --curiosity {', '.join(CURIOSITIES)}"
-            raise problem("no settings of a bonus with --curiosity none", options, remedy)
+            came = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+            expected = f"settings that --algo {self.algo} --curiosity {self.curiosity} reads"
+            raise problem(expected, came, "leave that out, or choose another learner or curiosity")
 
     def curiosities(self) -> list[Curiosity[Any]]:
         """The curiosity that was chosen; none or one. It checks its settings."""
@@ -96,3 +93,14 @@ class TrainVIME(CuriositySettings, SteppedTraining):
         settings = getattr(self, self.curiosity)
         kind = CURIOSITIES[self.curiosity]
         return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=self.update_every)]
+
+
+def _differing(config: Any, name: str) -> list[str]:
+    """The setting `name`, or of several under it those, that are not what they are when left out."""
+    (found,) = (each for each in fields(config) if each.name == name)
+    default = found.default if found.default_factory is MISSING else found.default_factory()
+    value = getattr(config, name)
+    if not is_dataclass(value):
+        return [] if value == default else [name]
+    pairs = ((each.name, getattr(value, each.name), getattr(default, each.name)) for each in fields(value))
+    return [f"{name}.{inner}" for inner, has, left_out in pairs if has != left_out]

@@ -26,7 +26,8 @@ from rlgen.envs import make_vec
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.task_shape import TaskShape
-from rlgen.sb3.relabel import Paid, Relabel
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.relabel import Relabel
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -39,10 +40,10 @@ SETTINGS = {
     "the same number of 256": InformationGainConfig(
         updates_per_rollout=500, batch_size=256, samples=1, learning_rate=1e-3, initial_std=0.5
     ),
-    "25 of 512, all else as released": InformationGainConfig(
-        updates_per_rollout=25, batch_size=512, samples=10, learning_rate=1e-3, initial_std=0.5
+    "25 of 256, all else as released": InformationGainConfig(
+        updates_per_rollout=25, batch_size=256, samples=10, learning_rate=1e-3, initial_std=0.5
     ),
-    "25 of 512 at ten times the rate": InformationGainConfig(initial_std=0.5),
+    "25 of 256 at ten times the rate": InformationGainConfig(initial_std=0.5),
     "default: and from narrow weights": InformationGainConfig(),
 }
 

@@ -1,7 +1,7 @@
 """`rlgen train vime` on the point world: what it leaves, how it goes on, and what it refuses."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION
 from rlgen.data.visits import Visits
 from rlgen.errors import InputError
+from rlgen.rewards.information_gain import InformationGainConfig
 from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.config import from_json
@@ -139,7 +140,12 @@ def test_a_run_that_was_killed_right_after_its_last_checkpoint_keeps_its_visits(
 
 
 @pytest.mark.parametrize(
-    ("options", "scaled"), [([], True), (["--no-scale-reward"], False), ([*SAC, "--update-every", "40"], False)]
+    ("options", "scaled"),
+    [
+        (["--learner.gamma", "0.9"], True),
+        (["--learner.gamma", "0.9", "--no-scale-reward"], False),
+        ([*SAC, "--update-every", "40"], False),
+    ],
 )
 def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
     options: list[str], scaled: bool, rlgen_train, no_finish, monkeypatch: pytest.MonkeyPatch
@@ -152,7 +158,7 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
             scales.append(self.scale)
 
     monkeypatch.setattr(assembly, "Explorer", Seen)
-    assert rlgen_train("vime", *options, "--learner.gamma", "0.9", "--steps", "64", "--evaluate-every", "0") == 0
+    assert rlgen_train("vime", *options, "--steps", "64", "--evaluate-every", "0") == 0
     (scale,) = scales
     assert (scale is not None) == scaled
     if scaled:
@@ -190,16 +196,17 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"eta": 0.1}, "--eta 0.1"),
-        ({"final_eta": 0.0}, "--final-eta 0.0"),
-        ({"eta": 0.0, "update_every": 40}, "--eta 0.0 and --update-every 40"),
+        ({"curiosity": "none", "eta": 0.1}, "--eta"),
+        ({"curiosity": "none", "eta": 0.0, "final_eta": 0.0}, "--eta and --final-eta"),
+        ({"curiosity": "rnd", "vime": InformationGainConfig(samples=2)}, "--vime.samples"),
+        ({"update_every": 40}, "--update-every"),
+        ({"algo": "sac", "learner": replace(EXPLORATION, n_steps=7)}, "--learner.n-steps"),
     ],
     ids=str,
 )
-def test_settings_of_a_bonus_are_refused_where_nothing_pays_one(given: dict, named: str) -> None:
+def test_settings_that_nothing_reads_are_refused(given: dict, named: str) -> None:
     with pytest.raises(InputError, match=f"came {named}; leave that out"):
-        TrainVIME(env="x", out=Path("y"), curiosity="none", **given)
-    assert TrainVIME(env="x", out=Path("y"), curiosity="vime", **given).curiosities()
+        TrainVIME(env="x", out=Path("y"), **given)
 
 
 def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:
