@@ -1,4 +1,7 @@
-"""Penalties that keep a discriminator smooth or unsure, each a scalar to be added to its loss."""
+"""Penalties that keep a discriminator smooth or unsure, or a generator near its data: scalars to be added to a loss.
+
+Inputs are rows [B, D] or images [B, C, H, W].
+"""
 
 from collections.abc import Callable
 
@@ -7,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Inputs = Float[Tensor, "B D"]
+Inputs = Float[Tensor, "B D *event"]
 Scalar = Float[Tensor, ""]
 Critic = Callable[[Tensor], Tensor]
-"""[B, D] to logits [B]; rows must not influence one another (no batch norm)."""
+"""[B, ...] to logits [B]; rows must not influence one another (no batch norm)."""
 
 
 def input_gradient(critic: Critic, inputs: Inputs) -> Inputs:
@@ -20,23 +23,49 @@ def input_gradient(critic: Critic, inputs: Inputs) -> Inputs:
     return gradient
 
 
-def gradient_penalty(critic: Critic, expert: Inputs, policy: Inputs, centre: float = 1.0) -> Scalar:
-    """E[(|d logit / d x| - centre)^2] at random points between expert and policy rows.
+def gradient_penalty(critic: Critic, real: Inputs, fake: Inputs, centre: float = 1.0) -> Scalar:
+    """E[(|d logit / d x| - centre)^2] at random points between real (expert) and fake (policy) rows.
 
     centre 1: Gulrajani et al. 2017 (1704.00028), eq. 3. centre 0: Thanh-Tung et al. 2019 (1902.03984), eq. 10.
     """
-    share = torch.rand(len(expert), 1, device=expert.device, dtype=expert.dtype)
-    gradient = input_gradient(critic, torch.lerp(policy, expert, share))
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    gradient = input_gradient(critic, torch.lerp(fake, real, share)).flatten(1)
     if centre == 0.0:
         return gradient.square().sum(-1).mean()
     return (gradient.norm(dim=-1) - centre).square().mean()
 
 
-def r1(critic: Critic, expert: Inputs) -> Scalar:
-    """½ E_expert[|d logit / d x|^2]. Mescheder et al. 2018 (1801.04406), eq. 9."""
-    return 0.5 * input_gradient(critic, expert).square().sum(-1).mean()
+def r1(critic: Critic, real: Inputs) -> Scalar:
+    """½ E_real[|d logit / d x|^2]. Mescheder et al. 2018 (1801.04406), eq. 9."""
+    return 0.5 * input_gradient(critic, real).flatten(1).square().sum(-1).mean()
 
 
 def bernoulli_entropy(logit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """H(D) in nats, D = sigmoid(logit): from log 2 (unsure) down to 0. openai/imitation, `logit_bernoulli_entropy`."""
     return F.softplus(logit) - logit * torch.sigmoid(logit)
+
+
+def feature_matching(real_features: Float[Tensor, " B *f"], fake_features: Float[Tensor, " B2 *f"]) -> Scalar:
+    """|E_real[features] - E_fake[features]|², for a generator; features of a layer of the discriminator.
+    Salimans et al. 2016 (1606.03498), section 3.1."""
+    return (real_features.mean(0) - fake_features.mean(0)).square().sum()
+
+
+def historical_average_distance(parameters: Float[Tensor, " P"], past_mean: Float[Tensor, " P"]) -> Scalar:
+    """|θ - mean of past θ|². Salimans et al. 2016 (1606.03498), section 3.3."""
+    return (parameters - past_mean).square().sum()
+
+
+def dual_ascent(multiplier: Scalar, excess: Scalar, step_size: float) -> Scalar:
+    """max(0, β + step size · excess): β of a constraint excess ≤ 0, here on the nats that a bottleneck lets through.
+    Peng et al. 2019 (VAIL, 1810.00821), section 4."""
+    return (multiplier + step_size * excess).clamp(min=0)
+
+
+def commitment(features: Float[Tensor, " B *f"], codes: Float[Tensor, " B *f"]) -> Scalar:
+    """Mean over all numbers of (features - codes)², with a gradient for the features only: it keeps an encoder near the
+    codes it chose. van den Oord et al. 2017 (1711.00937), third term of eq. 3; Zhao et al. 2020 (FQ-GAN, 2004.02088).
+
+    Differs from the paper: a mean over the numbers of a vector instead of their sum, as in both papers' released code.
+    """
+    return F.mse_loss(features, codes.detach())

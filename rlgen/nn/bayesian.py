@@ -9,22 +9,34 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlgen.equations.compression import compression_improvement_local, compression_improvement_shared
+from rlgen.equations.elbo import elbo
 from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score
 from rlgen.equations.information import information_gain_local, information_gain_shared
+from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.equations.multiplicative_noise import (
+    ScaledLocalPass,
+    ScaledSharedPass,
+    information_gain_scaled_local,
+    information_gain_scaled_shared,
+)
+from rlgen.equations.reparametrisation import LocalPass, SharedPass
 from rlgen.errors import problem
-from rlgen.nn.bayesian_dense import BayesianDense, GaussianDense, Pass, Sampling
+from rlgen.nn.bayesian_dense import BayesianDense, Drawn, GaussianDense, Pass, Sampling
 
 Inputs = Float[Tensor, "B I"]
 Targets = Float[Tensor, "B O"]
 Scalar = Float[Tensor, ""]
 Std = Float[Tensor, ""] | Float[Tensor, " O"] | float
 Gain = Literal["information", "compression"]
-GAINS: dict[tuple[Gain, Sampling], Callable[..., Tensor]] = {
-    ("information", "local"): information_gain_local,
-    ("information", "shared"): information_gain_shared,
-    ("compression", "local"): compression_improvement_local,
-    ("compression", "shared"): compression_improvement_shared,
+GAINS: dict[tuple[Gain, type], Callable[..., Tensor]] = {
+    ("information", LocalPass): information_gain_local,
+    ("information", SharedPass): information_gain_shared,
+    ("information", ScaledLocalPass): information_gain_scaled_local,
+    ("information", ScaledSharedPass): information_gain_scaled_shared,
+    ("compression", LocalPass): compression_improvement_local,
+    ("compression", SharedPass): compression_improvement_shared,
 }
+"""By what is gained and what a layer's pass leaves."""
 
 
 class BayesianMLP(nn.Module):
@@ -60,7 +72,7 @@ class BayesianMLP(nn.Module):
         return self.layers[-1](hidden, samples, sampling)
 
     def kl_to_prior(self) -> Scalar:
-        """KL[q(θ; φ) ‖ p(θ)], nats."""
+        """KL[q(θ; φ) ‖ p(θ)], nats; layers that know no more than a bound from above give that."""
         return torch.stack([layer.kl_to_prior() for layer in self._bayesian()]).sum()
 
     def posterior(self) -> tuple[Any, ...]:
@@ -68,7 +80,7 @@ class BayesianMLP(nn.Module):
         return tuple(layer.posterior() for layer in self._bayesian())
 
     def kl_to(self, stored: Sequence[Any]) -> Scalar:
-        """KL[q(θ; φ) ‖ q(θ; stored)], nats: how far the posterior has moved since `stored = posterior()`."""
+        """KL[q(θ; φ) ‖ q(θ; stored)], nats or a bound: how far it has moved since `stored = posterior()`."""
         divergences = [layer.kl_to(old) for layer, old in zip(self._bayesian(), stored, strict=True)]
         return torch.stack(divergences).sum()
 
@@ -88,8 +100,8 @@ class BayesianMLP(nn.Module):
         `likelihood_std`: fixed, or a `LikelihoodStd` called, to learn it too.
         """
         _check(n_data)
-        log_prob = gaussian_log_prob(y, self(x, samples, sampling), likelihood_std).sum(-1).mean()
-        return self.kl_to_prior() / n_data - log_prob
+        log_likelihood = diagonal_gaussian_log_prob(y, self(x, samples, sampling), likelihood_std)
+        return -elbo(log_likelihood, self.kl_to_prior() / n_data).mean()
 
     @torch.no_grad()
     def set_gradient(
@@ -102,12 +114,14 @@ class BayesianMLP(nn.Module):
         sampling: Sampling = "local",
     ) -> Scalar:
         """`negative_elbo`, detached, and its gradient in every parameter's `grad`: with the same random numbers that of
-        `backward`, in half the time, for layers with Gaussian weights.
+        `backward`, in half the time, for layers with Gaussian weights. For other layers it is `backward`.
 
         Where `likelihood_std` is being learned, its gradient is taken too.
         """
         _check(n_data)
-        layers = self._gaussian()
+        layers = [layer for layer in self.layers if isinstance(layer, GaussianDense)]
+        if len(layers) < len(self.layers):
+            return self._set_gradient_by_autograd(x, y, n_data, samples, likelihood_std, sampling)
         passes = [layer.weights().draw(samples, sampling) for layer in layers]
         output, traces, sensitivities = self._sensitivities(passes, x, y, likelihood_std)
         for layer, trace, sensitivity in zip(layers, traces, sensitivities, strict=True):
@@ -118,6 +132,13 @@ class BayesianMLP(nn.Module):
         if loss.requires_grad:
             loss.backward()
         return loss.detach() + self.kl_to_prior() / n_data
+
+    @torch.enable_grad()
+    def _set_gradient_by_autograd(self, *arguments: Any) -> Scalar:
+        self.zero_grad(set_to_none=True)
+        loss = self.negative_elbo(*arguments)
+        loss.backward()
+        return loss.detach()
 
     @torch.no_grad()
     def information_gain(
@@ -137,12 +158,14 @@ class BayesianMLP(nn.Module):
         their S gradients, as in the released code (which has no ½): on average above the S → ∞ limit by a share ~ 1/S.
         `chunk`: rows times samples that are worked on at a time, which bounds memory; shared weights stay the same.
         `gain` compression: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4; its time grows with B times the weights.
+
+        Under a flow's noise z it is the mean over z of the KL of the weights given z, with a step of means and
+        deviations only: a bound on that of the weights (`rlgen.equations.multiplicative_noise`).
         """
-        passes = [layer.posterior().draw(samples, sampling) for layer in self._gaussian()]
+        passes = self._draw(samples, sampling)
         rows = max(1, chunk // samples)
-        equation = GAINS[gain, sampling]
         gains = [
-            equation(*self._sensitivities(passes, some_x, some_y, likelihood_std)[1:], step_size)
+            self._gain(gain, *self._sensitivities(passes, some_x, some_y, likelihood_std)[1:], step_size)
             for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True)
         ]
         return torch.cat(gains)
@@ -170,15 +193,26 @@ class BayesianMLP(nn.Module):
     def _bayesian(self) -> list[BayesianDense]:
         return list(self.layers)  # type: ignore[arg-type]
 
-    def _gaussian(self) -> list[GaussianDense]:
-        layers = [layer for layer in self.layers if isinstance(layer, GaussianDense)]
-        if len(layers) < len(self.layers):
-            raise problem(
-                "layers with diagonal Gaussian weights, of which the gain has a closed form",
-                ", ".join(type(layer).__name__ for layer in self.layers),
-                "use GaussianDense, or first_order_gain, which works with any posterior",
-            )
-        return layers
+    def _draw(self, samples: int, sampling: Sampling) -> list[Pass]:
+        """A pass of each layer, from a detached posterior."""
+        posteriors = self.posterior()
+        if not all(isinstance(posterior, Drawn) for posterior in posteriors):
+            raise self._no_closed_form()
+        return [posterior.draw(samples, sampling) for posterior in posteriors]
+
+    def _gain(self, gain: Gain, traces: list[Any], sensitivities: list[Tensor], step_size: float) -> Tensor:
+        kinds = {type(trace) for trace in traces}
+        equation = GAINS.get((gain, kinds.pop()))
+        if equation is None or kinds:
+            raise self._no_closed_form(gain)
+        return equation(traces, sensitivities, step_size)
+
+    def _no_closed_form(self, gain: Gain = "information") -> Exception:
+        return problem(
+            f"layers, all of a kind, with diagonal Gaussian weights, of which the {gain} gain has a closed form",
+            ", ".join(type(layer).__name__ for layer in self.layers),
+            "use GaussianDense, or first_order_gain, which works with any posterior",
+        )
 
 
 def _check(n_data: int | float) -> None:

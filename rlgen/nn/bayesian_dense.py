@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.equations.gaussians import kl_gaussian, kl_gaussian_gradient
+from rlgen.equations.multiplicative_noise import ScaledLocalPass, ScaledSharedPass
 from rlgen.equations.reparametrisation import LocalPass, SharedPass, local_reparametrisation, shared_reparametrisation
 from rlgen.errors import problem
 from rlgen.nn.likelihood import inverse_softplus
@@ -19,7 +20,8 @@ the same function for all rows."""
 Inputs = Float[Tensor, "S_or_1 B I"]
 Outputs = Float[Tensor, "S B J"]
 Scalar = Float[Tensor, ""]
-Pass = Callable[[Tensor], tuple[Tensor, LocalPass | SharedPass]]
+Trace = LocalPass | SharedPass | ScaledLocalPass | ScaledSharedPass
+Pass = Callable[[Tensor], tuple[Tensor, Trace]]
 
 
 @runtime_checkable
@@ -31,7 +33,7 @@ class BayesianDense(Protocol):
         ...
 
     def kl_to_prior(self) -> Tensor:
-        """KL[posterior ‖ prior], a scalar in nats."""
+        """KL[posterior ‖ prior], a scalar in nats, or an estimate or a bound from above, so that the ELBO is one."""
         ...
 
     def posterior(self) -> Any:
@@ -39,7 +41,16 @@ class BayesianDense(Protocol):
         ...
 
     def kl_to(self, stored: Any) -> Tensor:
-        """KL[posterior ‖ stored], a scalar in nats; `stored` came from `posterior`."""
+        """KL[posterior ‖ stored], a scalar in nats, or a bound from above; `stored` came from `posterior`."""
+        ...
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """What `posterior` returns where the information gain has a closed form."""
+
+    def draw(self, samples: int, sampling: Sampling) -> Pass:
+        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and what the pass leaves for its gradient."""
         ...
 
 
@@ -56,8 +67,7 @@ class GaussianWeights(NamedTuple):
 
         Shared weights are drawn here and now, so that batches passed one after the other meet the same sample.
         """
-        if sampling not in get_args(Sampling):
-            raise problem(f"sampling one of {', '.join(get_args(Sampling))}", repr(sampling), "choose one of these")
+        check_sampling(sampling)
         if sampling == "shared":
             weight_noise = self._noise(samples, *self.weight_mean.shape)
             bias_noise = self._noise(samples, *self.bias_mean.shape)
@@ -124,3 +134,8 @@ class GaussianDense(nn.Module):
         own = self.weights()
         weights = kl_gaussian(own.weight_mean, own.weight_std, stored.weight_mean, stored.weight_std)
         return weights.sum() + kl_gaussian(own.bias_mean, own.bias_std, stored.bias_mean, stored.bias_std).sum()
+
+
+def check_sampling(sampling: str) -> None:
+    if sampling not in get_args(Sampling):
+        raise problem(f"sampling one of {', '.join(get_args(Sampling))}", repr(sampling), "choose one of these")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,16 @@ from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.mlp import mlp
 from rlgen.nn.normaliser import Normaliser
-from rlgen.nn.penalties import GradientPenalty, Penalty
+from rlgen.nn.penalties import GradientPenalty, Penalty, Reporting
 
 Inputs = Literal["state_action", "state_transition"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+# A divergence that joins the table can be chosen by that; a static checker cannot follow it.
+if TYPE_CHECKING:
+    DivergenceName = str
+else:
+    DivergenceName = Literal[*DIVERGENCES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +40,11 @@ class AdversarialConfig:
     """Gradient steps after each rollout."""
     batch_size: int = 1024
     """Rows drawn from each side, expert and policy, per gradient step."""
-    divergence: Literal["minimax", "non_saturating", "reverse_kl"] = "minimax"
-    """Loss and reward: minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)."""
+    divergence: DivergenceName = "minimax"
+    """Loss and reward. With the loss of GAIL, minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)
+    and fairl -h exp h, h being log D - log(1-D). least_squares is that of AMP; hinge and wasserstein pay the
+    discriminator's output, the latter with a gradient penalty (WGAIL-GP); f_... are the f-divergences of f-GAN, which
+    pay the conjugate."""
     inputs: Inputs = "state_action"
     """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known.
     Their file then needs an array of actions of any values, and GAIL no warm start."""
@@ -101,6 +110,7 @@ class Adversarial:
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
+        self._reporting = [penalty for penalty in self.penalties if isinstance(penalty, Reporting)]
         self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
 
     def logit(self, inputs: Tensor) -> Tensor:
@@ -140,7 +150,10 @@ class Adversarial:
                 torch.index_select(side, 0, self._draw(side), out=half)
             for name, value in self.step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
-        return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
+        metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
+        for penalty in self._reporting:
+            metrics |= penalty.report()
+        return metrics
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
@@ -152,11 +165,12 @@ class Adversarial:
         self.optimiser.zero_grad(set_to_none=True)
         (loss + penalty).backward()
         self.optimiser.step()
+        boundary = self.divergence.boundary(expert_logit, policy_logit)
         return {
             "loss": loss.detach(),
             "penalty": penalty.detach(),
-            "expert_accuracy": (expert_logit > 0).float().mean(),
-            "policy_accuracy": (policy_logit <= 0).float().mean(),
+            "expert_accuracy": (expert_logit > boundary).float().mean(),
+            "policy_accuracy": (policy_logit <= boundary).float().mean(),
         }
 
     def _draw(self, rows: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from rlgen.agents.gail import GAIL, GAILConfig
 from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
 from rlgen.data.rows import Episode
+from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
 from rlgen.rewards.adversarial import AdversarialConfig
@@ -107,13 +108,23 @@ def test_a_plain_sb3_policy_needs_no_normaliser(point_ppo, point_demonstrations)
     assert not torch.equal(policy_weights(gail.learn(ROUND)), before)
 
 
-@pytest.mark.parametrize("divergence", ["minimax", "non_saturating", "reverse_kl"])
+PENALTIES: list[dict] = [
+    {"gradient_centre": 0.0},
+    {"r1": 1.0, "gradient_penalty": 0.0},
+    {"entropy": 1e-3},
+    {"spectral_norm": True},
+]
+
+
 @pytest.mark.parametrize(
-    "penalty",
-    [{}, {"gradient_centre": 0.0}, {"r1": 1.0, "gradient_penalty": 0.0}, {"entropy": 1e-3}, {"spectral_norm": True}],
+    ("divergence", "penalty"),
+    [
+        *((divergence, {}) for divergence in DIVERGENCES),
+        *((divergence, penalty) for divergence in ("minimax", "wasserstein", "f_kl") for penalty in PENALTIES),
+    ],
     ids=str,
 )
-def test_every_divergence_runs_with_every_penalty(
+def test_every_divergence_and_every_penalty_runs(
     divergence: str, penalty: dict, point_ppo, point_demonstrations
 ) -> None:
     config = replace(CONFIG, discriminator=replace(TINY, divergence=divergence), **penalty)

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from rlgen.equations.penalties import bernoulli_entropy, gradient_penalty, input_gradient, r1
+from rlgen.equations.penalties import (
+    bernoulli_entropy,
+    commitment,
+    dual_ascent,
+    feature_matching,
+    gradient_penalty,
+    historical_average_distance,
+    input_gradient,
+    r1,
+)
 
 WEIGHTS = torch.tensor([0.6, 0.0, -0.8], dtype=torch.float64)  # of length 1
 
@@ -124,3 +133,99 @@ def test_bernoulli_entropy_is_minus_d_log_d_of_both_outcomes() -> None:
 def test_bernoulli_entropy_is_log_two_when_unsure_and_zero_when_sure() -> None:
     assert float(bernoulli_entropy(torch.zeros(()))) == pytest.approx(math.log(2))
     assert bernoulli_entropy(torch.tensor([-1e4, 1e4])).tolist() == [0, 0]
+
+
+@pytest.fixture
+def image_critic():
+    """A smooth critic of images [B, 2, 4, 4], and the same of their flattened rows."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 1)).double()
+    return lambda images: network(images).squeeze(-1), lambda rows: network(rows.view(-1, 2, 4, 4)).squeeze(-1)
+
+
+def test_the_gradient_of_an_image_has_its_shape_and_is_that_of_the_flattened_row(image_critic) -> None:
+    of_images, of_rows = image_critic
+    images = torch.randn(5, 2, 4, 4, dtype=torch.float64)
+    gradient = input_gradient(of_images, images)
+    assert gradient.shape == images.shape
+    torch.testing.assert_close(gradient.flatten(1), input_gradient(of_rows, images.flatten(1)))
+
+
+@pytest.mark.parametrize("centre", [0.0, 1.0])
+def test_penalties_of_images_are_those_of_the_flattened_rows(image_critic, centre: float) -> None:
+    of_images, of_rows = image_critic
+    real, fake = torch.randn(2, 5, 2, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(r1(of_images, real), r1(of_rows, real.flatten(1)))
+    torch.manual_seed(3)
+    penalty = gradient_penalty(of_images, real, fake, centre)
+    torch.manual_seed(3)
+    torch.testing.assert_close(penalty, gradient_penalty(of_rows, real.flatten(1), fake.flatten(1), centre))
+
+
+def test_the_slope_of_a_linear_critic_of_images_is_measured_over_all_pixels() -> None:
+    def critic(images: Tensor) -> Tensor:
+        return images.flatten(1).sum(-1) / 3  # 18 pixels: slope √18 / 3 = √2
+
+    real, fake = torch.randn(2, 4, 2, 3, 3, dtype=torch.float64)
+    assert float(gradient_penalty(critic, real, fake)) == pytest.approx((math.sqrt(2) - 1) ** 2)
+    assert float(gradient_penalty(critic, real, fake, 0.0)) == pytest.approx(2)
+    assert float(r1(critic, real)) == pytest.approx(1)
+
+
+def test_one_share_is_drawn_per_image() -> None:
+    seen = []
+
+    def critic(images: Tensor) -> Tensor:
+        seen.append(images.detach())
+        return images.flatten(1).sum(-1)
+
+    gradient_penalty(critic, torch.ones(6, 2, 3, 3), torch.zeros(6, 2, 3, 3))
+    shares = seen[0].flatten(1)
+    assert (shares == shares[:, :1]).all()
+    assert len(shares[:, 0].unique()) == 6
+
+
+def test_feature_matching_is_the_squared_distance_of_the_means() -> None:
+    real, fake = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0], [0.0, 0.0], [3.0, 3.0]])
+    assert float(feature_matching(real, fake)) == pytest.approx((2 - 1) ** 2 + (3 - 1) ** 2)
+
+
+def test_the_gradient_of_feature_matching_moves_all_generated_rows_alike() -> None:
+    real, fake = torch.randn(6, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(feature_matching(real, fake), fake)
+    expected = 2 * (fake.mean(0) - real.mean(0)) / 4
+    torch.testing.assert_close(gradient, expected.expand(4, 3).detach())
+    assert float(feature_matching(real, real[torch.randperm(6)])) == pytest.approx(0, abs=1e-12)
+
+
+def test_historical_averaging_is_a_squared_distance_with_gradient_for_the_present_only() -> None:
+    parameters, mean = torch.randn(5, requires_grad=True), torch.randn(5)
+    distance = historical_average_distance(parameters, mean)
+    expected = torch.dist(parameters.detach(), mean).square()
+    torch.testing.assert_close(distance.detach(), expected)
+    distance.backward()
+    torch.testing.assert_close(parameters.grad, 2 * (parameters - mean).detach())
+
+
+def test_dual_ascent_finds_the_multiplier_of_a_constrained_minimum() -> None:
+    # min x² + β (1 - x) over x is x = β / 2; the constraint x ≥ 1 holds with β = 2.
+    multiplier = torch.tensor(0.0, dtype=torch.float64)
+    for _ in range(500):
+        multiplier = dual_ascent(multiplier, 1 - multiplier / 2, 0.1)
+    assert float(multiplier) == pytest.approx(2, abs=1e-6)
+
+
+def test_a_multiplier_moves_by_the_step_and_never_below_zero() -> None:
+    assert float(dual_ascent(torch.tensor(0.5), torch.tensor(2.0), 0.1)) == pytest.approx(0.7)
+    assert float(dual_ascent(torch.tensor(0.1), torch.tensor(-2.0), 0.1)) == 0
+
+
+def test_commitment_pulls_the_features_and_not_the_codes() -> None:
+    features = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    codes = torch.tensor([[0.0, 4.0]], requires_grad=True)
+    loss = commitment(features, codes)
+    assert loss.item() == pytest.approx((1 + 4) / 2)
+    loss.backward()
+    assert features.grad is not None
+    assert features.grad.tolist() == [[1.0, -2.0]]
+    assert codes.grad is None

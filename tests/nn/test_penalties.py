@@ -6,8 +6,11 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
 from rlgen.equations import penalties as equations
+from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.mlp import mlp
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, Reporting, SpectralNorm
+from rlgen.nn.quantiser import Quantise
 
 
 def steep(rows: Tensor) -> Tensor:
@@ -78,6 +81,51 @@ def test_a_spectrally_normed_tanh_critic_has_slope_one_at_most() -> None:
         network(EXPERT)
     slope = equations.input_gradient(lambda rows: network(rows).squeeze(-1), EXPERT).norm(dim=-1)
     assert slope.max() <= 1.001
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(3, 5, 3), nn.Conv2d(3, 5, 3), nn.ConvTranspose2d(3, 5, 3)], ids=str)
+def test_spectral_norm_divides_convolutions_by_that_of_their_kernel_as_a_matrix(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        layer.weight *= 20
+    network = SpectralNorm().wrap(nn.Sequential(layer))
+    images = torch.randn(2, 3, *[6] * (layer.weight.ndim - 2))
+    for _ in range(100):
+        network(images)
+    kernel = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
+    assert torch.linalg.matrix_norm(kernel.flatten(1), 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_penalties_take_images() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
+    real, fake = torch.randn(2, 10, 2, 4, 4)
+    penalties = [
+        SpectralNorm(),
+        Quantise(codes=4),
+        Bottleneck(),
+        HistoricalAverage(),
+        GradientPenalty(),
+        R1(),
+        Entropy(),
+    ]
+    for penalty in penalties:
+        network = penalty.wrap(network)
+
+    def critic(images: Tensor) -> Tensor:
+        return network(images).squeeze(-1)
+
+    real_logit, fake_logit = critic(real), critic(fake)
+    terms = [penalty.loss(critic, real, fake, real_logit, fake_logit) for penalty in penalties]
+    assert all(term.ndim == 0 and term.isfinite() for term in terms)
+    torch.stack(terms).sum().backward()
+    assert all(part.grad is None or part.grad.isfinite().all() for part in network.parameters())
+
+
+def test_penalties_with_something_to_log_say_so() -> None:
+    reporting = [isinstance(penalty, Reporting) for penalty in (Quantise(), Bottleneck(), R1(), SpectralNorm())]
+    assert reporting == [True, True, False, False]
+    assert all(isinstance(penalty, Penalty) for penalty in (Quantise(), Bottleneck(), HistoricalAverage(), R1()))
 
 
 def test_spectral_norm_adds_nothing_to_the_loss() -> None:

@@ -1,8 +1,10 @@
 """The discriminator as a reward source: what it sees, what it pays, what it remembers."""
 
 import math
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,9 +12,14 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from rlgen.data.transitions import Transitions
+from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
+from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from rlgen.nn.quantiser import Quantise, VectorQuantiser
 from rlgen.rewards.adversarial import ActionScale, Adversarial, AdversarialConfig
+from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])
 SMALL = AdversarialConfig(hidden=(16,), learning_rate=1e-2, updates_per_rollout=4, batch_size=64)
@@ -74,10 +81,24 @@ def test_the_reward_has_one_number_per_step_and_no_gradient() -> None:
     assert not reward.requires_grad
 
 
-@pytest.mark.parametrize("divergence", ["minimax", "non_saturating", "reverse_kl"])
-@pytest.mark.parametrize("penalty", [None, GradientPenalty(), R1(), Entropy(), SpectralNorm()], ids=repr)
-def test_training_tells_expert_from_policy_and_pays_the_expert_more(divergence: str, penalty: Penalty | None) -> None:
-    gail = source(replace(SMALL, divergence=divergence), (penalty,) if penalty else ())
+EVERY_PAIR = [
+    (divergence, penalty)
+    for divergence in ("minimax", "non_saturating", "reverse_kl")
+    for penalty in (GradientPenalty, R1, Entropy, SpectralNorm)
+]
+# fairl pays most for what the policy does e times as often as the expert: see the equation's tests. Neyman's χ² of
+# these two is e^12, and on the way there the policy's rows count for much more than the expert's.
+ALONE = [(name, None) for name in DIVERGENCES if name not in ("fairl", "f_neyman", "wasserstein")]
+REMEMBERING = [("minimax", each) for each in (Quantise, Bottleneck, partial(HistoricalAverage, weight=0.01))]
+
+
+@pytest.mark.parametrize(
+    ("divergence", "penalty"), [*EVERY_PAIR, *ALONE, *REMEMBERING, ("wasserstein", GradientPenalty)]
+)
+def test_training_tells_expert_from_policy_and_pays_the_expert_more(
+    divergence: str, penalty: Callable[[], Penalty] | None
+) -> None:
+    gail = source(replace(SMALL, divergence=divergence), (penalty(),) if penalty else ())
     policy = random_transitions(200, centre=-1.0)
     before = gail.reward(gail.demonstrations).mean() - gail.reward(policy).mean()
     for _ in range(10):
@@ -89,19 +110,70 @@ def test_training_tells_expert_from_policy_and_pays_the_expert_more(divergence: 
     assert all(value.ndim == 0 and not value.requires_grad for value in metrics.values())
 
 
-def test_the_trained_logit_is_the_log_ratio_of_two_gaussians() -> None:
+# Two Gaussians: the log-ratio is x, a threshold at 0 is right with probability Φ(½), the Wasserstein distance is 1.
+EXPERT, POLICY = Normal(0.5, 1.0), Normal(-0.5, 1.0)
+PLACES = torch.linspace(-1.5, 1.5, 7)
+
+
+def trained_on_gaussians(
+    divergence: str, penalties: tuple[Penalty, ...] = ()
+) -> tuple[Adversarial, Tensor, dict[str, Tensor]]:
+    """The discriminator, its logits at `PLACES` and the numbers of its last round."""
     torch.manual_seed(0)
-    expert, policy = Normal(0.5, 1.0), Normal(-0.5, 1.0)
     nothing = torch.zeros(20_000, 1)
-    demonstrations = transitions(expert.sample((20_000, 1)), nothing)
-    config = AdversarialConfig(hidden=(16,), learning_rate=1e-2, updates_per_rollout=200, batch_size=512)
-    gail = Adversarial(demonstrations, torch.tensor([-1.0]), torch.tensor([1.0]), config, penalties=())
-    for _ in range(3):
-        gail.update(transitions(policy.sample((20_000, 1)), nothing))
-    x = torch.linspace(-1.5, 1.5, 7)[:, None]
-    logit = gail.logit(gail.inputs(transitions(x, torch.zeros(7, 1)))).detach()
-    expected = (expert.log_prob(x) - policy.log_prob(x)).squeeze(-1)
-    torch.testing.assert_close(logit, expected, rtol=0, atol=0.35)
+    demonstrations = transitions(EXPERT.sample((20_000, 1)), nothing)
+    config = AdversarialConfig(hidden=(16,), updates_per_rollout=100, batch_size=512, divergence=divergence)
+    gail = Adversarial(demonstrations, torch.tensor([-1.0]), torch.tensor([1.0]), config, penalties)
+    policy = transitions(POLICY.sample((20_000, 1)), nothing)
+    for rate in (1e-2, 3e-3, 1e-3):
+        gail.optimiser.param_groups[0]["lr"] = rate
+        metrics = gail.update(policy)
+    gail.network.eval()
+    logit = gail.logit(gail.inputs(transitions(PLACES[:, None], torch.zeros(7, 1)))).detach()
+    return gail, logit, metrics
+
+
+# reverse_kl and fairl have the loss of minimax, non_saturating too.
+@pytest.mark.parametrize(
+    "divergence", ["minimax", "least_squares", *(name for name in DIVERGENCES if name[:2] == "f_")]
+)
+def test_the_trained_discriminator_knows_the_log_ratio_of_two_gaussians(divergence: str) -> None:
+    gail, logit, metrics = trained_on_gaussians(divergence)
+    assert gail.divergence.log_ratio is not None
+    torch.testing.assert_close(gail.divergence.log_ratio(logit), PLACES, rtol=0, atol=0.35)
+    right = float(Normal(0.0, 1.0).cdf(torch.tensor(0.5)))
+    mean = 0.5 * (metrics["expert_accuracy"] + metrics["policy_accuracy"])
+    assert float(mean) == pytest.approx(right, abs=0.02)
+
+
+def test_a_trained_hinge_discriminator_knows_the_sign_of_the_log_ratio() -> None:
+    _, logit, metrics = trained_on_gaussians("hinge")
+    sides = PLACES.abs() > 0.4
+    assert torch.equal(logit[sides] > 0, PLACES[sides] > 0)
+    total_variation = 2 * float(Normal(0.0, 1.0).cdf(torch.tensor(0.5))) - 1
+    assert float(metrics["loss"]) == pytest.approx(2 - 2 * total_variation, abs=0.1)
+
+
+def test_a_wasserstein_critic_has_slope_one_knows_the_distance_and_its_constant_does_not_matter() -> None:
+    gail, logit, metrics = trained_on_gaussians("wasserstein", (GradientPenalty(weight=10.0),))
+    torch.testing.assert_close(logit.diff(), PLACES.diff(), rtol=0, atol=0.1)
+    assert float(metrics["loss"]) == pytest.approx(-1, abs=0.15)
+    right = float(Normal(0.0, 1.0).cdf(torch.tensor(0.5)))
+    with torch.no_grad():
+        gail.network[-1].bias.add_(100)
+    torch.manual_seed(0)
+    moved = gail.update(transitions(POLICY.sample((20_000, 1)), torch.zeros(20_000, 1)))
+    for side in ("expert_accuracy", "policy_accuracy"):
+        assert float(metrics[side]) == pytest.approx(right, abs=0.04)
+        assert float(moved[side]) == pytest.approx(right, abs=0.04)
+
+
+def test_a_bottleneck_of_many_nats_lets_the_log_ratio_through_and_of_none_nothing() -> None:
+    _, wide, _ = trained_on_gaussians("minimax", (Bottleneck(latent=4, limit=100.0),))
+    torch.testing.assert_close(wide, PLACES, rtol=0, atol=0.35)
+    _, narrow, metrics = trained_on_gaussians("minimax", (Bottleneck(latent=4, limit=0.0, step_size=0.1),))
+    assert float(narrow.max() - narrow.min()) < 0.3
+    assert float(metrics["bottleneck_kl"]) < 0.05
 
 
 def test_with_transitions_as_inputs_actions_do_not_matter() -> None:
@@ -139,13 +211,23 @@ def test_neither_side_is_changed_by_training() -> None:
     assert all(torch.equal(a, b) for a, b in zip(kept, copies, strict=True))
 
 
-@pytest.mark.parametrize("penalties", [(GradientPenalty(),), (SpectralNorm(), GradientPenalty(centre=0.0))])
-def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: tuple[Penalty, ...]) -> None:
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        lambda: (GradientPenalty(),),
+        lambda: (SpectralNorm(), GradientPenalty(centre=0.0)),
+        lambda: (Quantise(codes=8, restart_below=1.0),),
+        lambda: (Bottleneck(step_size=0.1), GradientPenalty()),
+        lambda: (GradientPenalty(), Quantise(codes=8), Bottleneck(step_size=0.1), SpectralNorm(), HistoricalAverage()),
+    ],
+)
+def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: Callable[[], tuple[Penalty, ...]]) -> None:
     config = replace(SMALL, normaliser="running")
-    first, second = source(config, penalties), source(config, penalties, seed=1)
+    first, second = source(config, penalties()), source(config, penalties(), seed=1)
     batch = random_transitions(100, centre=0.0)
     first.update(batch)
-    second.load_state_dict(deepcopy(first.state_dict()))
+    tree, tensors = encode(first.state_dict())
+    second.load_state_dict(decode(tree, tensors))
     outcomes = []
     for gail in (first, second):
         torch.manual_seed(5)
@@ -155,8 +237,9 @@ def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: tuple[Pe
 
 
 @pytest.mark.parametrize("normaliser", ["expert", "running"])
-def test_paying_changes_nothing(normaliser: str) -> None:
-    gail, batch = source(replace(SMALL, normaliser=normaliser), (SpectralNorm(),)), random_transitions(50, centre=0.0)
+@pytest.mark.parametrize("penalty", [SpectralNorm, Quantise, Bottleneck, HistoricalAverage])
+def test_paying_changes_nothing(normaliser: str, penalty: Callable[[], Penalty]) -> None:
+    gail, batch = source(replace(SMALL, normaliser=normaliser), (penalty(),)), random_transitions(50, centre=0.0)
     gail.update(batch)
     before = deepcopy(gail.state_dict())
     first = gail.reward(batch)
@@ -164,6 +247,35 @@ def test_paying_changes_nothing(normaliser: str) -> None:
     after = gail.state_dict()
     assert set(after["network"]) == set(before["network"])
     assert all(torch.equal(value, before["network"][name]) for name, value in after["network"].items())
+
+
+def test_a_gradient_penalty_leaves_the_codebook_alone() -> None:
+    batch = random_transitions(100, centre=0.0)
+    counts = []
+    for penalties in ((Quantise(codes=8),), (GradientPenalty(), Quantise(codes=8)), (Quantise(codes=8), R1())):
+        gail = source(replace(SMALL, updates_per_rollout=1), penalties)
+        gail.update(batch)
+        (quantiser,) = (part for part in gail.network if isinstance(part, VectorQuantiser))
+        counts.append(float(quantiser.count.sum()))
+    assert counts == pytest.approx([0.01 * 2 * SMALL.batch_size] * 3), "the rows of one step, each once"
+
+
+def test_what_penalties_report_is_logged_beside_the_loss() -> None:
+    metrics = source(penalties=(Quantise(codes=8), Bottleneck())).update(random_transitions(100, centre=0.0))
+    assert {"codebook_usage", "codebook_perplexity", "bottleneck_kl", "bottleneck_beta"} <= set(metrics)
+    assert 1 / 8 <= float(metrics["codebook_usage"]) <= 1
+    assert all(value.ndim == 0 and not value.requires_grad for value in metrics.values())
+
+
+def test_penalties_without_memory_leave_the_state_as_it_was() -> None:
+    state = source(penalties=(GradientPenalty(), R1(), Entropy())).state_dict()
+    assert list(state) == ["network", "optimiser", "normaliser"]
+    assert list(state["network"]) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_an_unknown_divergence_is_refused_with_all_that_there_are() -> None:
+    with pytest.raises(Exception, match="f_squared_hellinger"):
+        AdversarialConfig(divergence="total_variation")
 
 
 def test_learning_after_paying_moves_the_spectral_norm_on() -> None:

@@ -1,0 +1,48 @@
+"""Code lengths: log-likelihoods in bits per number of the event, whatever the model's numbers were made of."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rlgen.errors import problem
+
+
+def bits_per_dimension(
+    log_prob: Float[Tensor, "*batch"], dimensions: int, log_determinant: Float[Tensor, "*batch"] | float = 0.0
+) -> Float[Tensor, "*batch"]:
+    """-(log_prob + log_determinant) / (dimensions log 2): the code length of one number, in bits. Theis et al. 2016
+    (1511.01844), section 3.1.
+
+    `log_prob`: nats of what the model saw. `log_determinant`: log |d seen / d level| of the way from the levels to it,
+    0 for a model of the levels themselves, otherwise the sum of what `dequantise` and `logit_transform` return.
+    """
+    return -(log_prob + log_determinant) / (dimensions * math.log(2))
+
+
+def dequantise(
+    level: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], levels: int = 256
+) -> tuple[Float[Tensor, "B ..."], Float[Tensor, " B"]]:
+    """(level + noise) / levels in [0, 1), level 0 to levels - 1 and noise uniform in [0, 1), and per row the logarithm
+    of its Jacobian's determinant, -log(levels) for each number. Theis et al. 2016 (1511.01844), section 3.1.
+
+    The mean of the model's log-density over the noise then bounds the log-probability of the levels from below.
+    """
+    log_determinant = torch.full_like(level[:, :1].flatten(1)[:, 0], -math.log(levels) * level[0].numel())
+    return (level + noise) / levels, log_determinant
+
+
+def logit_transform(
+    x: Float[Tensor, "B ..."], margin: float = 0.05
+) -> tuple[Float[Tensor, "B ..."], Float[Tensor, " B"]]:
+    """logit(margin + (1 - 2 margin) x) of x in [0, 1], and the logarithm of its Jacobian's determinant per row. Dinh et
+    al. 2017 (Real NVP, 1605.08803), section 4.1.
+
+    Differs from the paper: a margin on both sides, so that x = 1 stays finite too.
+    """
+    if not 0 < margin < 0.5:
+        raise problem("a margin between 0 and 0.5", f"{margin}", "use e.g. 0.05, or 1e-6 for binary images")
+    inside = margin + (1 - 2 * margin) * x
+    log_slope = math.log(1 - 2 * margin) - inside.log() - torch.log1p(-inside)
+    return torch.logit(inside), log_slope.flatten(1).sum(1)

@@ -1,0 +1,139 @@
+"""Likelihoods of images, rows and labels, nats per row.
+
+`x` is [B, ...]: rows first, one event (the pixels of an image, the numbers of a row) in the other dimensions.
+Parameters are [..., B, ...]: samples may stand before the rows. What comes out is [..., B], summed over the event.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.errors import problem
+
+Events = Float[Tensor, "B ..."]
+Parameters = Float[Tensor, "..."]
+LogProb = Float[Tensor, "*samples_and_B"]
+LOWEST_LOG_SCALE = -7.0
+"""A logistic of scale e⁻⁷ is a ninth of one of 256 levels wide: narrower ones would only lose the gradient."""
+
+
+def bernoulli_log_prob(x: Events, logit: Parameters) -> LogProb:
+    """Σ x log p + (1 - x) log(1 - p), p = sigmoid(logit). Bernoulli 1713, Ars conjectandi; as the decoder of a binary
+    image Kingma & Welling 2014 (1312.6114), appendix C.1.
+
+    x is 0 or 1, or a grey of [0, 1]: the mean over images whose pixels are 1 with probability x, which is not the
+    logarithm of a normalised density of x.
+    """
+    return _per_row(x * logit - F.softplus(logit), x.ndim)
+
+
+def diagonal_gaussian_log_prob(x: Events, mean: Parameters, std: Parameters | float) -> LogProb:
+    """Σ log N(x; mean, std²), `std` broadcast to the means. Gauss 1809, Theoria motus, §177; as a decoder Kingma &
+    Welling 2014 (1312.6114), appendix C.2."""
+    return _per_row(gaussian_log_prob(x, mean, std), x.ndim)
+
+
+def categorical_log_prob(x: Int[Tensor, "B ..."], logits: Parameters) -> LogProb:
+    """Σ log softmax(logits)[x]: x [B, ...] of whole numbers from 0, logits [..., B, ..., K]. Bridle 1990, Probabilistic
+    interpretation of feedforward classification network outputs.
+
+    Labels [B] are events of a single number. Logits are not probabilities: no softmax before.
+    """
+    chosen = x.expand(logits.shape[:-1]).unsqueeze(-1)
+    return _per_row(logits.log_softmax(-1).gather(-1, chosen).squeeze(-1), x.ndim)
+
+
+def discretised_logistic_mixture_log_prob(
+    x: Float[Tensor, "B C H W"], params: Float[Tensor, "*samples B P H W"], levels: int = 256
+) -> LogProb:
+    """log of the probability that a mixture of M logistics gives to each pixel's level, summed over pixels. Salimans et
+    al. 2017 (PixelCNN++, 1701.05517), eq. 2 and 3.
+
+    x: grey (C = 1) or colour (C = 3) in [0, 1], k/(levels - 1). P is 3 M for grey, along which lie M logits of the
+    mixture, M means and M logarithms of scales; 10 M for colour, with 3 M of the latter two (M for red, M for green, M
+    for blue) and 3 M coefficients, of which the hyperbolic tangent counts: green's mean moves with red, blue's with red
+    and with green. Means and scales are those of x stretched to [-1, 1]. The lowest level reaches to -∞ and the highest
+    to ∞, so that the probabilities of all levels sum to 1.
+
+    Differs from the released code: the difference of two sigmoids is a product, σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b-a)),
+    which needs no approximation where both are almost equal.
+    """
+    stretched = 2 * x - 1
+    log_share, mean, log_scale = _mixture(stretched, params)
+    half, inverse_scale = 1 / (levels - 1), (-log_scale).exp()
+    distance = stretched.unsqueeze(-4) - mean  # [..., B, M, C, H, W]
+    above, below = (distance + half) * inverse_scale, (distance - half) * inverse_scale
+    to_below = torch.where(stretched > 1 - half, 0.0, 1.0).unsqueeze(-4)  # the highest level has no upper edge
+    to_above = torch.where(stretched < half - 1, 0.0, 1.0).unsqueeze(-4)  # the lowest has no lower one
+    inside = to_below * to_above * torch.log(-torch.expm1(-2 * half * inverse_scale))
+    log_prob = to_below * F.logsigmoid(above) + to_above * F.logsigmoid(-below) + inside
+    return torch.logsumexp(log_share + log_prob.sum(-3), -3).sum((-2, -1))
+
+
+@torch.no_grad()
+def discretised_logistic_mixture_sample(
+    params: Float[Tensor, "*batch P H W"], channels: int, levels: int = 256, generator: torch.Generator | None = None
+) -> Float[Tensor, "*batch C H W"]:
+    """Pixels k/(levels - 1) drawn as `discretised_logistic_mixture_log_prob` values them. Salimans et al. 2017
+    (PixelCNN++, 1701.05517), section 2.1.
+
+    Differs from the released code: each colour's sample is rounded to its level before the next one's mean moves with
+    it, as in the likelihood.
+    """
+    count = _components(params, channels)
+    log_share, *_ = parts = _parts(params, channels, count)
+    uniform = torch.rand(log_share.shape, generator=generator, dtype=params.dtype, device=params.device)
+    chosen = (log_share - torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))).argmax(-3, keepdim=True)
+    mean, log_scale, coefficient = (
+        part.gather(-4, chosen.unsqueeze(-3).expand(*chosen.shape[:-2], part.shape[-3], *chosen.shape[-2:])).squeeze(-4)
+        for part in parts[1:]
+    )
+    uniform = torch.rand(mean.shape, generator=generator, dtype=params.dtype, device=params.device)
+    noise = log_scale.exp() * torch.logit(uniform, eps=1e-7)
+    drawn: list[Tensor] = []
+    for number in range(channels):
+        centre = mean.select(-3, number)
+        for earlier, colour in enumerate(drawn):
+            centre = centre + coefficient.select(-3, number * (number - 1) // 2 + earlier) * colour
+        level = ((centre + noise.select(-3, number)).clamp(-1, 1) + 1).mul((levels - 1) / 2).round()
+        drawn.append(2 * level / (levels - 1) - 1)
+    return (torch.stack(drawn, -3) + 1) / 2
+
+
+def _per_row(log_prob: Tensor, dimensions: int) -> Tensor:
+    """Sum over the event of numbers whose last `dimensions` are [B, ...]."""
+    return log_prob.sum(tuple(range(1 - dimensions, 0))) if dimensions > 1 else log_prob
+
+
+def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log shares [..., B, M, H, W], means given the colours before, and log scales [..., B, M, C, H, W]."""
+    channels = stretched.shape[-3]
+    log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
+    if channels == 3:
+        red, green = stretched.unsqueeze(-4)[..., :1, :, :], stretched.unsqueeze(-4)[..., 1:2, :, :]
+        of_red, blue_of_red, blue_of_green = coefficient.split(1, -3)
+        moved = [torch.zeros_like(of_red), of_red * red, blue_of_red * red + blue_of_green * green]
+        mean = mean + torch.cat(moved, -3)
+    return log_share, mean, log_scale
+
+
+def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """log shares [..., M, H, W]; means, log scales [..., M, C, H, W]; coefficients [..., M, C or 3, H, W]."""
+    logit, *others = params.split([count] + [count] * (params.shape[-3] // count - 1), -3)
+    stacked = torch.stack(others, -3)  # [..., M, 2 C or 9, H, W]
+    mean, log_scale, coefficient = stacked.tensor_split([channels, 2 * channels], -3)
+    return logit.log_softmax(-3), mean, log_scale.clamp(min=LOWEST_LOG_SCALE), coefficient.tanh()
+
+
+def _components(params: Tensor, channels: int) -> int:
+    """M."""
+    each, rest = {1: 3, 3: 10}.get(channels, 0), params.shape[-3]
+    if not each or rest % each:
+        raise problem(
+            "1 channel and 3 parameters, or 3 channels and 10 parameters, for each logistic of the mixture",
+            f"{channels} channels and {params.shape[-3]} parameters",
+            "let the network's last layer have 3 M or 10 M channels",
+        )
+    return rest // each

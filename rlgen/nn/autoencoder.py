@@ -1,0 +1,39 @@
+"""Convolutional encoders and decoders without batch norm (Berthelot et al. 2017, BEGAN, 1703.10717, section 3.5)."""
+
+from torch import nn
+
+from rlgen.nn.conv import halvings
+
+
+def encoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
+    """[B, C, H, W] to [B, Z], linear in its last layer. Pairs of 3 × 3 convolutions with `filters`, 2 · `filters` and so
+    on channels, halved between the pairs until neither side is above 7."""
+    times = halvings(height, width)
+    layers: list[nn.Module] = [nn.Conv2d(channels, filters, 3, padding=1), nn.ELU()]
+    fan_in = filters
+    for index in range(times + 1):
+        fan_out = (index + 1) * filters
+        layers += _pair(fan_in, fan_out)
+        if index < times:
+            layers += [nn.Conv2d(fan_out, fan_out, 3, stride=2, padding=1), nn.ELU()]
+        fan_in = fan_out
+    coarse = fan_in * (height >> times) * (width >> times)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(coarse, latent))
+
+
+def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
+    """[B, Z] to [B, C, H, W], linear in first and last layer. Pairs of 3 × 3 convolutions with `filters` channels, every
+    pixel repeated in both directions between the pairs."""
+    times = halvings(height, width)
+    coarse = (filters, height >> times, width >> times)
+    layers: list[nn.Module] = [nn.Linear(latent, coarse[0] * coarse[1] * coarse[2]), nn.Unflatten(-1, coarse)]
+    for index in range(times + 1):
+        layers += _pair(filters, filters)
+        if index < times:
+            layers.append(nn.Upsample(scale_factor=2))
+    return nn.Sequential(*layers, nn.Conv2d(filters, channels, 3, padding=1))
+
+
+def _pair(fan_in: int, fan_out: int) -> list[nn.Module]:
+    first, second = nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.Conv2d(fan_out, fan_out, 3, padding=1)
+    return [first, nn.ELU(), second, nn.ELU()]

@@ -1,0 +1,170 @@
+"""A dense layer whose weights are correlated and not Gaussian: multiplicative noise from a normalising flow."""
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
+from rlgen.equations.multiplicative_noise import (
+    expected_log_reverse,
+    scaled_kl_gaussian,
+    scaled_local_reparametrisation,
+    scaled_shared_reparametrisation,
+)
+from rlgen.errors import problem
+from rlgen.nn.bayesian_dense import (
+    GaussianDense,
+    GaussianWeights,
+    Inputs,
+    Outputs,
+    Pass,
+    Sampling,
+    Scalar,
+    check_sampling,
+)
+from rlgen.nn.coupling import affine_couplings
+from rlgen.nn.likelihood import inverse_softplus
+
+Noise = Float[Tensor, "*samples I"]
+LogProb = Float[Tensor, "*samples"]
+
+
+class FlowNoise(nn.Module):
+    """The density q(z) of the noise that multiplies a layer's inputs: a Gaussian around 1, moved by couplings."""
+
+    def __init__(self, size: int, steps: int, hidden: Sequence[int], initial_std: float):
+        super().__init__()
+        rho = inverse_softplus(torch.tensor(float(initial_std), dtype=torch.float64)).item()
+        self.mean = nn.Parameter(torch.ones(size))
+        self.rho = nn.Parameter(torch.full((size,), rho))
+        self.steps = nn.ModuleList(affine_couplings(size, 0, steps, hidden))
+
+    def rsample(self, *shape: int) -> tuple[Noise, LogProb]:
+        """z [*shape, I], and log q(z) [*shape], nats."""
+        std = F.softplus(self.rho)
+        noise = torch.randn((*shape, len(std)), dtype=std.dtype, device=std.device)
+        z = self.mean + std * noise
+        log_prob = gaussian_log_prob(z, self.mean, std).sum(-1)
+        for step in self.steps:
+            z, log_det = step(z)
+            log_prob = log_prob - log_det
+        return z, log_prob
+
+    def log_prob(self, z: Noise) -> LogProb:
+        """log q(z), nats, of any z."""
+        total = z.new_zeros(z.shape[:-1])
+        for step in reversed(self.steps):
+            z, log_det = step.inverse(z)  # type: ignore[operator]
+            total = total + log_det
+        return gaussian_log_prob(z, self.mean, F.softplus(self.rho)).sum(-1) - total
+
+
+class FlowWeights(NamedTuple):
+    """Weights W_ij | z ~ N(z_i mean_ij, std_ij²), z from a flow, and Gaussian biases."""
+
+    gaussian: GaussianWeights
+    """Of the weights where z is 1, and of the biases."""
+    noise: FlowNoise
+    """q(z)."""
+    second_moment: Tensor | None = None
+    """E[z²], estimated, for the information gain."""
+
+    def draw(self, samples: int, sampling: Sampling) -> Pass:
+        """As `GaussianWeights.draw`; local sampling draws z for every row and sample, shared for every sample."""
+        check_sampling(sampling)
+        gaussian, moment = self.gaussian, self.second_moment
+        if sampling == "shared":
+            scale, _ = self.noise.rsample(samples)
+            noise = _normal(gaussian.weight_mean, samples), _normal(gaussian.bias_mean, samples)
+            return lambda inputs: scaled_shared_reparametrisation(inputs, scale, *gaussian, *noise, moment)
+
+        def local(inputs: Tensor) -> tuple[Tensor, object]:
+            scale, _ = self.noise.rsample(samples, inputs.shape[1])
+            noise = _normal(gaussian.bias_mean, samples, inputs.shape[1])
+            return scaled_local_reparametrisation(inputs, scale, *gaussian, noise, moment)
+
+        return local  # type: ignore[return-value]
+
+
+class FlowDense(nn.Module):
+    """Multiplicative normalising flow: weights N(z_i mean_ij, std_ij²) given noise z that a flow draws.
+
+    Louizos & Welling 2017 (1703.01961). Averaged over z the weights of an input are correlated, and their density is
+    what the flow makes of it. `steps`, `hidden`: couplings of the flow, and widths of the perceptrons in them; with 0
+    steps z is Gaussian. `kl_samples`: draws of z in each estimate of a divergence.
+
+    The density of the weights is an integral over z, so divergences are bounds from above. Differs from the paper: the
+    auxiliary r(z|W) is that of `expected_log_reverse`, and the couplings have fixed masks instead of drawn ones.
+    """
+
+    def __init__(
+        self,
+        fan_in: int,
+        fan_out: int,
+        prior_std: float = 0.5,
+        initial_std: float = 0.5,
+        initial_mean_std: float | None = None,
+        *,
+        steps: int = 2,
+        hidden: Sequence[int] = (32,),
+        initial_noise_std: float = 0.1,
+        kl_samples: int = 8,
+    ):
+        super().__init__()
+        if steps < 0 or kl_samples < 1 or initial_noise_std <= 0:
+            raise problem(
+                "0 or more steps, 1 or more kl_samples and a positive initial_noise_std",
+                f"steps {steps}, kl_samples {kl_samples}, initial_noise_std {initial_noise_std}",
+                "use e.g. 2, 8 and 0.1",
+            )
+        self.gaussian = GaussianDense(fan_in, fan_out, prior_std, initial_std, initial_mean_std)
+        self.noise = FlowNoise(fan_in, steps, hidden, initial_noise_std)
+        self.reverse_mean = nn.Parameter(self.noise.mean.detach().clone())
+        self.reverse_rho = nn.Parameter(self.noise.rho.detach().clone())
+        self.kl_samples = kl_samples
+
+    def forward(self, inputs: Inputs, samples: int, sampling: Sampling) -> Outputs:
+        return FlowWeights(self.gaussian.weights(), self.noise).draw(samples, sampling)(inputs)[0]
+
+    def kl_to_prior(self) -> Scalar:
+        """An estimate from `kl_samples` draws of z of a bound from above: E[KL[q(W|z) ‖ p(W)] + log q(z) - log r(z|W)].
+
+        Louizos & Welling 2017 (1703.01961). Exact on average where z is Gaussian and r has its mean and
+        deviation.
+        """
+        own, prior_std = self.gaussian.weights(), self.gaussian.prior_std
+        z, log_prob = self.noise.rsample(self.kl_samples)
+        weights = own.weight_mean, own.weight_std
+        told = expected_log_reverse(z, *weights, self.reverse_mean, F.softplus(self.reverse_rho))
+        bound = scaled_kl_gaussian(z, *weights, prior_std) + log_prob - told
+        return bound.mean() + kl_gaussian(own.bias_mean, own.bias_std, 0.0, prior_std).sum()
+
+    @torch.no_grad()
+    def posterior(self, draws: int = 1024) -> FlowWeights:
+        """`draws`: of z, from which its second moment is estimated."""
+        noise = copy.deepcopy(self.noise).requires_grad_(False)
+        return FlowWeights(self.gaussian.posterior(), noise, self.noise.rsample(draws)[0].square().mean(0))
+
+    def kl_to(self, stored: FlowWeights) -> Scalar:
+        """KL of the joint distributions of weights and noise, which bounds that of the weights from above: estimated
+        from `kl_samples` draws of z, never negative, 0 where nothing has moved.
+
+        E_z[KL[q(W|z) ‖ stored(W|z)] + KL[q(z) ‖ stored(z)]], the latter as E[ratio - 1 - log ratio], whose mean is the
+        same as that of -log ratio, and whose every term is positive.
+        """
+        z, _ = self.noise.rsample(self.kl_samples)
+        own, old = self.gaussian.weights(), stored.gaussian
+        log_ratio = stored.noise.log_prob(z) - self.noise.log_prob(z)
+        scaled = [z.unsqueeze(-1) * mean for mean in (own.weight_mean, old.weight_mean)]
+        weights = kl_gaussian(scaled[0], own.weight_std, scaled[1], old.weight_std).sum((-2, -1))
+        biases = kl_gaussian(own.bias_mean, own.bias_std, old.bias_mean, old.bias_std).sum()
+        return (weights + torch.expm1(log_ratio) - log_ratio).mean() + biases
+
+
+def _normal(like: Tensor, *shape: int) -> Tensor:
+    return torch.randn((*shape, *like.shape), dtype=like.dtype, device=like.device)

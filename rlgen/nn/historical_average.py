@@ -1,0 +1,61 @@
+"""Parameters held near the mean of what they were."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
+
+from rlgen.equations.penalties import Critic, historical_average_distance
+
+
+class Remembering(nn.Module):
+    """`network` with the mean of its past parameters, those at the start included, in its state dict."""
+
+    mean: Tensor
+    count: Tensor
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        start = self.parameters_now().detach().clone()
+        self.register_buffer("mean", start)
+        self.register_buffer("count", torch.ones((), dtype=start.dtype, device=start.device))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.network(inputs)
+
+    def parameters_now(self) -> Tensor:
+        """[P], differentiable."""
+        return parameters_to_vector(self.network.parameters())
+
+    def distance(self) -> Tensor:
+        """Of the parameters from the mean of their past, squared: a scalar."""
+        return historical_average_distance(self.parameters_now(), self.mean)
+
+    @torch.no_grad()
+    def remember(self) -> None:
+        """Take the present parameters into the mean."""
+        self.count.add_(1)
+        self.mean.add_((self.parameters_now() - self.mean) / self.count)
+
+
+@dataclass(kw_only=True, eq=False)
+class HistoricalAverage:
+    """Historical averaging. Salimans et al. 2016 (1606.03498), section 3.3. One object serves one network.
+
+    For a generator use `Remembering` itself. It wraps the network as a whole: last in a list.
+    """
+
+    weight: float = 1.0
+    _network: Remembering | None = field(default=None, init=False, repr=False)
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        self._network = Remembering(network)
+        return self._network
+
+    def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
+        assert self._network is not None, "wrap comes first"
+        distance = self._network.distance()
+        self._network.remember()
+        return self.weight * distance

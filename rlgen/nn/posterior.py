@@ -1,0 +1,125 @@
+"""Posteriors q(z|x) of latent variables, given the features that an encoder made of x.
+
+Shapes: B batch, F features, S samples, Z latent. Log-probabilities are nats.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
+from rlgen.errors import problem
+from rlgen.nn.coupling import affine_couplings
+from rlgen.nn.inverse_autoregressive_flow import InverseAutoregressiveStep
+
+Features = Float[Tensor, "B F"]
+Latents = Float[Tensor, "S B Z"]
+PerLatent = Float[Tensor, "B Z"]
+LogProb = Float[Tensor, "S B"]
+
+
+@runtime_checkable
+class Posterior(Protocol):
+    """The seam for another posterior. An `nn.Module`; where the KL has a closed form also `kl(features) -> [B, Z]`."""
+
+    def rsample(self, features: Tensor, samples: int = 1) -> tuple[Tensor, Tensor]:
+        """z [S, B, Z], differentiable with respect to parameters and features, and log q(z|x) [S, B]."""
+        ...
+
+    def log_prob(self, z: Tensor, features: Tensor) -> Tensor:
+        """log q(z|x) [S, B] of any z [S, B, Z]."""
+        ...
+
+
+class DiagonalGaussian(nn.Module):
+    """Means and logarithms of standard deviations, linear in the features. Kingma & Welling 2014 (1312.6114), eq. 9."""
+
+    def __init__(self, features: int, latent: int):
+        super().__init__()
+        _check(features, latent)
+        self.head = nn.Linear(features, 2 * latent)
+
+    def mean_and_log_std(self, features: Features) -> tuple[PerLatent, PerLatent]:
+        mean, log_std = self.head(features).chunk(2, -1)
+        return mean, log_std
+
+    def rsample(self, features: Features, samples: int = 1) -> tuple[Latents, LogProb]:
+        mean, log_std = self.mean_and_log_std(features)
+        std = log_std.exp()
+        z = mean + std * torch.randn((samples, *mean.shape), dtype=mean.dtype, device=mean.device)
+        return z, gaussian_log_prob(z, mean, std).sum(-1)
+
+    def log_prob(self, z: Latents, features: Features) -> LogProb:
+        mean, log_std = self.mean_and_log_std(features)
+        return gaussian_log_prob(z, mean, log_std.exp()).sum(-1)
+
+    def kl(self, features: Features) -> PerLatent:
+        """KL[q(z|x) ‖ N(0, 1)] of each latent number."""
+        mean, log_std = self.mean_and_log_std(features)
+        return kl_gaussian(mean, log_std.exp(), 0.0, 1.0)
+
+
+class FlowPosterior(nn.Module):
+    """A diagonal Gaussian moved by steps that all see a context of their own, linear in the features.
+
+    Rezende & Mohamed 2015 (1505.05770), eq. 13. Each step has `forward` and `inverse`, (z, context) to what z becomes
+    (or was) and the log-determinant of the way forward. `context` 0: the steps know nothing of x.
+    """
+
+    def __init__(self, features: int, latent: int, context: int, steps: Sequence[nn.Module]):
+        super().__init__()
+        self.base = DiagonalGaussian(features, latent)
+        self.context = nn.Linear(features, context) if context else None
+        self.steps = nn.ModuleList(steps)
+
+    def rsample(self, features: Features, samples: int = 1) -> tuple[Latents, LogProb]:
+        z, log_prob = self.base.rsample(features, samples)
+        context = self._context(features)
+        for step in self.steps:
+            z, log_det = step(z, context)
+            log_prob = log_prob - log_det
+        return z, log_prob
+
+    def log_prob(self, z: Latents, features: Features) -> LogProb:
+        context, total = self._context(features), z.new_zeros(z.shape[:-1])
+        for step in reversed(self.steps):
+            z, log_det = step.inverse(z, context)  # type: ignore[operator]
+            total = total + log_det
+        return self.base.log_prob(z, features) - total
+
+    def _context(self, features: Tensor) -> Tensor | None:
+        return None if self.context is None else self.context(features)
+
+
+class InverseAutoregressive(FlowPosterior):
+    """Inverse autoregressive flow whose every step gets the encoder's context. Kingma et al. 2016 (1606.04934), alg. 1.
+
+    `hidden`: widths of each step's masked network. Draws cost a pass per step; `log_prob` of given z as many as z has
+    numbers.
+    """
+
+    def __init__(self, features: int, latent: int, context: int, steps: int, hidden: Sequence[int]):
+        _check(features, latent, steps)
+        made = [InverseAutoregressiveStep(latent, hidden, context, backwards=bool(n % 2)) for n in range(steps)]
+        super().__init__(features, latent, context, made)
+
+
+class CouplingFlow(FlowPosterior):
+    """Affine couplings, each of which gets the encoder's context and moves the half that the one before let stay.
+
+    Dinh et al. 2017 (Real NVP, 1605.08803), as a posterior. Draws and `log_prob` cost the same. At the start the
+    steps leave z as it is.
+    """
+
+    def __init__(self, features: int, latent: int, context: int, steps: int, hidden: Sequence[int]):
+        _check(features, latent, steps)
+        super().__init__(features, latent, context, affine_couplings(latent, context, steps, hidden))
+
+
+def _check(features: int, latent: int, steps: int = 1) -> None:
+    if min(features, latent, steps) < 1:
+        came = f"features {features}, latent {latent}, steps {steps}"
+        raise problem("1 or more features, latent numbers and steps", came, "mend these")

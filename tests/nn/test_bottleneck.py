@@ -1,0 +1,81 @@
+"""The variational bottleneck: noise in training, the mean in evaluation, a price that holds the information down."""
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from rlgen.errors import InputError
+from rlgen.nn.bottleneck import Bottleneck, GaussianBottleneck
+from rlgen.nn.mlp import mlp
+
+
+@pytest.fixture
+def code() -> GaussianBottleneck:
+    torch.manual_seed(0)
+    return GaussianBottleneck(4, 3)
+
+
+def test_in_training_it_samples_the_distribution_and_in_evaluation_gives_its_mean(code: GaussianBottleneck) -> None:
+    features = torch.randn(1, 4)
+    mean, std = (part.detach() for part in code.distribution(features))
+    samples = code(features.expand(100_000, 4)).detach()
+    torch.testing.assert_close(samples.mean(0), mean[0], atol=0.015, rtol=0)
+    torch.testing.assert_close(samples.std(0), std[0], atol=0.015, rtol=0)
+    code.eval()
+    torch.testing.assert_close(code(features), mean)
+
+
+def test_the_nats_are_those_of_torch_distributions(code: GaussianBottleneck) -> None:
+    features = torch.randn(6, 4)
+    expected = kl_divergence(Normal(*code.distribution(features)), Normal(0.0, 1.0)).sum(-1)
+    torch.testing.assert_close(code.kl(features), expected)
+
+
+def test_the_penalty_is_the_price_of_the_nats_above_the_limit_over_both_sides() -> None:
+    torch.manual_seed(0)
+    penalty = Bottleneck(latent=3, limit=0.2, step_size=0.1, initial_beta=2.0)
+    network = mlp([4, 8, 1])
+    wrapped = penalty.wrap(network)
+    code = next(part for part in wrapped if isinstance(part, GaussianBottleneck))
+    real, fake = torch.randn(2, 10, 4)
+    nats = 0.5 * (code.kl(network[:-1](real)).mean() + code.kl(network[:-1](fake)).mean())
+    loss = penalty.loss(wrapped, real, fake, real[:, 0], fake[:, 0])
+    torch.testing.assert_close(loss, 2.0 * (nats - 0.2))
+    torch.testing.assert_close(code.beta, 2.0 + 0.1 * (nats.detach() - 0.2))
+    loss.backward()
+    assert code.encode.weight.grad is not None
+    report = penalty.report()
+    torch.testing.assert_close(report["bottleneck_kl"], nats.detach())
+    assert torch.equal(report["bottleneck_beta"], code.beta)
+
+
+def test_the_price_holds_the_information_at_the_limit() -> None:
+    torch.manual_seed(0)
+    real, fake = torch.randn(200, 2) + 2, torch.randn(200, 2) - 2
+    nats = {}
+    for limit in (0.3, 1e6):
+        penalty = Bottleneck(latent=2, limit=limit, step_size=0.05)
+        network = penalty.wrap(mlp([2, 16, 1]))
+        optimiser = torch.optim.Adam(network.parameters(), 2e-2, fused=True)
+        for _ in range(300):
+            real_logit, fake_logit = network(real).squeeze(-1), network(fake).squeeze(-1)
+            loss = torch.nn.functional.softplus(-real_logit).mean() + torch.nn.functional.softplus(fake_logit).mean()
+            optimiser.zero_grad()
+            (loss + penalty.loss(network, real, fake, real_logit, fake_logit)).backward()
+            optimiser.step()
+        nats[limit] = float(penalty.report()["bottleneck_kl"])
+    assert nats[0.3] == pytest.approx(0.3, abs=0.1)
+    assert nats[1e6] > 1
+
+
+@pytest.mark.parametrize("wrong", [{"latent": 0}, {"limit": -1.0}, {"step_size": 0.0}, {"initial_beta": -1.0}])
+def test_settings_that_cannot_work_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        Bottleneck(**wrong)
+
+
+def test_one_bottleneck_serves_one_discriminator() -> None:
+    penalty = Bottleneck()
+    penalty.wrap(mlp([3, 8, 1]))
+    with pytest.raises(InputError, match="of its own"):
+        penalty.wrap(mlp([3, 8, 1]))

@@ -1,0 +1,165 @@
+"""Vector quantisation: the nearest code goes forward, gradients go through, codes are running means."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rlgen.errors import InputError
+from rlgen.nn.mlp import mlp
+from rlgen.nn.quantiser import Quantise, VectorQuantiser
+
+
+def quantiser(codebook: list[list[float]], **settings) -> VectorQuantiser:
+    made = VectorQuantiser(len(codebook[0]), len(codebook), **settings)
+    made.codebook.copy_(torch.tensor(codebook))
+    return made
+
+
+def test_what_goes_forward_is_the_nearest_code() -> None:
+    torch.manual_seed(0)
+    layer, features = VectorQuantiser(3, 7), torch.randn(20, 3)
+    quantised = layer.quantise(features)
+    nearest = torch.cdist(features, layer.codebook).argmin(1)
+    assert torch.equal(quantised.codes, nearest)
+    assert torch.equal(quantised.values, layer.codebook[nearest])
+    torch.testing.assert_close(layer(features), quantised.values)
+    torch.testing.assert_close(quantised.commitment, (features - layer.codebook[nearest]).square().mean())
+
+
+def test_images_are_quantised_pixel_by_pixel_over_their_channels() -> None:
+    torch.manual_seed(0)
+    layer, images = VectorQuantiser(3, 5), torch.randn(2, 3, 4, 6)
+    quantised = layer.quantise(images)
+    assert quantised.codes.shape == (2, 4, 6)
+    pixel = layer.quantise(images[1, :, 2, 3][None])
+    torch.testing.assert_close(quantised.values[1, :, 2, 3], pixel.values[0])
+
+
+def test_gradients_go_straight_through() -> None:
+    layer = quantiser([[0.0, 0.0], [1.0, 1.0]])
+    features = torch.tensor([[0.2, 0.1], [0.9, 0.7]], requires_grad=True)
+    weights = torch.tensor([[2.0, -1.0], [0.5, 3.0]])
+    (layer(features) * weights).sum().backward()
+    assert torch.equal(features.grad, weights)
+
+
+def test_two_clusters_pull_two_codes_to_their_means() -> None:
+    torch.manual_seed(0)
+    layer = quantiser([[0.5, 0.0], [-0.5, 0.0]], decay=0.9)
+    rows = torch.cat([torch.randn(200, 2) * 0.1 + 3, torch.randn(100, 2) * 0.1 - 3])
+    for _ in range(100):
+        layer.learn(rows, layer.quantise(rows).codes)
+    torch.testing.assert_close(layer.codebook, torch.stack([rows[:200].mean(0), rows[200:].mean(0)]), atol=1e-5, rtol=0)
+
+
+def test_a_code_is_the_weighted_mean_of_all_that_ever_chose_it() -> None:
+    layer = quantiser([[0.0], [100.0]], decay=0.75)
+    batches = [torch.tensor([[1.0], [2.0]]), torch.tensor([[4.0]]), torch.tensor([[-1.0], [0.0], [1.0]])]
+    for batch in batches:
+        layer.learn(batch, torch.zeros(len(batch), dtype=torch.int64))
+    weights = [0.25 * 0.75**age for age in (2, 1, 0)]
+    total = sum(weight * batch.sum() for weight, batch in zip(weights, batches, strict=True))
+    count = sum(weight * len(batch) for weight, batch in zip(weights, batches, strict=True))
+    torch.testing.assert_close(layer.codebook[0, 0], total / count)
+
+
+def test_a_code_that_is_never_chosen_stays_where_it_is() -> None:
+    layer = quantiser([[0.0], [100.0]], decay=0.5)
+    rows = torch.tensor([[1.0], [2.0]])
+    layer.learn(torch.tensor([[99.0]]), torch.tensor([1]))
+    for _ in range(2000):  # long enough for its count to vanish
+        layer.learn(rows, layer.quantise(rows).codes)
+    assert layer.codebook[:, 0].tolist() == pytest.approx([1.5, 99.0])
+    assert layer.count[1] == 0
+    layer.learn(torch.tensor([[98.0]]), torch.tensor([1]))
+    assert layer.codebook[1, 0] == 98
+
+
+def test_with_restarts_dead_codes_move_to_rows_and_all_are_used_in_the_end() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(64, 2)
+    used = {}
+    for restart_below in (0.0, 0.5):
+        layer = quantiser([[50.0 + i, 50.0] for i in range(8)], decay=0.9, restart_below=restart_below)
+        for _ in range(100):
+            layer.learn(rows, layer.quantise(rows).codes)
+        used[restart_below] = len(layer.quantise(rows).codes.unique())
+    assert used == {0.0: 1, 0.5: 8}
+
+
+def test_usage_and_perplexity_are_those_since_the_last_report() -> None:
+    layer = quantiser([[0.0], [1.0], [2.0], [3.0]])
+    rows = torch.zeros(4, 1)
+    layer.learn(rows, torch.tensor([0, 0, 1, 1]))
+    report = layer.report()
+    assert float(report["codebook_usage"]) == 0.5
+    assert float(report["codebook_perplexity"]) == pytest.approx(2)
+    layer.learn(rows, torch.tensor([0, 1, 2, 3]))
+    assert float(layer.report()["codebook_perplexity"]) == pytest.approx(4)
+
+
+def test_passing_through_moves_nothing() -> None:
+    layer = VectorQuantiser(3, 5)
+    before = deepcopy(layer.state_dict())
+    layer(torch.randn(9, 3))
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+
+
+def test_a_loaded_codebook_learns_on_like_the_saved_one() -> None:
+    torch.manual_seed(0)
+    first, second = (VectorQuantiser(3, 5, restart_below=0.5) for _ in range(2))
+    rows = torch.randn(3, 40, 3)
+    first.learn(rows[0], first.quantise(rows[0]).codes)
+    second.load_state_dict(deepcopy(first.state_dict()))
+    for layer in (first, second):
+        torch.manual_seed(1)
+        for batch in rows[1:]:
+            layer.learn(batch, layer.quantise(batch).codes)
+    assert all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+@pytest.mark.parametrize("wrong", [{"codes": 1}, {"decay": 1.0}, {"restart_below": -1.0}])
+def test_settings_that_cannot_work_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        VectorQuantiser(**{"features": 3, "codes": 4} | wrong)
+
+
+def test_the_penalty_quantises_what_the_last_layer_sees() -> None:
+    torch.manual_seed(0)
+    network = mlp([3, 8, 1])
+    head = network[-1]
+    seen: list[Tensor] = []
+    head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    wrapped = Quantise(codes=4).wrap(network)
+    wrapped(torch.randn(50, 3))
+    assert len(seen[0].unique(dim=0)) <= 4
+    assert sum(part.numel() for part in wrapped.parameters()) == sum(part.numel() for part in network.parameters())
+
+
+def test_the_penalty_is_the_weighed_commitment_of_both_sides_and_teaches_the_codebook() -> None:
+    torch.manual_seed(0)
+    network = mlp([3, 8, 1])
+    penalty = Quantise(codes=4, weight=2.0, restart_below=0.0)
+    wrapped = penalty.wrap(network)
+    layer = next(part for part in wrapped if isinstance(part, VectorQuantiser))
+    real, fake = torch.randn(2, 30, 3)
+    features = network[:-1](torch.cat([real, fake]))
+    expected = 2 * layer.quantise(features).commitment
+    before = layer.codebook.clone()
+    loss = penalty.loss(wrapped, real, fake, real[:, 0], fake[:, 0])
+    torch.testing.assert_close(loss, expected)
+    assert not torch.equal(layer.codebook, before)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, network[:-1].parameters()))
+
+
+def test_one_quantise_serves_one_discriminator_of_layers_in_a_row() -> None:
+    penalty = Quantise()
+    penalty.wrap(mlp([3, 8, 1]))
+    with pytest.raises(InputError, match="of its own"):
+        penalty.wrap(mlp([3, 8, 1]))
+    with pytest.raises(InputError, match="layers stand in a row"):
+        Quantise().wrap(nn.Bilinear(2, 2, 1))
+    with pytest.raises(InputError, match="at least 0"):
+        Quantise(weight=-1.0)
