@@ -1,0 +1,130 @@
+"""Where images come from: MNIST's IDX files, scikit-learn's digits, the Hugging Face hub."""
+
+import importlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from rlgen.data.idx import read_idx
+from rlgen.errors import problem
+
+SPLITS = ("train", "test")
+PREFIX = {"train": "train", "test": "t10k"}
+
+
+class Hub(NamedTuple):
+    """A data set of the hub, in Parquet files: reading it runs none of its authors' code."""
+
+    id: str
+    image: str
+    label: str
+    mode: str
+    """Pillow's: L grey, RGB colour."""
+
+
+HUB = {
+    "mnist": Hub("ylecun/mnist", "image", "label", "L"),
+    "fashion-mnist": Hub("zalando-datasets/fashion_mnist", "image", "label", "L"),
+    "cifar10": Hub("uoft-cs/cifar10", "img", "label", "RGB"),
+}
+
+
+def read(name_or_folder: str | Path, split: str) -> dict[str, Any]:
+    """The fields of an `ImageSet`."""
+    if name_or_folder == "digits":
+        return _digits(split)
+    if isinstance(name_or_folder, str) and name_or_folder in HUB:
+        return _hub(name_or_folder, split)
+    return _idx_folder(Path(name_or_folder), split)
+
+
+def _idx_folder(folder: Path, split: str) -> dict[str, Any]:
+    """MNIST's four file names, which Fashion-MNIST and others share, each with .gz or without."""
+    if not folder.is_dir():
+        raise problem(
+            f"one of {', '.join(['digits', *HUB])}, or a folder of IDX files",
+            f"{folder}, where no folder is",
+            "check the spelling",
+        )
+    images = read_idx(_idx_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), 3)
+    labels = read_idx(_idx_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), 1)
+    if len(images) != len(labels):
+        raise problem(
+            "as many labels as images",
+            f"{len(labels)} labels and {len(images)} images in {folder} ({split})",
+            "take both files from one download",
+        )
+    return _fields(images[:, None], labels, folder.resolve().name, split)
+
+
+def _idx_file(folder: Path, name: str) -> Path:
+    """The plain file before the gzipped one; also with the last dash as a dot, as some archives unpack it."""
+    candidates = [folder / (stem + end) for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise problem(
+            f"{name} or {name}.gz in {folder}",
+            "neither",
+            "put MNIST's four files there: train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte",
+        )
+    return found
+
+
+def _digits(split: str) -> dict[str, Any]:
+    """1797 digits of 8 × 8 in 17 shades, those of scikit-learn (UCI Optical Recognition of Handwritten Digits, its test
+    part). The last fifth of each class in the file's order is the test split: no random generator decides."""
+    try:
+        # By name, because scikit-learn is needed for this data set only and is no dependency.
+        found = importlib.import_module("sklearn.datasets").load_digits()
+    except ImportError as error:
+        raise problem(
+            "scikit-learn, which holds the data set digits",
+            "a Python without it",
+            "pip install scikit-learn, or give a folder of MNIST's files",
+        ) from error
+    labels = np.asarray(found.target)
+    test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        test[rows[len(rows) - len(rows) // 5 :]] = True
+    kept = test if split == "test" else ~test
+    images = np.rint(np.asarray(found.images) * (255 / 16)).astype(np.uint8)
+    return _fields(images[kept, None], labels[kept], "digits", split)
+
+
+def _hub(name: str, split: str) -> dict[str, Any]:
+    """From the cache of the package `datasets`, or downloaded into it."""
+    hub = HUB[name]
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise problem(
+            f"the package datasets, which loads {name}",
+            "a Python without it",
+            "pip install 'rlgen[data]', or give a folder of MNIST's four files",
+        ) from error
+    try:
+        found = load_dataset(hub.id, split=split)
+        images = np.stack([np.asarray(image.convert(hub.mode), dtype=np.uint8) for image in found[hub.image]])
+        labels = np.asarray(found[hub.label])
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        # No network, a name that has gone, a full disk: the hub's clients raise subclasses of these for all of it.
+        first_line = (str(error).splitlines() or [""])[0]
+        raise problem(
+            f"the data set {hub.id} in the cache of the package datasets, or a network to fetch it",
+            f"{type(error).__name__}: {first_line}",
+            "connect and try again, or give a folder of MNIST's four files instead of a name",
+        ) from error
+    pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    return _fields(pixels, labels, name, split)
+
+
+def _fields(images: np.ndarray, labels: np.ndarray, name: str, split: str) -> dict[str, Any]:
+    return {
+        "images": torch.from_numpy(np.array(images, dtype=np.uint8, order="C")),
+        "labels": torch.from_numpy(labels.astype(np.int64)),
+        "name": name,
+        "split": split,
+    }

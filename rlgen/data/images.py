@@ -1,0 +1,132 @@
+"""Labelled images: what a generative model learns from and is measured against."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from rlgen.errors import problem
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """N images with their classes, on one device. C channels, H height, W width."""
+
+    images: Tensor
+    """uint8 [N, C, H, W], 0 dark, 255 bright."""
+
+    labels: Tensor
+    """int64 [N], from 0."""
+
+    name: str = "these images"
+    """What they are, for messages and results."""
+
+    split: str = "train"
+    """Which part: train, test, or of what it was cut."""
+
+    classes: int | None = None
+    """How many classes there are; the largest label and one if not given."""
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            came = f"{self.images.dtype} {list(self.images.shape)}"
+            raise problem("images of bytes [N, C, H, W]", f"{came} in {self.name}", "give torch.uint8, 0 to 255")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            came = f"{self.labels.dtype} {list(self.labels.shape)} for {len(self.images)} images"
+            raise problem("one int64 label for each image", f"{came} in {self.name}", "give labels [N]")
+        if not len(self.images):
+            raise problem("at least one image", f"none in {self.name}", "check where they come from")
+        least, most = int(self.labels.min()), int(self.labels.max())
+        if least < 0 or (self.classes is not None and most >= self.classes):
+            expected = f"labels from 0 to {self.classes - 1}" if self.classes else "labels from 0"
+            raise problem(expected, f"{least} to {most} in {self.name}", "number the classes from 0")
+
+    @classmethod
+    def load(cls, name_or_folder: str | Path, split: str = "train") -> "ImageSet":
+        """The "train" or "test" images of a data set by name, or of a folder of the four IDX files of MNIST.
+
+        Args:
+            name_or_folder: "digits" (scikit-learn's, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
+                the package `datasets`, from its cache or the Hugging Face hub: the only names that use a network);
+                anything else is a folder with MNIST's file names, gzipped or not. A folder called like a data set is
+                given as ./mnist.
+            split: "train" or "test".
+
+        Raises:
+            InputError: unknown split or folder, missing, damaged or foreign files, a missing package, no network.
+        """
+        from rlgen.data import image_sources
+
+        if split not in image_sources.SPLITS:
+            raise problem(" or ".join(image_sources.SPLITS), f"the split {split!r}", "choose one of these")
+        return cls(**image_sources.read(name_or_folder, split))
+
+    def to(self, device: str | torch.device) -> "ImageSet":
+        """The same images on `device`, still as bytes."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def floats(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n c h w"]:
+        """The images, or those in `rows`, as float32 in [0, 1] on the set's device."""
+        return self.images[rows].float().div_(255)
+
+    def take(self, rows: Tensor | slice, split: str | None = None) -> "ImageSet":
+        """The images in `rows`, in that order; the number of classes stays."""
+        return replace(
+            self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
+        )
+
+    def hold_out(self, count: int, seed: int = 0) -> tuple["ImageSet", "ImageSet"]:
+        """(all the others, `count` random images for validation), both in the order of the set."""
+        if not 1 <= count < len(self):
+            raise problem(f"1 to {len(self) - 1} images to hold out", f"{count}", "keep some on either side")
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
+        held, rest = order[:count].sort().values, order[count:].sort().values
+        return self.take(rest), self.take(held, f"{count} held out of {self.split}, seed {seed}")
+
+    def labelled(self, count: int, seed: int = 0) -> "ImageSet":
+        """`count` images with as many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
+        section 5: MNIST with 100 labels, ten of each class, chosen by seed.
+
+        Raises:
+            InputError: a count that the classes do not divide, or more of a class than there are.
+        """
+        each, rest = divmod(count, self.n_classes)
+        if rest or each < 1:
+            raise problem(
+                f"a multiple of the {self.n_classes} classes", f"{count} labelled images", "take as many of each class"
+            )
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
+        shuffled = self.labels[order]
+        rows = [order[shuffled == label][:each] for label in range(self.n_classes)]
+        short = min(range(self.n_classes), key=lambda label: len(rows[label]))
+        if len(rows[short]) < each:
+            raise problem(
+                f"{each} images of each class", f"{len(rows[short])} of class {short} in {self.name}", "take fewer"
+            )
+        return self.take(torch.cat(rows).sort().values, f"{count} labelled of {self.split}, seed {seed}")
+
+    @property
+    def n_classes(self) -> int:
+        return self.classes if self.classes is not None else int(self.labels.max()) + 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def in_order(self, size: int) -> Iterator[tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
+        """(floats, labels) of every image once, `size` at a time, the last of what is left: for measuring."""
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            yield self.floats(rows), self.labels[rows]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        sizes = " × ".join(str(size) for size in self.images.shape)
+        return f"ImageSet({self.name}, {self.split}: {sizes}, {self.n_classes} classes)"

@@ -1,0 +1,66 @@
+"""An endless stream of minibatches that goes on after a restart as if nothing had happened."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlgen.data.images import ImageSet
+from rlgen.errors import problem
+
+Transform = Callable[[Tensor, torch.Generator], Tensor]
+"""(images [B, C, H, W] in [0, 1], generator) → images: augmentation, binarisation."""
+
+
+class Minibatches:
+    """(images [B, C, H, W] in [0, 1], labels [B]) on the set's device, one random order of the whole set after another.
+
+    Batches are always full: one that an epoch cannot fill takes the rest from the next, so that every image comes
+    equally often, also when the set is smaller than a batch. All randomness is one CPU generator by seed, the same on
+    every device.
+    """
+
+    def __init__(self, image_set: ImageSet, size: int, seed: int = 0, transforms: Sequence[Transform] = ()):
+        if size < 1:
+            raise problem("at least one image in a minibatch", f"{size}", "give a positive size")
+        self.image_set, self.size, self.transforms = image_set, size, tuple(transforms)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.order = torch.randperm(len(image_set), generator=self.generator)
+        """int64 [N]: the images of this epoch."""
+        self.position = 0
+        """How many of `order` have been drawn."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        rows = self._rows().to(self.image_set.labels.device)
+        images = self.image_set.floats(rows)
+        for transform in self.transforms:
+            images = transform(images, self.generator)
+        return images, self.image_set.labels[rows]
+
+    def _rows(self) -> Tensor:
+        pieces, missing = [], self.size
+        while missing:
+            if self.position == len(self.order):
+                self.order = torch.randperm(len(self.order), generator=self.generator)
+                self.position = 0
+            piece = self.order[self.position : self.position + missing]
+            pieces.append(piece)
+            self.position += len(piece)
+            missing -= len(piece)
+        return torch.cat(pieces)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state(), "order": self.order.clone(), "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue a stream over a set of the same size."""
+        if len(state["order"]) != len(self.image_set):
+            raise problem(
+                f"the order of {len(self.image_set)} images", f"one of {len(state['order'])}", "load the same data set"
+            )
+        self.generator.set_state(state["generator"].cpu())
+        self.order, self.position = state["order"].cpu().clone(), int(state["position"])
