@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bc import BC, BCConfig
-    from .curiosity import ICM, L2, RND, VIME, Disagreement
-    from .curiosity_callbacks import DisagreementCallback, ICMCallback, L2Callback, RNDCallback, VIMECallback
+    from .curiosity import ICM, L2, LBS, RND, VIME, Disagreement
+    from .curiosity_callbacks import (
+        DisagreementCallback,
+        ICMCallback,
+        L2Callback,
+        LBSCallback,
+        RNDCallback,
+        VIMECallback,
+    )
     from .gail import GAIL, GAILConfig
     from .learner import LearnerConfig
 
@@ -17,6 +24,7 @@ __all__ = [
     "GAIL",
     "ICM",
     "L2",
+    "LBS",
     "RND",
     "VIME",
     "BCConfig",
@@ -25,6 +33,7 @@ __all__ = [
     "GAILConfig",
     "ICMCallback",
     "L2Callback",
+    "LBSCallback",
     "LearnerConfig",
     "RNDCallback",
     "VIMECallback",
@@ -41,6 +50,8 @@ _HOMES = {
     "ICMCallback": "curiosity_callbacks",
     "L2": "curiosity",
     "L2Callback": "curiosity_callbacks",
+    "LBS": "curiosity",
+    "LBSCallback": "curiosity_callbacks",
     "LearnerConfig": "learner",
     "RND": "curiosity",
     "RNDCallback": "curiosity_callbacks",

@@ -56,6 +56,12 @@ COMMANDS = (
         example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
     ),
     Command(
+        words="train image",
+        target="train_image:TrainImage",
+        summary="Learn to make images (VAE, GAN and others).",
+        example="rlgen train image --model vae --data digits --epochs 100 --out runs/digits-vae",
+    ),
+    Command(
         words="resume",
         target="resume:Resume",
         summary="Continue a run that was stopped or killed.",
@@ -219,6 +225,12 @@ def load(command: Command) -> type[Runnable]:
     return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
 
 
+def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
+    """The class whose options are offered: a command with many kinds of settings narrows them by what it is given."""
+    narrow = getattr(chosen, "for_arguments", None)
+    return chosen if narrow is None else narrow(arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -230,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, rest = found
     try:
         with log_on_stderr():
-            chosen = load(command)
+            chosen = settings_for(load(command), rest)
             described = f"{inspect.getdoc(chosen)}\n\nExample: {command.example}"
             parsed = tyro.cli(chosen, args=rest, prog=f"rlgen {command.words}", description=described)
             return parsed.run() or 0

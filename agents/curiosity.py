@@ -14,6 +14,7 @@ from rlgen.errors import problem
 from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
+from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource
@@ -153,7 +154,16 @@ class Disagreement(Curiosity[EnsembleDisagreementConfig]):
     usual_eta = 0.3
 
 
-CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement)}
+class LBS(Curiosity[LatentBayesianSurpriseConfig]):
+    """How far what came next moves the belief about a latent that explains it, in units of the spread of its discounted
+    sums (Mazzaglia et al. 2022, arXiv 2104.07495)."""
+
+    name = "lbs"
+    source_type = LatentBayesianSurprise
+    usual_eta = 0.3
+
+
+CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
 
 
 def shape_of(model: BaseAlgorithm) -> TaskShape:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 from rlgen.errors import problem
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 
-from .curiosity import ICM, L2, RND, VIME, Curiosity, Curious, Disagreement
+from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Curious, Disagreement
 
 
 class CuriosityCallback(Curious):
@@ -59,6 +59,12 @@ class DisagreementCallback(CuriosityCallback):
     """`Disagreement` from plain values."""
 
     kind = Disagreement
+
+
+class LBSCallback(CuriosityCallback):
+    """`LBS` from plain values."""
+
+    kind = LBS
 
 
 def config_of(kind: type[Curiosity[Any]], settings: Mapping[str, Any]) -> Any:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-
-class Stopped(Exception):
-    """The user asked to stop; the state has been saved."""
+from rlgen.runs.interrupt import Stopped
 
 
 @dataclass

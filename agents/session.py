@@ -15,12 +15,12 @@ from rlgen.atomic import atomic_write
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.interrupt import Interrupt
+from rlgen.runs.interrupt import Interrupt, Stopped
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress, number
 from rlgen.runs.rng import rng_state, set_rng_state
 
-from .rounds import Rounds, Stopped
+from .rounds import Rounds
 
 log = logging.getLogger("rlgen")
 CURVE_EPISODES, CURVE_SEED = 10, 20_000

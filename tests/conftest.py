@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Before anything imports them. In production the annotations cost nothing and check nothing.
 install_import_hook(
-    ["rlgen.equations", "rlgen.nn", "rlgen.rewards"],
+    ["rlgen.equations", "rlgen.nn", "rlgen.rewards", "rlgen.generators.metrics"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from rlgen.errors import problem
-from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
 
 from ..bc import BCConfig
 from ..gail import GAILConfig
 from ..learner import LearnerConfig
-from .train_settings import SteppedTraining, Training
+from .train_image import TrainImage
+from .train_settings import RunSettings, SteppedTraining, Training
 from .train_vime import TrainVIME
 
 log = logging.getLogger("rlgen")
@@ -60,13 +60,11 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     """The discriminator, its penalties and the warm start."""
 
 
-TRAININGS: dict[str, type[Training]] = {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME)}
+TRAININGS: dict[str, type[RunSettings]] = {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME, TrainImage)}
 
 
 def resume(run: Path) -> int:
     """Continue the run in folder `run` from its newest checkpoint. Returns the exit code."""
-    from .training import go_on
-
     folder = RunFolder.open(run)
     values = dict(folder.config)
     agent = values.pop("agent", None)
@@ -77,4 +75,4 @@ def resume(run: Path) -> int:
     if folder.finished:
         log.info("%s is finished already; see its result.json", folder.path)
         return 0
-    return go_on(folder, from_json(TRAININGS[agent], values))
+    return TRAININGS[agent].restored(values).go_on(folder)

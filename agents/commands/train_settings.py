@@ -3,53 +3,81 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from rlgen.envs.backend import Backend
 from rlgen.errors import problem
-from rlgen.runs.config import to_json
+from rlgen.runs.config import from_json, to_json
+from rlgen.runs.folder import RunFolder
+from rlgen.sim.pool import usable_cpus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """What every training needs."""
+class RunSettings:
+    """What every run needs, whatever is trained in it."""
 
     agent: ClassVar[str]
 
-    env: str
-    """Gymnasium id of the environment, e.g. Ant-v5."""
     out: Path
     """Folder of the run; new or empty."""
     seed: int = 0
     """Of everything random."""
-    backend: Backend = "auto"
-    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
-    the first of these that has the task."""
     threads: int | None = None
     """Threads for stepping and updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
     device: str = "auto"
     """Of the networks: auto, cpu, cuda, cuda:1 …"""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            require_at_least(1, threads=self.threads)
+        if self.seed < 0:
+            raise problem("a seed of 0 or more", str(self.seed), "give a whole number that is not negative")
+
+    def run(self) -> int:
+        """Train in a new run folder. Returns the exit code."""
+        raise NotImplementedError
+
+    def go_on(self, folder: RunFolder) -> int:
+        """Continue in `folder` from its newest checkpoint. Returns the exit code."""
+        raise NotImplementedError
+
+    def recorded(self) -> dict[str, Any]:
+        """What config.json holds, from which a resumed run makes the same settings."""
+        return {"agent": self.agent, **to_json(self)}
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `recorded`; `values` without the agent."""
+        return from_json(cls, values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(RunSettings):
+    """What every training in an environment needs."""
+
+    env: str
+    """Gymnasium id of the environment, e.g. Ant-v5."""
+    backend: Backend = "auto"
+    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
+    the first of these that has the task."""
     episodes: int = 50
     """Episodes of the final evaluation."""
     video: bool = True
     """Record a video of the final policy where a renderer is found."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
-        if self.seed < 0:
-            raise problem("a seed of 0 or more", str(self.seed), "give a whole number that is not negative")
+        super().__post_init__()
+        require_at_least(1, episodes=self.episodes)
 
     def run(self) -> int:
         from .training import start
 
         return start(self)
 
-    def recorded(self) -> dict[str, Any]:
-        """What config.json holds, from which a resumed run makes the same settings."""
-        return {"agent": self.agent, **to_json(self)}
+    def go_on(self, folder: RunFolder) -> int:
+        from .training import go_on
+
+        return go_on(folder, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +95,20 @@ class SteppedTraining(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, lowest in (("steps", 1), ("n_envs", 1), ("checkpoint_every", 0), ("evaluate_every", 0)):
-            value = getattr(self, name)
-            if not lowest <= value < math.inf:
-                raise problem(f"{name} of at least {lowest} and finite", f"{value:g}", "leave it out for the default")
+        require_at_least(1, steps=self.steps, n_envs=self.n_envs)
+        require_at_least(0, checkpoint_every=self.checkpoint_every, evaluate_every=self.evaluate_every)
+
+
+def require_at_least(lowest: int, **values: float) -> None:
+    """Raise for the first of `values` that is below `lowest` or has no end."""
+    for name, value in values.items():
+        if not lowest <= value < math.inf:
+            raise problem(f"{name} of at least {lowest} and finite", f"{value:g}", "leave it out for the default")
+
+
+def set_torch_threads(threads: int | None) -> None:
+    """At most the usable cores; None leaves torch its own choice: the usable cores, or what OMP_NUM_THREADS says."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(min(threads, usable_cpus()))

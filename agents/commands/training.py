@@ -7,25 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.interrupt import Stopped
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
-from rlgen.sim.pool import usable_cpus
 
 from ..bc import BC
-from ..rounds import Stopped
 from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
 from .finish import EXPERT_RETURN, finish
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
-from .train_settings import SteppedTraining, Training
+from .train_settings import SteppedTraining, Training, set_torch_threads
 
 log = logging.getLogger("rlgen")
 INTERRUPTED = 130
@@ -48,7 +46,7 @@ class MetricsWriter(KVWriter):
 
 def start(config: Training) -> int:
     """Train in a new run folder. Returns the exit code."""
-    _set_torch_threads(config)
+    set_torch_threads(config.threads)
     demonstrations = _chosen_demonstrations(config) if isinstance(config, TrainImitation) else None
     with ExitStack() as stack:
         # Before there is a folder, which a second try would find in its way.
@@ -62,18 +60,13 @@ def start(config: Training) -> int:
 
 def go_on(folder: RunFolder, config: Training) -> int:
     """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
-    _set_torch_threads(config)
+    set_torch_threads(config.threads)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         kept = Demonstrations.load(folder / DEMONSTRATIONS) if isinstance(config, TrainImitation) else None
         parts = build(stack, config, kept)
         note_sitting(folder, device_name(parts.model.device))
         return _train(folder, config, parts)
-
-
-def _set_torch_threads(config: Training) -> None:
-    if config.threads is not None:  # else torch's own choice: the usable cores, or what OMP_NUM_THREADS says
-        torch.set_num_threads(min(config.threads, usable_cpus()))
 
 
 def _chosen_demonstrations(config: TrainImitation) -> Demonstrations:

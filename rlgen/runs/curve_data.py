@@ -123,10 +123,10 @@ def read_tables(folders: Sequence[str | os.PathLike[str]]) -> list[Table]:
     return [table for folder in folders if (table := read_metrics(folder))]
 
 
-def panels_for(names: Sequence[str]) -> list[Panel]:
-    """The panels that `names` fill, known ones first, then one for each name that no panel knows; 12 at most."""
-    known = [panel for panel in PANELS if any(series.column(names) for series in panel.series)]
-    shown = [series for panel in (RETURN, *PANELS) for series in panel.series]
+def panels_for(names: Sequence[str], panels: Sequence[Panel] = PANELS) -> list[Panel]:
+    """Those of `panels` that `names` fill, then one for each name that no panel knows; 12 at most."""
+    known = [panel for panel in panels if any(series.column(names) for series in panel.series)]
+    shown = [series for panel in (RETURN, *panels) for series in panel.series]
     unknown = [
         Panel(name, (Series(name, re.escape(name)),))
         for name in names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
-from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, RETURN, Table, panels_for, read_tables
+from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, PANELS, RETURN, Panel, Table, panels_for, read_tables
 from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend
 from rlgen.runs.json_file import read_json
 
@@ -41,9 +41,12 @@ def draw_curves(
 
 
 def curves_png(
-    runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float] | None = None, theme: Theme = PRINT
+    runs: Mapping[str, Sequence[Folder]],
+    references: Mapping[str, float] | None = None,
+    theme: Theme = PRINT,
+    panels_known: Sequence[Panel] = PANELS,
 ) -> bytes:
-    """The same figure as the bytes of a PNG."""
+    """The same figure as the bytes of a PNG. `panels_known`: what is drawn together, and how it is called."""
     # Not pyplot: it keeps a global list of figures and may open windows.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -52,7 +55,7 @@ def curves_png(
     if not groups:
         raise problem("a run with metrics", "none in metrics.csv", "train first, or draw another run")
     names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
-    panels = panels_for(names)
+    panels = panels_for(names, panels_known)
     large = [RETURN] if any(series.column(names) for series in RETURN.series) or not panels else []
     rows = -(-len(panels) // COLUMNS)
     heights = [LARGE_INCHES] * len(large) + [SMALL_INCHES] * rows

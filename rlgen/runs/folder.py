@@ -26,8 +26,9 @@ VISITS = "visits.npz"
 class RunFolder:
     """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
 
-    It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json, curves.png, video.mp4 and
-    report.html; of a training that explores, visits.npz.
+    It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json and report.html; of an
+    agent curves.png and video.mp4, and where it explored visits.npz; of an image model model.safetensors, model.json,
+    samples.png and other pictures, with those on the way in folders of their names.
     """
 
     path: Path
@@ -106,7 +107,9 @@ class RunFolder:
 
 
 def agent_name(config: Mapping[str, Any]) -> str:
-    """How readers know the agent of a run's configuration."""
+    """How readers know the agent of a run's configuration; of a run with images, its model."""
+    if config.get("agent") == "image":
+        return str(config.get("model", "image")).upper()
     if "curiosity" not in config:
         return str(config.get("agent", "run")).upper()
     parts = [str(config.get("algo", "")).upper(), _kind_name(str(config["curiosity"]))]

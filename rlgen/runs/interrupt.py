@@ -7,6 +7,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 
+class Stopped(Exception):
+    """The user asked to stop; the state has been saved."""
+
+
 class Interrupt:
     """While active, Ctrl-C sets `requested` instead of raising; a second one raises KeyboardInterrupt.
 

@@ -68,6 +68,12 @@ class Metrics:
         self._close_tensorboard()
         self._purge_step = step + 1
 
+    def write_image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Show a picture uint8 [height, width, 3] in TensorBoard."""
+        writer = self._summary_writer()
+        if writer is not None:
+            writer.add_image(name, picture, step, dataformats="HWC")
+
     def close(self) -> None:
         """Close both files. Writing again is an error."""
         self._file.close()
@@ -96,14 +102,18 @@ class Metrics:
         return self.path.open("a", encoding="utf-8", newline="")
 
     def _write_tensorboard(self, step: int, row: dict[str, float]) -> None:
-        if self._tensorboard_folder is None:
-            return
-        if self._writer is None:
+        writer = self._summary_writer()
+        if writer is not None:
+            for name, value in row.items():
+                writer.add_scalar(name, value, step)
+
+    def _summary_writer(self) -> "SummaryWriter | None":
+        """None where TensorBoard is not wanted."""
+        if self._writer is None and self._tensorboard_folder is not None:
             from torch.utils.tensorboard import SummaryWriter  # takes a second, so not at import
 
             self._writer = SummaryWriter(str(self._tensorboard_folder), purge_step=self._purge_step)
-        for name, value in row.items():
-            self._writer.add_scalar(name, value, step)
+        return self._writer
 
     def _close_tensorboard(self) -> None:
         if self._writer is not None:

@@ -12,6 +12,7 @@ from rlgen.runs.comparison import VISITS_NOTE, comparison, visits_figure
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.image_report import image_comparison, image_page, is_image_run
 from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
@@ -31,16 +32,25 @@ def write_report(
     """
     if isinstance(runs, str | os.PathLike):
         folder = RunFolder.open(runs)
-        text, path = run_page(folder, rows), folder / "report.html" if path is None else path
+        text = image_page(folder) if is_image_run(folder) else run_page(folder, rows)
+        path = folder / "report.html" if path is None else path
     else:
         folders = [RunFolder.open(run) for run in runs]
         if not folders:
             raise problem("at least one run folder", "none", "name the runs to report")
         if path is None:
             raise problem("a file for the report of several runs", "no path", "give one, such as comparison.html")
-        text = comparison(folders, title)
+        text = _comparison(folders, title)
     atomic_write(path, text)
     return Path(path)
+
+
+def _comparison(folders: Sequence[RunFolder], title: str) -> str:
+    images = [folder for folder in folders if is_image_run(folder)]
+    if images and len(images) < len(folders):
+        came = f"{len(images)} of images and {len(folders) - len(images)} of agents"
+        raise problem("runs of one kind, whose results can be compared", came, "report the two kinds apart")
+    return image_comparison(folders, title) if images else comparison(folders, title)
 
 
 def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:

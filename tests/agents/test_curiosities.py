@@ -25,7 +25,7 @@ class Rewards(BaseCallback):
 
 
 def test_each_is_found_by_its_name_and_in_the_package() -> None:
-    assert sorted(CURIOSITIES) == ["disagreement", "icm", "l2", "rnd", "vime"]
+    assert sorted(CURIOSITIES) == ["disagreement", "icm", "l2", "lbs", "rnd", "vime"]
     assert all(getattr(agents, kind.__name__) is kind for kind in CURIOSITIES.values())
 
 

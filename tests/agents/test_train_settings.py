@@ -9,7 +9,7 @@ import pytest
 
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.commands import train
-from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainVIME
+from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainVIME
 from rlgen.agents.gail import GAILConfig
 from rlgen.agents.learner import LearnerConfig
 from rlgen.rewards.adversarial import AdversarialConfig
@@ -98,4 +98,4 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME)} == train.TRAININGS
+    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME, TrainImage)} == train.TRAININGS

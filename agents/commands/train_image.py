@@ -1,0 +1,128 @@
+"""`rlgen train image`: a generative model of images, from the data to samples that are measured."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from rlgen.errors import problem
+from rlgen.generators.registry import GENERATORS
+from rlgen.generators.trainer import GameConfig
+from rlgen.runs.config import from_json
+from rlgen.runs.folder import RunFolder
+
+from .train_settings import RunSettings, require_at_least
+
+# A model that joins `GENERATORS` has its place on the command line by that; a static checker cannot follow it.
+if TYPE_CHECKING:
+    Model = str
+else:
+    Model = Literal[*GENERATORS]
+
+DEFAULT_STEPS = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainImage(RunSettings):
+    """A generative model of images: a VAE, a GAN and others, on digits that are at hand or on a folder of MNIST files.
+
+    The run folder gets samples at intervals, metrics, checkpoints and a report. Settings of a model stand under its
+    name: --model gan --help shows those of the GAN.
+    """
+
+    agent: ClassVar[str] = "image"
+
+    model: Model = "vae"
+    """What learns the images."""
+    data: str = "digits"
+    """digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder with MNIST's four IDX files, gzipped or not; or mnist,
+    fashion-mnist, cifar10, which are downloaded (needs the extra `data`)."""
+    steps: float | None = None
+    """Updates in all; 5,000 when neither this nor --epochs is given."""
+    epochs: float | None = None
+    """Passes over the training images, instead of --steps."""
+    batch_size: int = 100
+    """Images per turn of a player."""
+    binarise: Literal["auto", "stochastic", "fixed", "none"] = "auto"
+    """Grey pixels as chances of white ones: drawn anew each time (stochastic), once and for all (fixed), or not at all;
+    auto: stochastic for models that are likelihoods of zeros and ones. Test images are then drawn once."""
+    log_every: int = 50
+    """Updates between rows of metrics, each the mean since the last."""
+    evaluate_every: int = 1_000
+    """Updates between pictures, and bounds on the test images' likelihood where the model has them; 0 for none."""
+    checkpoint_every: int = 1_000
+    """Updates between checkpoints; 0 for one at the end only."""
+    measured: int = 10_000
+    """Samples, and at most as many test images, that the final metrics are computed of."""
+    importance_samples: int = 100
+    """Latents drawn for each test image in the final estimate of its likelihood; papers use 5,000."""
+    classifier: str = "auto"
+    """Whose features FID, precision and the like compare: auto, one trained on the same images and kept in the user's
+    cache (seconds for digits, minutes for MNIST); the .json of a kept one; none for no such metrics."""
+    game: GameConfig = field(default_factory=GameConfig)
+    """The training, whatever the model."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps is not None and self.epochs is not None:
+            came = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
+            raise problem("steps or epochs", came, "leave one of them out")
+        given = {"steps": self.steps, "epochs": self.epochs}
+        for name, value in given.items():
+            if value is not None and not 0 < value < math.inf:
+                raise problem(f"positive and finite {name}", f"{value:g}", "leave it out for the default")
+        require_at_least(1, batch_size=self.batch_size, log_every=self.log_every)
+        require_at_least(2, measured=self.measured)
+        require_at_least(1, importance_samples=self.importance_samples)
+        require_at_least(0, evaluate_every=self.evaluate_every, checkpoint_every=self.checkpoint_every)
+        if self.model not in GENERATORS:
+            raise problem(f"a model of {', '.join(GENERATORS)}", repr(self.model), "choose one of these")
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str]) -> "type[TrainImage]":
+        """The settings of the model that `arguments` ask for."""
+        asked = TrainImage.model
+        for index, argument in enumerate(arguments):
+            if argument == "--model" and index + 1 < len(arguments):
+                asked = arguments[index + 1]
+            elif argument.startswith("--model="):
+                asked = argument.partition("=")[2]
+        return settings_of(asked) if asked in GENERATORS else cls
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        model = values.get("model")
+        if model not in GENERATORS:
+            raise problem(f"a model of {', '.join(GENERATORS)}", repr(model), "use the version of rlgen that wrote it")
+        return from_json(settings_of(model), values)  # type: ignore[return-value]
+
+    @property
+    def model_config(self) -> Any:
+        """The settings of the chosen model; its defaults where there are none."""
+        return getattr(self, self.model, None) or GENERATORS[self.model].config_type()
+
+    def updates(self, n_images: int, images_per_update: int) -> int:
+        """How many there are in all."""
+        if self.epochs is not None:
+            return math.ceil(self.epochs * n_images / images_per_update)
+        return math.ceil(DEFAULT_STEPS if self.steps is None else self.steps)
+
+    def run(self) -> int:
+        from .image_training import start
+
+        return start(self)
+
+    def go_on(self, folder: RunFolder) -> int:
+        from .image_training import go_on
+
+        return go_on(folder, self)
+
+
+@cache
+def settings_of(model: str) -> type[TrainImage]:
+    """`TrainImage` with the settings of one model beside it."""
+    kind = GENERATORS[model].config_type
+    fields: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
+    namespace = {"__doc__": TrainImage.__doc__, "__module__": __name__}
+    return make_dataclass("TrainImage", fields, bases=(TrainImage,), namespace=namespace, frozen=True, kw_only=True)

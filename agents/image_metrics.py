@@ -1,0 +1,90 @@
+"""What is measured of a trained image model: everything that it allows to be measured."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlgen.data.images import ImageSet
+from rlgen.generators.classifier_files import classifier_extractor, load_extractor
+from rlgen.generators.image_model import ImageModel, Probed, Weighs
+from rlgen.generators.metrics.extractor import Extractor, in_pieces
+from rlgen.generators.metrics.linear_probe import fit_linear_probe
+from rlgen.generators.metrics.log_likelihood import negative_log_likelihood
+from rlgen.generators.metrics.modes import accuracy
+from rlgen.generators.metrics.parzen import parzen
+from rlgen.generators.metrics.scores import image_scores
+from rlgen.generators.pictures import own_randomness
+
+SEED = 30_000
+PIECE = 500
+"""Images in memory at a time."""
+VALIDATION, PROBED = 1_000, 10_000
+"""Training images that choose the width of the Parzen windows, and that a probe is fitted to."""
+
+
+def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
+    """`nll`: minus the bound on log p(x) with `samples` latents each, nats per image, mean over at most `most` of
+    `images` with its standard error; with one sample minus the evidence lower bound. Nothing for other models."""
+    if not isinstance(model, Weighs):
+        return {}
+    batches = (piece for piece, _ in images.take(slice(most)).in_order(PIECE))
+    with own_randomness(SEED, images.images.device):
+        found = negative_log_likelihood(model.log_weight, batches, samples)
+    return {"nll": found.mean, "nll_standard_error": found.standard_error}
+
+
+def measure(
+    model: ImageModel,
+    train: ImageSet,
+    test: ImageSet,
+    held_out: ImageSet,
+    classifier: str,
+    measured: int,
+    importance_samples: int,
+) -> dict[str, Any]:
+    """Metrics by name, of a model in evaluation mode. Likelihoods are in nats per image.
+
+    `held_out`: the test images as the model sees images. `classifier`: auto, none, or the card of a kept one.
+    """
+    device = train.images.device
+    labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
+    with own_randomness(SEED, device):
+        samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
+    real = test.floats(slice(measured))
+    found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real)}
+    if isinstance(model, Weighs):
+        bound = likelihood_bounds(model, held_out, measured)
+        found |= {"elbo": -bound["nll"], "elbo_standard_error": bound["nll_standard_error"]}
+        found |= likelihood_bounds(model, held_out, measured, importance_samples)
+        found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
+    window = parzen(samples.flatten(1), train.floats(slice(VALIDATION)).flatten(1), real.flatten(1))
+    found |= {"parzen": window.log_likelihood, "parzen_standard_error": window.standard_error}
+    found["parzen_sigma"] = window.sigma
+    if isinstance(model, Probed):
+        found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
+    extractor = _extractor(classifier, train, test)
+    return found if extractor is None else found | image_scores(real, samples, extractor, labels)
+
+
+def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
+    sizes = [min(PIECE, n - start) for start in range(0, n, PIECE)]
+    return list(zip(sizes, [None] * len(sizes) if labels is None else labels.split(PIECE), strict=True))
+
+
+def _probed(model: Probed, train: ImageSet, test: ImageSet) -> float:
+    """Share of the test images that a linear classifier of the model's features gets right."""
+    seen, unseen = (in_pieces(model.features, each.floats()) for each in (train, test))
+    probe = fit_linear_probe(seen, train.labels, train.n_classes)
+    return accuracy(probe.logits(unseen), test.labels)
+
+
+def _extractor(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
+    if classifier == "none":
+        return None
+    if classifier == "auto":
+        return classifier_extractor(train, test)
+    kept = load_extractor(Path(classifier))
+    kept.network.to(train.images.device)
+    return kept

@@ -1,0 +1,133 @@
+"""Trained classifiers as files: weights in safetensors, and a JSON card that says what they are."""
+
+import hashlib
+import json
+import logging
+import platform
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from rlgen.atomic import atomic_write
+from rlgen.errors import InputError, problem
+from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
+from rlgen.generators.classifier_training import LabelledImages, accuracy_of, train_classifier
+from rlgen.packages import package_versions
+
+FORMAT = 1
+log = logging.getLogger("rlgen")
+
+
+def cache_folder() -> Path:
+    """Where classifiers are kept that nobody gave a folder: .cache/rlgen/extractors in the user's home."""
+    return Path.home() / ".cache" / "rlgen" / "extractors"
+
+
+def classifier_extractor(
+    train: LabelledImages,
+    test: LabelledImages,
+    folder: Path | None = None,
+    config: ClassifierConfig | None = None,
+    seed: int = 0,
+) -> ClassifierExtractor:
+    """The classifier of `train`, from `folder` (else `cache_folder`) if the same images, config and seed have trained
+    one there; else trained now (minutes on a CPU for MNIST), measured on `test` and saved.
+
+    Training is repeatable on one machine, but not bit for bit on another: scores that are to be compared across
+    machines need the same files, which are small; copy them and see `load_extractor`.
+
+    Raises:
+        InputError: files there that are damaged, or not what their card says; unsuitable images.
+    """
+    folder, config = folder or cache_folder(), config or ClassifierConfig()
+    source = {"train": _described(train), "config": asdict(config), "seed": seed, "format": FORMAT}
+    key = hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
+    card_path = folder / f"{re.sub(r'[^-.0-9A-Za-z]+', '-', train.name)}-{key}.json"
+    if card_path.exists():
+        log.info("images are measured with the classifier in %s", card_path)
+        return _on_device_of(train, load_extractor(card_path))
+    log.info("no classifier of %s yet: training one, which is kept in %s", train.name, card_path)
+    start = time.perf_counter()
+    network = train_classifier(train, config, seed)
+    card: dict[str, Any] = source | {
+        "name": f"classifier of {train.name}",
+        "shape": list(network.shape),
+        "n_classes": network.n_classes,
+        "test": _described(test),
+        "test_accuracy": accuracy_of(network, test),
+        "weights_sha256": weights_hash(network),
+        "minutes": round((time.perf_counter() - start) / 60, 2),
+        "device": str(train.images.device),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "versions": {name: version for name, version in package_versions().items() if name in ("rlgen", "torch")},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    # The card comes last: where it is, the weights are whole.
+    atomic_write(card_path.with_suffix(".safetensors"), save(network.state_dict()))
+    atomic_write(card_path, json.dumps(card, indent=2) + "\n")
+    log.info("%s: %.2f %% of the test images, %s minutes", card["name"], 100 * card["test_accuracy"], card["minutes"])
+    return ClassifierExtractor(network, card["name"])
+
+
+def load_extractor(card_path: Path) -> ClassifierExtractor:
+    """The classifier of a card, whose weights lie beside it under the same name with .safetensors; on the CPU.
+
+    Raises:
+        InputError: no card or weights there, damaged ones, weights with another hash than the card's.
+    """
+    card = _card(card_path)
+    weights = card_path.with_suffix(".safetensors")
+    try:
+        config = ClassifierConfig(**(card["config"] | {"widths": tuple(card["config"]["widths"])}))
+        channels, height, width = card["shape"]
+        name, expected = str(card["name"]), str(card["weights_sha256"])
+        network = Classifier((channels, height, width), int(card["n_classes"]), config)
+        network.load_state_dict(load(weights.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        came = f"{weights.name} that cannot be used ({type(error).__name__}: {error})"
+        raise _unusable(card_path, came) from error
+    if weights_hash(network) != expected:
+        raise _unusable(card_path, f"{weights.name} with other weights than the card's weights_sha256")
+    return ClassifierExtractor(network, name)
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        came = card.get("format", "none") if isinstance(card, dict) else "no object"
+        raise _unusable(path, f"format {came}, and this version reads {FORMAT}")
+    return card
+
+
+def _unusable(card_path: Path, came: str) -> InputError:
+    return problem(
+        f"a classifier's card and weights at {card_path}", came, "copy both files again, or delete both to train anew"
+    )
+
+
+def _described(images: LabelledImages) -> dict[str, Any]:
+    digest = hashlib.sha256(str(list(images.images.shape)).encode())
+    for tensor in (images.images, images.labels):
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return {
+        "name": images.name,
+        "split": images.split,
+        "n": len(images.images),
+        "n_classes": images.n_classes,
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _on_device_of(images: LabelledImages, extractor: ClassifierExtractor) -> ClassifierExtractor:
+    extractor.network.to(images.images.device)
+    return extractor

@@ -1,0 +1,127 @@
+"""Training the classifier: cross-entropy, a one-cycle learning rate, images shifted at random."""
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.errors import problem
+from rlgen.generators.classifier import Classifier, ClassifierConfig
+from rlgen.generators.metrics.extractor import in_pieces
+
+log = logging.getLogger("rlgen")
+
+
+@runtime_checkable
+class LabelledImages(Protocol):
+    """What of an image set is used here; `rlgen.data.images.ImageSet` is one."""
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 [N, C, H, W]."""
+        ...
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [N]."""
+        ...
+
+    @property
+    def n_classes(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is not a finite number."""
+
+
+def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int = 0) -> Classifier:
+    """A classifier of `train` on its device. On a CPU with one thread the same seed gives the same weights, and neither
+    torch's global generator nor its number of threads is changed.
+
+    Raises:
+        InputError: fewer images than a minibatch.
+        TrainingDiverged: the loss is not finite at the end of an epoch.
+    """
+    if len(train.images) < config.batch:
+        raise problem(f"at least one minibatch of {config.batch} images", f"{len(train.images)}", "lower `batch`")
+    device, (channels, height, width) = train.images.device, train.images.shape[1:]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Classifier((channels, height, width), train.n_classes, config).to(device).train()
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    per_epoch = len(train.images) // config.batch
+    epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
+    # One step more than are taken: after its last one the scheduler warns.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, config.learning_rate, total_steps=epochs * per_epoch + 1, pct_start=0.2, cycle_momentum=False
+    )
+    for epoch in range(epochs):
+        losses = torch.zeros((), device=device)
+        for rows in _epoch(len(train.images), config.batch, generator):
+            images = shifted(train.images[rows.to(device)].float() / 255, config.shift, generator)
+            loss = F.cross_entropy(network(images), train.labels[rows.to(device)])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            losses += loss.detach()
+        mean = float(losses) / per_epoch
+        if not math.isfinite(mean):
+            raise TrainingDiverged(f"the classifier's loss is {mean} in epoch {epoch + 1}: lower learning_rate")
+        log.info("classifier of %s: epoch %d of %d, loss %.4f nats", train.name, epoch + 1, epochs, mean)
+    bring_features_to_unit_size(network.eval(), train)
+    return network
+
+
+@torch.no_grad()
+def bring_features_to_unit_size(network: Classifier, train: LabelledImages) -> None:
+    """Scales the features to a mean square of 1 over the images of `train`, and the head against it: ReLU follows any
+    positive factor, so the logits stay. Else the features' size, which FID and KID move with, would be an accident."""
+    pieces = in_pieces(lambda piece: network.hidden(piece.float() / 255), train.images)
+    size = float(pieces.double().square().mean().sqrt())
+    if not (math.isfinite(size) and size > 0):
+        raise TrainingDiverged(f"the classifier's features have the size {size}: lower learning_rate")
+    network.last.weight.div_(size)
+    network.last.bias.div_(size)
+    network.head.weight.mul_(size)
+
+
+def accuracy_of(network: nn.Module, held: LabelledImages) -> float:
+    """Share of `held` that `network`, which must be in evaluation mode, puts into its class."""
+    assert not network.training
+    logits = in_pieces(lambda piece: network(piece.float() / 255), held.images)
+    return float((logits.argmax(-1) == held.labels).double().mean())
+
+
+def shifted(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Every image [B, C, H, W] moved by whole pixels up to `share` of its height and width, zeros where it was not."""
+    batch, _, height, width = images.shape
+    down, right = round(share * height), round(share * width)
+    if not down and not right:
+        return images
+    padded = F.pad(images, (right, right, down, down))
+    top = torch.randint(2 * down + 1, (batch, 1), generator=generator)
+    left = torch.randint(2 * right + 1, (batch, 1), generator=generator)
+    rows, columns = top + torch.arange(height), left + torch.arange(width)
+    each, device = torch.arange(batch, device=images.device), images.device
+    # [B, H, W, C] → [B, C, H, W]: advanced indices with a slice between them come first.
+    moved = padded[each[:, None, None], :, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    return moved.permute(0, 3, 1, 2).contiguous()
+
+
+def _epoch(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of full minibatches in a random order; what is left over waits for another epoch."""
+    order = torch.randperm(count, generator=generator)
+    for start in range(0, count - batch + 1, batch):
+        yield order[start : start + batch]

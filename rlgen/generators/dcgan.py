@@ -1,0 +1,116 @@
+"""Deep convolutional GAN (Radford et al. 2016, 1511.06434)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.errors import problem
+from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.nn.conv import down, halvings, small_weights, up
+from rlgen.nn.penalties import Penalty
+
+POOLED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class DCGANConfig(AdversarialGameConfig):
+    """Section 4 of the paper, for images of any size."""
+
+    width: int = 64
+    """Channels after the discriminator's first convolution; twice as many after each further one, and backwards in the
+    generator."""
+    batch_norm: bool = True
+    """In the discriminator too. A gradient penalty needs it off, because rows then influence one another."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 1:
+            raise problem("a width of at least 1", str(self.width), "leave it out for the default")
+        if self.batch_norm and (self.penalties.gradient or self.penalties.r1):
+            raise problem(
+                "a gradient penalty on a discriminator whose rows do not influence one another",
+                "one with batch norm",
+                "switch the discriminator's batch norm off",
+            )
+
+
+class DCGAN(AdversarialGame):
+    """Strided convolutions instead of pooling, batch norm, rectifiers in the generator and leaky ones against it."""
+
+    config_type = DCGANConfig
+
+    def __init__(
+        self, shape: ImageShape, config: DCGANConfig | None = None, penalties: Sequence[Penalty] | None = None
+    ):
+        config = config or DCGANConfig()
+        generator = deconvolutions(shape, config.latent, config.width)
+        body = convolutions(shape, config.width, config.batch_norm)
+        discriminator = nn.Sequential(*body, nn.Linear(coarse_numbers(shape, config.width), 1))
+        for network in (generator, discriminator):
+            small_weights(network)
+        super().__init__(shape, config, generator, discriminator, penalties)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Every convolution's outputs, the largest of each cell of a 4 × 4 grid: [B, F]. Section 5.1 of the paper."""
+        hidden, found = images, []
+        for layer in self.body[:-1]:
+            hidden = layer(hidden)
+            if isinstance(layer, nn.Sequential):
+                found.append(F.adaptive_max_pool2d(hidden, POOLED).flatten(1))
+        return torch.cat(found, -1)
+
+
+def deconvolutions(
+    shape: ImageShape, latent: int, width: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+) -> nn.Sequential:
+    """Latents [B, Z] to images [B, C, H, W] in [0, 1]. `norm`: makes the normalisation of so many channels."""
+    widths, coarse = _widths(shape, width)
+    return nn.Sequential(
+        nn.Unflatten(-1, (latent, 1, 1)),
+        nn.ConvTranspose2d(latent, widths[-1], coarse, bias=False),
+        norm(widths[-1]),
+        nn.ReLU(),
+        *up([*reversed(widths), shape.channels], norm),
+        _FromTanh(),
+    )
+
+
+def convolutions(shape: ImageShape, width: int, batch_norm: bool = True) -> nn.Sequential:
+    """Images [B, C, H, W] in [0, 1] to `coarse_numbers` of features [B, F]; a linear layer on them is a convolution as
+    large as the image."""
+    widths, _ = _widths(shape, width)
+    return nn.Sequential(_ToTanh(), *down([shape.channels, *widths], batch_norm), nn.Flatten())
+
+
+def coarse_numbers(shape: ImageShape, width: int) -> int:
+    """Numbers that `convolutions` give for an image."""
+    widths, (height, breadth) = _widths(shape, width)
+    return widths[-1] * height * breadth
+
+
+def _widths(shape: ImageShape, width: int) -> tuple[list[int], tuple[int, int]]:
+    """Channels after each halving, and what it leaves of height and width."""
+    times = halvings(shape.height, shape.width)
+    if not times:
+        came = f"{shape.height} × {shape.width}"
+        raise problem("images of an even height and width, one of them 8 or more", came, "enlarge or crop the images")
+    return [width * 2**index for index in range(times)], (shape.height // 2**times, shape.width // 2**times)
+
+
+class _ToTanh(nn.Module):
+    """[0, 1] to [-1, 1]."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images - 1
+
+
+class _FromTanh(nn.Module):
+    """Squashed by the hyperbolic tangent, to [0, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.tanh() + 1) / 2

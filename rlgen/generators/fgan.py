@@ -1,0 +1,76 @@
+"""f-GAN (Nowozin et al. 2016, 1606.00709): a generator that minimises one of seven f-divergences to the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from torch import Tensor, nn
+
+from rlgen.equations.divergences import variational
+from rlgen.equations.f_divergences import F_DIVERGENCES
+from rlgen.equations.penalties import Critic
+from rlgen.errors import problem
+from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.player import Terms
+from rlgen.nn.mlp import mlp, normalised_layers
+from rlgen.nn.penalties import Penalty
+
+NAMES = tuple(f"f_{name}" for name in F_DIVERGENCES)
+if TYPE_CHECKING:
+    FDivergenceName = str
+else:
+    FDivergenceName = Literal[*NAMES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FGANConfig(AdversarialGameConfig):
+    """The perceptrons of the paper's section 4.2, for MNIST.
+
+    Differs from the paper: normal latents instead of uniform ones, as the other GANs here have them.
+    """
+
+    divergence: FDivergenceName = "f_kl"
+    """Between data and generated images."""
+    objective: Literal["bound", "activation"] = "bound"
+    """What the generator works on: the bound on the divergence itself (Algorithm 1), or the discriminator's output after
+    its activation, which does not fade while fakes are easily told (section 3.2)."""
+    generator_hidden: tuple[int, ...] = (1200, 1200)
+    """Widths of the generator's layers, rectified after batch norm."""
+    discriminator_hidden: tuple[int, ...] = (240, 240)
+    """Widths of the discriminator's layers, with exponential linear units."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.divergence not in NAMES:
+            raise problem(f"divergence one of {', '.join(NAMES)}", repr(self.divergence), "choose one of these")
+        if min((1, *self.generator_hidden, *self.discriminator_hidden)) < 1:
+            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
+
+
+class FGAN(AdversarialGame):
+    """Logs the bound: how far data and generated images are apart, at least, in the eyes of this discriminator."""
+
+    config_type = FGANConfig
+
+    def __init__(
+        self, shape: ImageShape, config: FGANConfig | None = None, penalties: Sequence[Penalty] | None = None
+    ):
+        config = config or FGANConfig()
+        last = [config.latent, *config.generator_hidden][-1]
+        generator = nn.Sequential(
+            *normalised_layers([config.latent, *config.generator_hidden]),
+            nn.Linear(last, shape.numbers),
+            nn.Sigmoid(),
+            nn.Unflatten(-1, shape.chw),
+        )
+        discriminator = nn.Sequential(nn.Flatten(), *mlp([shape.numbers, *config.discriminator_hidden, 1], nn.ELU))
+        super().__init__(shape, config, generator, discriminator, penalties)
+        if config.objective == "activation":
+            divergence = F_DIVERGENCES[config.divergence.removeprefix("f_")]
+            self.divergence = variational(divergence)._replace(reward=divergence.activation)
+
+    def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
+        """`bound` in nats, where that is the divergence's unit (section 3.1)."""
+        terms = super().contest(critic, real, fake, real_logit, fake_logit)
+        return {**terms, "bound": -terms.get("divergence", terms["loss"])}

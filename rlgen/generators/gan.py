@@ -1,0 +1,208 @@
+"""Generative adversarial networks (Goodfellow et al. 2014, 1406.2661), and with their divergences f-GANs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
+from rlgen.equations.penalties import Critic
+from rlgen.errors import problem
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators.player import Player, Terms
+from rlgen.nn.maxout import Maxout
+from rlgen.nn.mlp import mlp
+from rlgen.nn.penalties import Penalty, Reporting
+
+if TYPE_CHECKING:
+    DivergenceName = str
+else:
+    DivergenceName = Literal[*GENERATOR_DIVERGENCES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialGameConfig:
+    """What every GAN here needs, whatever its networks."""
+
+    latent: int = 100
+    """Numbers in a latent."""
+    divergence: DivergenceName = "non_saturating"
+    """What discriminator and generator play for; the f_… are those of f-GAN (Nowozin et al. 2016, 1606.00709)."""
+    discriminator_turns: int = 1
+    """Turns of the discriminator for one of the generator, each on images of its own."""
+    generator_rate: float = 2e-4
+    """Adam's learning rate for the generator."""
+    discriminator_rate: float = 2e-4
+    """Adam's learning rate for the discriminator."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's (Radford et al. 2016, 1511.06434, section 4)."""
+    penalties: PenaltyConfig = field(default_factory=PenaltyConfig)
+    """Of the discriminator."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "discriminator_turns"):
+            if getattr(self, name) < 1:
+                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+        for name in ("generator_rate", "discriminator_rate"):
+            if not getattr(self, name) > 0:
+                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        if self.divergence not in GENERATOR_DIVERGENCES:
+            raise problem(
+                f"divergence one of {', '.join(GENERATOR_DIVERGENCES)}", repr(self.divergence), "choose one of these"
+            )
+
+
+class AdversarialGame(ImageModel):
+    """A generator [n, Z] → [n, C, H, W] in [0, 1] against a discriminator [B, C, H, W] → [B, 1]; logit > 0 means real.
+
+    The discriminator's last layer is linear. `penalties`: instead of those of the configuration.
+    """
+
+    averaged = ("generator",)
+    config: AdversarialGameConfig
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        config: AdversarialGameConfig,
+        generator: nn.Module,
+        discriminator: nn.Sequential,
+        penalties: Sequence[Penalty] | None = None,
+    ):
+        super().__init__(shape, config)
+        self.divergence = DIVERGENCES[config.divergence]
+        self.penalties = list(config.penalties.chosen() if penalties is None else penalties)
+        self.stateful_penalties = nn.ModuleList([each for each in self.penalties if isinstance(each, nn.Module)])
+        self.body = tuple(discriminator)[:-1]
+        """The discriminator's layers but the last, whatever a penalty puts around them."""
+        network: nn.Module = discriminator
+        for penalty in self.penalties:
+            network = penalty.wrap(network)
+        self.generator, self.discriminator = generator, network
+
+    def players(self) -> Sequence[Player]:
+        config = self.config
+        critic = nn.ModuleList([self.discriminator, self.stateful_penalties]).parameters()
+        return (
+            Player(
+                "discriminator",
+                critic,
+                self.discriminator_loss,
+                config.discriminator_rate,
+                config.betas,
+                config.discriminator_turns,
+            ),
+            Player("generator", self.generator.parameters(), self.generator_loss, config.generator_rate, config.betas),
+        )
+
+    def discriminator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
+        """Algorithm 1, the inner loop."""
+        with torch.no_grad():
+            fake = self.fakes(len(real), condition)
+        critic = self.critic(condition)
+        return self.contest(critic, real, fake, critic(real), critic(fake))
+
+    def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
+        """Algorithm 1, the outer loop."""
+        fake = self.fakes(len(real), condition)
+        return {"loss": self.divergence.generator_loss(self.critic(condition)(fake))}
+
+    def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
+        """The discriminator's loss of images [B, C, H, W] that `critic` gave these logits [B]."""
+        loss = self.divergence.discriminator_loss(real_logit, fake_logit)
+        penalty = loss.new_zeros(())
+        reports: Terms = {}
+        for term in self.penalties:
+            penalty = penalty + term.loss(critic, real, fake, real_logit, fake_logit)
+            if isinstance(term, Reporting):
+                reports |= term.report()
+        boundary = self.divergence.boundary(real_logit, fake_logit)
+        parts = {"divergence": loss, "penalty": penalty} if self.penalties else {}
+        return {
+            "loss": loss + penalty,
+            "real_accuracy": (real_logit > boundary).float().mean(),
+            "fake_accuracy": (fake_logit <= boundary).float().mean(),
+            **parts,
+            **reports,
+        }
+
+    def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
+        """Images [n, C, H, W] of latents from the prior. `condition` [n, ...]: what they depend on besides, in a
+        subclass whose images do."""
+        return self.generator(self.prior(n))
+
+    def critic(self, condition: Tensor | None = None) -> Critic:
+        """Images [B, C, H, W] to logits [B], given `condition` [B, ...] in a subclass that has one."""
+        return self.logit
+
+    def logit(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to [B]."""
+        return self.discriminator(images).squeeze(-1)
+
+    def prior(self, n: int) -> Tensor:
+        return torch.randn(n, self.config.latent, device=next(self.generator.parameters()).device)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.generator(latents)
+
+    @torch.no_grad()
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        return self.fakes(n, labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GANConfig(AdversarialGameConfig):
+    """The perceptrons of the paper's released code for MNIST, with Adam instead of gradient descent with momentum."""
+
+    generator_hidden: tuple[int, ...] = (1200, 1200)
+    """Widths of the generator's rectified layers."""
+    discriminator_hidden: tuple[int, ...] = (240, 240)
+    """Widths of the discriminator's maxout layers."""
+    pieces: int = 5
+    """Linear functions that each maxout unit chooses from."""
+    dropout: float = 0.5
+    """Share of the discriminator's hidden units that a pass leaves out; of its inputs it leaves out two fifths of that
+    share."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min((self.pieces, *self.generator_hidden, *self.discriminator_hidden)) < 1:
+            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
+        if not 0 <= self.dropout < 1:
+            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use 0 for none")
+
+
+class GAN(AdversarialGame):
+    """Perceptrons: rectified with sigmoid outputs against maxout with dropout."""
+
+    config_type = GANConfig
+
+    def __init__(self, shape: ImageShape, config: GANConfig | None = None, penalties: Sequence[Penalty] | None = None):
+        config = config or GANConfig()
+        generator = nn.Sequential(
+            mlp([config.latent, *config.generator_hidden, shape.numbers], nn.ReLU),
+            nn.Sigmoid(),
+            nn.Unflatten(-1, shape.chw),
+        )
+        super().__init__(shape, config, generator, _maxout_discriminator(shape, config), penalties)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """What the discriminator's last hidden layer makes of images [B, C, H, W]: [B, F]."""
+        for layer in self.body[:-1]:  # without the last dropout
+            images = layer(images)
+        return images
+
+
+def _maxout_discriminator(shape: ImageShape, config: GANConfig) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(0.4 * config.dropout)]
+    for fan_in, fan_out in pairwise([shape.numbers, *config.discriminator_hidden]):
+        layers += [Maxout(fan_in, fan_out, config.pieces), nn.Dropout(config.dropout)]
+    width = [shape.numbers, *config.discriminator_hidden][-1]
+    return nn.Sequential(*layers, nn.Linear(width, 1))

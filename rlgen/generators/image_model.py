@@ -1,0 +1,82 @@
+"""What image models have in common, and what some of them can do besides."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.player import Player, Terms
+
+
+class ImageModel(nn.Module):
+    """A model of images in [0, 1], made as `Model(shape, config)`."""
+
+    config_type: ClassVar[type[Any]]
+    """Its configuration: a frozen dataclass whose defaults reproduce a cited experiment."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Modules of which a moving average is taken where one is asked for; none: the whole model."""
+    conditional: ClassVar[bool] = False
+    """Whether it needs labels."""
+
+    config: Any
+
+    def __init__(self, shape: ImageShape, config: Any = None):
+        super().__init__()
+        self.shape, self.config = shape, config
+
+    @property
+    def binary(self) -> bool:
+        """Whether it is a likelihood of zeros and ones, so that grey images are to be binarised first."""
+        return False
+
+    def players(self) -> Sequence[Player]:
+        """In the order of their turns."""
+        raise NotImplementedError
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Images [n, C, H, W] in [0, 1], without gradient."""
+        raise NotImplementedError
+
+    def after_update(self, logs: Terms) -> None:
+        """Called after every player's turns with what they logged; for state that follows rules of its own."""
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Encodes and decodes."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to [B, C, H, W], without gradient."""
+        ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """Bounds its likelihood by importance weights."""
+
+    def log_weight(self, images: Tensor, samples: int) -> Tensor:
+        """log p(x, z) - log q(z | x), nats, [samples, B]."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Makes images of latents of a fixed size, which can be walked between."""
+
+    def prior(self, n: int) -> Tensor:
+        """Latents [n, Z]."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """[n, Z] to images [n, C, H, W] in [0, 1], without gradient."""
+        ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """Has features of images that a linear classifier may be fitted to."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to [B, F], without gradient."""
+        ...

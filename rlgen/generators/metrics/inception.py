@@ -1,0 +1,64 @@
+"""Inception v3 as everyone's FID has it, where the package torch-fidelity and its weights are on this machine."""
+
+import hashlib
+import importlib
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rlgen.errors import problem
+from rlgen.generators.metrics.extractor import in_pieces
+
+WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+"""Converted from TensorFlow's by torch-fidelity, which publishes them as version 0.2.0's."""
+PIECE = 50
+"""Images of 299 × 299 at a time."""
+
+
+class InceptionExtractor:
+    """An `Extractor`: the 2048 pooled features and 1008 class probabilities of torch-fidelity's Inception.
+
+    Nothing is downloaded. Images of any size are enlarged to 299 × 299 as TensorFlow 1 did, grey ones become three
+    equal channels. Probabilities leave out the last layer's bias, as the Inception score of Salimans et al. 2016
+    (1606.03498) does.
+    """
+
+    def __init__(self, weights: Path | None = None, device: str | torch.device = "cpu"):
+        path = weights or Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
+        try:
+            # By name: it is no dependency of this library, not even of an extra.
+            module = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+        except ImportError as error:
+            raise problem(
+                "the package torch-fidelity, which holds Inception's network",
+                "a Python without it",
+                "pip install torch-fidelity, or measure with a classifier of the same images",
+            ) from error
+        if not path.is_file():
+            raise problem(
+                f"Inception's weights at {path}",
+                "no file",
+                f"download {WEIGHTS} from torch-fidelity's release v0.2.0, or measure with a classifier of the images",
+            )
+        self.name = "Inception v3 (torch-fidelity)"
+        with path.open("rb") as file:
+            self.hash = hashlib.file_digest(file, "sha256").hexdigest()
+        wanted = ["2048", "logits_unbiased"]
+        network = module.FeatureExtractorInceptionV3(
+            "inception-v3-compat", wanted, feature_extractor_weights_path=str(path)
+        )
+        self.network, self.device = network.eval().to(device), torch.device(device)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+        return in_pieces(lambda piece: self.network(self._bytes(piece))[0], images, PIECE)
+
+    def probs(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        return in_pieces(lambda piece: self.network(self._bytes(piece))[1].softmax(-1), images, PIECE)
+
+    def _bytes(self, images: Tensor) -> Tensor:
+        """uint8 [B, 3, H, W] of [0, 1]."""
+        if images.shape[1] not in (1, 3):
+            raise problem("images of 1 or 3 channels", f"{images.shape[1]}", "use another extractor")
+        return (images.to(self.device).expand(-1, 3, -1, -1) * 255).round().to(torch.uint8)

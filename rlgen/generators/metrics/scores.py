@@ -1,0 +1,84 @@
+"""Everything that needs only real images, generated images and an extractor, as one flat table."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from rlgen.errors import problem
+from rlgen.generators.metrics.extractor import Extractor
+from rlgen.generators.metrics.frechet import frechet_inception_distance
+from rlgen.generators.metrics.inception_score import inception_score
+from rlgen.generators.metrics.kernel_distance import kernel_inception_distance
+from rlgen.generators.metrics.manifold import density_coverage, precision_recall
+from rlgen.generators.metrics.modes import accuracy, mode_coverage
+
+NEIGHBOURS = 10_000
+"""Most images on either side for precision, recall, density and coverage, whose time grows with their square."""
+
+
+def image_scores(
+    real: Float[Tensor, "n c h w"],
+    fake: Float[Tensor, "m c h w"],
+    extractor: Extractor,
+    fake_labels: Int64[Tensor, " m"] | None = None,
+    neighbours: int = NEIGHBOURS,
+) -> dict[str, float | str]:
+    """Scores of the generated images `fake`, with all that they depend on.
+
+    Real images from the test split also notice a generator that has learned its training images by heart. Every score
+    moves with the numbers of images: compare rows with equal `n_real` and `n_fake` (for the neighbours' four, equal
+    `n_neighbours_…`) and the same `extractor_hash` only.
+
+    Args:
+        real: images in [0, 1].
+        fake: generated ones, in [0, 1], in an order without meaning.
+        extractor: what the metrics see of them.
+        fake_labels: the classes that were asked for, if any: adds `conditional_accuracy`.
+        neighbours: only the first so many images of either side enter precision, recall, density and coverage.
+
+    Returns:
+        fid, kid, inception_score, inception_score_std (10 splits), inception_score_real, precision, recall, density,
+        coverage, modes_hit, modes_kl (nats to uniform), n_real, n_fake, n_neighbours_real, n_neighbours_fake,
+        extractor, extractor_hash.
+
+    Raises:
+        InputError: images outside [0, 1] or not finite, too few of them, labels that do not fit.
+    """
+    for name, images in (("real", real), ("generated", fake)):
+        _check(name, images)
+    real_features, fake_features = extractor.features(real), extractor.features(fake)
+    fake_probs = extractor.probs(fake)
+    score = inception_score(fake_probs, splits=min(10, len(fake)))
+    near_real, near_fake = real_features[:neighbours], fake_features[:neighbours]
+    manifold, covered = precision_recall(near_real, near_fake), density_coverage(near_real, near_fake)
+    modes = mode_coverage(fake_probs.argmax(-1), fake_probs.shape[1])
+    table: dict[str, float | str] = {
+        "fid": float(frechet_inception_distance(real_features, fake_features)),
+        "kid": float(kernel_inception_distance(real_features, fake_features)),
+        "inception_score": float(score.mean),
+        "inception_score_std": float(score.std),
+        "inception_score_real": float(inception_score(extractor.probs(real), splits=min(10, len(real))).mean),
+        "precision": float(manifold.precision),
+        "recall": float(manifold.recall),
+        "density": float(covered.density),
+        "coverage": float(covered.coverage),
+        "modes_hit": float(modes.hit),
+        "modes_kl": modes.kl,
+        "n_real": float(len(real)),
+        "n_fake": float(len(fake)),
+        "n_neighbours_real": float(len(near_real)),
+        "n_neighbours_fake": float(len(near_fake)),
+        "extractor": extractor.name,
+        "extractor_hash": extractor.hash,
+    }
+    if fake_labels is not None:
+        table["conditional_accuracy"] = accuracy(fake_probs, fake_labels.to(fake_probs.device))
+    return table
+
+
+def _check(name: str, images: Float[Tensor, "n c h w"]) -> None:
+    if not len(images):
+        raise problem(f"{name} images", "none", "measure at least some hundreds")
+    low, high = (float(value) for value in torch.aminmax(images))
+    if not (low >= 0 and high <= 1):  # NaN is neither
+        raise problem(f"{name} images in [0, 1]", f"{low:g} to {high:g}", "bring them to [0, 1], as `sample` does")

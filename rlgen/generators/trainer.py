@@ -1,0 +1,168 @@
+"""Training as a game: every update lets the players take their turns, each with an optimiser of its own."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.errors import InputError, problem
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.moving_average import MovingAverage
+from rlgen.generators.player import Player, Terms
+from rlgen.nn.batch_statistics import batch_norms_of_others, held
+
+UPDATES_PER_LOOK_ON_CUDA = 32
+"""Looking whether losses are finite waits for the device, so there it is done for many updates at once."""
+
+
+class Diverged(InputError):
+    """A term of a loss is not finite: `step` updates had been made when it came, `term` names player and term."""
+
+    def __init__(self, step: int, term: str):
+        super().__init__(
+            f"expected finite losses; came NaN or an infinity in {term} at update {step:,}; use a smaller learning "
+            "rate or clip gradients"
+        )
+        self.step, self.term = step, term
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameConfig:
+    """How a game is played, whatever the model."""
+
+    average: float = 0.0
+    """Decay per update of the moving average of weights that samples are drawn from, e.g. 0.999; 0 for none."""
+    clip: float | None = None
+    """Longest gradient of a player, over all its parameters together; not clipped when left out."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of activations. bfloat16 needs CUDA; weights and optimisers stay in float32."""
+    compile: bool = False
+    """Compile the players' losses, which needs CUDA: minutes at the start, faster updates afterwards."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.average < 1:
+            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
+        if self.clip is not None and not 0 < self.clip < math.inf:
+            raise problem("a positive clip", str(self.clip), "leave it out for none")
+
+
+class Game:
+    """Trains `model`, update by update; `state_dict` is everything there is to go on from, but the random numbers."""
+
+    def __init__(self, model: ImageModel, config: GameConfig | None = None):
+        self.model, self.config = model, config or GameConfig()
+        self.players = tuple(model.players())
+        names = [player.name for player in self.players]
+        if not names or len(set(names)) < len(names):
+            raise problem("players with a name each", f"{names}", "name them apart")
+        self.device = self.players[0].own[0].device
+        if self.device.type != "cuda" and (self.config.compile or self.config.precision != "float32"):
+            raise problem("a CUDA device for bfloat16 and compiled losses", f"{self.device}", "leave them out here")
+        self.optimisers = {player.name: player.make_optimiser() for player in self.players}
+        self.strangers = {player.name: batch_norms_of_others(model, player.own) for player in self.players}
+        self.losses = {p.name: torch.compile(p.loss) if self.config.compile else p.loss for p in self.players}
+        self.average = MovingAverage(_averaged(model), self.config.average) if self.config.average else None
+        self.step = 0
+        self.turns = max(player.repeats for player in self.players)
+        """Parts that the images of an update are shared out to: the most turns that a player takes."""
+        self._unseen: list[tuple[int, Terms]] = []
+
+    def update(self, images: Tensor, labels: Tensor | None = None) -> Terms:
+        """Every player's turns on images [B, C, H, W] in [0, 1] with labels [B]; what they logged as `player/term`.
+
+        A player with several turns sees other images in each: B is shared out equally among `turns`.
+        """
+        if not self.model.training:
+            self.model.train()
+        shares = self._shares(images, labels)
+        logs: Terms = {}
+        for player in self.players:
+            for share in shares[: player.repeats]:
+                terms = self._turn(player, *share)
+            logs |= {f"{player.name}/{term}": value.detach() for term, value in terms.items()}
+        self.step += 1
+        self.model.after_update(logs)
+        if self.average is not None:
+            self.average.merge()
+        self._unseen.append((self.step, logs))
+        if len(self._unseen) >= (UPDATES_PER_LOOK_ON_CUDA if self.device.type == "cuda" else 1):
+            self.require_finite()
+        return logs
+
+    def _shares(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+        if len(images) < self.turns:
+            raise problem(f"at least {self.turns} images, one for each turn", f"{len(images)}", "use larger batches")
+        parts = images.tensor_split(self.turns)
+        return list(zip(parts, [None] * self.turns if labels is None else labels.tensor_split(self.turns), strict=True))
+
+    def _turn(self, player: Player, images: Tensor, labels: Tensor | None) -> Terms:
+        """One gradient step of one player. Nobody else's gradients are computed, let alone kept."""
+        with held(self.strangers[player.name]), self._precision():
+            terms = self.losses[player.name](images, labels)
+        optimiser = self.optimisers[player.name]
+        optimiser.zero_grad(set_to_none=True)
+        terms["loss"].backward(inputs=list(player.own))
+        if self.config.clip is not None:
+            terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.own, self.config.clip)
+        optimiser.step()
+        return terms
+
+    def _precision(self) -> torch.autocast:
+        low = self.config.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16 if low else None, enabled=low)
+
+    def require_finite(self) -> None:
+        """Raise `Diverged` if a term since the last look was not finite. One wait for the device, for all terms."""
+        unseen, self._unseen = self._unseen, []
+        if not unseen:
+            return
+        named = [(step, term, value) for step, logs in unseen for term, value in logs.items()]
+        finite = torch.stack([value.float() for _, _, value in named]).isfinite().tolist()
+        for (step, term, _), fine in zip(named, finite, strict=True):
+            if not fine:
+                raise Diverged(step, term)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[ImageModel]:
+        """Within the block the model is in evaluation mode and has the averaged weights, if an average is taken."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            if self.average is None:
+                yield self.model
+            else:
+                with self.average.applied():
+                    yield self.model
+        finally:
+            self.model.train(training)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Raises `Diverged` rather than hand out a state that has."""
+        self.require_finite()
+        return {
+            "model": self.model.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "average": None if self.average is None else self.average.state_dict(),
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["optimisers"].keys() != self.optimisers.keys() or (state["average"] is None) != (self.average is None):
+            raise problem("the state of the same game", "one of other players or average", "use its configuration")
+        self.model.load_state_dict(state["model"])
+        for name, optimiser in self.optimisers.items():
+            # A copy: torch's keeps the tensors it is given, and two games would move the same averages.
+            optimiser.load_state_dict(deepcopy(state["optimisers"][name]))
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.step, self._unseen = state["step"], []
+
+
+def _averaged(model: ImageModel) -> dict[str, nn.Module]:
+    names: Sequence[str] = model.averaged or ("",)
+    return {name: model.get_submodule(name) for name in names}

@@ -1,0 +1,158 @@
+"""Variational autoencoder (Kingma & Welling 2014, 1312.6114)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.equations.elbo import elbo, free_bits
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.errors import problem
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.pixels import PIXELS
+from rlgen.generators.player import Player, Terms
+from rlgen.nn.mlp import mlp
+from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
+
+if TYPE_CHECKING:
+    Likelihood = str
+else:
+    Likelihood = Literal[*PIXELS]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig:
+    """The perceptrons of the paper's experiment on MNIST, with Adam instead of Adagrad."""
+
+    latent: int = 20
+    """Numbers in a latent."""
+    hidden: tuple[int, ...] = (500,)
+    """Widths of the encoder's hidden layers; the decoder has the same backwards."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Between layers."""
+    likelihood: Likelihood = "bernoulli"
+    """Of a pixel: bernoulli, of images of zeros and ones; gaussian with a learned deviation; categorical over 256
+    levels."""
+    posterior: Literal["gaussian", "iaf", "coupling"] = "gaussian"
+    """Diagonal Gaussian; moved by an inverse autoregressive flow (Kingma et al. 2016, 1606.04934); or by affine
+    couplings (Dinh et al. 2017, 1605.08803)."""
+    flow_steps: int = 4
+    """Of the flow."""
+    flow_hidden: tuple[int, ...] = (320,)
+    """Widths of the hidden layers in each of its steps."""
+    flow_context: int = 64
+    """Numbers that the encoder hands to every step of the flow."""
+    samples: int = 1
+    """Latents drawn for each image."""
+    beta: float = 1.0
+    """Weight of the KL divergence (Higgins et al. 2017, beta-VAE); 1 for the bound."""
+    free_bits: float = 0.0
+    """Nats that each latent number may carry free of charge (Kingma et al. 2016, eq. 15); 0 for none."""
+    learning_rate: float = 1e-3
+    """Adam's."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "samples", "flow_steps", "flow_context"):
+            if getattr(self, name) < 1:
+                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+        for name in ("hidden", "flow_hidden"):
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                came = f"{name} {getattr(self, name)}"
+                raise problem("hidden layers of width 1 or more", came, "leave it out for the default")
+        for name in ("beta", "free_bits"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise problem(f"{name} of at least 0", str(getattr(self, name)), "leave it out for the default")
+        if self.likelihood not in PIXELS:
+            raise problem(f"likelihood one of {', '.join(PIXELS)}", repr(self.likelihood), "choose one of these")
+
+
+class VAE(ImageModel):
+    """Maximises the evidence lower bound, a game of one player."""
+
+    config_type = VAEConfig
+    config: VAEConfig
+
+    def __init__(self, shape: ImageShape, config: VAEConfig | None = None):
+        super().__init__(shape, config or VAEConfig())
+        self.pixels = PIXELS[self.config.likelihood]
+        activation = ACTIVATIONS[self.config.activation]
+        widths, latent = self.config.hidden, self.config.latent
+        self.encoder = nn.Sequential(mlp([shape.numbers, *widths], activation), activation())
+        self.decoder = mlp([latent, *reversed(widths), shape.numbers * self.pixels.outputs], activation)
+        self.posterior = _posterior(self.config)
+
+    @property
+    def binary(self) -> bool:
+        return self.config.likelihood == "bernoulli"
+
+    def players(self) -> Sequence[Player]:
+        return (Player("vae", self.parameters(), self.loss, self.config.learning_rate),)
+
+    def loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
+        """Minus the bound; all terms in nats per image. `kl` is the divergence itself, `elbo` the bound itself."""
+        observed = self.observed(images)
+        features = self.encoder(observed.to(images.dtype))
+        latents, log_posterior = self.posterior.rsample(features, self.config.samples)
+        log_likelihood = self.pixels.log_prob(observed, self.decoder(latents))
+        groups = self.kl_groups(features, latents, log_posterior)
+        kl = groups.sum(-1)
+        charged = kl.mean()
+        if self.config.free_bits:
+            charged = free_bits(groups, self.config.free_bits * self.config.latent / groups.shape[-1]).sum()
+        return {
+            "loss": self.config.beta * charged - log_likelihood.mean(),
+            "elbo": elbo(log_likelihood, kl).mean(),
+            "kl": kl.mean(),
+            "log_likelihood": log_likelihood.mean(),
+        }
+
+    def kl_groups(self, features: Tensor, latents: Tensor, log_posterior: Tensor) -> Tensor:
+        """KL[q(z|x) ‖ p(z)] [B, G]: for each latent number where that has a closed form, else one estimate of all."""
+        if isinstance(self.posterior, DiagonalGaussian):
+            return self.posterior.kl(features)
+        return (log_posterior - log_prior(latents)).mean(0).unsqueeze(-1)
+
+    def observed(self, images: Tensor) -> Tensor:
+        """What is modelled of images [B, C, H, W]: [B, D]."""
+        return self.pixels.observed(images.flatten(1))
+
+    @torch.no_grad()
+    def log_weight(self, images: Tensor, samples: int) -> Tensor:
+        """log p(x, z) - log q(z | x), nats, [samples, B]."""
+        observed = self.observed(images)
+        latents, log_posterior = self.posterior.rsample(self.encoder(observed.to(images.dtype)), samples)
+        return self.pixels.log_prob(observed, self.decoder(latents)) + log_prior(latents) - log_posterior
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        latents, _ = self.posterior.rsample(self.encoder(images.flatten(1)), 1)
+        return self.decode(latents[0])
+
+    def prior(self, n: int) -> Tensor:
+        return torch.randn(n, self.config.latent, device=next(self.parameters()).device)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """The expected image of each latent."""
+        return self.pixels.mean(self.decoder(latents)).unflatten(-1, self.shape.chw)
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        return self.decode(self.prior(n))
+
+
+def _posterior(config: VAEConfig) -> DiagonalGaussian | FlowPosterior:
+    features = config.hidden[-1]
+    if config.posterior == "gaussian":
+        return DiagonalGaussian(features, config.latent)
+    flow = InverseAutoregressive if config.posterior == "iaf" else CouplingFlow
+    return flow(features, config.latent, config.flow_context, config.flow_steps, config.flow_hidden)
+
+
+def log_prior(latents: Tensor) -> Tensor:
+    """log N(z; 0, 1) of [..., Z], nats, summed over Z."""
+    return gaussian_log_prob(latents, torch.zeros_like(latents), 1.0).sum(-1)

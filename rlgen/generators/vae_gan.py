@@ -1,0 +1,196 @@
+"""Autoencoder whose reconstructions are compared by what a discriminator sees of them: VAE/GAN (Larsen et al. 2016,
+1512.09300)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.equations.divergences import log_d_reward, logistic_discriminator_loss, survival_reward
+from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.errors import problem
+from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.player import Player, Terms
+from rlgen.nn.conv import small_weights
+from rlgen.nn.posterior import DiagonalGaussian
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEGANConfig:
+    """Section 4 of the paper and its released code, for images of any size."""
+
+    latent: int = 128
+    """Numbers in a latent."""
+    width: int = 64
+    """Channels after the first convolution of encoder and discriminator; twice as many after each further one, and
+    backwards in the decoder."""
+    layer: int = 0
+    """Convolution of the discriminator, counted from 1, after which images are compared; 0: the last one."""
+    reconstruction: float = 1e-5
+    """Weight γ of the reconstruction against the discriminator in the decoder's loss (algorithm 1; released code, for
+    faces)."""
+    kl: float = 1.0
+    """Weight of the divergence from the prior in the encoder's loss."""
+    learning_rate: float = 3e-4
+    """Of all three players (section 4)."""
+    decay: float = 0.9
+    """Of the average of squared gradients, as in RMSProp: Adam without momentum."""
+    equilibrium: float = 0.68
+    """Nats that the discriminator's cost of real images, and that of fakes, are to stay near (released code): log 2
+    where it cannot tell them apart."""
+    margin: float | None = 0.35
+    """Nats. The discriminator stands still while one of its costs is further below the equilibrium, the decoder while
+    one is further above (released code). None: both always learn."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "width"):
+            if getattr(self, name) < 1:
+                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+        if self.layer < 0:
+            raise problem("a layer of at least 0", str(self.layer), "use 0 for the last one")
+        for name in ("reconstruction", "kl"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise problem(f"{name} of at least 0", str(getattr(self, name)), "leave it out for the default")
+        for name in ("learning_rate", "equilibrium"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        if not 0 <= self.decay < 1:
+            raise problem("decay of at least 0 and below 1", str(self.decay), "leave it out for the default")
+        if self.margin is not None and not 0 <= self.margin < math.inf:
+            raise problem("a margin of at least 0", str(self.margin), "leave it out for the default")
+
+
+class Costs(NamedTuple):
+    """What the discriminator pays, nats per image."""
+
+    real: Tensor
+    """-E[log D] of real images."""
+    fake: Tensor
+    """-E[log (1 - D)] of reconstructions and samples."""
+
+
+class VAEGAN(ImageModel):
+    """Algorithm 1: three players, each learning from its own parts of the loss alone.
+
+    Differs from the algorithm: reconstructions and samples together count as much as real images, as in the released
+    code; and each player's turn draws latents of its own, after the players before it have learned.
+    """
+
+    averaged = ("encoder", "posterior", "decoder")
+    config_type = VAEGANConfig
+    config: VAEGANConfig
+
+    def __init__(self, shape: ImageShape, config: VAEGANConfig | None = None):
+        config = config or VAEGANConfig()
+        super().__init__(shape, config)
+        features = coarse_numbers(shape, config.width)
+        self.encoder = convolutions(shape, config.width)
+        self.posterior = DiagonalGaussian(features, config.latent)
+        self.decoder = deconvolutions(shape, config.latent, config.width)
+        self.discriminator = convolutions(shape, config.width)
+        self.head = nn.Linear(features, 1)
+        blocks = [index for index, layer in enumerate(self.discriminator) if isinstance(layer, nn.Sequential)]
+        if config.layer > len(blocks):
+            came = f"layer {config.layer} of {len(blocks)}"
+            raise problem("one of the discriminator's convolutions", came, "use 0 for the last one")
+        self.compared = blocks[config.layer - 1]
+        """The discriminator's layer in whose outputs images are compared."""
+        for part in (self.encoder, self.decoder, self.discriminator, self.head):
+            small_weights(part)
+
+    def players(self) -> Sequence[Player]:
+        scopes = {
+            "encoder": (nn.ModuleList([self.encoder, self.posterior]), self.encoder_loss),
+            "decoder": (self.decoder, self.decoder_loss),
+            "discriminator": (nn.ModuleList([self.discriminator, self.head]), self.discriminator_loss),
+        }
+        rate, betas = self.config.learning_rate, (0.0, self.config.decay)
+        return [Player(name, module.parameters(), loss, rate, betas) for name, (module, loss) in scopes.items()]
+
+    def encoder_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
+        """Divergence from the prior, and reconstruction as the discriminator sees it. Nothing of the game."""
+        features = self.encoder(images)
+        latents, _ = self.posterior.rsample(features, 1)
+        kl = self.posterior.kl(features).sum(-1).mean()
+        reconstruction = self.distance(self.look(images)[0], self.look(self.decoder(latents[0]))[0])
+        return {"loss": self.config.kl * kl + reconstruction, "kl": kl, "reconstruction": reconstruction}
+
+    def decoder_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
+        """γ times the reconstruction, against the discriminator's cost of fakes."""
+        encoded, free = self.latents(images)
+        reconstructed = self.decoder(encoded)
+        seen, real_logit = self.look(images)
+        seen_again, fake_logit = self.look(reconstructed)
+        _, free_logit = self.look(self.decoder(free))
+        costs = Costs(log_d_reward(real_logit).mean().neg(), survival_reward(torch.cat([fake_logit, free_logit])).mean())
+        reconstruction = self.distance(seen, seen_again)
+        learns = self.gates(costs)[0]
+        loss = self.config.reconstruction * reconstruction - costs.fake
+        return {"loss": learns * loss, "reconstruction": reconstruction, "game": -costs.fake, "learns": learns}
+
+    def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
+        """Real images against reconstructions and samples; nothing of how alike images look to it."""
+        encoded, free = self.latents(images)
+        with torch.no_grad():
+            fakes = [self.decoder(latents) for latents in (encoded, free)]
+        real_logit = self.look(images)[1]
+        fake_logit = torch.cat([self.look(fake)[1] for fake in fakes])
+        costs = Costs(log_d_reward(real_logit).mean().neg(), survival_reward(fake_logit).mean())
+        learns = self.gates(costs)[1]
+        return {
+            "loss": learns * logistic_discriminator_loss(real_logit, fake_logit),
+            "real_accuracy": (real_logit > 0).float().mean(),
+            "fake_accuracy": (fake_logit <= 0).float().mean(),
+            "learns": learns,
+        }
+
+    def gates(self, costs: Costs) -> tuple[Tensor, Tensor]:
+        """Whether decoder and discriminator learn: 1 or 0 each, and never both 0. A loss of 0 moves nothing, because
+        there is no momentum."""
+        worst, best = (choose(costs.real, costs.fake).detach() for choose in (torch.maximum, torch.minimum))
+        if self.config.margin is None:
+            return torch.ones_like(worst), torch.ones_like(best)
+        decoder = worst <= self.config.equilibrium + self.config.margin
+        discriminator = best >= self.config.equilibrium - self.config.margin
+        neither = ~(decoder | discriminator)
+        return (decoder | neither).to(worst), (discriminator | neither).to(best)
+
+    @torch.no_grad()
+    def latents(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the images, and as many of the prior: [B, Z] each."""
+        encoded, _ = self.posterior.rsample(self.encoder(images), 1)
+        return encoded[0], self.prior(len(images))
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees of images in the layer where they are compared [B, F], and its logit [B]."""
+        seen = self.discriminator[: self.compared + 1](images)
+        return seen.flatten(1), self.head(self.discriminator[self.compared + 1 :](seen)).squeeze(-1)
+
+    @staticmethod
+    def distance(seen: Tensor, seen_again: Tensor) -> Tensor:
+        """-log N(seen; seen_again, 1), nats per image. Eq. 7 and 8 of the paper."""
+        return -diagonal_gaussian_log_prob(seen, seen_again, 1.0).mean()
+
+    def prior(self, n: int) -> Tensor:
+        return torch.randn(n, self.config.latent, device=self.head.weight.device)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.decoder(latents)
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        return self.decode(self.prior(n))
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return self.decoder(self.latents(images)[0])
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """What images are compared by: [B, F]."""
+        return self.look(images)[0]

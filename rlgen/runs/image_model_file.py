@@ -1,0 +1,47 @@
+"""A trained image model as two files: weights in safetensors, and what it takes to build the model in JSON."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from rlgen.atomic import atomic_write
+from rlgen.errors import problem
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.registry import GENERATORS
+from rlgen.runs.config import from_json
+from rlgen.runs.json_file import read_json, write_json
+
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+def save_image_model(folder: str | os.PathLike[str], model: ImageModel) -> None:
+    """Write FOLDER/model.safetensors and FOLDER/model.json. The model's class must be registered."""
+    name = next(name for name, kind in GENERATORS.items() if kind is type(model))
+    weights = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in model.state_dict().items()}
+    atomic_write(Path(folder) / WEIGHTS, save(weights))
+    write_json(Path(folder) / CARD, {"model": name, "shape": model.shape, "config": model.config})
+
+
+def load_image_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> ImageModel:
+    """The trained model of a run folder, in evaluation mode: `load_image_model("runs/digits-vae").sample(16)`.
+
+    Raises `InputError` where there is none, or one that this version cannot build.
+    """
+    path = Path(folder)
+    card = read_json(path / CARD)
+    if card.get("model") not in GENERATORS:
+        came = f"{card.get('model')!r} in {path / CARD}"
+        raise problem(f"a model of {', '.join(GENERATORS)}", came, "use the version of rlgen that wrote it")
+    kind = GENERATORS[card["model"]]
+    # Building draws initial weights, which are replaced: nobody's random numbers should depend on it.
+    with torch.random.fork_rng(devices=[]):
+        model = kind(from_json(ImageShape, card["shape"]), from_json(kind.config_type, card["config"]))
+    try:
+        model.load_state_dict(load((path / WEIGHTS).read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise problem(f"the weights of {card['model']} in {path / WEIGHTS}", str(error), "train again") from error
+    return model.to(device).eval()

@@ -1,0 +1,187 @@
+"""report.html of runs with image models: their pictures, metrics and curves."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rlgen.atomic import atomic_write
+from rlgen.runs import report_page as html
+from rlgen.runs.curve_data import Panel, Series
+from rlgen.runs.curve_panel import DARK, LIGHT
+from rlgen.runs.curves import curves_png
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.image_result import ImageResult
+from rlgen.runs.json_file import read_json
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.progress import duration, number
+
+AGENT = "image"
+PICTURES = {
+    "samples": "Samples, not chosen",
+    "reconstructions": "Test images, and under each what the model makes of it",
+    "interpolation": "From left to right, between two latents",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One of the metrics of a result that readers are shown."""
+
+    name: str
+    label: str
+    unit: str = ""
+    spread: str = ""
+    """Name of its standard error or deviation."""
+    share: bool = False
+
+    def text(self, metrics: Mapping[str, Any]) -> str:
+        """The value to read, e.g. 84.2 ± 0.3, or 97.1 %."""
+        value = metrics.get(self.name)
+        if value is None:
+            return "–"
+        if self.share:
+            return f"{100 * value:.1f} %"
+        return html.spread(value, metrics.get(self.spread)) if self.spread else number(value)
+
+
+PANELS = (
+    Panel("Test images: negative log-likelihood, at most [nats]", (Series("bound", r"evaluation/nll"),)),
+    Panel("Evidence lower bound [nats]", (Series("bound", r".*/elbo"),)),
+    Panel("KL to the prior [nats]", (Series("KL", r".*/kl"),), (0, None)),
+    Panel("Log-likelihood given the latent [nats]", (Series("log-likelihood", r".*/log_likelihood"),)),
+    Panel(
+        "Discriminator right on",
+        (Series("real images", r".*/real_accuracy"), Series("fakes", r".*/fake_accuracy")),
+        (0, 1),
+        0.5,
+    ),
+    Panel("Losses", (Series("discriminator", r"discriminator/loss"), Series("generator", r"generator/loss"))),
+    Panel(
+        "Parts of the discriminator's loss",
+        (Series("divergence", r"discriminator/divergence"), Series("penalty", r"discriminator/penalty")),
+    ),
+    Panel("Loss", (Series("loss", r"(?!discriminator|generator).*/loss"),)),
+)
+
+METRICS = (
+    Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
+    Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
+    Metric("fid", "FID"),
+    Metric("inception_score", "inception score", "", "inception_score_std"),
+    Metric("precision", "precision", share=True),
+    Metric("recall", "recall", share=True),
+    Metric("parzen", "Parzen log-likelihood", "nats", "parzen_standard_error"),
+    Metric("conditional_accuracy", "asked class made", share=True),
+    Metric("probe_accuracy", "linear probe of features", share=True),
+)
+
+
+def is_image_run(folder: RunFolder) -> bool:
+    return folder.config.get("agent") == AGENT
+
+
+def write_image_report(folder: RunFolder, path: str | os.PathLike[str] | None = None) -> Path:
+    """Write the page of one run, its report.html; of an unfinished run, as far as it is."""
+    target = folder / "report.html" if path is None else Path(path)
+    atomic_write(target, image_page(folder))
+    return target
+
+
+def image_page(folder: RunFolder) -> str:
+    """The page of one run."""
+    result = ImageResult.read(folder) if (folder / "result.json").is_file() else None
+    data = str(result.data if result else folder.config.get("data", "images"))
+    title = f"{folder.agent_name} of {data}"
+    versions = read_json(folder / "versions.json") if (folder / "versions.json").is_file() else {}
+    body = [
+        html.header(f"rlgen · seed {folder.config.get('seed', '–')}", title, _lead(folder, result)),
+        _facts(result) if result else "",
+        *(html.section(name.capitalize(), _picture(folder, name), note) for name, note in PICTURES.items()),
+        html.section("Training", _curves({"": [folder]})),
+        html.section("Metrics", html.entries(result.metrics)) if result else "",
+        html.section("Configuration", html.entries(folder.config)),
+        html.section("Versions", html.entries({**versions.pop("packages", {}), **versions})),
+    ]
+    return html.page(title, body)
+
+
+def image_comparison(folders: Sequence[RunFolder], title: str = "") -> str:
+    """The page that puts several runs beside each other: metrics, curves, samples."""
+    title = title or f"{len(folders)} models of images"
+    labels = [f"{folder.agent_name}, {folder.path.name}" for folder in folders]
+    body = [
+        html.header(
+            f"rlgen · {len(folders)} runs", title, "Metrics of features are comparable for one extractor only."
+        ),
+        html.section("Metrics", _table(folders, labels)),
+        html.section("Training", _curves({label: [run] for label, run in zip(labels, folders, strict=True)})),
+        *(
+            html.section(f"Samples: {label}", _picture(run, "samples"))
+            for label, run in zip(labels, folders, strict=True)
+        ),
+    ]
+    return html.page(title, body)
+
+
+def _lead(folder: RunFolder, result: ImageResult | None) -> str:
+    if result is None:
+        steps = read_metrics(folder).get("step")
+        done = f"{html.count(max(steps))} updates so far" if steps is not None and len(steps) else "nothing yet"
+        return f"Not finished: {done}. Continue with <code>{escape(f'rlgen resume {folder.path}')}</code>."
+    first = next((metric for metric in METRICS if metric.name in result.metrics), None)
+    reached = (
+        "" if first is None else f"<b>{escape(first.text(result.metrics))}</b> {escape(first.unit or first.label)} "
+    )
+    device = escape(result.device.partition(" ")[0])
+    return f"{reached}after {html.count(result.steps)} updates in {duration(result.wall_seconds)} on {device}."
+
+
+def _facts(result: ImageResult) -> str:
+    facts = [
+        (metric.label.capitalize(), metric.text(result.metrics), metric.unit, "")
+        for metric in METRICS
+        if metric.name in result.metrics
+    ]
+    speed = html.reading(result.images_per_second)
+    facts += [
+        ("Speed", speed, "images/s", f"{html.count(result.images)} images"),
+        ("Size", html.count(result.parameters), "parameters", ""),
+        ("Machine", result.device.partition(" ")[0], "", f"{html.reading(result.peak_memory_mb)} MiB at most"),
+    ]
+    return html.facts(facts)
+
+
+def _table(folders: Sequence[RunFolder], labels: Sequence[str]) -> str:
+    """A line for each run, a column for each metric that any of them has."""
+    results = [ImageResult.read(run) if (run / "result.json").is_file() else None for run in folders]
+    shown = [m for m in METRICS if any(result and m.name in result.metrics for result in results)]
+    head = "".join(f"<th>{escape(metric.label)}</th>" for metric in shown)
+    lines = []
+    for label, result in zip(labels, results, strict=True):
+        cells = [metric.text(result.metrics if result else {}) for metric in shown]
+        steps = html.count(result.steps) if result else "not finished"
+        lines.append("".join(f"<td>{escape(cell)}</td>" for cell in (label, *cells, steps)))
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr><th></th>{head}<th>updates</th></tr></thead><tbody>{body}</tbody></table>"
+
+
+def _picture(folder: RunFolder, name: str) -> str:
+    """The final picture, or the newest of a run that goes on."""
+    found = folder / f"{name}.png"
+    if not found.is_file():
+        newest = sorted((folder / name).glob("*.png"))
+        if not newest:
+            return ""
+        found = newest[-1]
+    source = html.data_uri(found.read_bytes(), ".png")
+    return f'<figure><img src="{source}" alt="{escape(PICTURES[name])}"></figure>'
+
+
+def _curves(runs: Mapping[str, Sequence[RunFolder]]) -> str:
+    if not any(read_metrics(folder) for folders in runs.values() for folder in folders):
+        return ""
+    light, dark = (curves_png(runs, None, theme, PANELS) for theme in (LIGHT, DARK))
+    return html.figure(light, dark, "Learning curves")

@@ -1,0 +1,279 @@
+"""`rlgen train image` on digits: what it leaves behind, and that a killed or stopped run goes on bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from rlgen.agents import cli
+from rlgen.agents.commands import image_training
+from rlgen.agents.commands.train_image import TrainImage, settings_of
+from rlgen.generators.gan import GANConfig
+from rlgen.generators.registry import GENERATORS
+from rlgen.generators.trainer import GameConfig
+from rlgen.generators.vae import VAEConfig
+from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.runs.config import from_json, to_json
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.image_model_file import load_image_model
+from rlgen.runs.image_result import ImageResult
+from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+
+SHARED = """--data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2 --checkpoint-every 5
+--evaluate-every 6 --measured 40 --importance-samples 2 --classifier none --game.average 0.9"""
+STEPS = 13
+# Everything that carries state is switched on.
+CASES = {
+    "vae": "--vae.latent 2 --vae.hidden 8 --vae.posterior iaf --vae.flow-hidden 8 --vae.samples 2",
+    "gan": """--gan.latent 3 --gan.generator-hidden 8 --gan.discriminator-hidden 8 --gan.discriminator-turns 2
+    --gan.penalties.spectral-norm --gan.divergence f_jensen_shannon""",
+    "dcgan": "--dcgan.latent 3 --dcgan.width 2",
+}
+# The command line in a process of its own, which kills itself when it is about to write a row after step argv[1].
+KILLED = """
+import os, signal, sys
+from rlgen.agents import cli
+from rlgen.runs.metrics import Metrics
+write = Metrics.write
+def die(metrics, step, values):
+    if step > int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(metrics, step, values)
+Metrics.write = die
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def command(model: str, out: Path, *more: str) -> list[str]:
+    options = [*SHARED.split(), *CASES[model].split(), "--steps", str(STEPS)]
+    return ["train", "image", "--model", model, *options, *more, "--out", str(out)]
+
+
+@pytest.fixture(scope="module", params=CASES)
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A model and the folder of its run."""
+    out = tmp_path_factory.mktemp("undisturbed") / request.param
+    assert cli.main(command(request.param, out)) == 0
+    return request.param, out
+
+
+def assert_same(resumed: Path, undisturbed: Path) -> None:
+    assert read_metrics(resumed)["step"].tolist() == read_metrics(undisturbed)["step"].tolist()
+    assert same_metrics(resumed, undisturbed)
+    one, two = (load_file(each / "model.safetensors") for each in (resumed, undisturbed))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert ImageResult.read(resumed).metrics == ImageResult.read(undisturbed).metrics
+    pictures = {path.relative_to(undisturbed) for path in undisturbed.rglob("*.png")}
+    assert {path.relative_to(resumed) for path in resumed.rglob("*.png")} == pictures
+    for name in pictures:
+        assert (resumed / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_a_run_holds_pictures_metrics_weights_and_a_report(undisturbed: tuple[str, Path]) -> None:
+    model, out = undisturbed
+    result = json.loads((out / "result.json").read_text())
+    turns = 2 if model == "gan" else 1
+    assert (result["agent"], result["model"], result["data"], result["seed"]) == ("image", model, "digits", 3)
+    assert (result["steps"], result["images"]) == (STEPS, STEPS * 16 * turns)
+    assert result["images_per_second"] == pytest.approx(result["images"] / result["wall_seconds"])
+    assert result["device"].startswith("cpu")
+    assert "torch" in result["versions"]
+    expected = {"samples", "interpolation"} | ({"reconstructions"} if model == "vae" else set())
+    for name in expected:
+        with Image.open(out / f"{name}.png") as picture:
+            assert picture.size[0] > 100
+        assert [path.name for path in sorted((out / name).iterdir())] == ["000000006.png", "000000012.png"]
+    assert {path.stem for path in out.glob("*.png")} == expected
+    measured = result["metrics"]
+    assert {"parzen", "parzen_sigma", "n_samples"} <= set(measured)
+    assert ("nll" in measured) == (model == "vae")
+    assert ("probe_accuracy" in measured) == (model != "vae")
+    if model == "vae":
+        assert measured["nll_of"] == "digits, binarised with seed 0"
+        assert measured["nll"] <= -measured["elbo"] + 1
+    page = (out / "report.html").read_text()
+    assert f"{model.upper()} of digits" in page
+    assert page.count("data:image/png") >= len(expected)
+    steps = read_metrics(out)["step"].tolist()
+    assert sorted(set(steps)) == [2, 4, 6, 8, 10, 12, 13]
+    assert any((out / "tensorboard").iterdir())
+    assert load_image_model(out).sample(2).shape == (2, 1, 8, 8)
+    assert RunFolder.open(out).finished
+
+
+def test_tensorboard_has_the_pictures(undisturbed: tuple[str, Path]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(undisturbed[1] / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Images("samples")] == [6, 12, 13]
+    assert f"{'vae' if undisturbed[0] == 'vae' else 'generator'}/loss" in events.Tags()["scalars"]
+
+
+def test_a_run_killed_and_resumed_gives_the_same_bit_for_bit(undisturbed: tuple[str, Path], tmp_path: Path) -> None:
+    model, whole = undisturbed
+    out = tmp_path / model
+    arguments = [sys.executable, "-c", KILLED, "9", *command(model, out)]
+    killed = subprocess.run(arguments, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert load_checkpoint(out).step == 5
+    assert read_metrics(out)["step"].max() == 8, "rows after the checkpoint, to be forgotten"
+    assert cli.main(["resume", str(out)]) == 0
+    assert_same(out, whole)
+
+
+@pytest.fixture
+def ctrl_c_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`ctrl_c_at(7)` presses Ctrl-C once, when a row of step 7 or later is written."""
+    write = Metrics.write
+    pressed: list[int] = []
+
+    def arrange(when: int) -> None:
+        def press(metrics: Metrics, step: int, values: Any) -> None:
+            write(metrics, step, values)
+            if step >= when and not pressed:
+                pressed.append(step)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(Metrics, "write", press)
+
+    return arrange
+
+
+def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_bit_for_bit(
+    undisturbed: tuple[str, Path], tmp_path: Path, ctrl_c_at: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, whole = undisturbed
+    out = tmp_path / model
+    ctrl_c_at(7)
+    assert cli.main(command(model, out)) == 130
+    assert f"rlgen resume {out}" in capsys.readouterr().err
+    assert load_checkpoint(out).step == 8
+    assert not (out / "result.json").exists()
+    assert cli.main(["resume", str(out)]) == 0
+    assert_same(out, whole)
+    assert len(RunFolder.open(out).versions["sittings"]) == 1
+
+
+def test_ctrl_c_at_the_last_update_leaves_only_the_end_to_do(
+    tmp_path: Path, ctrl_c_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "vae"
+    ctrl_c_at(STEPS)
+    assert cli.main(command("vae", out)) == 130
+    assert load_checkpoint(out).step == STEPS
+    played: list[int] = []
+    monkeypatch.setattr(image_training.ImageSession, "after_update", lambda session: played.append(1))
+    assert cli.main(["resume", str(out)]) == 0
+    assert played == []
+    assert (out / "samples.png").is_file()
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(session: Any, final: bool = False) -> None:
+        raise PowerCut
+
+    out, whole = tmp_path / "cut", tmp_path / "whole"
+    monkeypatch.setattr(image_training.ImageSession, "save", cut)
+    with pytest.raises(PowerCut):
+        cli.main(command("vae", out))
+    monkeypatch.undo()
+    assert cli.main(["resume", str(out)]) == 0
+    assert cli.main(command("vae", whole)) == 0
+    assert_same(out, whole)
+
+
+def test_a_training_that_diverges_stops_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert cli.main(command("vae", out, "--vae.learning-rate", "1e30")) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "came NaN or an infinity in vae/" in error
+    assert "at update" in error
+    assert not (out / "result.json").exists()
+
+
+def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, model, other in (
+        (["--model", "gan"], "gan", "vae"),
+        (["--model=dcgan"], "dcgan", "gan"),
+        ([], "vae", "gan"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(["train", "image", *arguments, "--help"])
+        text = capsys.readouterr().out
+        assert f"--{model}.latent" in text
+        assert f"--{other}.latent" not in text
+        assert "rlgen train image --model vae --data digits" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--data", "no/such/folder"], "came no/such/folder, where no folder is"),
+        (["--device", "cuda:99"], "expected a CUDA device"),
+        (["--steps", "inf"], "expected positive and finite steps"),
+        (["--epochs", "1"], "expected steps or epochs"),
+        (["--batch-size", "0"], "expected batch_size of at least 1"),
+        (["--classifier", "missing.json"], "expected a classifier auto, none, or the .json of a kept one"),
+        (["--game.precision", "bfloat16"], "expected a CUDA device for bfloat16"),
+        (["--vae.latent", "0"], "expected latent of at least 1"),
+        (["--seed", "-1"], "expected a seed of 0 or more"),
+        (["--model", "van"], "van"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_work_is_said_at_once_and_leaves_no_folder(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    given = ["train", "image", "--steps", "3", *options, "--out", str(out)]
+    try:
+        code = cli.main(given)
+    except SystemExit as refused:  # by the parser
+        code = refused.code
+    assert code == 2
+    printed = capsys.readouterr()
+    assert said in " ".join((printed.err + printed.out).replace("│", " ").split())
+    assert not out.exists()
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    RunFolder.create(tmp_path / "run", {"agent": "image", "model": "vae"})
+    assert cli.main(command("vae", tmp_path / "run")) == 2
+    assert "rlgen resume" in capsys.readouterr().err
+
+
+def test_epochs_are_passes_over_the_images() -> None:
+    config = TrainImage(out=Path("run"), epochs=2.5)
+    assert config.updates(n_images=1_000, images_per_update=100) == 25
+    assert config.updates(n_images=1_001, images_per_update=100) == 26
+    assert TrainImage(out=Path("run"), steps=7).updates(1_000, 100) == 7
+
+
+def test_without_settings_of_its_own_a_model_has_its_defaults() -> None:
+    assert TrainImage(out=Path("run"), model="gan").model_config == GANConfig()
+    assert settings_of("vae")(out=Path("run")).model_config == VAEConfig()
+
+
+@pytest.mark.parametrize("model", GENERATORS)
+def test_a_configuration_comes_back_from_json_as_it_was(model: str) -> None:
+    settings = {model: GENERATORS[model].config_type(latent=7)}
+    config = settings_of(model)(out=Path("a"), epochs=3.0, threads=2, game=GameConfig(clip=1.0), **settings)
+    recorded = json.loads(json.dumps(to_json(config)))
+    assert recorded["model"] == model
+    assert recorded[model]["latent"] == 7
+    assert TrainImage.restored(recorded) == config
+    assert from_json(type(config), recorded) == config

@@ -1,0 +1,125 @@
+"""Modes, accuracies, the assignment of codes to classes: answers by hand, by trying everything, by SciPy."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.distributions import Categorical, kl_divergence
+
+from rlgen.errors import InputError
+from rlgen.generators.metrics.assignment import assignment
+from rlgen.generators.metrics.codes import code_accuracy
+from rlgen.generators.metrics.modes import accuracy, mode_coverage, semi_supervised_errors
+
+
+def test_one_mode_is_log_k_from_uniform_and_all_modes_are_not() -> None:
+    assert mode_coverage(torch.full((9,), 2), 10) == (1, pytest.approx(math.log(10)))
+    assert mode_coverage(torch.arange(10).repeat(3), 10) == (10, pytest.approx(0, abs=1e-12))
+
+
+def test_the_distance_from_uniform_is_that_of_torch_distributions() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 1, 3])
+    shares = Categorical(probs=torch.tensor([3, 2, 0, 1]) / 6)
+    expected = float(kl_divergence(shares, Categorical(probs=torch.full((4,), 0.25))))
+    # torch.distributions keeps zeros away from the logarithm by a float's epsilon.
+    assert mode_coverage(labels, 4) == (3, pytest.approx(expected, abs=1e-5))
+
+
+def test_modes_of_no_image_or_of_a_class_too_many_are_refused() -> None:
+    with pytest.raises(InputError, match="at least one image"):
+        mode_coverage(torch.zeros(0, dtype=torch.int64), 3)
+    with pytest.raises(InputError, match="class 3"):
+        mode_coverage(torch.tensor([3]), 3)
+
+
+def test_accuracy_and_errors_count_the_same_images() -> None:
+    scores = torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.0, 0.5], [0.1, 0.0]])
+    labels = torch.tensor([1, 0, 0, 1])
+    assert accuracy(scores, labels) == 0.5
+    assert semi_supervised_errors(scores, labels) == 2
+
+
+def test_labels_beyond_the_scores_and_missing_ones_are_refused() -> None:
+    with pytest.raises(InputError, match="labels from 2 to 2"):
+        accuracy(torch.zeros(1, 2), torch.tensor([2]))
+    with pytest.raises(InputError, match="1 for 2"):
+        semi_supervised_errors(torch.zeros(2, 2), torch.tensor([1]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 4), st.integers(0, 2), st.integers(0, 10**6), st.booleans())
+def test_the_assignment_is_the_best_of_all(rows: int, more: int, seed: int, ties: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    cost = torch.randn(rows, rows + more, dtype=torch.float64, generator=generator)
+    if ties:
+        cost = cost.round()
+    found = assignment(cost).tolist()
+    assert len(set(found)) == rows
+    total = sum(float(cost[row, column]) for row, column in enumerate(found))
+    best = min(
+        sum(float(cost[row, column]) for row, column in enumerate(columns))
+        for columns in itertools.permutations(range(rows + more), rows)
+    )
+    assert total == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (10, 10), (10, 30), (40, 41)])
+def test_the_assignment_costs_as_much_as_scipys(shape: tuple[int, int]) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    cost = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = assignment(cost)
+    rows, columns = optimize.linear_sum_assignment(cost.numpy())
+    assert len(set(found.tolist())) == shape[0]
+    assert float(cost[torch.arange(shape[0]), found].sum()) == pytest.approx(cost.numpy()[rows, columns].sum())
+
+
+def test_an_assignment_of_more_rows_than_columns_or_of_nan_is_refused() -> None:
+    with pytest.raises(InputError, match="3 and 2"):
+        assignment(torch.zeros(3, 2))
+    with pytest.raises(InputError, match="finite"):
+        assignment(torch.full((2, 2), math.nan))
+
+
+def test_codes_that_are_the_classes_under_other_names_are_right() -> None:
+    labels = torch.arange(10).repeat(30)
+    names = torch.randperm(10, generator=torch.Generator().manual_seed(5))
+    found = code_accuracy(names[labels], labels, 10, 10)
+    assert found.accuracy == 1.0
+    assert [found.class_of_code[int(names[label])] for label in range(10)] == list(range(10))
+
+
+def test_a_code_of_a_tenth_wrong_is_nine_tenths_right() -> None:
+    labels = torch.arange(10).repeat(400)
+    codes = torch.where(torch.arange(4000) % 3 == 0, (labels + 1) % 10, labels)
+    # Every third image is wrong; of the held half that is so within 5 standard errors.
+    error = math.sqrt(1 / 3 * 2 / 3 / 2000)
+    assert code_accuracy(codes, labels, 10, 10).accuracy == pytest.approx(2 / 3, abs=5 * error)
+
+
+def test_a_code_that_says_nothing_is_as_good_as_chance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels, codes = torch.randint(10, (2, 4000), generator=generator)
+    error = math.sqrt(0.1 * 0.9 / 2000)
+    # Judged on what the matching was fitted to, the mean would lie above a tenth; 40 halves show it.
+    found = [code_accuracy(codes, labels, 10, 10, seed).accuracy for seed in range(40)]
+    assert sum(found) / 40 == pytest.approx(0.1, abs=4 * error)
+    assert len(set(found)) > 1, "the seed chooses the halves"
+
+
+def test_codes_and_classes_need_not_be_equally_many() -> None:
+    labels = torch.arange(4).repeat(50)
+    more = code_accuracy(labels + 2, labels, 7, 4)
+    assert more.accuracy == 1.0
+    assert more.class_of_code[2:6] == (0, 1, 2, 3)
+    assert [more.class_of_code[code] for code in (0, 1, 6)] == [None] * 3
+    fewer = code_accuracy(labels // 2, labels, 2, 4)
+    assert len(set(fewer.class_of_code)) == 2
+    assert fewer.accuracy == pytest.approx(0.5, abs=0.2)
+
+
+def test_codes_out_of_range_are_refused() -> None:
+    with pytest.raises(InputError, match="codes from 0 to 1"):
+        code_accuracy(torch.tensor([0, 2, 1, 2]), torch.tensor([0, 1, 0, 1]), 2, 2)

@@ -1,0 +1,150 @@
+"""Generative adversarial networks: their losses, their networks, their settings."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rlgen.equations.divergences import GENERATOR_DIVERGENCES
+from rlgen.errors import InputError
+from rlgen.generators.dcgan import DCGAN, DCGANConfig
+from rlgen.generators.gan import GAN, GANConfig
+from rlgen.generators.image_model import Decodes, Probed
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators.trainer import Game
+from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.historical_average import HistoricalAverage
+from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
+
+SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
+
+
+def small_gan(**settings: object) -> GAN:
+    torch.manual_seed(0)
+    config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,), **settings)  # type: ignore[arg-type]
+    return GAN(SMALL, config)
+
+
+def test_the_losses_are_those_of_the_paper() -> None:
+    model = small_gan(dropout=0.0)
+    images = torch.rand(4, 1, 8, 8)
+    torch.manual_seed(5)
+    terms = model.discriminator_loss(images)
+    torch.manual_seed(5)
+    fakes = model.sample(4)
+    real, fake = (model.discriminator(each).sigmoid() for each in (images, fakes))
+    assert terms["loss"].item() == pytest.approx(-(real.log().mean() + (1 - fake).log().mean()).item(), rel=1e-5)
+    torch.manual_seed(5)
+    assert model.generator_loss(images)["loss"].item() == pytest.approx(-fake.log().mean().item(), rel=1e-5)
+
+
+def test_the_discriminators_loss_reaches_no_weight_of_the_generator() -> None:
+    model = small_gan()
+    model.discriminator_loss(torch.rand(4, 1, 8, 8))["loss"].backward()
+    assert all(parameter.grad is None for parameter in model.generator.parameters())
+    assert all(parameter.grad is not None for parameter in model.discriminator.parameters())
+
+
+@pytest.mark.parametrize("divergence", GENERATOR_DIVERGENCES)
+def test_every_divergence_is_played(divergence: str) -> None:
+    model = small_gan(divergence=divergence)
+    game = Game(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    logs = [game.update(torch.rand(8, 1, 8, 8)) for _ in range(3)][-1]
+    assert 0 <= logs["discriminator/real_accuracy"] <= 1
+    for side in ("generator", "discriminator"):
+        assert any(not torch.equal(before[k], v) for k, v in model.state_dict().items() if k.startswith(side))
+
+
+def test_the_penalty_that_is_asked_for_is_in_the_loss() -> None:
+    model = small_gan(dropout=0.0, penalties=PenaltyConfig(r1=3.0))
+    images = torch.rand(4, 1, 8, 8).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.logit(images).sum(), images)
+    terms = model.discriminator_loss(images.detach())
+    assert terms["penalty"].item() == pytest.approx(1.5 * gradient.square().flatten(1).sum(1).mean().item(), rel=1e-4)
+    assert terms["loss"].item() == pytest.approx((terms["divergence"] + terms["penalty"]).item())
+
+
+def test_a_penalty_with_a_state_learns_with_the_discriminator_and_is_saved() -> None:
+    images = torch.rand(8, 1, 8, 8)
+    models = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
+        bottleneck = Bottleneck(latent=2, limit=0.0, step_size=1.0)
+        models.append(GAN(SMALL, config, [bottleneck, HistoricalAverage(weight=0.1)]))
+    game, other = map(Game, models)
+    logs = [game.update(images) for _ in range(3)][-1]
+    assert logs["discriminator/bottleneck_beta"] > 0
+    saved = game.state_dict()["model"]
+    assert any(name.endswith("beta") for name in saved)
+    assert any(name.endswith("mean") for name in saved)
+    other.load_state_dict(game.state_dict())
+    for each in (game, other):
+        torch.manual_seed(9)
+        each.update(images)
+    assert all(torch.equal(game.state_dict()["model"][name], other.state_dict()["model"][name]) for name in saved)
+
+
+def test_penalties_are_chosen_by_their_weights() -> None:
+    assert PenaltyConfig().chosen() == []
+    every = PenaltyConfig(gradient=10.0, gradient_centre=0.0, r1=1.0, entropy=0.1, spectral_norm=True).chosen()
+    assert [type(each) for each in every] == [SpectralNorm, GradientPenalty, R1, Entropy]
+    assert every[1] == GradientPenalty(weight=10.0, centre=0.0)
+
+
+@pytest.mark.parametrize("side", [8, 16, 28])
+def test_a_dcgan_fits_the_size_of_the_images(side: int) -> None:
+    torch.manual_seed(0)
+    shape = ImageShape(channels=3, height=side, width=side)
+    model = DCGAN(shape, DCGANConfig(latent=4, width=4))
+    made = model.sample(5)
+    assert made.shape == (5, 3, side, side)
+    assert 0 <= made.min() <= made.max() <= 1
+    assert model.logit(made).shape == (5,)
+    blocks = {8: 1, 16: 2, 28: 2}[side]
+    assert model.features(made).shape == (5, 16 * sum(4 * 2**n for n in range(blocks)))
+
+
+def test_a_dcgans_features_are_the_largest_outputs_of_each_cell() -> None:
+    torch.manual_seed(0)
+    model = DCGAN(ImageShape(channels=1, height=16, width=16), DCGANConfig(latent=2, width=3)).eval()
+    images = torch.rand(2, 1, 16, 16)
+    with torch.no_grad():
+        first = model.discriminator[1](2 * images - 1)  # [2, 3, 8, 8]
+        second = model.discriminator[2](first)  # [2, 6, 4, 4]
+    expected = torch.cat([F.max_pool2d(first, 2).flatten(1), second.flatten(1)], 1)
+    torch.testing.assert_close(model.features(images), expected)
+
+
+def test_a_gans_features_are_its_last_hidden_layer() -> None:
+    model = small_gan().eval()
+    images = torch.rand(3, 1, 8, 8)
+    features = model.features(images)
+    assert features.shape == (3, 5)
+    torch.testing.assert_close(model.discriminator[-1](features).squeeze(-1), model.logit(images))
+
+
+def test_images_that_cannot_be_halved_and_penalties_across_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="an even height"):
+        DCGAN(ImageShape(channels=1, height=9, width=8))
+    with pytest.raises(InputError, match="batch norm"):
+        DCGANConfig(penalties=PenaltyConfig(gradient=1.0))
+    DCGANConfig(penalties=PenaltyConfig(gradient=1.0), batch_norm=False)
+
+
+def test_what_a_gan_can_do_is_told_by_its_methods() -> None:
+    assert isinstance(small_gan(), Decodes)
+    assert isinstance(small_gan(), Probed)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"latent": 0}, {"divergence": "fairl"}, {"generator_rate": 0.0}, {"dropout": 1.0}, {"pieces": 0}],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
+    with pytest.raises(InputError):
+        GANConfig(**settings)
+    with pytest.raises(InputError):
+        PenaltyConfig(r1=-1.0)

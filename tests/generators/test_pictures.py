@@ -1,0 +1,91 @@
+"""What models show of themselves."""
+
+import pytest
+import torch
+
+from rlgen.errors import InputError
+from rlgen.generators.gan import GAN, GANConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.pictures import between, grids, own_randomness, reconstruction_grid
+from rlgen.generators.registry import GENERATORS
+from rlgen.generators.vae import VAE, VAEConfig
+
+SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
+CPU = torch.device("cpu")
+
+
+class Negative:
+    """Reconstructs everything as its negative."""
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        return 1 - images
+
+
+def test_pictures_are_the_same_each_time_and_disturb_no_random_numbers() -> None:
+    model = VAE(SMALL, VAEConfig(latent=2, hidden=(4,)))
+    images = torch.rand(40, 1, 8, 8)
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    one, two = (grids(model, images, seed=5) for _ in range(2))
+    assert torch.equal(torch.rand(3), expected)
+    assert set(one) == {"samples", "reconstructions", "interpolation"}
+    for name in one:
+        assert torch.equal(one[name].images, two[name].images)
+        assert len(one[name].images) % one[name].columns == 0
+
+
+def test_a_gan_shows_no_reconstructions() -> None:
+    model = GAN(SMALL, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,)))
+    assert set(grids(model, torch.rand(40, 1, 8, 8), seed=0)) == {"samples", "interpolation"}
+
+
+def test_reconstructions_stand_under_their_images() -> None:
+    images = torch.rand(20, 1, 2, 2)
+    grid = reconstruction_grid(Negative(), images, seed=0)
+    assert grid.columns == 10
+    rows = grid.images.split(10)
+    assert torch.equal(torch.cat([rows[0], rows[2]]), images)
+    assert torch.equal(torch.cat([rows[1], rows[3]]), 1 - images)
+
+
+def test_the_way_between_two_latents_begins_and_ends_there_and_keeps_their_length() -> None:
+    torch.manual_seed(0)
+    begin, end = torch.randn(50), torch.randn(50)
+    end = end / end.norm() * begin.norm()
+    path = between(begin.expand(9, 50), end.expand(9, 50), torch.linspace(0, 1, 9)[:, None])
+    torch.testing.assert_close(path[0], begin)
+    torch.testing.assert_close(path[-1], end)
+    torch.testing.assert_close(path.norm(dim=-1), begin.norm().expand(9))
+    angles = torch.nn.functional.cosine_similarity(path[1:], path[:-1], dim=-1)
+    torch.testing.assert_close(angles, angles[:1].expand(8))
+
+
+def test_between_parallel_latents_the_way_is_straight() -> None:
+    begin = torch.tensor([[1.0, 0.0]])
+    for end in (begin, 2 * begin):
+        torch.testing.assert_close(between(begin, end, torch.tensor([[0.5]])), (begin + end) / 2)
+
+
+def test_own_randomness_is_that_of_its_seed() -> None:
+    draws = []
+    for seed in (1, 1, 2):
+        with own_randomness(seed, CPU):
+            draws.append(torch.rand(2))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_registered_model_is_made_of_a_shape_and_its_settings(name: str) -> None:
+    kind = GENERATORS[name]
+    model = kind(SMALL, kind.config_type())
+    with torch.no_grad():
+        assert model.sample(2).shape == (2, 1, 8, 8)
+    assert name.isidentifier(), "its settings are a field of that name"
+
+
+def test_a_shape_without_pixels_is_refused() -> None:
+    assert SMALL.numbers == 64
+    with pytest.raises(InputError):
+        ImageShape(channels=0, height=8, width=8)

@@ -1,0 +1,283 @@
+"""Games: known answers, whose turn changes what, and going on bit for bit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rlgen.errors import InputError
+from rlgen.generators.dcgan import DCGAN, DCGANConfig
+from rlgen.generators.gan import GAN, GANConfig
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators.player import Player, Terms
+from rlgen.generators.trainer import Diverged, Game, GameConfig
+from rlgen.generators.vae import VAE, VAEConfig
+from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint
+from rlgen.runs.rng import rng_state, set_rng_state
+
+PIXEL = ImageShape(channels=1, height=1, width=1)
+SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
+
+
+class Normal(ImageModel):
+    """One Gaussian for all pixels, fitted by maximum likelihood."""
+
+    def __init__(self, rate: float = 0.05) -> None:
+        super().__init__(PIXEL)
+        self.mean, self.log_std = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+        self.rate = rate
+        self.seen: list[Tensor] = []
+
+    def players(self) -> Sequence[Player]:
+        return (Player("fit", self.parameters(), self.loss, self.rate),)
+
+    def loss(self, images: Tensor, labels: Tensor | None) -> Terms:
+        return {"loss": -torch.distributions.Normal(self.mean, self.log_std.exp()).log_prob(images).mean()}
+
+
+class Duel(ImageModel):
+    """Two players with a number and a batch norm each; each one's loss depends on both numbers."""
+
+    averaged = ("second",)
+
+    def __init__(self, repeats: int = 1) -> None:
+        super().__init__(PIXEL)
+        self.first = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+        self.second = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+        self.repeats = repeats
+        self.seen: dict[str, list[Tensor]] = {"first": [], "second": []}
+        self.updates: list[Terms] = []
+
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("first", self.first.parameters(), self.of_first, 0.1, repeats=self.repeats),
+            Player("second", self.second.parameters(), self.of_second, 0.1),
+        )
+
+    def through_both(self, images: Tensor) -> Tensor:
+        return self.first(self.second(images.flatten(1)))
+
+    def of_first(self, images: Tensor, labels: Tensor | None) -> Terms:
+        self.seen["first"].append(images)
+        return {"loss": self.through_both(images).square().mean(), "mean": images.mean()}
+
+    def of_second(self, images: Tensor, labels: Tensor | None) -> Terms:
+        self.seen["second"].append(images)
+        self.first_gradient = [parameter.grad.clone() for parameter in self.first.parameters()]
+        self.first_statistics = self.first[1].running_mean.clone()
+        return {"loss": (self.through_both(images) - 1).square().mean()}
+
+    def after_update(self, logs: Terms) -> None:
+        logs["duel/updates"] = torch.tensor(float(len(self.updates)))
+        self.updates.append(dict(logs))
+
+
+def small_dcgan() -> DCGAN:
+    return DCGAN(SMALL, DCGANConfig(latent=4, width=4))
+
+
+MODELS = {
+    "vae": lambda: VAE(SMALL, VAEConfig(latent=3, hidden=(8,), posterior="iaf", flow_hidden=(8,))),
+    "gan": lambda: GAN(
+        SMALL,
+        GANConfig(
+            latent=4,
+            generator_hidden=(8,),
+            discriminator_hidden=(8,),
+            discriminator_turns=2,
+            penalties=PenaltyConfig(spectral_norm=True, r1=1.0),
+        ),
+    ),
+    "dcgan": small_dcgan,
+}
+
+
+def play(game: Game, updates: int, seed: int = 0) -> list[dict[str, float]]:
+    """Updates on images that depend on the number of the update alone."""
+    found = []
+    for _ in range(updates):
+        images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1000 * seed + game.step)).round()
+        found.append({name: float(value) for name, value in game.update(images).items()})
+    return found
+
+
+def test_maximum_likelihood_finds_mean_and_deviation_of_the_data() -> None:
+    torch.manual_seed(0)
+    images = 0.3 + 0.2 * torch.randn(64, 1, 1, 1)
+    game = Game(Normal())
+    for _ in range(600):
+        game.update(images)
+    assert game.model.mean.item() == pytest.approx(float(images.mean()), abs=1e-3)
+    assert game.model.log_std.exp().item() == pytest.approx(float(images.std(correction=0)), abs=1e-3)
+
+
+def test_a_gan_finds_mean_and_deviation_of_a_gaussian() -> None:
+    torch.manual_seed(0)
+    config = GANConfig(
+        latent=1,
+        generator_hidden=(32,),
+        discriminator_hidden=(32,),
+        dropout=0.0,
+        generator_rate=1e-3,
+        discriminator_rate=1e-3,
+        penalties=PenaltyConfig(r1=0.1),
+    )
+    game = Game(GAN(PIXEL, config), GameConfig(average=0.99))
+    for _ in range(600):
+        game.update((0.6 + 0.1 * torch.randn(64, 1, 1, 1)).clamp(0, 1))
+    with game.evaluating() as model:
+        samples = model.sample(4_000)
+    assert float(samples.mean()) == pytest.approx(0.6, abs=0.03)
+    assert float(samples.std()) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_turn_gives_gradients_to_its_player_alone() -> None:
+    torch.manual_seed(0)
+    model, images = Duel(), torch.rand(6, 1, 1, 1)
+    game = Game(model)
+    game.update(images)
+    assert [parameter.grad is not None for parameter in model.first.parameters()] == [True] * 4
+    for kept, parameter in zip(model.first_gradient, model.first.parameters(), strict=True):
+        assert torch.equal(kept, parameter.grad), "the second player's turn added to the first one's gradient"
+
+
+def test_a_turn_moves_nobody_elses_weights_or_batch_norm() -> None:
+    torch.manual_seed(0)
+    model = Duel()
+    game = Game(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    game._turn(game.players[0], torch.rand(6, 1, 1, 1), None)
+    after = model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    # The bias before a batch norm has no effect, and rounding alone moves it.
+    assert moved - {"first.0.bias"} == {
+        "first.0.weight", "first.1.weight", "first.1.bias", "first.1.running_mean", "first.1.running_var",
+        "first.1.num_batches_tracked",
+    }  # fmt: skip
+
+
+def test_an_update_moves_each_batch_norm_once() -> None:
+    model = Duel()
+    game = Game(model)
+    for _ in range(3):
+        game.update(torch.rand(6, 1, 1, 1))
+    assert int(model.first[1].num_batches_tracked) == int(model.second[1].num_batches_tracked) == 3
+
+
+def test_every_turn_of_a_player_sees_other_images() -> None:
+    model, images = Duel(repeats=3), torch.rand(6, 1, 1, 1)
+    Game(model).update(images)
+    assert torch.equal(torch.cat(model.seen["first"]), images)
+    assert len(model.seen["first"]) == 3
+    assert torch.equal(model.seen["second"][0], images[:2])
+    with pytest.raises(InputError, match="at least 3 images"):
+        Game(model).update(images[:2])
+
+
+def test_the_models_own_rule_comes_after_the_turns_and_may_log() -> None:
+    model = Duel()
+    game = Game(model)
+    logs = [game.update(torch.rand(6, 1, 1, 1)) for _ in range(2)]
+    assert set(model.updates[0]) == {"first/loss", "first/mean", "second/loss", "duel/updates"}
+    assert [float(each["duel/updates"]) for each in logs] == [0.0, 1.0]
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_is_named() -> None:
+    game = Game(Duel())
+    game.update(torch.rand(6, 1, 1, 1))
+    images = torch.rand(6, 1, 1, 1)
+    images[2] = torch.nan
+    with pytest.raises(Diverged, match="first/loss at update 2") as stop:
+        game.update(images)
+    assert (stop.value.step, stop.value.term) == (2, "first/loss")
+
+
+def test_a_state_that_diverged_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = Game(Duel())
+    monkeypatch.setattr(game, "require_finite", lambda: None)  # as on a device that is looked at now and then
+    game.update(torch.full((6, 1, 1, 1), torch.inf))
+    monkeypatch.undo()
+    with pytest.raises(Diverged):
+        game.state_dict()
+
+
+def test_a_clipped_gradient_has_the_length_asked_for_and_its_own_is_logged() -> None:
+    game = Game(Normal(), GameConfig(clip=0.01))
+    logs = game.update(torch.full((4, 1, 1, 1), 3.0))
+    assert float(logs["fit/gradient_norm"]) == pytest.approx((3.0**2 + 8.0**2) ** 0.5)  # x - mean and 1 - (x - mean)²
+    length = torch.stack([parameter.grad for parameter in game.model.parameters()]).norm()
+    assert float(length) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_low_precision_and_compiling_are_for_cuda() -> None:
+    for config in (GameConfig(precision="bfloat16"), GameConfig(compile=True)):
+        with pytest.raises(InputError, match="a CUDA device"):
+            Game(Normal(), config)
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    for settings in ({"average": 1.0}, {"clip": 0.0}):
+        with pytest.raises(InputError):
+            GameConfig(**settings)
+    for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []}):
+        given = {"name": "a", "parameters": [nn.Parameter(torch.ones(1))], "learning_rate": 1.0}
+        with pytest.raises(InputError):
+            Player(loss=lambda images, labels: {}, **(given | settings))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_seed_gives_the_same_numbers_and_another_does_not(name: str) -> None:
+    runs = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        runs.append(play(Game(MODELS[name](), GameConfig(average=0.9)), 3))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_and_loaded_game_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    config = GameConfig(average=0.9, clip=1.0)
+    torch.manual_seed(0)
+    game = Game(MODELS[name](), config)
+    play(game, 3)
+    save_checkpoint(tmp_path, 3, {"game": game.state_dict(), "rng": rng_state()})
+    expected, state = play(game, 3), game.state_dict()
+    torch.manual_seed(7)
+    again = Game(MODELS[name](), config)
+    loaded = load_checkpoint(tmp_path).state
+    again.load_state_dict(loaded["game"])
+    set_rng_state(loaded["rng"])
+    assert play(again, 3) == expected
+    assert again.step == 6
+    for part in ("model", "average"):
+        one, two = (each[part] if part == "model" else each[part]["average"] for each in (state, again.state_dict()))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_the_state_of_another_game_is_refused() -> None:
+    state = Game(small_dcgan()).state_dict()
+    with pytest.raises(InputError, match="the same game"):
+        Game(small_dcgan(), GameConfig(average=0.9)).load_state_dict(state)
+    with pytest.raises(InputError, match="the same game"):
+        Game(Normal()).load_state_dict(state)
+
+
+def test_a_model_is_evaluated_with_averaged_weights_and_trained_with_its_own() -> None:
+    torch.manual_seed(0)
+    game = Game(Duel(), GameConfig(average=0.9))
+    game.update(torch.rand(6, 1, 1, 1))
+    game.update(torch.rand(6, 1, 1, 1))
+    own = {name: value.clone() for name, value in game.model.state_dict().items()}
+    with game.evaluating() as model:
+        assert not model.training
+        inside = {name: value.clone() for name, value in model.state_dict().items()}
+    assert game.model.training
+    assert all(torch.equal(own[name], value) for name, value in game.model.state_dict().items())
+    differing = {name.partition(".")[0] for name in own if not torch.equal(own[name], inside[name])}
+    assert differing == {"second"}, "only what is averaged"
