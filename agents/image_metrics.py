@@ -8,11 +8,12 @@ from torch import Tensor
 
 from rlgen.data.images import ImageSet
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
-from rlgen.generators.image_model import ImageModel, Probed, Weighs
+from rlgen.generators.image_model import Classifies, Coded, ImageModel, Probed, Weighs
+from rlgen.generators.metrics.codes import code_accuracy
 from rlgen.generators.metrics.extractor import Extractor, in_pieces
 from rlgen.generators.metrics.linear_probe import fit_linear_probe
 from rlgen.generators.metrics.log_likelihood import negative_log_likelihood
-from rlgen.generators.metrics.modes import accuracy
+from rlgen.generators.metrics.modes import accuracy, semi_supervised_errors
 from rlgen.generators.metrics.parzen import parzen
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
@@ -33,6 +34,15 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
     with own_randomness(SEED, images.images.device):
         found = negative_log_likelihood(model.log_weight, batches, samples)
     return {"nll": found.mean, "nll_standard_error": found.standard_error}
+
+
+def classification_error(model: ImageModel, images: ImageSet) -> dict[str, float]:
+    """`test_errors`: how many of `images` the model puts into the wrong class, and `test_error`: which share. Nothing
+    for models that do not classify."""
+    if not isinstance(model, Classifies):
+        return {}
+    errors = semi_supervised_errors(in_pieces(model.class_logits, images.floats()), images.labels)
+    return {"test_errors": errors, "test_error": errors / len(images)}
 
 
 def measure(
@@ -62,6 +72,10 @@ def measure(
     window = parzen(samples.flatten(1), train.floats(slice(VALIDATION)).flatten(1), real.flatten(1))
     found |= {"parzen": window.log_likelihood, "parzen_standard_error": window.standard_error}
     found["parzen_sigma"] = window.sigma
+    found |= classification_error(model, held_out)
+    if isinstance(model, Coded):
+        codes = torch.cat([model.code_of(piece) for piece, _ in test.in_order(PIECE)])
+        found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
     if isinstance(model, Probed):
         found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
     extractor = _extractor(classifier, train, test)

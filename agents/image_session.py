@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data.minibatches import Minibatches
+from rlgen.data.partly_labelled import PartlyLabelled
 from rlgen.generators.trainer import Game
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.folder import RunFolder
@@ -58,7 +59,7 @@ class ImageSession:
 
     folder: RunFolder
     game: Game
-    batches: Minibatches
+    batches: Minibatches | PartlyLabelled
     metrics: Metrics
     steps: int
     """Updates in all."""

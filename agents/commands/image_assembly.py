@@ -10,6 +10,7 @@ import torch
 from rlgen.data.binarisation import fixed_binarisation, stochastic_binarisation
 from rlgen.data.images import ImageSet
 from rlgen.data.minibatches import Minibatches
+from rlgen.data.partly_labelled import PartlyLabelled
 from rlgen.errors import problem
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.pictures import grids
@@ -29,7 +30,7 @@ class Parts:
     """What a training consists of."""
 
     game: Game
-    batches: Minibatches
+    batches: Minibatches | PartlyLabelled
     train: ImageSet
     """As they are, not binarised."""
     test: ImageSet
@@ -63,6 +64,11 @@ def build(config: TrainImage) -> Parts:
         binarise = "stochastic" if model.binary else "none"
     seen = fixed_binarisation(train, config.seed) if binarise == "fixed" else train
     transforms = [stochastic_binarisation] if binarise == "stochastic" else []
-    batches = Minibatches(seen, config.batch_size * game.turns, config.seed, transforms)
+    size = config.batch_size * game.turns
+    batches = (
+        PartlyLabelled(seen.labelled(config.told_labels, config.seed), seen, size, config.seed, transforms)
+        if model.semi_supervised
+        else Minibatches(seen, size, config.seed, transforms)
+    )
     held_out = test if binarise == "none" else fixed_binarisation(test)
     return Parts(game=game, batches=batches, train=train, test=test, held_out=held_out)

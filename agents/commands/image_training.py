@@ -9,7 +9,7 @@ from rlgen.runs.image_grid import write_png
 from rlgen.runs.interrupt import Stopped
 from rlgen.runs.metrics import Metrics
 
-from ..image_metrics import likelihood_bounds
+from ..image_metrics import classification_error, likelihood_bounds
 from ..image_session import ImageSession
 from .finish_image import finish
 from .image_assembly import Parts, build
@@ -68,9 +68,10 @@ def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
 
 
 def _evaluate(folder: RunFolder, parts: Parts, metrics: Metrics, step: int) -> dict[str, float]:
-    """Pictures in folders of their own, one for each time, and in TensorBoard; bounds on the likelihood."""
+    """Pictures in folders of their own, one for each time, and in TensorBoard; bounds on the likelihood, errors."""
     for name, picture in parts.pictures().items():
         metrics.write_image(step, name, picture)
         write_png(folder / name / f"{step:09d}.png", picture)
     with parts.game.evaluating() as model:
-        return likelihood_bounds(model, parts.held_out, CURVE_IMAGES)
+        bounds = likelihood_bounds(model, parts.held_out, CURVE_IMAGES)
+        return bounds | classification_error(model, parts.held_out)

@@ -21,6 +21,7 @@ else:
     Model = Literal[*GENERATORS]
 
 DEFAULT_STEPS = 5_000
+DEFAULT_LABELS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ class TrainImage(RunSettings):
     binarise: Literal["auto", "stochastic", "fixed", "none"] = "auto"
     """Grey pixels as chances of white ones: drawn anew each time (stochastic), once and for all (fixed), or not at all;
     auto: stochastic for models that are likelihoods of zeros and ones. Test images are then drawn once."""
+    labels: int | None = None
+    """Training images whose class a semi-supervised model is told, as many of each class; 100 when left out. Half the
+    images of every batch are of these, the other half of all, without their classes."""
     log_every: int = 50
     """Updates between rows of metrics, each the mean since the last."""
     evaluate_every: int = 1_000
@@ -78,6 +82,10 @@ class TrainImage(RunSettings):
         require_at_least(0, evaluate_every=self.evaluate_every, checkpoint_every=self.checkpoint_every)
         if self.model not in GENERATORS:
             raise problem(f"a model of {', '.join(GENERATORS)}", repr(self.model), "choose one of these")
+        if self.labels is not None and not GENERATORS[self.model].semi_supervised:
+            able = ", ".join(name for name, kind in GENERATORS.items() if kind.semi_supervised)
+            came = f"--labels {self.labels} for {self.model}"
+            raise problem(f"labels for a semi-supervised model ({able})", came, "leave --labels out")
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str]) -> "type[TrainImage]":
@@ -101,6 +109,11 @@ class TrainImage(RunSettings):
     def model_config(self) -> Any:
         """The settings of the chosen model; its defaults where there are none."""
         return getattr(self, self.model, None) or GENERATORS[self.model].config_type()
+
+    @property
+    def told_labels(self) -> int:
+        """How many labels a semi-supervised model is told."""
+        return DEFAULT_LABELS if self.labels is None else self.labels
 
     def updates(self, n_images: int, images_per_update: int) -> int:
         """How many there are in all."""

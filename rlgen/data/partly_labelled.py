@@ -27,9 +27,7 @@ class PartlyLabelled:
         self, labelled: ImageSet, every: ImageSet, size: int, seed: int = 0, transforms: Sequence[Transform] = ()
     ):
         if size < 2 or size % 2:
-            raise problem(
-                "minibatches of an even size, half of them labelled", f"{size}", "use e.g. --batch-size 100"
-            )
+            raise problem("minibatches of an even size, half of them labelled", f"{size}", "use e.g. --batch-size 100")
         self.size = size
         self.labelled = Minibatches(labelled, size // 2, seed, transforms)
         self.every = Minibatches(every, size // 2, seed + 1, transforms)

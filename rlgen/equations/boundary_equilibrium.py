@@ -19,6 +19,6 @@ def balanced_weight(weight: Scalar, real_error: Scalar, fake_error: Scalar, rati
 
 
 def convergence_measure(real_error: Scalar, fake_error: Scalar, ratio: float) -> Scalar:
-    """M = L(x) + |γ L(x) - L(G(z))|: small when real images are well encoded and the balance is kept. Berthelot et al.
-    2017 (1703.10717), section 3.4.1."""
+    """M = L(x) + |γ L(x) - L(G(z))|: small when real images are well encoded and the balance is kept. Berthelot et
+    al. 2017 (1703.10717), section 3.4.1."""
     return real_error + (ratio * real_error - fake_error).abs()

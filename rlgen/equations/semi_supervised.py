@@ -39,7 +39,7 @@ def real_or_generated_loss(
     `counted`: the real rows that the mean is over; all when left out.
     """
     weight = 1.0 if counted is None else share_of(counted)
-    return (survival_reward(real_logit(generated))).mean() - (weight * log_d_reward(real_logit(real))).mean()
+    return survival_reward(real_logit(generated)).mean() - (weight * log_d_reward(real_logit(real))).mean()
 
 
 def share_of(chosen: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:

@@ -16,7 +16,7 @@ from rlgen.nn.autoencoder import decoder, encoder
 
 @dataclass(frozen=True, kw_only=True)
 class BEGANConfig:
-    """Sections 3.5 and 4.1 of the paper.
+    """Berthelot et al. 2017 (1703.10717), sections 3.5 and 4.1; for images of any size.
 
     Differs from the paper: learning rates stay as they are instead of being halved when the convergence measure stalls,
     because when that is depends on the length of a run.
@@ -91,7 +91,7 @@ class BEGAN(ImageModel):
         return {"loss": self.errors(self.generator(self.prior(len(images)))).mean()}
 
     def errors(self, images: Tensor) -> Tensor:
-        """Mean absolute difference between images [B, C, H, W] in [-1, 1] and what the autoencoder makes of them: [B]."""
+        """Mean absolute difference of images [B, C, H, W] in [-1, 1] from what the autoencoder makes of them: [B]."""
         return (images - self.decoder(self.encoder(images))).abs().flatten(1).mean(-1)
 
     @torch.no_grad()

@@ -18,10 +18,10 @@ from rlgen.nn.side_by_side import SideBySide
 
 @dataclass(frozen=True, kw_only=True)
 class CGANConfig(AdversarialGameConfig):
-    """The perceptrons of the paper's section 4.1, for MNIST.
+    """The perceptrons of Mirza & Osindero 2014 (1411.1784), section 4.1, for MNIST.
 
-    Differs from the paper: Adam instead of gradient descent with momentum, and normal latents instead of uniform ones, as
-    the other GANs here have them.
+    Differs from the paper: Adam instead of gradient descent with momentum, and normal latents instead of uniform ones,
+    as the other GANs here have them.
     """
 
     generator_hidden: tuple[int, int, int] = (200, 1000, 1200)
@@ -42,14 +42,12 @@ class CGANConfig(AdversarialGameConfig):
 
 
 class CGAN(AdversarialGame):
-    """Perceptrons whose first layers see image or latent, and label, apart. Fakes are made for the real images' labels."""
+    """Perceptrons whose first layers see the label apart. In training, fakes are made for the real images' labels."""
 
     config_type = CGANConfig
     conditional = True
 
-    def __init__(
-        self, shape: ImageShape, config: CGANConfig | None = None, penalties: Sequence[Penalty] | None = None
-    ):
+    def __init__(self, shape: ImageShape, config: CGANConfig | None = None, penalties: Sequence[Penalty] | None = None):
         if shape.n_classes < 1:
             raise problem("images with labels", "images without", "choose a model that needs none")
         config = config or CGANConfig()

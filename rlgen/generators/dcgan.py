@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_shape import ImageShape
-from rlgen.nn.conv import down, halvings, small_weights, up
+from rlgen.nn.conv import down, required_halvings, small_weights, up
 from rlgen.nn.penalties import Penalty
 
 POOLED = 4
@@ -18,7 +18,10 @@ POOLED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig(AdversarialGameConfig):
-    """Section 4 of the paper, for images of any size."""
+    """Radford et al. 2016 (1511.06434), section 4, for images of any size.
+
+    Differs from the paper: normal latents instead of uniform ones, as the other GANs here have them.
+    """
 
     width: int = 64
     """Channels after the discriminator's first convolution; twice as many after each further one, and backwards in the
@@ -30,12 +33,8 @@ class DCGANConfig(AdversarialGameConfig):
         super().__post_init__()
         if self.width < 1:
             raise problem("a width of at least 1", str(self.width), "leave it out for the default")
-        if self.batch_norm and (self.penalties.gradient or self.penalties.r1):
-            raise problem(
-                "a gradient penalty on a discriminator whose rows do not influence one another",
-                "one with batch norm",
-                "switch the discriminator's batch norm off",
-            )
+        if self.batch_norm:
+            self.penalties.refuse_for_batch_norm("switch the discriminator's batch norm off")
 
 
 class DCGAN(AdversarialGame):
@@ -95,10 +94,7 @@ def coarse_numbers(shape: ImageShape, width: int) -> int:
 
 def _widths(shape: ImageShape, width: int) -> tuple[list[int], tuple[int, int]]:
     """Channels after each halving, and what it leaves of height and width."""
-    times = halvings(shape.height, shape.width)
-    if not times:
-        came = f"{shape.height} × {shape.width}"
-        raise problem("images of an even height and width, one of them 8 or more", came, "enlarge or crop the images")
+    times = required_halvings(shape.height, shape.width)
     return [width * 2**index for index in range(times)], (shape.height // 2**times, shape.width // 2**times)
 
 

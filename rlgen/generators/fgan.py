@@ -25,7 +25,7 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class FGANConfig(AdversarialGameConfig):
-    """The perceptrons of the paper's section 4.2, for MNIST.
+    """The perceptrons of Nowozin et al. 2016 (1606.00709), section 4.2, for MNIST.
 
     Differs from the paper: normal latents instead of uniform ones, as the other GANs here have them.
     """
@@ -33,8 +33,8 @@ class FGANConfig(AdversarialGameConfig):
     divergence: FDivergenceName = "f_kl"
     """Between data and generated images."""
     objective: Literal["bound", "activation"] = "bound"
-    """What the generator works on: the bound on the divergence itself (Algorithm 1), or the discriminator's output after
-    its activation, which does not fade while fakes are easily told (section 3.2)."""
+    """What the generator works on: the bound on the divergence (Algorithm 1), or the discriminator's output after its
+    activation, whose gradient does not fade while fakes are easily told (section 3.2)."""
     generator_hidden: tuple[int, ...] = (1200, 1200)
     """Widths of the generator's layers, rectified after batch norm."""
     discriminator_hidden: tuple[int, ...] = (240, 240)
@@ -53,9 +53,7 @@ class FGAN(AdversarialGame):
 
     config_type = FGANConfig
 
-    def __init__(
-        self, shape: ImageShape, config: FGANConfig | None = None, penalties: Sequence[Penalty] | None = None
-    ):
+    def __init__(self, shape: ImageShape, config: FGANConfig | None = None, penalties: Sequence[Penalty] | None = None):
         config = config or FGANConfig()
         last = [config.latent, *config.generator_hidden][-1]
         generator = nn.Sequential(

@@ -18,6 +18,8 @@ class ImageModel(nn.Module):
     """Modules of which a moving average is taken where one is asked for; none: the whole model."""
     conditional: ClassVar[bool] = False
     """Whether it needs labels."""
+    semi_supervised: ClassVar[bool] = False
+    """Whether it learns classes from a few labelled images, all others having the label -1."""
 
     config: Any
 
@@ -74,9 +76,34 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
+class Coded(Protocol):
+    """Makes images of a category that it found by itself, and tells which one an image is of."""
+
+    n_codes: int
+    """Categories."""
+
+    def code_of(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to the likeliest category int64 [B], without gradient."""
+        ...
+
+    def traverse(self, rows: int) -> Tensor:
+        """Images [rows · n_codes, C, H, W], alike within a row but for the category, without gradient."""
+        ...
+
+
+@runtime_checkable
 class Probed(Protocol):
     """Has features of images that a linear classifier may be fitted to."""
 
     def features(self, images: Tensor) -> Tensor:
         """[B, C, H, W] to [B, F], without gradient."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Tells what classes images are of."""
+
+    def class_logits(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] to logits of the classes [B, K], without gradient."""
         ...

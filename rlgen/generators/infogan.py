@@ -1,8 +1,7 @@
 """InfoGAN (Chen et al. 2016, 1606.03657): some latents are codes that can be read off the images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +12,8 @@ from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.conv import down, halvings, small_weights, up
-from rlgen.nn.mlp import mlp, normalised_layers
+from rlgen.nn.conv import down, required_halvings, small_weights, up
+from rlgen.nn.mlp import normalised_layers
 from rlgen.nn.penalties import Penalty
 
 SLOPE = 0.1
@@ -24,7 +23,7 @@ FARTHEST = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class InfoGANConfig(AdversarialGameConfig):
-    """Appendix C.1 of the paper, and its released code for MNIST, fitted to images of any size."""
+    """Chen et al. 2016 (1606.03657), appendix C.1, and their released code for MNIST; for images of any size."""
 
     latent: int = 62
     """Numbers in a latent that are noise."""
@@ -58,13 +57,15 @@ class InfoGANConfig(AdversarialGameConfig):
                 raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
         if not self.code_std > 0:
             raise problem("a positive code_std", str(self.code_std), "leave it out for the default")
-        self.penalties.refuse_for_batch_norm("choose dcgan without it")
+        self.penalties.refuse_for_batch_norm("leave the penalty out")
 
 
 class InfoGAN(AdversarialGame):
-    """Generator and discriminator both raise a bound on what an image tells about the codes it was made of. The guess of
-    the codes shares all but its last layers with the discriminator. Latents: noise, category as zeros and a one, uniform
-    codes."""
+    """Generator and discriminator both raise a bound on what an image tells about the codes it was made of.
+
+    The guess of the codes shares all but its last layers with the discriminator. A latent is noise, the category as
+    zeros and a one, and the uniform codes.
+    """
 
     config_type = InfoGANConfig
     config: InfoGANConfig
@@ -73,8 +74,8 @@ class InfoGAN(AdversarialGame):
         self, shape: ImageShape, config: InfoGANConfig | None = None, penalties: Sequence[Penalty] | None = None
     ):
         config = config or InfoGANConfig()
-        times = halvings(shape.height, shape.width)
-        widths = [config.width * 2**index for index in range(times)] or [shape.channels]
+        times = required_halvings(shape.height, shape.width)
+        widths = [config.width * 2**index for index in range(times)]
         coarse = (widths[-1], shape.height >> times, shape.width >> times)
         flat = coarse[0] * coarse[1] * coarse[2]
         codes = config.categories + config.uniform_codes
@@ -98,4 +99,82 @@ class InfoGAN(AdversarialGame):
         for network in (generator, discriminator, guess):
             small_weights(network)
         super().__init__(shape, config, generator, discriminator, penalties)
-        self.guess = guess
+        self.guess, self.n_codes = guess, config.categories
+
+    def players(self) -> Sequence[Player]:
+        """The guess learns at the discriminator's rate."""
+        discriminator, generator = super().players()
+        return replace(discriminator, parameters=(*discriminator.own, *self.guess.parameters())), generator
+
+    def discriminator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
+        """Equation 6, for discriminator and guess."""
+        with torch.no_grad():
+            latents = self.prior(len(real))
+            fake = self.generator(latents)
+        fake_logit, hidden = self.judge(fake)
+        return self.informed(self.contest(self.logit, real, fake, self.logit(real), fake_logit), hidden, latents)
+
+    def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
+        """Equation 6, for the generator."""
+        latents = self.prior(len(real))
+        fake_logit, hidden = self.judge(self.generator(latents))
+        return self.informed({"loss": self.divergence.generator_loss(fake_logit)}, hidden, latents)
+
+    def informed(self, terms: Terms, hidden: Tensor, latents: Tensor) -> Terms:
+        """The loss less the bounds on the information about the codes in `latents` [B, Z], nats: about the category at
+        most the logarithm of how many there are."""
+        config = self.config
+        _, category, codes = latents.split([config.latent, config.categories, config.uniform_codes], -1)
+        logits, mean = self.guess(hidden).split([config.categories, config.uniform_codes], -1)
+        information = categorical_information(logits, category.argmax(-1))
+        found = {"information": information}
+        loss = terms["loss"] - config.information * information
+        if config.uniform_codes:
+            std = torch.full_like(mean, config.code_std)
+            found["uniform_information"] = uniform_information(mean, std, codes, -1.0, 1.0)
+            loss = loss - config.uniform_information * found["uniform_information"]
+        return {**terms, **found, "loss": loss}
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, C, H, W] to logits [B], and what the guess goes on from [B, H]."""
+        found = self.discriminator(images)
+        return found[:, 0], found[:, 1:]
+
+    def logit(self, images: Tensor) -> Tensor:
+        return self.judge(images)[0]
+
+    def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
+        """Images [n, C, H, W] of categories [n], or of random ones."""
+        return self.generator(self.prior(n, condition))
+
+    def prior(self, n: int, category: Tensor | None = None) -> Tensor:
+        """Noise and uniform codes from -1 to 1, category as asked for [n] or all equally likely."""
+        config, device = self.config, next(self.generator.parameters()).device
+        if category is None:
+            category = torch.randint(config.categories, (n,), device=device)
+        noise, codes = (2 * torch.rand(n, size, device=device) - 1 for size in (config.latent, config.uniform_codes))
+        return torch.cat([noise, F.one_hot(category, config.categories).to(noise), codes], -1)
+
+    @torch.no_grad()
+    def code_of(self, images: Tensor) -> Tensor:
+        """The likeliest category int64 [B] of images [B, C, H, W]."""
+        return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
+
+    @torch.no_grad()
+    def traverse(self, rows: int, number: int | None = None, columns: int = 10) -> Tensor:
+        """Images [rows · columns, C, H, W], all but one code alike within a row: from column to column the next
+        category, as many as there are, or the uniform code `number` from -2 to 2."""
+        config = self.config
+        if number is not None and not 0 <= number < config.uniform_codes:
+            raise problem(f"a uniform code below {config.uniform_codes}", f"number {number}", "count from 0")
+        first = config.latent
+        device = next(self.generator.parameters()).device
+        if number is None:
+            columns = config.categories
+            steps, place = torch.eye(columns, device=device), slice(first, first + columns)
+        else:
+            steps = torch.linspace(-FARTHEST, FARTHEST, columns, device=device).unsqueeze(-1)
+            place = slice(first + config.categories + number, first + config.categories + number + 1)
+        latents = self.prior(rows).repeat_interleave(columns, 0)
+        latents[:, place] = steps.repeat(rows, 1)
+        return self.generator(latents)

@@ -27,6 +27,15 @@ class PenaltyConfig:
             if not 0 <= getattr(self, name) < math.inf:
                 raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
 
+    def refuse_for_batch_norm(self, remedy: str) -> None:
+        """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
+        if self.gradient or self.r1:
+            raise problem(
+                "a gradient penalty on a discriminator whose rows do not influence one another",
+                "one with batch norm",
+                remedy,
+            )
+
     def chosen(self) -> list[Penalty]:
         """The penalties whose weight is not zero."""
         found: list[Penalty] = [SpectralNorm()] if self.spectral_norm else []

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlgen.generators.image_model import Decodes, ImageModel, Reconstructs
+from rlgen.generators.image_model import Coded, Decodes, ImageModel, Reconstructs
 
 ROWS, COLUMNS = 8, 10
 
@@ -54,6 +54,12 @@ def interpolation_grid(model: Decodes, seed: int, device: torch.device) -> Grid:
         return Grid(model.decode(path.flatten(0, 1)), COLUMNS)
 
 
+def code_grid(model: Coded, seed: int, device: torch.device) -> Grid:
+    """In every row the same latent but for the category, each of which has a column."""
+    with own_randomness(seed, device):
+        return Grid(model.traverse(ROWS), model.n_codes)
+
+
 def between(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """The great circle from `begin` to `end` [..., Z], `share` [..., 1] of the way (Shoemake 1985; for latents White
     2016, 1609.04468): a straight line would pass through lengths that a Gaussian prior in many dimensions never has."""
@@ -70,4 +76,6 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["reconstructions"] = reconstruction_grid(model, images, seed)
     if isinstance(model, Decodes) and not model.conditional:
         found["interpolation"] = interpolation_grid(model, seed, images.device)
+    if isinstance(model, Coded):
+        found["codes"] = code_grid(model, seed, images.device)
     return found

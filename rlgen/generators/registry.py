@@ -1,8 +1,30 @@
 """Every model of images by the name it has on the command line."""
 
+from rlgen.generators.began import BEGAN
+from rlgen.generators.cgan import CGAN
 from rlgen.generators.dcgan import DCGAN
+from rlgen.generators.fgan import FGAN
 from rlgen.generators.gan import GAN
+from rlgen.generators.iaf_vae import IAFVAE
 from rlgen.generators.image_model import ImageModel
+from rlgen.generators.improved_gan import ImprovedGAN
+from rlgen.generators.infogan import InfoGAN
+from rlgen.generators.lapgan import LAPGAN
+from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN
 from rlgen.generators.vae import VAE
+from rlgen.generators.vae_gan import VAEGAN
 
-GENERATORS: dict[str, type[ImageModel]] = {"vae": VAE, "gan": GAN, "dcgan": DCGAN}
+GENERATORS: dict[str, type[ImageModel]] = {
+    "vae": VAE,
+    "gan": GAN,
+    "began": BEGAN,
+    "cgan": CGAN,
+    "dcgan": DCGAN,
+    "fgan": FGAN,
+    "iaf_vae": IAFVAE,
+    "improved_gan": ImprovedGAN,
+    "infogan": InfoGAN,
+    "lapgan": LAPGAN,
+    "semi_supervised_gan": SemiSupervisedGAN,
+    "vae_gan": VAEGAN,
+}

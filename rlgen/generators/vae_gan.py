@@ -9,14 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlgen.equations.divergences import log_d_reward, logistic_discriminator_loss, survival_reward
+from rlgen.equations.divergences import log_d_reward, survival_reward
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.conv import small_weights
+from rlgen.nn.conv import even_weights, small_weights
 from rlgen.nn.posterior import DiagonalGaussian
 
 
@@ -73,12 +73,18 @@ class Costs(NamedTuple):
     fake: Tensor
     """-E[log (1 - D)] of reconstructions and samples."""
 
+    @classmethod
+    def of(cls, real_logit: Tensor, fake_logit: Tensor) -> "Costs":
+        """From the discriminator's logits [B] and [B']."""
+        return cls(-log_d_reward(real_logit).mean(), survival_reward(fake_logit).mean())
+
 
 class VAEGAN(ImageModel):
     """Algorithm 1: three players, each learning from its own parts of the loss alone.
 
     Differs from the algorithm: reconstructions and samples together count as much as real images, as in the released
-    code; and each player's turn draws latents of its own, after the players before it have learned.
+    code; each player's turn draws latents of its own, after the players before it have learned; and images are compared
+    behind a convolution's normalisation and rectifier, where the released code has them before these.
     """
 
     averaged = ("encoder", "posterior", "decoder")
@@ -100,8 +106,11 @@ class VAEGAN(ImageModel):
             raise problem("one of the discriminator's convolutions", came, "use 0 for the last one")
         self.compared = blocks[config.layer - 1]
         """The discriminator's layer in whose outputs images are compared."""
-        for part in (self.encoder, self.decoder, self.discriminator, self.head):
-            small_weights(part)
+        # Small weights would make images look alike to a discriminator, where no batch norm follows.
+        even_weights(self.encoder)
+        even_weights(self.discriminator)
+        small_weights(self.decoder)
+        small_weights(self.head)
 
     def players(self) -> Sequence[Player]:
         scopes = {
@@ -127,7 +136,7 @@ class VAEGAN(ImageModel):
         seen, real_logit = self.look(images)
         seen_again, fake_logit = self.look(reconstructed)
         _, free_logit = self.look(self.decoder(free))
-        costs = Costs(log_d_reward(real_logit).mean().neg(), survival_reward(torch.cat([fake_logit, free_logit])).mean())
+        costs = Costs.of(real_logit, torch.cat([fake_logit, free_logit]))
         reconstruction = self.distance(seen, seen_again)
         learns = self.gates(costs)[0]
         loss = self.config.reconstruction * reconstruction - costs.fake
@@ -140,10 +149,10 @@ class VAEGAN(ImageModel):
             fakes = [self.decoder(latents) for latents in (encoded, free)]
         real_logit = self.look(images)[1]
         fake_logit = torch.cat([self.look(fake)[1] for fake in fakes])
-        costs = Costs(log_d_reward(real_logit).mean().neg(), survival_reward(fake_logit).mean())
+        costs = Costs.of(real_logit, fake_logit)
         learns = self.gates(costs)[1]
         return {
-            "loss": learns * logistic_discriminator_loss(real_logit, fake_logit),
+            "loss": learns * (costs.real + costs.fake),
             "real_accuracy": (real_logit > 0).float().mean(),
             "fake_accuracy": (fake_logit <= 0).float().mean(),
             "learns": learns,
@@ -173,7 +182,7 @@ class VAEGAN(ImageModel):
 
     @staticmethod
     def distance(seen: Tensor, seen_again: Tensor) -> Tensor:
-        """-log N(seen; seen_again, 1), nats per image. Eq. 7 and 8 of the paper."""
+        """-log N(seen; seen_again, 1), nats per image. Section 2.3 of the paper."""
         return -diagonal_gaussian_log_prob(seen, seen_again, 1.0).mean()
 
     def prior(self, n: int) -> Tensor:

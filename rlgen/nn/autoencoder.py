@@ -6,8 +6,8 @@ from rlgen.nn.conv import halvings
 
 
 def encoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
-    """[B, C, H, W] to [B, Z], linear in its last layer. Pairs of 3 × 3 convolutions with `filters`, 2 · `filters` and so
-    on channels, halved between the pairs until neither side is above 7."""
+    """[B, C, H, W] to [B, Z], linear in its last layer. Pairs of 3 × 3 convolutions with `filters`, then 2 · `filters`
+    and so on, halved between the pairs until neither side is above 7."""
     times = halvings(height, width)
     layers: list[nn.Module] = [nn.Conv2d(channels, filters, 3, padding=1), nn.ELU()]
     fan_in = filters
@@ -22,8 +22,8 @@ def encoder(channels: int, height: int, width: int, latent: int, filters: int) -
 
 
 def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
-    """[B, Z] to [B, C, H, W], linear in first and last layer. Pairs of 3 × 3 convolutions with `filters` channels, every
-    pixel repeated in both directions between the pairs."""
+    """[B, Z] to [B, C, H, W], linear in first and last layer. Pairs of 3 × 3 convolutions with `filters` channels,
+    doubled between the pairs by repeating every pixel."""
     times = halvings(height, width)
     coarse = (filters, height >> times, width >> times)
     layers: list[nn.Module] = [nn.Linear(latent, coarse[0] * coarse[1] * coarse[2]), nn.Unflatten(-1, coarse)]

@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from rlgen.errors import problem
+
 KERNEL, STRIDE, PADDING = 4, 2, 1
 """Halves and doubles even sizes exactly, every pixel under as many windows; the paper's code has 5 × 5."""
 COARSEST = 7
@@ -17,6 +19,15 @@ def halvings(height: int, width: int) -> int:
     while max(height, width) > COARSEST and height % 2 == width % 2 == 0:
         height, width, count = height // 2, width // 2, count + 1
     return count
+
+
+def required_halvings(height: int, width: int) -> int:
+    """`halvings`, for networks that need one at least."""
+    times = halvings(height, width)
+    if not times:
+        came = f"{height} × {width}"
+        raise problem("images of an even height and width, one of them 8 or more", came, "enlarge or crop the images")
+    return times
 
 
 def down(channels: Sequence[int], batch_norm: bool = True, slope: float = 0.2) -> list[nn.Sequential]:
@@ -54,3 +65,14 @@ def small_weights(network: nn.Module, std: float = 0.02) -> None:
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) and module.affine:
             module.weight.normal_(1, std)
             module.bias.zero_()
+
+
+@torch.no_grad()
+def even_weights(network: nn.Module, slope: float = 0.2) -> None:
+    """Weights by which numbers keep their size on the way through rectifiers that leak `slope`, biases zero. He et al.
+    2015 (1502.01852), eq. 15."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, slope)
+            if module.bias is not None:
+                module.bias.zero_()

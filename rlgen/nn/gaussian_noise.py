@@ -10,8 +10,8 @@ Values = Float[Tensor, "*any"]
 
 
 class GaussianNoise(nn.Module):
-    """Adds N(0, std²) to every number in training, nothing in evaluation. Salimans et al. 2016 (1606.03498), section 6.1:
-    before every layer of the discriminator."""
+    """Adds N(0, std²) to every number in training, nothing in evaluation. Salimans et al. 2016 (1606.03498), section
+    6.1: before every layer of the discriminator."""
 
     def __init__(self, std: float):
         super().__init__()

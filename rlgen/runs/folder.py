@@ -109,7 +109,7 @@ class RunFolder:
 def agent_name(config: Mapping[str, Any]) -> str:
     """How readers know the agent of a run's configuration; of a run with images, its model."""
     if config.get("agent") == "image":
-        return str(config.get("model", "image")).upper()
+        return str(config.get("model", "image")).upper().replace("_", " ")
     if "curiosity" not in config:
         return str(config.get("agent", "run")).upper()
     parts = [str(config.get("algo", "")).upper(), _kind_name(str(config["curiosity"]))]

@@ -23,6 +23,7 @@ PICTURES = {
     "samples": "Samples, not chosen",
     "reconstructions": "Test images, and under each what the model makes of it",
     "interpolation": "From left to right, between two latents",
+    "codes": "In each row the same noise, in each column the same code",
 }
 
 
@@ -49,6 +50,7 @@ class Metric:
 
 PANELS = (
     Panel("Test images: negative log-likelihood, at most [nats]", (Series("bound", r"evaluation/nll"),)),
+    Panel("Test images in the wrong class", (Series("share", r"evaluation/test_error"),), (0, None)),
     Panel("Evidence lower bound [nats]", (Series("bound", r".*/elbo"),)),
     Panel("KL to the prior [nats]", (Series("KL", r".*/kl"),), (0, None)),
     Panel("Log-likelihood given the latent [nats]", (Series("log-likelihood", r".*/log_likelihood"),)),
@@ -63,18 +65,29 @@ PANELS = (
         "Parts of the discriminator's loss",
         (Series("divergence", r"discriminator/divergence"), Series("penalty", r"discriminator/penalty")),
     ),
+    Panel(
+        "Information about the codes, at least [nats]",
+        (Series("category", r"generator/information"), Series("uniform", r"generator/uniform_information")),
+    ),
+    Panel(
+        "Balance of reconstruction errors",
+        (Series("convergence measure", r"balance/convergence"), Series("weight of fakes", r"balance/weight")),
+        (0, None),
+    ),
     Panel("Loss", (Series("loss", r"(?!discriminator|generator).*/loss"),)),
 )
 
 METRICS = (
     Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
     Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
+    Metric("test_error", "test images in the wrong class", share=True),
     Metric("fid", "FID"),
     Metric("inception_score", "inception score", "", "inception_score_std"),
     Metric("precision", "precision", share=True),
     Metric("recall", "recall", share=True),
     Metric("parzen", "Parzen log-likelihood", "nats", "parzen_standard_error"),
     Metric("conditional_accuracy", "asked class made", share=True),
+    Metric("code_accuracy", "class told by the code", share=True),
     Metric("probe_accuracy", "linear probe of features", share=True),
 )
 

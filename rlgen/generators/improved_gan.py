@@ -1,0 +1,126 @@
+"""The techniques for better samples of "Improved techniques for training GANs" (Salimans et al. 2016, 1606.03498)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss, smoothed_discriminator_loss
+from rlgen.errors import problem
+from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
+from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.player import Terms
+from rlgen.nn.conv import small_weights
+from rlgen.nn.historical_average import HistoricalAverage, Remembering
+from rlgen.nn.minibatch_discrimination import MinibatchDiscrimination
+from rlgen.nn.penalties import Penalty
+from rlgen.nn.virtual_batch_norm import VirtualBatchNorm, WithReference
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImprovedGANConfig(AdversarialGameConfig):
+    """Sections 3.2 to 3.5 on the networks of a DCGAN. Numbers that the paper gives none of say so."""
+
+    width: int = 64
+    """Channels, as in the DCGAN."""
+    kernels: int = 100
+    """Similarities to the rest of the batch that the discriminator is told of each image (released code); 0: none."""
+    kernel_size: int = 5
+    """Numbers of an image's projection for each of them (released code)."""
+    reference: int = 100
+    """Latents, drawn once, whose statistics normalise the generator's layers (section 3.5; the released code's batches
+    are as large); 0: ordinary batch norm."""
+    real_target: float = 0.9
+    """What the discriminator is to say of real images (section 3.4); 1: no smoothing."""
+    historical: float = 1e-4
+    """Weight, for both players, of the squared distance of the parameters from the mean of their past (section 3.3;
+    the paper gives no number); 0: none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "kernel_size"):
+            if getattr(self, name) < 1:
+                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
+        for name in ("kernels", "reference"):
+            if getattr(self, name) < 0:
+                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        if not 0.5 < self.real_target <= 1:
+            raise problem("a real_target above 0.5, at most 1", str(self.real_target), "use e.g. 0.9, or 1 for none")
+        if self.real_target != 1 and DIVERGENCES[self.divergence].discriminator_loss is not logistic_discriminator_loss:
+            raise problem(
+                "minimax, non_saturating or reverse_kl, whose discriminator has labels to be smoothed",
+                f"the divergence {self.divergence}",
+                "set real_target to 1",
+            )
+        if not 0 <= self.historical < math.inf:
+            raise problem("historical of at least 0", str(self.historical), "use 0 for none")
+        if self.penalties.gradient or self.penalties.r1:
+            raise problem(
+                "a discriminator whose rows do not influence one another for a gradient penalty",
+                "one with batch norm and minibatch discrimination",
+                "leave the gradient penalties out, or use the model dcgan",
+            )
+
+
+class ImprovedGAN(AdversarialGame):
+    """A DCGAN with minibatch discrimination, virtual batch norm, one-sided label smoothing and historical averaging."""
+
+    config_type = ImprovedGANConfig
+    config: ImprovedGANConfig
+
+    def __init__(
+        self, shape: ImageShape, config: ImprovedGANConfig | None = None, penalties: Sequence[Penalty] | None = None
+    ):
+        config = config or ImprovedGANConfig()
+        generator = _generator(shape, config)
+        discriminator = _discriminator(shape, config)
+        chosen = list(config.penalties.chosen() if penalties is None else penalties)
+        if config.historical:
+            chosen.append(HistoricalAverage(weight=config.historical))
+            generator = Remembering(generator)
+        super().__init__(shape, config, generator, discriminator, chosen)
+        if config.real_target != 1:
+            smoothed = partial(smoothed_discriminator_loss, real_target=config.real_target)
+            self.divergence = self.divergence._replace(discriminator_loss=smoothed)
+
+    def generator_loss(self, real: Tensor, labels: Tensor | None = None) -> Terms:
+        """With the generator's distance from its past, which is remembered up to now."""
+        terms = super().generator_loss(real, labels)
+        if not isinstance(self.generator, Remembering):
+            return terms
+        distance = self.config.historical * self.generator.distance()
+        self.generator.remember()
+        return {**terms, "loss": terms["loss"] + distance, "divergence": terms["loss"], "penalty": distance}
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """What the convolutions make of images, before it is compared with the rest of the batch: [B, F]."""
+        for layer in self.body:
+            if isinstance(layer, MinibatchDiscrimination):
+                break
+            images = layer(images)
+        return images
+
+
+def _generator(shape: ImageShape, config: ImprovedGANConfig) -> nn.Module:
+    norm = VirtualBatchNorm if config.reference else nn.BatchNorm2d
+    network = deconvolutions(shape, config.latent, config.width, norm)
+    small_weights(network)
+    return WithReference(network, torch.randn(config.reference, config.latent)) if config.reference else network
+
+
+def _discriminator(shape: ImageShape, config: ImprovedGANConfig) -> nn.Sequential:
+    features = coarse_numbers(shape, config.width)
+    network = nn.Sequential(*convolutions(shape, config.width))
+    if config.kernels:
+        network.append(MinibatchDiscrimination(features, config.kernels, config.kernel_size))
+    head = nn.Linear(features + config.kernels, 1)
+    small_weights(nn.ModuleList([network, head]))
+    with torch.no_grad():
+        # Similarities are sums over the batch: at the start they would drown everything else.
+        head.weight[:, features:].zero_()
+    return network.append(head)

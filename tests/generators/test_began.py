@@ -1,0 +1,85 @@
+"""Boundary equilibrium GANs."""
+
+import pytest
+import torch
+
+from rlgen.errors import InputError
+from rlgen.generators.began import BEGAN, BEGANConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.trainer import Game
+
+SMALL = ImageShape(channels=1, height=8, width=8)
+
+
+def small_began(**settings: object) -> BEGAN:
+    torch.manual_seed(0)
+    return BEGAN(SMALL, BEGANConfig(**({"latent": 4, "filters": 4} | settings)))  # type: ignore[arg-type]
+
+
+def test_the_weight_follows_its_rule_after_every_update() -> None:
+    model = small_began(ratio=0.7, balance_rate=0.1)
+    game = Game(model)
+    weight = 0.0
+    for _ in range(3):
+        logs = {name: float(value) for name, value in game.update(torch.rand(8, 1, 8, 8)).items()}
+        real, fake = logs["discriminator/real_error"], logs["generator/loss"]
+        assert logs["discriminator/loss"] == pytest.approx(real - weight * logs["discriminator/fake_error"], rel=1e-5)
+        weight = min(1.0, max(0.0, weight + 0.1 * (0.7 * real - fake)))
+        assert logs["balance/weight"] == pytest.approx(weight, rel=1e-5)
+        assert logs["balance/convergence"] == pytest.approx(real + abs(0.7 * real - fake), rel=1e-5)
+    assert weight > 0
+
+
+def test_the_weight_is_saved_with_the_model() -> None:
+    model = small_began(balance_rate=0.1)
+    Game(model).update(torch.rand(8, 1, 8, 8))
+    again = small_began()
+    again.load_state_dict(model.state_dict())
+    assert float(again.weight) == float(model.weight) > 0
+
+
+def test_the_weight_stays_within_its_limits_and_convergence_gets_better() -> None:
+    model = small_began(generator_rate=0.01, discriminator_rate=0.01, balance_rate=0.5)
+    game, patterns = Game(model), torch.rand(4, 1, 8, 8).round()
+    found, weights = [], []
+    for _ in range(120):
+        logs = game.update(patterns[torch.randint(4, (32,))])
+        found.append(float(logs["balance/convergence"]))
+        weights.append(float(logs["balance/weight"]))
+    assert sum(found[-10:]) < 0.6 * sum(found[:10])
+    assert 0 <= min(weights) < max(weights) <= 1
+
+
+def test_errors_are_mean_absolute_differences_in_minus_1_to_1() -> None:
+    model, images = small_began(), torch.rand(3, 1, 8, 8)
+    for layer in (model.decoder[-1],):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.constant_(layer.bias, 0.5)
+    expected = (2 * images - 1.5).abs().mean((1, 2, 3))
+    torch.testing.assert_close(model.errors(2 * images - 1), expected)
+    torch.testing.assert_close(model.reconstruct(images), torch.full_like(images, 0.75))
+    assert model.discriminator_loss(images)["real_error"].item() == pytest.approx(expected.mean().item())
+
+
+def test_the_autoencoder_has_no_gradient_into_the_generator_and_the_generator_one_through_it() -> None:
+    model, images = small_began(), torch.rand(4, 1, 8, 8)
+    model.discriminator_loss(images)["loss"].backward()
+    assert all(parameter.grad is None for parameter in model.generator.parameters())
+    model.generator_loss(images)["loss"].backward()
+    assert all(parameter.grad is not None for parameter in model.generator.parameters())
+
+
+def test_latents_are_uniform_and_images_bounded() -> None:
+    model = small_began()
+    latents = model.prior(2_000)
+    assert latents.abs().max() <= 1
+    assert float(latents.var()) == pytest.approx(1 / 3, rel=0.05)
+    torch.nn.init.constant_(model.generator[-1].bias, 9.0)
+    assert torch.equal(model.sample(3), torch.ones(3, 1, 8, 8))
+    assert model.features(torch.rand(3, 1, 8, 8)).shape == (3, 4)
+
+
+@pytest.mark.parametrize("settings", [{"latent": 0}, {"ratio": 1.5}, {"balance_rate": 0.0}], ids=str)
+def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
+    with pytest.raises(InputError):
+        BEGANConfig(**settings)

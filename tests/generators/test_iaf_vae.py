@@ -1,0 +1,115 @@
+"""The flow's autoencoder, where the exact posterior is known and no diagonal Gaussian reaches it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.generators.iaf_vae import IAFVAE, IAFVAEConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.pixels import Pixels
+from rlgen.generators.trainer import Game
+from rlgen.nn.posterior import DiagonalGaussian, InverseAutoregressive
+
+NOISE = 0.5
+SHAPES = [ImageShape(channels=1, height=8, width=8), ImageShape(channels=1, height=28, width=28)]
+
+
+class Sum(nn.Module):
+    """The one pixel is the sum of the latent numbers, and noise."""
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return latents.sum(-1, keepdim=True)
+
+
+def learned(posterior: str) -> tuple[Tensor, Tensor]:
+    """The bound that is learned for one image of x = z₁ + z₂ + noise, and the standard error of its estimate."""
+    torch.manual_seed(0)
+    config = IAFVAEConfig(
+        latent=2, hidden=(4,), posterior=posterior, flow_hidden=(16,), samples=64, free_bits=0.0, learning_rate=0.02
+    )
+    model = IAFVAE(ImageShape(channels=1, height=1, width=1), config)
+    model.decoder = Sum()
+    model.pixels = Pixels(1, lambda x: x, lambda x, mean: diagonal_gaussian_log_prob(x, mean, NOISE), lambda mean: mean)
+    game, image = Game(model), torch.full((1, 1, 1, 1), 0.7)
+    for _ in range(400):
+        game.update(image)
+    weights = model.log_weight(image, 50_000)[:, 0]
+    return weights.mean(), weights.std() / math.sqrt(len(weights))
+
+
+def test_a_flow_comes_closer_to_a_known_likelihood_than_any_diagonal_gaussian() -> None:
+    """p(x) = N(0, 2 + σ²). The posterior is a Gaussian of precision Λ = 1 + 11ᵀ/σ², from which the closest diagonal one
+    is ½ log(Λ₁₁ Λ₂₂ / det Λ) nats away."""
+    likelihood = Normal(0.0, math.sqrt(2 + NOISE**2)).log_prob(torch.tensor(0.7))
+    gap = 0.5 * (2 * math.log(1 + 1 / NOISE**2) - math.log(1 + 2 / NOISE**2))
+    assert gap > 0.5
+    diagonal, error = learned("gaussian")
+    assert diagonal <= likelihood - gap + 4 * error, "no diagonal Gaussian does better"
+    assert diagonal >= likelihood - gap - 0.05
+    flow, error = learned("iaf")
+    assert flow <= likelihood + 4 * error
+    assert flow >= likelihood - gap / 2, "half of what the diagonal one cannot reach, at least"
+
+
+def test_free_bits_take_the_gradient_from_a_divergence_below_them() -> None:
+    images = torch.rand(5, 1, 8, 8).round()
+    terms = {}
+    for free_bits in (0.0, 100.0):
+        torch.manual_seed(0)
+        config = IAFVAEConfig(latent=3, hidden=(6,), flow_hidden=(6,), free_bits=free_bits)
+        model = IAFVAE(SHAPES[0], config)
+        torch.manual_seed(1)
+        terms[free_bits] = model.loss(images)
+    plain, free = terms[0.0], terms[100.0]
+    for name in ("kl", "elbo", "log_likelihood"):
+        assert plain[name] == free[name], "the log shows the divergence itself"
+    assert free["loss"].item() == pytest.approx(300 - free["log_likelihood"].item(), rel=1e-6)
+    wanted = list(model.posterior.parameters())
+    whole = torch.autograd.grad(free["loss"], wanted, retain_graph=True)
+    alone = torch.autograd.grad(-free["log_likelihood"], wanted)
+    assert all(torch.equal(one, other) for one, other in zip(whole, alone, strict=True))
+
+
+def test_the_posteriors_differ_by_one_option_and_the_networks_around_them_do_not() -> None:
+    config = IAFVAEConfig()
+    flow, plain = (IAFVAE(SHAPES[0], each) for each in (config, replace(config, posterior="gaussian")))
+    assert isinstance(flow.posterior, InverseAutoregressive)
+    assert isinstance(plain.posterior, DiagonalGaussian)
+    assert len(flow.posterior.steps) == 2
+    assert flow.posterior.context is not None, "every step sees the encoder's context"
+    sizes = [
+        {k: v.shape for k, v in each.state_dict().items() if not k.startswith("posterior")} for each in (flow, plain)
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def test_it_is_trained_with_adamax() -> None:
+    game = Game(IAFVAE(SHAPES[0], IAFVAEConfig(latent=2, hidden=(4,), flow_hidden=(4,))))
+    (optimiser,) = game.optimisers.values()
+    assert isinstance(optimiser, torch.optim.Adamax)
+    assert optimiser.param_groups[0]["lr"] == 2e-3
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("posterior", ["iaf", "gaussian"])
+def test_it_goes_on_bit_for_bit_from_a_saved_state(shape: ImageShape, posterior: str) -> None:
+    images = torch.rand(6, *shape.chw).round()
+    games = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        config = IAFVAEConfig(latent=4, hidden=(8,), flow_hidden=(8,), posterior=posterior)
+        games.append(Game(IAFVAE(shape, config)))
+    for _ in range(3):
+        games[0].update(images)
+    games[1].load_state_dict(games[0].state_dict())
+    logs = []
+    for game in games:
+        torch.manual_seed(7)
+        logs.append([game.update(images)["vae/loss"].item() for _ in range(3)])
+    assert logs[0] == logs[1]
+    assert games[0].model.sample(2).shape == (2, *shape.chw)

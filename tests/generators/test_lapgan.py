@@ -1,0 +1,100 @@
+"""Laplacian pyramids of GANs."""
+
+import pytest
+import torch
+
+from rlgen.equations.laplacian_pyramid import doubled, halved
+from rlgen.errors import InputError
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.lapgan import LAPGAN, LAPGANConfig
+from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators.player import Terms
+from rlgen.generators.trainer import Game, GameConfig
+
+SMALL = ImageShape(channels=1, height=8, width=8)
+
+
+def lapgan(side: int = 8, **settings: object) -> LAPGAN:
+    torch.manual_seed(0)
+    settings = {
+        "latent": 2, "width": 4, "coarse_generator": (16,), "coarse_discriminator": (16,), "dropout": 0.0,
+    } | settings  # fmt: skip
+    shape = ImageShape(channels=1, height=side, width=side)
+    return LAPGAN(shape, LAPGANConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_two_players_at_every_level() -> None:
+    names = [player.name for player in lapgan(28).players()]
+    assert names == [f"{side}_{size}" for size in (7, 14, 28) for side in ("discriminator", "generator")]
+    assert len(lapgan(8).players()) == 4
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_level_sees_the_images_of_its_size_and_fakes_made_for_the_same_blurred_ones(index: int) -> None:
+    model, images = lapgan(28), torch.rand(3, 1, 28, 28)
+    seen: list[torch.Tensor] = []
+    model.games[index].discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.players()[2 * index].loss(images, None)
+    expected = images
+    for _ in range(2 - index):
+        expected = halved(expected)
+    torch.testing.assert_close(seen[0], expected)
+    if index:
+        blurred = doubled(halved(expected))
+        torch.manual_seed(0)
+        made: list[torch.Tensor] = []
+        model.games[index].generator.register_forward_hook(lambda module, inputs, output: made.append(output))
+        model.players()[2 * index].loss(images, None)
+        torch.testing.assert_close(seen[-1], blurred + made[-1])
+
+
+def test_a_sample_is_the_coarse_image_sharpened_level_by_level() -> None:
+    model = lapgan(28).eval()
+    coarsest, first, second = model.games
+    torch.manual_seed(5)
+    sample = model.sample(4)
+    torch.manual_seed(5)
+    with torch.no_grad():
+        blurred = doubled(coarsest.generator(torch.randn(4, 2)))
+        image = blurred + first.generator(torch.cat([blurred, torch.randn(4, 1, 14, 14)], 1))
+        blurred = doubled(image)
+        image = blurred + second.generator(torch.cat([blurred, torch.randn(4, 1, 28, 28)], 1))
+    torch.testing.assert_close(sample, image.clamp(0, 1))
+
+
+def test_levels_learn_independently() -> None:
+    model = lapgan(28)
+    everyone = dict(model.named_parameters())
+    for index, player in enumerate(model.players()):
+        for parameter in everyone.values():
+            parameter.grad = None
+        terms: Terms = player.loss(torch.rand(3, 1, 28, 28), None)
+        terms["loss"].backward()
+        reached = {name.split(".")[1] for name, parameter in everyone.items() if parameter.grad is not None}
+        assert reached == {str(index // 2)}
+
+
+def test_details_that_are_always_the_same_are_learned() -> None:
+    # Even images of any brightness with a chequered pattern, which a halved image does not show.
+    signs = (-1.0) ** (torch.arange(8)[:, None] + torch.arange(8))
+    pattern = 0.2 * signs
+    model = lapgan(generator_rate=2e-3, discriminator_rate=2e-3, penalties=PenaltyConfig(r1=1.0))
+    game = Game(model, GameConfig(average=0.95))
+    for _ in range(150):
+        game.update(0.3 + 0.4 * torch.rand(16, 1, 1, 1) + pattern)
+    with game.evaluating():
+        samples = model.sample(200)
+    brightness = samples.mean((1, 2, 3), keepdim=True)
+    assert float(brightness.mean()) == pytest.approx(0.5, abs=0.1)
+    assert float(((samples - brightness) * signs).mean()) == pytest.approx(0.2, rel=0.25)
+
+
+@pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"coarse_generator": (0,)}], ids=str)
+def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
+    with pytest.raises(InputError):
+        LAPGANConfig(**settings)
+
+
+def test_images_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(InputError, match="an even height"):
+        LAPGAN(ImageShape(channels=1, height=7, width=7))

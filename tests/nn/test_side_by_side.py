@@ -1,0 +1,22 @@
+"""Two networks side by side, and layers with batch norm."""
+
+import torch
+from torch import nn
+
+from rlgen.nn.mlp import normalised_layers
+from rlgen.nn.side_by_side import SideBySide
+
+
+def test_each_network_sees_its_own_numbers() -> None:
+    left, right = nn.Linear(2, 3), nn.Linear(4, 1)
+    network, rows = SideBySide(2, left, right), torch.rand(5, 6)
+    torch.testing.assert_close(network(rows), torch.cat([left(rows[:, :2]), right(rows[:, 2:])], 1))
+
+
+def test_every_normalised_layer_is_followed_by_batch_norm_and_activation() -> None:
+    layers = normalised_layers([3, 4, 5], nn.Tanh)
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.BatchNorm1d, nn.Tanh] * 2
+    torch.manual_seed(0)
+    normal = nn.Sequential(*layers[:2])(torch.rand(100, 3))
+    torch.testing.assert_close(normal.mean(0), torch.zeros(4), rtol=0, atol=1e-5)
+    torch.testing.assert_close(normal.var(0, correction=0), torch.ones(4), rtol=0, atol=1e-2)
