@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         VIMECallback,
     )
     from .gail import GAIL, GAILConfig
+    from .infogail import InfoGAIL, InfoGAILConfig
     from .learner import LearnerConfig
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "DisagreementCallback",
     "GAILConfig",
     "ICMCallback",
+    "InfoGAIL",
+    "InfoGAILConfig",
     "L2Callback",
     "LBSCallback",
     "LearnerConfig",
@@ -48,6 +51,8 @@ _HOMES = {
     "GAILConfig": "gail",
     "ICM": "curiosity",
     "ICMCallback": "curiosity_callbacks",
+    "InfoGAIL": "infogail",
+    "InfoGAILConfig": "infogail",
     "L2": "curiosity",
     "L2Callback": "curiosity_callbacks",
     "LBS": "curiosity",

@@ -16,7 +16,10 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
+from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from rlgen.nn.quantiser import Quantise
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.threads import torch_threads
@@ -49,6 +52,17 @@ class GAILConfig:
     """Weight of the entropy of D (1e-3 in the released code); 0 for none."""
     spectral_norm: bool = False
     """Divide the discriminator's layers by their largest singular value."""
+    bottleneck: float = 0.0
+    """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019: 0.5); 0 for no
+    bottleneck."""
+    bottleneck_step: float = 1e-3
+    """How much the price of a nat rises per nat above that and gradient step. VAIL has 1e-5 and many times as many
+    gradient steps, with which a bottleneck would hardly close in a training of a million environment steps here."""
+    quantise: int = 0
+    """Codes that what the discriminator's last layer sees is rounded to (FQ-GAN, Zhao et al. 2020: FQ-GAIL), e.g. 64; 0
+    for no rounding."""
+    historical_average: float = 0.0
+    """Weight of the distance of the discriminator's parameters from the mean of their past; 0 for none."""
     warm_start: bool = True
     """Start from behavioural cloning of the same demonstrations, which needs their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
@@ -59,17 +73,33 @@ class GAILConfig:
     """Decay per round of the running average of the policy's weights; 0 for none."""
 
     def __post_init__(self) -> None:
-        for name in ("gradient_penalty", "gradient_centre", "r1", "entropy"):
+        for name in ("gradient_penalty", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        if self.quantise < 0 or self.quantise == 1:
+            raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
+        if not 0 < self.bottleneck_step < math.inf:
+            raise problem("a positive bottleneck_step", str(self.bottleneck_step), "leave it out for the default")
+        if self.discriminator.divergence == "wasserstein" and not (self.gradient_penalty or self.spectral_norm):
+            raise problem(
+                "something that bounds the slope of the wasserstein critic, whose loss has no minimum without",
+                "gradient_penalty 0 without spectral_norm",
+                "use e.g. gradient_penalty=10",
+            )
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
 
     def penalties(self) -> list[Penalty]:
-        """The penalties whose weight is not zero."""
+        """Those that are asked for, made anew. What changes the layers comes before what divides or wraps them."""
         chosen: list[Penalty] = []
+        if self.quantise:
+            chosen.append(Quantise(codes=self.quantise))
+        if self.bottleneck:
+            chosen.append(Bottleneck(limit=self.bottleneck, step_size=self.bottleneck_step))
         if self.spectral_norm:
             chosen.append(SpectralNorm())
+        if self.historical_average:
+            chosen.append(HistoricalAverage(weight=self.historical_average))
         if self.gradient_penalty:
             chosen.append(GradientPenalty(weight=self.gradient_penalty, centre=self.gradient_centre))
         if self.r1:
@@ -132,7 +162,11 @@ class GAIL:
                     f"NaN or infinity among those of {demonstrations.source}",
                     "leave it out: GAILConfig(warm_start=False), or --gail.no-warm-start",
                 )
-        demonstrations.validate(self.model)
+        demonstrations.validate(self._task())
+
+    def _task(self) -> Any:
+        """The model or environment whose spaces the demonstrations must fit."""
+        return self.model
 
     def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
         """Train for `total_timesteps` environment steps in all, those of earlier calls and of a loaded state included,
@@ -147,7 +181,7 @@ class GAIL:
         callbacks: list[BaseCallback] = [
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
-            Relabel({"gail": Paid(self.source)}, self.scale),
+            Relabel(self.payers(), self.scale),
             FollowKL(),
             self.average,
         ]
@@ -161,14 +195,23 @@ class GAIL:
         self.average.adopt(self.model)
         return self
 
+    def payers(self) -> Mapping[str, Paid]:
+        """What pays the model, by its name in the log."""
+        return {"gail": Paid(self.source)}
+
     def warm_up(self) -> None:
         """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
+        demonstrations = self.seen_by_policy()
         if self.config.warm_start:
-            log.info("warm start: cloning %d demonstrated transitions", len(self.demonstrations))
-            BC(self.model, self.demonstrations, self.config.bc).learn()
+            log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
+            BC(self.model, demonstrations, self.config.bc).learn()
         else:
-            fit_normaliser(self.model.policy, self.source.demonstrations.observations)
+            fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
         self.warm = True
+
+    def seen_by_policy(self) -> Demonstrations:
+        """The demonstrations as the policy would have seen them."""
+        return self.demonstrations
 
     def acting(self) -> AbstractContextManager[None]:
         """Within the block, between two rounds, the model acts and is saved with the averaged weights."""

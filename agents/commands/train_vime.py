@@ -43,7 +43,8 @@ class TrainVIME(CuriositySettings, SteppedTraining):
     curiosity: Kind = "vime"
     """What pays the bonus: vime, information gained about the dynamics; rnd, the error of imitating a random network;
     icm, the prediction error in features of the action; l2, of the next observation; disagreement of an ensemble; lbs,
-    how far the next observation moves a belief about a latent; none, the learner alone. The settings of each are those under its name."""
+    how far the next observation moves a belief about a latent; none, the learner alone. The settings of each are those
+    under its name."""
     eta: float | None = None
     """η, the weight of the bonus against the task's reward; that of its class in rlgen.agents when left out. While the
     task has not paid yet, --scale-reward cancels it: whatever η, the bonus then has unit spread."""

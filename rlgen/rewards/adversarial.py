@@ -45,6 +45,9 @@ class AdversarialConfig:
     and fairl -h exp h, h being log D - log(1-D). least_squares is that of AMP; hinge and wasserstein pay the
     discriminator's output, the latter with a gradient penalty (WGAIL-GP); f_... are the f-divergences of f-GAN, which
     pay the conjugate."""
+    zero: Literal["own", "lowest"] = "own"
+    """Where rewards count from. own: as the divergence has it; lowest: from the lowest one of the rollout, so that none
+    is negative and a longer episode never earns less. What an early end is worth depends on that, and nothing else."""
     inputs: Inputs = "state_action"
     """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known.
     Their file then needs an array of actions of any values, and GAIL no warm start."""
@@ -59,8 +62,9 @@ class AdversarialConfig:
             raise problem("final_rate between 0 and 1", f"{self.final_rate}", "use e.g. 0.1, or 1 for a constant rate")
         if any(width < 1 for width in self.hidden):
             raise problem("hidden layers of width 1 or more", f"{self.hidden}", "leave it out for the default")
-        if self.divergence not in DIVERGENCES:
-            raise problem(f"divergence one of {', '.join(DIVERGENCES)}", repr(self.divergence), "choose one of these")
+        for name, choices in (("divergence", tuple(DIVERGENCES)), ("zero", ("own", "lowest"))):
+            if getattr(self, name) not in choices:
+                raise problem(f"{name} one of {', '.join(choices)}", repr(getattr(self, name)), "choose one of these")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class Adversarial:
         device = self.demonstrations.observations.device
         self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
         self.divergence = DIVERGENCES[self.config.divergence]
+        one = torch.ones(1)
+        self._floats = bool(self.divergence.boundary(one, one) != 0)
         self.normaliser = Normaliser.of(self.demonstrations.observations)
         self._expert: Tensor | None = None
         observation_size = self.demonstrations.observations.shape[1]
@@ -133,9 +139,15 @@ class Adversarial:
         return self._expert
 
     def reward(self, batch: Transitions) -> Tensor:
+        """A critic that is known up to a constant pays from halfway between the demonstrations' mean and the batch's:
+        else its own, arbitrary constant would decide whether a long episode is worth more than a short one."""
         self.network.eval()  # in training mode a spectral norm moves with every pass
         with torch.no_grad():
-            return self.divergence.reward(self.logit(self.inputs(batch)))
+            logit = self.logit(self.inputs(batch))
+            if self._floats:
+                logit = logit - self.divergence.boundary(self.logit(self.expert_inputs()), logit)
+            reward = self.divergence.reward(logit)
+            return reward - reward.min() if self.config.zero == "lowest" else reward
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         if self.config.normaliser == "running":

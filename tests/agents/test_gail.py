@@ -58,8 +58,23 @@ def score(point_env):
     return measure
 
 
-@pytest.mark.parametrize("inputs", ["state_action", "state_transition"])
-def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, point_demonstrations, score) -> None:
+# In this world a fall saves a policy from what is still to come, so that rewards of either sign count from the lowest.
+VARIANTS: dict[str, dict] = {
+    "GAIL": {},
+    "from observations": {"discriminator": {"inputs": "state_transition"}},
+    "f-GAIL, forward KL": {"discriminator": {"divergence": "f_kl"}},
+    "f-GAIL, reverse KL": {"discriminator": {"divergence": "f_reverse_kl", "zero": "lowest"}},
+    "WGAIL-GP": {"discriminator": {"divergence": "wasserstein", "zero": "lowest"}, "gradient_penalty": 10.0},
+    "VAIL": {"bottleneck": 0.5},
+    "FQ-GAIL": {"quantise": 64},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_without_cloning_every_variant_comes_near_the_expert(
+    variant: str, point_env, point_demonstrations, score
+) -> None:
+    changes = dict(VARIANTS[variant])
     learner = LearnerConfig(
         n_steps=64,
         batch_size=128,
@@ -71,11 +86,11 @@ def test_without_cloning_gail_comes_near_the_expert(inputs: str, point_env, poin
         schedule="constant",
     )
     model = make_model(learner, point_env(8), seed=0)
-    discriminator = AdversarialConfig(
-        hidden=(32,), learning_rate=1e-2, updates_per_rollout=8, batch_size=256, inputs=inputs
-    )
+    settings = {"hidden": (32,), "learning_rate": 1e-2, "updates_per_rollout": 8, "batch_size": 256}
+    discriminator = AdversarialConfig(**settings, **changes.pop("discriminator", {}))
     before = score(model)
-    GAIL(model, point_demonstrations, replace(CONFIG, discriminator=discriminator)).learn(15_000)
+    torch.manual_seed(0)
+    GAIL(model, point_demonstrations, replace(CONFIG, discriminator=discriminator, **changes)).learn(15_000)
     assert before < 0.5
     assert score(model) > 0.9
 
@@ -113,6 +128,9 @@ PENALTIES: list[dict] = [
     {"r1": 1.0, "gradient_penalty": 0.0},
     {"entropy": 1e-3},
     {"spectral_norm": True},
+    {"bottleneck": 0.5},
+    {"quantise": 8},
+    {"historical_average": 0.1},
 ]
 
 
@@ -120,7 +138,8 @@ PENALTIES: list[dict] = [
     ("divergence", "penalty"),
     [
         *((divergence, {}) for divergence in DIVERGENCES),
-        *((divergence, penalty) for divergence in ("minimax", "wasserstein", "f_kl") for penalty in PENALTIES),
+        *((divergence, penalty) for divergence in ("minimax", "f_kl") for penalty in PENALTIES),
+        ("wasserstein", {"gradient_penalty": 10.0, "quantise": 8, "bottleneck": 0.5}),
     ],
     ids=str,
 )
@@ -138,7 +157,40 @@ def test_penalties_are_those_with_a_weight() -> None:
     assert chosen == [SpectralNorm(), GradientPenalty(weight=2.0, centre=0.0), R1(weight=3.0), Entropy(weight=0.1)]
 
 
-@pytest.mark.parametrize("wrong", [{"r1": -1.0}, {"gradient_penalty": math.nan}, {"entropy": -1.0}, {"average": 1.0}])
+def test_penalties_that_change_the_layers_come_before_those_that_divide_or_wrap_them(point_ppo, point_demonstrations):
+    config = replace(CONFIG, quantise=8, bottleneck=0.25, bottleneck_step=0.5, spectral_norm=True)
+    config = replace(config, historical_average=2.0, gradient_penalty=0.0, discriminator=TINY)
+    quantise, bottleneck, spectral, average = config.penalties()
+    assert (quantise.codes, bottleneck.limit, bottleneck.step_size, average.weight) == (8, 0.25, 0.5, 2.0)
+    assert spectral == SpectralNorm()
+    gail = GAIL(point_ppo(), point_demonstrations, config)
+    assert config.penalties()[0] is not quantise, "one object serves one discriminator"
+    named = [type(part).__name__ for part in gail.source.network.network]
+    assert named == ["ParametrizedLinear", "Tanh", "VectorQuantiser", "GaussianBottleneck", "ParametrizedLinear"]
+    assert any("encode.parametrizations" in name for name in gail.source.network.state_dict())
+
+
+def test_a_bottleneck_and_a_codebook_are_logged(point_ppo, point_demonstrations) -> None:
+    model = point_ppo()
+    GAIL(model, point_demonstrations, replace(CONFIG, bottleneck=0.5, quantise=8)).learn(ROUND, log_interval=100)
+    assert {"gail/bottleneck_kl", "gail/codebook_usage"} <= set(model.logger.name_to_value)
+
+
+WASSERSTEIN = AdversarialConfig(divergence="wasserstein")
+WRONG: list[dict] = [
+    {"r1": -1.0},
+    {"gradient_penalty": math.nan},
+    {"entropy": -1.0},
+    {"average": 1.0},
+    {"bottleneck": -0.5},
+    {"bottleneck_step": 0.0},
+    {"quantise": 1},
+    {"historical_average": math.inf},
+    {"discriminator": WASSERSTEIN, "gradient_penalty": 0.0},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         GAILConfig(**wrong)

@@ -273,6 +273,26 @@ def test_penalties_without_memory_leave_the_state_as_it_was() -> None:
     assert list(state["network"]) == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
+def test_a_constant_added_to_a_wasserstein_critic_changes_no_reward_and_halfway_pays_nothing() -> None:
+    gail, batch = source(replace(SMALL, divergence="wasserstein")), random_transitions(100, centre=-1.0)
+    gail.update(batch)
+    before = gail.reward(batch)
+    assert float(before.mean()) < 0
+    torch.testing.assert_close(gail.reward(gail.demonstrations).mean(), torch.zeros(()), rtol=0, atol=1e-5)
+    with torch.no_grad():
+        gail.network[-1].bias.add_(7)
+    torch.testing.assert_close(gail.reward(batch), before, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_rewards_that_count_from_the_lowest_are_never_negative_and_differ_by_the_same(divergence: str) -> None:
+    gail, batch = source(replace(SMALL, divergence=divergence)), random_transitions(50, centre=0.0)
+    own = gail.reward(batch)
+    gail.config = replace(gail.config, zero="lowest")
+    assert float(gail.reward(batch).min()) == 0
+    torch.testing.assert_close(gail.reward(batch) - own, (gail.reward(batch) - own)[:1].expand(50))
+
+
 def test_an_unknown_divergence_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(Exception, match="f_squared_hellinger"):
         AdversarialConfig(divergence="total_variation")

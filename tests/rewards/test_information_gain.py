@@ -10,6 +10,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.task_shape import TaskShape
+from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)
 QUICK = InformationGainConfig(updates_per_rollout=100, batch_size=64, learning_rate=1e-2, hidden=(16,))
@@ -72,6 +73,31 @@ def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: Inf
     torch.testing.assert_close(source.reward(batch), before / unit)
     again = batch[torch.arange(256)]
     assert float(source.reward(again).median()) < 0.5, "another batch is worth what it is worth now"
+
+
+@pytest.mark.parametrize("gain", ["information", "first_order"])
+def test_a_flow_over_weights_pays_more_for_places_that_were_never_seen_and_goes_on_when_loaded(gain: str) -> None:
+    config = replace(QUICK, posterior="flow", gain=gain, updates_per_rollout=40)
+    torch.manual_seed(0)
+    source, other = InformationGain(PLANE, config), InformationGain(PLANE, config)
+    assert [type(layer).__name__ for layer in source.model.layers] == ["FlowDense", "FlowDense"]
+    for seed in range(3):
+        source.update(moves(32, seed=seed))
+    known, unknown = source.reward(moves(32, seed=9)), source.reward(moves(32, place=1.0, seed=9))
+    assert float(unknown.median()) > 2 * float(known.median())
+    other.load_state_dict(decode(*encode(source.state_dict())))
+    paid = []
+    for each in (source, other):
+        torch.manual_seed(5)
+        each.update(moves(32, seed=7))
+        paid.append(each.reward(moves(32, seed=8)))
+    torch.testing.assert_close(paid[0], paid[1], rtol=0, atol=0)
+
+
+def test_weights_are_gaussian_unless_a_flow_is_asked_for() -> None:
+    torch.manual_seed(0)
+    source = InformationGain(PLANE)
+    assert [type(layer).__name__ for layer in source.model.layers] == ["GaussianDense", "GaussianDense"]
 
 
 @pytest.mark.parametrize("gain", ["compression", "first_order"])
@@ -163,6 +189,7 @@ WRONG = [
     {"n_data": float("nan")},
     {"prior_std": float("inf")},
     {"likelihood_std": 0.01, "learn_likelihood": True},
+    {"posterior": "flow", "gain": "compression"},
 ]
 
 

@@ -12,6 +12,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
+from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from rlgen.rewards.novelty import Novelty
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
@@ -26,8 +27,9 @@ SOURCES = {
     "icm": (IntrinsicCuriosity, IntrinsicCuriosityConfig()),
     "l2": (PredictionError, PredictionErrorConfig()),
     "disagreement": (EnsembleDisagreement, EnsembleDisagreementConfig()),
+    "lbs": (LatentBayesianSurprise, LatentBayesianSurpriseConfig()),
 }
-of_models = pytest.mark.parametrize("make", ["icm", "l2", "disagreement"], indirect=True)
+of_models = pytest.mark.parametrize("make", ["icm", "l2", "disagreement", "lbs"], indirect=True)
 
 Make = Callable[..., Novelty]
 
@@ -180,6 +182,10 @@ def test_settings_out_of_range_are_refused(kind: str, wrong: dict) -> None:
         ("l2", {"hidden": (0,)}),
         ("disagreement", {"members": 1}),
         ("disagreement", {"gamma": 1.5}),
+        ("lbs", {"latent": 0}),
+        ("lbs", {"likelihood_std": 0.0}),
+        ("lbs", {"beta": -1.0}),
+        ("lbs", {"gamma": 1.0}),
     ],
 )
 def test_settings_of_one_kind_out_of_range_are_refused(kind: str, wrong: dict) -> None:

@@ -1,0 +1,81 @@
+"""Imitation of several experts at once by one policy with a latent code (InfoGAIL, Li et al. 2017, 1703.08840)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
+from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
+from rlgen.sb3.latent_code import latent_code
+from rlgen.sb3.paid import Paid
+
+from .gail import GAIL, GAILConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoGAILConfig(GAILConfig):
+    """GAIL, and what is paid for a code that shows."""
+
+    information: float = 0.3
+    """Weight of the information, in nats per step, against what the discriminator pays (λ₁ of the paper)."""
+    posterior: CodePosteriorConfig = field(default_factory=CodePosteriorConfig)
+    """The network that guesses the code."""
+    warm_start: bool = False
+    """Start from behavioural cloning, which cannot know the codes and clones the experts' average."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.information < math.inf:
+            raise problem("information of at least 0", str(self.information), "use e.g. 0.3")
+
+
+class InfoGAIL(GAIL):
+    """GAIL for demonstrations of several experts whose names nobody kept: each code becomes one way of acting.
+
+        env = LatentCode(make_vec("Ant-v5", 16), codes=3)
+        InfoGAIL(PPO("MlpPolicy", env), Demonstrations.load("mixture.npz")).learn(1_000_000)
+
+    The policy sees the code of its episode, the discriminator does not, and a third network guesses it from what the
+    discriminator sees; the policy is paid for being guessed right. Afterwards `LatentCode(env, codes=3, code=1)` asks
+    for the way of code 1. Which code becomes which expert is left to chance, and so is the share of experts that a code
+    covers if there are fewer codes than experts.
+    """
+
+    name = "infogail"
+    shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes told"}
+    config: InfoGAILConfig
+
+    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: InfoGAILConfig | None = None):
+        self.code = latent_code(model.get_env())
+        super().__init__(model, demonstrations, config or InfoGAILConfig())
+        size = self.source.expert_inputs().shape[1]
+        self.posterior = CodePosterior(
+            self.source.inputs, size, self.code.n_codes, self.config.posterior, self.model.device
+        )
+
+    def _task(self) -> Any:
+        return self.code.venv
+
+    def payers(self) -> Mapping[str, Paid]:
+        told = Paid(self.posterior, self.config.information)
+        return {"gail": Paid(WithoutCode(self.source, self.code.n_codes)), "code": told}
+
+    def seen_by_policy(self) -> Demonstrations:
+        """With a code in every row, in turn: whoever clones them learns to act alike under all codes."""
+        demonstrations, codes = self.demonstrations, np.arange(len(self.demonstrations)) % self.code.n_codes
+        now, then = (
+            self.code.coded(rows, codes) for rows in (demonstrations.observations, demonstrations.next_observations)
+        )
+        return replace(demonstrations, observations=now, next_observations=then)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "posterior": self.posterior.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.posterior.load_state_dict(state["posterior"])

@@ -1,0 +1,127 @@
+"""Which divergence and which penalty imitate best: GAIL on HalfCheetah-v5, one choice changed at a time, three seeds.
+
+    python experiments/gail/variants.py train --data DATA --runs runs/variants --jobs 2
+    python experiments/gail/variants.py collect --runs runs/variants
+
+DATA holds the demonstrations `HalfCheetah-v5_every20.npz`. The task has no early end, so that the sign of a reward does
+not matter (docs/imitation_variants.md) and what is left is how well it teaches. `train` runs `rlgen train gail` with
+its defaults but for what VARIANTS says, one thread each; finished runs are skipped and stopped ones resumed, so it may
+be interrupted. `collect` writes variants.csv (one row per run), variants.md and learning curves under curves/.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from rlgen.equations.divergences import DIVERGENCES
+from rlgen.runs.batch import train_all
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+
+HERE = Path(__file__).parent
+ENV, TRAJECTORIES, STEPS, SEEDS = "HalfCheetah-v5", 4, 1e6, range(20, 23)
+NO_PENALTY = ["--gail.gradient-penalty", "0"]
+BOUNDED = {"wasserstein": ["--gail.gradient-penalty", "10"]}
+VARIANTS: dict[str, list[str]] = {  # name → what differs from the defaults
+    **{f"divergence-{name}": ["--gail.discriminator.divergence", name, *BOUNDED.get(name, [])] for name in DIVERGENCES},
+    "penalty-none": NO_PENALTY,
+    "penalty-gradient-0": ["--gail.gradient-centre", "0"],
+    "penalty-r1": [*NO_PENALTY, "--gail.r1", "1"],
+    "penalty-entropy": [*NO_PENALTY, "--gail.entropy", "1e-3"],
+    "penalty-spectral": [*NO_PENALTY, "--gail.spectral-norm"],
+    "penalty-historical": [*NO_PENALTY, "--gail.historical-average", "0.01"],
+    "penalty-bottleneck": [*NO_PENALTY, "--gail.bottleneck", "0.5"],
+    "penalty-quantise": [*NO_PENALTY, "--gail.quantise", "64"],
+    "penalty-gradient-bottleneck": ["--gail.bottleneck", "0.5"],
+    "penalty-gradient-quantise": ["--gail.quantise", "64"],
+}
+"""divergence-minimax is the recipe: with the gradient penalty of weight 1 towards 1."""
+FIELDS = (
+    "variant", "env", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
+    "expert_return", "random_return", "normalised_return", "device", "git_commit",
+)  # fmt: skip
+CURVE = {"step": "step", "evaluation/return_mean": "return_mean", "evaluation/return_std": "return_std"}
+
+
+def planned(data: Path) -> dict[str, list[str]]:
+    """Name of every run, and its command line after `rlgen`; the first seed of all variants comes first."""
+    demos = ["--demos", str(data / f"{ENV}_every20.npz"), "--trajectories", str(TRAJECTORIES)]
+    shared = ["--steps", f"{STEPS:g}", "--evaluate-every", "2e5", "--threads", "1", "--no-video"]
+    return {
+        f"{variant}-seed{seed}": ["train", "gail", "--env", ENV, *demos, *shared, "--seed", str(seed), *options]
+        for seed, (variant, options) in product(SEEDS, VARIANTS.items())
+    }
+
+
+def collect(runs: Path) -> None:
+    """variants.csv, variants.md and curves/ of the runs that are finished."""
+    rows = []
+    for path in sorted(runs.glob("*/result.json")):
+        variant = path.parent.name.rpartition("-seed")[0]
+        chosen = {"variant": variant, "trajectories": TRAJECTORIES}
+        rows.append({**json.loads(path.read_text()), **chosen})
+        write_curve(path.parent, HERE / "curves" / f"variant-{path.parent.name}.csv")
+    rows.sort(key=lambda row: (list(VARIANTS).index(row["variant"]), row["seed"]))
+    with (HERE / "variants.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    text = "\n".join(table(rows)) + "\n"
+    (HERE / "variants.md").write_text(text)
+    print(text)
+
+
+def write_curve(run: Path, path: Path) -> None:
+    """The evaluations during the training."""
+    metrics = read_metrics(run)
+    evaluated = metrics["evaluation/return_mean"] == metrics["evaluation/return_mean"]  # NaN elsewhere
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CURVE.values())
+        writer.writerows(zip(*(metrics[name][evaluated] for name in CURVE), strict=True))
+
+
+def table(rows: list[dict]) -> Iterator[str]:
+    """A line per variant, the best first within divergences and within penalties."""
+    yield "| variant | seeds | return: IQM [95 % interval] | of each seed | of the expert | minutes |"
+    yield "|---|---|---|---|---|---|"
+    groups = [[row for row in rows if row["variant"] == variant] for variant in VARIANTS]
+    found = [group for group in groups if group]
+    for group in sorted(found, key=lambda group: (group[0]["variant"].partition("-")[0], -score(group))):
+        returns = [row["return_mean"] for row in group]
+        low, high = bootstrap_interval(returns)
+        yield (
+            f"| {group[0]['variant']} | {len(group)} | {interquartile_mean(returns):.0f} [{low:.0f}, {high:.0f}] "
+            f"| {', '.join(f'{each:.0f}' for each in returns)} | {score(group):.3f} "
+            f"| {sum(row['wall_seconds'] for row in group) / len(group) / 60:.1f} |"
+        )
+
+
+def score(group: list[dict]) -> float:
+    """Interquartile mean of the normalised returns."""
+    return interquartile_mean([row["normalised_return"] for row in group])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the demonstrations")
+    parser.add_argument("--runs", type=Path, default=Path("runs/variants"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    chosen = parser.parse_args()
+    if chosen.what == "collect":
+        collect(chosen.runs)
+        return
+    commands = {name: arguments for name, arguments in planned(chosen.data).items() if chosen.only in name}
+    failed = train_all(chosen.runs, commands, chosen.jobs)
+    if failed:
+        raise SystemExit(f"failed or stopped: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""How well the code of an episode shows in what is done, as a reward source: the information of InfoGAIL."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.likelihoods import categorical_log_prob
+from rlgen.equations.mutual_information import categorical_information
+from rlgen.errors import problem
+from rlgen.nn.mlp import mlp
+from rlgen.rewards.source import RewardSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodePosteriorConfig:
+    """The network that guesses the code."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of its hidden layers."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    updates_per_rollout: int = 8
+    """Gradient steps after each rollout."""
+    batch_size: int = 1024
+    """Transitions per gradient step."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "updates_per_rollout", "batch_size"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        if any(width < 1 for width in self.hidden):
+            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
+
+
+def without_code(batch: Transitions, codes: int) -> Transitions:
+    """`batch` without the last `codes` numbers of its observations, which say which code an episode has."""
+    cut = {name: getattr(batch, name)[:, :-codes] for name in ("observations", "next_observations")}
+    return replace(batch, **cut)
+
+
+class WithoutCode:
+    """`source` that must not see the code: a discriminator would tell the policy by it, since no expert has one."""
+
+    def __init__(self, source: RewardSource, codes: int):
+        self.source, self.codes = source, codes
+        self._cut: tuple[Transitions, Transitions] | None = None
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        return self.source.update(self._without(batch))
+
+    def reward(self, batch: Transitions) -> Tensor:
+        return self.source.reward(self._without(batch))
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.source.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.source.load_state_dict(state)
+
+    def _without(self, batch: Transitions) -> Transitions:
+        """The same object for the same batch: some sources know what they have just learned from."""
+        if self._cut is None or self._cut[0] is not batch:
+            self._cut = batch, without_code(batch, self.codes)
+        return self._cut[1]
+
+
+class CodePosterior:
+    """Pays log Q(c|s, a) + log K, nats, for the code c of the episode, one of K in the last numbers of observations.
+
+    Li et al. 2017 (InfoGAIL, 1703.08840), the variational bound L_I(π, Q) of the information between codes and what is
+    done under them: its mean is that bound, at most log K, and 0 where Q can only guess. Q, a classifier, learns from
+    every rollout. `inputs` gives what it sees of a batch without code, [B, size]: a discriminator's own inputs.
+
+    Differs from the released code: no second, slowly moving copy of Q pays. Differs from the paper: the entropy of the
+    codes, log K, is in the reward, so that knowing nothing costs nothing, instead of left out as a constant.
+    """
+
+    def __init__(
+        self,
+        inputs: Callable[[Transitions], Tensor],
+        size: int,
+        codes: int,
+        config: CodePosteriorConfig | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.inputs, self.codes, self.config = inputs, codes, config or CodePosteriorConfig()
+        self.network = mlp([size, *self.config.hidden, codes], nn.Tanh).to(device)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate, fused=True)
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        inputs, codes = self._seen(batch), self.codes_of(batch)
+        losses = []
+        for _ in range(self.config.updates_per_rollout):
+            drawn = torch.randint(len(codes), (self.config.batch_size,), device=codes.device)
+            loss = -categorical_information(self.network(inputs[drawn]), codes[drawn])
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            losses.append(loss.detach())
+        with torch.no_grad():
+            guessed = self.network(inputs).argmax(-1)
+        return {"loss": torch.stack(losses).mean(), "accuracy": (guessed == codes).float().mean()}
+
+    @torch.no_grad()
+    def reward(self, batch: Transitions) -> Tensor:
+        return categorical_log_prob(self.codes_of(batch), self.network(self._seen(batch))) + math.log(self.codes)
+
+    def codes_of(self, batch: Transitions) -> Tensor:
+        """The code of each transition's episode, [B], from 0."""
+        return batch.observations[:, -self.codes :].argmax(-1)
+
+    def _seen(self, batch: Transitions) -> Tensor:
+        return self.inputs(without_code(batch, self.codes))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])

@@ -1,0 +1,90 @@
+"""A latent code per episode beside what the environment shows, for policies that are to have several ways."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from rlgen.errors import problem
+
+
+class LatentCode(VecEnvWrapper):
+    """Appends one of K codes, one-hot, to the flat observations of a VecEnv: [N, O] to [N, O + K].
+
+    A code is drawn, all alike likely, when an episode begins, and holds until it ends, its last observation included.
+    With `code` it is always that one: so a trained policy is asked for one of its ways. The environment itself, its
+    rewards and its infos stay as they are.
+    """
+
+    def __init__(self, venv: VecEnv, codes: int, code: int | None = None, seed: int = 0):
+        observed = venv.observation_space
+        if not isinstance(observed, gym.spaces.Box) or len(observed.shape) != 1:
+            raise problem("flat observations (Box of one dimension)", f"{observed}", "wrap with FlattenObservation")
+        if codes < 2 or (code is not None and not 0 <= code < codes):
+            raise problem(
+                "2 codes or more, and a code from 0 on among them", f"{codes} and {code}", "use e.g. 2 and None"
+            )
+        low, high = (
+            np.concatenate([bound, np.full(codes, end)]) for bound, end in ((observed.low, 0), (observed.high, 1))
+        )
+        space = gym.spaces.Box(low.astype(observed.dtype), high.astype(observed.dtype), dtype=observed.dtype.type)
+        super().__init__(venv, observation_space=space)
+        self.n_codes, self.code = codes, code
+        self.random = np.random.default_rng(seed)
+        self.codes = np.zeros(self.num_envs, np.int64)
+        """[N], of the episodes under way."""
+
+    def reset(self) -> np.ndarray:
+        observations = self.venv.reset()
+        self.codes = self._draw(self.num_envs)
+        return self.coded(observations, self.codes)  # type: ignore[arg-type]
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        ended = np.flatnonzero(dones)
+        for env in ended.tolist():
+            last = infos[env]["terminal_observation"]
+            infos[env] = {**infos[env], "terminal_observation": self.coded(last[None], self.codes[env : env + 1])[0]}
+        if len(ended):
+            self.codes = self.codes.copy()
+            self.codes[ended] = self._draw(len(ended))
+        return self.coded(observations, self.codes), rewards, dones, infos  # type: ignore[arg-type]
+
+    def coded(self, observations: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """[B, O] and codes [B] to [B, O + K]."""
+        return np.concatenate([observations, np.eye(self.n_codes, dtype=observations.dtype)[codes]], -1)
+
+    def seed(self, seed: int | None = None) -> Any:
+        self.random = np.random.default_rng(seed)
+        return self.venv.seed(seed)
+
+    def current_observations(self) -> np.ndarray:
+        """Observations of the present state: what a resumed learner sees first."""
+        return self.coded(self.venv.current_observations(), self.codes)  # type: ignore[attr-defined]
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the environment, which must have one, and the codes."""
+        inner = self.venv.state_dict()  # type: ignore[attr-defined]
+        return {"inner": inner, "codes": self.codes.tolist(), "random": self.random.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.venv.load_state_dict(state["inner"])  # type: ignore[attr-defined]
+        self.codes = np.array(state["codes"], np.int64)
+        self.random.bit_generator.state = state["random"]
+
+    def _draw(self, n: int) -> np.ndarray:
+        return np.full(n, self.code) if self.code is not None else self.random.integers(0, self.n_codes, n)
+
+
+def latent_code(env: VecEnv | None) -> LatentCode:
+    """The latent code that `env` shows last. Raises `InputError` where it shows none, or other wrappers stand above."""
+    if isinstance(env, LatentCode):
+        return env
+    raise problem(
+        "an environment whose outermost wrapper is a LatentCode",
+        type(env).__name__,
+        "make it as LatentCode(make_vec(…), codes=2), from rlgen.sb3.latent_code",
+    )
