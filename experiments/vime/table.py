@@ -59,8 +59,8 @@ TASKS = (  # in the order in which they are trained
     Task("rlgen/SparseHalfCheetah-v0", 3e6, range(20, 23), tuple(CURIOSITIES)),
     Task("rlgen/SparseMountainCar-v0", 2e5, range(20, 25)),
     Task("rlgen/SparseCartPoleSwingup-v0", 5e5, range(20, 25)),
-    Task("rlgen/SparseAnt-v0", 2e6, range(20, 21), ("none", "vime"), ("ppo",)),
-    Task("rlgen/SparseHumanoid-v0", 2e6, range(20, 21), ("none", "vime"), ("ppo",)),
+    Task("rlgen/SparseAnt-v0", 1e6, range(20, 21), ("none", "vime"), ("ppo",)),
+    Task("rlgen/SparseHumanoid-v0", 1e6, range(20, 21), ("none", "vime"), ("ppo",)),
     Task("rlgen/SparseHalfCheetah-v0", 3e6, range(23, 25), tuple(CURIOSITIES)),
 )
 

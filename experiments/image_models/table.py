@@ -1,0 +1,164 @@
+"""The image models' table: each model on MNIST, its metric beside the paper's or the best public number.
+
+    python experiments/image_models/table.py train --data MNIST --runs runs/images --jobs 2
+    python experiments/image_models/table.py collect --runs runs/images
+
+MNIST is a folder of the four standard files. `train` first makes the classifier whose features FID and the like
+compare (extractor/), then runs `rlgen train image`, one thread each; finished runs are skipped and stopped ones
+resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md and the samples of the first
+seed under samples/.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from rlgen.data.images import ImageSet
+from rlgen.generators.classifier_files import classifier_extractor
+from rlgen.runs.batch import train_all
+
+HERE = Path(__file__).parent
+EXTRACTOR = HERE / "extractor"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained, on which seeds, and the metric of result.json that it is judged by."""
+
+    name: str
+    options: str
+    """Of `rlgen train image`."""
+    metric: str
+    paper: str
+    """The paper's number or the best public one, and its protocol where that differs."""
+    seeds: int = 1
+    best: str = "low"
+    """Whether a low or a high metric is good."""
+
+
+F_DIVERGENCES = (
+    "f_kl", "f_reverse_kl", "f_pearson", "f_neyman", "f_squared_hellinger", "f_jensen_shannon", "f_jeffreys",
+)  # fmt: skip
+PARZEN = {"f_kl": "416 (KL)", "f_jensen_shannon": "367 (JS)"}
+CASES = (
+    Case("vae", "--model vae --epochs 60 --importance-samples 500", "nll", "89.8 (public runs)"),
+    Case("iaf_vae", "--model iaf_vae --epochs 30 --importance-samples 500", "elbo", "-80.80 (ResNet)", best="high"),
+    Case(
+        "iaf_vae_gaussian",
+        "--model iaf_vae --iaf-vae.posterior gaussian --epochs 30 --importance-samples 500",
+        "elbo",
+        "-84.08 (ResNet)",
+        best="high",
+    ),
+    Case("gan", "--model gan --epochs 40", "parzen", "225 ± 2", best="high"),
+    Case(
+        "cgan",
+        "--model cgan --epochs 20 --cgan.generator-rate 1e-3 --cgan.discriminator-rate 1e-3 --cgan.dropout 0 "
+        "--cgan.penalties.r1 0.1",
+        "conditional_accuracy",
+        "Parzen 132 ± 1.8",
+        best="high",
+    ),
+    Case("dcgan", "--model dcgan --epochs 3 --dcgan.width 16", "probe_accuracy", "0.828 (CIFAR-10)", best="high"),
+    Case("infogan", "--model infogan --epochs 4", "code_accuracy", "0.95", seeds=3, best="high"),
+    *(Case(f"fgan_{name}", f"--model fgan --epochs 15 --fgan.divergence {name}", "parzen", PARZEN.get(name, "–"),
+           best="high") for name in F_DIVERGENCES),
+    Case("improved_gan", "--model improved_gan --epochs 3 --improved-gan.width 16", "fid", "–"),
+    Case("semi_supervised_gan", "--model semi_supervised_gan --labels 100 --batch-size 200 --epochs 60", "test_error",
+         "0.0093 ± 0.0007", seeds=3),
+    Case("vae_gan", "--model vae_gan --epochs 3", "fid", "–"),
+    Case("lapgan", "--model lapgan --epochs 3 --lapgan.width 16", "fid", "–"),
+    Case("began", "--model began --epochs 3 --began.filters 16", "fid", "–"),
+)  # fmt: skip
+SCORES = ("nll", "elbo", "parzen", "fid", "kid", "precision", "recall", "inception_score", "modes_hit")
+FIELDS = (
+    "case", "model", "seed", "steps", "images", "wall_seconds", "images_per_second", "parameters", *SCORES,
+    "conditional_accuracy", "probe_accuracy", "code_accuracy", "test_error", "extractor_hash", "peak_memory_mb",
+    "device", "git_commit",
+)  # fmt: skip
+
+
+def planned(data: Path, card: Path) -> dict[str, list[str]]:
+    """Name of every run, and its command line after `rlgen`."""
+    runs = {}
+    for case in CASES:
+        for seed in range(case.seeds):
+            shared = ["--data", str(data), "--seed", str(seed), "--threads", "1", "--classifier", str(card)]
+            runs[f"{case.name}-seed{seed}"] = ["train", "image", *case.options.split(), *shared]
+    return runs
+
+
+def extractor(data: Path) -> Path:
+    """The card of the classifier, trained if it is not there."""
+    classifier_extractor(ImageSet.load(data, "train"), ImageSet.load(data, "test"), EXTRACTOR)
+    (card,) = EXTRACTOR.glob("*.json")
+    return card
+
+
+def collect(runs: Path) -> None:
+    """results.csv, table.md and samples/ of the runs that are finished."""
+    rows = []
+    for case in CASES:
+        for path in sorted(runs.glob(f"{case.name}-seed*/result.json")):
+            result = json.loads(path.read_text())
+            rows.append({"case": case.name, **result.pop("metrics"), **result})
+            if rows[-1]["seed"] == 0:
+                (HERE / "samples").mkdir(exist_ok=True)
+                shutil.copy(path.parent / "samples.png", HERE / "samples" / f"{case.name}.png")
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    text = "\n".join(table(rows)) + "\n"
+    (HERE / "table.md").write_text(text)
+    print(text)
+
+
+def table(rows: list[dict]) -> Iterator[str]:
+    """A line per case."""
+    yield "| model | metric | best seed | all seeds | paper or best public | updates | minutes | device | command |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for case in CASES:
+        group = [row for row in rows if row["case"] == case.name]
+        if not group:
+            continue
+        found = [row[case.metric] for row in group]
+        best = max(found) if case.best == "high" else min(found)
+        minutes = mean(row["wall_seconds"] for row in group) / 60
+        every = ", ".join(f"{value:.4g}" for value in found)
+        yield (
+            f"| {case.name} | {case.metric} | {best:.4g} | {every} | {case.paper} | {group[0]['steps']:,} "
+            f"| {minutes:.1f} | {group[0]['device']} | `{case.options}` |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    data = os.environ.get("RLGEN_DATA")
+    parser.add_argument("--data", type=Path, default=data and Path(data) / "mnist", help="folder of MNIST's files")
+    parser.add_argument("--runs", type=Path, default=Path("runs/images"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    chosen = parser.parse_args()
+    if chosen.what == "collect":
+        collect(chosen.runs)
+        return
+    if chosen.data is None:
+        parser.error("--data: expected a folder of MNIST's files; none was given and RLGEN_DATA is not set; give one")
+    runs = planned(chosen.data.resolve(), extractor(chosen.data))
+    failed = train_all(
+        chosen.runs, {name: options for name, options in runs.items() if chosen.only in name}, chosen.jobs
+    )
+    if failed:
+        raise SystemExit(f"failed or stopped: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
