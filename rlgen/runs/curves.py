@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rlgen.atomic import atomic_write
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Folder = str | os.PathLike[str]
 COLUMNS = 3
 LARGE_INCHES, SMALL_INCHES = 4.1, 2.25
+NOTE_WIDTH = 150  # letters below a figure
 
 
 def draw_curves(
@@ -101,4 +103,4 @@ def _note(figure: "Figure", groups: Mapping[str, list[Table]], theme: Theme) -> 
     sizes = ", ".join(f"{label or 'runs'} {len(tables)}" for label, tables in groups.items())
     band = f"band from the lowest to the highest run, from {ENOUGH_FOR_QUARTILES} runs on between the quartiles"
     note = f"interquartile mean over runs ({sizes}); {band}"
-    figure.supxlabel(note, color=theme.soft, fontsize=9)
+    figure.supxlabel(fill(note, NOTE_WIDTH), color=theme.soft, fontsize=9)
