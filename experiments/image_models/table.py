@@ -46,35 +46,26 @@ F_DIVERGENCES = (
     "f_kl", "f_reverse_kl", "f_pearson", "f_neyman", "f_squared_hellinger", "f_jensen_shannon", "f_jeffreys",
 )  # fmt: skip
 PARZEN = {"f_kl": "416 (KL)", "f_jensen_shannon": "367 (JS)"}
+HALF = "--game.precision bfloat16"
 CASES = (
     Case("vae", "--model vae --epochs 60 --importance-samples 500", "nll", "89.8 (public runs)"),
-    Case("iaf_vae", "--model iaf_vae --epochs 30 --importance-samples 500", "elbo", "-80.80 (ResNet)", best="high"),
-    Case(
-        "iaf_vae_gaussian",
-        "--model iaf_vae --iaf-vae.posterior gaussian --epochs 30 --importance-samples 500",
-        "elbo",
-        "-84.08 (ResNet)",
-        best="high",
-    ),
-    Case("gan", "--model gan --epochs 40", "parzen", "225 ± 2", best="high"),
-    Case(
-        "cgan",
-        "--model cgan --epochs 20 --cgan.generator-rate 1e-3 --cgan.discriminator-rate 1e-3 --cgan.dropout 0 "
-        "--cgan.penalties.r1 0.1",
-        "conditional_accuracy",
-        "Parzen 132 ± 1.8",
-        best="high",
-    ),
-    Case("dcgan", "--model dcgan --epochs 3 --dcgan.width 16", "probe_accuracy", "0.828 (CIFAR-10)", best="high"),
-    Case("infogan", "--model infogan --epochs 4", "code_accuracy", "0.95", seeds=3, best="high"),
-    *(Case(f"fgan_{name}", f"--model fgan --epochs 15 --fgan.divergence {name}", "parzen", PARZEN.get(name, "–"),
+    Case("iaf_vae", "--model iaf_vae --epochs 40 --importance-samples 500", "elbo", "-80.80 (ResNet)", best="high"),
+    Case("iaf_vae_gaussian", "--model iaf_vae --iaf-vae.posterior gaussian --epochs 40 --importance-samples 500",
+         "elbo", "-84.08 (ResNet)", best="high"),
+    Case("gan", "--model gan --epochs 15", "parzen", "225 ± 2", best="high"),
+    Case("cgan", "--model cgan --epochs 12 --cgan.generator-rate 1e-3 --cgan.discriminator-rate 1e-3 --cgan.dropout 0 "
+         "--cgan.penalties.r1 0.1", "conditional_accuracy", "Parzen 132 ± 1.8", best="high"),
+    Case("dcgan", "--model dcgan --epochs 5 --dcgan.width 16", "probe_accuracy", "0.828 (CIFAR-10)", best="high"),
+    Case("infogan", f"--model infogan --epochs 5 --infogan.width 32 {HALF}", "code_accuracy", "0.95", seeds=3,
+         best="high"),
+    *(Case(f"fgan_{name}", f"--model fgan --epochs 10 --fgan.divergence {name}", "parzen", PARZEN.get(name, "–"),
            best="high") for name in F_DIVERGENCES),
     Case("improved_gan", "--model improved_gan --epochs 3 --improved-gan.width 16", "fid", "–"),
-    Case("semi_supervised_gan", "--model semi_supervised_gan --labels 100 --batch-size 200 --epochs 60", "test_error",
+    Case("semi_supervised_gan", "--model semi_supervised_gan --labels 100 --batch-size 200 --epochs 20", "test_error",
          "0.0093 ± 0.0007", seeds=3),
-    Case("vae_gan", "--model vae_gan --epochs 3", "fid", "–"),
-    Case("lapgan", "--model lapgan --epochs 3 --lapgan.width 16", "fid", "–"),
-    Case("began", "--model began --epochs 3 --began.filters 16", "fid", "–"),
+    Case("vae_gan", f"--model vae_gan --epochs 4 --vae-gan.width 32 {HALF}", "fid", "–"),
+    Case("lapgan", f"--model lapgan --epochs 4 --lapgan.width 16 {HALF}", "fid", "–"),
+    Case("began", f"--model began --epochs 3 --began.filters 16 {HALF}", "fid", "–"),
 )  # fmt: skip
 SCORES = ("nll", "elbo", "parzen", "fid", "kid", "precision", "recall", "inception_score", "modes_hit")
 FIELDS = (

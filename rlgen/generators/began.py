@@ -12,6 +12,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.autoencoder import decoder, encoder
+from rlgen.nn.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class BEGAN(ImageModel):
 
     def errors(self, images: Tensor) -> Tensor:
         """Mean absolute difference of images [B, C, H, W] in [-1, 1] from what the autoencoder makes of them: [B]."""
-        return (images - self.decoder(self.encoder(images))).abs().flatten(1).mean(-1)
+        return (images - full_precision(self.decoder(self.encoder(images)))).abs().flatten(1).mean(-1)
 
     @torch.no_grad()
     def after_update(self, logs: Terms) -> None:

@@ -18,6 +18,7 @@ from rlgen.generators.player import Player, Terms
 from rlgen.nn.maxout import Maxout
 from rlgen.nn.mlp import mlp
 from rlgen.nn.penalties import Penalty, Reporting
+from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
     DivergenceName = str
@@ -142,7 +143,7 @@ class AdversarialGame(ImageModel):
 
     def logit(self, images: Tensor) -> Tensor:
         """[B, C, H, W] to [B]."""
-        return self.discriminator(images).squeeze(-1)
+        return full_precision(self.discriminator(images).squeeze(-1))
 
     def prior(self, n: int) -> Tensor:
         return torch.randn(n, self.config.latent, device=next(self.generator.parameters()).device)

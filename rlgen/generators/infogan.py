@@ -15,6 +15,7 @@ from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import down, required_halvings, small_weights, up
 from rlgen.nn.mlp import normalised_layers
 from rlgen.nn.penalties import Penalty
+from rlgen.nn.precision import full_precision
 
 SLOPE = 0.1
 FARTHEST = 2.0
@@ -125,7 +126,7 @@ class InfoGAN(AdversarialGame):
         most the logarithm of how many there are."""
         config = self.config
         _, category, codes = latents.split([config.latent, config.categories, config.uniform_codes], -1)
-        logits, mean = self.guess(hidden).split([config.categories, config.uniform_codes], -1)
+        logits, mean = full_precision(self.guess(hidden)).split([config.categories, config.uniform_codes], -1)
         information = categorical_information(logits, category.argmax(-1))
         found = {"information": information}
         loss = terms["loss"] - config.information * information
@@ -137,7 +138,7 @@ class InfoGAN(AdversarialGame):
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[B, C, H, W] to logits [B], and what the guess goes on from [B, H]."""
-        found = self.discriminator(images)
+        found = full_precision(self.discriminator(images))
         return found[:, 0], found[:, 1:]
 
     def logit(self, images: Tensor) -> Tensor:

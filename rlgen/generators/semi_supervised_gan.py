@@ -16,6 +16,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.gaussian_noise import GaussianNoise
+from rlgen.nn.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class SemiSupervisedGAN(ImageModel):
         with torch.no_grad():
             made = self.generator(self.prior(len(images)))
         labels = _known(images, labels)
-        real, generated = self.head(self.body(images)), self.head(self.body(made))
+        real, generated = (full_precision(self.head(self.body(each))) for each in (images, made))
         supervised = class_loss(real, labels)
         unsupervised = real_or_generated_loss(real, generated, labels < 0)
         return {
@@ -113,7 +114,7 @@ class SemiSupervisedGAN(ImageModel):
         """Feature matching, section 3.1."""
         unlabelled = share_of(_known(images, labels) < 0)
         made = self.body(self.generator(self.prior(len(images))))
-        return {"loss": feature_matching(self.body(images) * unlabelled[:, None], made)}
+        return {"loss": feature_matching(full_precision(self.body(images)) * unlabelled[:, None], full_precision(made))}
 
     @torch.no_grad()
     def class_logits(self, images: Tensor) -> Tensor:

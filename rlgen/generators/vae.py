@@ -17,6 +17,7 @@ from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.mlp import mlp
 from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
+from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
     Likelihood = str
@@ -98,7 +99,7 @@ class VAE(ImageModel):
         observed = self.observed(images)
         features = self.encoder(observed.to(images.dtype))
         latents, log_posterior = self.posterior.rsample(features, self.config.samples)
-        log_likelihood = self.pixels.log_prob(observed, self.decoder(latents))
+        log_likelihood = self.pixels.log_prob(observed, self.outputs(latents))
         groups = self.kl_groups(features, latents, log_posterior)
         kl = groups.sum(-1)
         charged = kl.mean()
@@ -117,6 +118,10 @@ class VAE(ImageModel):
             return self.posterior.kl(features)
         return (log_posterior - log_prior(latents)).mean(0).unsqueeze(-1)
 
+    def outputs(self, latents: Tensor) -> Tensor:
+        """The likelihood's parameters [..., D · outputs] of latents [..., Z]."""
+        return full_precision(self.decoder(latents))
+
     def observed(self, images: Tensor) -> Tensor:
         """What is modelled of images [B, C, H, W]: [B, D]."""
         return self.pixels.observed(images.flatten(1))
@@ -126,7 +131,7 @@ class VAE(ImageModel):
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
         observed = self.observed(images)
         latents, log_posterior = self.posterior.rsample(self.encoder(observed.to(images.dtype)), samples)
-        return self.pixels.log_prob(observed, self.decoder(latents)) + log_prior(latents) - log_posterior
+        return self.pixels.log_prob(observed, self.outputs(latents)) + log_prior(latents) - log_posterior
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -139,7 +144,7 @@ class VAE(ImageModel):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """The expected image of each latent."""
-        return self.pixels.mean(self.decoder(latents)).unflatten(-1, self.shape.chw)
+        return self.pixels.mean(self.outputs(latents)).unflatten(-1, self.shape.chw)
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n))

@@ -18,6 +18,7 @@ from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import even_weights, small_weights
 from rlgen.nn.posterior import DiagonalGaussian
+from rlgen.nn.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +179,8 @@ class VAEGAN(ImageModel):
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator sees of images in the layer where they are compared [B, F], and its logit [B]."""
         seen = self.discriminator[: self.compared + 1](images)
-        return seen.flatten(1), self.head(self.discriminator[self.compared + 1 :](seen)).squeeze(-1)
+        logit = self.head(self.discriminator[self.compared + 1 :](seen)).squeeze(-1)
+        return full_precision(seen.flatten(1)), full_precision(logit)
 
     @staticmethod
     def distance(seen: Tensor, seen_again: Tensor) -> Tensor:

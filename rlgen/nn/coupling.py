@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from rlgen.nn.mlp import mlp
+from rlgen.nn.precision import full_precision
 
 Events = Float[Tensor, "..."]
 Context = Float[Tensor, "..."] | None
@@ -38,7 +39,7 @@ class Coupling(nn.Module):
         seen = torch.where(self.mask, x, 0.0)
         if context is not None:
             seen = torch.cat([seen, context.expand(*seen.shape[:-event], *context.shape[-event:])], -event)
-        return self.network(seen)
+        return full_precision(self.network(seen))
 
 
 class AdditiveCoupling(Coupling):

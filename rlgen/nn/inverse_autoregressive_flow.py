@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.nn.made import MADE
+from rlgen.nn.precision import full_precision
 
 Rows = Float[Tensor, "*batch Z"]
 Context = Float[Tensor, "*some C"] | None
@@ -34,7 +35,7 @@ class InverseAutoregressiveStep(nn.Module):
 
     def forward(self, z: Rows, context: Context = None) -> tuple[Rows, LogDet]:
         """What z becomes, and log |det of the Jacobian|."""
-        shift, gate_logit = self.network(z, context).unbind(-1)
+        shift, gate_logit = full_precision(self.network(z, context)).unbind(-1)
         return torch.lerp(shift, z, gate_logit.sigmoid()), F.logsigmoid(gate_logit).sum(-1)
 
     def inverse(self, moved: Rows, context: Context = None) -> tuple[Rows, LogDet]:
@@ -42,7 +43,7 @@ class InverseAutoregressiveStep(nn.Module):
         many passes as numbers."""
         z = torch.zeros_like(moved)
         for known in range(moved.shape[-1]):
-            shift, gate_logit = self.network(z, context).unbind(-1)
+            shift, gate_logit = full_precision(self.network(z, context)).unbind(-1)
             gate = gate_logit.sigmoid()
             found = (moved - (1 - gate) * shift) / gate
             # Numbers whose turn has not come are wrong still, and might be infinite, which no mask stops.

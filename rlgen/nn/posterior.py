@@ -14,6 +14,7 @@ from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.errors import problem
 from rlgen.nn.coupling import affine_couplings
 from rlgen.nn.inverse_autoregressive_flow import InverseAutoregressiveStep
+from rlgen.nn.precision import full_precision
 
 Features = Float[Tensor, "B F"]
 Latents = Float[Tensor, "S B Z"]
@@ -43,7 +44,7 @@ class DiagonalGaussian(nn.Module):
         self.head = nn.Linear(features, 2 * latent)
 
     def mean_and_log_std(self, features: Features) -> tuple[PerLatent, PerLatent]:
-        mean, log_std = self.head(features).chunk(2, -1)
+        mean, log_std = full_precision(self.head(features)).chunk(2, -1)
         return mean, log_std
 
     def rsample(self, features: Features, samples: int = 1) -> tuple[Latents, LogProb]:

@@ -228,7 +228,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--epochs", "1"], "expected steps or epochs"),
         (["--batch-size", "0"], "expected batch_size of at least 1"),
         (["--classifier", "missing.json"], "expected a classifier auto, none, or the .json of a kept one"),
-        (["--game.precision", "bfloat16"], "expected a CUDA device for bfloat16"),
+        (["--device", "cpu", "--game.compile"], "expected a CUDA device for compiled losses"),
         (["--vae.latent", "0"], "expected latent of at least 1"),
         (["--seed", "-1"], "expected a seed of 0 or more"),
         (["--model", "van"], "van"),

@@ -14,6 +14,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
+from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Diverged, Game, GameConfig
 from rlgen.generators.vae import VAE, VAEConfig
 from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -213,10 +214,26 @@ def test_a_clipped_gradient_has_the_length_asked_for_and_its_own_is_logged() -> 
     assert float(length) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_low_precision_and_compiling_are_for_cuda() -> None:
-    for config in (GameConfig(precision="bfloat16"), GameConfig(compile=True)):
-        with pytest.raises(InputError, match="a CUDA device"):
-            Game(Normal(), config)
+def test_compiling_is_for_cuda() -> None:
+    with pytest.raises(InputError, match="a CUDA device"):
+        Game(Normal(), GameConfig(compile=True))
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
+    kind, shape = GENERATORS[name], ImageShape(channels=1, height=8, width=8, n_classes=10)
+    images, labels = torch.rand(32, 1, 8, 8).round(), torch.arange(32) % 10
+    found = []
+    for config in (GameConfig(), GameConfig(precision="bfloat16")):
+        torch.manual_seed(0)
+        game = Game(kind(shape, kind.config_type()), config)
+        found.append(game.update(images, labels))
+        assert all(parameter.dtype == torch.float32 for parameter in game.model.parameters())
+    full, half = found
+    first = f"{game.players[0].name}/loss"  # of the same weights; the next player's are already others
+    assert half[first] != full[first]
+    assert float(half[first]) == pytest.approx(float(full[first]), rel=0.05, abs=0.01)
+    assert all(value.dtype == torch.float32 for value in half.values())  # losses are not computed in half precision
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
