@@ -40,6 +40,9 @@ class ImageModel(nn.Module):
         """Images [n, C, H, W] in [0, 1], without gradient."""
         raise NotImplementedError
 
+    def before_first_update(self, images: Tensor) -> None:
+        """Called once, with the images [B, C, H, W] of the first update; for initial values that depend on data."""
+
     def after_update(self, logs: Terms) -> None:
         """Called after every player's turns with what they logged; for state that follows rules of its own."""
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
 
 from rlgen.equations.penalties import feature_matching
 from rlgen.equations.semi_supervised import class_loss, real_logit, real_or_generated_loss, share_of
@@ -17,6 +16,7 @@ from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.gaussian_noise import GaussianNoise
 from rlgen.nn.precision import full_precision
+from rlgen.nn.weight_norm import WeightNormLinear, standardise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class SemiSupervisedGAN(ImageModel):
     Labels below 0 are unknown. Images with a label teach classes and nothing else; images without one are what
     generated images are told from, and what their features are matched to.
 
-    Differs from the released code: He et al. 2015's initial weights instead of ones that depend on the data, and the
-    length of every layer's weights is learned, not of the last one's alone.
+    The lengths of the classifier's weights, but for the last layer's, stay as the first images set them (released
+    code): else it would learn to drown its noise.
     """
 
     config_type = SemiSupervisedGANConfig
@@ -73,16 +73,16 @@ class SemiSupervisedGAN(ImageModel):
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([config.latent, *config.generator_hidden]):
             layers += [nn.Linear(fan_in, fan_out, bias=False), nn.BatchNorm1d(fan_out), nn.Softplus()]
-        last = nn.Linear([config.latent, *config.generator_hidden][-1], shape.numbers)
-        layers += [parametrizations.weight_norm(last), nn.Sigmoid(), nn.Unflatten(-1, shape.chw)]
+        last = WeightNormLinear([config.latent, *config.generator_hidden][-1], shape.numbers)
+        layers += [last, nn.Sigmoid(), nn.Unflatten(-1, shape.chw)]
         self.generator = nn.Sequential(*layers)
         seen: list[nn.Module] = [nn.Flatten(), GaussianNoise(config.input_noise)]
         for index, (fan_in, fan_out) in enumerate(pairwise([shape.numbers, *config.hidden])):
             seen += [GaussianNoise(config.noise)] if index else []
-            seen += [_normalised(fan_in, fan_out), nn.ReLU()]
+            seen += [WeightNormLinear(fan_in, fan_out, learn_length=False), nn.ReLU()]
         self.body = nn.Sequential(*seen)
         """Images to the features that a generator matches."""
-        self.head = nn.Sequential(GaussianNoise(config.noise), _normalised(config.hidden[-1], shape.n_classes))
+        self.head = nn.Sequential(GaussianNoise(config.noise), WeightNormLinear(config.hidden[-1], shape.n_classes))
         """Features to logits of the real classes; that of generated images is 0."""
 
     def players(self) -> Sequence[Player]:
@@ -92,6 +92,9 @@ class SemiSupervisedGAN(ImageModel):
             Player("discriminator", classifier.parameters(), self.discriminator_loss, rate, betas),
             Player("generator", self.generator.parameters(), self.generator_loss, rate, betas),
         )
+
+    def before_first_update(self, images: Tensor) -> None:
+        standardise([*self.body, *self.head], images)
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
         """The class where it is known; real or generated where it is not."""
@@ -130,14 +133,6 @@ class SemiSupervisedGAN(ImageModel):
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n))
-
-
-def _normalised(fan_in: int, fan_out: int) -> nn.Module:
-    """A linear layer by length and direction of its weights. Salimans & Kingma 2016 (1602.07868)."""
-    layer = nn.Linear(fan_in, fan_out)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
-    return parametrizations.weight_norm(layer)
 
 
 def _known(images: Tensor, labels: Tensor | None) -> Tensor:

@@ -80,6 +80,8 @@ class Game:
         """
         if not self.model.training:
             self.model.train()
+        if self.step == 0:
+            self.model.before_first_update(images)
         shares = self._shares(images, labels)
         logs: Terms = {}
         for player in self.players:

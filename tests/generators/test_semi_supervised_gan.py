@@ -3,13 +3,13 @@
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 
 from rlgen.errors import InputError
 from rlgen.generators.image_model import Classifies
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from rlgen.generators.trainer import Game
+from rlgen.nn.weight_norm import WeightNormLinear
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=3)
 LABELS = torch.tensor([2, -1, 0, -1, -1, 1, -1, -1])
@@ -76,15 +76,21 @@ def test_each_player_learns_its_own_network() -> None:
     assert len(owners["generator"]) + len(owners["discriminator"]) == len(list(model.parameters()))
 
 
-def test_every_layer_of_the_classifier_has_its_weights_normalised() -> None:
-    model = small()
-    linear = [each for part in (model.body, model.head) for each in part.modules() if hasattr(each, "in_features")]
-    assert len(linear) == 3
-    for layer in linear:
-        assert parametrize.is_parametrized(layer, "weight")
-        length, direction = layer.parametrizations.weight.original0, layer.parametrizations.weight.original1
-        expected = length * direction / direction.norm(dim=1, keepdim=True)
-        torch.testing.assert_close(layer.weight, expected)
+def test_the_first_images_standardise_every_layer_and_later_ones_none() -> None:
+    model, images = small(noise=0.0, input_noise=0.0), torch.rand(8, 1, 8, 8)
+    game = Game(model)
+    model.before_first_update(images)
+    lengths = [each.length.clone() for each in model.modules() if isinstance(each, WeightNormLinear)]
+    std, mean = torch.std_mean(model.class_logits(images), 0, correction=0)
+    torch.testing.assert_close(std, torch.ones(3), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
+    game.step = 1
+    game.update(5 * images, LABELS)
+    kept = [
+        torch.equal(a, b.length)
+        for a, b in zip(lengths, (each for each in model.modules() if isinstance(each, WeightNormLinear)), strict=True)
+    ]
+    assert kept == [False, True, True, False]  # the generator's last layer, the body's two, the head
 
 
 def test_noise_disturbs_training_and_not_the_test() -> None:
