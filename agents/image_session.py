@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rlgen.data.minibatches import Minibatches
 from rlgen.data.partly_labelled import PartlyLabelled
-from rlgen.generators.trainer import Game
+from rlgen.errors import InputError
+from rlgen.generators.trainer import Diverged, Game
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Interrupt, Stopped
@@ -75,7 +76,14 @@ class ImageSession:
     means: Means = field(default_factory=Means)
 
     def run(self) -> None:
-        """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop."""
+        """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop, and `InputError` with
+        update, term and last good checkpoint when a loss is not finite."""
+        try:
+            self._run()
+        except Diverged as stop:
+            raise InputError(f"{stop}; {self.last_good()}") from stop
+
+    def _run(self) -> None:
         self.restore()
         remedy, title = f"continue with: rlgen resume {self.folder.path}", self.folder.agent_name
         start = self.game.step
@@ -136,6 +144,11 @@ class ImageSession:
         self.seconds = state["seconds"]
         set_rng_state(state["rng"])
         log.info("continuing from update %s", f"{step:,}")
+
+    def last_good(self) -> str:
+        """Which checkpoint there is to go back to. None is ever written of a state that has diverged."""
+        kept = list_checkpoints(self.folder)
+        return f"the last good checkpoint is {kept[0]}" if kept else "there is no checkpoint from before that"
 
     def save(self, final: bool = False) -> None:
         """Write a checkpoint of everything. Raises `Diverged` rather than save what cannot go on."""

@@ -13,15 +13,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 from rlgen.agents import cli
 from rlgen.agents.commands import image_training
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.generators.gan import GANConfig
 from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import GameConfig
+from rlgen.generators.trainer import Game, GameConfig
 from rlgen.generators.vae import VAEConfig
-from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_model_file import load_image_model
@@ -202,7 +203,24 @@ def test_a_training_that_diverges_stops_and_says_where(tmp_path: Path, capsys: p
     error = " ".join(capsys.readouterr().err.split())
     assert "came NaN or an infinity in vae/" in error
     assert "at update" in error
+    assert "there is no checkpoint from before that" in error
     assert not (out / "result.json").exists()
+
+
+def test_a_training_that_diverges_names_the_last_good_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, update = tmp_path / "run", Game.update
+
+    def poisoned(game: Game, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        return update(game, images * torch.nan if game.step == 3 else images, labels)
+
+    monkeypatch.setattr(Game, "update", poisoned)
+    assert cli.main(command("gan", out, "--steps", "5", "--checkpoint-every", "2")) == 2
+    error = "".join(capsys.readouterr().err.split())
+    assert "atupdate4" in error
+    assert f"thelastgoodcheckpointis{list_checkpoints(out)[0]}" in error
+    assert int(list_checkpoints(out)[0].name) == 2
 
 
 def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.CaptureFixture[str]) -> None:
