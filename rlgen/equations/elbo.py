@@ -38,6 +38,7 @@ def free_bits(kl: Float[Tensor, "B G"], level: float) -> Float[Tensor, " G"]:
 def importance_weighted_bound(log_weight: Float[Tensor, "K B"]) -> PerRow:
     """log (1/K Σ w), log w = log p(x, z) - log q(z|x) of K samples z from q. Burda et al. 2016 (1509.00519), eq. 8.
 
-    With K = 1 it is the ELBO, with more it rises on average towards log p(x).
+    With K = 1 it is the ELBO, with more it rises on average towards log p(x). For reparametrised z its gradient is that
+    of eq. 13, the samples' gradients weighted by their shares of Σ w.
     """
     return torch.logsumexp(log_weight, 0) - math.log(len(log_weight))

@@ -4,6 +4,8 @@
 Parameters are [..., B, ...]: samples may stand before the rows. What comes out is [..., B], summed over the event.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,6 +19,8 @@ Parameters = Float[Tensor, "..."]
 LogProb = Float[Tensor, "*samples_and_B"]
 LOWEST_LOG_SCALE = -7.0
 """A logistic of scale e⁻⁷ is a ninth of one of 256 levels wide: narrower ones would only lose the gradient."""
+LOGISTIC_PARAMETERS = {1: 3, 3: 10}
+"""Numbers for each logistic of a pixel's mixture, by channels."""
 
 
 def bernoulli_log_prob(x: Events, logit: Parameters) -> LogProb:
@@ -92,14 +96,33 @@ def discretised_logistic_mixture_sample(
     )
     uniform = torch.rand(mean.shape, generator=generator, dtype=params.dtype, device=params.device)
     noise = log_scale.exp() * torch.logit(uniform, eps=1e-7)
-    drawn: list[Tensor] = []
-    for number in range(channels):
-        centre = mean.select(-3, number)
-        for earlier, colour in enumerate(drawn):
-            centre = centre + coefficient.select(-3, number * (number - 1) // 2 + earlier) * colour
+
+    def drawn(centre: Tensor, number: int) -> Tensor:
         level = ((centre + noise.select(-3, number)).clamp(-1, 1) + 1).mul((levels - 1) / 2).round()
-        drawn.append(2 * level / (levels - 1) - 1)
-    return (torch.stack(drawn, -3) + 1) / 2
+        return 2 * level / (levels - 1) - 1
+
+    return (_in_turn(mean, coefficient, drawn) + 1) / 2
+
+
+def discretised_logistic_mixture_mean(
+    params: Float[Tensor, "*batch P H W"], channels: int
+) -> Float[Tensor, "*batch C H W"]:
+    """Expected pixel in [0, 1] of the mixture of Salimans et al. 2017 (PixelCNN++, 1701.05517), eq. 1, with what its
+    logistics have beyond black a and white b counted as black and white: the sum over their shares of
+    E[clamp(x, a, b)] = a + ∫ P(x > t) dt, from a to b, = a + s softplus((μ - a)/s) - s softplus((μ - b)/s).
+
+    Rounding to levels is left out, which moves the mean by half a level at most. A colour's mean is the conditional one
+    (eq. 3), given that the colours before it have theirs, in each logistic by itself: the expected colour as far as
+    nothing lies beyond black and white.
+    """
+    log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
+
+    def expected(centre: Tensor, number: int) -> Tensor:
+        scale = log_scale.select(-3, number).exp()
+        return scale * (F.softplus((centre + 1) / scale) - F.softplus((centre - 1) / scale)) - 1
+
+    each = _in_turn(mean, coefficient, expected)
+    return (((log_share.exp().unsqueeze(-3) * each).sum(-4) + 1) / 2).clamp(0, 1)
 
 
 def _per_row(log_prob: Tensor, dimensions: int) -> Tensor:
@@ -119,6 +142,18 @@ def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return log_share, mean, log_scale
 
 
+def _in_turn(mean: Tensor, coefficient: Tensor, value: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Colours [..., C, H, W] in [-1, 1], one after another: each is the `value` of its mean, moved by those before it,
+    and its number."""
+    colours: list[Tensor] = []
+    for number in range(mean.shape[-3]):
+        centre = mean.select(-3, number)
+        for earlier, colour in enumerate(colours):
+            centre = centre + coefficient.select(-3, number * (number - 1) // 2 + earlier) * colour
+        colours.append(value(centre, number))
+    return torch.stack(colours, -3)
+
+
 def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """log shares [..., M, H, W]; means, log scales [..., M, C, H, W]; coefficients [..., M, C or 3, H, W]."""
     logit, *others = params.split([count] + [count] * (params.shape[-3] // count - 1), -3)
@@ -129,7 +164,7 @@ def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, T
 
 def _components(params: Tensor, channels: int) -> int:
     """M."""
-    each, rest = {1: 3, 3: 10}.get(channels, 0), params.shape[-3]
+    each, rest = LOGISTIC_PARAMETERS.get(channels, 0), params.shape[-3]
     if not each or rest % each:
         raise problem(
             "1 channel and 3 parameters, or 3 channels and 10 parameters, for each logistic of the mixture",

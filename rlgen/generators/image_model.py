@@ -32,6 +32,12 @@ class ImageModel(nn.Module):
         """Whether it is a likelihood of zeros and ones, so that grey images are to be binarised first."""
         return False
 
+    @property
+    def log_determinant(self) -> float | None:
+        """log |d seen / d level| of the way from an image's levels, 0 to 255, to what its likelihood is a density of,
+        nats per image; 0 for a likelihood of the levels themselves. None: it has no likelihood of levels."""
+        return None
+
     def players(self) -> Sequence[Player]:
         """In the order of their turns."""
         raise NotImplementedError

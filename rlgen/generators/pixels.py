@@ -1,61 +1,131 @@
-"""Distributions of an image given what a decoder says of it, all in nats per image."""
+"""Distributions of an image given what a decoder says of its pixels, all in nats per image.
+
+Shapes: S samples, B batch, C channels, H height, W width, P numbers that the decoder gives for each pixel.
+"""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from rlgen.equations.bits_per_dimension import dequantise
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.equations.likelihoods import bernoulli_log_prob, categorical_log_prob
+from rlgen.equations.likelihoods import (
+    LOGISTIC_PARAMETERS,
+    bernoulli_log_prob,
+    categorical_log_prob,
+    discretised_logistic_mixture_log_prob,
+    discretised_logistic_mixture_mean,
+)
+from rlgen.errors import problem
+from rlgen.generators.image_shape import ImageShape
 
 LEVELS = 256
+LEAST_LOG_STD = -math.log(LEVELS * math.sqrt(12))
+"""The deviation of the noise that dequantises a level: a narrower Gaussian fits it worse, wherever it stands."""
 
 
-class Pixels(NamedTuple):
-    """One choice of distribution."""
+class Pixels:
+    """One choice of distribution, made as `Kind(shape, mixture)`."""
 
-    outputs: int
-    """Numbers that a decoder gives for each number of an image."""
-    observed: Callable[[Tensor], Tensor]
-    """Images [B, D] in [0, 1] to what is modelled."""
-    log_prob: Callable[[Tensor, Tensor], Tensor]
-    """(observed [B, D], decoded [S, B, D · outputs]) to nats [S, B]."""
-    mean: Callable[[Tensor], Tensor]
-    """Decoded [..., D · outputs] to the expected image [..., D] in [0, 1]."""
+    numbers: int
+    """P."""
+    log_determinant: float | None = 0.0
+    """log |d seen / d level| of what `log_prob` is a density of, nats per image; 0 for probabilities of the levels
+    themselves, None where there are no levels."""
 
+    def __init__(self, shape: ImageShape, mixture: int):
+        self.numbers = shape.channels
 
-def _same(images: Tensor) -> Tensor:
-    return images
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Images [B, C, H, W] in [0, 1] given [S, B, P, H, W]: [S, B]."""
+        raise NotImplementedError
 
-
-def _gaussian(observed: Tensor, decoded: Tensor) -> Tensor:
-    """Mean sigmoid(decoded), deviation learned too. Kingma & Welling 2014 (1312.6114), appendix C.2."""
-    mean, log_std = decoded.chunk(2, -1)
-    return gaussian_log_prob(observed, mean.sigmoid(), log_std.clamp(LEAST_LOG_STD, 0).exp()).sum(-1)
+    def mean(self, decoded: Tensor) -> Tensor:
+        """The expected image [..., C, H, W] in [0, 1] of [..., P, H, W]."""
+        raise NotImplementedError
 
 
-def _levels(decoded: Tensor) -> Tensor:
-    """[..., D · 256] to logits [..., D, 256]."""
-    return decoded.unflatten(-1, (-1, LEVELS))
+class Bernoulli(Pixels):
+    """Of zeros and ones, by logits."""
+
+    log_determinant = None
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        return bernoulli_log_prob(images, decoded)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        return decoded.sigmoid()
 
 
-def _expected_level(decoded: Tensor) -> Tensor:
-    level = torch.arange(LEVELS, device=decoded.device, dtype=decoded.dtype)
-    return (_levels(decoded).softmax(-1) @ level) / (LEVELS - 1)
+class Gaussian(Pixels):
+    """Of levels with noise that fills the gaps between them (`dequantise`), with a learned deviation. Kingma & Welling
+    2014 (1312.6114), appendix C.2.
+
+    Every sample has noise of its own: it counts as one more latent, uniform before and after the image is seen.
+    """
+
+    def __init__(self, shape: ImageShape, mixture: int):
+        super().__init__(shape, mixture)
+        self.numbers = 2 * shape.channels
+        image = torch.zeros(1, *shape.chw, dtype=torch.float64)
+        self.log_determinant = dequantise(image, image, LEVELS)[1].item()
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        mean, log_std = decoded.chunk(2, -3)
+        seen, _ = dequantise(level(images).expand_as(mean), torch.rand_like(mean), LEVELS)
+        return gaussian_log_prob(seen, mean.sigmoid(), log_std.clamp(LEAST_LOG_STD, 0).exp()).sum((-3, -2, -1))
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """That of the levels: the noise, half of one on average, is taken away."""
+        return ((decoded.chunk(2, -3)[0].sigmoid() * LEVELS - 0.5) / (LEVELS - 1)).clamp(0, 1)
 
 
-LEAST_LOG_STD = math.log(1 / LEVELS)
-"""A density of 8-bit pixels has no bound; their grid's own width is the least deviation that means something."""
+class Categorical(Pixels):
+    """Of levels, each number of the image with 256 logits: P is [C, 256]."""
 
-PIXELS: dict[str, Pixels] = {
-    "bernoulli": Pixels(1, _same, bernoulli_log_prob, torch.sigmoid),
-    "gaussian": Pixels(2, _same, _gaussian, lambda decoded: decoded.chunk(2, -1)[0].sigmoid()),
-    "categorical": Pixels(
-        LEVELS,
-        lambda images: (images * (LEVELS - 1)).round().long(),
-        lambda observed, decoded: categorical_log_prob(observed, _levels(decoded)),
-        _expected_level,
-    ),
+    def __init__(self, shape: ImageShape, mixture: int):
+        super().__init__(shape, mixture)
+        self.numbers = LEVELS * shape.channels
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        return categorical_log_prob(level(images).long(), self.logits(decoded))
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        shade = torch.linspace(0, 1, LEVELS, device=decoded.device, dtype=decoded.dtype)
+        return self.logits(decoded).softmax(-1) @ shade
+
+    @staticmethod
+    def logits(decoded: Tensor) -> Tensor:
+        """[..., C, H, W, 256]."""
+        return decoded.unflatten(-3, (-1, LEVELS)).movedim(-3, -1)
+
+
+class Logistic(Pixels):
+    """Of levels of grey or colour, by a mixture of `mixture` discretised logistics for each pixel."""
+
+    def __init__(self, shape: ImageShape, mixture: int):
+        super().__init__(shape, mixture)
+        if shape.channels not in LOGISTIC_PARAMETERS:
+            came = f"{shape.channels} channels"
+            raise problem("images of 1 or 3 channels for the likelihood logistic", came, "use e.g. categorical")
+        self.channels, self.numbers = shape.channels, mixture * LOGISTIC_PARAMETERS[shape.channels]
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        return discretised_logistic_mixture_log_prob(images, decoded, LEVELS)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        return discretised_logistic_mixture_mean(decoded, self.channels)
+
+
+def level(images: Tensor) -> Tensor:
+    """0 to 255 of images in [0, 1]."""
+    return (images * (LEVELS - 1)).round()
+
+
+PIXELS: dict[str, type[Pixels]] = {
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "categorical": Categorical,
+    "logistic": Logistic,
 }

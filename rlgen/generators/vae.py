@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from rlgen.equations.elbo import elbo, free_bits
+from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 else:
     Likelihood = Literal[*PIXELS]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+AT_ONCE = 2**26
+"""Numbers that the decoder makes at a time where no gradient is needed: 256 MiB, and likelihoods several times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,11 @@ class VAEConfig:
     activation: Literal["tanh", "relu"] = "tanh"
     """Between layers."""
     likelihood: Likelihood = "bernoulli"
-    """Of a pixel: bernoulli, of images of zeros and ones; gaussian with a learned deviation; categorical over 256
-    levels."""
+    """Of a pixel: bernoulli, of images of zeros and ones; of 256 levels categorical; logistic, a mixture of discretised
+    logistics (Salimans et al. 2017, 1701.05517), for grey or colour; or gaussian with a learned deviation, of levels
+    dequantised by uniform noise (Theis et al. 2016, 1511.01844)."""
+    mixture: int = 5
+    """Logistics in the mixture of the likelihood logistic."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "gaussian"
     """Diagonal Gaussian; moved by an inverse autoregressive flow (Kingma et al. 2016, 1606.04934); or by affine
     couplings (Dinh et al. 2017, 1605.08803)."""
@@ -48,6 +53,9 @@ class VAEConfig:
     """Widths of the hidden layers in each of its steps."""
     flow_context: int = 64
     """Numbers that the encoder hands to every step of the flow."""
+    objective: Literal["elbo", "iwae"] = "elbo"
+    """What is maximised: the evidence lower bound, or the importance-weighted one (Burda et al. 2016, 1509.00519, eq. 8
+    and 13), which needs several samples: 5 and 50 in the paper."""
     samples: int = 1
     """Latents drawn for each image."""
     beta: float = 1.0
@@ -58,7 +66,7 @@ class VAEConfig:
     """Adam's."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "samples", "flow_steps", "flow_context"):
+        for name in ("latent", "samples", "mixture", "flow_steps", "flow_context"):
             if getattr(self, name) < 1:
                 raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
         for name in ("hidden", "flow_hidden"):
@@ -70,47 +78,63 @@ class VAEConfig:
                 raise problem(f"{name} of at least 0", str(getattr(self, name)), "leave it out for the default")
         if self.likelihood not in PIXELS:
             raise problem(f"likelihood one of {', '.join(PIXELS)}", repr(self.likelihood), "choose one of these")
+        if self.objective not in ("elbo", "iwae"):
+            raise problem("objective elbo or iwae", repr(self.objective), "choose one of these")
+        if self.objective == "iwae":
+            self._check_importance_weights()
+
+    def _check_importance_weights(self) -> None:
+        """The importance-weighted bound has no divergence that could be weighted or free of charge."""
+        if self.samples < 2:
+            came = f"samples {self.samples}, which make it the evidence lower bound"
+            raise problem("samples of at least 2 for the objective iwae", came, "use e.g. 5, or the objective elbo")
+        if self.beta != 1 or self.free_bits:
+            came = f"beta {self.beta:g} and free_bits {self.free_bits:g}"
+            raise problem("beta 1 and free_bits 0 for the objective iwae", came, "set these, or use the objective elbo")
 
 
 class VAE(ImageModel):
-    """Maximises the evidence lower bound, a game of one player."""
+    """Maximises a lower bound on the evidence, a game of one player."""
 
     config_type = VAEConfig
     config: VAEConfig
 
     def __init__(self, shape: ImageShape, config: VAEConfig | None = None):
         super().__init__(shape, config or VAEConfig())
-        self.pixels = PIXELS[self.config.likelihood]
+        self.pixels = PIXELS[self.config.likelihood](shape, self.config.mixture)
         activation = ACTIVATIONS[self.config.activation]
         widths, latent = self.config.hidden, self.config.latent
         self.encoder = nn.Sequential(mlp([shape.numbers, *widths], activation), activation())
-        self.decoder = mlp([latent, *reversed(widths), shape.numbers * self.pixels.outputs], activation)
+        self.decoder = mlp([latent, *reversed(widths), self.pixels.numbers * shape.height * shape.width], activation)
         self.posterior = _posterior(self.config)
 
     @property
     def binary(self) -> bool:
         return self.config.likelihood == "bernoulli"
 
+    @property
+    def log_determinant(self) -> float | None:
+        return self.pixels.log_determinant
+
     def players(self) -> Sequence[Player]:
         return (Player("vae", self.parameters(), self.loss, self.config.learning_rate),)
 
     def loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Minus the bound; all terms in nats per image. `kl` is the divergence itself, `elbo` the bound itself."""
-        observed = self.observed(images)
-        features = self.encoder(observed.to(images.dtype))
+        """Minus the bound; all terms in nats per image. `kl` is the divergence itself, `elbo` and `iwae` are the bounds
+        themselves."""
+        features = self.encoder(images.flatten(1))
         latents, log_posterior = self.posterior.rsample(features, self.config.samples)
-        log_likelihood = self.pixels.log_prob(observed, self.outputs(latents))
+        log_likelihood = self.pixels.log_prob(images, self.outputs(latents))
         groups = self.kl_groups(features, latents, log_posterior)
         kl = groups.sum(-1)
-        charged = kl.mean()
+        terms = {"elbo": elbo(log_likelihood, kl).mean(), "kl": kl.mean(), "log_likelihood": log_likelihood.mean()}
+        if self.config.objective == "iwae":
+            bound = importance_weighted_bound(log_likelihood + log_prior(latents) - log_posterior).mean()
+            return {"loss": -bound, "iwae": bound, **terms}
+        charged = terms["kl"]
         if self.config.free_bits:
             charged = free_bits(groups, self.config.free_bits * self.config.latent / groups.shape[-1]).sum()
-        return {
-            "loss": self.config.beta * charged - log_likelihood.mean(),
-            "elbo": elbo(log_likelihood, kl).mean(),
-            "kl": kl.mean(),
-            "log_likelihood": log_likelihood.mean(),
-        }
+        return {"loss": self.config.beta * charged - terms["log_likelihood"], **terms}
 
     def kl_groups(self, features: Tensor, latents: Tensor, log_posterior: Tensor) -> Tensor:
         """KL[q(z|x) ‖ p(z)] [B, G]: for each latent number where that has a closed form, else one estimate of all."""
@@ -119,19 +143,17 @@ class VAE(ImageModel):
         return (log_posterior - log_prior(latents)).mean(0).unsqueeze(-1)
 
     def outputs(self, latents: Tensor) -> Tensor:
-        """The likelihood's parameters [..., D · outputs] of latents [..., Z]."""
-        return full_precision(self.decoder(latents))
-
-    def observed(self, images: Tensor) -> Tensor:
-        """What is modelled of images [B, C, H, W]: [B, D]."""
-        return self.pixels.observed(images.flatten(1))
+        """The likelihood's parameters [..., P, H, W] of latents [..., Z]."""
+        return full_precision(self.decoder(latents)).unflatten(-1, (-1, self.shape.height, self.shape.width))
 
     @torch.no_grad()
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
-        observed = self.observed(images)
-        latents, log_posterior = self.posterior.rsample(self.encoder(observed.to(images.dtype)), samples)
-        return self.pixels.log_prob(observed, self.outputs(latents)) + log_prior(latents) - log_posterior
+        latents, log_posterior = self.posterior.rsample(self.encoder(images.flatten(1)), samples)
+        pixels = len(images) * self.shape.height * self.shape.width
+        pieces = latents.split(max(1, AT_ONCE // (pixels * self.pixels.numbers)))
+        log_likelihood = torch.cat([self.pixels.log_prob(images, self.outputs(piece)) for piece in pieces])
+        return log_likelihood + log_prior(latents) - log_posterior
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -144,7 +166,7 @@ class VAE(ImageModel):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """The expected image of each latent."""
-        return self.pixels.mean(self.outputs(latents)).unflatten(-1, self.shape.chw)
+        return self.pixels.mean(self.outputs(latents))
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n))

@@ -51,7 +51,10 @@ class Metric:
 PANELS = (
     Panel("Test images: negative log-likelihood, at most [nats]", (Series("bound", r"evaluation/nll"),)),
     Panel("Test images in the wrong class", (Series("share", r"evaluation/test_error"),), (0, None)),
-    Panel("Evidence lower bound [nats]", (Series("bound", r".*/elbo"),)),
+    Panel(
+        "Lower bounds on the evidence [nats]",
+        (Series("ELBO", r".*/elbo"), Series("importance-weighted", r".*/iwae")),
+    ),
     Panel("KL to the prior [nats]", (Series("KL", r".*/kl"),), (0, None)),
     Panel("Log-likelihood given the latent [nats]", (Series("log-likelihood", r".*/log_likelihood"),)),
     Panel(
@@ -80,6 +83,7 @@ PANELS = (
 METRICS = (
     Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
     Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
+    Metric("bits_per_dimension", "bits per dimension", "at most"),
     Metric("test_error", "test images in the wrong class", share=True),
     Metric("fid", "FID"),
     Metric("inception_score", "inception score", "", "inception_score_std"),

@@ -88,6 +88,12 @@ def test_one_importance_sample_is_the_elbo() -> None:
     torch.testing.assert_close(importance_weighted_bound(log_likelihood - kl), elbo(log_likelihood, kl))
 
 
+def test_the_gradient_weighs_each_samples_by_its_share_of_the_weights() -> None:
+    log_weight = torch.randn(5, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(importance_weighted_bound(log_weight).sum(), log_weight)
+    torch.testing.assert_close(gradient, log_weight.detach().softmax(0))
+
+
 def test_importance_weights_far_apart_do_not_overflow() -> None:
     log_weight = torch.tensor([[-1e5, 1e5], [-1e5, -1e5]])
     assert importance_weighted_bound(log_weight).tolist() == pytest.approx([-1e5, 1e5], rel=1e-5)

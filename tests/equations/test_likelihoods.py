@@ -13,6 +13,7 @@ from rlgen.equations.likelihoods import (
     categorical_log_prob,
     diagonal_gaussian_log_prob,
     discretised_logistic_mixture_log_prob,
+    discretised_logistic_mixture_mean,
     discretised_logistic_mixture_sample,
 )
 from rlgen.errors import InputError
@@ -163,6 +164,46 @@ def test_samples_are_as_frequent_as_probable(channels: int, each: int) -> None:
     keys = events @ torch.tensor([3.0, 9.0, 27.0][:channels]).double()
     share = torch.stack([(met == key).double().mean() for key in keys])
     assert (share - prob).abs().max().item() < 5 * math.sqrt(0.25 / count), "five standard deviations of a share"
+
+
+@pytest.mark.parametrize("spread", [-9.0, -3.0, 0.0, 3.0])
+def test_the_mean_of_a_grey_pixel_is_that_of_its_levels_but_for_rounding(spread: float) -> None:
+    params = normal(60, 12, 1, 1)
+    params[:, 8:] += spread
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    x = levels[:, None, None, None].expand(-1, 60, -1, -1).flatten(0, 1)[:, None]
+    prob = discretised_logistic_mixture_log_prob(x, params.repeat(256, 1, 1, 1)).exp().reshape(256, 60)
+    ours = discretised_logistic_mixture_mean(params, 1).flatten()
+    assert (ours - levels @ prob).abs().max().item() <= 0.5 / 255 + 1e-12
+
+
+def test_the_mean_counts_what_is_beyond_black_and_white_as_these() -> None:
+    params = normal(6, 1, 1)
+    share, mean, scale = params[:2, 0, 0].softmax(0), params[2:4, 0, 0], params[4:, 0, 0].exp()
+    grid = torch.linspace(-400, 400, 2_000_001, dtype=torch.float64)
+    density = sum(share[m] * logistic_density(grid, mean[m], scale[m]) for m in range(2))
+    expected = (torch.trapezoid(density * grid.clamp(-1, 1), grid).item() + 1) / 2
+    assert discretised_logistic_mixture_mean(params, 1).item() == pytest.approx(expected, abs=1e-7)
+
+
+def test_means_of_colours_are_those_of_samples() -> None:
+    params, count = 0.3 * normal(20, 1, 1), 100_000
+    params[8:14] -= 3.0  # two logistics, so narrow that nothing is beyond black and white
+    drawn = discretised_logistic_mixture_sample(
+        params.expand(count, -1, -1, -1), 3, 256, torch.Generator().manual_seed(1)
+    )
+    error = drawn.std(0) / math.sqrt(count)
+    ours = discretised_logistic_mixture_mean(params, 3)
+    assert ((ours - drawn.mean(0)).abs() < 5 * error).all()
+
+
+def test_a_colours_mean_moves_by_the_means_of_those_before_it() -> None:
+    mean, coefficient = [0.1, -0.2, 0.3], [0.5, -0.4, 0.2]
+    params = torch.tensor([0.0, *mean, -9.0, -9.0, -9.0, *coefficient], dtype=torch.float64)[:, None, None]
+    red, green = mean[0], mean[1] + math.tanh(0.5) * mean[0]
+    blue = mean[2] + math.tanh(-0.4) * red + math.tanh(0.2) * green
+    ours = 2 * discretised_logistic_mixture_mean(params, 3).flatten() - 1
+    assert ours.tolist() == pytest.approx([red, green, blue], rel=1e-12)
 
 
 def test_parameters_that_do_not_fit_the_channels_are_refused() -> None:

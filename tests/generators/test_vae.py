@@ -7,6 +7,7 @@ import torch
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
+from rlgen.generators import vae
 from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.pixels import PIXELS
@@ -14,7 +15,7 @@ from rlgen.generators.trainer import Game
 from rlgen.generators.vae import VAE, VAEConfig
 
 TINY = ImageShape(channels=1, height=1, width=3)
-SMALL = ImageShape(channels=2, height=4, width=3)
+SMALL = ImageShape(channels=3, height=4, width=3)
 
 
 def tiny(**settings: object) -> VAE:
@@ -98,7 +99,7 @@ def test_every_likelihood_and_posterior_samples_reconstructs_and_learns(likeliho
     assert isinstance(model, Reconstructs)
     assert isinstance(model, Weighs)
     assert isinstance(model, Decodes)
-    images = torch.rand(7, 2, 4, 3)
+    images = torch.rand(7, 3, 4, 3)
     game = Game(model)
     losses = [game.update(images)["vae/loss"].item() for _ in range(30)]
     assert losses[-1] < losses[0]
@@ -109,22 +110,64 @@ def test_every_likelihood_and_posterior_samples_reconstructs_and_learns(likeliho
     assert model.log_weight(images, 3).shape == (3, 7)
 
 
-def test_a_categorical_pixel_is_worth_the_same_as_torchs() -> None:
-    torch.manual_seed(0)
-    images, decoded = torch.rand(2, 5), torch.randn(3, 2, 5 * 256)
-    chosen = PIXELS["categorical"]
-    expected = torch.distributions.Categorical(logits=decoded.reshape(3, 2, 5, 256)).log_prob((images * 255).round())
-    torch.testing.assert_close(chosen.log_prob(chosen.observed(images), decoded), expected.sum(-1))
-    mean = (decoded.reshape(3, 2, 5, 256).softmax(-1) * torch.arange(256)).sum(-1) / 255
-    torch.testing.assert_close(chosen.mean(decoded), mean)
+@pytest.mark.parametrize("likelihood", PIXELS)
+def test_likelihoods_in_pieces_are_those_at_once(likelihood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = VAE(SMALL, VAEConfig(latent=2, hidden=(6,), likelihood=likelihood)), torch.rand(2, 3, 4, 3).round()
+    found = []
+    for at_once in (vae.AT_ONCE, 1):
+        monkeypatch.setattr(vae, "AT_ONCE", at_once)
+        torch.manual_seed(0)
+        found.append(model.log_weight(images, 5))
+    torch.testing.assert_close(*found)
 
 
-def test_a_gaussian_pixel_is_worth_the_same_as_torchs() -> None:
-    torch.manual_seed(0)
-    images, decoded = torch.rand(2, 5), torch.randn(3, 2, 10)
-    mean, log_std = decoded[..., :5].sigmoid(), decoded[..., 5:].clamp(-math.log(256), 0)
-    expected = torch.distributions.Normal(mean, log_std.exp()).log_prob(images).sum(-1)
-    torch.testing.assert_close(PIXELS["gaussian"].log_prob(images, decoded), expected)
+@pytest.mark.parametrize("posterior", ["gaussian", "iaf", "coupling"])
+def test_the_importance_weighted_objective_is_the_bound_of_its_own_samples(posterior: str) -> None:
+    settings = {"latent": 3, "hidden": (6,), "flow_hidden": (6,), "posterior": posterior, "samples": 5}
+    model = VAE(SMALL, VAEConfig(objective="iwae", **settings))
+    images = torch.rand(4, 3, 4, 3).round()
+    torch.manual_seed(1)
+    terms = model.loss(images)
+    torch.manual_seed(1)
+    weights = model.log_weight(images, 5)
+    torch.testing.assert_close(terms["iwae"], importance_weighted_bound(weights).mean())
+    assert terms["loss"] == -terms["iwae"]
+    assert terms["iwae"] >= weights.mean(), "the evidence lower bound of the same samples"
+    plain = VAE(SMALL, VAEConfig(**settings))
+    plain.load_state_dict(model.state_dict())
+    torch.manual_seed(1)
+    logged = plain.loss(images)
+    assert all(logged[name] == terms[name] for name in ("elbo", "kl", "log_likelihood"))
+
+
+@pytest.mark.parametrize("posterior", ["gaussian", "iaf"])
+def test_the_importance_weighted_gradient_is_that_of_the_samples_by_their_weights(posterior: str) -> None:
+    """Burda et al. 2016, eq. 13: Σ w̃ ∇ log w, the samples held to their noise."""
+    model = tiny(posterior=posterior, objective="iwae", samples=4)
+    images = torch.tensor([[0.0, 1.0, 1.0]]).reshape(1, 1, 1, 3)
+    wanted = list(model.parameters())
+    torch.manual_seed(1)
+    ours = torch.autograd.grad(-model.loss(images)["loss"], wanted)
+    torch.manual_seed(1)
+    latents, log_posterior = model.posterior.rsample(model.encoder(images.flatten(1)), 4)
+    prob = torch.distributions.Bernoulli(logits=model.decoder(latents))
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(latents).sum(-1)
+    log_weight = prob.log_prob(images.flatten(1)).sum(-1) + prior - log_posterior
+    share = (log_weight.exp() / log_weight.exp().sum(0)).detach()
+    for gradient, expected in zip(ours, torch.autograd.grad((share * log_weight).sum(), wanted), strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_reconstructed_is_encoded_as_in_training() -> None:
+    model = VAE(TINY, VAEConfig(latent=1, hidden=(4,), likelihood="categorical"))
+    seen: list[torch.Tensor] = []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.rand(2, 1, 1, 3)
+    model.loss(images)
+    model.log_weight(images, 1)
+    model.reconstruct(images)
+    assert all(torch.equal(each, images.flatten(1)) for each in seen)
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(
@@ -136,6 +179,11 @@ def test_a_gaussian_pixel_is_worth_the_same_as_torchs() -> None:
         {"beta": -1.0},
         {"free_bits": math.inf},
         {"likelihood": "x"},
+        {"mixture": 0},
+        {"objective": "x"},
+        {"objective": "iwae"},
+        {"objective": "iwae", "samples": 5, "beta": 2.0},
+        {"objective": "iwae", "samples": 5, "free_bits": 0.1},
     ],
     ids=str,
 )
