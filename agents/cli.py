@@ -44,6 +44,12 @@ COMMANDS = (
         example="rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --seed 0 --out runs/ant-gail",
     ),
     Command(
+        words="train infogail",
+        target="train:TrainInfoGAIL",
+        summary="Imitate several experts at once, one for each code (InfoGAIL).",
+        example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
+    ),
+    Command(
         words="train bc",
         target="train:TrainBC",
         summary="Imitate demonstrations by regression (behavioural cloning).",

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +15,6 @@ from stable_baselines3.common.utils import set_random_seed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.state_axis import axes_within
 from rlgen.data.visits import Visits
-from rlgen.envs import make_vec
 from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem
 from rlgen.rewards.scale import ReturnScale
@@ -24,10 +24,12 @@ from rlgen.sb3.coverage import Coverage
 from ..bc import BC
 from ..explorer import Explorer
 from ..gail import GAIL
+from ..infogail import InfoGAIL
 from ..learner import LearnerConfig, make_model
 from ..session import Agent
 from ..soft_actor_critic import make_sac
-from .train import TrainBC, TrainGAIL
+from .environment import env_of
+from .train import TrainBC, TrainGAIL, TrainInfoGAIL
 from .train_settings import SteppedTraining, Training
 from .train_vime import TrainVIME
 
@@ -48,7 +50,7 @@ def build(stack: ExitStack, config: Training, demonstrations: Demonstrations | N
     device, sentence = choose_device(config.device)
     log.info(sentence)
     n_envs = config.n_envs if isinstance(config, SteppedTraining) else 1
-    env = make_vec(config.env, n_envs, config.seed, config.backend, config.threads)
+    env = env_of(config, n_envs, config.seed)
     stack.callback(env.close)
     _require_time_limit(config.env)
     set_random_seed(config.seed)
@@ -64,9 +66,11 @@ def _cloning(config: TrainBC, env: Any, device: Any, demonstrations: Demonstrati
     return model, BC(model, demonstrations, config.bc)
 
 
-def _imitation(config: TrainGAIL, env: Any, device: Any, demonstrations: Demonstrations) -> tuple[BaseAlgorithm, GAIL]:
+def _imitation(
+    kind: type[GAIL], config: TrainGAIL, env: Any, device: Any, demonstrations: Demonstrations
+) -> tuple[BaseAlgorithm, GAIL]:
     model = make_model(config.learner, env, config.seed, device)
-    return model, GAIL(model, demonstrations, config.gail)
+    return model, kind(model, demonstrations, config.gail)
 
 
 def _exploration(config: TrainVIME, env: Any, device: Any, demonstrations: None) -> tuple[BaseAlgorithm, Explorer]:
@@ -88,7 +92,8 @@ def _explorers_model(config: TrainVIME, env: Any, device: Any) -> BaseAlgorithm:
 
 ASSEMBLIES: dict[type[Training], Callable[..., tuple[BaseAlgorithm, Any]]] = {
     TrainBC: _cloning,
-    TrainGAIL: _imitation,
+    TrainGAIL: partial(_imitation, GAIL),
+    TrainInfoGAIL: partial(_imitation, InfoGAIL),
     TrainVIME: _exploration,
 }
 

@@ -24,6 +24,8 @@ class Subject:
     episodes: int = 50
     seed: int = 10_000
     backend: Backend = "auto"
+    codes: int | None = None
+    """How many the policy has; None where it has none."""
     random_return: float | None = None
     expert_return: float | None = None
 
@@ -45,6 +47,8 @@ class Evaluate:
     """Gymnasium id; of a run, the one it was trained in when left out."""
     seed: int | None = None
     """Of the environments (and of the actions with --no-deterministic); of a .zip 10000 when left out."""
+    code: int | None = None
+    """Of an InfoGAIL run: always this one of its codes, from 0 on; one drawn for each episode when left out."""
     n_envs: int = 50
     """Environments stepped at once, each for its share of the episodes; 50 is what a run's own evaluation takes."""
     backend: Backend | None = None
@@ -67,15 +71,17 @@ class Evaluate:
             raise problem("a .json file", str(self.out), "e.g. --out evaluation.json")
 
     def run(self) -> int:
-        from rlgen.envs import make_vec
         from rlgen.runs.evaluate import evaluate
         from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
 
+        from .environment import make_env
+
         if self.out is not None:
             refuse_existing(self.out, self.overwrite)
         subject = self.subject()
-        env = make_vec(subject.env, min(self.n_envs, subject.episodes), subject.seed, subject.backend)
+        n_envs = min(self.n_envs, subject.episodes)
+        env = make_env(subject.env, n_envs, subject.seed, subject.backend, codes=subject.codes, code=self.code)
         try:
             policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
             log.info("%s: read as weights and plain JSON, nothing unpickled", subject.zip)
@@ -103,15 +109,24 @@ class Evaluate:
             raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
         else:
             subject = Subject(zip=self.policy, env=self.env)
+        self._require_code_of(subject)
         asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
+
+    def _require_code_of(self, subject: Subject) -> None:
+        if self.code is None or self.code in range(subject.codes or 0):
+            return
+        if subject.codes is None:
+            came = f"--code {self.code} for a policy without codes"
+            raise problem("--code with a run of `rlgen train infogail` alone", came, "leave it out")
+        raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw them")
 
     def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any, seed: int) -> None:
         """The numbers, the episodes behind them and how they came about, as JSON."""
         from rlgen.runs.json_file import write_json
 
         assert self.out is not None
-        how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic}
+        how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic, "code": self.code}
         how |= {"n_envs": env.num_envs, "backend": env.backend, "margin_rule": env.margin_rule}
         write_json(self.out, {**numbers, **how, "per_episode": per_episode})
 
@@ -124,7 +139,7 @@ def of_run(path: Path, env: str | None) -> Subject:
     folder = RunFolder.open(path)
     if not (folder / "policy.zip").is_file():
         raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
-    known = {name: folder.config[name] for name in ("episodes", "backend") if name in folder.config}
+    known = {name: folder.config[name] for name in ("episodes", "backend", "codes") if name in folder.config}
     subject = Subject(zip=folder / "policy.zip", env=env or folder.config["env"], **known)
     if not (folder / "result.json").is_file():
         return subject

@@ -1,6 +1,7 @@
 """The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from gymnasium import spaces
@@ -9,8 +10,8 @@ from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.playing import Policy
 from rlgen.data.visits import Visits
-from rlgen.envs import make_vec
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
 from rlgen.runs.evaluate import RandomPolicy, evaluate
@@ -20,7 +21,9 @@ from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.video import record_video
 from rlgen.sb3.adaptive_rate import plain_rate
+from rlgen.sb3.latent_code import UnderCode
 
+from .environment import codes_of, env_of
 from .train_settings import Training
 
 log = logging.getLogger("rlgen")
@@ -38,13 +41,37 @@ def finish(
     with plain_rate(model):
         model.save(partial)
     partial.replace(folder / "policy.zip")
-    env = make_vec(
-        config.env, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED, config.backend, config.threads
-    )
+    codes = codes_of(config)
+    ways = [] if codes is None else [UnderCode(model, codes, code) for code in range(codes)]
+    result = judge(folder, config, model, ways, demonstrations, seconds)
+    result.write(folder)
+    if config.video:
+        film(folder, config.env, ways or [model])
+    draw_curves(folder)
+    write_report(folder)
+    print_result(result, folder)
+    return result
+
+
+def judge(
+    folder: RunFolder,
+    config: Training,
+    model: BaseAlgorithm,
+    ways: Sequence[Policy],
+    demonstrations: Demonstrations | None,
+    seconds: float,
+) -> Result:
+    """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
+    env = env_of(config, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
         found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
-        result = Result.of(
+        of_code = [
+            evaluate(way, env.venv, config.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}")
+            for code, way in enumerate(ways)
+        ]
+        return Result.of(
             found,
+            of_code=of_code,
             agent=config.agent,
             env=config.env,
             seed=config.seed,
@@ -62,15 +89,15 @@ def finish(
         )
     finally:
         env.close()
-    result.write(folder)
-    if config.video:
-        video = record_video(model, config.env, folder / "video.mp4")
+
+
+def film(folder: RunFolder, env_id: str, policies: Sequence[Policy]) -> None:
+    """A video of each; of several, the ways of one policy, named by their codes."""
+    names = ["video"] if len(policies) == 1 else [f"video_code_{code}" for code in range(len(policies))]
+    for name, policy in zip(names, policies, strict=True):
+        video = record_video(policy, env_id, folder / f"{name}.mp4")
         if video.path is None:
             log.info("no video: %s", video.reason)
-    draw_curves(folder)
-    write_report(folder)
-    print_result(result, folder)
-    return result
 
 
 def expert_return(demonstrations: Demonstrations) -> float | None:
@@ -102,6 +129,8 @@ def print_result(result: Result, folder: RunFolder) -> None:
     table.add_row(
         "return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})"
     )
+    for code, (mean, std) in enumerate(result.returns_by_code()):
+        table.add_row(f"code {code}", f"{number(mean)} ± {number(std)}")
     if result.expert_return is not None:
         table.add_row("expert", number(result.expert_return))
     if result.random_return is not None:

@@ -10,8 +10,8 @@ import tyro
 class Resume:
     """Continue a run to its end, as it was started.
 
-    GAIL, VIME and image models go on from their newest whole checkpoint: curve, random numbers, optimisers and, with
-    SAC, the replay buffer as if nothing had happened.
+    GAIL, InfoGAIL, VIME and image models go on from their newest whole checkpoint: curve, random numbers, optimisers
+    and, with SAC, the replay buffer as if nothing had happened.
     Cloning (BC) writes no checkpoints, because it is short, and starts anew with the same seed.
     """
 

@@ -1,4 +1,4 @@
-"""`rlgen train bc|gail`: from demonstrations to an evaluated, drawn, resumable policy; and `resume` of any training."""
+"""`rlgen train bc|gail|infogail`: from demonstrations to an evaluated, resumable policy; and any `resume`."""
 
 import logging
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from rlgen.runs.folder import RunFolder
 
 from ..bc import BCConfig
 from ..gail import GAILConfig
+from ..infogail import InfoGAILConfig
 from ..learner import LearnerConfig
 from .train_image import TrainImage
 from .train_settings import RunSettings, SteppedTraining, Training
@@ -60,7 +61,33 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     """The discriminator, its penalties and the warm start."""
 
 
-TRAININGS: dict[str, type[RunSettings]] = {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME, TrainImage)}
+@dataclass(frozen=True, kw_only=True)
+class TrainInfoGAIL(TrainGAIL):
+    """Several experts in one policy, from demonstrations with nothing to tell them by (InfoGAIL, Li et al. 2017).
+
+    Each episode shows the policy one of --codes codes, and each code becomes one way of acting; which becomes which
+    expert is left to chance. Everything else is as in `rlgen train gail`, apart from the warm start, which is off.
+
+    The finished policy is played with a code drawn for each episode (return_mean in result.json), and then as many
+    episodes under each code (return_mean_of_code). Afterwards `rlgen evaluate RUN --code 1` plays one of them.
+    """
+
+    agent: ClassVar[str] = "infogail"
+
+    codes: int = 2
+    """Ways of acting that the policy is to have: as many as experts, where their number is known."""
+    gail: InfoGAILConfig = field(default_factory=InfoGAILConfig)
+    """The discriminator, its penalties, what is paid for a code that shows, and the warm start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.codes < 2:
+            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one way of acting")
+
+
+TRAININGS: dict[str, type[RunSettings]] = {
+    kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainVIME, TrainImage)
+}
 
 
 def resume(run: Path) -> int:

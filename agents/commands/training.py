@@ -10,7 +10,6 @@ import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.envs import make_vec
 from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Stopped
@@ -20,6 +19,7 @@ from rlgen.runs.progress import Progress
 from ..bc import BC
 from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
+from .environment import env_of
 from .finish import EXPERT_RETURN, finish
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
@@ -99,7 +99,7 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
 
 def _step(folder: RunFolder, config: SteppedTraining, agent: Agent, metrics: Metrics) -> float:
     """Seconds of training; the model ends as it is handed over."""
-    curve_env = make_vec(config.env, CURVE_EPISODES, 0, config.backend, config.threads)
+    curve_env = env_of(config, CURVE_EPISODES, 0)
     session = Session(
         folder,
         agent,

@@ -194,7 +194,7 @@ def visits_figure(groups: Mapping[str, Sequence[RunFolder]]) -> str:
 def _films(groups: Sequence[Group]) -> str:
     films = []
     for group in groups:
-        run = next((run for run in group.runs if run.video is not None), None)
-        if run is not None and run.video is not None:
-            films.append(html.film(run.video, f"{group.label}, seed {run.config.get('seed', '–')}"))
+        run = next((run for run in group.runs if run.videos), None)
+        if run is not None:
+            films.append(html.film(run.videos[0], f"{group.label}, seed {run.config.get('seed', '–')}"))
     return f'<div class="films">{"".join(films[:MOST_FILMS])}</div>' if films else ""

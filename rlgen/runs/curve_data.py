@@ -71,7 +71,7 @@ PANELS = (
         (Series("90 %", r".*/novelty_90"), Series("median", r".*/novelty_50"), Series("10 %", r".*/novelty_10")),
     ),
     Panel("Loss of the dynamics model [nats]", (Series("loss", r"vime/loss"),)),
-    Panel("Loss of curiosity's model", (Series("loss", r"(?!train|bc|eval|rollout|gail|vime).*/loss"),)),
+    Panel("Loss of curiosity's model", (Series("loss", r"(?!train|bc|eval|rollout|gail|code|vime).*/loss"),)),
     Panel(
         "Episode length [steps]",
         (
@@ -86,12 +86,16 @@ PANELS = (
         (
             Series("expert rows", r".*/expert_accuracy"),
             Series("policy rows", r".*/policy_accuracy"),
-            Series("all rows", r".*/accuracy"),
+            Series("all rows", r"(?!code).*/accuracy"),
         ),
         (0, 1),
         0.5,
     ),
-    Panel("Reward paid per step", (Series("reward", r"(?!rollout|eval).*/reward(_mean)?"),)),
+    Panel("Share of steps from which the code is told", (Series("share", r"code/accuracy"),), (0, 1)),
+    Panel(
+        "Reward paid per step",
+        (Series("reward", r"(?!rollout|eval|code).*/reward(_mean)?"), Series("for its code", r"code/reward")),
+    ),
     Panel(
         "Discriminator loss [nats]",
         (Series("loss", r"gail/loss"), Series("penalty", r"gail/penalty")),
@@ -112,7 +116,7 @@ MAX_PANELS = 12
 # Constants of the run, counters, and losses whose size says nothing: nothing to see.
 _DULL = re.compile(
     r".*/(n_updates|clip_range|learning_rate|iterations|\w*_std|return_m(in|ax)|episodes)|train/(policy_gradient_)?loss"
-    r"|coverage/(share|first_reward)"
+    r"|coverage/(share|first_reward)|code/loss"
 )
 
 Table = dict[str, np.ndarray]

@@ -20,6 +20,8 @@ except ImportError:  # Windows: no advisory locks, so two trainings of one folde
 
 LOCK = ".lock"
 VISITS = "visits.npz"
+SPELLING = {"infogail": "InfoGAIL"}
+"""Of agents whose names are not all capitals."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class RunFolder:
     """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
 
     It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json and report.html; of an
-    agent curves.png and video.mp4, and where it explored visits.npz; of an image model model.safetensors, model.json,
-    samples.png and other pictures, with those on the way in folders of their names.
+    agent curves.png and video.mp4 (of a policy with codes video_code_0.mp4 …), and where it explored visits.npz; of an
+    image model model.safetensors, model.json, samples.png and other pictures, with those on the way in folders of their
+    names.
     """
 
     path: Path
@@ -73,9 +76,13 @@ class RunFolder:
         return agent_name(self.config)
 
     @property
-    def video(self) -> Path | None:
-        """The recorded video (mp4, else GIF), if there is one."""
-        return next((path for name in ("video.mp4", "video.gif") if (path := self.path / name).is_file()), None)
+    def videos(self) -> list[Path]:
+        """The recorded videos (mp4, else GIF), of a policy with codes in their order."""
+        found = [
+            sorted(self.path.glob(f"video*{kind}"), key=lambda path: (len(path.name), path.name))
+            for kind in (".mp4", ".gif")
+        ]
+        return found[0] or found[1]
 
     @property
     def finished(self) -> bool:
@@ -111,7 +118,8 @@ def agent_name(config: Mapping[str, Any]) -> str:
     if config.get("agent") == "image":
         return str(config.get("model", "image")).upper().replace("_", " ")
     if "curiosity" not in config:
-        return str(config.get("agent", "run")).upper()
+        agent = str(config.get("agent", "run"))
+        return SPELLING.get(agent, agent.upper())
     parts = [str(config.get("algo", "")).upper(), _kind_name(str(config["curiosity"]))]
     return " + ".join(part for part in parts if part)
 

@@ -18,6 +18,7 @@ from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
+from rlgen.runs.scores import normalised_return
 
 Folder = str | os.PathLike[str]
 
@@ -145,6 +146,9 @@ def _table(folder: RunFolder, result: Result, rows: Sequence[Row]) -> str:
             kind="own",
         )
     )
+    for code, (mean, std) in enumerate(result.returns_by_code()):
+        normalised = normalised_return(mean, result.random_return, result.expert_return)
+        lines.append(Row(name=f"code {code}", returns=html.spread(mean, std), normalised=normalised, kind="part"))
     if result.expert_return is not None:
         lines.append(Row(name="expert", returns=number(result.expert_return), normalised=1.0))
     return html.returns_table(lines)
@@ -158,17 +162,21 @@ def _table_note(result: Result | None) -> str:
         if result.expert_return is not None
         else ""
     )
+    codes = "Its code is drawn for each episode; then each is played as often. " if result.returns_by_code() else ""
     return (
         f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
-        f"{result.evaluation_seed}. {scale}Ended early: by the task, before the time limit. "
+        f"{result.evaluation_seed}. {codes}{scale}Ended early: by the task, before the time limit. "
         f"Stepped by {result.backend or 'an unnamed backend'}, contact margins {result.margin_rule}."
     )
 
 
 def _film(folder: RunFolder, result: Result | None) -> str:
-    if folder.video is None:
-        return ""
-    return html.film(folder.video, f"The trained policy on {result.env if result else 'its task'}, at its own speed")
+    task = result.env if result else "its task"
+    films = []
+    for path in folder.videos:
+        code = path.stem.removeprefix("video").replace("_", " ")
+        films.append(html.film(path, f"The trained policy{code and f' under{code}'} on {task}, at its own speed"))
+    return "".join(films) if len(films) < 2 else f'<div class="films">{"".join(films)}</div>'
 
 
 def _curves(folder: RunFolder) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ class Result:
     """Environment steps of the training after which the task had paid for the first time."""
     cells_visited: int | None = None
     """Cells that the training visited of the grid in visits.npz."""
+    return_mean_of_code: list[float] | None = None
+    """Of a policy with codes, whose `return_mean` is that under codes drawn for each episode: under each alone, in as
+    many episodes each."""
+    return_std_of_code: list[float] | None = None
 
     @classmethod
     def of(
@@ -86,6 +91,7 @@ class Result:
         git_commit: str | None = None,
         first_reward_step: int | None = None,
         cells_visited: int | None = None,
+        of_code: Sequence[Evaluation] = (),
     ) -> "Result":
         """A result from its evaluation; speed, normalised return, failures and memory are worked out here."""
         summary: dict[str, Any] = evaluation.summary()
@@ -110,8 +116,14 @@ class Result:
             per_episode_returns=evaluation.returns.tolist(),
             first_reward_step=first_reward_step,
             cells_visited=cells_visited,
+            return_mean_of_code=[float(each.returns.mean()) for each in of_code] or None,
+            return_std_of_code=[float(each.returns.std()) for each in of_code] or None,
             **summary,
         )
+
+    def returns_by_code(self) -> list[tuple[float, float]]:
+        """Mean and standard deviation of the returns under each code; none where the policy has no codes."""
+        return list(zip(self.return_mean_of_code or (), self.return_std_of_code or (), strict=True))
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
         """Write FOLDER/result.json (strict JSON, whole or not at all)."""

@@ -7,6 +7,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+from rlgen.data.playing import Policy
 from rlgen.errors import problem
 
 
@@ -54,7 +55,7 @@ class LatentCode(VecEnvWrapper):
 
     def coded(self, observations: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """[B, O] and codes [B] to [B, O + K]."""
-        return np.concatenate([observations, np.eye(self.n_codes, dtype=observations.dtype)[codes]], -1)
+        return with_codes(observations, codes, self.n_codes)
 
     def seed(self, seed: int | None = None) -> Any:
         self.random = np.random.default_rng(seed)
@@ -77,6 +78,22 @@ class LatentCode(VecEnvWrapper):
 
     def _draw(self, n: int) -> np.ndarray:
         return np.full(n, self.code) if self.code is not None else self.random.integers(0, self.n_codes, n)
+
+
+class UnderCode:
+    """One way of a policy that learned behind a `LatentCode`: acts on [N, O], the observations without code."""
+
+    def __init__(self, policy: Policy, codes: int, code: int):
+        self.policy, self.n_codes, self.code = policy, codes, code
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, Any]:
+        codes = np.full(len(observation), self.code)
+        return self.policy.predict(with_codes(observation, codes, self.n_codes), deterministic=deterministic)
+
+
+def with_codes(observations: np.ndarray, codes: np.ndarray, n_codes: int) -> np.ndarray:
+    """[B, O] and codes [B], one-hot, to [B, O + K]."""
+    return np.concatenate([observations, np.eye(n_codes, dtype=observations.dtype)[codes]], -1)
 
 
 def latent_code(env: VecEnv | None) -> LatentCode:

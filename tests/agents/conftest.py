@@ -33,6 +33,7 @@ SMALL = {
     "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32",
     "vime": "--n-envs 4",
 }
+SMALL["infogail"] = f"{SMALL['gail']} --gail.posterior.hidden 8 --gail.posterior.batch-size 32"
 SMALL_VIME = "--vime.hidden 8 --vime.updates-per-rollout 2 --vime.batch-size 16"
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 import tyro
 
-from rlgen.agents import GAILConfig
+from rlgen.agents import GAILConfig, cli
 from rlgen.agents.commands.train import TrainGAIL
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
@@ -23,6 +24,7 @@ SMALLER = {
     "bottleneck=0.5)": "bottleneck=0.5, warm_start=False)",
 }
 LINES = re.findall(r"^\| [^|]+ \| `([^`|]+)` \| `(--[^`|]+)` \| [^|]*arxiv", TEXT, re.MULTILINE)
+COMMANDS = re.findall(r"^    rlgen (.+)$", TEXT, re.MULTILINE)
 REWARDS = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \|$", TEXT, re.MULTILINE)
 
 
@@ -46,6 +48,14 @@ def test_both_ways_of_writing_a_variant_are_the_same(settings: str, options: str
     command = ["--env", "Ant-v5", "--demos", "ant.npz", "--out", "run", *options.split()]
     assert tyro.cli(TrainGAIL, args=command).gail == config
     assert config != GAILConfig()
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_line_of_the_command_line_is_valid(line: str) -> None:
+    found = cli.find(shlex.split(line))
+    assert found is not None
+    kind = cli.load(found[0])
+    assert isinstance(tyro.cli(kind, args=found[1]), kind)
 
 
 def test_every_variant_but_gail_itself_has_its_line() -> None:

@@ -37,7 +37,7 @@ class Case:
     def command(self, demos: Path, out: Path) -> list[str]:
         shared = "--threads 1 --n-envs 2 --device cpu --seed 3 --no-video"
         steps = f"--steps {7 * self.round} --checkpoint-every {3 * self.round} --evaluate-every {4 * self.round}"
-        imitates = ["--demos", str(demos)] if self.agent == "gail" else []
+        imitates = ["--demos", str(demos)] if self.agent != "vime" else []
         options = f"{shared} {steps} {self.options}".split()
         return ["train", self.agent, *options, *imitates, "--out", str(out)]
 
@@ -53,6 +53,15 @@ CASES = {
         --gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
         --gail.discriminator.normaliser running --gail.discriminator.final-rate 0.1""",
         ("source", "average", "scale"),
+    ),
+    "infogail": Case(
+        "infogail",
+        64,
+        f"""--env Ant-v5 --backend threads --codes 3 --learner.n-steps 32 {SMALL_PPO}
+        --learner.initial-std 1 --learner.schedule adaptive --learner.learning-rate 5e-5 --gail.average 0.5
+        --gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
+        --gail.posterior.hidden 8 --gail.posterior.batch-size 32""",
+        ("source", "posterior", "average", "scale"),
     ),
     "vime": Case(
         "vime",

@@ -9,8 +9,9 @@ import pytest
 
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.commands import train
-from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainVIME
+from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainInfoGAIL, TrainVIME
 from rlgen.agents.gail import GAILConfig
+from rlgen.agents.infogail import InfoGAILConfig
 from rlgen.agents.learner import LearnerConfig
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.runs.config import from_json, to_json
@@ -88,6 +89,7 @@ OTHER = TrainGAIL(
         replace(OTHER, trajectories=None, threads=None, learner=LearnerConfig()),
         TrainGAIL(env="Ant-v5", demos=Path("a"), out=Path("b")),
         TrainBC(env="Ant-v5", demos=Path("a"), out=Path("b"), bc=BCConfig(max_updates=300)),
+        TrainInfoGAIL(env="A", demos=Path("a"), out=Path("b"), codes=5, gail=InfoGAILConfig(information=0.1, r1=1.0)),
     ],
 )
 def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | TrainBC) -> None:
@@ -98,4 +100,4 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainVIME, TrainImage)} == train.TRAININGS
+    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainVIME, TrainImage)} == train.TRAININGS

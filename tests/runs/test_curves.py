@@ -118,6 +118,15 @@ def test_what_curiosity_logs_has_panels_of_its_own(kind, loss):
     ]
 
 
+def test_the_accuracy_of_codes_is_not_the_discriminators():
+    panels = panels_for(["code/accuracy", "code/loss", "code/reward", "gail/reward"])
+    assert [panel.title for panel in panels] == ["Share of steps from which the code is told", "Reward paid per step"]
+    assert [series.column(["code/reward", "gail/reward"]) for series in panels[1].series] == [
+        "gail/reward",
+        "code/reward",
+    ]
+
+
 def test_a_metric_nobody_foresaw_gets_a_panel_of_its_own():
     assert [panel.title for panel in panels_for(["step", "vime/information_gain"])] == ["vime/information_gain"]
 

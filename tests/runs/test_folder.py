@@ -143,6 +143,7 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
     ("config", "name"),
     [
         ({"agent": "gail"}, "GAIL"),
+        ({"agent": "infogail", "codes": 2}, "InfoGAIL"),
         ({}, "RUN"),
         ({"agent": "vime", "algo": "ppo", "curiosity": "vime"}, "PPO + VIME"),
         ({"agent": "vime", "algo": "sac", "curiosity": "disagreement"}, "SAC + Disagreement"),
@@ -151,6 +152,16 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
 )
 def test_readers_know_an_agent_by_its_learner_and_its_curiosity(config, name):
     assert agent_name(config) == name
+
+
+def test_videos_come_in_the_order_of_their_codes_and_gifs_where_there_is_no_mp4(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    assert run.videos == []
+    for number in (10, 2):
+        (run / f"video_code_{number}.gif").write_bytes(b"film")
+    assert [path.name for path in run.videos] == ["video_code_2.gif", "video_code_10.gif"]
+    (run / "video.mp4").write_bytes(b"film")
+    assert [path.name for path in run.videos] == ["video.mp4"]
 
 
 def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path):

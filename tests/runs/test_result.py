@@ -71,6 +71,15 @@ def test_what_exploring_found_is_in_the_result_where_it_is_known(tmp_path):
     assert (make().first_reward_step, make().cells_visited) == (None, None)
 
 
+def test_a_policy_with_codes_has_a_return_for_each(tmp_path):
+    result = make(of_code=[evaluation(1.0, 3.0), evaluation(7.0, 7.0)])
+    result.write(tmp_path)
+    assert Result.read(tmp_path).return_mean_of_code == [2.0, 7.0]
+    assert Result.read(tmp_path).returns_by_code() == [(2.0, 1.0), (7.0, 0.0)]
+    assert result.return_mean == make().return_mean
+    assert (make().return_mean_of_code, make().returns_by_code()) == (None, [])
+
+
 def test_what_is_not_known_or_not_a_number_is_null(tmp_path):
     result = Result.of(
         evaluation(np.nan, 1.0), agent="bc", env="x", seed=0, env_steps=0, wall_seconds=0.0, evaluation_seed=0

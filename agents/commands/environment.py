@@ -1,0 +1,34 @@
+"""The environment as a policy sees it: that of InfoGAIL has a code in its observations."""
+
+from typing import Any
+
+from rlgen.envs import make_vec
+from rlgen.envs.backend import Backend
+from rlgen.sb3.latent_code import LatentCode
+
+from .train import TrainInfoGAIL
+from .train_settings import Training
+
+
+def make_env(
+    env_id: str,
+    n_envs: int,
+    seed: int,
+    backend: Backend,
+    threads: int | None = None,
+    codes: int | None = None,
+    code: int | None = None,
+) -> Any:
+    """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode."""
+    env = make_vec(env_id, n_envs, seed, backend, threads)
+    return env if codes is None else LatentCode(env, codes, code, seed)
+
+
+def env_of(config: Training, n_envs: int, seed: int) -> Any:
+    """What a training acts in."""
+    return make_env(config.env, n_envs, seed, config.backend, config.threads, codes_of(config))
+
+
+def codes_of(config: Training) -> int | None:
+    """How many codes the policy has; None where it has none."""
+    return config.codes if isinstance(config, TrainInfoGAIL) else None
