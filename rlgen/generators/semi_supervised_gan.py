@@ -99,7 +99,7 @@ class SemiSupervisedGAN(ImageModel):
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
         """The class where it is known; real or generated where it is not."""
         with torch.no_grad():
-            made = self.generator(self.prior(len(images)))
+            made = self.fakes(images)
         labels = _known(images, labels)
         real, generated = (full_precision(self.head(self.body(each))) for each in (images, made))
         supervised = class_loss(real, labels)
@@ -116,8 +116,14 @@ class SemiSupervisedGAN(ImageModel):
     def generator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
         """Feature matching, section 3.1."""
         unlabelled = share_of(_known(images, labels) < 0)
-        made = self.body(self.generator(self.prior(len(images))))
-        return {"loss": feature_matching(full_precision(self.body(images)) * unlabelled[:, None], full_precision(made))}
+        made = self.body(self.fakes(images))
+        with torch.no_grad():
+            real = self.body(images)
+        return {"loss": feature_matching(full_precision(real) * unlabelled[:, None], full_precision(made))}
+
+    def fakes(self, images: Tensor) -> Tensor:
+        """Half as many as `images`, of which half are unlabelled (released code: as many of each kind)."""
+        return self.generator(self.prior(max(2, len(images) // 2)))
 
     @torch.no_grad()
     def class_logits(self, images: Tensor) -> Tensor:
