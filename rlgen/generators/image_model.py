@@ -101,6 +101,16 @@ class Coded(Protocol):
 
 
 @runtime_checkable
+class Traverses(Protocol):
+    """Shows what single numbers of its latents do."""
+
+    def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        """Images [R · columns, C, H, W], R at most `rows` and 0 where there is nothing to show, without gradient: in
+        every row one number of a latent changes and the others stay. `images` [B, C, H, W]: to choose numbers by."""
+        ...
+
+
+@runtime_checkable
 class Probed(Protocol):
     """Has features of images that a linear classifier may be fitted to."""
 

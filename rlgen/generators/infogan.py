@@ -161,6 +161,12 @@ class InfoGAN(AdversarialGame):
         """The likeliest category int64 [B] of images [B, C, H, W]."""
         return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
 
+    def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        """Of the uniform codes, as many rows of one as of another."""
+        codes = range(self.config.uniform_codes)
+        shown = [self.traverse(rows // len(codes), number, columns) for number in codes]
+        return torch.cat(shown) if shown else images[:0]
+
     @torch.no_grad()
     def traverse(self, rows: int, number: int | None = None, columns: int = 10) -> Tensor:
         """Images [rows · columns, C, H, W], all but one code alike within a row: from column to column the next

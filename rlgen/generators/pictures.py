@@ -1,4 +1,4 @@
-"""What a model shows of itself: samples, reconstructions, and a walk between latents."""
+"""What a model shows of itself: samples, reconstructions, walks between latents and along single numbers of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlgen.generators.image_model import Coded, Decodes, ImageModel, Reconstructs
+from rlgen.generators.image_model import Coded, Decodes, ImageModel, Reconstructs, Traverses
 
 ROWS, COLUMNS = 8, 10
 
@@ -60,6 +60,12 @@ def code_grid(model: Coded, seed: int, device: torch.device) -> Grid:
         return Grid(model.traverse(ROWS), model.n_codes)
 
 
+def traversal_grid(model: Traverses, images: Tensor, seed: int) -> Grid:
+    """In every row one number of a latent from end to end."""
+    with own_randomness(seed, images.device):
+        return Grid(model.traversals(images, ROWS, COLUMNS), COLUMNS)
+
+
 def between(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """The great circle from `begin` to `end` [..., Z], `share` [..., 1] of the way (Shoemake 1985; for latents White
     2016, 1609.04468): a straight line would pass through lengths that a Gaussian prior in many dimensions never has."""
@@ -78,4 +84,6 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["interpolation"] = interpolation_grid(model, seed, images.device)
     if isinstance(model, Coded):
         found["codes"] = code_grid(model, seed, images.device)
-    return found
+    if isinstance(model, Traverses):
+        found["traversals"] = traversal_grid(model, images, seed)
+    return {name: grid for name, grid in found.items() if len(grid.images)}

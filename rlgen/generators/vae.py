@@ -15,6 +15,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
+from rlgen.generators.traversal import DRAWN, active_traversal
 from rlgen.nn.mlp import mlp
 from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
 from rlgen.nn.precision import full_precision
@@ -154,6 +155,12 @@ class VAE(ImageModel):
         pieces = latents.split(max(1, AT_ONCE // (pixels * self.pixels.numbers)))
         log_likelihood = torch.cat([self.pixels.log_prob(images, self.outputs(piece)) for piece in pieces])
         return log_likelihood + log_prior(latents) - log_posterior
+
+    @torch.no_grad()
+    def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        """Of the latent numbers that depend most on the image."""
+        latents, _ = self.posterior.rsample(self.encoder(images.flatten(1)), DRAWN)
+        return self.decode(active_traversal(latents, rows, columns))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:

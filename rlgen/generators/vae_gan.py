@@ -16,6 +16,7 @@ from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.player import Player, Terms
+from rlgen.generators.traversal import DRAWN, active_traversal
 from rlgen.nn.conv import even_weights, small_weights
 from rlgen.nn.posterior import DiagonalGaussian
 from rlgen.nn.precision import full_precision
@@ -196,6 +197,12 @@ class VAEGAN(ImageModel):
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n))
+
+    @torch.no_grad()
+    def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        """Of the latent numbers that depend most on the image."""
+        latents, _ = self.posterior.rsample(self.encoder(images), DRAWN)
+        return self.decode(active_traversal(latents, rows, columns))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:

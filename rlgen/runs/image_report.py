@@ -23,6 +23,7 @@ PICTURES = {
     "samples": "Samples, not chosen",
     "reconstructions": "Test images, and under each what the model makes of it",
     "interpolation": "From left to right, between two latents",
+    "traversals": "In each row one number of a latent changes, from end to end",
     "codes": "In each row the same noise, in each column the same code",
 }
 

@@ -89,7 +89,7 @@ def test_a_run_holds_pictures_metrics_weights_and_a_report(undisturbed: tuple[st
     assert result["images_per_second"] == pytest.approx(result["images"] / result["wall_seconds"])
     assert result["device"].startswith("cpu")
     assert "torch" in result["versions"]
-    expected = {"samples", "interpolation"} | ({"reconstructions"} if model == "vae" else set())
+    expected = {"samples", "interpolation"} | ({"reconstructions", "traversals"} if model == "vae" else set())
     for name in expected:
         with Image.open(out / f"{name}.png") as picture:
             assert picture.size[0] > 100

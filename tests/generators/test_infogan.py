@@ -125,7 +125,7 @@ def test_a_picture_has_a_column_for_each_code() -> None:
     model = small_infogan().eval()
     assert isinstance(model, Coded)
     found = grids(model, torch.rand(40, 1, 8, 8), seed=3)
-    assert set(found) == {"samples", "interpolation", "codes"}
+    assert set(found) == {"samples", "interpolation", "codes", "traversals"}
     assert found["codes"].columns == 4
     with own_randomness(3, torch.device("cpu")):
         assert torch.equal(found["codes"].images, model.traverse(8))

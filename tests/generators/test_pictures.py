@@ -29,7 +29,7 @@ def test_pictures_are_the_same_each_time_and_disturb_no_random_numbers() -> None
     torch.manual_seed(0)
     one, two = (grids(model, images, seed=5) for _ in range(2))
     assert torch.equal(torch.rand(3), expected)
-    assert set(one) == {"samples", "reconstructions", "interpolation"}
+    assert set(one) == {"samples", "reconstructions", "interpolation", "traversals"}
     for name in one:
         assert torch.equal(one[name].images, two[name].images)
         assert len(one[name].images) % one[name].columns == 0
