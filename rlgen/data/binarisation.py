@@ -33,8 +33,7 @@ def fixed_binarisation(image_set: ImageSet, seed: int = 0) -> ImageSet:
     """The set with every pixel 0 or 255, drawn once. The first n images are the same however many follow."""
     generator = torch.Generator().manual_seed(seed)
     pieces = [
-        stochastic_binarisation(image_set.floats(slice(start, start + PIECE)), generator)
+        stochastic_binarisation(image_set.floats(slice(start, start + PIECE)), generator).mul(255).to(torch.uint8)
         for start in range(0, len(image_set), PIECE)
     ]
-    binary = torch.cat(pieces).mul(255).to(torch.uint8)
-    return replace(image_set, images=binary, name=f"{image_set.name}, binarised with seed {seed}")
+    return replace(image_set, images=torch.cat(pieces), name=f"{image_set.name}, binarised with seed {seed}")

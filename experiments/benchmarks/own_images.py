@@ -1,0 +1,62 @@
+"""rlgen's image models as a contender of `image_throughput.py`: the session that `rlgen train image` runs.
+
+Its rows of metrics every 50 updates, TensorBoard and the watch for losses that are not finite are on; pictures and
+checkpoints are off.
+"""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from turns import Turns, arguments
+
+from rlgen.agents.commands.image_assembly import build
+from rlgen.agents.commands.train_image import settings_of
+from rlgen.agents.image_session import ImageSession
+from rlgen.generators.trainer import GameConfig
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import Metrics
+
+BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
+
+
+class Session(ImageSession):
+    """Ends its updates with the call that counts them."""
+
+    turns: Turns
+
+    def after_update(self) -> None:
+        super().after_update()
+        self.turns()
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("model", choices=["vae", "dcgan"])
+    parser.add_argument("--data", required=True, help="as for `rlgen train image`")
+    parser.add_argument("--binarise", default="auto", help="as for `rlgen train image`")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--compile", action="store_true")
+    chosen = parser.parse_args()
+    turns = Turns(chosen, {name: version(name) for name in ("rlgen", "torch")})
+    with tempfile.TemporaryDirectory() as scratch:
+        config = settings_of(chosen.model)(
+            out=Path(scratch) / "run",
+            data=chosen.data,
+            device=chosen.device,
+            binarise=chosen.binarise,
+            game=GameConfig(precision=chosen.precision, compile=chosen.compile),
+        )
+        assert (config.batch_size, config.model_config.latent) == (BATCH, LATENT[chosen.model])
+        parts = build(config)
+        folder = RunFolder.create(config.out, config.recorded())
+        with Metrics(folder) as metrics:
+            session = Session(
+                folder, parts.game, parts.batches, metrics, 10**9, config.log_every, 0, 0, evaluate=lambda step: {}
+            )
+            session.turns = turns
+            session.run()
+
+
+if __name__ == "__main__":
+    main()
