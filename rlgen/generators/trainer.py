@@ -39,6 +39,8 @@ class GameConfig:
     """Decay per update of the moving average of weights that samples are drawn from, e.g. 0.999; 0 for none."""
     clip: float | None = None
     """Longest gradient of a player, over all its parameters together; not clipped when left out."""
+    half_life: float | None = None
+    """Updates in which every learning rate halves; they stay as they are when left out."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of activations: bfloat16 where torch's autocast takes it, on CUDA or a CPU, and about twice as fast for
     convolutions where the processor multiplies it; weights and optimisers stay in float32."""
@@ -50,6 +52,8 @@ class GameConfig:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise problem("a positive clip", str(self.clip), "leave it out for none")
+        if self.half_life is not None and not self.half_life > 0:
+            raise problem("a positive half_life", str(self.half_life), "leave it out for constant learning rates")
 
 
 class Game:
@@ -108,6 +112,9 @@ class Game:
         with held(self.strangers[player.name]), self._precision():
             terms = self.losses[player.name](images, labels)
         optimiser = self.optimisers[player.name]
+        if self.config.half_life is not None:
+            for group in optimiser.param_groups:
+                group["lr"] = player.learning_rate * 0.5 ** (self.step / self.config.half_life)
         optimiser.zero_grad(set_to_none=True)
         terms["loss"].backward(inputs=list(player.own))
         if self.config.clip is not None:

@@ -236,8 +236,22 @@ def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
     assert all(value.dtype == torch.float32 for value in half.values())  # losses are not computed in half precision
 
 
+def test_learning_rates_halve_in_their_half_life_and_do_not_start_anew() -> None:
+    def rate(game: Game) -> float:
+        return game.optimisers["first"].param_groups[0]["lr"]
+
+    games = [Game(Duel(), GameConfig(half_life=2.0)) for _ in range(2)]
+    base = games[0].players[0].learning_rate
+    for expected in (1.0, 0.5**0.5, 0.5):
+        games[0].update(torch.rand(6, 1, 1, 1))
+        assert rate(games[0]) == pytest.approx(base * expected)
+    games[1].load_state_dict(games[0].state_dict())
+    games[1].update(torch.rand(6, 1, 1, 1))
+    assert rate(games[1]) == pytest.approx(base * 0.5**1.5)
+
+
 def test_settings_that_cannot_work_are_refused() -> None:
-    for settings in ({"average": 1.0}, {"clip": 0.0}):
+    for settings in ({"average": 1.0}, {"clip": 0.0}, {"half_life": 0.0}):
         with pytest.raises(InputError):
             GameConfig(**settings)
     for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []}):
