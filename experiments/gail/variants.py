@@ -6,7 +6,8 @@
 DATA holds the demonstrations `HalfCheetah-v5_every20.npz`. The task has no early end, so that the sign of a reward does
 not matter (docs/imitation_variants.md) and what is left is how well it teaches. `train` runs `rlgen train gail` with
 its defaults but for what VARIANTS says, one thread each; finished runs are skipped and stopped ones resumed, so it may
-be interrupted. `collect` writes variants.csv (one row per run), variants.md and learning curves under curves/.
+be interrupted. `collect` writes variants.csv (one row per run), variants.md and learning curves under curves/; rows of
+runs that are not in the folder stay as they are.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from rlgen.runs.metrics import read_metrics
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
 HERE = Path(__file__).parent
-ENV, TRAJECTORIES, STEPS, SEEDS = "HalfCheetah-v5", 4, 1e6, range(20, 23)
+ENV, TRAJECTORIES, STEPS, SEEDS = "HalfCheetah-v5", 4, 3e5, range(20, 23)
 NO_PENALTY = ["--gail.gradient-penalty", "0"]
 BOUNDED = {"wasserstein": ["--gail.gradient-penalty", "10"]}
 VARIANTS: dict[str, list[str]] = {  # name → what differs from the defaults
@@ -49,7 +50,7 @@ CURVE = {"step": "step", "evaluation/return_mean": "return_mean", "evaluation/re
 def planned(data: Path) -> dict[str, list[str]]:
     """Name of every run, and its command line after `rlgen`; the first seed of all variants comes first."""
     demos = ["--demos", str(data / f"{ENV}_every20.npz"), "--trajectories", str(TRAJECTORIES)]
-    shared = ["--steps", f"{STEPS:g}", "--evaluate-every", "2e5", "--threads", "1", "--no-video"]
+    shared = ["--steps", f"{STEPS:g}", "--evaluate-every", "5e4", "--threads", "1", "--no-video"]
     return {
         f"{variant}-seed{seed}": ["train", "gail", "--env", ENV, *demos, *shared, "--seed", str(seed), *options]
         for seed, (variant, options) in product(SEEDS, VARIANTS.items())
@@ -57,14 +58,14 @@ def planned(data: Path) -> dict[str, list[str]]:
 
 
 def collect(runs: Path) -> None:
-    """variants.csv, variants.md and curves/ of the runs that are finished."""
-    rows = []
+    """variants.csv, variants.md and curves/: the finished runs, and those of the file that are not in `runs`."""
+    found = []
     for path in sorted(runs.glob("*/result.json")):
         variant = path.parent.name.rpartition("-seed")[0]
         chosen = {"variant": variant, "trajectories": TRAJECTORIES}
-        rows.append({**json.loads(path.read_text()), **chosen})
+        found.append({**json.loads(path.read_text()), **chosen})
         write_curve(path.parent, HERE / "curves" / f"variant-{path.parent.name}.csv")
-    rows.sort(key=lambda row: (list(VARIANTS).index(row["variant"]), row["seed"]))
+    rows = merged(found)
     with (HERE / "variants.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -72,6 +73,23 @@ def collect(runs: Path) -> None:
     text = "\n".join(table(rows)) + "\n"
     (HERE / "variants.md").write_text(text)
     print(text)
+
+
+def merged(found: list[dict]) -> list[dict]:
+    """`found` and the rows of variants.csv that it has nothing newer for, in the order of VARIANTS."""
+    table = HERE / "variants.csv"
+    known = {}
+    if table.is_file():
+        with table.open(newline="") as file:
+            known = {(row["variant"], int(row["seed"])): numbers(row) for row in csv.DictReader(file)}
+    known |= {(row["variant"], row["seed"]): row for row in found}
+    return [known[name, seed] for name, seed in product(VARIANTS, SEEDS) if (name, seed) in known]
+
+
+def numbers(row: dict[str, str]) -> dict:
+    """A row of a CSV file with its numbers as numbers."""
+    words = ("variant", "env", "device", "git_commit")
+    return {name: value if name in words else json.loads(value) for name, value in row.items()}
 
 
 def write_curve(run: Path, path: Path) -> None:
