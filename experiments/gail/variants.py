@@ -20,6 +20,7 @@ from pathlib import Path
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.runs.batch import train_all
 from rlgen.runs.metrics import read_metrics
+from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
 HERE = Path(__file__).parent
@@ -65,31 +66,10 @@ def collect(runs: Path) -> None:
         chosen = {"variant": variant, "trajectories": TRAJECTORIES}
         found.append({**json.loads(path.read_text()), **chosen})
         write_curve(path.parent, HERE / "curves" / f"variant-{path.parent.name}.csv")
-    rows = merged(found)
-    with (HERE / "variants.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = merge_rows(HERE / "variants.csv", found, FIELDS, key=("variant", "seed"))
     text = "\n".join(table(rows)) + "\n"
     (HERE / "variants.md").write_text(text)
     print(text)
-
-
-def merged(found: list[dict]) -> list[dict]:
-    """`found` and the rows of variants.csv that it has nothing newer for, in the order of VARIANTS."""
-    table = HERE / "variants.csv"
-    known = {}
-    if table.is_file():
-        with table.open(newline="") as file:
-            known = {(row["variant"], int(row["seed"])): numbers(row) for row in csv.DictReader(file)}
-    known |= {(row["variant"], row["seed"]): row for row in found}
-    return [known[name, seed] for name, seed in product(VARIANTS, SEEDS) if (name, seed) in known]
-
-
-def numbers(row: dict[str, str]) -> dict:
-    """A row of a CSV file with its numbers as numbers."""
-    words = ("variant", "env", "device", "git_commit")
-    return {name: value if name in words else json.loads(value) for name, value in row.items()}
 
 
 def write_curve(run: Path, path: Path) -> None:

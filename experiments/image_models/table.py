@@ -5,8 +5,8 @@
 
 MNIST is a folder of the four standard files. `train` first makes the classifier whose features FID and the like
 compare (extractor/), then runs `rlgen train image`, one thread each; finished runs are skipped and stopped ones
-resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md and the samples of the first
-seed under samples/, and a curve per run under curves/.
+resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md, the samples of the first seed
+under samples/, and a curve per run under curves/; rows of runs that are not in the folder stay as they are.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from rlgen.data.images import ImageSet
 from rlgen.generators.classifier_files import classifier_extractor
 from rlgen.runs.batch import train_all
 from rlgen.runs.metrics import read_metrics
+from rlgen.runs.result_rows import merge_rows
 
 HERE = Path(__file__).parent
 EXTRACTOR = HERE / "extractor"
@@ -102,21 +103,18 @@ def extractor(data: Path) -> Path:
 
 
 def collect(runs: Path) -> None:
-    """results.csv, table.md, samples/ and curves/ of the runs that are finished."""
-    rows = []
+    """results.csv, table.md, samples/ and curves/: the finished runs, and those of the file that are not in `runs`."""
+    found = []
     for case in CASES:
         for path in sorted(runs.glob(f"{case.name}-seed*/result.json")):
             result = json.loads(path.read_text())
             curve = read_metrics(path.parent)
-            rows.append({"case": case.name, FALL: convergence_fall(curve), **result.pop("metrics"), **result})
+            found.append({"case": case.name, FALL: convergence_fall(curve), **result.pop("metrics"), **result})
             write_curve(curve, HERE / "curves" / f"{path.parent.name}.csv")
-            if rows[-1]["seed"] == 0:
+            if found[-1]["seed"] == 0:
                 (HERE / "samples").mkdir(exist_ok=True)
                 shutil.copy(path.parent / "samples.png", HERE / "samples" / f"{case.name}.png")
-    with (HERE / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = merge_rows(HERE / "results.csv", found, FIELDS, key=("case", "seed"))
     text = "\n".join(table(rows)) + "\n"
     (HERE / "table.md").write_text(text)
     print(text)

@@ -1,0 +1,48 @@
+"""A CSV file with a row for each finished run, which may have been trained on different days and machines."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlgen.atomic import atomic_write
+
+Row = Mapping[str, Any]
+
+
+def merge_rows(path: str | os.PathLike[str], found: Sequence[Row], fields: Sequence[str], key: Sequence[str]) -> list:
+    """Write `found` and the rows of the file that it has nothing newer for, and return them all; new ones come last.
+
+    `fields`: the columns. `key`: those that tell rows apart.
+    """
+    rows = {tuple(row[name] for name in key): row for row in [*read_rows(path), *found]}
+    lines = [",".join(fields)]
+    for row in rows.values():
+        lines.append(",".join(_cell(row.get(name)) for name in fields))
+    atomic_write(Path(path), "".join(f"{line}\n" for line in lines).encode())
+    return list(rows.values())
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Rows of the file, numbers as numbers and empty cells as None; none where there is no file."""
+    if not Path(path).is_file():
+        return []
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text
+
+
+def _value(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else text
