@@ -76,7 +76,7 @@ COMMANDS = (
     Command(
         words="evaluate",
         target="evaluate:Evaluate",
-        summary="Play a run's policy, or any Stable-Baselines3 zip, and report its returns.",
+        summary="Play a run's policy, or any Stable-Baselines3 zip, or measure a run's image model.",
         example="rlgen evaluate runs/ant-gail --episodes 50",
     ),
     Command(

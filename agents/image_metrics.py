@@ -1,5 +1,6 @@
 """What is measured of a trained image model: everything that it allows to be measured."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ from torch import Tensor
 
 from rlgen.data.images import ImageSet
 from rlgen.equations.bits_per_dimension import bits_per_dimension
+from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import Classifies, Coded, ImageModel, Probed, Weighs
 from rlgen.generators.metrics.codes import code_accuracy
 from rlgen.generators.metrics.extractor import Extractor, in_pieces
+from rlgen.generators.metrics.inception import InceptionExtractor
 from rlgen.generators.metrics.linear_probe import fit_linear_probe
 from rlgen.generators.metrics.log_likelihood import negative_log_likelihood
 from rlgen.generators.metrics.modes import accuracy, semi_supervised_errors
@@ -23,7 +26,7 @@ SEED = 30_000
 PIECE = 500
 """Images in memory at a time."""
 VALIDATION, PROBED = 1_000, 20_000
-"""Training images that choose the width of the Parzen windows, and that a probe is fitted to."""
+"""Most test images that choose the width of the Parzen windows, and training images that a probe is fitted to."""
 
 
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
@@ -63,35 +66,51 @@ def measure(
 ) -> dict[str, Any]:
     """Metrics by name, of a model in evaluation mode. Likelihoods are in nats per image.
 
-    `held_out`: the test images as the model sees images. `classifier`: auto, none, or the card of a kept one.
+    `held_out`: the test images as the model sees images, which its samples are compared with unless it is a likelihood
+    of zeros and ones, whose samples are grey. `classifier`: auto, inception, none, or the card of a kept one.
     """
     device = train.images.device
     labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
     with own_randomness(SEED, device):
         samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
-    real = test.floats(slice(measured))
-    found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real)}
+    compared = test if model.binary else held_out
+    real = compared.floats(slice(measured))
+    found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real), "compared_with": compared.name}
     if isinstance(model, Weighs):
         bound = likelihood_bounds(model, held_out, measured)
         found |= {"elbo": -bound["nll"], "elbo_standard_error": bound["nll_standard_error"]}
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
-    window = parzen(samples.flatten(1), train.floats(slice(VALIDATION)).flatten(1), real.flatten(1))
-    found |= {"parzen": window.log_likelihood, "parzen_standard_error": window.standard_error}
-    found["parzen_sigma"] = window.sigma
+    found |= _parzen(samples, real)
     found |= classification_error(model, held_out)
     if isinstance(model, Coded):
         codes = torch.cat([model.code_of(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
     if isinstance(model, Probed):
         found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
-    extractor = _extractor(classifier, train, test)
-    return found if extractor is None else found | image_scores(real, samples, extractor, labels)
+    extractor = extractor_of(classifier, train, test)
+    if extractor is None:
+        return found
+    asked = None if classifier == "inception" else labels  # its classes are others
+    return found | image_scores(real, samples, extractor, asked)
 
 
 def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
     sizes = [min(PIECE, n - start) for start in range(0, n, PIECE)]
     return list(zip(sizes, [None] * len(sizes) if labels is None else labels.split(PIECE), strict=True))
+
+
+def _parzen(samples: Tensor, real: Tensor) -> dict[str, float]:
+    """The first images of `real`, at most half of them, choose the width and are not scored; nor are training images
+    that a model may know by heart."""
+    choosing = min(VALIDATION, len(real) // 2)
+    window = parzen(samples.flatten(1), real[:choosing].flatten(1), real[choosing:].flatten(1))
+    return {
+        "parzen": window.log_likelihood,
+        "parzen_standard_error": window.standard_error,
+        "parzen_sigma": window.sigma,
+        "parzen_n_test": len(real) - choosing,
+    }
 
 
 def _probed(model: Probed, train: ImageSet, test: ImageSet) -> float:
@@ -101,11 +120,15 @@ def _probed(model: Probed, train: ImageSet, test: ImageSet) -> float:
     return accuracy(probe.logits(unseen), test.labels)
 
 
-def _extractor(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
+def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
+    """Inception, the kept classifier, or one that is trained in minibatches no larger than `train`; None for `none`."""
     if classifier == "none":
         return None
     if classifier == "auto":
-        return classifier_extractor(train, test)
+        usual = ClassifierConfig()
+        return classifier_extractor(train, test, config=replace(usual, batch=min(usual.batch, len(train))))
+    if classifier == "inception":
+        return InceptionExtractor(device=train.images.device)
     kept = load_extractor(Path(classifier))
     kept.network.to(train.images.device)
     return kept

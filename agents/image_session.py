@@ -70,7 +70,9 @@ class ImageSession:
     evaluate_every: int
     """0: never."""
     evaluate: Callable[[int], dict[str, float]]
-    """Draws pictures of the model after so many updates and returns what it measured."""
+    """Draws pictures of the model after so many updates, though not after the last, and returns what it measured."""
+    require_sound: Callable[[], None] = lambda: None
+    """Raises `Diverged` where there is nothing to save: the model is no longer one."""
     seconds: float = 0.0
     since: float = field(default_factory=time.perf_counter)
     means: Means = field(default_factory=Means)
@@ -105,8 +107,9 @@ class ImageSession:
         last = step >= self.steps
         if step % self.log_every == 0 or last:
             self.report()
-        if self.evaluate_every and step % self.evaluate_every == 0 and not last:  # the end has pictures of its own
+        if self.evaluate_every and (step % self.evaluate_every == 0 or last):
             self.pause_clock()
+            self.require_sound()
             with self.game.evaluating():
                 found = self.evaluate(step)
             if found:
@@ -153,6 +156,7 @@ class ImageSession:
     def save(self, final: bool = False) -> None:
         """Write a checkpoint of everything. Raises `Diverged` rather than save what cannot go on."""
         self.pause_clock()
+        self.require_sound()
         state: dict[str, Any] = {
             GAME: self.game.state_dict(),
             "batches": self.batches.state_dict(),

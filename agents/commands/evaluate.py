@@ -1,9 +1,9 @@
-"""`rlgen evaluate`: play a trained policy and say how well it does."""
+"""`rlgen evaluate`: play a trained policy, or measure a trained image model, and say how well it does."""
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -12,7 +12,13 @@ from rlgen.errors import problem
 
 from .output import refuse_existing
 
+if TYPE_CHECKING:
+    from rlgen.runs.folder import RunFolder
+
 log = logging.getLogger("rlgen")
+OF_POLICIES = ("episodes", "env", "seed", "code", "n_envs", "backend", "deterministic", "normaliser")
+OF_IMAGES = ("measured", "importance_samples", "classifier", "device")
+"""Options that mean nothing for the other kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +38,8 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Play a policy for whole episodes and report its returns. Needs no demonstrations and writes nothing unless asked.
+    """Play a policy for whole episodes and report its returns, or measure the image model of a finished run. Needs no
+    demonstrations and writes nothing unless asked.
 
     The policy is that of a run folder, or of any Stable-Baselines3 .zip with --env. Only its weights and plain JSON are
     read: unlike with `PPO.load`, nothing in the file can run code, so a downloaded model is safe to play.
@@ -59,6 +66,15 @@ class Evaluate:
     """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
     out: Path | None = None
     """Also write the numbers to this .json file, with the return and length of every episode."""
+    measured: int | None = None
+    """Of an image model: samples, and at most as many test images. Left out, here and below: as in the run, whose
+    numbers this then repeats."""
+    importance_samples: int | None = None
+    """Of an image model: latents drawn for each test image."""
+    classifier: str | None = None
+    """Of an image model: auto, inception, none, or the .json of a kept one."""
+    device: str | None = None
+    """Of an image model: where it is measured."""
     overwrite: bool = False
     """Replace that file if it exists."""
 
@@ -79,6 +95,13 @@ class Evaluate:
 
         if self.out is not None:
             refuse_existing(self.out, self.overwrite)
+        run = self.image_run()
+        if run is not None:
+            from .evaluate_image import Measuring, evaluate_image_run
+
+            how = Measuring(**{name: getattr(self, name) for name in OF_IMAGES})
+            evaluate_image_run(run, how, self.out)
+            return 0
         subject = self.subject()
         n_envs = min(self.n_envs, subject.episodes)
         env = make_env(subject.env, n_envs, subject.seed, subject.backend, codes=subject.codes, code=self.code)
@@ -98,6 +121,23 @@ class Evaluate:
         if self.out is not None:
             self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env, subject.seed)
         return 0
+
+    def image_run(self) -> "RunFolder | None":
+        """The run, if it is one with an image model. Raises `InputError` for options that the other kind has."""
+        from rlgen.runs.folder import RunFolder
+        from rlgen.runs.image_report import is_image_run
+
+        folder = RunFolder.open(self.policy) if self.policy.is_dir() else None
+        of_images = folder is not None and is_image_run(folder)
+        foreign = OF_POLICIES if of_images else OF_IMAGES
+        given = [
+            field.name for field in fields(self) if field.name in foreign and getattr(self, field.name) != field.default
+        ]
+        if given:
+            kinds = ("a policy", "an image model") if of_images else ("an image model", "a policy")
+            told = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise problem(f"{told} for {kinds[0]}", f"{kinds[1]} in {self.policy}", "leave it out")
+        return folder if of_images else None
 
     def subject(self) -> Subject:
         """What the arguments name. Raises `InputError` where they name nothing that can be played."""

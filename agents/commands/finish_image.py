@@ -1,11 +1,13 @@
 """The end of a run with an image model: its weights, pictures, metrics and report."""
 
 import logging
+import math
 
 from rich.console import Console
 from rich.table import Table
 
-from rlgen.runs.device import device_name
+from rlgen.generators.trainer import Diverged
+from rlgen.runs.device import device_name, peak_gpu_memory_mb
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import write_png
 from rlgen.runs.image_model_file import save_image_model
@@ -20,13 +22,15 @@ from .image_assembly import Parts
 from .train_image import TrainImage
 
 log = logging.getLogger("rlgen")
+FINITE = {"nll", "elbo", "parzen", "fid"}
+"""Metrics of every model that is one."""
 
 
 def finish(folder: RunFolder, config: TrainImage, parts: Parts, metrics: Metrics, seconds: float) -> ImageResult:
     """Write everything a finished run holds. `seconds`: training time."""
     game = parts.game
+    parts.require_sound()
     with game.evaluating() as model:
-        save_image_model(folder, model)
         found = measure(
             model,
             parts.train,
@@ -36,6 +40,10 @@ def finish(folder: RunFolder, config: TrainImage, parts: Parts, metrics: Metrics
             config.measured,
             config.importance_samples,
         )
+        for name in FINITE & found.keys():
+            if not math.isfinite(found[name]):
+                raise Diverged(game.step, name)
+        save_image_model(folder, model)
     for name, picture in parts.pictures().items():
         metrics.write_image(game.step, name, picture)
         write_png(folder / f"{name}.png", picture)
@@ -55,6 +63,7 @@ def finish(folder: RunFolder, config: TrainImage, parts: Parts, metrics: Metrics
         versions=folder.versions["packages"],
         git_commit=folder.versions["git_commit"],
         peak_memory_mb=peak_memory_mb(),
+        peak_gpu_memory_mb=peak_gpu_memory_mb(game.device),
     )
     result.write(folder)
     write_image_report(folder)

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from rlgen.data.binarisation import fixed_binarisation, stochastic_binarisation
 from rlgen.data.images import ImageSet
 from rlgen.data.minibatches import Minibatches
 from rlgen.data.partly_labelled import PartlyLabelled
-from rlgen.errors import problem
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.pictures import grids
 from rlgen.generators.registry import GENERATORS
@@ -19,10 +17,18 @@ from rlgen.generators.trainer import Game
 from rlgen.runs.device import choose_device
 from rlgen.runs.image_grid import image_grid
 
+from ..image_soundness import require_sound
+from .image_faults import (
+    binarisation_of,
+    require_batches,
+    require_classifier_file,
+    require_measurable,
+    require_one_kind,
+)
 from .train_image import TrainImage
 
 log = logging.getLogger("rlgen")
-PICTURE_SEED, PICTURED = 20_000, 40
+PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,10 @@ class Parts:
     held_out: ImageSet
     """The test images as the model sees images: binarised once where it is trained on zeros and ones."""
 
+    def require_sound(self) -> None:
+        """Raise `Diverged` where the model is no longer one."""
+        require_sound(self.game, self.held_out.floats(slice(JUDGED)))
+
     def pictures(self) -> dict[str, np.ndarray]:
         """What the model shows of itself now, by name, always of the same latents and test images."""
         with self.game.evaluating() as model:
@@ -47,21 +57,20 @@ class Parts:
 
 def build(config: TrainImage) -> Parts:
     """Everything that may find fault with the settings or the data."""
-    if config.classifier not in ("auto", "none") and not Path(config.classifier).is_file():
-        came = f"{config.classifier!r}, where no file is"
-        raise problem("a classifier auto, none, or the .json of a kept one", came, "check the path")
+    require_classifier_file(config.classifier)
     device, sentence = choose_device(config.device)
     log.info(sentence)
     train, test = (ImageSet.load(config.data, split).to(device) for split in ("train", "test"))
+    require_one_kind(train, test)
+    require_measurable(train, test, config.classifier, config.measured)
     channels, height, width = train.shape
     shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
     torch.manual_seed(config.seed)
     # Its weights are drawn on the CPU, so that a seed means the same ones everywhere.
     model = GENERATORS[config.model](shape, config.model_config).to(device)
+    require_batches(model, config.batch_size, train)
     game = Game(model, config.game)
-    binarise = config.binarise
-    if binarise == "auto":
-        binarise = "stochastic" if model.binary else "none"
+    binarise = binarisation_of(model, config.binarise)
     seen = fixed_binarisation(train, config.seed) if binarise == "fixed" else train
     transforms = [stochastic_binarisation] if binarise == "stochastic" else []
     size = config.batch_size * game.turns
@@ -70,5 +79,10 @@ def build(config: TrainImage) -> Parts:
         if model.semi_supervised
         else Minibatches(seen, size, config.seed, transforms)
     )
-    held_out = test if binarise == "none" else fixed_binarisation(test)
+    held_out = as_seen(test, binarise)
     return Parts(game=game, batches=batches, train=train, test=test, held_out=held_out)
+
+
+def as_seen(test: ImageSet, binarise: str) -> ImageSet:
+    """Test images as a model trained with such binarisation sees images."""
+    return test if binarise == "none" else fixed_binarisation(test)

@@ -5,6 +5,7 @@ from functools import partial
 
 from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.image_data import note_images, require_noted_images
 from rlgen.runs.image_grid import write_png
 from rlgen.runs.interrupt import Stopped
 from rlgen.runs.metrics import Metrics
@@ -28,6 +29,7 @@ def start(config: TrainImage) -> int:
     parts = build(config)  # before there is a folder, which a second try would find in its way
     folder = RunFolder.create(config.out, config.recorded(), device=device_name(parts.game.device))
     with folder.locked():
+        note_images(folder, parts.train, parts.test)
         return _train(folder, config, parts)
 
 
@@ -36,6 +38,7 @@ def go_on(folder: RunFolder, config: TrainImage) -> int:
     set_torch_threads(config.threads)
     with folder.locked():
         parts = build(config)
+        require_noted_images(folder, parts.train, parts.test)
         note_sitting(folder, device_name(parts.game.device))
         return _train(folder, config, parts)
 
@@ -45,16 +48,18 @@ def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
     remedy = f"rlgen resume {folder.path}"
     try:
         with Metrics(folder) as metrics:
+            steps = config.updates(len(parts.train), parts.batches.of_epoch)
             session = ImageSession(
                 folder,
                 parts.game,
                 parts.batches,
                 metrics,
-                config.updates(len(parts.train), parts.batches.size),
+                steps,
                 config.log_every,
                 config.checkpoint_every,
                 config.evaluate_every,
-                partial(_evaluate, folder, parts, metrics),
+                partial(_evaluate, folder, parts, metrics, steps),
+                parts.require_sound,
             )
             session.run()
             finish(folder, config, parts, metrics, session.seconds)
@@ -67,9 +72,10 @@ def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
     return 0
 
 
-def _evaluate(folder: RunFolder, parts: Parts, metrics: Metrics, step: int) -> dict[str, float]:
-    """Pictures in folders of their own, one for each time, and in TensorBoard; bounds on the likelihood, errors."""
-    for name, picture in parts.pictures().items():
+def _evaluate(folder: RunFolder, parts: Parts, metrics: Metrics, last: int, step: int) -> dict[str, float]:
+    """Pictures in folders of their own, one for each time, and in TensorBoard; bounds on the likelihood, errors. After
+    update `last` no pictures: the end of the run has its own."""
+    for name, picture in parts.pictures().items() if step < last else ():
         metrics.write_image(step, name, picture)
         write_png(folder / name / f"{step:09d}.png", picture)
     with parts.game.evaluating() as model:

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from rlgen.data.image_sources import is_folder
 from rlgen.errors import problem
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import GameConfig
@@ -42,19 +44,22 @@ class TrainImage(RunSettings):
     steps: float | None = None
     """Updates in all; 5,000 when neither this nor --epochs is given."""
     epochs: float | None = None
-    """Passes over the training images, instead of --steps."""
+    """Passes over the training images, instead of --steps; of a semi-supervised model, over those without labels, which
+    are half of its batches."""
     batch_size: int = 100
     """Images per turn of a player."""
     binarise: Literal["auto", "stochastic", "fixed", "none"] = "auto"
     """Grey pixels as chances of white ones: drawn anew each time (stochastic), once and for all (fixed), or not at all;
-    auto: stochastic for models that are likelihoods of zeros and ones. Test images are then drawn once."""
+    auto: stochastic for models that are likelihoods of zeros and ones. Test images are then drawn once. Refused where
+    a likelihood would be one of other data."""
     labels: int | None = None
     """Training images whose class a semi-supervised model is told, as many of each class; 100 when left out. Half the
     images of every batch are of these, the other half of all, without their classes."""
     log_every: int = 50
     """Updates between rows of metrics, each the mean since the last."""
     evaluate_every: int = 1_000
-    """Updates between pictures, and bounds on the test images' likelihood where the model has them; 0 for none."""
+    """Updates between pictures, and bounds on the test images' likelihood where the model has them, which the last
+    update gets too; 0 for none."""
     checkpoint_every: int = 1_000
     """Updates between checkpoints; 0 for one at the end only."""
     measured: int = 10_000
@@ -63,7 +68,8 @@ class TrainImage(RunSettings):
     """Latents drawn for each test image in the final estimate of its likelihood; papers use 5,000."""
     classifier: str = "auto"
     """Whose features FID, precision and the like compare: auto, one trained on the same images and kept in the user's
-    cache (seconds for digits, minutes for MNIST); the .json of a kept one; none for no such metrics."""
+    cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception, that of the papers, where the
+    package torch-fidelity and its weights are on this machine; none for no such metrics."""
     game: GameConfig = field(default_factory=GameConfig)
     """The training, whatever the model."""
 
@@ -115,8 +121,17 @@ class TrainImage(RunSettings):
         """How many labels a semi-supervised model is told."""
         return DEFAULT_LABELS if self.labels is None else self.labels
 
+    def recorded(self) -> dict[str, Any]:
+        """With whole paths: a run may be resumed from another folder."""
+        recorded = super().recorded()
+        if is_folder(self.data):
+            recorded["data"] = str(Path(self.data).resolve())
+        if self.classifier not in ("auto", "inception", "none"):
+            recorded["classifier"] = str(Path(self.classifier).resolve())
+        return recorded
+
     def updates(self, n_images: int, images_per_update: int) -> int:
-        """How many there are in all."""
+        """How many there are in all. `images_per_update`: those that count towards an epoch."""
         if self.epochs is not None:
             return math.ceil(self.epochs * n_images / images_per_update)
         return math.ceil(DEFAULT_STEPS if self.steps is None else self.steps)

@@ -4,7 +4,8 @@
   image is drawn. Burda et al. 2016 (1509.00519), section 5, and most VAEs since.
 - *Fixed* (`fixed_binarisation`): the same draw, once, by seed. Salakhutdinov & Murray 2008. Overfits earlier. The
   files that the literature shares (Larochelle & Murray 2011) are one such draw, and ours by seed another.
-- None: brightness as if it were a probability. Its "NLL" is no likelihood of any data and is not comparable.
+- None: brightness as if it were a probability. Its "NLL" is no likelihood of any data and is not comparable:
+  `rlgen train image` refuses it.
 """
 
 from dataclasses import replace

@@ -31,11 +31,16 @@ HUB = {
 }
 
 
+def is_folder(name_or_folder: str | Path) -> bool:
+    """Whether that is no name of a data set."""
+    return name_or_folder not in ("digits", *HUB)
+
+
 def read(name_or_folder: str | Path, split: str) -> dict[str, Any]:
     """The fields of an `ImageSet`."""
     if name_or_folder == "digits":
         return _digits(split)
-    if isinstance(name_or_folder, str) and name_or_folder in HUB:
+    if isinstance(name_or_folder, str) and not is_folder(name_or_folder):
         return _hub(name_or_folder, split)
     return _idx_folder(Path(name_or_folder), split)
 

@@ -96,7 +96,9 @@ class ImageSet:
         each, rest = divmod(count, self.n_classes)
         if rest or each < 1:
             raise problem(
-                f"a multiple of the {self.n_classes} classes", f"{count} labelled images", "take as many of each class"
+                f"a multiple of the {self.n_classes} classes",
+                f"{count} labelled images",
+                f"take as many of each class, e.g. {self.n_classes} or {10 * self.n_classes}",
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
         shuffled = self.labels[order]

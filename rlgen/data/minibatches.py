@@ -31,6 +31,11 @@ class Minibatches:
         self.position = 0
         """How many of `order` have been drawn."""
 
+    @property
+    def of_epoch(self) -> int:
+        """How many images of each minibatch count towards an epoch, a pass over the set."""
+        return self.size
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self
 

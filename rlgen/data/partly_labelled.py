@@ -32,6 +32,11 @@ class PartlyLabelled:
         self.labelled = Minibatches(labelled, size // 2, seed, transforms)
         self.every = Minibatches(every, size // 2, seed + 1, transforms)
 
+    @property
+    def of_epoch(self) -> int:
+        """How many images of each minibatch count towards an epoch: those of `every`."""
+        return self.every.size
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self
 

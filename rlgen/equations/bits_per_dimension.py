@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,12 +23,12 @@ def bits_per_dimension(
 def dequantise(
     level: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], levels: int = 256
 ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, " B"]]:
-    """(level + noise) / levels in [0, 1), level 0 to levels - 1 and noise uniform in [0, 1), and per row the logarithm
+    """(level + noise) / levels in [0, 1], level 0 to levels - 1 and noise uniform in [0, 1), and per row the logarithm
     of its Jacobian's determinant, -log(levels) for each number. Theis et al. 2016 (1511.01844), section 3.1.
 
     The mean of the model's log-density over the noise then bounds the log-probability of the levels from below.
     """
-    log_determinant = torch.full_like(level[:, :1].flatten(1)[:, 0], -math.log(levels) * level[0].numel())
+    log_determinant = level.new_full((len(level),), -math.log(levels) * level[0].numel())
     return (level + noise) / levels, log_determinant
 
 
@@ -43,6 +42,6 @@ def logit_transform(
     """
     if not 0 < margin < 0.5:
         raise problem("a margin between 0 and 0.5", f"{margin}", "use e.g. 0.05, or 1e-6 for binary images")
-    inside = margin + (1 - 2 * margin) * x
-    log_slope = math.log(1 - 2 * margin) - inside.log() - torch.log1p(-inside)
-    return torch.logit(inside), log_slope.flatten(1).sum(1)
+    inside, outside = margin + (1 - 2 * margin) * x, margin + (1 - 2 * margin) * (1 - x)
+    log_slope = math.log(1 - 2 * margin) - inside.log() - outside.log()
+    return inside.log() - outside.log(), log_slope.flatten(1).sum(1)

@@ -71,12 +71,12 @@ def log_d_reward(expert_logit: Logit) -> Logit:
 
 def log_ratio_reward(expert_logit: Logit) -> Logit:
     """log D - log(1 - D): the logit itself, of either sign. Fu et al. 2018 (AIRL, 1710.11248), section 4; for a
-    generator Sønderby et al. 2017 (1610.04490), eq. 12."""
+    generator Sønderby et al. 2017 (1610.04490), section 3.2."""
     return expert_logit
 
 
 def forward_kl_reward(expert_logit: Logit) -> Logit:
-    """-h e^h, h the logit. Ghasemipour et al. 2019 (FAIRL, 1911.02256), section 3.1: its mean over the policy is
+    """-h e^h, h the logit. Ghasemipour et al. 2019 (FAIRL, 1911.02256): its mean over the policy is
     -KL(expert ‖ policy) at the best discriminator.
 
     It rises up to h = -1 and falls from there: what the expert does more often than the policy costs.

@@ -27,7 +27,7 @@ def elbo(
 
 def free_bits(kl: Float[Tensor, "B G"], level: float) -> Float[Tensor, " G"]:
     """max(level, mean over rows of KL) of each group, which stands in the loss in place of the KL. Kingma et al. 2016
-    (1606.04934), eq. 15.
+    (1606.04934), appendix C.8.
 
     The mean over the batch comes first, then the maximum. A group below the level still counts with it, and has no
     gradient. For the log the KL itself is the one to show.

@@ -1,6 +1,7 @@
 """f-divergences D_f(p ‖ q) = E_q[f(p / q)], nats, as games of a discriminator: f-GAN, Nowozin et al. 2016 (1606.00709).
 
-For every function T, D_f ≥ E_p[T] - E_q[f*(T)], f* the convex conjugate of f, with equality at T = f'(p / q) (eq. 4).
+For every function T, D_f ≥ E_p[T] - E_q[f*(T)] (eq. 4), f* the convex conjugate of f, with equality at T = f'(p / q)
+(eq. 5).
 An activation that belongs to f takes a logit of any size to a T that f* accepts (eq. 7). Real or expert rows come from
 p, generated or policy rows from q.
 """

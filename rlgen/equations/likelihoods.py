@@ -19,6 +19,8 @@ Parameters = Float[Tensor, "..."]
 LogProb = Float[Tensor, "*samples_and_B"]
 LOWEST_LOG_SCALE = -7.0
 """A logistic of scale e⁻⁷ is a ninth of one of 256 levels wide: narrower ones would only lose the gradient."""
+HIGHEST_LOG_SCALE = 7.0
+"""A logistic of scale e⁷ has a 2000th of its mass between black and white, evenly: a wider one would lose digits."""
 LOGISTIC_PARAMETERS = {1: 3, 3: 10}
 """Numbers for each logistic of a pixel's mixture, by channels."""
 
@@ -69,10 +71,11 @@ def discretised_logistic_mixture_log_prob(
     half, inverse_scale = 1 / (levels - 1), (-log_scale).exp()
     distance = stretched.unsqueeze(-4) - mean  # [..., B, M, C, H, W]
     above, below = (distance + half) * inverse_scale, (distance - half) * inverse_scale
-    to_below = torch.where(stretched > 1 - half, 0.0, 1.0).unsqueeze(-4)  # the highest level has no upper edge
-    to_above = torch.where(stretched < half - 1, 0.0, 1.0).unsqueeze(-4)  # the lowest has no lower one
-    inside = to_below * to_above * torch.log(-torch.expm1(-2 * half * inverse_scale))
-    log_prob = to_below * F.logsigmoid(above) + to_above * F.logsigmoid(-below) + inside
+    highest = (stretched > 1 - half).unsqueeze(-4)  # has no upper edge
+    lowest = (stretched < half - 1).unsqueeze(-4)  # has no lower one
+    inside = torch.where(highest | lowest, 0.0, torch.log(-torch.expm1(-2 * half * inverse_scale)))
+    to_above, to_below = torch.where(highest, 0.0, F.logsigmoid(above)), torch.where(lowest, 0.0, F.logsigmoid(-below))
+    log_prob = to_above + to_below + inside
     return torch.logsumexp(log_share + log_prob.sum(-3), -3).sum((-2, -1))
 
 
@@ -159,7 +162,7 @@ def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, T
     logit, *others = params.split([count] + [count] * (params.shape[-3] // count - 1), -3)
     stacked = torch.stack(others, -3)  # [..., M, 2 C or 9, H, W]
     mean, log_scale, coefficient = stacked.tensor_split([channels, 2 * channels], -3)
-    return logit.log_softmax(-3), mean, log_scale.clamp(min=LOWEST_LOG_SCALE), coefficient.tanh()
+    return logit.log_softmax(-3), mean, log_scale.clamp(LOWEST_LOG_SCALE, HIGHEST_LOG_SCALE), coefficient.tanh()
 
 
 def _components(params: Tensor, channels: int) -> int:

@@ -29,6 +29,14 @@ def uniform_information(
     mean: Float[Tensor, "B C"], std: Float[Tensor, "B C"], codes: Float[Tensor, "B C"], low: float, high: float
 ) -> Scalar:
     """The bound of C codes, each uniform between `low` and `high` and guessed by N(mean, std²). Chen et al. 2016
-    (1606.03657), eq. 5 and section 6. Unlike that of categories it has no greatest value."""
+    (1606.03657), eq. 5 and section 6. A deviation that does not change allows log((high - low) / (std √(2π))) per code
+    at most, which for a wide one is below 0; only a deviation that may shrink lets it grow without end."""
     entropy = codes.shape[1] * math.log(high - low)
     return entropy + gaussian_log_prob(codes, mean, std).sum(-1).mean()
+
+
+def uniform_r2(mean: Float[Tensor, "B C"], codes: Float[Tensor, "B C"], low: float, high: float) -> Scalar:
+    """Share of the variance, (high - low)² / 12, of codes uniform between `low` and `high` that the guess `mean`
+    explains: 1 for a perfect guess, 0 for one that is always their middle, below 0 for a worse one. Wright 1921,
+    Correlation and causation, for the share; of the codes of Chen et al. 2016 (InfoGAN, 1606.03657), section 7.2."""
+    return 1 - 12 * (codes - mean).square().mean() / (high - low) ** 2

@@ -26,7 +26,7 @@ def input_gradient(critic: Critic, inputs: Inputs) -> Inputs:
 def gradient_penalty(critic: Critic, real: Inputs, fake: Inputs, centre: float = 1.0) -> Scalar:
     """E[(|d logit / d x| - centre)^2] at random points between real (expert) and fake (policy) rows.
 
-    centre 1: Gulrajani et al. 2017 (1704.00028), eq. 3. centre 0: Thanh-Tung et al. 2019 (1902.03984), eq. 10.
+    centre 1: Gulrajani et al. 2017 (1704.00028), eq. 3. centre 0: Thanh-Tung et al. 2019 (1902.03984).
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
     gradient = input_gradient(critic, torch.lerp(fake, real, share)).flatten(1)

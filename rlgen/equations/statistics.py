@@ -3,14 +3,14 @@
 from jaxtyping import Float
 from torch import Tensor
 
-Vector = Float[Tensor, "*shape"]
-Scalar = Float[Tensor, ""]
+Numbers = Float[Tensor, "*#shape"]
 
 
 def merge_moments(
-    mean_a: Vector, var_a: Vector, count_a: Scalar, mean_b: Vector, var_b: Vector, count_b: Scalar
+    mean_a: Numbers, var_a: Numbers, count_a: Numbers, mean_b: Numbers, var_b: Numbers, count_b: Numbers
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, (population) variance and count of the union of two samples. Chan, Golub & LeVeque 1979, eq. 2.1."""
+    """Mean, (population) variance and count of the union of two samples, broadcast. Chan, Golub & LeVeque 1979, eq.
+    2.1."""
     count = count_a + count_b
     delta = mean_b - mean_a
     mean = mean_a + delta * (count_b / count)

@@ -117,6 +117,10 @@ class BEGAN(ImageModel):
         """Uniform from -1 to 1."""
         return 2 * torch.rand(n, self.config.latent, device=self.weight.device) - 1
 
+    def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """Straight: the prior is uniform."""
+        return torch.lerp(begin, end, share)
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         return _bounded(self.generator(latents))

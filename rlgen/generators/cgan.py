@@ -1,7 +1,7 @@
 """Conditional GAN (Mirza & Osindero 2014, 1411.1784): generator and discriminator are told the label."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.nn.maxout import Maxout
 from rlgen.nn.penalties import Penalty
 from rlgen.nn.side_by_side import SideBySide
@@ -21,8 +22,16 @@ class CGANConfig(AdversarialGameConfig):
     """The perceptrons of Mirza & Osindero 2014 (1411.1784), section 4.1, for MNIST.
 
     Differs from the paper: Adam instead of gradient descent with momentum, and normal latents instead of uniform ones,
-    as the other GANs here have them.
+    as the other GANs here have them; no dropout, an R1 penalty, and learning rates for these, because with dropout and
+    without a penalty Adam's generator collapses to a few images that are not of the class asked for.
     """
+
+    generator_rate: float = 1e-3
+    """Adam's learning rate for the generator."""
+    discriminator_rate: float = 1e-3
+    """Adam's learning rate for the discriminator."""
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
+    """Of the discriminator."""
 
     generator_hidden: tuple[int, int, int] = (200, 1000, 1200)
     """Rectified units that see the latent, the label, and both of these."""
@@ -30,8 +39,8 @@ class CGANConfig(AdversarialGameConfig):
     """Maxout units that see the image, the label, and both of these."""
     pieces: tuple[int, int] = (5, 4)
     """Linear functions that each maxout unit chooses from: of the first two groups, and of the third."""
-    dropout: float = 0.5
-    """Share of the hidden units, of both networks, that a pass in training leaves out."""
+    dropout: float = 0.0
+    """Share of the hidden units, of both networks, that a pass in training leaves out (the paper: 0.5)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,9 +15,10 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
+from rlgen.nn.contest import contest, reported
 from rlgen.nn.maxout import Maxout
 from rlgen.nn.mlp import mlp
-from rlgen.nn.penalties import Penalty, Reporting
+from rlgen.nn.penalties import Penalty
 from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
@@ -115,21 +116,14 @@ class AdversarialGame(ImageModel):
 
     def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
         """The discriminator's loss of images [B, C, H, W] that `critic` gave these logits [B]."""
-        loss = self.divergence.discriminator_loss(real_logit, fake_logit)
-        penalty = loss.new_zeros(())
-        reports: Terms = {}
-        for term in self.penalties:
-            penalty = penalty + term.loss(critic, real, fake, real_logit, fake_logit)
-            if isinstance(term, Reporting):
-                reports |= term.report()
-        boundary = self.divergence.boundary(real_logit, fake_logit)
-        parts = {"divergence": loss, "penalty": penalty} if self.penalties else {}
+        found = contest(self.divergence, self.penalties, critic, real, fake, real_logit, fake_logit)
+        parts = {"divergence": found.loss, "penalty": found.penalty} if self.penalties else {}
         return {
-            "loss": loss + penalty,
-            "real_accuracy": (real_logit > boundary).float().mean(),
-            "fake_accuracy": (fake_logit <= boundary).float().mean(),
+            "loss": found.loss + found.penalty,
+            "real_accuracy": found.real_accuracy,
+            "fake_accuracy": found.fake_accuracy,
             **parts,
-            **reports,
+            **reported(self.penalties),
         }
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:

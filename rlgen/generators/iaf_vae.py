@@ -26,8 +26,8 @@ class IAFVAEConfig(VAEConfig):
     flow_hidden: tuple[int, ...] = (320,)
     """Widths of the hidden layers in each of its steps: 320 and 1920 in table 1."""
     free_bits: float = 0.1
-    """Nats that each latent number may carry free of charge (eq. 15; 0.1 in the released code, for CIFAR-10). A flow's
-    divergence is charged as a whole, with as much free as there are latent numbers."""
+    """Nats that each latent number may carry free of charge (appendix C.8; 0.1 in the released code, for CIFAR-10). A
+    flow's divergence is charged as a whole, with as much free as there are latent numbers."""
     learning_rate: float = 2e-3
     """Adamax's (released code)."""
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.interpolation import great_circle
 from rlgen.generators.player import Player, Terms
 
 
@@ -46,6 +47,11 @@ class ImageModel(nn.Module):
         """Images [n, C, H, W] in [0, 1], without gradient."""
         raise NotImplementedError
 
+    def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way: along the great circle, which is for
+        Gaussian latents."""
+        return great_circle(begin, end, share)
+
     def before_first_update(self, images: Tensor) -> None:
         """Called once, with the images [B, C, H, W] of the first update; for initial values that depend on data."""
 
@@ -79,8 +85,31 @@ class Decodes(Protocol):
         """Latents [n, Z]."""
         ...
 
+    def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way."""
+        ...
+
     def decode(self, latents: Tensor) -> Tensor:
         """[n, Z] to images [n, C, H, W] in [0, 1], without gradient."""
+        ...
+
+
+@runtime_checkable
+class DecodesClasses(Protocol):
+    """Makes images of latents and classes, either of which may stay while the other changes."""
+
+    shape: ImageShape
+
+    def prior(self, n: int) -> Tensor:
+        """Latents [n, Z]."""
+        ...
+
+    def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way."""
+        ...
+
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """[n, Z] and classes [n] to images [n, C, H, W] in [0, 1], without gradient."""
         ...
 
 

@@ -23,7 +23,8 @@ from rlgen.nn.virtual_batch_norm import VirtualBatchNorm, WithReference
 
 @dataclass(frozen=True, kw_only=True)
 class ImprovedGANConfig(AdversarialGameConfig):
-    """Sections 3.2 to 3.5 on the networks of a DCGAN. Numbers that the paper gives none of say so."""
+    """Sections 3.2 to 3.5 on the networks of a DCGAN. Numbers that the paper gives none of say so. Feature matching,
+    section 3.1, is in the semi-supervised model."""
 
     width: int = 64
     """Channels, as in the DCGAN."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rlgen.equations.mutual_information import categorical_information, uniform_information
+from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_shape import ImageShape
@@ -123,7 +123,8 @@ class InfoGAN(AdversarialGame):
 
     def informed(self, terms: Terms, hidden: Tensor, latents: Tensor) -> Terms:
         """The loss less the bounds on the information about the codes in `latents` [B, Z], nats: about the category at
-        most the logarithm of how many there are."""
+        most the logarithm of how many there are. Of the uniform codes the share of variance that is guessed is logged:
+        with a fixed deviation the bound says little."""
         config = self.config
         _, category, codes = latents.split([config.latent, config.categories, config.uniform_codes], -1)
         logits, mean = full_precision(self.guess(hidden)).split([config.categories, config.uniform_codes], -1)
@@ -132,8 +133,8 @@ class InfoGAN(AdversarialGame):
         loss = terms["loss"] - config.information * information
         if config.uniform_codes:
             std = torch.full_like(mean, config.code_std)
-            found["uniform_information"] = uniform_information(mean, std, codes, -1.0, 1.0)
-            loss = loss - config.uniform_information * found["uniform_information"]
+            loss = loss - config.uniform_information * uniform_information(mean, std, codes, -1.0, 1.0)
+            found["uniform_r2"] = uniform_r2(mean, codes, -1.0, 1.0)
         return {**terms, **found, "loss": loss}
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,14 +157,22 @@ class InfoGAN(AdversarialGame):
         noise, codes = (2 * torch.rand(n, size, device=device) - 1 for size in (config.latent, config.uniform_codes))
         return torch.cat([noise, F.one_hot(category, config.categories).to(noise), codes], -1)
 
+    def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """Straight, because noise and codes are uniform; the category stays that of `begin`."""
+        first, codes = self.config.latent, self.config.latent + self.config.categories
+        found = torch.lerp(begin, end, share)
+        return torch.cat(
+            [found[..., :first], begin[..., first:codes].expand_as(found[..., first:codes]), found[..., codes:]], -1
+        )
+
     @torch.no_grad()
     def code_of(self, images: Tensor) -> Tensor:
         """The likeliest category int64 [B] of images [B, C, H, W]."""
         return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
 
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Of the uniform codes, as many rows of one as of another."""
-        codes = range(self.config.uniform_codes)
+        """Of the first uniform codes, as many rows of one as of another."""
+        codes = range(min(self.config.uniform_codes, rows))
         shown = [self.traverse(rows // len(codes), number, columns) for number in codes]
         return torch.cat(shown) if shown else images[:0]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlgen.generators.image_model import Coded, Decodes, ImageModel, Reconstructs, Traverses
+from rlgen.generators.image_model import Coded, Decodes, DecodesClasses, ImageModel, Reconstructs, Traverses
 
 ROWS, COLUMNS = 8, 10
 
@@ -48,10 +48,29 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
 def interpolation_grid(model: Decodes, seed: int, device: torch.device) -> Grid:
     """In every row the images between two latents of the prior."""
     with own_randomness(seed, device):
-        begin, end = model.prior(ROWS), model.prior(ROWS)
-        share = torch.linspace(0, 1, COLUMNS, device=device)
-        path = between(begin.unsqueeze(1), end.unsqueeze(1), share[:, None])
-        return Grid(model.decode(path.flatten(0, 1)), COLUMNS)
+        return Grid(model.decode(_ways(model, device)), COLUMNS)
+
+
+def conditional_interpolation_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
+    """In every row the images between two latents of the prior, of one class: in the first row of the first."""
+    classes = torch.arange(ROWS, device=device) % model.shape.n_classes
+    with own_randomness(seed, device):
+        return Grid(model.decode(_ways(model, device), classes.repeat_interleave(COLUMNS)), COLUMNS)
+
+
+def class_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
+    """In every row the same latent, in every column another class."""
+    columns = model.shape.n_classes
+    with own_randomness(seed, device):
+        latents = model.prior(ROWS).repeat_interleave(columns, 0)
+        return Grid(model.decode(latents, torch.arange(columns, device=device).repeat(ROWS)), columns)
+
+
+def _ways(model: Decodes | DecodesClasses, device: torch.device) -> Tensor:
+    """Latents [ROWS · COLUMNS, Z], in every row those between two of the prior."""
+    begin, end = model.prior(ROWS), model.prior(ROWS)
+    share = torch.linspace(0, 1, COLUMNS, device=device)[:, None]
+    return model.between(begin.unsqueeze(1), end.unsqueeze(1), share).flatten(0, 1)
 
 
 def code_grid(model: Coded, seed: int, device: torch.device) -> Grid:
@@ -66,21 +85,15 @@ def traversal_grid(model: Traverses, images: Tensor, seed: int) -> Grid:
         return Grid(model.traversals(images, ROWS, COLUMNS), COLUMNS)
 
 
-def between(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """The great circle from `begin` to `end` [..., Z], `share` [..., 1] of the way (Shoemake 1985; for latents White
-    2016, 1609.04468): a straight line would pass through lengths that a Gaussian prior in many dimensions never has."""
-    cosine = (begin * end).sum(-1, keepdim=True) / (begin.norm(dim=-1, keepdim=True) * end.norm(dim=-1, keepdim=True))
-    angle = cosine.clamp(-1, 1).acos()
-    curved = (torch.sin((1 - share) * angle) * begin + torch.sin(share * angle) * end) / angle.sin()
-    return torch.where(angle.sin() < 1e-4, torch.lerp(begin, end, share), curved)  # parallel: there is no circle
-
-
 def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
     """Everything the model can show, by name. `images` [B, C, H, W]: what it reconstructs."""
     found = {"samples": sample_grid(model, seed, images.device)}
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)
-    if isinstance(model, Decodes) and not model.conditional:
+    if model.conditional and isinstance(model, DecodesClasses):
+        found["classes"] = class_grid(model, seed, images.device)
+        found["interpolation"] = conditional_interpolation_grid(model, seed, images.device)
+    elif isinstance(model, Decodes):
         found["interpolation"] = interpolation_grid(model, seed, images.device)
     if isinstance(model, Coded):
         found["codes"] = code_grid(model, seed, images.device)

@@ -30,6 +30,8 @@ class Player:
     """Turns per update, each on images of its own."""
     optimiser: type[torch.optim.Adam] | type[torch.optim.Adamax] = torch.optim.Adam
     """Adam or Adamax (Kingma & Ba 2015, 1412.6980)."""
+    gate: str | None = None
+    """Name of a term that is 1 or 0. At 0 a turn does not count: parameters and optimiser stay as they were."""
     own: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +44,10 @@ class Player:
             raise problem(f"betas of at least 0 and below 1 for {self.name}", f"{self.betas}", "use e.g. 0.5 and 0.999")
         if self.repeats < 1:
             raise problem(f"at least one turn for {self.name}", f"repeats {self.repeats}", "leave it out for 1")
+        if self.gate is not None and issubclass(self.optimiser, torch.optim.Adamax):
+            raise problem(
+                f"Adam for {self.name}, whose turns may not count", "Adamax", "leave the gate out, or use Adam"
+            )
 
     def make_optimiser(self) -> torch.optim.Optimizer:
         """A new optimiser of this player's parameters."""

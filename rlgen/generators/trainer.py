@@ -15,18 +15,19 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.moving_average import MovingAverage
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.batch_statistics import batch_norms_of_others, held
+from rlgen.nn.penalties import R1, GradientPenalty
 
 UPDATES_PER_LOOK_ON_CUDA = 32
 """Looking whether losses are finite waits for the device, so there it is done for many updates at once."""
 
 
 class Diverged(InputError):
-    """A term of a loss is not finite: `step` updates had been made when it came, `term` names player and term."""
+    """Something is not finite: `step` updates had been made when it came, `term` names it, e.g. player and term."""
 
     def __init__(self, step: int, term: str):
         super().__init__(
-            f"expected finite losses; came NaN or an infinity in {term} at update {step:,}; use a smaller learning "
-            "rate or clip gradients"
+            f"expected finite losses and weights; came NaN or an infinity in {term} at update {step:,}; use a smaller "
+            "learning rate or clip gradients"
         )
         self.step, self.term = step, term
 
@@ -45,7 +46,8 @@ class GameConfig:
     """Of activations: bfloat16 where torch's autocast takes it, on CUDA or a CPU, and about twice as fast for
     convolutions where the processor multiplies it; weights and optimisers stay in float32."""
     compile: bool = False
-    """Compile the players' losses, which needs CUDA: minutes at the start, faster updates afterwards."""
+    """Compile the players' losses, which needs CUDA and no gradient penalty: minutes at the start, faster updates
+    afterwards."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
@@ -66,6 +68,8 @@ class Game:
         if not names or len(set(names)) < len(names):
             raise problem("players with a name each", f"{names}", "name them apart")
         self.device = self.players[0].own[0].device
+        if self.config.compile:
+            _refuse_second_gradients(model)
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
         self.optimisers = {player.name: player.make_optimiser() for player in self.players}
@@ -119,6 +123,8 @@ class Game:
         terms["loss"].backward(inputs=list(player.own))
         if self.config.clip is not None:
             terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.own, self.config.clip)
+        if player.gate is not None:  # Adam's own way to skip a step, without waiting for the device
+            optimiser.found_inf = 1 - terms[player.gate].detach().float()  # type: ignore[attr-defined]
         optimiser.step()
         return terms
 
@@ -137,6 +143,19 @@ class Game:
             if not fine:
                 raise Diverged(step, term)
 
+    def require_finite_weights(self) -> None:
+        """Raise `Diverged` if a weight is not finite, which losses tell one update later. One wait for the device."""
+        weights = {"weights of the model": self.model.state_dict()}
+        if self.average is not None:
+            weights["the average of the weights"] = self.average.state_dict()["average"]
+        finite = [
+            torch.stack([tensor.isfinite().all() for tensor in each.values() if tensor.is_floating_point()]).all()
+            for each in weights.values()
+        ]
+        for name, fine in zip(weights, torch.stack(finite).tolist(), strict=True):
+            if not fine:
+                raise Diverged(self.step, name)
+
     @contextmanager
     def evaluating(self) -> Iterator[ImageModel]:
         """Within the block the model is in evaluation mode and has the averaged weights, if an average is taken."""
@@ -154,6 +173,7 @@ class Game:
     def state_dict(self) -> dict[str, Any]:
         """Raises `Diverged` rather than hand out a state that has."""
         self.require_finite()
+        self.require_finite_weights()
         return {
             "model": self.model.state_dict(),
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
@@ -171,6 +191,17 @@ class Game:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.step, self._unseen = state["step"], []
+
+
+def _refuse_second_gradients(model: nn.Module) -> None:
+    """Of penalties on gradients, whose own gradients torch.compile cannot take."""
+    penalties = (penalty for module in model.modules() for penalty in getattr(module, "penalties", ()))
+    found = {type(penalty).__name__ for penalty in penalties if isinstance(penalty, GradientPenalty | R1)}
+    if found:
+        came = f"the penalty {' and '.join(sorted(found))}"
+        raise problem(
+            "losses without gradients of gradients to compile", came, "leave --game.compile out, or weigh it 0"
+        )
 
 
 def _averaged(model: ImageModel) -> dict[str, nn.Module]:

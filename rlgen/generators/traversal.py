@@ -11,9 +11,11 @@ DRAWN = 16
 
 
 def activity(latents: Float[Tensor, "S B Z"]) -> Float[Tensor, " Z"]:
-    """Variance over images of each latent number's expectation, from S draws for each of B images. Burda et al. 2016
-    (1509.00519), section 5: an inactive number, which the posterior leaves to the prior, has 0."""
-    return latents.mean(0).var(0, correction=0)
+    """Variance over images of each latent number's expectation, from S > 1 draws for each of B images. Burda et al.
+    2016 (1509.00519), section 5: an inactive number, which the posterior leaves to the prior, has 0 on average, because
+    what the draws' own variance adds is taken away again."""
+    samples, images, _ = latents.shape
+    return latents.mean(0).var(0, correction=0) - latents.var(0).mean(0) * (1 - 1 / images) / samples
 
 
 def traversal(

@@ -16,6 +16,7 @@ from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
 from rlgen.generators.traversal import DRAWN, active_traversal
+from rlgen.nn.activations import ACTIVATIONS
 from rlgen.nn.mlp import mlp
 from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
 from rlgen.nn.precision import full_precision
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Likelihood = str
 else:
     Likelihood = Literal[*PIXELS]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 AT_ONCE = 2**26
 """Numbers that the decoder makes at a time where no gradient is needed: 256 MiB, and likelihoods several times that."""
 
@@ -62,7 +62,7 @@ class VAEConfig:
     beta: float = 1.0
     """Weight of the KL divergence (Higgins et al. 2017, beta-VAE); 1 for the bound."""
     free_bits: float = 0.0
-    """Nats that each latent number may carry free of charge (Kingma et al. 2016, eq. 15); 0 for none."""
+    """Nats that each latent number may carry free of charge (Kingma et al. 2016, appendix C.8); 0 for none."""
     learning_rate: float = 1e-3
     """Adam's."""
 
@@ -151,10 +151,20 @@ class VAE(ImageModel):
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
         latents, log_posterior = self.posterior.rsample(self.encoder(images.flatten(1)), samples)
-        pixels = len(images) * self.shape.height * self.shape.width
-        pieces = latents.split(max(1, AT_ONCE // (pixels * self.pixels.numbers)))
-        log_likelihood = torch.cat([self.pixels.log_prob(images, self.outputs(piece)) for piece in pieces])
-        return log_likelihood + log_prior(latents) - log_posterior
+        return self.log_likelihood(images, latents) + log_prior(latents) - log_posterior
+
+    def log_likelihood(self, images: Tensor, latents: Tensor) -> Tensor:
+        """log p(x | z) [S, B] of images [B, C, H, W] and latents [S, B, Z], in pieces: of samples first, then of
+        images, so that noise is drawn in the same order whatever the pieces."""
+        pairs = max(1, AT_ONCE // (self.pixels.numbers * self.shape.height * self.shape.width))
+        rows = [
+            [
+                self.pixels.log_prob(some, self.outputs(given))
+                for some, given in zip(images.split(pairs), piece.split(pairs, 1), strict=True)
+            ]
+            for piece in latents.split(max(1, pairs // len(images)))
+        ]
+        return torch.cat([torch.cat(row, 1) for row in rows])
 
     @torch.no_grad()
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:

@@ -121,7 +121,10 @@ class VAEGAN(ImageModel):
             "discriminator": (nn.ModuleList([self.discriminator, self.head]), self.discriminator_loss),
         }
         rate, betas = self.config.learning_rate, (0.0, self.config.decay)
-        return [Player(name, module.parameters(), loss, rate, betas) for name, (module, loss) in scopes.items()]
+        return [
+            Player(name, module.parameters(), loss, rate, betas, gate=None if name == "encoder" else "learns")
+            for name, (module, loss) in scopes.items()
+        ]
 
     def encoder_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
         """Divergence from the prior, and reconstruction as the discriminator sees it. Nothing of the game."""
@@ -142,7 +145,7 @@ class VAEGAN(ImageModel):
         reconstruction = self.distance(seen, seen_again)
         learns = self.gates(costs)[0]
         loss = self.config.reconstruction * reconstruction - costs.fake
-        return {"loss": learns * loss, "reconstruction": reconstruction, "game": -costs.fake, "learns": learns}
+        return {"loss": loss, "reconstruction": reconstruction, "game": -costs.fake, "learns": learns}
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
         """Real images against reconstructions and samples; nothing of how alike images look to it."""
@@ -154,15 +157,15 @@ class VAEGAN(ImageModel):
         costs = Costs.of(real_logit, fake_logit)
         learns = self.gates(costs)[1]
         return {
-            "loss": learns * (costs.real + costs.fake),
+            "loss": costs.real + costs.fake,
             "real_accuracy": (real_logit > 0).float().mean(),
             "fake_accuracy": (fake_logit <= 0).float().mean(),
             "learns": learns,
         }
 
     def gates(self, costs: Costs) -> tuple[Tensor, Tensor]:
-        """Whether decoder and discriminator learn: 1 or 0 each, and never both 0. A loss of 0 moves nothing, because
-        there is no momentum."""
+        """Whether decoder and discriminator learn: 1 or 0 each, and never both 0. The batch norms' running statistics
+        of who does not learn follow the images all the same (released code)."""
         worst, best = (choose(costs.real, costs.fake).detach() for choose in (torch.maximum, torch.minimum))
         if self.config.margin is None:
             return torch.ones_like(worst), torch.ones_like(best)

@@ -7,17 +7,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.penalties import Critic, dual_ascent
 from rlgen.errors import problem
 from rlgen.nn.head import split_head
+from rlgen.nn.posterior import DiagonalGaussian
 
 SMALLEST_STD = 1e-4
+"""Of the code: certainty would cost infinitely many nats."""
+Features = Float[Tensor, "B F"]
 Latents = Float[Tensor, "B Z"]
 
 
-class GaussianBottleneck(nn.Module):
-    """Features [B, F] to a sample [B, Z] of N(mean, std²), both linear in the features; in evaluation to the mean.
+class GaussianBottleneck(DiagonalGaussian):
+    """Features [B, F] to a sample [B, Z] of N(mean, std²), std the softplus of a linear function of the features; in
+    evaluation to the mean.
 
     `beta`: what a nat through it costs; moved by `Bottleneck`.
     """
@@ -25,22 +28,15 @@ class GaussianBottleneck(nn.Module):
     beta: Tensor
 
     def __init__(self, features: int, latent: int, beta: float = 0.0):
-        super().__init__()
-        self.encode = nn.Linear(features, 2 * latent)
+        super().__init__(features, latent)
         self.register_buffer("beta", torch.tensor(beta))
 
-    def distribution(self, features: Float[Tensor, "B F"]) -> tuple[Latents, Latents]:
-        """Mean and standard deviation."""
-        mean, raw = self.encode(features).chunk(2, -1)
-        return mean, F.softplus(raw) + SMALLEST_STD
+    def mean_and_log_std(self, features: Features) -> tuple[Latents, Latents]:
+        mean, raw = super().mean_and_log_std(features)
+        return mean, torch.log(F.softplus(raw) + SMALLEST_STD)
 
-    def forward(self, features: Float[Tensor, "B F"]) -> Latents:
-        mean, std = self.distribution(features)
-        return mean + std * torch.randn_like(std) if self.training else mean
-
-    def kl(self, features: Float[Tensor, "B F"]) -> Float[Tensor, " B"]:
-        """KL[N(mean, std²) ‖ N(0, 1)], nats per row."""
-        return kl_gaussian(*self.distribution(features), 0.0, 1.0).sum(-1)
+    def forward(self, features: Features) -> Latents:
+        return self.rsample(features)[0].squeeze(0) if self.training else self.mean_and_log_std(features)[0]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,14 +72,14 @@ class Bottleneck:
         if self._parts is not None:
             raise problem("a Bottleneck of its own for every discriminator", "one in use", "make another")
         body, head = split_head(network)
-        code = GaussianBottleneck(head.in_features, self.latent, self.initial_beta).to(head.weight.device)
+        code = GaussianBottleneck(head.in_features, self.latent, self.initial_beta).to(head.weight)
         self._parts = body, code
-        return nn.Sequential(*body, code, nn.Linear(self.latent, head.out_features, device=head.weight.device))
+        return nn.Sequential(*body, code, nn.Linear(self.latent, head.out_features).to(head.weight))
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
         assert self._parts is not None, "wrap comes first"
         body, code = self._parts
-        kl = code.kl(body(torch.cat([real, fake]))).mean()
+        kl = code.kl(body(torch.cat([real, fake]))).sum(-1).mean()
         excess, price = kl - self.limit, code.beta.clone()
         code.beta.copy_(dual_ascent(price, excess.detach(), self.step_size))
         self._kl = kl.detach()

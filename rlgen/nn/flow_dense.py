@@ -155,7 +155,7 @@ class FlowDense(nn.Module):
         from `kl_samples` draws of z, never negative, 0 where nothing has moved.
 
         E_z[KL[q(W|z) ‖ stored(W|z)] + KL[q(z) ‖ stored(z)]], the latter as E[ratio - 1 - log ratio], whose mean is the
-        same as that of -log ratio, and whose every term is positive.
+        same as that of -log ratio, and whose every term is positive: Schulman 2020, Approximating KL divergence.
         """
         z, _ = self.noise.rsample(self.kl_samples)
         own, old = self.gaussian.weights(), stored.gaussian

@@ -11,7 +11,7 @@ Values = Float[Tensor, "*any"]
 
 class GaussianNoise(nn.Module):
     """Adds N(0, std²) to every number in training, nothing in evaluation. Salimans et al. 2016 (1606.03498), section
-    6.1: before every layer of the discriminator."""
+    6.1: to the output of each layer of the discriminator; to its inputs too in the released code."""
 
     def __init__(self, std: float):
         super().__init__()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from rlgen.equations.penalties import Critic, historical_average_distance
+from rlgen.errors import problem
 
 
 class Remembering(nn.Module):
@@ -51,6 +52,8 @@ class HistoricalAverage:
     _network: Remembering | None = field(default=None, init=False, repr=False)
 
     def wrap(self, network: nn.Module) -> nn.Module:
+        if self._network is not None:
+            raise problem("a HistoricalAverage of its own for every network", "one in use", "make another")
         self._network = Remembering(network)
         return self._network
 

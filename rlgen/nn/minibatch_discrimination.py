@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlgen.nn.precision import full_precision
+
 
 class MinibatchDiscrimination(nn.Module):
     """[B, F] to [B, F + kernels]: for every kernel the sum over the batch of exp(-|difference|₁) in a learned
@@ -19,6 +21,6 @@ class MinibatchDiscrimination(nn.Module):
         self.projection = nn.Parameter(torch.randn(features, kernels, kernel_size) / features**0.5)
 
     def forward(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
-        projected = torch.einsum("bf,fkd->bkd", features, self.projection)
+        projected = full_precision(torch.einsum("bf,fkd->bkd", features, self.projection))
         distance = (projected[:, None] - projected[None]).abs().sum(-1)  # [B, B, kernels]
         return torch.cat([features, torch.exp(-distance).sum(1)], -1)

@@ -43,7 +43,7 @@ class Reporting(Protocol):
     """A penalty that has something to log."""
 
     def report(self) -> dict[str, Tensor]:
-        """0-d tensors by name, of the time since the last report."""
+        """0-d tensors by name, of the last step or of the last few. Asking changes nothing."""
         ...
 
 

@@ -66,8 +66,8 @@ class DiagonalGaussian(nn.Module):
 class FlowPosterior(nn.Module):
     """A diagonal Gaussian moved by steps that all see a context of their own, linear in the features.
 
-    Rezende & Mohamed 2015 (1505.05770), eq. 13. Each step has `forward` and `inverse`, (z, context) to what z becomes
-    (or was) and the log-determinant of the way forward. `context` 0: the steps know nothing of x.
+    Rezende & Mohamed 2015 (1505.05770), eq. 6 and 7. Each step has `forward` and `inverse`, (z, context) to what z
+    becomes (or was) and the log-determinant of the way forward. `context` 0: the steps know nothing of x.
     """
 
     def __init__(self, features: int, latent: int, context: int, steps: Sequence[nn.Module]):

@@ -1,5 +1,6 @@
 """Vector quantisation: features rounded to the nearest of a number of learned codes."""
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,8 +12,11 @@ from torch.nn import functional as F
 from rlgen.equations.penalties import Critic, commitment
 from rlgen.errors import problem
 from rlgen.nn.head import split_head
+from rlgen.nn.precision import full_precision, without_autocast
 
 Features = Float[Tensor, "B D *place"]
+FORGOTTEN = math.exp(-1)
+"""A code is used as long as the running sum of its choices is above it: chosen once, for 1 / log(1 / decay) batches."""
 
 
 class Quantised(NamedTuple):
@@ -34,8 +38,9 @@ class VectorQuantiser(nn.Module):
     a gradient penalty, a reward or a generator's turn passes through without a trace.
 
     A code that is nobody's nearest stays where it is and may do so for ever (a dead code: look at the usage). With
-    `restart_below`, codes chosen less often than that per batch, on a running mean, are put on random features of the
-    batch (Dhariwal et al. 2020, 2005.00341, section 3), in the first batch all of them.
+    `restart_below`, codes chosen less often than that per batch, on a running mean, forget their past and are put on
+    random features of the batch (Dhariwal et al. 2020, 2005.00341, section 3): after the first batch those that fewer
+    than restart_below / (1 - decay) features chose.
     """
 
     codebook: Tensor
@@ -62,9 +67,11 @@ class VectorQuantiser(nn.Module):
 
     def quantise(self, features: Features) -> Quantised:
         """The nearest codes, and what choosing them costs."""
+        features = full_precision(features)
         rows = features.movedim(1, -1)
         flat = rows.detach().reshape(-1, rows.shape[-1])
-        distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # less |row|², the same for all codes
+        with without_autocast(flat):
+            distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # less |row|², the same for all codes
         codes = distance.argmin(1).view(rows.shape[:-1])
         nearest = F.embedding(codes, self.codebook).movedim(-1, 1)
         values = nearest + (features - features.detach())  # exactly the codes; the other way round rounding is left
@@ -73,27 +80,30 @@ class VectorQuantiser(nn.Module):
     @torch.no_grad()
     def learn(self, features: Features, codes: Int[Tensor, " B *place"]) -> None:
         """Move the codes towards the features that chose them."""
-        rows = features.movedim(1, -1).reshape(-1, features.shape[1])
-        numbers = codes.reshape(-1)
-        chosen = torch.zeros_like(self.count).index_add_(0, numbers, torch.ones_like(rows[:, 0]))
-        total = torch.zeros_like(self.total).index_add_(0, numbers, rows)
+        rows = full_precision(features).movedim(1, -1).reshape(-1, features.shape[1])
+        choices = F.one_hot(codes.reshape(-1), len(self.codebook))
+        chosen = choices.sum(0).to(rows.dtype)
+        with without_autocast(rows):
+            total = choices.to(rows.dtype).T @ rows  # on CUDA index_add_ has another order of summation every time
         self.count.lerp_(chosen, 1 - self.decay)
         self.total.lerp_(total, 1 - self.decay)
-        self.chosen.add_(chosen)
+        self.chosen.mul_(self.decay).add_(chosen)
         # Of a code that nobody chose, total and count have shrunk alike: the quotient is what it was, or 0 / 0 at last.
         moved = torch.where((chosen > 0)[:, None], self.total / self.count[:, None], self.codebook)
         if self.restart_below > 0:
             others = rows[torch.randint(len(rows), (len(moved),), device=rows.device)]
-            moved = torch.where((self.count < self.restart_below)[:, None], others, moved)
+            dead = self.count < self.restart_below
+            moved = torch.where(dead[:, None], others, moved)
+            self.count.copy_(torch.where(dead, self.restart_below, self.count))
+            self.total.copy_(torch.where(dead[:, None], self.restart_below * others, self.total))
         self.codebook.copy_(moved)
 
     @torch.no_grad()
     def report(self) -> dict[str, Tensor]:
-        """Since the last report: the share of the codes that were chosen at all, and the perplexity, how many codes
-        chosen equally often would be as unpredictable."""
+        """Over the last 1 / log(1 / decay) batches or so: the share of the codes that were chosen at all, and the
+        perplexity, how many codes chosen equally often would be as unpredictable. Asking changes nothing."""
         share = self.chosen / self.chosen.sum().clamp(min=1)
-        usage, perplexity = (self.chosen > 0).float().mean(), torch.special.entr(share).sum().exp()
-        self.chosen.zero_()
+        usage, perplexity = (self.chosen > FORGOTTEN).float().mean(), torch.special.entr(share).sum().exp()
         return {"codebook_usage": usage, "codebook_perplexity": perplexity}
 
 
@@ -101,8 +111,9 @@ class VectorQuantiser(nn.Module):
 class Quantise:
     """Quantises what the last layer of a discriminator sees. Zhao et al. 2020 (FQ-GAN, 2004.02088), for rows: FQ-GAIL.
 
-    Differs from the paper: codes learn from the two sides of a discriminator's step together, and the last hidden layer
-    alone is quantised. One object serves one discriminator.
+    Differs from the paper: codes learn from the two sides of a discriminator's step together, the last hidden layer
+    alone is quantised, and no generator pays the commitment (a policy has no gradient through it). One object serves
+    one discriminator.
     """
 
     codes: int = 256
@@ -124,7 +135,7 @@ class Quantise:
             raise problem("a Quantise of its own for every discriminator", "one in use", "make another")
         body, head = split_head(network)
         quantiser = VectorQuantiser(head.in_features, self.codes, self.decay, self.restart_below)
-        self._parts = body, quantiser.to(head.weight.device)
+        self._parts = body, quantiser.to(head.weight)
         return nn.Sequential(*body, quantiser, head)
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:

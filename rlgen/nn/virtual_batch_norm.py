@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
+from rlgen.nn.precision import full_precision
 
 Activations = Float[Tensor, "N C *place"]
 
@@ -29,18 +31,15 @@ class VirtualBatchNorm(nn.Module):
         known = self.reference_rows
         if not 0 < known <= len(x):
             raise problem("rows of a reference batch first", f"{len(x)} rows", "put the network into WithReference")
-        flat = x.flatten(2) if x.ndim > 2 else x.unsqueeze(-1)  # [N, C, places]
+        flat = full_precision(x.flatten(2) if x.ndim > 2 else x.unsqueeze(-1))  # [N, C, places]
         mean = flat[:known].mean((0, 2))
         var = (flat[:known] - mean[:, None]).square().mean((0, 2))
         own_mean = flat.mean(2)
         own_var = (flat - own_mean[..., None]).square().mean(2)
-        share = torch.full_like(own_mean[:, :1], 1 / (known + 1))
-        share[:known] = 0
-        apart = own_mean - mean
-        mean = mean + share * apart  # [N, C], as the moments of a union are merged
-        var = (1 - share) * var + share * own_var + share * (1 - share) * apart.square()
+        own_count = (torch.arange(len(x), device=x.device) >= known).to(mean.dtype)[:, None]
+        mean, var, _ = merge_moments(mean, var, mean.new_full((), known), own_mean, own_var, own_count)  # [N, C]
         scale = self.weight * torch.rsqrt(var + self.epsilon)
-        return ((flat - mean[..., None]) * scale[..., None] + self.bias[:, None]).view_as(x)
+        return ((flat - mean[..., None]) * scale[..., None] + self.bias[:, None]).view_as(x).to(x.dtype)
 
 
 class WithReference(nn.Module):

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
+from rlgen.nn.activations import ACTIVATIONS
+from rlgen.nn.contest import contest, reported
 from rlgen.nn.mlp import mlp
 from rlgen.nn.normaliser import Normaliser
-from rlgen.nn.penalties import GradientPenalty, Penalty, Reporting
+from rlgen.nn.penalties import GradientPenalty, Penalty
 
 Inputs = Literal["state_action", "state_transition"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 # A divergence that joins the table can be chosen by that; a static checker cannot follow it.
 if TYPE_CHECKING:
@@ -116,7 +117,6 @@ class Adversarial:
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
-        self._reporting = [penalty for penalty in self.penalties if isinstance(penalty, Reporting)]
         self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
 
     def logit(self, inputs: Tensor) -> Tensor:
@@ -163,26 +163,20 @@ class Adversarial:
             for name, value in self.step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
-        for penalty in self._reporting:
-            metrics |= penalty.report()
-        return metrics
+        return metrics | reported(self.penalties)
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
         (expert, policy), (expert_logit, policy_logit) = rows.chunk(2), self.logit(rows).chunk(2)
-        loss = self.divergence.discriminator_loss(expert_logit, policy_logit)
-        penalty = loss.new_zeros(())
-        for term in self.penalties:
-            penalty = penalty + term.loss(self.logit, expert, policy, expert_logit, policy_logit)
+        found = contest(self.divergence, self.penalties, self.logit, expert, policy, expert_logit, policy_logit)
         self.optimiser.zero_grad(set_to_none=True)
-        (loss + penalty).backward()
+        (found.loss + found.penalty).backward()
         self.optimiser.step()
-        boundary = self.divergence.boundary(expert_logit, policy_logit)
         return {
-            "loss": loss.detach(),
-            "penalty": penalty.detach(),
-            "expert_accuracy": (expert_logit > boundary).float().mean(),
-            "policy_accuracy": (policy_logit <= boundary).float().mean(),
+            "loss": found.loss.detach(),
+            "penalty": found.penalty.detach(),
+            "expert_accuracy": found.real_accuracy,
+            "policy_accuracy": found.fake_accuracy,
         }
 
     def _draw(self, rows: Tensor) -> Tensor:

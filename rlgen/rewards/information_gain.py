@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.activations import ACTIVATIONS
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.first_order_gain import first_order_gain
@@ -20,7 +21,6 @@ from rlgen.rewards.task_shape import TaskShape
 
 Gain = Literal["information", "compression", "first_order"]
 LOWEST_STD = 0.01  # of a likelihood that is learned
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 LAYERS: dict[str, type[nn.Module]] = {"gaussian": GaussianDense, "flow": FlowDense}
 
 

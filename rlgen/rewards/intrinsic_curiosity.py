@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rlgen.data.transitions import Transitions
+from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.novelty import feature_error
 from rlgen.errors import problem
 from rlgen.nn.mlp import mlp
@@ -103,7 +103,10 @@ class CuriosityModule(Predictor):
         """
         before, after = self.encode(observations, next_observations)
         inverse = self.inverse(torch.cat([before, after], -1))
-        inverse_loss = F.cross_entropy(inverse, actions) if self.kinds else feature_error(inverse, actions).mean()
+        if self.kinds:
+            inverse_loss = -categorical_log_prob(actions.argmax(-1), inverse).mean()
+        else:
+            inverse_loss = feature_error(inverse, actions).mean()
         forward_loss = feature_error(self.ahead(torch.cat([before, actions], -1)), after).mean()
         return (1 - self.beta) * inverse_loss + self.beta * forward_loss
 

@@ -3,25 +3,23 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rlgen.errors import InputError
 from rlgen.runs import report_page as html
 from rlgen.runs.curve_data import RETURN
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png
-from rlgen.runs.folder import RunFolder, agent_name
+from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
+from rlgen.runs.run_groups import kin
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 from rlgen.runs.visit_map import has_visits, visits_png
 
 log = logging.getLogger("rlgen")
 
-# What does not make a run another experiment.
-INCIDENTAL = {"seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "episodes"}
 MOST_FILMS = 4
 EXPERT_NOTE = "Normalised: 0 random, 1 expert. Failed: episodes below half of the expert's return."
 NOTE = "Ended early: by the task, before the time limit."
@@ -67,29 +65,15 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
 
 def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
     """Group by environment, agent and configuration, in the order given; labels name what tells groups apart."""
-    found: dict[str, list[RunFolder]] = {}
-    for folder in folders:
-        found.setdefault(repr(sorted(_identity(folder).items())), []).append(folder)
-    identities = [_identity(runs[0]) for runs in found.values()]
-    groups = []
-    for identity, runs in zip(identities, found.values(), strict=True):
-        results = tuple(Result.read(run) for run in runs if (run / "result.json").is_file())
-        groups.append(Group(_label(identity, identities), str(identity.get("env", "")), tuple(runs), results))
-    return groups
-
-
-def _identity(folder: RunFolder) -> dict[str, Any]:
-    """The configuration that two seeds of one experiment share."""
-    return {name: str(value) for name, value in html.flat(folder.config).items() if name not in INCIDENTAL}
-
-
-def _label(identity: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
-    """The agent, and the settings in which it differs from the same agent's other groups on that environment."""
-    own = (agent_name(identity), identity.get("env"))
-    kin = [other for other in everyone if (agent_name(other), other.get("env")) == own]
-    telling = [name for name in identity if any(other.get(name) != identity[name] for other in kin)]
-    settings = [f"{name.rpartition('.')[2]} {identity[name]}" for name in telling[:3]]
-    return ", ".join([agent_name(identity), *settings])
+    return [
+        Group(
+            each.label,
+            each.env,
+            each.runs,
+            tuple(Result.read(run) for run in each.runs if (run / "result.json").is_file()),
+        )
+        for each in kin(folders)
+    ]
 
 
 def _table(groups: Sequence[Group]) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,29 @@ class Panel:
     """Where a dotted line helps to read it, e.g. chance."""
     steps: str = "environment steps"
     """What the step column counts for these metrics."""
+    levels: bool = False
+    """Whether players whose names end in another number, such as discriminator_8, have a panel each."""
+
+    def at_levels(self, names: Sequence[str]) -> list["Panel"]:
+        """This panel, or where `names` have several levels one for each."""
+        matching = [name for name in names if any(re.fullmatch(series.columns, name) for series in self.series)]
+        found = list(dict.fromkeys(_level(name) for name in matching))
+        if not self.levels or len(found) < 2:
+            return [self]
+        return [self._at(level, [name for name in matching if _level(name) == level]) for level in found]
+
+    def _at(self, level: str, names: Sequence[str]) -> "Panel":
+        series = [
+            Series(each.label, "|".join(re.escape(name) for name in names if re.fullmatch(each.columns, name)))
+            for each in self.series
+        ]
+        title = f"{self.title}, level {level}" if level else self.title
+        return replace(self, title=title, series=tuple(each for each in series if each.columns))
+
+
+def _level(name: str) -> str:
+    """8 of discriminator_8/loss, nothing of discriminator/loss."""
+    return name.partition("/")[0].rpartition("_")[2] if re.match(r"[a-z_]+_\d+/", name) else ""
 
 
 RETURN = Panel(
@@ -113,9 +136,10 @@ PANELS = (
     ),
 )
 MAX_PANELS = 12
-# Constants of the run, counters, and losses whose size says nothing: nothing to see.
+# Constants of the run, counters, losses whose size says nothing, and what says the same as another: nothing to see.
 _DULL = re.compile(
-    r".*/(n_updates|clip_range|learning_rate|iterations|\w*_std|return_m(in|ax)|episodes)|train/(policy_gradient_)?loss"
+    r".*/(n_updates|clip_range|learning_rate|iterations|\w*_(std|standard_error)|return_m(in|ax)|episodes)"
+    r"|train/(policy_gradient_)?loss|evaluation/test_errors|discriminator/(information|uniform_r2)|decoder/game"
     r"|coverage/(share|first_reward)|code/loss"
 )
 
@@ -129,10 +153,11 @@ def read_tables(folders: Sequence[str | os.PathLike[str]]) -> list[Table]:
 
 def panels_for(names: Sequence[str], panels: Sequence[Panel] = PANELS) -> list[Panel]:
     """Those of `panels` that `names` fill, then one for each name that no panel knows; 12 at most."""
-    known = [panel for panel in panels if any(series.column(names) for series in panel.series)]
+    filled = [panel for panel in panels if any(series.column(names) for series in panel.series)]
+    known = [each for panel in filled for each in panel.at_levels(names)]
     shown = [series for panel in (RETURN, *panels) for series in panel.series]
     unknown = [
-        Panel(name, (Series(name, re.escape(name)),))
+        Panel(name, (Series(name, re.escape(name)),), steps=panels[0].steps)
         for name in names
         if name != "step" and not name.startswith(CLOCK) and not _DULL.fullmatch(name)
         if not any(re.fullmatch(series.columns, name) for series in shown)

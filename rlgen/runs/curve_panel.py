@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, Literal
 
 from rlgen.runs.curve_data import Curve, Panel, Table, curve_of, smoothed
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # A single run's line with more points than this is drawn faint, with its moving average on top.
 MANY_POINTS = 80
+STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+TITLE_WIDTH = 40  # letters above a small panel
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,19 @@ class Theme:
 
 
 PRINT = Theme(
-    "#ffffff", "#1c1917", "#78716c", "#e7e5e4", ("#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0e7490")
+    *("#ffffff", "#1c1917", "#78716c", "#e7e5e4"),
+    (
+        *("#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0e7490"),
+        *("#ca8a04", "#7f1d1d", "#65a30d", "#64748b", "#f472b6", "#38bdf8"),
+    ),
 )
 LIGHT = Theme(None, *("#1c1917", "#78716c", "#e7e5e4"), PRINT.colours)
 DARK = Theme(
-    None, *("#f5f5f4", "#a8a29e", "#3f3b38"), ("#60a5fa", "#fb923c", "#34d399", "#c084fc", "#f472b6", "#22d3ee")
+    *(None, "#f5f5f4", "#a8a29e", "#3f3b38"),
+    (
+        *("#60a5fa", "#fb923c", "#34d399", "#c084fc", "#f472b6", "#22d3ee"),
+        *("#facc15", "#ef4444", "#a3e635", "#94a3b8", "#fbcfe8", "#bae6fd"),
+    ),
 )
 
 
@@ -46,7 +57,7 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
                 continue
             last = max(last, float(curve.steps[-1]))
             colour = theme.colours[(g if several else s) % len(theme.colours)]
-            style = ("-", "--", ":")[s % 3] if several else "-"
+            style = STYLES[s % len(STYLES)] if several else "-"
             _draw_curve(axes, curve, label if several else series.label, colour, style, 2.0 if large else 1.5)
             if several and large:
                 break  # each group's first kind of return, or the lines of many groups hide each other
@@ -86,7 +97,8 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.set_facecolor("none")
-    axes.set_title(panel.title, loc="left", fontsize=13 if large else 10, fontweight="bold", color=theme.ink, pad=8)
+    title = panel.title if large else fill(panel.title, TITLE_WIDTH)
+    axes.set_title(title, loc="left", fontsize=13 if large else 10, fontweight="bold", color=theme.ink, pad=8)
     axes.grid(True, color=theme.grid, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
@@ -98,13 +110,31 @@ def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6 if large else 4, steps=[1, 2, 2.5, 5, 10]))
     if large:
         axes.yaxis.set_major_formatter(lambda value, _: _short(value))
-        axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
+        name_steps(axes, panel, theme)
     if axes.has_data() and panel.limits != (None, None):
         first, last = axes.dataLim.intervaly
         low = first if panel.limits[0] is None else panel.limits[0]
         high = last if panel.limits[1] is None else panel.limits[1]
         margin = 0.05 * ((high - low) or 1.0)
         axes.set_ylim(low - margin, high + margin)
+
+
+def name_steps(axes: "Axes", panel: Panel, theme: Theme) -> None:
+    """Say what the horizontal axis counts."""
+    axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
+
+
+def style_legend(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme) -> None:
+    """Say which line's style is which series, where colours tell groups apart."""
+    from matplotlib.lines import Line2D
+
+    drawn = [
+        Line2D([], [], color=theme.soft, linestyle=STYLES[index % len(STYLES)], label=series.label)
+        for index, series in enumerate(panel.series)
+        if any(curve_of(tables, series) is not None for tables in groups.values())
+    ]
+    if len(drawn) > 1:
+        axes.legend(handles=drawn, frameon=False, fontsize=7, labelcolor=theme.soft, loc="best")
 
 
 def legend(axes: "Axes", theme: Theme) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, PANELS, RETURN, Panel, Table, panels_for, read_tables
-from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend
+from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend, name_steps, style_legend
 from rlgen.runs.json_file import read_json
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Folder = str | os.PathLike[str]
 COLUMNS = 3
 LARGE_INCHES, SMALL_INCHES = 4.1, 2.25
+LINE_INCHES = 0.22
 NOTE_WIDTH = 150  # letters below a figure
 
 
@@ -63,7 +64,10 @@ def curves_png(
     heights = [LARGE_INCHES] * len(large) + [SMALL_INCHES] * rows
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
     paper = theme.paper or "none"
-    figure = Figure(figsize=(11, sum(heights)), dpi=150, layout=layout, facecolor=paper)
+    named = len(groups) > 1 and not large  # the large panel names its lines itself
+    columns = max(1, min(len(groups), NOTE_WIDTH // (max(map(len, groups)) + 8)))
+    tall = sum(heights) + (LINE_INCHES * (1 + -(-len(groups) // columns)) if named else 0)
+    figure = Figure(figsize=(11, tall), dpi=150, layout=layout, facecolor=paper)
     grid = figure.add_gridspec(len(heights), COLUMNS, height_ratios=heights)
     places = [grid[0, :] for _ in large]
     places += [grid[len(large) + index // COLUMNS, index % COLUMNS] for index in range(len(panels))]
@@ -76,9 +80,16 @@ def curves_png(
             draw_references(axes, references or {}, theme)
         if panel is RETURN or (len(groups) == 1 and len(axes.get_legend_handles_labels()[0]) > 1):
             legend(axes, theme)
+        elif len(groups) > 1:
+            style_legend(axes, panel, groups, theme)
     for axes, panel in drawn:  # the same range in every panel that counts the same steps
         end = ends[panel.steps] or 1.0
         axes.set_xlim(-0.01 * end, 1.01 * end)
+    if not large:
+        for axes, panel in drawn[-COLUMNS:]:  # those with no panel below
+            name_steps(axes, panel, theme)
+    if named:
+        _name_groups(figure, list(groups), columns, theme)
     _note(figure, groups, theme)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", facecolor=paper)
@@ -93,6 +104,19 @@ def references_of(folder: Folder) -> dict[str, float]:
     result = read_json(path)
     found = {"expert": result.get("expert_return"), "random": result.get("random_return")}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _name_groups(figure: "Figure", labels: Sequence[str], columns: int, theme: Theme) -> None:
+    """Above all panels, which colour is which group."""
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=theme.colours[index % len(theme.colours)], linewidth=2, label=label)
+        for index, label in enumerate(labels)
+    ]
+    figure.legend(
+        handles=lines, loc="outside upper left", ncols=columns, frameon=False, fontsize=9, labelcolor=theme.ink
+    )
 
 
 def _note(figure: "Figure", groups: Mapping[str, list[Table]], theme: Theme) -> None:

@@ -37,6 +37,11 @@ def device_name(device: torch.device | str) -> str:
     return f"{device.type} ({threads} torch thread{'' if threads == 1 else 's'})"
 
 
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """Most memory that tensors of this process took on `device` at a time so far [MiB]; None unless it is a GPU."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
 def _cuda(index: int, reason: str, because: str = "because ") -> tuple[torch.device, str]:
     device = torch.device("cuda", index)
     return device, f"device {device_name(device)}, {because}{reason}"

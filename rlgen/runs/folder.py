@@ -30,8 +30,8 @@ class RunFolder:
 
     It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json and report.html; of an
     agent curves.png and video.mp4 (of a policy with codes video_code_0.mp4 …), and where it explored visits.npz; of an
-    image model model.safetensors, model.json, samples.png and other pictures, with those on the way in folders of their
-    names.
+    image model data.json, model.safetensors, model.json, samples.png and other pictures, with those on the way in
+    folders of their names.
     """
 
     path: Path

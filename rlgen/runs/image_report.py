@@ -9,14 +9,15 @@ from typing import Any
 
 from rlgen.atomic import atomic_write
 from rlgen.runs import report_page as html
-from rlgen.runs.curve_data import Panel, Series
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.image_panels import PANELS
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
 AGENT = "image"
 PICTURES = {
@@ -24,6 +25,7 @@ PICTURES = {
     "reconstructions": "Test images, and under each what the model makes of it",
     "interpolation": "From left to right, between two latents",
     "traversals": "In each row one number of a latent changes, from end to end",
+    "classes": "In each row the same latent, in each column another class",
     "codes": "In each row the same noise, in each column the same code",
 }
 
@@ -48,38 +50,16 @@ class Metric:
             return f"{100 * value:.1f} %"
         return html.spread(value, metrics.get(self.spread)) if self.spread else number(value)
 
+    def middle(self, runs: Sequence[Mapping[str, Any]]) -> str:
+        """The interquartile mean of several runs with its interval, e.g. 84.2 [83.9, 84.6], or 97.1 % [96.8, 97.5]."""
+        values = [metrics[self.name] for metrics in runs if metrics.get(self.name) is not None]
+        if not values:
+            return "–"
+        middle, low, high = interquartile_mean(values), *bootstrap_interval(values)
+        if self.share:
+            return f"{100 * middle:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{number(middle)} [{number(low)}, {number(high)}]"
 
-PANELS = (
-    Panel("Test images: negative log-likelihood, at most [nats]", (Series("bound", r"evaluation/nll"),)),
-    Panel("Test images in the wrong class", (Series("share", r"evaluation/test_error"),), (0, None)),
-    Panel(
-        "Lower bounds on the evidence [nats]",
-        (Series("ELBO", r".*/elbo"), Series("importance-weighted", r".*/iwae")),
-    ),
-    Panel("KL to the prior [nats]", (Series("KL", r".*/kl"),), (0, None)),
-    Panel("Log-likelihood given the latent [nats]", (Series("log-likelihood", r".*/log_likelihood"),)),
-    Panel(
-        "Discriminator right on",
-        (Series("real images", r".*/real_accuracy"), Series("fakes", r".*/fake_accuracy")),
-        (0, 1),
-        0.5,
-    ),
-    Panel("Losses", (Series("discriminator", r"discriminator/loss"), Series("generator", r"generator/loss"))),
-    Panel(
-        "Parts of the discriminator's loss",
-        (Series("divergence", r"discriminator/divergence"), Series("penalty", r"discriminator/penalty")),
-    ),
-    Panel(
-        "Information about the codes, at least [nats]",
-        (Series("category", r"generator/information"), Series("uniform", r"generator/uniform_information")),
-    ),
-    Panel(
-        "Balance of reconstruction errors",
-        (Series("convergence measure", r"balance/convergence"), Series("weight of fakes", r"balance/weight")),
-        (0, None),
-    ),
-    Panel("Loss", (Series("loss", r"(?!discriminator|generator).*/loss"),)),
-)
 
 METRICS = (
     Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
@@ -117,29 +97,11 @@ def image_page(folder: RunFolder) -> str:
     body = [
         html.header(f"rlgen · seed {folder.config.get('seed', '–')}", title, _lead(folder, result)),
         _facts(result) if result else "",
-        *(html.section(name.capitalize(), _picture(folder, name), note) for name, note in PICTURES.items()),
-        html.section("Training", _curves({"": [folder]})),
+        *(html.section(name.capitalize(), picture(folder, name), note) for name, note in PICTURES.items()),
+        html.section("Training", curves({"": [folder]})),
         html.section("Metrics", html.entries(result.metrics)) if result else "",
         html.section("Configuration", html.entries(folder.config)),
         html.section("Versions", html.entries({**versions.pop("packages", {}), **versions})),
-    ]
-    return html.page(title, body)
-
-
-def image_comparison(folders: Sequence[RunFolder], title: str = "") -> str:
-    """The page that puts several runs beside each other: metrics, curves, samples."""
-    title = title or f"{len(folders)} models of images"
-    labels = [f"{folder.agent_name}, {folder.path.name}" for folder in folders]
-    body = [
-        html.header(
-            f"rlgen · {len(folders)} runs", title, "Metrics of features are comparable for one extractor only."
-        ),
-        html.section("Metrics", _table(folders, labels)),
-        html.section("Training", _curves({label: [run] for label, run in zip(labels, folders, strict=True)})),
-        *(
-            html.section(f"Samples: {label}", _picture(run, "samples"))
-            for label, run in zip(labels, folders, strict=True)
-        ),
     ]
     return html.page(title, body)
 
@@ -159,7 +121,7 @@ def _lead(folder: RunFolder, result: ImageResult | None) -> str:
 
 def _facts(result: ImageResult) -> str:
     facts = [
-        (metric.label.capitalize(), metric.text(result.metrics), metric.unit, "")
+        (metric.label[:1].upper() + metric.label[1:], metric.text(result.metrics), metric.unit, "")
         for metric in METRICS
         if metric.name in result.metrics
     ]
@@ -172,21 +134,7 @@ def _facts(result: ImageResult) -> str:
     return html.facts(facts)
 
 
-def _table(folders: Sequence[RunFolder], labels: Sequence[str]) -> str:
-    """A line for each run, a column for each metric that any of them has."""
-    results = [ImageResult.read(run) if (run / "result.json").is_file() else None for run in folders]
-    shown = [m for m in METRICS if any(result and m.name in result.metrics for result in results)]
-    head = "".join(f"<th>{escape(metric.label)}</th>" for metric in shown)
-    lines = []
-    for label, result in zip(labels, results, strict=True):
-        cells = [metric.text(result.metrics if result else {}) for metric in shown]
-        steps = html.count(result.steps) if result else "not finished"
-        lines.append("".join(f"<td>{escape(cell)}</td>" for cell in (label, *cells, steps)))
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr><th></th>{head}<th>updates</th></tr></thead><tbody>{body}</tbody></table>"
-
-
-def _picture(folder: RunFolder, name: str) -> str:
+def picture(folder: RunFolder, name: str) -> str:
     """The final picture, or the newest of a run that goes on."""
     found = folder / f"{name}.png"
     if not found.is_file():
@@ -198,7 +146,7 @@ def _picture(folder: RunFolder, name: str) -> str:
     return f'<figure><img src="{source}" alt="{escape(PICTURES[name])}"></figure>'
 
 
-def _curves(runs: Mapping[str, Sequence[RunFolder]]) -> str:
+def curves(runs: Mapping[str, Sequence[RunFolder]]) -> str:
     if not any(read_metrics(folder) for folders in runs.values() for folder in folders):
         return ""
     light, dark = (curves_png(runs, None, theme, PANELS) for theme in (LIGHT, DARK))

@@ -36,6 +36,8 @@ class ImageResult:
     git_commit: str | None
     peak_memory_mb: float | None
     """Largest resident memory of the process [MiB]."""
+    peak_gpu_memory_mb: float | None = None
+    """Most memory that tensors took on the GPU at a time, over the last sitting [MiB]; None on a CPU."""
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
         """Write FOLDER/result.json (strict JSON, whole or not at all)."""
@@ -45,13 +47,15 @@ class ImageResult:
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "ImageResult":
-        """The result of a run folder; raises `InputError` when the run has none. Unknown entries are left out."""
+        """The result of a run folder; raises `InputError` when the run has none. Unknown entries are left out;
+        those that have a default may be missing (a result of an earlier version)."""
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
         entries = read_json(path)
-        names = [field.name for field in dataclasses.fields(cls)]
-        missing = [name for name in names if name not in entries]
+        fields = dataclasses.fields(cls)
+        required = [field.name for field in fields if field.default is dataclasses.MISSING]
+        missing = [name for name in required if name not in entries]
         if missing:
             raise problem(f"a result with {', '.join(missing)}", str(path), "finish the run again")
-        return cls(**{name: entries[name] for name in names})
+        return cls(**{field.name: entries[field.name] for field in fields if field.name in entries})

@@ -12,7 +12,8 @@ from rlgen.runs.comparison import VISITS_NOTE, comparison, visits_figure
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_report import image_comparison, image_page, is_image_run
+from rlgen.runs.image_comparison import image_comparison
+from rlgen.runs.image_report import image_page, is_image_run
 from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number

@@ -167,7 +167,7 @@ def test_penalties_that_change_the_layers_come_before_those_that_divide_or_wrap_
     assert config.penalties()[0] is not quantise, "one object serves one discriminator"
     named = [type(part).__name__ for part in gail.source.network.network]
     assert named == ["ParametrizedLinear", "Tanh", "VectorQuantiser", "GaussianBottleneck", "ParametrizedLinear"]
-    assert any("encode.parametrizations" in name for name in gail.source.network.state_dict())
+    assert any("head.parametrizations" in name for name in gail.source.network.state_dict())
 
 
 def test_a_bottleneck_and_a_codebook_are_logged(point_ppo, point_demonstrations) -> None:

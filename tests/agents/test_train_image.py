@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rlgen.agents import cli
-from rlgen.agents.commands import image_training
+from rlgen.agents import cli, image_metrics
+from rlgen.agents.commands import image_faults, image_training
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.generators.gan import GANConfig
 from rlgen.generators.registry import GENERATORS
@@ -107,6 +109,10 @@ def test_a_run_holds_pictures_metrics_weights_and_a_report(undisturbed: tuple[st
     assert page.count("data:image/png") >= len(expected)
     steps = read_metrics(out)["step"].tolist()
     assert sorted(set(steps)) == [2, 4, 6, 8, 10, 12, 13]
+    assert result["peak_gpu_memory_mb"] is None, "there is no GPU"
+    if model == "vae":
+        bounds = read_metrics(out)
+        assert bounds["step"][np.isfinite(bounds["evaluation/nll"])].tolist() == [6, 12, 13]
     assert any((out / "tensorboard").iterdir())
     assert load_image_model(out).sample(2).shape == (2, 1, 8, 8)
     assert RunFolder.open(out).finished
@@ -245,9 +251,13 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--steps", "inf"], "expected positive and finite steps"),
         (["--epochs", "1"], "expected steps or epochs"),
         (["--batch-size", "0"], "expected batch_size of at least 1"),
-        (["--classifier", "missing.json"], "expected a classifier auto, none, or the .json of a kept one"),
+        (["--classifier", "missing.json"], "expected a classifier auto, inception, none, or the .json of a kept one"),
         (["--device", "cpu", "--game.compile"], "expected a CUDA device for compiled losses"),
         (["--vae.latent", "0"], "expected latent of at least 1"),
+        (["--model", "dcgan", "--batch-size", "1"], "came --batch-size 1 for a model with batch norm"),
+        (["--binarise", "none"], "expected images of zeros and ones for the likelihood bernoulli"),
+        (["--binarise", "fixed", "--vae.likelihood", "logistic"], "expected grey levels as they are"),
+        (["--measured", "5"], "expected at least 6 images whose features are compared"),
         (["--seed", "-1"], "expected a seed of 0 or more"),
         (["--model", "van"], "van"),
     ],
@@ -266,6 +276,46 @@ def test_what_cannot_work_is_said_at_once_and_leaves_no_folder(
     printed = capsys.readouterr()
     assert said in " ".join((printed.err + printed.out).replace("│", " ").split())
     assert not out.exists()
+
+
+def test_inception_is_asked_for_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = command("vae", tmp_path / "run", "--classifier", "inception")
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    assert cli.main(asked) == 2
+    assert "expected the package torch-fidelity" in " ".join(capsys.readouterr().err.split())
+    module = "torch_fidelity.feature_extractor_inceptionv3"
+    for name in ("torch_fidelity", module):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert cli.main(asked) == 2
+    assert "expected Inception's weights at" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_inception_measures_but_knows_nothing_of_the_classes_that_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Inception:
+        name, hash = "inception", "c0ffee"
+
+        def __init__(self, device: torch.device):
+            assert device.type == "cpu"
+
+        def features(self, images: Tensor) -> Tensor:
+            return images.flatten(1)
+
+        def probs(self, images: Tensor) -> Tensor:
+            return images.flatten(1)[:, :10].softmax(-1)
+
+    monkeypatch.setattr(image_metrics, "InceptionExtractor", Inception)
+    monkeypatch.setattr(image_faults, "require_inception", lambda: None)
+    options = ["--model", "cgan", "--classifier", "inception", "--steps", "1", "--out", str(tmp_path / "run")]
+    assert cli.main(["train", "image", *SHARED.split(), *options]) == 0
+    measured = ImageResult.read(tmp_path / "run").metrics
+    assert measured["extractor"] == "inception"
+    assert "conditional_accuracy" not in measured
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

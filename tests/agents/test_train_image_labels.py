@@ -50,6 +50,18 @@ def test_only_the_labels_asked_for_are_told() -> None:
     assert torch.bincount(torch.tensor(list(seen.values()))).tolist() == [2] * 10
 
 
+def test_an_epoch_is_a_pass_over_the_images_without_labels() -> None:
+    config = settings_of("semi_supervised_gan")(out=Path("run"), labels=20, batch_size=40, epochs=1, device="cpu")
+    parts = image_assembly.build(config)
+    updates = config.updates(len(parts.train), parts.batches.of_epoch)
+    assert updates == -(-len(parts.train) // 20)
+    unlabelled = set()
+    for _ in range(updates):
+        images, labels = next(parts.batches)
+        unlabelled |= {image.numpy().tobytes() for image in images[labels < 0]}
+    assert unlabelled == {image.numpy().tobytes() for image in parts.train.floats()}
+
+
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert cli.main(command(whole)) == 0
@@ -73,7 +85,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     ("options", "said"),
     [
         (["--model", "vae", "--labels", "100"], "labels for a semi-supervised model (semi_supervised_gan)"),
-        (["--model", "semi_supervised_gan", "--labels", "7"], "a multiple of the 10 classes"),
+        (["--model", "semi_supervised_gan", "--labels", "7"], "take as many of each class, e.g. 10 or 100"),
         (["--model", "semi_supervised_gan", "--batch-size", "15"], "an even size"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -59,6 +59,23 @@ def test_black_and_white_stay_finite_in_the_logit() -> None:
     assert log_determinant.isfinite().all()
 
 
+def test_black_and_white_are_as_exact_as_each_other_at_a_margin_of_a_millionth() -> None:
+    ends = torch.tensor([[0.0], [1.0]])
+    seen, log_determinant = logit_transform(ends, 1e-6)
+    exact = logit_transform(ends.double(), 1e-6)
+    torch.testing.assert_close(seen.double(), exact[0], rtol=1e-6, atol=0)
+    torch.testing.assert_close(log_determinant.double(), exact[1], rtol=1e-6, atol=0)
+    assert torch.equal(seen[0], -seen[1])
+    assert log_determinant[0] == log_determinant[1]
+
+
+def test_the_highest_level_with_the_most_noise_is_at_most_one() -> None:
+    highest = torch.tensor([[255.0]])
+    seen, _ = dequantise(highest, torch.nextafter(torch.ones(1, 1), torch.zeros(1, 1)))
+    assert seen.item() == 1  # float32 rounds
+    assert logit_transform(seen)[0].isfinite().all()
+
+
 def test_a_margin_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="margin"):
         logit_transform(torch.zeros(1, 1), 0.0)

@@ -36,6 +36,16 @@ def test_where_more_weight_means_more_error_on_fakes_the_balance_is_found() -> N
     assert float(weight) == pytest.approx(0.3, abs=1e-6)
 
 
+def test_convergence_is_the_larger_of_two_planes() -> None:
+    # L + |γ L - f| = max((1 + γ) L - f, (1 - γ) L + f): the real error alone where f = γ L, and never less.
+    real, fake = torch.rand(2, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for ratio in (0.0, 0.3, 1.0):
+        for one, other in zip(real, fake, strict=True):
+            planes = max((1 + ratio) * one - other, (1 - ratio) * one + other)
+            torch.testing.assert_close(convergence_measure(one, other, ratio), planes)
+            torch.testing.assert_close(convergence_measure(one, ratio * one, ratio), one)
+
+
 def test_convergence_is_the_real_error_plus_the_distance_from_the_balance() -> None:
     assert float(convergence_measure(number(0.6), number(0.2), 0.5)) == pytest.approx(0.7)
     assert float(convergence_measure(number(0.6), number(0.5), 0.5)) == pytest.approx(0.8)

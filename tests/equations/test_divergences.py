@@ -336,6 +336,14 @@ def test_an_f_divergence_of_the_table_is_its_game() -> None:
     assert torch.equal(game.reward(policy), F_DIVERGENCES["pearson"].reward(policy))
 
 
+@pytest.mark.parametrize("name", [name for name in DIVERGENCES if DIVERGENCES[name].log_ratio is not None])
+def test_sure_discriminators_tell_a_finite_log_ratio(name: str) -> None:
+    tell = DIVERGENCES[name].log_ratio
+    assert tell is not None
+    low, high = tell(torch.tensor([-100.0, 100.0]))
+    assert -200 <= low < 0 < high <= 200
+
+
 @pytest.mark.parametrize("name", DIVERGENCES)
 @pytest.mark.parametrize("size", [50.0, 100.0])
 def test_sure_discriminators_have_finite_losses_rewards_and_gradients(name: str, size: float) -> None:

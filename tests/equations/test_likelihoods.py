@@ -140,6 +140,28 @@ def test_far_from_every_mean_the_likelihood_and_its_gradient_stay_finite() -> No
         assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("log_scale", [-110.0, -90.0, 90.0, 110.0])
+@pytest.mark.parametrize("value", [0.0, 128 / 255, 1.0])
+def test_absurd_scales_have_finite_likelihoods_means_and_gradients(log_scale: float, value: float) -> None:
+    params = torch.tensor([0.0, 0.1, log_scale])[None, :, None, None].requires_grad_()
+    log_prob = discretised_logistic_mixture_log_prob(torch.full((1, 1, 1, 1), value), params)
+    mean = discretised_logistic_mixture_mean(params, 1)
+    for number in (log_prob, mean):
+        (gradient,) = torch.autograd.grad(number.sum(), params)
+        assert number.isfinite().all()
+        assert gradient.isfinite().all()
+
+
+def test_scales_beyond_the_narrowest_and_the_widest_count_as_these() -> None:
+    x = torch.full((1, 1, 1, 1), 128 / 255)
+    for beyond, limit in ((-20.0, -7.0), (20.0, 7.0)):
+        found = [
+            discretised_logistic_mixture_log_prob(x, torch.tensor([0.0, 0.05, scale])[None, :, None, None])
+            for scale in (beyond, limit)
+        ]
+        assert torch.equal(*found)
+
+
 def test_an_image_is_the_product_of_its_pixels_for_every_sample() -> None:
     x, params = torch.rand(2, 1, 3, 4).double(), normal(5, 2, 6, 3, 4)
     whole = discretised_logistic_mixture_log_prob(x, params)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from rlgen.equations.mutual_information import categorical_information, uniform_information
+from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
 
 JOINT = torch.tensor([[0.2, 0.05, 0.05], [0.05, 0.3, 0.05], [0.0, 0.1, 0.2]], dtype=torch.float64)
 """Probabilities of code (rows) and outcome (columns), in twentieths."""
@@ -58,3 +58,19 @@ def test_uniform_information_is_the_entropy_plus_the_log_probability_of_torch() 
     mean, raw, codes = torch.randn(3, 7, 2, dtype=torch.float64)
     expected = 2 * math.log(3.0) + Normal(mean, raw.exp()).log_prob(codes).sum(-1).mean()
     torch.testing.assert_close(uniform_information(mean, raw.exp(), codes, -1.0, 2.0), expected)
+
+
+def test_with_a_fixed_deviation_the_bound_about_uniform_codes_is_greatest_at_a_perfect_guess() -> None:
+    codes = 2 * torch.rand(9, 2, dtype=torch.float64) - 1
+    greatest = uniform_information(codes, torch.ones_like(codes), codes, -1.0, 1.0)
+    assert float(greatest) == pytest.approx(2 * math.log(2 / math.sqrt(2 * math.pi)))  # -0.452
+    assert uniform_information(codes + 0.1, torch.ones_like(codes), codes, -1.0, 1.0) < greatest
+
+
+def test_a_perfect_guess_explains_all_variance_of_uniform_codes_and_their_middle_none() -> None:
+    codes = torch.linspace(1, 4, 100_001, dtype=torch.float64)[:, None]
+    assert float(uniform_r2(codes, codes, 1.0, 4.0)) == 1
+    assert float(uniform_r2(torch.full_like(codes, 2.5), codes, 1.0, 4.0)) == pytest.approx(0, abs=1e-4)
+    noisy = codes + 0.1 * torch.randn_like(codes)
+    expected = 1 - (codes - noisy).var() / codes.var()
+    assert float(uniform_r2(noisy, codes, 1.0, 4.0)) == pytest.approx(float(expected), abs=1e-4)

@@ -23,16 +23,7 @@ def small_cgan(**settings: object) -> CGAN:
 
 def test_each_label_has_images_of_its_own() -> None:
     torch.manual_seed(0)
-    config = CGANConfig(
-        latent=2,
-        generator_hidden=(16, 16, 32),
-        discriminator_hidden=(16, 8, 16),
-        pieces=(2, 2),
-        dropout=0.0,
-        generator_rate=1e-3,
-        discriminator_rate=1e-3,
-        penalties=PenaltyConfig(r1=0.1),
-    )
+    config = CGANConfig(latent=2, generator_hidden=(16, 16, 32), discriminator_hidden=(16, 8, 16), pieces=(2, 2))
     game = Game(CGAN(PIXEL, config), GameConfig(average=0.99))
     for _ in range(300):
         labels = torch.randint(2, (64,))
@@ -54,7 +45,7 @@ def test_generator_and_discriminator_are_told_the_label() -> None:
 
 
 def test_fakes_have_the_labels_of_the_real_images() -> None:
-    model, labels = small_cgan(dropout=0.0), torch.tensor([2, 0, 1, 2])
+    model, labels = small_cgan(penalties=PenaltyConfig()), torch.tensor([2, 0, 1, 2])
     images = torch.rand(4, 1, 4, 4)
     torch.manual_seed(5)
     terms = model.discriminator_loss(images, labels)
@@ -68,7 +59,7 @@ def test_fakes_have_the_labels_of_the_real_images() -> None:
 
 
 def test_a_penalty_sees_the_discriminator_of_these_labels() -> None:
-    model = small_cgan(dropout=0.0, penalties=PenaltyConfig(r1=2.0))
+    model = small_cgan(penalties=PenaltyConfig(r1=2.0))
     images, labels = torch.rand(4, 1, 4, 4), torch.tensor([2, 0, 1, 2])
     terms = model.discriminator_loss(images, labels)
     assert terms["penalty"].item() == pytest.approx(2 * r1(model.critic(labels), images).item(), rel=1e-5)

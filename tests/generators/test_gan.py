@@ -11,10 +11,11 @@ from rlgen.generators.gan import GAN, GANConfig
 from rlgen.generators.image_model import Decodes, Probed
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.trainer import Game
+from rlgen.generators.trainer import Game, GameConfig
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
+from rlgen.nn.quantiser import Quantise
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 
@@ -84,6 +85,29 @@ def test_a_penalty_with_a_state_learns_with_the_discriminator_and_is_saved() -> 
         torch.manual_seed(9)
         each.update(images)
     assert all(torch.equal(game.state_dict()["model"][name], other.state_dict()["model"][name]) for name in saved)
+
+
+def test_penalties_with_a_state_learn_in_bfloat16() -> None:
+    config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
+    for penalties in ([Quantise(codes=4)], [Quantise(codes=4), Bottleneck(latent=2), HistoricalAverage()]):
+        torch.manual_seed(0)
+        model = GAN(SMALL, config, penalties)
+        game = Game(model, GameConfig(precision="bfloat16"))
+        before = {name: value.clone() for name, value in model.named_buffers()}
+        logs = [game.update(torch.rand(8, 1, 8, 8)) for _ in range(2)][-1]
+        assert all(value.dtype == torch.float32 for value in logs.values())
+        moved = {name.rpartition(".")[2] for name, value in model.named_buffers() if (before[name] != value).any()}
+        assert {"codebook", "count"} <= moved
+        assert len(penalties) == 1 or "mean" in moved
+
+
+def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
+    torch.manual_seed(0)
+    config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
+    game = Game(GAN(SMALL, config, [Quantise(codes=64)]))
+    logs = [game.update(torch.rand(4, 1, 8, 8)) for _ in range(30)]
+    assert float(logs[0]["discriminator/codebook_usage"]) <= 8 / 64, "no more codes than real and generated images"
+    assert float(logs[-1]["discriminator/codebook_usage"]) > 16 / 64
 
 
 def test_penalties_are_chosen_by_their_weights() -> None:

@@ -51,7 +51,7 @@ def test_contenders_take_turns_and_are_compared_within_each(load, tmp_path):
     assert [(line["contender"], line["turn"]) for line in lines] == [("plain", 0), ("own", 0), ("plain", 1), ("own", 1)]
     for peer, own in (lines[:2], lines[2:]):
         assert peer["ratio"] == peer["cpu_ratio"] == 1
-        assert own["ratio"] == pytest.approx(own["images_per_second"] / peer["images_per_second"], abs=1e-2)
+        assert own["ratio"] == pytest.approx(own["images_per_second"] / peer["images_per_second"], rel=1e-2)
         assert own["peak_memory_mib"] > 50
 
 

@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
+from rlgen.generators.began import BEGAN, BEGANConfig
+from rlgen.generators.cgan import CGAN, CGANConfig
 from rlgen.generators.gan import GAN, GANConfig
 from rlgen.generators.image_shape import ImageShape
-from rlgen.generators.pictures import between, grids, own_randomness, reconstruction_grid
+from rlgen.generators.infogan import InfoGAN, InfoGANConfig
+from rlgen.generators.interpolation import great_circle
+from rlgen.generators.pictures import grids, own_randomness, reconstruction_grid
 from rlgen.generators.registry import GENERATORS
+from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from rlgen.generators.vae import VAE, VAEConfig
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
@@ -53,7 +58,7 @@ def test_the_way_between_two_latents_begins_and_ends_there_and_keeps_their_lengt
     torch.manual_seed(0)
     begin, end = torch.randn(50), torch.randn(50)
     end = end / end.norm() * begin.norm()
-    path = between(begin.expand(9, 50), end.expand(9, 50), torch.linspace(0, 1, 9)[:, None])
+    path = great_circle(begin.expand(9, 50), end.expand(9, 50), torch.linspace(0, 1, 9)[:, None])
     torch.testing.assert_close(path[0], begin)
     torch.testing.assert_close(path[-1], end)
     torch.testing.assert_close(path.norm(dim=-1), begin.norm().expand(9))
@@ -64,7 +69,44 @@ def test_the_way_between_two_latents_begins_and_ends_there_and_keeps_their_lengt
 def test_between_parallel_latents_the_way_is_straight() -> None:
     begin = torch.tensor([[1.0, 0.0]])
     for end in (begin, 2 * begin):
-        torch.testing.assert_close(between(begin, end, torch.tensor([[0.5]])), (begin + end) / 2)
+        torch.testing.assert_close(great_circle(begin, end, torch.tensor([[0.5]])), (begin + end) / 2)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BEGAN(SMALL, BEGANConfig(latent=3, filters=2)),
+        SemiSupervisedGAN(SMALL, SemiSupervisedGANConfig(latent=3, generator_hidden=(4,), hidden=(4,))),
+        InfoGAN(SMALL, InfoGANConfig(latent=3, categories=4, width=2, hidden=4, guess_hidden=4)),
+    ],
+    ids=["began", "semi_supervised_gan", "infogan"],
+)
+def test_between_uniform_latents_the_way_is_straight(model: BEGAN | SemiSupervisedGAN | InfoGAN) -> None:
+    begin, end = model.prior(5), model.prior(5)
+    middle = model.between(begin, end, torch.full((5, 1), 0.5))
+    torch.testing.assert_close(middle[:, :3], (begin + end)[:, :3] / 2)
+    torch.testing.assert_close(middle[:, -2:], (begin + end)[:, -2:] / 2)
+
+
+def test_between_two_latents_with_a_category_that_stays_one() -> None:
+    model = InfoGAN(SMALL, InfoGANConfig(latent=3, categories=4, width=2, hidden=4, guess_hidden=4))
+    path = model.between(model.prior(5)[:, None], model.prior(5)[:, None], torch.linspace(0, 1, 4)[:, None])
+    assert torch.equal(path[..., 3:7], path[:, :1, 3:7].expand(5, 4, 4))
+    assert path[..., 3:7].sum(-1).eq(1).all()
+
+
+def test_a_conditional_model_shows_one_latent_in_every_class_and_ways_within_a_class() -> None:
+    config = CGANConfig(latent=2, generator_hidden=(4, 4, 6), discriminator_hidden=(4, 3, 5), pieces=(2, 2))
+    model = CGAN(SMALL, config).eval()
+    found = grids(model, torch.rand(4, 1, 8, 8), seed=3)
+    assert set(found) == {"samples", "classes", "interpolation"}
+    with own_randomness(3, CPU):
+        latents = model.prior(8)
+    shown = found["classes"].images.unflatten(0, (8, 10))
+    for label in range(10):
+        torch.testing.assert_close(shown[:, label], model.decode(latents, torch.full((8,), label)))
+    begins = found["interpolation"].images.unflatten(0, (8, 10))[:, 0]
+    torch.testing.assert_close(begins, model.decode(latents, torch.arange(8)))
 
 
 def test_own_randomness_is_that_of_its_seed() -> None:

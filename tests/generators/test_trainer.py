@@ -206,6 +206,17 @@ def test_a_state_that_diverged_is_not_handed_out(monkeypatch: pytest.MonkeyPatch
         game.state_dict()
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_state_whose_weights_are_not_finite_is_not_handed_out(average: float) -> None:
+    game = Game(Duel(), GameConfig(average=average))
+    game.update(torch.rand(6, 1, 1, 1))
+    with torch.no_grad():  # as an optimiser's step does after the last loss was seen
+        next(game.model.parameters()).fill_(torch.inf)
+    with pytest.raises(Diverged, match="weights of the model at update 1") as stop:
+        game.state_dict()
+    assert stop.value.term == "weights of the model"
+
+
 def test_a_clipped_gradient_has_the_length_asked_for_and_its_own_is_logged() -> None:
     game = Game(Normal(), GameConfig(clip=0.01))
     logs = game.update(torch.full((4, 1, 1, 1), 3.0))
@@ -219,14 +230,47 @@ def test_compiling_is_for_cuda() -> None:
         Game(Normal(), GameConfig(compile=True))
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize(
+    ("penalty", "name"), [(PenaltyConfig(r1=0.1), "R1"), (PenaltyConfig(gradient=1.0), "GradientPenalty")]
+)
+def test_losses_with_gradients_of_gradients_are_not_compiled(penalty: PenaltyConfig, name: str) -> None:
+    model = GAN(SMALL, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,), penalties=penalty))
+    with pytest.raises(InputError, match=f"the penalty {name}; leave"):
+        Game(model, GameConfig(compile=True))
+
+
+def test_a_turn_that_does_not_count_changes_nothing_whatever_its_gradient() -> None:
+    class Gated(Normal):
+        open = 1.0
+
+        def players(self) -> Sequence[Player]:
+            return (Player("fit", self.parameters(), self.loss, self.rate, gate="counts"),)
+
+        def loss(self, images: Tensor, labels: Tensor | None) -> Terms:
+            return {**super().loss(images, labels), "counts": torch.tensor(self.open)}
+
+    games = [Game(Gated()), Game(Gated())]
+    images = torch.rand(4, 1, 1, 1)
+    for game in games:
+        game.update(images)
+    games[1].model.open = 0.0
+    for parameter in games[1].model.parameters():
+        parameter.register_hook(lambda gradient: gradient * torch.nan)
+    games[1].update(images)
+    one, other = (game.state_dict() for game in games)
+    assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])
+    assert str(one["optimisers"]) == str(other["optimisers"])
+
+
+@pytest.mark.parametrize("name", [*GENERATORS, "coupling vae"])
 def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
-    kind, shape = GENERATORS[name], ImageShape(channels=1, height=8, width=8, n_classes=10)
+    kind, shape = GENERATORS.get(name, VAE), ImageShape(channels=1, height=8, width=8, n_classes=10)
+    settings = VAEConfig(posterior="coupling") if name == "coupling vae" else kind.config_type()
     images, labels = torch.rand(32, 1, 8, 8).round(), torch.arange(32) % 10
     found = []
     for config in (GameConfig(), GameConfig(precision="bfloat16")):
         torch.manual_seed(0)
-        game = Game(kind(shape, kind.config_type()), config)
+        game = Game(kind(shape, settings), config)
         found.append(game.update(images, labels))
         assert all(parameter.dtype == torch.float32 for parameter in game.model.parameters())
     full, half = found
@@ -254,7 +298,8 @@ def test_settings_that_cannot_work_are_refused() -> None:
     for settings in ({"average": 1.0}, {"clip": 0.0}, {"half_life": 0.0}):
         with pytest.raises(InputError):
             GameConfig(**settings)
-    for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []}):
+    for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []},
+                     {"gate": "counts", "optimiser": torch.optim.Adamax}):  # fmt: skip
         given = {"name": "a", "parameters": [nn.Parameter(torch.ones(1))], "learning_rate": 1.0}
         with pytest.raises(InputError):
             Player(loss=lambda images, labels: {}, **(given | settings))

@@ -23,6 +23,13 @@ def test_an_inactive_number_has_no_activity_and_an_active_one_that_of_its_means(
     assert float(active) == pytest.approx(0.64 * float(images.var()), rel=0.05)
 
 
+def test_few_draws_of_an_inactive_number_do_not_make_it_active() -> None:
+    torch.manual_seed(0)
+    # 1/16 if the draws' own variance counted; the standard error is about 1/16 · (2 / 20,000)**0.5.
+    assert activity(torch.randn(16, 20_000, 1)).abs().item() < 5 / 16 * 0.01
+    assert activity(torch.randn(16, 1, 3)).tolist() == [0.0] * 3
+
+
 def test_in_every_row_one_number_moves_and_the_others_stay() -> None:
     start = torch.tensor([1.0, 2.0, 3.0])
     rows = traversal(start, torch.tensor([2, 0]), columns=5, farthest=2.0).unflatten(0, (2, 5))
@@ -33,8 +40,8 @@ def test_in_every_row_one_number_moves_and_the_others_stay() -> None:
 
 
 def test_the_most_active_numbers_come_first_and_no_more_than_there_are() -> None:
-    latents = torch.zeros(1, 2, 3)
-    latents[0, 1] = torch.tensor([0.1, 3.0, 1.0])
+    latents = torch.zeros(2, 2, 3)
+    latents[:, 1] = torch.tensor([0.1, 3.0, 1.0])
     moved = active_traversal(latents, rows=8, columns=3).unflatten(0, (3, 3))
     assert [int((row[0] != row[-1]).nonzero()) for row in moved] == [1, 2, 0]
 
@@ -56,7 +63,7 @@ def test_models_that_encode_show_what_their_latents_do(model: VAE | VAEGAN) -> N
 
 
 def test_infogan_shows_its_uniform_codes_and_without_any_nothing() -> None:
-    for codes, rows in ((2, 8), (3, 6), (0, 0)):
+    for codes, rows in ((2, 8), (3, 6), (9, 8), (0, 0)):
         config = InfoGANConfig(latent=3, categories=4, uniform_codes=codes, width=2, hidden=4, guess_hidden=4)
         model = InfoGAN(SHAPE, config).eval()
         found = grids(model, torch.rand(40, 1, 8, 8), seed=0)

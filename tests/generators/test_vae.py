@@ -121,6 +121,15 @@ def test_likelihoods_in_pieces_are_those_at_once(likelihood: str, monkeypatch: p
     torch.testing.assert_close(*found)
 
 
+def test_no_more_is_decoded_at_once_however_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = VAE(SMALL, VAEConfig(latent=2, hidden=(6,), likelihood="categorical")), []
+    monkeypatch.setattr(vae, "AT_ONCE", 3 * 256 * SMALL.numbers)
+    monkeypatch.setattr(model.pixels, "log_prob", lambda images, decoded: seen.append(decoded) or decoded[..., 0, 0, 0])
+    for images in (2, 7):
+        assert model.log_weight(torch.rand(images, *SMALL.chw), 5).shape == (5, images)
+    assert max(decoded.numel() for decoded in seen) <= vae.AT_ONCE
+
+
 @pytest.mark.parametrize("posterior", ["gaussian", "iaf", "coupling"])
 def test_the_importance_weighted_objective_is_the_bound_of_its_own_samples(posterior: str) -> None:
     settings = {"latent": 3, "hidden": (6,), "flow_hidden": (6,), "posterior": posterior, "samples": 5}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,29 @@ def test_who_is_stopped_stands_still_whatever_came_before(equilibrium: float, st
     for name, kept in before.items():
         same = [torch.equal(one, other) for one, other in zip(kept, parameters_of(model, name), strict=True)]
         assert all(same) if name == still else not any(same), name
+
+
+@pytest.mark.parametrize(("equilibrium", "still"), [(9.0, "discriminator"), (0.01, "decoder")])
+def test_a_turn_that_does_not_count_leaves_no_trace_in_the_optimiser(equilibrium: float, still: str) -> None:
+    """Else the average of squared gradients would shrink while the gate is shut, and the first steps be too large."""
+    model, images = small(margin=None), torch.rand(6, 1, 8, 8)
+    game = Game(model)
+    for _ in range(3):
+        game.update(images)
+    model.config = replace(model.config, equilibrium=equilibrium, margin=0.0)
+    before = deepcopy({name: optimiser.state_dict()["state"] for name, optimiser in game.optimisers.items()})
+    game.update(images)
+    for name, kept in before.items():
+        pairs = zip(kept.values(), game.optimisers[name].state_dict()["state"].values(), strict=True)
+        same = [torch.equal(one[key], other[key]) for one, other in pairs for key in one]
+        assert all(same) if name == still else not all(same), name
+
+
+def test_the_loss_of_who_stands_still_is_logged_as_it_is() -> None:
+    model, images = small(equilibrium=9.0, margin=0.0), torch.rand(6, 1, 8, 8)
+    logs = Game(model).update(images)
+    assert logs["discriminator/learns"] == 0
+    assert logs["discriminator/loss"] > 0
 
 
 def test_an_encoder_that_says_nothing_has_no_divergence() -> None:

@@ -45,6 +45,13 @@ def test_statistics_move_again_after_an_error() -> None:
         assert layer.track_running_stats
 
 
+def test_a_batch_norm_without_statistics_is_never_held() -> None:
+    bare = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False))
+    with held(batch_norms_of_others(bare, [])):
+        assert not bare[1].track_running_stats
+    assert not bare[1].track_running_stats, "or evaluation would look for statistics that are not there"
+
+
 def test_a_batch_norm_belongs_to_whose_parameters_surround_it() -> None:
     model = network()
     assert batch_norms_of_others(model, list(model["one"].parameters())) == [model["two"][1]]

@@ -97,6 +97,16 @@ def test_a_coupling_leaves_alone_what_its_mask_says(name: str) -> None:
     assert (moved[:, ~moves.mask] != z[:, ~moves.mask]).all()
 
 
+@every_step
+def test_in_half_precision_a_step_is_computed_in_full(name: str) -> None:
+    moves, (z, context) = step(name).float(), (part.float() for part in rows(4))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = *moves(z, context), *moves.inverse(z, context)
+    assert {part.dtype for part in found} == {torch.float32}
+    exact = *moves(z, context), *moves.inverse(z, context)
+    assert any(not torch.equal(*pair) for pair in zip(found, exact, strict=True)), "its network alone is in half"
+
+
 def test_additive_couplings_keep_the_volume() -> None:
     moves, (z, context) = step("additive"), rows(4)
     assert moves(z, context)[1].tolist() == [0.0] * 4

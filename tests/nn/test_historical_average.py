@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from rlgen.errors import InputError
 from rlgen.nn.historical_average import HistoricalAverage, Remembering
 
 
@@ -14,7 +15,7 @@ def test_the_mean_is_that_of_all_parameters_remembered_and_of_the_start() -> Non
     network = nn.Linear(2, 1).double()
     memory = Remembering(network)
     past = [parameters_to_vector(network.parameters()).detach().clone()]
-    for _ in range(4):
+    for _ in range(8):
         past.append(torch.randn(3, dtype=torch.float64))
         vector_to_parameters(past[-1].clone(), network.parameters())
         memory.remember()
@@ -50,3 +51,10 @@ def test_the_state_dict_holds_the_past() -> None:
         memory.remember()
     assert torch.equal(first.mean, second.mean)
     assert first.distance() > 0
+
+
+def test_one_historical_average_serves_one_network() -> None:
+    penalty = HistoricalAverage()
+    penalty.wrap(nn.Linear(2, 1))
+    with pytest.raises(InputError, match="of its own"):
+        penalty.wrap(nn.Linear(2, 1))

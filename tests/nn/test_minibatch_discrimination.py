@@ -30,6 +30,23 @@ def test_a_collapsed_batch_has_the_size_of_the_batch_and_a_scattered_one_one(lay
     torch.testing.assert_close(apart, torch.ones_like(apart))
 
 
+def test_projections_of_features_of_unit_spread_have_unit_spread_however_many_there_are() -> None:
+    torch.manual_seed(0)
+    for count in (10, 1000):
+        projected = torch.randn(2000, count) @ MinibatchDiscrimination(count, 20, 5).projection.detach().flatten(1)
+        assert float(projected.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_in_half_precision_differences_are_full(layer: MinibatchDiscrimination) -> None:
+    rows = torch.randn(7, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        projected = torch.einsum("bf,fkd->bkd", rows, layer.float().projection)
+        out = layer(rows)
+    assert projected.dtype == torch.bfloat16
+    distance = (projected.double()[:, None] - projected.double()).abs().sum(-1)
+    torch.testing.assert_close(out[:, 4:], torch.exp(-distance).sum(1).float())
+
+
 def test_the_order_of_the_rows_does_not_matter(layer: MinibatchDiscrimination) -> None:
     rows, order = torch.randn(7, 4, dtype=torch.float64), torch.randperm(7)
     torch.testing.assert_close(layer(rows)[order], layer(rows[order]))

@@ -85,6 +85,15 @@ def test_every_step_of_a_flow_sees_the_features_of_its_row(name: str) -> None:
         assert len(log_det.unique()) == 5
 
 
+def test_every_second_step_of_an_inverse_autoregressive_flow_goes_backwards() -> None:
+    q = InverseAutoregressive(1, 3, context=0, steps=3, hidden=(8,)).double()
+    z = torch.randn(3, dtype=torch.float64)
+    depends = [torch.autograd.functional.jacobian(lambda x, step=step: step(x)[0], z) != 0 for step in q.steps]
+    forwards = torch.ones(3, 3).tril().bool()
+    assert [torch.equal(each, forwards) for each in depends] == [True, False, True]
+    assert torch.equal(depends[1], forwards.T)
+
+
 @every_posterior
 def test_gradients_reach_every_parameter_and_the_features(name: str) -> None:
     q, seen = posterior(name), features().requires_grad_()

@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from rlgen.errors import InputError
 from rlgen.nn.mlp import mlp
@@ -89,15 +90,61 @@ def test_with_restarts_dead_codes_move_to_rows_and_all_are_used_in_the_end() -> 
     assert used == {0.0: 1, 0.5: 8}
 
 
-def test_usage_and_perplexity_are_those_since_the_last_report() -> None:
-    layer = quantiser([[0.0], [1.0], [2.0], [3.0]])
-    rows = torch.zeros(4, 1)
-    layer.learn(rows, torch.tensor([0, 0, 1, 1]))
-    report = layer.report()
-    assert float(report["codebook_usage"]) == 0.5
-    assert float(report["codebook_perplexity"]) == pytest.approx(2)
-    layer.learn(rows, torch.tensor([0, 1, 2, 3]))
-    assert float(layer.report()["codebook_perplexity"]) == pytest.approx(4)
+def test_a_restarted_code_that_is_chosen_stays_among_the_rows() -> None:
+    torch.manual_seed(0)
+    layer = quantiser([[0.0, 0.0], [50.0, 50.0]], decay=0.5, restart_below=1.0)
+    for _ in range(10):
+        layer.learn(torch.full((100, 2), 50.0), torch.ones(100, dtype=torch.int64))  # a past far away
+    rows = torch.rand(64, 2)
+    while not (layer.codebook[1] < 1).all():
+        layer.learn(rows, torch.zeros(64, dtype=torch.int64))
+    layer.learn(rows[:2], torch.tensor([1, 1]))
+    assert ((layer.codebook[1] >= 0) & (layer.codebook[1] <= 1)).all()
+
+
+def test_codes_of_too_few_features_of_the_first_batch_start_again() -> None:
+    layer = quantiser([[0.0], [1.0], [2.0]], decay=0.9, restart_below=0.5)
+    layer.learn(torch.full((10, 1), 7.0), torch.tensor([0] * 6 + [1] * 4))  # 0.5 / (1 - 0.9) = 5 are enough
+    assert layer.count.tolist() == pytest.approx([0.6, 0.5, 0.5])
+    assert layer.codebook[:, 0].tolist() == pytest.approx([7.0, 7.0, 7.0])
+
+
+def test_usage_and_perplexity_are_those_of_the_last_batches_whoever_asks() -> None:
+    layer = quantiser([[0.0], [1.0], [2.0], [3.0]], decay=0.9)
+    for numbers in ([0, 1], [2, 3]):
+        layer.learn(torch.zeros(2, 1), torch.tensor(numbers))
+        asked = [layer.report() for _ in range(2)]
+        assert asked[0] == asked[1]
+    assert float(asked[0]["codebook_usage"]) == 1, "of two batches, not of the last alone"
+    share = torch.tensor([0.9, 0.9, 1.0, 1.0]) / 3.8
+    assert float(asked[0]["codebook_perplexity"]) == pytest.approx(float(Categorical(share).perplexity()))
+    for _ in range(20):
+        layer.learn(torch.zeros(2, 1), torch.tensor([0, 1]))
+    assert float(layer.report()["codebook_usage"]) == 0.5, "the others were chosen 20 batches ago"
+
+
+def test_in_half_precision_codes_are_chosen_and_learned_as_in_full() -> None:
+    torch.manual_seed(0)
+    layers = [VectorQuantiser(3, 7, decay=0.5) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    features = torch.randn(200, 3).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layers[0].quantise(features)
+        layers[0].learn(features, half.codes)
+    full = layers[1].quantise(features.float())
+    layers[1].learn(features.float(), full.codes)
+    assert torch.equal(half.codes, full.codes)
+    assert torch.equal(half.values, full.values)
+    assert torch.equal(half.commitment, full.commitment)
+    assert all(torch.equal(value, layers[1].state_dict()[name]) for name, value in layers[0].state_dict().items())
+
+
+def test_a_discriminator_in_double_precision_is_quantised_in_it() -> None:
+    penalty = Quantise(codes=4)
+    network = penalty.wrap(mlp([3, 8, 1]).double())
+    real, fake = torch.randn(2, 30, 3, dtype=torch.float64)
+    assert penalty.loss(network, real, fake, real[:, 0], fake[:, 0]).dtype == torch.float64
+    assert network(real).dtype == torch.float64
 
 
 def test_passing_through_moves_nothing() -> None:
@@ -138,7 +185,7 @@ def test_the_penalty_quantises_what_the_last_layer_sees() -> None:
     assert sum(part.numel() for part in wrapped.parameters()) == sum(part.numel() for part in network.parameters())
 
 
-def test_the_penalty_is_the_weighed_commitment_of_both_sides_and_teaches_the_codebook() -> None:
+def test_the_penalty_is_the_weighed_commitment_of_both_sides_and_both_teach_the_codebook() -> None:
     torch.manual_seed(0)
     network = mlp([3, 8, 1])
     penalty = Quantise(codes=4, weight=2.0, restart_below=0.0)
@@ -147,10 +194,11 @@ def test_the_penalty_is_the_weighed_commitment_of_both_sides_and_teaches_the_cod
     real, fake = torch.randn(2, 30, 3)
     features = network[:-1](torch.cat([real, fake]))
     expected = 2 * layer.quantise(features).commitment
-    before = layer.codebook.clone()
+    taught = deepcopy(layer)
+    taught.learn(features.detach(), layer.quantise(features).codes)
     loss = penalty.loss(wrapped, real, fake, real[:, 0], fake[:, 0])
     torch.testing.assert_close(loss, expected)
-    assert not torch.equal(layer.codebook, before)
+    assert torch.equal(layer.codebook, taught.codebook)
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, network[:-1].parameters()))
 
 

@@ -56,6 +56,17 @@ def test_gradients_reach_the_weights_through_the_reference_too() -> None:
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
 
 
+def test_in_half_precision_the_statistics_are_full_and_what_comes_out_is_half() -> None:
+    torch.manual_seed(0)
+    reference, rows = torch.randn(6, 3, 5, 5) + 20, torch.randn(4, 3, 5, 5) + 20  # means that bfloat16 cannot square
+    inner = layer(reference).network
+    half = torch.cat([reference, rows]).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = inner(half)
+    assert out.dtype == torch.bfloat16
+    assert torch.equal(out, inner(half.float()).bfloat16())
+
+
 def test_the_state_dict_holds_the_reference() -> None:
     torch.manual_seed(0)
     first, second = layer(torch.randn(6, 3)), layer(torch.randn(6, 3))

@@ -9,7 +9,7 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.runs import curve_panel
-from rlgen.runs.curve_data import RETURN, Series, curve_of, panels_for, read_tables, smoothed
+from rlgen.runs.curve_data import RETURN, Panel, Series, curve_of, panels_for, read_tables, smoothed
 from rlgen.runs.curve_panel import DARK, draw_panel
 from rlgen.runs.curves import curves_png, draw_curves, references_of
 from rlgen.runs.metrics import Metrics
@@ -170,6 +170,42 @@ def test_groups_of_runs_are_drawn_together(tmp_path):
     png = curves_png({"GAIL": first, "AIRL": second}, {"expert": 1.0}, DARK)
     assert size(png)[0] == 1650
     assert png != curves_png({"GAIL": first}, {"expert": 1.0}, DARK)
+
+
+def test_groups_without_returns_have_a_legend_and_small_panels_say_what_their_styles_are(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *given, **more: figures.append(self) or save(self, *given, **more)
+    )
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        with Metrics(tmp_path / name, tensorboard=False) as metrics:
+            for step in range(3):
+                metrics(step, dict.fromkeys(("bc/loss", "bc/held_out_loss", "train/std", "train/value_loss"), step))
+    curves_png({"one": [tmp_path / "a"], "another": [tmp_path / "b"]})
+    (figure,) = figures
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "another"]
+    styles = [axes.get_legend() and [text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
+    assert styles == [None, None, ["held out", "training rows"]]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["environment steps", "environment steps", "updates"]
+
+
+def test_long_titles_end_before_the_next_panel_begins():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 2.25), layout="constrained")
+    panel = Panel("Test images: negative log-likelihood, at most [nats]", (Series("x", "x"),))
+    first, *_ = figure.subplots(1, 3)
+    draw_panel(first, panel, {"": [table([1, 2])]}, DARK, large=False)
+    figure.draw_without_rendering()
+    assert first._left_title.get_window_extent().x1 <= first.get_tightbbox().x0 + figure.bbox.width / 3
+
+
+def test_standard_errors_and_duplicates_get_no_panel():
+    assert panels_for(["step", "evaluation/nll_standard_error", "evaluation/test_errors", "decoder/game"]) == []
 
 
 def test_a_run_that_has_only_just_begun_is_drawn(tmp_path):

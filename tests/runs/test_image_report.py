@@ -1,19 +1,27 @@
 """Reports of image models: one run, several, and beside those of agents."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rlgen.errors import InputError
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.registry import GENERATORS
+from rlgen.generators.trainer import Game
 from rlgen.runs import image_report
+from rlgen.runs.curve_data import panels_for
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import image_grid, write_png
-from rlgen.runs.image_report import METRICS, PANELS
+from rlgen.runs.image_panels import PANELS
+from rlgen.runs.image_report import METRICS
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.report import write_report
+from rlgen.runs.run_groups import kin
 
 ATTACK = "<script>alert(1)</script>"
 RESULT = ImageResult(
@@ -48,14 +56,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     return calls
 
 
-def make_run(path: Path, *, model: str = "vae", finished: bool = True) -> RunFolder:
-    run = RunFolder.create(path, {"agent": "image", "model": model, "data": "digits"}, seed=0)
+def make_run(path: Path, *, model: str = "vae", finished: bool = True, seed: int = 0) -> RunFolder:
+    run = RunFolder.create(path, {"agent": "image", "model": model, "data": "digits"}, seed=seed)
     with Metrics(run, tensorboard=False) as metrics:
         for step in (500, 1_000):
             metrics(step, {f"{model}/loss": step / 1e3})
     write_png(run / "samples" / "000000500.png", image_grid(np.zeros((4, 1, 8, 8)), 2))
     if finished:
-        RESULT.write(run)
+        replace(RESULT, seed=seed, metrics={**RESULT.metrics, "nll": 84.25 + seed}).write(run)
         write_png(run / "samples.png", image_grid(np.ones((4, 1, 8, 8)), 2))
     return run
 
@@ -91,10 +99,61 @@ def test_several_runs_stand_beside_each_other(tmp_path: Path, drawn: list) -> No
     runs = [make_run(tmp_path / "one"), make_run(tmp_path / "two", model="gan", finished=False)]
     page = write_report(runs, tmp_path / "both.html", title="Two models").read_text()
     assert "Two models" in page
-    assert "Samples: VAE, one" in page
-    assert "Samples: GAN, two" in page
+    assert "Samples: VAE" in page
+    assert "Samples: GAN" in page
     assert "not finished" in page
-    assert list(drawn[0]) == ["VAE, one", "GAN, two"]
+    assert list(drawn[0]) == ["VAE", "GAN"]
+
+
+def test_runs_that_differ_in_the_seed_alone_share_a_line(tmp_path: Path, drawn: list) -> None:
+    runs = [make_run(tmp_path / f"run-{seed}", seed=seed) for seed in range(3)]
+    page = write_report([*runs, make_run(tmp_path / "gan", model="gan")], tmp_path / "all.html").read_text()
+    assert {label: len(group) for label, group in drawn[0].items()} == {"VAE": 3, "GAN": 1}
+    assert "VAE · IQM of 3 seeds" in page
+    assert "85.2 [84.2, 86.2]" in page
+    assert "97.1 % [97.1, 97.1]" in page
+    assert page.count("Samples: VAE") == 1
+    assert [f"seed {seed}" in page for seed in range(3)] == [True] * 3
+
+
+def test_groups_that_nothing_tells_apart_in_words_have_their_folders_names(tmp_path: Path) -> None:
+    ones = [{"a": 1, "b": 1, "c": 1, "d": d} for d in (1, 2)]
+    runs = [RunFolder.create(tmp_path / f"run{i}", {"agent": "image", "model": "vae", **one, "e": i}, seed=0)
+            for i, one in enumerate([*ones, {"a": 2, "b": 2, "c": 2, "d": 1}])]  # fmt: skip
+    labels = [group.label for group in kin(runs)]
+    assert labels == ["VAE, a 1, b 1, c 1", "VAE, a 1, b 1, c 1, run1", "VAE, a 2, b 2, c 2"]
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_everything_a_model_logs_is_drawn_once_or_says_what_another_says(name: str) -> None:
+    kind, shape = GENERATORS[name], ImageShape(channels=1, height=8, width=8, n_classes=10)
+    game = Game(kind(shape, kind.config_type()))
+    names = [*game.update(torch.rand(20, 1, 8, 8).round(), torch.arange(20) % 10), "evaluation/nll_standard_error"]
+    panels = panels_for(["step", *names], PANELS)
+    drawn = [column for panel in panels for series in panel.series if (column := series.column(names))]
+    assert len(set(drawn)) == len(drawn)
+    assert set(names) - set(drawn) <= {
+        "evaluation/nll_standard_error", "discriminator/information", "discriminator/uniform_r2", "decoder/game",
+    }  # fmt: skip
+    assert {panel.steps for panel in panels} == {"updates"}
+    assert not {panel.title for panel in panels} & set(names), "a title in words"
+
+
+def test_every_level_of_a_pyramid_has_its_panels() -> None:
+    names = [f"{player}_{height}/loss" for height in (8, 16) for player in ("discriminator", "generator")]
+    panels = panels_for([*names, "discriminator/loss"], PANELS)
+    assert [panel.title for panel in panels] == [
+        "Losses of the players, level 8", "Losses of the players, level 16", "Losses of the players",
+    ]  # fmt: skip
+    assert [series.column(names) for series in panels[1].series] == ["discriminator_16/loss", "generator_16/loss"]
+
+
+def test_a_name_in_capitals_stays_in_capitals(tmp_path: Path, drawn: list) -> None:
+    run = make_run(tmp_path / "run")
+    replace(RESULT, metrics={"fid": 12.0, "nll": 80.0}).write(run)
+    page = write_report(run).read_text()
+    assert ">FID<" in page
+    assert ">Negative log-likelihood<" in page
 
 
 def test_agents_and_images_are_not_compared(tmp_path: Path) -> None:
@@ -106,7 +165,7 @@ def test_agents_and_images_are_not_compared(tmp_path: Path) -> None:
 
 def test_the_curves_themselves_are_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert image_report._curves({"": [run]}).count("data:image/png") == 2
+    assert image_report.curves({"": [run]}).count("data:image/png") == 2
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def frechet_distance(one: Gaussian, other: Gaussian) -> Float[Tensor, ""]:
 def frechet_inception_distance(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"]) -> Float[Tensor, ""]:
     """FID of the features of real and generated images; 0 is best. Heusel et al. 2017 (1706.08500), eq. 6.
 
-    Biased upwards by about 1 / N (Bińkowski et al. 2018, 1801.01401, section 4), so numbers compare at equal N and
-    with one extractor only.
+    Biased (Bińkowski et al. 2018, 1801.01401, section 4), upwards by about 1 / N (Chong & Forsyth 2020, 1911.07023), so
+    numbers compare at equal N and with one extractor only.
 
     Differs from the paper: any extractor's features, because Inception's suit photographs.
     """

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,31 @@ PIECE = 50
 """Images of 299 × 299 at a time."""
 
 
+def require_inception(weights: Path | None = None) -> tuple[ModuleType, Path]:
+    """torch-fidelity's module and the file of weights, without loading them.
+
+    Raises:
+        InputError: either is not on this machine.
+    """
+    path = weights or Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
+    try:
+        # By name: it is no dependency of this library, not even of an extra.
+        module = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    except ImportError as error:
+        raise problem(
+            "the package torch-fidelity, which holds Inception's network",
+            "a Python without it",
+            "pip install torch-fidelity, or measure with a classifier of the same images",
+        ) from error
+    if not path.is_file():
+        raise problem(
+            f"Inception's weights at {path}",
+            "no file",
+            f"download {WEIGHTS} from torch-fidelity's release v0.2.0, or measure with a classifier of the images",
+        )
+    return module, path
+
+
 class InceptionExtractor:
     """An `Extractor`: the 2048 pooled features and 1008 class probabilities of torch-fidelity's Inception.
 
@@ -26,22 +52,7 @@ class InceptionExtractor:
     """
 
     def __init__(self, weights: Path | None = None, device: str | torch.device = "cpu"):
-        path = weights or Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
-        try:
-            # By name: it is no dependency of this library, not even of an extra.
-            module = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
-        except ImportError as error:
-            raise problem(
-                "the package torch-fidelity, which holds Inception's network",
-                "a Python without it",
-                "pip install torch-fidelity, or measure with a classifier of the same images",
-            ) from error
-        if not path.is_file():
-            raise problem(
-                f"Inception's weights at {path}",
-                "no file",
-                f"download {WEIGHTS} from torch-fidelity's release v0.2.0, or measure with a classifier of the images",
-            )
+        module, path = require_inception(weights)
         self.name = "Inception v3 (torch-fidelity)"
         with path.open("rb") as file:
             self.hash = hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,7 +21,7 @@ def mode_coverage(labels: Int64[Tensor, " n"], n_classes: int) -> ModeCoverage:
     """Of the classes that a classifier gives generated images. Metz et al. 2017 (1611.02163), section 3.3, on 1000
     stacked digits; the direction of the KL is theirs.
 
-    Differs from the paper: none; the true distribution is uniform there too.
+    The true distribution is uniform in the paper too.
     """
     if not len(labels):
         raise problem("the classes of at least one image", "none", "generate some first")

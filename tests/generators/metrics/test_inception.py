@@ -18,7 +18,7 @@ MODULE = "torch_fidelity.feature_extractor_inceptionv3"
 
 
 class Stand(nn.Module):
-    """Takes what torch-fidelity's class takes and gives the images' brightness as "features"."""
+    """Takes what torch-fidelity's class takes; features are the images' brightness, logits the rows' numbers."""
 
     def __init__(self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None):
         super().__init__()
@@ -29,7 +29,7 @@ class Stand(nn.Module):
         assert images.dtype == torch.uint8
         assert images.shape[1] == 3
         bright = images.float().mean((2, 3))
-        return bright, bright
+        return bright, torch.arange(float(len(bright)))[:, None] * torch.tensor([0.0, 1.0])
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_grey_images_become_three_channels_of_bytes(tmp_path: Path) -> None:
     assert extractor.hash == hashlib.sha256(b"weights").hexdigest()
     images = torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(3, 1, 4, 4)
     assert extractor.features(images).tolist() == [[0.0] * 3, [128.0] * 3, [255.0] * 3]
-    torch.testing.assert_close(extractor.probs(images), torch.full((3, 3), 1 / 3))
+    expected = torch.tensor([0.0, 1.0, 2.0]).sigmoid()
+    torch.testing.assert_close(extractor.probs(images), torch.stack([1 - expected, expected], 1))
     with pytest.raises(InputError, match="1 or 3 channels"):
         extractor.features(torch.zeros(1, 2, 4, 4))

@@ -10,6 +10,7 @@ from rlgen.errors import InputError
 from rlgen.generators.metrics.extractor import Extractor, in_pieces
 from rlgen.generators.metrics.frechet import frechet_inception_distance
 from rlgen.generators.metrics.kernel_distance import kernel_inception_distance
+from rlgen.generators.metrics.manifold import density_coverage, precision_recall
 from rlgen.generators.metrics.scores import image_scores
 
 KEYS = {
@@ -45,6 +46,11 @@ def test_the_table_is_flat_and_says_what_it_depends_on() -> None:
     real, fake = images(0).flatten(1), images(1, 50).flatten(1)
     assert table["fid"] == float(frechet_inception_distance(real, fake))
     assert table["kid"] == float(kernel_inception_distance(real, fake))
+    near, covered = precision_recall(real, fake), density_coverage(real, fake)
+    assert (table["precision"], table["recall"]) == (float(near.precision), float(near.recall))
+    assert (table["density"], table["coverage"]) == (float(covered.density), float(covered.coverage))
+    assert near.precision != near.recall, "or the two sides could be exchanged"
+    assert covered != density_coverage(fake, real)
 
 
 def test_the_real_images_themselves_score_best() -> None:

@@ -1,0 +1,28 @@
+"""Whether an image model still says anything: huge weights may be finite and what the model makes of them not."""
+
+import torch
+from torch import Tensor
+
+from rlgen.generators.image_model import Weighs
+from rlgen.generators.pictures import own_randomness
+from rlgen.generators.trainer import Diverged, Game
+
+SEED, SAMPLES = 40_000, 8
+
+
+def require_sound(game: Game, images: Tensor) -> None:
+    """Raise `Diverged` where losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], as the model
+    sees images, are not finite. Training goes on as if nobody had looked. Before the first update all is sound."""
+    if game.step == 0:  # some models have no use for images before they have seen some
+        return
+    game.require_finite()
+    game.require_finite_weights()
+    with game.evaluating() as model, own_randomness(SEED, images.device), torch.no_grad():
+        labels = torch.arange(SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
+        found = {"samples of the model": model.sample(SAMPLES, labels)}
+        if isinstance(model, Weighs):
+            found["likelihoods of the model"] = model.log_weight(images, 1)
+    finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()
+    for name, fine in zip(found, finite, strict=True):
+        if not fine:
+            raise Diverged(game.step, name)

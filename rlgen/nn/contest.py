@@ -1,0 +1,49 @@
+"""A discriminator's step, whoever plays it: images of a generator or transitions of a policy."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlgen.equations.divergences import Divergence
+from rlgen.equations.penalties import Critic
+from rlgen.nn.penalties import Penalty, Reporting
+
+
+class Contest(NamedTuple):
+    """What a discriminator minimises, and how it fares: scalars."""
+
+    loss: Tensor
+    """The divergence's."""
+    penalty: Tensor
+    """Sum of the penalties, to be added to it."""
+    real_accuracy: Tensor
+    """Share of the real (expert) rows that count as real."""
+    fake_accuracy: Tensor
+    """Share of the fake (policy) rows that do not."""
+
+
+def contest(
+    divergence: Divergence,
+    penalties: Sequence[Penalty],
+    critic: Critic,
+    real: Tensor,
+    fake: Tensor,
+    real_logit: Tensor,
+    fake_logit: Tensor,
+) -> Contest:
+    """Of inputs [B, ...] that `critic` gave these logits [B]; once per gradient step, as penalties remember."""
+    loss = divergence.discriminator_loss(real_logit, fake_logit)
+    penalty = loss.new_zeros(())
+    for term in penalties:
+        penalty = penalty + term.loss(critic, real, fake, real_logit, fake_logit)
+    with torch.no_grad():
+        boundary = divergence.boundary(real_logit, fake_logit)
+        right = (real_logit > boundary).float().mean(), (fake_logit <= boundary).float().mean()
+    return Contest(loss, penalty, *right)
+
+
+def reported(penalties: Sequence[Penalty]) -> dict[str, Tensor]:
+    """What those of `penalties` that have something to log log: 0-d tensors by name."""
+    return {name: value for term in penalties if isinstance(term, Reporting) for name, value in term.report().items()}

@@ -1,0 +1,34 @@
+"""data.json: which images a run with an image model began with, so that it never goes on with others."""
+
+import logging
+
+from rlgen.data.fingerprint import fingerprint
+from rlgen.data.images import ImageSet
+from rlgen.errors import problem
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import read_json, write_json
+
+log = logging.getLogger("rlgen")
+DATA = "data.json"
+
+
+def note_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> None:
+    """Write FOLDER/data.json."""
+    write_json(folder / DATA, {"train": fingerprint(train), "test": fingerprint(test)})
+
+
+def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> None:
+    """Raise `InputError` unless these are the images that the run noted; the log says so of a run that noted none."""
+    if not (folder / DATA).is_file():
+        log.warning("%s does not say which images it began with, so these are not compared", folder.path)
+        return
+    noted = read_json(folder / DATA)
+    for split, images in (("train", train), ("test", test)):
+        now, then = fingerprint(images), noted[split]
+        if now["sha256"] != then["sha256"]:
+            came = f"{now['n']} of {now['name']} with the sha256 {str(now['sha256'])[:12]}"
+            raise problem(
+                f"the {split} images of the run, {then['n']} of {then['name']} with the sha256 {then['sha256'][:12]}",
+                came,
+                f"put the same files at {folder.config.get('data')}, or train anew in another folder",
+            )

@@ -1,0 +1,135 @@
+"""Faults of the data are told before a training."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlgen.agents import image_metrics
+from rlgen.agents.commands import image_assembly
+from rlgen.agents.commands.image_faults import binarisation_of, require_measurable
+from rlgen.agents.commands.train_image import TrainImage, settings_of
+from rlgen.agents.image_metrics import extractor_of, measure
+from rlgen.data.images import ImageSet
+from rlgen.errors import InputError
+from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor
+from rlgen.generators.gan import GAN, GANConfig
+from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.vae import VAE, VAEConfig
+
+SHAPE = ImageShape(channels=1, height=8, width=8, n_classes=2)
+
+
+def images(count: int, side: int = 8, classes: int = 2, split: str = "train") -> ImageSet:
+    pixels = torch.randint(256, (count, 1, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageSet(pixels, torch.arange(count) % classes, "noise", split)
+
+
+def config(**settings: object) -> TrainImage:
+    small = VAEConfig(latent=2, hidden=(4,))
+    return settings_of("vae")(out=Path("run"), device="cpu", vae=small, **settings)  # type: ignore[arg-type]
+
+
+def load(monkeypatch: pytest.MonkeyPatch, train: ImageSet, test: ImageSet) -> None:
+    sets = {"train": train, "test": test}
+    monkeypatch.setattr(ImageSet, "load", lambda data, split: sets[split])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (images(20), images(20, side=6), "training images of 1 × 8 × 8 and test images of 1 × 6 × 6"),
+        (images(20), images(20, classes=3), "the test label 2 and training labels up to 1"),
+        (images(20), images(1), "at least 2 test images"),
+        (images(20), images(5), "came 5 test images and --measured 10000; add --classifier none"),
+        (images(1), images(20, classes=1), "at least 2 training images for a classifier"),
+        (images(20, side=3), images(20, side=3), "at least 4 × 4 for a classifier"),
+    ],
+)
+def test_data_that_cannot_be_measured_are_refused_before_the_training(
+    train: ImageSet, test: ImageSet, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(monkeypatch, train, test)
+    with pytest.raises(InputError) as refused:
+        image_assembly.build(config())
+    assert said in str(refused.value)
+
+
+def test_without_a_classifier_small_images_may_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    load(monkeypatch, images(20, side=3), images(5, side=3))
+    assert image_assembly.build(config(classifier="none")).train.shape == (1, 3, 3)
+
+
+def test_a_classifier_of_other_images_is_refused_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = ClassifierExtractor(Classifier((1, 6, 6), 2, ClassifierConfig(widths=(2,), n_features=2)), "another")
+    monkeypatch.setattr("rlgen.agents.commands.image_faults.load_extractor", lambda path: kept)
+    with pytest.raises(InputError, match="expected images of 1 × 6 × 6 of 2 classes"):
+        require_measurable(images(20), images(20), "kept.json", 20)
+
+
+def test_batches_larger_than_the_training_set_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(monkeypatch, images(20), images(20))
+    monkeypatch.setattr(logging.getLogger("rlgen"), "propagate", True)
+    image_assembly.build(config(batch_size=20))
+    assert "more than" not in caplog.text
+    image_assembly.build(config(batch_size=21))
+    assert "--batch-size 21 is more than the 20 training images" in caplog.text
+
+
+def test_a_classifier_is_trained_on_fewer_images_than_its_usual_minibatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ClassifierConfig] = []
+    monkeypatch.setattr(image_metrics, "classifier_extractor", lambda train, test, config: asked.append(config))
+    extractor_of("auto", images(20), images(20))
+    extractor_of("auto", images(500), images(20))
+    assert asked == [replace(ClassifierConfig(), batch=20), ClassifierConfig()]
+
+
+def test_likelihoods_are_of_the_data_they_are_made_for() -> None:
+    binary, levels = (
+        VAE(SHAPE, VAEConfig(latent=2, hidden=(4,), likelihood=name)) for name in ("bernoulli", "logistic")
+    )
+    game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,)))
+    assert [binarisation_of(model, "auto") for model in (binary, levels, game)] == ["stochastic", "none", "none"]
+    assert [binarisation_of(game, asked) for asked in ("stochastic", "fixed", "none")] == [
+        "stochastic",
+        "fixed",
+        "none",
+    ]
+    for asked in ("stochastic", "fixed"):
+        assert binarisation_of(binary, asked) == asked
+        with pytest.raises(InputError, match=f"--binarise {asked}, whose bits per dimension"):
+            binarisation_of(levels, asked)
+    with pytest.raises(InputError, match="a grey level has no probability"):
+        binarisation_of(binary, "none")
+
+
+def test_a_gan_of_binarised_images_is_compared_with_binarised_ones() -> None:
+    test = images(30, split="test")
+    seen = replace(test, images=(test.images > 127).to(torch.uint8) * 255, name="noise, binarised")
+    game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,))).eval()
+    binary = VAE(SHAPE, VAEConfig(latent=2, hidden=(4,))).eval()
+    found = measure(game, test, test, seen, "none", 30, 1)
+    assert found["compared_with"] == "noise, binarised"
+    assert found["parzen"] != measure(game, test, test, test, "none", 30, 1)["parzen"]
+    assert measure(binary, test, test, seen, "none", 30, 1)["compared_with"] == "noise", "its samples are grey"
+
+
+def test_images_that_choose_the_parzen_width_are_not_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+    parzen = image_metrics.parzen
+
+    def watched(samples: torch.Tensor, validation: torch.Tensor, test: torch.Tensor) -> object:
+        asked.append((validation, test))
+        return parzen(samples, validation, test)
+
+    monkeypatch.setattr(image_metrics, "parzen", watched)
+    game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,))).eval()
+    train, test = images(50), replace(images(30, split="test"), images=255 - images(30).images)
+    assert measure(game, train, test, test, "none", 25, 1)["parzen_n_test"] == 13
+    assert torch.equal(torch.cat(asked[0]), test.floats(slice(25)).flatten(1))
+    monkeypatch.setattr(image_metrics, "VALIDATION", 5)
+    assert measure(game, train, test, test, "none", 25, 1)["parzen_n_test"] == 20
