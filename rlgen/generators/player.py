@@ -32,6 +32,8 @@ class Player:
     """Adam or Adamax (Kingma & Ba 2015, 1412.6980)."""
     gate: str | None = None
     """Name of a term that is 1 or 0. At 0 a turn does not count: parameters and optimiser stay as they were."""
+    second_gradients: bool = False
+    """Whether its loss is made of gradients, so that its own are gradients of gradients."""
     own: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

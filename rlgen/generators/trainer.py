@@ -1,7 +1,7 @@
 """Training as a game: every update lets the players take their turns, each with an optimiser of its own."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.moving_average import MovingAverage
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.batch_statistics import batch_norms_of_others, held
-from rlgen.nn.penalties import R1, GradientPenalty
 
 UPDATES_PER_LOOK_ON_CUDA = 32
 """Looking whether losses are finite waits for the device, so there it is done for many updates at once."""
@@ -46,8 +45,8 @@ class GameConfig:
     """Of activations: bfloat16 where torch's autocast takes it, on CUDA or a CPU, and about twice as fast for
     convolutions where the processor multiplies it; weights and optimisers stay in float32."""
     compile: bool = False
-    """Compile the players' losses, which needs CUDA and no gradient penalty: minutes at the start, faster updates
-    afterwards."""
+    """Compile the players' losses, which needs CUDA: minutes at the start, faster updates afterwards. A loss with a
+    gradient penalty or R1 is left as it is: torch.compile takes no gradients of gradients."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
@@ -68,13 +67,11 @@ class Game:
         if not names or len(set(names)) < len(names):
             raise problem("players with a name each", f"{names}", "name them apart")
         self.device = self.players[0].own[0].device
-        if self.config.compile:
-            _refuse_second_gradients(model)
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
         self.optimisers = {player.name: player.make_optimiser() for player in self.players}
         self.strangers = {player.name: batch_norms_of_others(model, player.own) for player in self.players}
-        self.losses = {p.name: torch.compile(p.loss) if self.config.compile else p.loss for p in self.players}
+        self.losses = {player.name: self._loss_of(player) for player in self.players}
         self.average = MovingAverage(_averaged(model), self.config.average) if self.config.average else None
         self.step = 0
         self.turns = max(player.repeats for player in self.players)
@@ -104,6 +101,9 @@ class Game:
         if len(self._unseen) >= (UPDATES_PER_LOOK_ON_CUDA if self.device.type == "cuda" else 1):
             self.require_finite()
         return logs
+
+    def _loss_of(self, player: Player) -> Callable[[Tensor, Tensor | None], Terms]:
+        return torch.compile(player.loss) if self.config.compile and not player.second_gradients else player.loss
 
     def _shares(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         if len(images) < self.turns:
@@ -191,17 +191,6 @@ class Game:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.step, self._unseen = state["step"], []
-
-
-def _refuse_second_gradients(model: nn.Module) -> None:
-    """Of penalties on gradients, whose own gradients torch.compile cannot take."""
-    penalties = (penalty for module in model.modules() for penalty in getattr(module, "penalties", ()))
-    found = {type(penalty).__name__ for penalty in penalties if isinstance(penalty, GradientPenalty | R1)}
-    if found:
-        came = f"the penalty {' and '.join(sorted(found))}"
-        raise problem(
-            "losses without gradients of gradients to compile", came, "leave --game.compile out, or weigh it 0"
-        )
 
 
 def _averaged(model: ImageModel) -> dict[str, nn.Module]:

@@ -27,7 +27,7 @@ def small_gan(**settings: object) -> GAN:
 
 
 def test_the_losses_are_those_of_the_paper() -> None:
-    model = small_gan(dropout=0.0)
+    model = small_gan(penalties=PenaltyConfig())
     images = torch.rand(4, 1, 8, 8)
     torch.manual_seed(5)
     terms = model.discriminator_loss(images)
