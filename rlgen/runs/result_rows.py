@@ -1,6 +1,7 @@
 """A CSV file with a row for each finished run, which may have been trained on different days and machines."""
 
 import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,11 @@ def merge_rows(path: str | os.PathLike[str], found: Sequence[Row], fields: Seque
     `fields`: the columns. `key`: those that tell rows apart.
     """
     rows = {tuple(row[name] for name in key): row for row in [*read_rows(path), *found]}
-    lines = [",".join(fields)]
-    for row in rows.values():
-        lines.append(",".join(_cell(row.get(name)) for name in fields))
-    atomic_write(Path(path), "".join(f"{line}\n" for line in lines).encode())
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    atomic_write(Path(path), text.getvalue().encode())
     return list(rows.values())
 
 
@@ -31,11 +33,6 @@ def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         return []
     with Path(path).open(newline="", encoding="utf-8") as file:
         return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text
 
 
 def _value(text: str) -> Any:
