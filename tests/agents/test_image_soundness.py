@@ -18,7 +18,7 @@ from rlgen.runs.checkpoint import list_checkpoints
 SMALL = """--data digits --threads 1 --device cpu --batch-size 16 --measured 40 --importance-samples 2 --classifier none
 --log-every 1"""
 VAE_SIZES = "--vae.latent 2 --vae.hidden 8"
-GAN_SIZES = "--gan.latent 3 --gan.generator-hidden 8 8 --gan.discriminator-hidden 8"
+GAN_SIZES = "--gan.latent 3 --gan.generator-hidden 32 32 32 --gan.discriminator-hidden 8"
 
 
 def command(model: str, out: Path, options: str) -> list[str]:
