@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := data,contrib,video,dev
+EXTRAS := data,contrib,video,gpu,dev
 WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all.
@@ -30,4 +30,5 @@ check: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mujoco-warp
 	touch $@

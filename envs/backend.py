@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Backend = Literal["auto", "threads", "numpy", "gymnasium"]
+Backend = Literal["auto", "threads", "numpy", "gymnasium", "warp"]

@@ -24,6 +24,8 @@ class Humanoid(Task):
         "qfrc_actuator",
         "cfrc_ext",
     )
+    contacts: ClassVar[int] = 24
+    constraints: ClassVar[int] = 64
 
     reset_noise_scale: float = 1e-2
     forward_reward_weight: float = 1.25

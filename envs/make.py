@@ -6,11 +6,15 @@ from typing import Any, get_args
 
 import gymnasium as gym
 import mujoco
+import torch
 
 from rlgen.errors import problem
+from rlgen.runs.device import choose_device, device_name
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.classic import ClassicSim
+from rlgen.sim.device_env import DeviceEnv
+from rlgen.sim.hosted import HostedSim
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
@@ -29,6 +33,9 @@ def make_vec(
     n_threads: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     margin_rule: MarginRule = "native",
+    device: str = "auto",
+    contacts: int | None = None,
+    constraints: int | None = None,
 ) -> SimVecEnv | GymnasiumVecEnv:
     """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
 
@@ -39,14 +46,19 @@ def make_vec(
         n_envs: environments.
         seed: of environment 0; environment i has seed + i.
         backend: "threads" for the tasks of `TASKS`; "numpy" for those of `CLASSIC_TASKS`; "gymnasium" for any
-            registered id; "auto" for the first of them that can. The choice is logged.
+            registered id; "auto" for the first of them that can. The choice is logged. "warp": the tasks of `TASKS` in
+            float32 on a GPU, see `make_device`.
         n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
         env_kwargs: what `gymnasium.make` takes.
         margin_rule: how MuJoCo combines the contact margins of two geoms, see `rlgen.sim.model.load_model`.
+        device, contacts, constraints: of the warp backend, see `make_device`.
 
     Raises:
         InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
     """
+    if backend == "warp":
+        worlds = make_device(env_id, n_envs, device, env_kwargs, margin_rule, contacts, constraints)
+        return SimVecEnv(env_id, HostedSim(worlds), seed)
     kwargs = dict(env_kwargs or {})
     _check(n_envs, seed, backend, n_threads, margin_rule)
     obstacle = _not_ours_because(env_id, kwargs)
@@ -60,6 +72,49 @@ def make_vec(
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     sim = _simulator(env_id, n_envs, n_threads, kwargs, margin_rule)
     return SimVecEnv(env_id, sim, seed)
+
+
+def make_device(
+    env_id: str,
+    n_envs: int,
+    device: str | torch.device = "auto",
+    env_kwargs: dict[str, Any] | None = None,
+    margin_rule: MarginRule = "native",
+    contacts: int | None = None,
+    constraints: int | None = None,
+) -> DeviceEnv:
+    """`n_envs` environments on MuJoCo Warp whose observations and rewards are tensors on `device`; `reset` them first.
+
+    Args:
+        env_id: an id of `TASKS`.
+        n_envs: environments.
+        device: auto, cpu, cuda or cuda:N. On a CPU it is for tests: threads are many times faster there.
+        env_kwargs: what `gymnasium.make` takes.
+        margin_rule: see `rlgen.sim.model.load_model`.
+        contacts: room for contacts per environment, shared by all; None for the task's.
+        constraints: room for rows of constraints in each environment; None for the task's.
+
+    Raises:
+        InputError: an argument is out of range, Warp is not installed, the device is not there or its memory is short,
+            or there is no task definition for these arguments.
+    """
+    kwargs = dict(env_kwargs or {})
+    _check(n_envs, 0, "warp", None, margin_rule)
+    obstacle = _not_ours_because(env_id, kwargs) if env_id not in CLASSIC_TASKS else "its physics is not MuJoCo's"
+    if obstacle:
+        raise problem(f"one of {', '.join(TASKS)} for the warp backend", f"{env_id} ({obstacle})", 'use backend="auto"')
+    place = device if isinstance(device, torch.device) else choose_device(device)[0]
+    limit = _time_limit(env_id, kwargs)
+    try:
+        worlds = DeviceEnv(TASKS[env_id](**kwargs), n_envs, limit, place, margin_rule, contacts, constraints)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not any(word in str(error).lower() for word in ("memory", "alloc")):
+            raise
+        raise problem(
+            f"memory for {n_envs} environments on {device_name(place)}", str(error), "make fewer environments"
+        ) from error
+    log.info("%s: stepped by warp on %s, margin rule %s", env_id, device_name(place), margin_rule)
+    return worlds
 
 
 def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_rule: str) -> None:
@@ -88,8 +143,7 @@ def _not_ours_because(env_id: str, kwargs: dict[str, Any]) -> str:
 def _simulator(
     env_id: str, n_envs: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule
 ) -> Simulator:
-    limit = kwargs.pop("max_episode_steps", None) or gym.spec(env_id).max_episode_steps
-    time_limit = None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
+    time_limit = _time_limit(env_id, kwargs)
     if env_id in CLASSIC_TASKS:
         if margin_rule != "native":
             raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave it at 'native'")
@@ -99,6 +153,12 @@ def _simulator(
     log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
     log.debug("%s: %d environments on %d threads", env_id, n_envs, sim.n_threads)
     return sim
+
+
+def _time_limit(env_id: str, kwargs: dict[str, Any]) -> int | None:
+    """Taken out of `kwargs`, or that of the registry."""
+    limit = kwargs.pop("max_episode_steps", None) or gym.spec(env_id).max_episode_steps
+    return None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
 
 
 def _on_gymnasium(

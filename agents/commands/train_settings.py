@@ -59,7 +59,7 @@ class Training(RunSettings):
     """Gymnasium id of the environment, e.g. Ant-v5."""
     backend: Backend = "auto"
     """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
-    the first of these that has the task."""
+    the first of these that has the task; warp: MuJoCo Warp on --device, for a GPU (docs/gpu.md)."""
     episodes: int = 50
     """Episodes of the final evaluation."""
     video: bool = True

@@ -19,12 +19,16 @@ LOW_DISK_GIB = 1.0
 OPTIONAL = {
     "data formats": ("minari", "datasets", "h5py"),
     "TRPO": ("sb3_contrib",),
+    "warp backend": ("warp", "mujoco_warp", "etils"),
 }
 """Modules by what needs them. rlgen itself is not on the package index, so remedies name the packages."""
 DISTRIBUTIONS = {
+    "etils": '"etils[epath]"',
     "mujoco": '"mujoco-core>=4.0.1"',
     "sb3_contrib": "sb3-contrib",
+    "mujoco_warp": "--no-deps mujoco-warp",
     "stable_baselines3": "stable-baselines3",
+    "warp": "warp-lang",
 }
 """Where the index has another name than the module."""
 

@@ -10,6 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from rlgen.errors import problem
+from rlgen.sim.hosted import HostedSim
 from rlgen.sim.simulator import Simulator
 
 
@@ -33,7 +34,7 @@ class SimVecEnv(VecEnv):
 
     can_resume = True
 
-    def __init__(self, env_id: str, sim: Simulator, seed: int) -> None:
+    def __init__(self, env_id: str, sim: Simulator | HostedSim, seed: int) -> None:
         self.env_id, self.sim = env_id, sim
         self.backend, self.margin_rule = sim.backend, sim.margin_rule
         self._began_s = time.time()

@@ -78,6 +78,10 @@ class Task(ABC):
     """Physics step of that model in seconds; whoever loads the model checks it."""
     fields: ClassVar[tuple[str, ...]]
     """The arrays of `State` that the task reads."""
+    contacts: ClassVar[int] = 16
+    """How many a world may have on a GPU, where memory is set aside for them."""
+    constraints: ClassVar[int] = 48
+    """How many rows of constraints: four for each contact with friction, one for each joint at its limit."""
     camera: ClassVar[Mapping[str, Any]] = {}
     """Where to look from, as Gymnasium's `default_camera_config`."""
 

@@ -5,6 +5,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from rlgen.sim.beginning import begin
 from rlgen.sim.model import load_model
 from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.simulator import Simulator
@@ -89,12 +90,7 @@ class ThreadedSim(Simulator):
 
     def _restart_one(self, i: int) -> None:
         data = self.datas[i]
-        mujoco.mj_resetData(self.model, data)
-        qpos0, qvel0 = self.model.qpos0, np.zeros(self.model.nv)
-        data.qpos[:], data.qvel[:] = self.task.initial(self.rngs[i], qpos0, qvel0)
-        if self.model.nmocap:
-            data.mocap_pos[:] = self.task.placed(self.rngs[i])
-        mujoco.mj_forward(self.model, data)
+        begin(self.task, self.model, data, self.rngs[i])
         self.now.ctrl[i] = 0.0
         for name, views in self._views.items():
             getattr(self.now, name)[i].reshape(-1)[:] = views[i]

@@ -82,7 +82,7 @@ def test_max_episode_steps_is_gymnasium_makes(backend, limit, expected):
         ({"n_envs": 0}, "at least one environment; came n_envs=0"),
         ({"seed": -1}, "a seed of 0 or more; came seed=-1"),
         ({"n_threads": 0}, "at least one thread; came n_threads=0"),
-        ({"backend": "cuda"}, "a backend among auto, threads, numpy, gymnasium; came 'cuda'"),
+        ({"backend": "cuda"}, "a backend among auto, threads, numpy, gymnasium, warp; came 'cuda'"),
         ({"margin_rule": "old"}, "margin_rule native or legacy; came 'old'"),
         ({"margin_rule": "old", "backend": "gymnasium"}, "margin_rule native or legacy; came 'old'"),
         ({"env_id": "Pendulum-v1", "backend": "threads"}, r"came no task definition of 'Pendulum-v1'.*gymnasium"),

@@ -1,0 +1,154 @@
+"""Many worlds of one task that never leave their device: torch tensors in, torch tensors out."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgen.errors import problem
+from rlgen.sim.start_pool import StartPool
+from rlgen.sim.task import MarginRule, State, Task
+from rlgen.sim.warp_physics import WarpPhysics
+
+
+class DeviceStep(NamedTuple):
+    """One step of N worlds. Those that finished have already begun their next episode."""
+
+    observations: Tensor
+    """[N, O] float32; the first of the new episode where one finished."""
+    rewards: Tensor
+    """[N] float32."""
+    terminated: Tensor
+    """[N] bool."""
+    truncated: Tensor
+    """[N] bool: the time limit came, maybe in the step that also terminated."""
+    final_observations: Tensor
+    """[N, O] float32: what the step led to, before any new episode."""
+    episode_returns: Tensor
+    """[N] float32: the sum of rewards of the episode up to this step."""
+    episode_lengths: Tensor
+    """[N] int64: its steps."""
+
+
+class DeviceEnv:
+    """N environments of one task on MuJoCo Warp. No method waits for the device but where it says so.
+
+    World i begins its first K episodes where Gymnasium's environment with `seeds[i]` does (see `StartPool`). It ends
+    an episode, as truncated and with a reward of 0, where the physics left the finite numbers; `lost` counts that.
+
+    Args:
+        task: what to observe, pay and end.
+        n_envs: N.
+        time_limit: steps after which an episode is truncated; None for never.
+        device: of the worlds and of all tensors.
+        margin_rule: see `load_model`.
+        contacts, constraints, captured: see `WarpPhysics`.
+
+    Raises:
+        InputError: Warp is not installed, or a size is not positive.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        n_envs: int,
+        time_limit: int | None,
+        device: torch.device,
+        margin_rule: MarginRule = "native",
+        contacts: int | None = None,
+        constraints: int | None = None,
+        captured: bool = True,
+    ) -> None:
+        for name, size in (("n_envs", n_envs), ("contacts", contacts), ("constraints", constraints)):
+            if size is not None and size < 1:
+                raise problem(f"{name} of at least 1", str(size), "give a positive whole number")
+        self.task, self.n_envs, self.device, self.margin_rule = task, n_envs, device, margin_rule
+        self.time_limit = time_limit
+        self.physics = WarpPhysics(task, n_envs, device, margin_rule, contacts, constraints, captured)
+        self.action_low, self.action_high = self.physics.host.actuator_ctrlrange.T
+        self._starts = StartPool(task, self.physics.host, tuple(self.physics.arrays), n_envs, device)
+        self._before = State(**{name: array.clone() for name, array in vars(self.physics.now).items()})
+        self.elapsed = torch.zeros(n_envs, dtype=torch.int64, device=device)
+        self.returns = torch.zeros(n_envs, device=device)
+        self.episodes = torch.zeros(n_envs, dtype=torch.int64, device=device)
+        """[N]: how many each world has ended."""
+        self.lost = torch.zeros((), dtype=torch.int64, device=device)
+
+    def reset(self, seeds: Sequence[int | None]) -> Tensor:
+        """New episodes everywhere: [N, O]. Where a seed is None the generator goes on. Computed on the host."""
+        self._starts.draw(seeds)
+        self.episodes.zero_()
+        self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
+        return self.observe()
+
+    def observe(self) -> Tensor:
+        """Observations [N, O] of the present state."""
+        return self.task.observe(self.physics.now)
+
+    def step(self, actions: Tensor) -> DeviceStep:
+        """One step with `actions` [N, A] float32 on the device."""
+        now, task = self.physics.now, self.task
+        for name, kept in vars(self._before).items():
+            kept.copy_(getattr(now, name))
+        now.ctrl.copy_(actions)
+        self.physics.advance()
+        sound = now.qpos.isfinite().all(-1) & now.qvel.isfinite().all(-1)
+        rewards = torch.where(sound, task.reward(self._before, actions, now), 0.0)
+        if "mocap_pos" in task.fields:
+            now.mocap_pos.copy_(task.moved(now))
+        terminated = task.terminated(now) & sound
+        final = torch.where(sound[:, None], self.observe(), 0.0)
+        self.elapsed += 1
+        self.returns += rewards
+        self.lost += (~sound).sum()
+        truncated = ~sound if self.time_limit is None else ~sound | (self.elapsed >= self.time_limit)
+        finished = terminated | truncated
+        returns, lengths = self.returns.clone(), self.elapsed.clone()
+        self.episodes += finished
+        self._begin(finished)
+        observations = torch.where(finished[:, None], self.observe(), final)
+        return DeviceStep(observations, rewards, terminated, truncated, final, returns, lengths)
+
+    def check(self) -> None:
+        """Waits for the device. Raises `InputError` where contacts found no room, saying which size to raise."""
+        self.physics.check()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All from which the worlds go on bit for bit: arrays on the host and JSON values."""
+        counts = {"elapsed": self.elapsed, "returns": self.returns, "episodes": self.episodes, "lost": self.lost}
+        return {
+            "made_as": self._made_as(),
+            "arrays": {name: array.cpu().numpy().copy() for name, array in self.physics.arrays.items()},
+            "counts": {name: count.cpu().numpy().copy() for name, count in counts.items()},
+            "generators": self._starts.state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over a `state_dict()` of worlds that were made with the same arguments, on whatever device."""
+        if state["made_as"] != self._made_as():
+            raise problem(
+                f"a state of {self._made_as()}", f"one of {state['made_as']}", "make the environment as it was then"
+            )
+        for name, array in self.physics.arrays.items():
+            array.copy_(torch.from_numpy(np.asarray(state["arrays"][name])))
+        for name, count in state["counts"].items():
+            getattr(self, name).copy_(torch.from_numpy(np.asarray(count)))
+        self._starts.load_state(state["generators"])
+
+    def _begin(self, which: Tensor) -> None:
+        """Starts the next episode of the worlds `which` [N] bool."""
+        for name, start in self._starts.rows(self.episodes).items():
+            array = self.physics.arrays[name]
+            array.copy_(torch.where(which.view(-1, *[1] * (array.ndim - 1)), start, array))
+        self.elapsed.masked_fill_(which, 0)
+        self.returns.masked_fill_(which, 0.0)
+
+    def _made_as(self) -> str:
+        """What a saved state depends on."""
+        return (
+            f"{self.n_envs} × {self.task!r}, time limit {self.time_limit}, margin rule {self.margin_rule}, "
+            f"MuJoCo {mujoco.__version__} on Warp"
+        )

@@ -1,0 +1,81 @@
+"""Beginnings of episodes, made in advance for worlds that have no time to wait for them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgen.sim.beginning import begin
+from rlgen.sim.pool import Pool, usable_cpus
+from rlgen.sim.task import Task
+
+LEAST_STARTS, LEAST_PER_WORLD = 4096, 4
+
+
+class StartPool:
+    """K beginnings for each of N worlds: world i gets those that Gymnasium's environment with its seed would have.
+
+    After K episodes a world starts over with its first. K is at least 4, and N·K at least 4096.
+
+    Args:
+        task, model: what begins, as C MuJoCo steps it.
+        names: MuJoCo's names of the arrays that a beginning consists of.
+        n_envs: N.
+        device: of the tensors given out.
+    """
+
+    def __init__(
+        self, task: Task, model: mujoco.MjModel, names: Sequence[str], n_envs: int, device: torch.device
+    ) -> None:
+        self.task, self.model, self.names, self.device = task, model, tuple(names), device
+        self.per_world = max(LEAST_PER_WORLD, -(-LEAST_STARTS // n_envs))
+        """K."""
+        self.rngs = [np.random.default_rng() for _ in range(n_envs)]
+        self._worlds = torch.arange(n_envs, device=device)
+        self._drawn_from: list[Any] = []
+        self._rows: dict[str, Tensor] = {}
+
+    def draw(self, seeds: Sequence[int | None]) -> None:
+        """New beginnings everywhere. Where a seed is None the generator goes on from where it is."""
+        for i, seed in enumerate(seeds):
+            if seed is not None:
+                self.rngs[i] = np.random.default_rng(seed)
+        self._drawn_from = [rng.bit_generator.state for rng in self.rngs]
+        self._fill()
+
+    def rows(self, episodes: Tensor) -> dict[str, Tensor]:
+        """Of each world the beginning of its episode number `episodes` [N], counted from 0: name → [N, …] float32."""
+        index = self._worlds * self.per_world + episodes % self.per_world
+        return {name: rows[index] for name, rows in self._rows.items()}
+
+    def state(self) -> list[Any]:
+        """From which `load_state` makes the same beginnings again: JSON values."""
+        return self._drawn_from
+
+    def load_state(self, state: list[Any]) -> None:
+        self._drawn_from = state
+        for rng, generator in zip(self.rngs, state, strict=True):
+            rng.bit_generator.state = generator
+        self._fill()
+
+    def _fill(self) -> None:
+        n, k = len(self.rngs), self.per_world
+        probe = mujoco.MjData(self.model)
+        rows = {name: np.zeros((n, k, *np.shape(getattr(probe, name))), np.float32) for name in self.names}
+
+        def of_world(i: int) -> None:
+            data = mujoco.MjData(self.model)
+            for number in range(k):
+                begin(self.task, self.model, data, self.rngs[i])
+                for name, array in rows.items():
+                    array[i, number] = getattr(data, name)
+
+        pool = Pool(min(usable_cpus(), n))
+        try:
+            pool.run(of_world, range(n))
+        finally:
+            pool.close()
+        self._rows = {name: torch.from_numpy(array).flatten(0, 1).to(self.device) for name, array in rows.items()}

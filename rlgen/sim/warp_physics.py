@@ -1,0 +1,121 @@
+"""The physics of many worlds on one device: MuJoCo Warp, seen through torch."""
+
+import logging
+from contextlib import AbstractContextManager
+from copy import copy
+from typing import Any
+
+import mujoco
+import torch
+from torch import Tensor
+
+from rlgen.errors import problem
+from rlgen.sim.model import load_model
+from rlgen.sim.task import MarginRule, State, Task
+from rlgen.sim.warp_door import warp_modules
+
+log = logging.getLogger("rlgen")
+
+
+class WarpPhysics:
+    """N worlds of a task's model in float32, a control step at a time.
+
+    `arrays` are torch views of Warp's own memory: writing into them moves the worlds.
+
+    Args:
+        task: whose model, fields and `frame_skip`.
+        n_envs: N.
+        device: of the worlds.
+        margin_rule: see `load_model`.
+        contacts: room for contacts per world, shared by all worlds; None for the task's.
+        constraints: room for rows of constraints in each world; None for the task's.
+        captured: record a control step once, as a graph, and replay it. The numbers are the same.
+
+    Raises:
+        InputError: Warp is not installed.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        n_envs: int,
+        device: torch.device,
+        margin_rule: MarginRule = "native",
+        contacts: int | None = None,
+        constraints: int | None = None,
+        captured: bool = True,
+    ) -> None:
+        self._warp, self._mjw = warp_modules()
+        from rlgen.sim.contact_frames import turn_contact_frames
+
+        self.task, self.device = task, device
+        self.contacts, self.constraints = contacts or task.contacts, constraints or task.constraints
+        self.host = load_model(task, margin_rule)
+        """The model as C MuJoCo steps it."""
+        solved = solved_by_newton(self.host)
+        log.info("warp loads its kernels for %s; where they are new to its cache this takes a minute", device)
+        with self._scope():
+            self._model = self._mjw.put_model(solved)
+            self._model.opt.warn_overflow = 0  # or the device prints, once per world and step
+            self._model.callback.contactfilter = turn_contact_frames
+            self._data = self._mjw.make_data(solved, nworld=n_envs, nconmax=self.contacts, njmax=self.constraints)
+        self.arrays = {name: self._view(name) for name in (*task.fields, "ctrl", "qacc_warmstart")}
+        """What a step reads and what the task reads, by MuJoCo's names, [N, …] float32."""
+        self.now = State(**{name: self.arrays[name] for name in (*task.fields, "ctrl")})
+        self._overflow = self._view("overflow")
+        self._graph = self._recorded() if captured else None
+
+    def advance(self) -> None:
+        """One control step of every world under `now.ctrl`; on a GPU in torch's current stream, without waiting."""
+        with self._scope():
+            if self._graph is None:
+                self._control_step()
+            else:
+                self._warp.capture_launch(self._graph)
+
+    def check(self) -> None:
+        """Waits for the device and raises `InputError` if contacts ever found no room: some were then left out."""
+        kinds = self._mjw.OverflowType
+        for name, flags in (
+            ("contacts", kinds.NARROWPHASE | kinds.BROADPHASE | kinds.CCD),
+            ("constraints", kinds.NEFC | kinds.NJMAX_NNZ),
+        ):
+            lost = int((self._overflow & int(flags)).count_nonzero())
+            if lost:
+                raise problem(
+                    f"room for all {name} of {self.task.xml}",
+                    f"{name}={getattr(self, name)} was too few in {lost} of {len(self._overflow)} worlds",
+                    f"make the environment with a larger {name}, e.g. {2 * getattr(self, name)}",
+                )
+
+    def _control_step(self) -> None:
+        for _ in range(self.task.frame_skip):
+            self._mjw.step(self._model, self._data)
+        if "cfrc_ext" in self.task.fields:
+            self._mjw.rne_postconstraint(self._model, self._data)
+
+    def _recorded(self) -> Any:
+        """The graph of a control step. The step before it loads the kernels, which a recording cannot."""
+        with self._scope():
+            self._control_step()
+            with self._warp.ScopedCapture() as capture:
+                self._control_step()
+        return capture.graph
+
+    def _scope(self) -> AbstractContextManager:
+        if self.device.type == "cuda":
+            stream = torch.cuda.current_stream(self.device)
+            return self._warp.ScopedStream(self._warp.stream_from_torch(stream))
+        return self._warp.ScopedDevice("cpu")
+
+    def _view(self, name: str) -> Tensor:
+        return self._warp.to_torch(getattr(self._data, name))
+
+
+def solved_by_newton(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy of the model with a solver that Warp has: Humanoid-v5 asks for PGS, whose answers are the same."""
+    if model.opt.solver != mujoco.mjtSolver.mjSOL_PGS:
+        return model
+    other = copy(model)
+    other.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    return other
