@@ -1,7 +1,7 @@
 """Laplacian pyramid of GANs (Denton et al. 2015, 1506.05751): a coarse image, then the details of each doubling."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -13,6 +13,7 @@ from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import required_halvings
 from rlgen.nn.mlp import mlp
@@ -23,9 +24,17 @@ class LAPGANConfig(AdversarialGameConfig):
     """Denton et al. 2015 (1506.05751), section 4, and their released code for CIFAR-10; for images of any size. Each
     level has a game of its own with these settings.
 
-    Differs from the paper: Adam instead of gradient descent with momentum, normal noise instead of uniform noise, as
-    the other GANs here have them; no labels; half as many channels, for images without colours.
+    Differs from the paper: Adam instead of gradient descent with momentum, normal noise instead of uniform noise, no
+    dropout, an R1 penalty and learning rates for these, as GAN here has them and for its reasons; no labels; half as
+    many channels, for images without colours.
     """
+
+    generator_rate: float = 1e-3
+    """Adam's learning rate for the generators."""
+    discriminator_rate: float = 1e-3
+    """Adam's learning rate for the discriminators."""
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
+    """Of the discriminators."""
 
     width: int = 64
     """Channels of the convolutions that make and judge details."""
@@ -33,7 +42,7 @@ class LAPGANConfig(AdversarialGameConfig):
     """Widths of the rectified layers that make the coarsest image."""
     coarse_discriminator: tuple[int, ...] = (600, 600)
     """Widths of the rectified layers that judge it."""
-    dropout: float = 0.5
+    dropout: float = 0.0
     """Share of the discriminators' last hidden units that a pass in training leaves out."""
 
     def __post_init__(self) -> None:

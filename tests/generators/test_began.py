@@ -18,8 +18,9 @@ def small_began(**settings: object) -> BEGAN:
 
 def test_the_weight_follows_its_rule_after_every_update() -> None:
     model = small_began(ratio=0.7, balance_rate=0.1)
+    weight = 0.4
+    model.weight.fill_(weight)
     game = Game(model)
-    weight = 0.0
     for _ in range(3):
         logs = {name: float(value) for name, value in game.update(torch.rand(8, 1, 8, 8)).items()}
         real, fake = logs["discriminator/real_error"], logs["generator/loss"]
@@ -27,15 +28,16 @@ def test_the_weight_follows_its_rule_after_every_update() -> None:
         weight = min(1.0, max(0.0, weight + 0.1 * (0.7 * real - fake)))
         assert logs["balance/weight"] == pytest.approx(weight, rel=1e-5)
         assert logs["balance/convergence"] == pytest.approx(real + abs(0.7 * real - fake), rel=1e-5)
-    assert weight > 0
+    assert 0 < weight != 0.4
 
 
 def test_the_weight_is_saved_with_the_model() -> None:
     model = small_began(balance_rate=0.1)
+    model.weight.fill_(0.4)
     Game(model).update(torch.rand(8, 1, 8, 8))
     again = small_began()
     again.load_state_dict(model.state_dict())
-    assert float(again.weight) == float(model.weight) > 0
+    assert float(again.weight) == float(model.weight) != 0.4
 
 
 def test_the_weight_stays_within_its_limits_and_convergence_gets_better() -> None:

@@ -8,6 +8,7 @@ from rlgen.errors import InputError
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.lapgan import LAPGAN, LAPGANConfig
 from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Terms
 from rlgen.generators.trainer import Game, GameConfig
 
@@ -31,7 +32,7 @@ def test_two_players_at_every_level() -> None:
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_a_level_sees_the_images_of_its_size_and_fakes_made_for_the_same_blurred_ones(index: int) -> None:
-    model, images = lapgan(28), torch.rand(3, 1, 28, 28)
+    model, images = lapgan(28, penalties=PenaltyConfig()), torch.rand(3, 1, 28, 28)
     seen: list[torch.Tensor] = []
     model.games[index].discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     model.players()[2 * index].loss(images, None)

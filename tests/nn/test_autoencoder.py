@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlgen.nn.autoencoder import decoder, encoder
+from rlgen.nn.autoencoder import ELU_GAIN, decoder, encoder
 
 
 @pytest.mark.parametrize(("height", "width", "halved"), [(28, 28, 2), (8, 8, 1), (8, 16, 2), (5, 5, 0)])
@@ -29,3 +29,18 @@ def test_rows_do_not_influence_one_another() -> None:
     network = nn.Sequential(encoder(1, 8, 8, 3, 2), decoder(1, 8, 8, 3, 2))
     images = torch.rand(4, 1, 8, 8)
     torch.testing.assert_close(network(images)[1:2], network(images[1:2]))
+
+
+def test_new_networks_pass_on_the_spread_of_what_they_get() -> None:
+    """PyTorch's own initialisation leaves a thousandth of it, and BEGAN then learns nothing but the darkest image."""
+    torch.manual_seed(0)
+    images = torch.rand(64, 1, 28, 28).round() * 2 - 1
+    codes = encoder(1, 28, 28, latent=64, filters=16)(images)
+    again = decoder(1, 28, 28, latent=64, filters=16)(torch.randn(64, 64))
+    for found in (codes, again):
+        assert 0.2 < found.std(0).mean() < 3
+
+
+def test_the_gain_keeps_the_second_moment_through_the_rectifier() -> None:
+    through = torch.nn.functional.elu(torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)))
+    assert ELU_GAIN**2 * (through**2).mean() == pytest.approx(1.0, abs=0.01)
