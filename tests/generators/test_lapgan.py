@@ -8,7 +8,6 @@ from rlgen.errors import InputError
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.lapgan import LAPGAN, LAPGANConfig
 from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Terms
 from rlgen.generators.trainer import Game, GameConfig
 
