@@ -6,8 +6,8 @@
 DATA holds the demonstrations `HalfCheetah-v5_every20.npz`. The task has no early end, so that the sign of a reward does
 not matter (docs/imitation_variants.md) and what is left is how well it teaches. `train` runs `rlgen train gail` with
 its defaults but for what VARIANTS says, one thread each; finished runs are skipped and stopped ones resumed, so it may
-be interrupted. `collect` writes variants.csv (one row per run), variants.md and learning curves under curves/; rows of
-runs that are not in the folder stay as they are.
+be interrupted. `collect` writes variants.csv (one row per run), variants.md, learning curves under curves/ and pictures
+of some of them; rows of runs that are not in the folder stay as they are.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.runs.batch import train_all
+from rlgen.runs.curves import draw_curves
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
@@ -41,6 +42,17 @@ VARIANTS: dict[str, list[str]] = {  # name → what differs from the defaults
     "penalty-gradient-quantise": ["--gail.quantise", "64"],
 }
 """divergence-minimax is the recipe: with the gradient penalty of weight 1 towards 1."""
+DRAWN = {
+    "divergences": (
+        "divergence-f_squared_hellinger", "divergence-hinge", "divergence-least_squares", "divergence-wasserstein",
+        "divergence-minimax", "divergence-fairl",
+    ),
+    "penalties": (
+        "divergence-minimax", "penalty-none", "penalty-historical", "penalty-spectral", "penalty-r1",
+        "penalty-gradient-0",
+    ),
+}  # fmt: skip
+"""Which curves stand together in a picture."""
 FIELDS = (
     "variant", "env", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
     "expert_return", "random_return", "normalised_return", "device", "git_commit",
@@ -69,7 +81,16 @@ def collect(runs: Path) -> None:
     rows = merge_rows(HERE / "variants.csv", found, FIELDS, key=("variant", "seed"))
     text = "\n".join(table(rows)) + "\n"
     (HERE / "variants.md").write_text(text)
+    draw(runs)
     print(text)
+
+
+def draw(runs: Path) -> None:
+    """The learning curves of what `DRAWN` names, where all of it is in `runs`."""
+    for name, variants in DRAWN.items():
+        found = {each: [run for run in sorted(runs.glob(f"{each}-seed*")) if run.is_dir()] for each in variants}
+        if all(found.values()):
+            draw_curves(found, HERE / f"variants-{name}.png")
 
 
 def write_curve(run: Path, path: Path) -> None:
