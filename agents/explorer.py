@@ -16,7 +16,7 @@ from rlgen.runs.threads import torch_threads
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.observation_statistics import ObservationStatistics
-from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.pay_on_device import payer
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
 from rlgen.sb3.state import load_model_state, model_state
 from rlgen.sb3.torch_threads import ActOnOneThread
@@ -79,7 +79,7 @@ class Explorer:
         if not isinstance(self.model, OnPolicyAlgorithm):
             return [each.callback() for each in self.curiosities]
         sources = {each.name: each.begin(self.model) for each in self.curiosities}
-        return [Relabel(sources, self.scale, adds=True)] if sources or self.scale is not None else []
+        return [payer(self.model, sources, self.scale, adds=True)] if sources or self.scale is not None else []
 
     @property
     def log_interval(self) -> int:

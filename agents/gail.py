@@ -27,7 +27,8 @@ from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.anneal import Anneal
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
-from rlgen.sb3.relabel import Paid, Relabel
+from rlgen.sb3.paid import Paid
+from rlgen.sb3.pay_on_device import payer
 from rlgen.sb3.state import load_model_state, model_state
 from rlgen.sb3.torch_threads import ActOnOneThread
 
@@ -181,7 +182,7 @@ class GAIL:
         callbacks: list[BaseCallback] = [
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
-            Relabel(self.payers(), self.scale),
+            payer(self.model, self.payers(), self.scale),
             FollowKL(),
             self.average,
         ]

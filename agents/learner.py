@@ -16,6 +16,7 @@ from torch import Tensor
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.device_ppo import DevicePPO, worlds_of
 from rlgen.sb3.features import normalised_policy
 from rlgen.sb3.lean_ppo import LeanPPO
 
@@ -150,7 +151,8 @@ def policy_settings(config: OnPolicyConfig) -> dict[str, Any]:
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
     if config.algorithm == "ppo":
-        return LeanPPO(
+        kind = LeanPPO if worlds_of(shared["env"]) is None else DevicePPO
+        return kind(
             **shared,
             batch_size=config.batch_size,
             n_epochs=config.n_epochs,

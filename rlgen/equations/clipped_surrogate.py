@@ -34,7 +34,7 @@ def gaussian_surrogate(
     old_log_prob: Rows,
     advantage: Rows,
     returns: Rows,
-    clip_range: float,
+    clip_range: float | Tensor,
     value_weight: float,
 ) -> SurrogateLoss:
     """Clipped surrogate and value loss of PPO for the policy N(mean, exp(log_std)²).

@@ -1,11 +1,14 @@
 """Brings rewards of any size to returns of unit spread, which a value function learns quickly."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlgen.rewards.bonus_unit import ReturnSpread
+
+Rewards = TypeVar("Rewards", np.ndarray, Tensor)
 
 
 class ReturnScale:
@@ -19,14 +22,15 @@ class ReturnScale:
     def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
         self.spread, self.clip = ReturnSpread(n_envs, gamma), clip
 
-    def update(self, rewards: np.ndarray, episode_starts: np.ndarray) -> None:
+    def update(self, rewards: np.ndarray | Tensor, episode_starts: np.ndarray | Tensor) -> None:
         """Take a rollout into the statistics. Rewards [T, N]; episode_starts [T, N]: the step begins an episode."""
-        self.spread.merge(torch.from_numpy(rewards).flatten(), torch.from_numpy(episode_starts))
+        paid = torch.as_tensor(rewards)
+        self.spread.to(paid.device).merge(paid.flatten(), torch.as_tensor(episode_starts))
 
-    def __call__(self, rewards: np.ndarray) -> np.ndarray:
-        """Rewards [T, N] divided by the spread of returns, clipped."""
-        divided = self.spread(torch.from_numpy(rewards).flatten())
-        return divided.clamp(-self.clip, self.clip).numpy().reshape(rewards.shape)
+    def __call__(self, rewards: Rewards) -> Rewards:
+        """Rewards [T, N] divided by the spread of returns, clipped; tensors for tensors."""
+        divided = self.spread(torch.as_tensor(rewards).flatten()).clamp(-self.clip, self.clip).reshape(rewards.shape)
+        return divided if isinstance(rewards, Tensor) else divided.numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """Stays as it is while the statistics move on."""

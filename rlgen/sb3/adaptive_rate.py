@@ -8,6 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import FloatSchedule
+from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.sb3.progress import progress_remaining
@@ -29,27 +30,30 @@ class AdaptiveRate:
             raise problem("0 < lowest <= start <= highest", f"{lowest}, {start}, {highest}", "start within the bounds")
         if target_kl <= 0:
             raise problem("a positive KL", str(target_kl), "use e.g. 0.01")
-        self.rate, self.target_kl, self.observed_at = start, target_kl, 0
+        self.rate: float | Tensor = start
+        self.target_kl, self.observed_at = target_kl, 0
         self.lowest, self.highest, self.factor = lowest, highest, factor
 
     def __call__(self, progress_remaining: float) -> float:
-        return self.rate
+        return float(self.rate)
 
-    def observe(self, kl: float, step: int, progress_remaining: float = 1.0) -> None:
+    def observe(self, kl: float | Tensor, step: int, progress_remaining: float = 1.0) -> None:
         """Take the KL divergence (nats) between the policies before and after the round that ended at `step`; a second
         look at the same round, as after a resume, changes nothing. The wanted KL falls in proportion to
-        `progress_remaining` (1 at the start of the training, 0 at its end), to a twentieth at least."""
+        `progress_remaining` (1 at the start of the training, 0 at its end), to a twentieth at least. Of a tensor the
+        rate is one from then on, so that nobody waits for its device."""
         if step == self.observed_at:
             return
         self.observed_at = step
         wanted = self.target_kl * max(progress_remaining, 0.05)
-        if kl > 2 * wanted:
-            self.rate = max(self.rate / self.factor, self.lowest)
-        elif kl < wanted / 2:
-            self.rate = min(self.rate * self.factor, self.highest)
+        rate = self.rate * self.factor ** (1.0 * (kl < wanted / 2) - 1.0 * (kl > 2 * wanted))
+        if isinstance(rate, Tensor):
+            self.rate = rate.clamp(self.lowest, self.highest)
+        else:
+            self.rate = min(max(rate, self.lowest), self.highest)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rate": self.rate, "observed_at": self.observed_at}
+        return {"rate": float(self.rate), "observed_at": self.observed_at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rate, self.observed_at = state["rate"], state["observed_at"]
@@ -75,7 +79,8 @@ def plain_rate(model: BaseAlgorithm) -> Iterator[None]:
     without this module."""
     rate, schedule = model.learning_rate, model.lr_schedule
     if isinstance(rate, AdaptiveRate):
-        model.learning_rate, model.lr_schedule = rate.rate, FloatSchedule(rate.rate)
+        model.learning_rate = float(rate.rate)
+        model.lr_schedule = FloatSchedule(model.learning_rate)
     try:
         yield
     finally:
