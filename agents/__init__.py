@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from .gail import GAIL, GAILConfig
     from .infogail import InfoGAIL, InfoGAILConfig
-    from .learner import LearnerConfig
+    from .learner import DevicePPO, LearnerConfig
 
 __all__ = [
     "BC",
@@ -29,6 +29,7 @@ __all__ = [
     "RND",
     "VIME",
     "BCConfig",
+    "DevicePPO",
     "Disagreement",
     "DisagreementCallback",
     "GAILConfig",
@@ -45,6 +46,7 @@ __all__ = [
 _HOMES = {
     "BC": "bc",
     "BCConfig": "bc",
+    "DevicePPO": "learner",
     "Disagreement": "curiosity",
     "DisagreementCallback": "curiosity_callbacks",
     "GAIL": "gail",

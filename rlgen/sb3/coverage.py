@@ -7,6 +7,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.data.visits import Visits
+from rlgen.sb3.device_ppo import DevicePPO
+from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
@@ -35,6 +37,8 @@ class Coverage(BaseCallback):
         self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
+        if isinstance(self.model, DevicePPO):
+            return True
         if self.visits.first_reward_step is None and (self.locals["rewards"] > 0).any():
             self.visits.first_reward_step = self.model.num_timesteps
         if not self.on_policy:
@@ -47,12 +51,22 @@ class Coverage(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        if self.on_policy:
+        if isinstance(self.model, DevicePPO):
+            self._look_at(self.model.rollout)
+        elif self.on_policy:
             seen = self.model.rollout_buffer.observations  # type: ignore[attr-defined]
             self._count(seen if self.raw is None else np.stack(self.raw.rows[:-1]))
 
     def _on_training_end(self) -> None:
         self._count_waiting()
+
+    def _look_at(self, rollout: DeviceRollout) -> None:
+        """At what stayed on a device until now."""
+        steps, n_envs = rollout.task_rewards.shape
+        rewarded = np.flatnonzero((rollout.task_rewards > 0).any(1).cpu().numpy())
+        if self.visits.first_reward_step is None and len(rewarded):
+            self.visits.first_reward_step = self.model.num_timesteps - int(steps - 1 - rewarded[0]) * n_envs
+        self._count(rollout.observations.cpu().numpy())
 
     def _count_waiting(self) -> None:
         if self.waiting:

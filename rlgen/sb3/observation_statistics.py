@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
 
+from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.features import fit_normaliser
 
 
@@ -19,13 +21,15 @@ class ObservationStatistics(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.learned_from: np.ndarray | None = None
+        self.learned_from: np.ndarray | Tensor | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        if isinstance(self.model, OnPolicyAlgorithm):
+        if isinstance(self.model, DevicePPO):
+            self.learned_from = self.model.rollout.observations  # which the next rollout writes over, and not before
+        elif isinstance(self.model, OnPolicyAlgorithm):
             # No copy: a buffer begins its next rollout with new arrays.
             self.learned_from = self.model.rollout_buffer.observations
 

@@ -1,0 +1,236 @@
+"""PPO whose worlds, rollouts and updates stay on one device."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
+from rlgen.equations.gaussians import gaussian_log_prob
+from rlgen.equations.generalised_advantage import generalised_advantages
+from rlgen.errors import problem
+from rlgen.nn.recorded import Recorded
+from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.device_rollout import DeviceRollout
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, mean_and_values
+from rlgen.sb3.progress import progress_remaining
+from rlgen.sb3.vec_env import SimVecEnv
+from rlgen.sim.device_env import DeviceEnv
+from rlgen.sim.hosted import HostedSim
+
+VALUE_ROWS = 65_536  # per pass through the value function
+
+
+def worlds_of(env: Any) -> DeviceEnv | None:
+    """The worlds behind an SB3 environment of `make_vec(..., backend="warp")`; None of any other."""
+    return env.sim.env if isinstance(env, SimVecEnv) and isinstance(env.sim, HostedSim) else None
+
+
+class DevicePPO(PPO):
+    """SB3's PPO on an environment of `make_vec(..., backend="warp")`: the same steps, and nothing that waits for the
+    device from a rollout's first action to its last gradient.
+
+    What it saves opens with `PPO.load`. Callbacks see `rollout`, a `DeviceRollout`, instead of the rollout buffer, and
+    among their `locals` in a step `step` (`rlgen.sim.device_env.DeviceStep`) instead of `infos`, `rewards`, `dones`;
+    tensors that they put into `measured` are logged. `rollout.rewards` is what is learned from: a callback may change
+    it when a rollout ends. Numbers reach the host once a round, together; room for contacts is checked then.
+
+    Raises `InputError` for another environment or device than the worlds', a policy that is not a plain Gaussian, a
+    clipped value function or a `target_kl`, which would end a round early and wait for the device to say when; and
+    when a loss is no longer finite.
+    """
+
+    action_space: spaces.Box
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        worlds = worlds_of(self.env)
+        if worlds is None:
+            raise problem("an environment on the warp backend", str(self.env), 'use make_vec(..., backend="warp")')
+        if worlds.device != self.device:
+            came = f"worlds on {worlds.device}, a policy on {self.device}"
+            raise problem("worlds and policy on one device", came, "give both the same device")
+        if not is_plain_gaussian(self.policy):
+            raise problem("a plain Gaussian policy", type(self.policy).__name__, 'use "MlpPolicy" without gSDE')
+        for name in ("clip_range_vf", "target_kl"):
+            if getattr(self, name) is not None:
+                raise problem(f"no {name} on a device", str(getattr(self, name)), "leave it out")
+        self.worlds = worlds
+        self.measured: dict[str, Tensor] = {}
+        observed, acted = self.observation_space.shape, self.action_space.shape
+        assert observed is not None
+        self.rollout = DeviceRollout.empty(self.n_steps, self.n_envs, observed[0], acted[0], self.device)
+        bounds = (self.action_space.low, self.action_space.high)
+        self._low, self._high = (torch.as_tensor(bound, device=self.device) for bound in bounds)
+        self._clip = torch.zeros((), device=self.device)
+        self._learned = {
+            name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
+        }
+        for group in self.policy.optimizer.param_groups:
+            group["capturable"] = self.device.type == "cuda"
+        self._minibatch = Recorded(self._step)
+
+    def _excluded_save_params(self) -> list[str]:
+        own = ["worlds", "measured", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
+        return [*super()._excluded_save_params(), *own]
+
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
+        self.policy.set_training_mode(False)
+        callback.on_rollout_start()
+        rollout, worlds = self.rollout, self.worlds
+        log_std = self.policy.log_std.detach()
+        std, observations = log_std.exp(), worlds.observe()
+        for t in range(n_rollout_steps):
+            rollout.starts[t].copy_(worlds.elapsed == 0)
+            with torch.no_grad():
+                mean = mean_action(self.policy, observations)
+            noise = torch.randn_like(mean)
+            actions = mean + std * noise
+            received = actions.clamp(self._low, self._high)
+            step = worlds.step(received)
+            rollout.write(
+                t,
+                observations=observations,
+                next_observations=step.final_observations,
+                actions=actions,
+                received=received,
+                log_probs=gaussian_log_prob(noise, torch.zeros_like(noise), 1.0).sum(-1) - log_std.sum(),
+                task_rewards=step.rewards,
+                rewards=step.rewards,
+                terminated=step.terminated,
+                truncated=step.truncated & ~step.terminated,
+                episode_returns=step.episode_returns,
+                episode_lengths=step.episode_lengths,
+            )
+            observations = step.observations
+            self.num_timesteps += worlds.n_envs
+            rollout_buffer.pos = t  # as far as SB3's own buffer would be
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+        callback.on_rollout_end()
+        return True
+
+    def train(self) -> None:
+        """Learn from the rollout, and log what `PPO.train` logs and what callbacks have measured."""
+        self.policy.set_training_mode(True)
+        self._set_rate()
+        self._clip.fill_(self.clip_range(self._current_progress_remaining))  # type: ignore[operator]
+        self._estimate_advantages()
+        sums: dict[str, Tensor] = {}
+        for _ in range(self.n_epochs):
+            divergence, count = torch.zeros((), device=self.device), 0
+            for rows in self._orders():
+                found = self._minibatch(rows)
+                sums = {name: sums.get(name, 0.0) + value for name, value in found.items()}
+                divergence, count = divergence + found["approx_kl"], count + 1
+            self._n_updates += 1
+        if isinstance(self.learning_rate, AdaptiveRate):
+            remaining = progress_remaining(self)
+            self.learning_rate.observe(divergence / count, self.num_timesteps, remaining)
+        means = {name: value / (count * self.n_epochs) for name, value in sums.items()}
+        self._log({**means, "approx_kl": divergence / count, "loss": found["loss"]})
+        self.worlds.check()
+
+    def _estimate_advantages(self) -> None:
+        rollout = self.rollout
+        values, next_values = (self._values(each) for each in (rollout.observations, rollout.next_observations))
+        advantages = generalised_advantages(
+            rollout.rewards, values, next_values, rollout.terminated, rollout.finished, self.gamma, self.gae_lambda
+        )
+        returns = advantages + values
+        self._learned["advantages"].copy_(advantages.flatten())
+        self._learned["returns"].copy_(returns.flatten())
+        self.measured["train/explained_variance"] = 1 - advantages.var() / (returns.var() + 1e-8)
+
+    def _orders(self) -> Iterator[Tensor]:
+        """The numbers of the rows of each minibatch of an epoch."""
+        order = torch.randperm(self.n_steps * self.n_envs, device=self.device)
+        yield from order.split(self.batch_size)
+
+    def _step(self, rows: Tensor) -> dict[str, Tensor]:
+        """One gradient step on these rows [B] of the rollout."""
+        rollout, learned = self.rollout, self._learned
+        observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
+        old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
+        if self.normalize_advantage and len(rows) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        mean, values = mean_and_values(self.policy, observations)
+        log_std = self.policy.log_std
+        surrogate = gaussian_surrogate(
+            mean, log_std, values, actions, old_log_prob, advantages, learned["returns"][rows],
+            self._clip, self.vf_coef,
+        )  # fmt: skip
+        entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
+        loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
+        self.policy.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        return {
+            "loss": loss.detach(),
+            "policy_gradient_loss": surrogate.policy_loss,
+            "value_loss": surrogate.value_loss,
+            "entropy_loss": -entropy.detach(),
+            "approx_kl": kl_estimate(surrogate.log_ratio),
+            "clip_fraction": (surrogate.log_ratio.expm1().abs() > self._clip).float().mean(),
+        }
+
+    def _set_rate(self) -> None:
+        """Fill the optimiser's learning rate, a tensor that a recording has seen, with the schedule's."""
+        schedule: Any = self.learning_rate
+        if isinstance(schedule, AdaptiveRate):
+            rate = schedule.rate
+        else:
+            rate = self.lr_schedule(self._current_progress_remaining)
+        rate = torch.as_tensor(rate, dtype=torch.float32).to(self.device)
+        for group in self.policy.optimizer.param_groups:
+            if not isinstance(group["lr"], Tensor):
+                group["lr"] = torch.zeros((), device=self.device)
+            group["lr"].copy_(rate)
+        self.measured["train/learning_rate"] = rate
+
+    def _log(self, values: dict[str, Tensor]) -> None:
+        """Bring all numbers of the round to the host, together."""
+        rollout, finished = self.rollout, self.rollout.finished
+        self.measured |= {f"train/{name}": value for name, value in values.items()}
+        self.measured["train/clip_range"] = self._clip
+        self.measured["train/std"] = self.policy.log_std.detach().exp().mean()
+        ended = {
+            "count": finished.sum(),
+            "r": (rollout.episode_returns * finished).sum(),
+            "l": (rollout.episode_lengths * finished).sum(),
+        }
+        packed = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())]).tolist()
+        numbers = dict(zip((*self.measured, *ended), packed, strict=True))
+        count, returns, lengths = (numbers.pop(name) for name in ended)
+        if count and self.ep_info_buffer is not None:  # the episodes of this round, as one
+            self.ep_info_buffer.clear()
+            self.ep_info_buffer.append({"r": returns / count, "l": lengths / count, "t": 0.0})
+        self.measured = {}
+        for name, number in numbers.items():
+            self.logger.record(name, number)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        lost = [name for name, number in numbers.items() if not math.isfinite(number)]
+        if lost:
+            raise problem(
+                f"finite numbers for {lost[0]} at environment step {self.num_timesteps:,}",
+                str(numbers[lost[0]]),
+                "look for extreme rewards or observations, or lower the learning rate; earlier checkpoints are whole",
+            )
+
+    @torch.no_grad()
+    def _values(self, observations: Tensor) -> Tensor:
+        """[T, N] for observations [T, N, O]."""
+        rows = observations.flatten(0, 1).split(VALUE_ROWS)
+        return torch.cat([self.policy.predict_values(each) for each in rows]).view(observations.shape[:2])
