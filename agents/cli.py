@@ -56,6 +56,12 @@ COMMANDS = (
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
+        words="train ppo",
+        target="train_ppo:TrainPPO",
+        summary="Learn a task from its own reward (PPO).",
+        example="rlgen train ppo --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
+    ),
+    Command(
         words="train vime",
         target="train_vime:TrainVIME",
         summary="Explore out of curiosity where rewards are rare (VIME and others).",

@@ -30,6 +30,7 @@ from ..session import Agent
 from ..soft_actor_critic import make_sac
 from .environment import env_of
 from .train import TrainBC, TrainGAIL, TrainInfoGAIL
+from .train_ppo import TrainPPO
 from .train_settings import SteppedTraining, Training
 from .train_vime import TrainVIME
 
@@ -84,6 +85,12 @@ def _exploration(config: TrainVIME, env: Any, device: Any, demonstrations: None)
     return model, Explorer(model, config.curiosities(), Coverage(Visits(axes)), scale)
 
 
+def _task_alone(config: TrainPPO, env: Any, device: Any, demonstrations: None) -> tuple[BaseAlgorithm, Explorer]:
+    model = make_model(LearnerConfig(**vars(config.learner)), env, config.seed, device)
+    scale = ReturnScale(config.learner.gamma, config.n_envs) if config.scale_reward else None
+    return model, Explorer(model, scale=scale)
+
+
 def _explorers_model(config: TrainVIME, env: Any, device: Any) -> BaseAlgorithm:
     if config.algo == "sac":
         return make_sac(config.sac, env, int(config.steps), config.seed, device)
@@ -94,6 +101,7 @@ ASSEMBLIES: dict[type[Training], Callable[..., tuple[BaseAlgorithm, Any]]] = {
     TrainBC: _cloning,
     TrainGAIL: partial(_imitation, GAIL),
     TrainInfoGAIL: partial(_imitation, InfoGAIL),
+    TrainPPO: _task_alone,
     TrainVIME: _exploration,
 }
 

@@ -13,6 +13,7 @@ from ..gail import GAILConfig
 from ..infogail import InfoGAILConfig
 from ..learner import LearnerConfig
 from .train_image import TrainImage
+from .train_ppo import TrainPPO
 from .train_settings import RunSettings, SteppedTraining, Training
 from .train_vime import TrainVIME
 
@@ -86,7 +87,7 @@ class TrainInfoGAIL(TrainGAIL):
 
 
 TRAININGS: dict[str, type[RunSettings]] = {
-    kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainVIME, TrainImage)
+    kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
 }
 
 

@@ -33,6 +33,7 @@ SMALL = {
     "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32",
     "vime": "--n-envs 4",
 }
+SMALL["ppo"] = f"--n-envs 4 {LEARNER}"
 SMALL["infogail"] = f"{SMALL['gail']} --gail.posterior.hidden 8 --gail.posterior.batch-size 32"
 SMALL_VIME = "--vime.hidden 8 --vime.updates-per-rollout 2 --vime.batch-size 16"
 
@@ -188,7 +189,7 @@ def rlgen_train(demos: Path, tmp_path: Path):
 
     def run(agent: str, *options: str, demos: Path = demos) -> int:
         where = ["--env", "PointWorld-v0", "--out", str(tmp_path / "run")]
-        where += [] if agent == "vime" else ["--demos", str(demos)]
+        where += [] if agent in ("ppo", "vime") else ["--demos", str(demos)]
         shared = ["--device", "cpu", "--no-video", "--episodes", "4"]
         small = f"{SMALL[agent]} {read_by_vime(options) if agent == 'vime' else ''}"
         return cli.main(["train", agent, *where, *shared, *small.split(), *options])
