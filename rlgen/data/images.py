@@ -78,14 +78,6 @@ class ImageSet:
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
-    def hold_out(self, count: int, seed: int = 0) -> tuple["ImageSet", "ImageSet"]:
-        """(all the others, `count` random images for validation), both in the order of the set."""
-        if not 1 <= count < len(self):
-            raise problem(f"1 to {len(self) - 1} images to hold out", f"{count}", "keep some on either side")
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
-        held, rest = order[:count].sort().values, order[count:].sort().values
-        return self.take(rest), self.take(held, f"{count} held out of {self.split}, seed {seed}")
-
     def labelled(self, count: int, seed: int = 0) -> "ImageSet":
         """`count` images with as many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
         section 5: MNIST with 100 labels, ten of each class, chosen by seed.

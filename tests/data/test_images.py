@@ -181,17 +181,6 @@ def brightness(images: ImageSet) -> list[int]:
     return images.images[:, 0, 0, 0].tolist()
 
 
-def test_held_out_images_are_no_training_images(small: ImageSet) -> None:
-    rest, held = small.hold_out(11, seed=3)
-    assert sorted(brightness(rest) + brightness(held)) == list(range(40))
-    assert (len(rest), len(held)) == (29, 11)
-    assert brightness(small.hold_out(11, seed=3)[1]) == brightness(held)
-    assert brightness(small.hold_out(11, seed=4)[1]) != brightness(held)
-    for wrong in (0, 40):
-        with pytest.raises(InputError, match="1 to 39"):
-            small.hold_out(wrong)
-
-
 def test_labelled_images_are_as_many_of_each_class_and_depend_on_the_seed(small: ImageSet) -> None:
     few = small.labelled(20, seed=0)
     assert torch.bincount(few.labels).tolist() == [4] * CLASSES

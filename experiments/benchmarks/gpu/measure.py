@@ -1,0 +1,254 @@
+"""How fast worlds on a device are stepped and learned in, beside Stable-Baselines3: one table, within ten minutes.
+
+    python experiments/benchmarks/gpu/measure.py --out experiments/benchmarks/gpu/results.csv
+    python experiments/benchmarks/gpu/measure.py --device cpu --worlds 16 --seconds 5
+
+What is measured, with random demonstrations and rewards, whose numbers do not matter to the clock:
+
+- raw: `DeviceEnv.step` with random actions; the device's memory per thousand worlds beside it.
+- threads: the same task stepped by C MuJoCo on the host's cores, 64 environments.
+- ppo, gail, vime: whole rounds of `DevicePPO` (24 steps of every world, four passes over them), paid by the task, a
+  discriminator, or VIME beside the task.
+- sb3 on warp: LeanPPO on the same worlds through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
+  DummyVecEnv, 256 steps each, its own defaults. Both are what the training speeds are divided by.
+- parts: one more round of GAIL, waiting for the device after each part: shares of the round.
+
+Kernels are compiled and graphs recorded before the clock starts. Every speed is in environment steps per second.
+"""
+
+import csv
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
+from rlgen.agents.explorer import Explorer
+from rlgen.agents.learner import make_model
+from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
+from rlgen.envs import make_device, make_vec
+from rlgen.runs.device import choose_device, device_name
+from rlgen.runs.versions import checkout_commit, cpu_name
+from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sim.model import no_compiler_log
+
+STEPS = 24  # of every world in a rollout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What to measure and for how long."""
+
+    envs: tuple[str, ...] = ("Ant-v5", "Humanoid-v5")
+    device: str = "auto"
+    worlds: tuple[int, ...] = (1024, 4096, 16384)
+    """Numbers of worlds for the raw speed; trainings have the middle one."""
+    seconds: float = 10.0
+    """Of each measurement, what is loaded before not counted."""
+    out: Path | None = None
+    """CSV of every number; None to print only."""
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def speed(work: Callable[[], int], device: torch.device, seconds: float) -> float:
+    """Environment steps per second of `work`, which returns how many it made."""
+    work()
+    synchronise(device)
+    steps, since = 0, time.perf_counter()
+    while time.perf_counter() - since < seconds:
+        steps += work()
+        synchronise(device)
+    return steps / (time.perf_counter() - since)
+
+
+def used_memory(device: torch.device) -> float:
+    """MiB of the device's memory that anybody uses: Warp's is not torch's."""
+    if device.type != "cuda":
+        return float("nan")
+    free, total = torch.cuda.mem_get_info(device)
+    return (total - free) / 2**20
+
+
+def raw(env_id: str, worlds: int, device: torch.device, seconds: float) -> dict[str, float]:
+    before = used_memory(device)
+    env = make_device(env_id, worlds, device)
+    env.reset(range(worlds))
+    low, high = (
+        torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in (env.action_low, env.action_high)
+    )
+    actions = low + (high - low) * torch.rand(16, worlds, len(low), device=device)
+
+    def work() -> int:
+        for action in actions:
+            env.step(action)
+        return worlds * len(actions)
+
+    found = {f"raw, {worlds} worlds": speed(work, device, seconds)}
+    env.check()
+    if device.type == "cuda":
+        found[f"MiB per 1,000 worlds, {worlds} worlds"] = (used_memory(device) - before) / worlds * 1000
+    return found
+
+
+def threads(env_id: str, seconds: float) -> dict[str, float]:
+    env = make_vec(env_id, 64, backend="threads")
+    env.reset()
+    low, high = env.action_space.low, env.action_space.high  # type: ignore[attr-defined]
+    actions = np.random.default_rng(0).uniform(low, high, (16, 64, len(low))).astype(np.float32)
+
+    def work() -> int:
+        for action in actions:
+            env.step(action)
+        return actions.shape[0] * actions.shape[1]
+
+    found = {"raw, threads": speed(work, torch.device("cpu"), seconds)}
+    env.close()
+    return found
+
+
+def demonstrations(env: Any) -> Demonstrations:
+    """Of the right shape, and of nothing else."""
+    rng = np.random.default_rng(0)
+    observed, acted = env.observation_space.shape[0], env.action_space
+    episode = Episode(
+        observations=rng.normal(size=(1001, observed)).astype(np.float32),
+        actions=rng.uniform(acted.low, acted.high, (1000, len(acted.low))).astype(np.float32),
+    )
+    return Demonstrations.from_episodes([episode], env_id=env.env_id)
+
+
+class Parts(BaseCallback):
+    """Seconds of a round's parts, waiting for the device in between."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+        self.env = env
+        advance = env.sim.env.physics.advance
+
+        def timed() -> None:
+            self.mark("policy")
+            advance()
+            self.mark("physics")
+
+        env.sim.env.physics.advance = timed
+
+    def mark(self, part: str) -> None:
+        synchronise(self.model.device)
+        now = time.perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self.since
+        self.since = now
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if hasattr(self, "since"):
+            self.mark("ppo")
+        else:
+            self.since = time.perf_counter()
+
+    def _on_rollout_end(self) -> None:
+        self.mark("reward sources")
+
+    def _on_training_end(self) -> None:
+        self.mark("ppo")
+
+
+def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) -> dict[str, float]:
+    """Steps per second of each, and of one the parts."""
+    learner = LearnerConfig(n_steps=STEPS, batch_size=min(16_384, STEPS * worlds // 4))
+    found: dict[str, float] = {}
+
+    def model() -> DevicePPO:
+        made = make_model(learner, make_vec(env_id, worlds, backend="warp", device=str(device)), 0, device)
+        assert isinstance(made, DevicePPO)
+        return made
+
+    def of(name: str, agent: Any, callback: BaseCallback | None = None) -> None:
+        total = 0
+
+        def work() -> int:
+            nonlocal total
+            total += STEPS * worlds
+            agent.learn(total, callback) if callback is not None else agent.learn(total)
+            return STEPS * worlds
+
+        for _ in range(2):
+            work()
+        found[name] = speed(work, device, seconds)
+
+    of("training, ppo", Explorer(model()))
+    of("training, vime", Explorer(model(), [VIME()]))
+    imitator = model()
+    gail = GAIL(imitator, demonstrations(imitator.get_env()), GAILConfig(warm_start=False))
+    of("training, gail", gail)
+    parts = Parts(imitator.get_env())
+    gail.learn(imitator.num_timesteps + STEPS * worlds, parts)
+    whole = sum(parts.seconds.values())
+    found |= {f"share of gail, {name}": value / whole for name, value in parts.seconds.items()}
+
+    peer = LeanPPO(
+        "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=STEPS,
+        batch_size=learner.batch_size, n_epochs=learner.n_epochs, device=device, policy_kwargs={"net_arch": [128, 128]},
+    )  # fmt: skip
+    found["training, sb3 on warp"] = speed(lambda: _learn(peer, STEPS * worlds), device, seconds)
+    with no_compiler_log():
+        dummy = PPO("MlpPolicy", DummyVecEnv([lambda: gym.make(env_id)] * 8), n_steps=256, device="cpu")
+    found["training, sb3 on dummy"] = speed(lambda: _learn(dummy, 2048), torch.device("cpu"), seconds)
+    for ours in ("ppo", "vime", "gail"):
+        for theirs in ("sb3 on warp", "sb3 on dummy"):
+            found[f"{ours} / {theirs}"] = found[f"training, {ours}"] / found[f"training, {theirs}"]
+    return found
+
+
+def _learn(model: PPO, steps: int) -> int:
+    model.learn(steps, reset_num_timesteps=False)
+    return steps
+
+
+def main(protocol: Protocol) -> None:
+    device, sentence = choose_device(protocol.device)
+    console = Console()
+    console.print(sentence)
+    numbers: dict[str, dict[str, float]] = {}
+    for env_id in protocol.envs:
+        found = threads(env_id, protocol.seconds)
+        for worlds in protocol.worlds:
+            found |= raw(env_id, worlds, device, protocol.seconds)
+        numbers[env_id] = found | trainings(
+            env_id, protocol.worlds[len(protocol.worlds) // 2], device, protocol.seconds
+        )
+    table = Table("", *numbers)
+    for name in next(iter(numbers.values())):
+        table.add_row(
+            name, *(f"{found[name]:,.3g}" if found[name] < 100 else f"{found[name]:,.0f}" for found in numbers.values())
+        )
+    console.print(table)
+    if protocol.out is not None:
+        with protocol.out.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["env", "what", "value", "device", "cpu", "commit"])
+            for env_id, found in numbers.items():
+                for name, value in found.items():
+                    writer.writerow([env_id, name, f"{value:.5g}", device_name(device), cpu_name(), checkout_commit()])
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Protocol, description=__doc__))
