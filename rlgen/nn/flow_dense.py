@@ -28,6 +28,7 @@ from rlgen.nn.bayesian_dense import (
     check_sampling,
 )
 from rlgen.nn.coupling import affine_couplings
+from rlgen.nn.flow import Flow
 from rlgen.nn.likelihood import inverse_softplus
 
 Noise = Float[Tensor, "*samples I"]
@@ -42,26 +43,19 @@ class FlowNoise(nn.Module):
         rho = inverse_softplus(torch.tensor(float(initial_std), dtype=torch.float64)).item()
         self.mean = nn.Parameter(torch.ones(size))
         self.rho = nn.Parameter(torch.full((size,), rho))
-        self.steps = nn.ModuleList(affine_couplings(size, 0, steps, hidden))
+        self.steps = Flow(affine_couplings(size, 0, steps, hidden))
 
     def rsample(self, *shape: int) -> tuple[Noise, LogProb]:
         """z [*shape, I], and log q(z) [*shape], nats."""
         std = F.softplus(self.rho)
         noise = torch.randn((*shape, len(std)), dtype=std.dtype, device=std.device)
         z = self.mean + std * noise
-        log_prob = gaussian_log_prob(z, self.mean, std).sum(-1)
-        for step in self.steps:
-            z, log_det = step(z)
-            log_prob = log_prob - log_det
-        return z, log_prob
+        return self.steps.moved(z, gaussian_log_prob(z, self.mean, std).sum(-1))
 
     def log_prob(self, z: Noise) -> LogProb:
         """log q(z), nats, of any z."""
-        total = z.new_zeros(z.shape[:-1])
-        for step in reversed(self.steps):
-            z, log_det = step.inverse(z)  # type: ignore[operator]
-            total = total + log_det
-        return gaussian_log_prob(z, self.mean, F.softplus(self.rho)).sum(-1) - total
+        origin, log_det = self.steps.origin(z)
+        return gaussian_log_prob(origin, self.mean, F.softplus(self.rho)).sum(-1) - log_det
 
 
 class FlowWeights(NamedTuple):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.errors import problem
 from rlgen.nn.coupling import affine_couplings
+from rlgen.nn.flow import Flow
 from rlgen.nn.inverse_autoregressive_flow import InverseAutoregressiveStep
 from rlgen.nn.precision import full_precision
 
@@ -66,30 +67,21 @@ class DiagonalGaussian(nn.Module):
 class FlowPosterior(nn.Module):
     """A diagonal Gaussian moved by steps that all see a context of their own, linear in the features.
 
-    Rezende & Mohamed 2015 (1505.05770), eq. 6 and 7. Each step has `forward` and `inverse`, (z, context) to what z
-    becomes (or was) and the log-determinant of the way forward. `context` 0: the steps know nothing of x.
+    `steps` are those of a `Flow`. `context` 0: they know nothing of x.
     """
 
     def __init__(self, features: int, latent: int, context: int, steps: Sequence[nn.Module]):
         super().__init__()
         self.base = DiagonalGaussian(features, latent)
         self.context = nn.Linear(features, context) if context else None
-        self.steps = nn.ModuleList(steps)
+        self.steps = Flow(steps)
 
     def rsample(self, features: Features, samples: int = 1) -> tuple[Latents, LogProb]:
-        z, log_prob = self.base.rsample(features, samples)
-        context = self._context(features)
-        for step in self.steps:
-            z, log_det = step(z, context)
-            log_prob = log_prob - log_det
-        return z, log_prob
+        return self.steps.moved(*self.base.rsample(features, samples), self._context(features))
 
     def log_prob(self, z: Latents, features: Features) -> LogProb:
-        context, total = self._context(features), z.new_zeros(z.shape[:-1])
-        for step in reversed(self.steps):
-            z, log_det = step.inverse(z, context)  # type: ignore[operator]
-            total = total + log_det
-        return self.base.log_prob(z, features) - total
+        origin, log_det = self.steps.origin(z, self._context(features))
+        return self.base.log_prob(origin, features) - log_det
 
     def _context(self, features: Tensor) -> Tensor | None:
         return None if self.context is None else self.context(features)
