@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from rlgen.equations.moving_average import warmed_up_decay
 from rlgen.errors import problem
 
 
 class MovingAverage:
     """average ← d · average + (1 - d) · weights, of the modules given by name.
 
-    d = min(decay, (1 + n) / (10 + n)) with n merges so far: the first weights are soon forgotten (the warm-up of
-    TensorFlow's ExponentialMovingAverage). A batch norm's running statistics are averaged like weights, because they
+    d is the decay, warmed up (`rlgen.equations.moving_average`). A batch norm's running statistics are averaged like weights, because they
     belong to them; other buffers (a codebook, the vectors of a spectral norm) are used as they are.
     """
 
@@ -33,7 +33,7 @@ class MovingAverage:
     @torch.no_grad()
     def merge(self) -> None:
         """Take the present weights into the average."""
-        decay = min(self.decay, (1 + self.merges) / (10 + self.merges))
+        decay = warmed_up_decay(self.decay, self.merges)
         self.merges += 1
         torch._foreach_lerp_(list(self.average.values()), list(self.present.values()), 1 - decay)
 

@@ -9,14 +9,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
+from rlgen.equations.moving_average import warmed_up_decay
 from rlgen.errors import problem
 
 
 class PolicyAverage(BaseCallback):
     """average ← d · average + (1 - d) · weights, after every round. Decay 0 follows the weights themselves.
 
-    d = min(decay, (1 + n) / (10 + n)) with n merges so far, so that a short training is not dominated by the weights it
-    began with: the warm-up of TensorFlow's ExponentialMovingAverage.
+    d is the decay, warmed up (`rlgen.equations.moving_average`).
     """
 
     model: OnPolicyAlgorithm
@@ -45,7 +45,7 @@ class PolicyAverage(BaseCallback):
         if self.merged_at == self.model.num_timesteps:
             return
         self.merged_at = self.model.num_timesteps
-        decay = min(self.decay, (1 + self.merges) / (10 + self.merges))
+        decay = warmed_up_decay(self.decay, self.merges)
         self.merges += 1
         present = dict(self.model.policy.named_parameters())
         if not self.weights or decay == 0:

@@ -1,0 +1,7 @@
+"""How much of a moving average of weights stays."""
+
+
+def warmed_up_decay(decay: float, merges: int) -> float:
+    """min(decay, (1 + n) / (10 + n)) with n = `merges` before: an average soon forgets the weights it began with, and a
+    short training is not dominated by them. The warm-up of TensorFlow's ExponentialMovingAverage."""
+    return min(decay, (1 + merges) / (10 + merges))
