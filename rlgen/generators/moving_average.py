@@ -15,8 +15,9 @@ from rlgen.errors import problem
 class MovingAverage:
     """average ← d · average + (1 - d) · weights, of the modules given by name.
 
-    d is the decay, warmed up (`rlgen.equations.moving_average`). A batch norm's running statistics are averaged like weights, because they
-    belong to them; other buffers (a codebook, the vectors of a spectral norm) are used as they are.
+    d is the decay, warmed up (`rlgen.equations.moving_average`). A batch norm's running statistics are averaged like
+    weights, because they belong to them; other buffers (a codebook, the vectors of a spectral norm) are used as they
+    are.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float):
