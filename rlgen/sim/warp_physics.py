@@ -1,7 +1,8 @@
 """The physics of many worlds on one device: MuJoCo Warp, seen through torch."""
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from typing import Any
 
@@ -96,11 +97,22 @@ class WarpPhysics:
 
     def _recorded(self) -> Any:
         """The graph of a control step. The step before it loads the kernels, which a recording cannot."""
-        with self._scope():
+        with self._own_stream(), self._scope():
             self._control_step()
             with self._warp.ScopedCapture() as capture:
                 self._control_step()
         return capture.graph
+
+    @contextmanager
+    def _own_stream(self) -> Iterator[None]:
+        """On a GPU a stream of its own, since the default one cannot be recorded."""
+        if self.device.type != "cuda":
+            yield
+            return
+        with torch.cuda.stream(torch.cuda.Stream(self.device)):
+            torch.cuda.synchronize(self.device)
+            yield
+            torch.cuda.synchronize(self.device)
 
     def _scope(self) -> AbstractContextManager:
         if self.device.type == "cuda":
