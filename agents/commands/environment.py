@@ -18,16 +18,18 @@ def make_env(
     threads: int | None = None,
     codes: int | None = None,
     code: int | None = None,
-    device: str = "auto",
+    **of_warp: Any,
 ) -> Any:
-    """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode."""
-    env = make_vec(env_id, n_envs, seed, backend, threads, device=device)
+    """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode;
+    `of_warp`: what `make_vec` takes for the warp backend."""
+    env = make_vec(env_id, n_envs, seed, backend, threads, **of_warp)
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 
 def env_of(config: Training, n_envs: int, seed: int) -> Any:
     """What a training acts in."""
-    return make_env(config.env, n_envs, seed, config.backend, config.threads, codes_of(config), device=config.device)
+    of_warp = {name: getattr(config, name) for name in ("device", "contacts", "constraints")}
+    return make_env(config.env, n_envs, seed, config.backend, config.threads, codes_of(config), **of_warp)
 
 
 def codes_of(config: Training) -> int | None:

@@ -60,6 +60,10 @@ class Training(RunSettings):
     backend: Backend = "auto"
     """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
     the first of these that has the task; warp: MuJoCo Warp on --device, for a GPU (docs/gpu.md)."""
+    contacts: int | None = None
+    """Of the warp backend: room for contacts per environment, shared by all; the task's own when left out."""
+    constraints: int | None = None
+    """Of the warp backend: room for rows of constraints in each environment; the task's own when left out."""
     episodes: int = 50
     """Episodes of the final evaluation."""
     video: bool = True
