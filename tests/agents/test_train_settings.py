@@ -9,7 +9,7 @@ import pytest
 
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.commands import train
-from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainInfoGAIL, TrainVIME
+from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainInfoGAIL, TrainPPO, TrainVIME
 from rlgen.agents.gail import GAILConfig
 from rlgen.agents.infogail import InfoGAILConfig
 from rlgen.agents.learner import LearnerConfig
@@ -100,4 +100,5 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    assert {kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainVIME, TrainImage)} == train.TRAININGS
+    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
+    assert {kind.agent: kind for kind in kinds} == train.TRAININGS
