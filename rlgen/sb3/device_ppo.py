@@ -189,16 +189,13 @@ class DevicePPO(PPO):
     def _set_rate(self) -> None:
         """Fill the optimiser's learning rate, a tensor that a recording has seen, with the schedule's."""
         schedule: Any = self.learning_rate
-        if isinstance(schedule, AdaptiveRate):
-            rate = schedule.rate
-        else:
-            rate = self.lr_schedule(self._current_progress_remaining)
-        rate = torch.as_tensor(rate, dtype=torch.float32).to(self.device)
+        adaptive = isinstance(schedule, AdaptiveRate)
+        rate = schedule.rate if adaptive else self.lr_schedule(self._current_progress_remaining)
         for group in self.policy.optimizer.param_groups:
             if not isinstance(group["lr"], Tensor):
                 group["lr"] = torch.zeros((), device=self.device)
-            group["lr"].copy_(rate)
-        self.measured["train/learning_rate"] = rate
+            group["lr"].fill_(rate)  # of a number on the host too without waiting, as a copy would
+            self.measured["train/learning_rate"] = group["lr"]
 
     def _log(self, values: dict[str, Tensor]) -> None:
         """Bring all numbers of the round to the host, together."""

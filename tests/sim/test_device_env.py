@@ -157,6 +157,7 @@ def test_a_step_on_a_gpu_never_waits_for_it():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     env.check()
+    assert (env.episodes >= 2).all()  # 13 steps of at most 5, so that resets were among them
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
