@@ -11,7 +11,7 @@ What is measured, with random demonstrations and rewards, whose numbers do not m
   discriminator, or VIME beside the task.
 - sb3 on warp: LeanPPO on the same worlds through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
   DummyVecEnv, 256 steps each, its own defaults. Both are what the training speeds are divided by.
-- parts: one more round of GAIL, waiting for the device after each part: shares of the round.
+- shares: one more round of GAIL and of VIME, waiting for the device after each part.
 
 Kernels are compiled and graphs recorded before the clock starts. Every speed is in environment steps per second.
 """
@@ -134,12 +134,12 @@ def demonstrations(env: Any) -> Demonstrations:
 
 
 class Parts(BaseCallback):
-    """Seconds of a round's parts, waiting for the device in between."""
+    """Seconds of a round's parts, waiting for the device in between; `source` is what a reward source is called."""
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, source: str) -> None:
         super().__init__()
         self.seconds: dict[str, float] = {}
-        self.env = env
+        self.source = source
         advance = env.sim.env.physics.advance
 
         def timed() -> None:
@@ -165,7 +165,7 @@ class Parts(BaseCallback):
             self.since = time.perf_counter()
 
     def _on_rollout_end(self) -> None:
-        self.mark("reward sources")
+        self.mark(self.source)
 
     def _on_training_end(self) -> None:
         self.mark("ppo")
@@ -181,28 +181,29 @@ def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) ->
         assert isinstance(made, DevicePPO)
         return made
 
-    def of(name: str, agent: Any, callback: BaseCallback | None = None) -> None:
+    def of(name: str, agent: GAIL | Explorer, source: str = "") -> None:
         total = 0
 
-        def work() -> int:
+        def work(callback: BaseCallback | None = None) -> int:
             nonlocal total
             total += STEPS * worlds
-            agent.learn(total, callback) if callback is not None else agent.learn(total)
+            agent.learn(total, callback)
             return STEPS * worlds
 
         for _ in range(2):
             work()
-        found[name] = speed(work, device, seconds)
+        found[f"training, {name}"] = speed(work, device, seconds)
+        if source:
+            parts = Parts(agent.model.get_env(), source)
+            work(parts)
+            whole = sum(parts.seconds.values())
+            found.update({f"share of {name}, {part}": value / whole for part, value in parts.seconds.items()})
 
-    of("training, ppo", Explorer(model()))
-    of("training, vime", Explorer(model(), [VIME()]))
+    of("ppo", Explorer(model()))
+    of("vime", Explorer(model(), [VIME()]), "vime")
     imitator = model()
     gail = GAIL(imitator, demonstrations(imitator.get_env()), GAILConfig(warm_start=False))
-    of("training, gail", gail)
-    parts = Parts(imitator.get_env())
-    gail.learn(imitator.num_timesteps + STEPS * worlds, parts)
-    whole = sum(parts.seconds.values())
-    found |= {f"share of gail, {name}": value / whole for name, value in parts.seconds.items()}
+    of("gail", gail, "discriminator")
 
     peer = LeanPPO(
         "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=STEPS,
@@ -241,13 +242,14 @@ def main(protocol: Protocol) -> None:
             name, *(f"{found[name]:,.3g}" if found[name] < 100 else f"{found[name]:,.0f}" for found in numbers.values())
         )
     console.print(table)
+    where = [device_name(device), cpu_name(), torch.get_num_threads(), checkout_commit()]
     if protocol.out is not None:
         with protocol.out.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["env", "what", "value", "device", "cpu", "commit"])
+            writer.writerow(["env", "what", "value", "device", "cpu", "torch threads", "commit"])
             for env_id, found in numbers.items():
                 for name, value in found.items():
-                    writer.writerow([env_id, name, f"{value:.5g}", device_name(device), cpu_name(), checkout_commit()])
+                    writer.writerow([env_id, name, f"{value:.5g}", *where])
 
 
 if __name__ == "__main__":
