@@ -11,6 +11,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rlgen import ranks
 from rlgen.atomic import atomic_write
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.evaluate import evaluate
@@ -18,6 +19,7 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Interrupt, Stopped
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress, number
+from rlgen.runs.rank_states import own_state, with_others
 from rlgen.runs.rng import rng_state, set_rng_state
 
 from .rounds import Rounds
@@ -62,13 +64,15 @@ class Agent(Protocol):
 
 @dataclass
 class Session:
-    """`agent` in `folder`, from its newest checkpoint if it has one. `seconds`: training time over all sittings."""
+    """`agent` in `folder`, from its newest checkpoint if it has one. `seconds`: training time over all sittings.
+
+    Of several processes that train together, number 0 has metrics and a `curve_env`, and writes what all have."""
 
     folder: RunFolder
     agent: Agent
     env: Any
     curve_env: Any
-    metrics: Metrics
+    metrics: Metrics | None
     steps: int
     checkpoint_every: float
     evaluate_every: float
@@ -82,12 +86,13 @@ class Session:
         remedy = f"continue with: rlgen resume {self.folder.path}"
         start = self.agent.model.num_timesteps
         title = self.folder.agent_name
-        with Interrupt(remedy) as interrupt, Progress(title, self.steps, start=start) as self.progress:
+        progress = Progress(title, self.steps, start=start, show=self.metrics is not None)
+        with Interrupt(remedy) as interrupt, progress as self.progress:
             rounds = Rounds(
                 self.save,
                 self.evaluate,
                 self.show,
-                lambda: interrupt.requested,
+                lambda: ranks.any_of(interrupt.requested),
                 self.checkpoint_every,
                 self.evaluate_every,
             )
@@ -98,23 +103,26 @@ class Session:
             if self.evaluate_every:
                 self.evaluate()
             self.save(final=True)
-            if interrupt.requested:  # in the last round
+            if ranks.any_of(interrupt.requested):  # in the last round
                 raise Stopped
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, or from the beginning."""
         self.since = time.perf_counter()
         if not list_checkpoints(self.folder):
-            self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
+            if self.metrics is not None:
+                self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return
-        step, state = load_checkpoint(self.folder)
+        step, whole = load_checkpoint(self.folder)
+        state = own_state(whole)
         self.agent.load_state_dict(state[self.agent.name])
         if state["env"] is None:
             log.info("this environment cannot be saved mid-episode: new episodes begin at step %d", step)
             self.agent.model._last_obs = None
         else:
             self.env.load_state_dict(state["env"])
-        self.metrics.truncate(step)
+        if self.metrics is not None:
+            self.metrics.truncate(step)
         self.seconds = state["seconds"]
         set_rng_state(state["rng"])
         self.write_files()  # of this checkpoint: the run may have been killed after it, before they were written
@@ -129,16 +137,22 @@ class Session:
             "rng": rng_state(),
             "seconds": self.seconds,
         }
-        save_checkpoint(self.folder, self.agent.model.num_timesteps, state, final=final)
+        state = with_others(state)
+        if self.metrics is not None:
+            save_checkpoint(self.folder, self.agent.model.num_timesteps, state, final=final)
         self.write_files()
 
     def write_files(self) -> None:
         """Write what belongs beside a checkpoint."""
+        if self.metrics is None:
+            return
         for name, data in self.agent.files().items():
             atomic_write(self.folder / name, data)
 
     def evaluate(self) -> None:
         """A point of the learning curve: the policy's mean action on held-out seeds, outside training time."""
+        if self.metrics is None:
+            return
         self.pause_clock()
         model = self.agent.model
         with self.agent.acting():

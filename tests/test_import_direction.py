@@ -19,6 +19,7 @@ LAYERS = (
     "rlgen.errors",
     "rlgen.atomic",
     "rlgen.packages",
+    "rlgen.ranks",
     "rlgen.equations",
     "rlgen.nn",
     "rlgen.generators",

@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
+from rlgen import ranks
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.state_axis import axes_within
 from rlgen.data.visits import Visits
@@ -20,6 +21,7 @@ from rlgen.errors import problem
 from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.device import choose_device
 from rlgen.sb3.coverage import Coverage
+from rlgen.sb3.device_ppo import DevicePPO
 
 from ..bc import BC
 from ..explorer import Explorer
@@ -47,7 +49,9 @@ class Parts:
 
 
 def build(stack: ExitStack, config: Training, demonstrations: Demonstrations | None) -> Parts:
-    """Everything that may find fault with the settings or the demonstrations. `stack` closes the environments."""
+    """Everything that may find fault with the settings or the demonstrations. `stack` closes the environments.
+
+    Of several processes each has the settings of its share."""
     device, sentence = choose_device(config.device)
     log.info(sentence)
     n_envs = config.n_envs if isinstance(config, SteppedTraining) else 1
@@ -56,6 +60,8 @@ def build(stack: ExitStack, config: Training, demonstrations: Demonstrations | N
     _require_time_limit(config.env)
     set_random_seed(config.seed)
     model, agent = ASSEMBLIES[type(config)](config, env, device, demonstrations)
+    if ranks.count() > 1 and not isinstance(model, DevicePPO):
+        raise problem("PPO where several processes train", type(model).__name__, "start it without torchrun")
     return Parts(model=model, agent=agent, demonstrations=demonstrations)
 
 

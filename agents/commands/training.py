@@ -4,11 +4,13 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from rlgen import ranks
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
@@ -19,6 +21,7 @@ from rlgen.runs.progress import Progress
 from ..bc import BC
 from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
+from .data_parallel import joined, share_of
 from .environment import env_of
 from .finish import EXPERT_RETURN, finish
 from .sittings import note_sitting
@@ -49,8 +52,11 @@ def start(config: Training) -> int:
     set_torch_threads(config.threads)
     demonstrations = _chosen_demonstrations(config) if isinstance(config, TrainImitation) else None
     with ExitStack() as stack:
+        stack.enter_context(joined(config.device))
         # Before there is a folder, which a second try would find in its way.
-        parts = build(stack, config, demonstrations)
+        parts = build(stack, share_of(config), demonstrations)
+        if ranks.number() != 0:
+            return _follow(config.out, config, parts)
         folder = RunFolder.create(config.out, config.recorded(), device=device_name(parts.model.device))
         stack.enter_context(folder.locked())
         if parts.demonstrations is not None:
@@ -62,9 +68,13 @@ def go_on(folder: RunFolder, config: Training) -> int:
     """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
     set_torch_threads(config.threads)
     with ExitStack() as stack:
-        stack.enter_context(folder.locked())
+        stack.enter_context(joined(config.device))
+        if ranks.number() == 0:
+            stack.enter_context(folder.locked())
         kept = Demonstrations.load(folder / DEMONSTRATIONS) if isinstance(config, TrainImitation) else None
-        parts = build(stack, config, kept)
+        parts = build(stack, share_of(config), kept)
+        if ranks.number() != 0:
+            return _follow(folder.path, config, parts)
         note_sitting(folder, device_name(parts.model.device))
         return _train(folder, config, parts)
 
@@ -97,24 +107,34 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
     return 0
 
 
+def _follow(path: Path, config: Training, parts: Parts) -> int:
+    """Train along with process 0, which alone writes. Returns the exit code."""
+    assert isinstance(config, SteppedTraining)
+    assert not isinstance(parts.agent, BC)
+    parts.model.set_logger(Logger(None, []))
+    try:
+        _session(RunFolder(path, config.recorded()), config, parts.agent, None, None).run()
+    except (Stopped, KeyboardInterrupt):
+        return INTERRUPTED
+    return 0
+
+
 def _step(folder: RunFolder, config: SteppedTraining, agent: Agent, metrics: Metrics) -> float:
     """Seconds of training; the model ends as it is handed over."""
     curve_env = env_of(config, CURVE_EPISODES, 0)
-    session = Session(
-        folder,
-        agent,
-        agent.model.get_env(),
-        curve_env,
-        metrics,
-        int(config.steps),
-        config.checkpoint_every,
-        config.evaluate_every,
-    )
+    session = _session(folder, config, agent, curve_env, metrics)
     try:
         session.run()
     finally:
         curve_env.close()
     return session.seconds
+
+
+def _session(
+    folder: RunFolder, config: SteppedTraining, agent: Agent, curve_env: Any, metrics: Metrics | None
+) -> Session:
+    env, steps = agent.model.get_env(), int(config.steps)
+    return Session(folder, agent, env, curve_env, metrics, steps, config.checkpoint_every, config.evaluate_every)
 
 
 def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:

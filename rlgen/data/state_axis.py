@@ -1,6 +1,7 @@
 """A number of the observation, or an angle in it, along which states are counted."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,10 @@ class Axis:
         if self.width is not None and not 0 < self.width < math.inf:
             raise problem("cells of a positive width", f"{self.width}", "leave it out for the default")
 
-    def values(self, observations: np.ndarray) -> np.ndarray:
-        """[B] of observations [B, O]."""
-        found = observations[:, self.columns].astype(np.float64)
+    def values(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
+        """[B] of observations [B, O], or of those places of them that `columns` names, in its order."""
+        places = self.columns if columns is None else [columns.index(column) for column in self.columns]
+        found = observations[:, places].astype(np.float64)
         return found[:, 0] if len(self.columns) == 1 else np.arctan2(found[:, 0], found[:, 1])
 
 

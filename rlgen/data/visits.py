@@ -34,9 +34,15 @@ class Visits:
         self.first_reward_step: int | None = None
         """Environment steps after which the task had paid for the first time."""
 
-    def add(self, observations: np.ndarray) -> None:
-        """Count the states [B, O]; those with numbers that are not finite are left out."""
-        values = np.stack([axis.values(observations) for axis in self.axes], axis=1)
+    @property
+    def columns(self) -> list[int]:
+        """Places in the observation that the axes look at."""
+        return sorted({column for axis in self.axes for column in axis.columns})
+
+    def add(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> None:
+        """Count the states [B, O], of which `columns`, if given, are all that is there; those with numbers that are not
+        finite are left out."""
+        values = np.stack([axis.values(observations, columns) for axis in self.axes], axis=1)
         values = values[np.isfinite(values).all(axis=1)]
         if not len(values):
             return

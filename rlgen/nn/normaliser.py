@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
@@ -13,7 +14,7 @@ CACHED_NUMBERS = 2**18
 class Normaliser(nn.Module):
     """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor. Shapes: [..., O] to [..., O].
 
-    Nothing but `merge` changes the statistics, so a whole round of updates sees one and the same function.
+    Nothing but merging changes the statistics, so a whole round of updates sees one and the same function.
     The floor keeps features that hardly vary (contact forces of an expert that never falls) from exploding.
     """
 
@@ -48,10 +49,22 @@ class Normaliser(nn.Module):
         for some in rows.split(max(1, CACHED_NUMBERS // rows.shape[-1])):
             self._merge(some.double())
 
+    @torch.no_grad()
+    def merge_rollout(self, rows: Tensor) -> None:
+        """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.ranks`)."""
+        if ranks.count() == 1:
+            return self.merge(rows)
+        found = Normaliser.of(rows)
+        for moments in zip(*(ranks.gather(each[None]) for each in (found.mean, found.var, found.count)), strict=True):
+            self._take(*moments)
+
     def _merge(self, rows: Tensor) -> None:
         mean = rows.mean(0)
         var = (rows - mean).square_().mean(0)  # ten times as fast as torch.var along this dimension
-        count = torch.full_like(self.count, len(rows))
+        self._take(mean, var, torch.full_like(self.count, len(rows)))
+
+    def _take(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
+        """Those of a sample: [O], [O] and a number."""
         mean, var, total = merge_moments(self.mean.double(), self.var, self.count, mean, var, count)
         self.mean.copy_(mean)
         self.var.copy_(var)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
@@ -145,21 +146,24 @@ class Adversarial:
         with torch.no_grad():
             logit = self.logit(self.inputs(batch))
             if self._floats:
-                logit = logit - self.divergence.boundary(self.logit(self.expert_inputs()), logit)
+                boundary = torch.as_tensor(self.divergence.boundary(self.logit(self.expert_inputs()), logit))
+                logit = logit - ranks.mean(boundary)
             reward = self.divergence.reward(logit)
-            return reward - reward.min() if self.config.zero == "lowest" else reward
+            return reward + ranks.largest((-reward).max()) if self.config.zero == "lowest" else reward
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         if self.config.normaliser == "running":
-            self.normaliser.merge(batch.observations)
+            self.normaliser.merge_rollout(batch.observations)
+        ranks.agree(self.network)
         self.network.train()
         expert, policy = self.expert_inputs(), self.inputs(batch)
         rows = expert.new_empty(2 * self.config.batch_size, expert.shape[1])
         halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}
         for _ in range(self.config.updates_per_rollout):
-            for half, side in zip(halves, (expert, policy), strict=True):
-                torch.index_select(side, 0, self._draw(side), out=half)
+            places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
+            torch.index_select(expert, 0, places, out=halves[0])
+            halves[1].copy_(ranks.draw([policy], len(policy), self.config.batch_size)[0])
             for name, value in self.step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
@@ -178,10 +182,6 @@ class Adversarial:
             "expert_accuracy": found.real_accuracy,
             "policy_accuracy": found.fake_accuracy,
         }
-
-    def _draw(self, rows: Tensor) -> Tensor:
-        """Numbers of `rows`, with replacement: [B]."""
-        return torch.randint(len(rows), (self.config.batch_size,), device=rows.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
@@ -29,7 +30,7 @@ class LargestSoFar(BonusUnit):
         self.register_buffer("largest", torch.zeros(()))
 
     def merge(self, bonus: Float[Tensor, " B"]) -> None:
-        self.largest.copy_(torch.maximum(self.largest, bonus.max()))
+        self.largest.copy_(torch.maximum(self.largest, ranks.largest(bonus.max())))
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         return bonus / (self.largest + 1e-8)
@@ -62,10 +63,11 @@ class ReturnSpread(BonusUnit):
             raise problem(f"as many steps of each of {self.n_envs} environments", came, "pass whole rollouts [T * N]")
         sums = discounted_sums(bonus.double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma, starts)
         self.sums.copy_(sums[-1])
-        count = torch.full_like(self.count, sums.numel())
-        merged = merge_moments(self.mean, self.var, self.count, sums.mean(), sums.var(correction=0), count)
-        for kept, value in zip((self.mean, self.var, self.count), merged, strict=True):
-            kept.copy_(value)
+        own = sums.mean(), sums.var(correction=0), torch.full_like(self.count, sums.numel())
+        kept = self.mean, self.var, self.count
+        for moments in zip(*(ranks.gather(each[None]) for each in own), strict=True):
+            for old, new in zip(kept, merge_moments(*kept, *moments), strict=True):
+                old.copy_(new)
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         return bonus / (self.var.sqrt() + 1e-8).to(bonus.dtype)

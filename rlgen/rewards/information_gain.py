@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.activations import ACTIVATIONS
@@ -113,16 +114,18 @@ class InformationGain:
             self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
             parameters += self.likelihood.to(shape.device).parameters()
         self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
-        self.pool = TransitionPool(self.config.pool_size)
+        self.pool = TransitionPool(-(-self.config.pool_size // ranks.count()))
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
+        ranks.agree(self.model)
         gain = self.gain(batch)
         self._known = (batch, gain)
         if self.updates:
-            self.recent_medians = torch.cat([self.recent_medians, gain.median()[None]])[-self.config.medians :]
+            median = ranks.mean(gain.median())  # of several processes' medians the mean
+            self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
         losses = torch.stack([self._step() for _ in range(self.config.updates_per_rollout)])
@@ -157,7 +160,7 @@ class InformationGain:
     def _step(self) -> Tensor:
         """One gradient step on rows of the pool; its loss in nats per transition."""
         inputs, targets = self.normalised(self.pool.draw(self.config.batch_size))
-        n_data = self.config.n_data or len(self.pool)
+        n_data = self.config.n_data or len(self.pool) * ranks.count()
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.model.set_gradient(inputs, targets, n_data, self.config.samples, self._likelihood_std())
         self.optimiser.step()

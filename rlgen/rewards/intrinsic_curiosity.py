@@ -70,9 +70,9 @@ class Steps(nn.Module):
         self.to(shape.device)
 
     def merge(self, batch: Transitions) -> None:
-        self.observations.merge(torch.cat([batch.observations, batch.next_observations]))
+        self.observations.merge_rollout(torch.cat([batch.observations, batch.next_observations]))
         if self.actions is not None:
-            self.actions.merge(batch.actions)
+            self.actions.merge_rollout(batch.actions)
 
     def forward(self, batch: Transitions) -> tuple[Tensor, Tensor, Tensor]:
         encoded = self.shape.encode(batch.actions)

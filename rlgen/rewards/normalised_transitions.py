@@ -21,8 +21,8 @@ class NormalisedTransitions:
 
     def merge(self, batch: Transitions) -> None:
         """Take `batch` into the statistics."""
-        self.inputs.merge(self._raw_inputs(batch))
-        self.targets.merge(batch.next_observations)
+        self.inputs.merge_rollout(self._raw_inputs(batch))
+        self.targets.merge_rollout(batch.next_observations)
 
     def __call__(self, batch: Transitions) -> tuple[Tensor, Tensor]:
         """Inputs [B, I] and targets [B, O]."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import BonusUnit
@@ -73,6 +74,7 @@ class Novelty:
         self._known: tuple[Transitions, Tensor] | None = None
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
+        ranks.agree(self.networks)
         self.view.merge(batch)
         novelty = self.novelty(batch)
         self.unit.merge(novelty)
@@ -104,7 +106,7 @@ class Novelty:
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
         """`n` transitions to learn from after the rollout `batch`: its own, with replacement."""
-        return batch[torch.randint(len(batch), (n,), device=batch.observations.device)]
+        return Transitions(*ranks.draw(batch.tensors(), len(batch), n))
 
     def _minibatches(self, batch: Transitions) -> Iterator[tuple[Tensor, ...]]:
         """What the networks see in each gradient step."""

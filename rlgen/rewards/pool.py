@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 
@@ -34,9 +35,9 @@ class TransitionPool:
         self.size = min(self.size + len(batch), self.capacity)
 
     def draw(self, n: int) -> Transitions:
-        """`n` transitions, with replacement. The pool must not be empty."""
+        """`n` transitions, with replacement, from the pools of all processes. None may be empty."""
         assert self.rows is not None, "the pool is empty"
-        return self.rows[torch.randint(self.size, (n,), device=self.rows.observations.device)]
+        return Transitions(*ranks.draw(self.rows.tensors(), self.size, n))
 
     def state_dict(self) -> dict[str, Any]:
         """All of it, as far as it is filled."""

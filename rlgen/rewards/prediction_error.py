@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import prediction_error
 from rlgen.nn.mlp import mlp
@@ -45,7 +46,7 @@ class PredictionError(Novelty):
         view = NormalisedTransitions(shape)
         networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
         super().__init__(view, networks, LargestSoFar(), config, shape.device)
-        self.pool = TransitionPool(config.pool_size)
+        self.pool = TransitionPool(-(-config.pool_size // ranks.count()))
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
         """`n` transitions of the pool, which takes in the rollout `batch` first."""

@@ -71,7 +71,7 @@ class Arrivals(nn.Module):
         self.observations = Normaliser(observation_size, clip, self.FLOOR)
 
     def merge(self, batch: Transitions) -> None:
-        self.observations.merge(batch.next_observations)
+        self.observations.merge_rollout(batch.next_observations)
 
     def forward(self, batch: Transitions) -> tuple[Tensor]:
         return (self.observations(batch.next_observations),)

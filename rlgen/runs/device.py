@@ -7,12 +7,13 @@ from rlgen.errors import problem
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`, and a sentence for the log that says what was chosen and why.
+    Without a number it is PyTorch's present one, cuda:0 unless somebody has set another.
 
     Raises `InputError` for a device this machine or this PyTorch does not have.
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return _cuda(0, "a GPU is available")
+            return _cuda(torch.cuda.current_device(), "a GPU is available")
         return torch.device("cpu"), f"device {device_name('cpu')}, because {_why_no_cuda()}"
     if name == "cpu":
         return torch.device("cpu"), f"device {device_name('cpu')}, as asked"
@@ -21,10 +22,10 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
         raise problem("a device auto, cpu, cuda or cuda:N", repr(name), "choose one of these")
     if not torch.cuda.is_available():
         raise problem(f"a CUDA device for {name!r}", _why_no_cuda(), "use --device cpu or auto")
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
+    count, chosen = torch.cuda.device_count(), int(index) if index else torch.cuda.current_device()
+    if chosen >= count:
         raise problem(f"a device below cuda:{count}", repr(name), f"this machine has {count}, count from 0")
-    return _cuda(int(index or 0), "as asked", because="")
+    return _cuda(chosen, "as asked", because="")
 
 
 def device_name(device: torch.device | str) -> str:

@@ -1,11 +1,13 @@
 """Where a training has been, and when it was first rewarded: counted once per rollout, logged and kept."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlgen import ranks
 from rlgen.data.visits import Visits
 from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.device_rollout import DeviceRollout
@@ -63,19 +65,22 @@ class Coverage(BaseCallback):
     def _look_at(self, rollout: DeviceRollout) -> None:
         """At what stayed on a device until now."""
         steps, n_envs = rollout.task_rewards.shape
-        rewarded = np.flatnonzero((rollout.task_rewards > 0).any(1).cpu().numpy())
+        rewarded = np.flatnonzero(ranks.largest(rollout.task_rewards.amax(1)).cpu().numpy() > 0)
         if self.visits.first_reward_step is None and len(rewarded):
-            self.visits.first_reward_step = self.model.num_timesteps - int(steps - 1 - rewarded[0]) * n_envs
-        self._count(rollout.observations.cpu().numpy())
+            since = int(steps - 1 - rewarded[0]) * n_envs * ranks.count()
+            self.visits.first_reward_step = self.model.num_timesteps - since
+        columns = self.visits.columns
+        seen = ranks.gather(rollout.observations[..., columns].flatten(0, 1))
+        self._count(seen.cpu().numpy()[None], columns)
 
     def _count_waiting(self) -> None:
         if self.waiting:
             self._count(np.stack(self.waiting))
             self.waiting = []
 
-    def _count(self, observations: np.ndarray) -> None:
-        """[T, N, O]."""
-        self.visits.add(observations.reshape(observations.shape[0] * observations.shape[1], -1))
+    def _count(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> None:
+        """[T, N, O], or of these places of the observation alone."""
+        self.visits.add(observations.reshape(observations.shape[0] * observations.shape[1], -1), columns)
         self.logger.record("coverage/cells", len(self.visits.keys))
         if self.visits.share is not None:
             self.logger.record("coverage/share", self.visits.share)

@@ -1,7 +1,7 @@
 """PPO whose worlds, rollouts and updates stay on one device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from rlgen import ranks
 from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.generalised_advantage import generalised_advantages
@@ -46,6 +47,9 @@ class DevicePPO(PPO):
     Raises `InputError` for another environment or device than the worlds', a policy that is not a plain Gaussian, a
     clipped value function or a `target_kl`, which would end a round early and wait for the device to say when; and
     when a loss is no longer finite.
+
+    Where several processes train together (`rlgen.ranks`), `n_envs` and `batch_size` are those of each; the gradient,
+    the spread of advantages, the KL divergence and what is logged are of all of them, and `num_timesteps` counts all.
     """
 
     action_space: spaces.Box
@@ -76,7 +80,16 @@ class DevicePPO(PPO):
         }
         for group in self.policy.optimizer.param_groups:
             group["capturable"] = self.device.type == "cuda"
-        self._minibatch = Recorded(self._step)
+        # Recordings hold no messages between processes.
+        self._minibatch: Callable[[Tensor], dict[str, Tensor]] = (
+            Recorded(self._step) if ranks.count() == 1 else self._step
+        )
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """SB3's, and of several processes the worlds of each begin where those of the one before it end."""
+        super().set_random_seed(seed)
+        if seed is not None and self.env is not None:
+            self.env.seed(seed + ranks.number() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
         own = ["worlds", "measured", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
@@ -86,6 +99,7 @@ class DevicePPO(PPO):
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         self.policy.set_training_mode(False)
+        ranks.agree(self.policy)
         callback.on_rollout_start()
         rollout, worlds = self.rollout, self.worlds
         log_std = self.policy.log_std.detach()
@@ -94,7 +108,7 @@ class DevicePPO(PPO):
             rollout.starts[t].copy_(worlds.elapsed == 0)
             with torch.no_grad():
                 mean = mean_action(self.policy, observations)
-            noise = torch.randn_like(mean)
+            noise = ranks.own(torch.randn(ranks.count() * len(mean), *mean.shape[1:], device=self.device))
             actions = mean + std * noise
             received = actions.clamp(self._low, self._high)
             step = worlds.step(received)
@@ -113,7 +127,7 @@ class DevicePPO(PPO):
                 episode_lengths=step.episode_lengths,
             )
             observations = step.observations
-            self.num_timesteps += worlds.n_envs
+            self.num_timesteps += worlds.n_envs * ranks.count()
             rollout_buffer.pos = t  # as far as SB3's own buffer would be
             callback.update_locals(locals())
             if not callback.on_step():
@@ -137,7 +151,7 @@ class DevicePPO(PPO):
             self._n_updates += 1
         if isinstance(self.learning_rate, AdaptiveRate):
             remaining = progress_remaining(self)
-            self.learning_rate.observe(divergence / count, self.num_timesteps, remaining)
+            self.learning_rate.observe(ranks.mean(divergence / count), self.num_timesteps, remaining)
         means = {name: value / (count * self.n_epochs) for name, value in sums.items()}
         self._log({**means, "approx_kl": divergence / count, "loss": found["loss"]})
         self.worlds.check()
@@ -164,7 +178,8 @@ class DevicePPO(PPO):
         observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
         old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
         if self.normalize_advantage and len(rows) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+            centre, spread = ranks.mean_and_std(advantages)
+            advantages = (advantages - centre) / (spread + 1e-8)
         mean, values = mean_and_values(self.policy, observations)
         log_std = self.policy.log_std
         surrogate = gaussian_surrogate(
@@ -175,6 +190,7 @@ class DevicePPO(PPO):
         loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
         self.policy.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        ranks.average_gradients(self.policy.parameters())
         clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return {
@@ -208,8 +224,8 @@ class DevicePPO(PPO):
             "r": (rollout.episode_returns * finished).sum(),
             "l": (rollout.episode_lengths * finished).sum(),
         }
-        packed = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())]).tolist()
-        numbers = dict(zip((*self.measured, *ended), packed, strict=True))
+        together = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())])
+        numbers = dict(zip((*self.measured, *ended), ranks.mean(together).tolist(), strict=True))
         count, returns, lengths = (numbers.pop(name) for name in ended)
         if count and self.ep_info_buffer is not None:  # the episodes of this round, as one
             self.ep_info_buffer.clear()

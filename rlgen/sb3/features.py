@@ -35,10 +35,14 @@ def normalised_policy(net_arch: list[int], log_std_init: float = -1.0, **optimis
     }
 
 
-@torch.no_grad()
+def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
+    """The one inside the policy, if it has one."""
+    return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
+
+
 def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
     """Take `observations` [B, O] into the policy's normaliser, if it has one. Returns whether it has."""
-    normaliser = getattr(getattr(policy, "features_extractor", None), "normaliser", None)
+    normaliser = policy_normaliser(policy)
     if normaliser is None:
         return False
     normaliser.merge(observations.to(normaliser.mean.device))

@@ -7,7 +7,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from rlgen.sb3.device_ppo import DevicePPO
-from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.features import policy_normaliser
 
 
 class ObservationStatistics(BaseCallback):
@@ -41,7 +41,10 @@ class ObservationStatistics(BaseCallback):
 
     def _take(self) -> None:
         """At most once for each rollout."""
-        if self.learned_from is not None:
-            rows = torch.as_tensor(self.learned_from, device=self.model.device)
-            fit_normaliser(self.model.policy, rows.flatten(0, 1).flatten(1))
-            self.learned_from = None
+        if self.learned_from is None:
+            return
+        normaliser = policy_normaliser(self.model.policy)
+        if normaliser is not None:
+            rows = torch.as_tensor(self.learned_from, device=normaliser.mean.device)
+            normaliser.merge_rollout(rows.flatten(0, 1).flatten(1))
+        self.learned_from = None

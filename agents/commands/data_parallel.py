@@ -1,0 +1,60 @@
+"""Several processes as one training, one for each GPU: `torchrun --nproc-per-node 8 --no-python rlgen train …`."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed
+
+from rlgen import ranks
+from rlgen.errors import problem
+
+from .train_settings import SteppedTraining, Training
+
+log = logging.getLogger("rlgen")
+Settings = TypeVar("Settings", bound=Training)
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Within the block, the processes that torchrun has started know each other (`rlgen.ranks`), each with the GPU of
+    its number on its machine. Without torchrun nothing happens."""
+    if not torch.distributed.is_torchelastic_launched():
+        yield
+        return
+    if device.startswith("cuda:"):
+        raise problem("a device for all processes", device, "use --device cuda: each takes the GPU of its number")
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    try:
+        if ranks.number() != 0:
+            log.setLevel(logging.WARNING)  # one report is enough
+        log.info("%d processes, one %s each", ranks.count(), "GPU" if on_gpu else "part of the CPU")
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def share_of(config: Settings) -> Settings:
+    """The settings of one of the processes, that together do what `config` says: a share of the environments and of the
+    rows of a gradient step. Raises `InputError` where they cannot be shared out."""
+    n = ranks.count()
+    if n == 1:
+        return config
+    learner: Any = getattr(config, "learner", None)
+    if not isinstance(config, SteppedTraining) or learner is None or config.backend != "warp":
+        came = f"{n} of `train {config.agent}` on the backend {config.backend}"
+        raise problem(
+            "one process, or PPO on --backend warp", came, "start it without torchrun, or with --backend warp"
+        )
+    for name, value in (("--n-envs", config.n_envs), ("--learner.batch-size", learner.batch_size)):
+        if value % n:
+            raise problem(f"{name} that {n} processes can share", str(value), f"give a multiple of {n}")
+    own = replace(learner, batch_size=learner.batch_size // n)
+    return replace(config, n_envs=config.n_envs // n, learner=own)  # type: ignore[call-arg]

@@ -1,0 +1,106 @@
+"""The processes that train one agent together, one for each GPU: those of torch.distributed, where it has begun.
+
+Each has worlds of its own, and all draw the same random numbers and take the same steps. Every function here is called
+by all of them, in the same order; of a single process it gives back what it was given.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor
+
+
+def count() -> int:
+    """How many they are; 1 where there is only this one."""
+    return torch.distributed.get_world_size() if _several() else 1
+
+
+def number() -> int:
+    """Which one this is, counted from 0. Number 0 is the one that writes."""
+    return torch.distributed.get_rank() if _several() else 0
+
+
+def own(rows: Tensor) -> Tensor:
+    """This process's part [B / count, ...] of rows [B, ...] that all have drawn alike."""
+    return rows.chunk(count())[number()]
+
+
+def gather(rows: Tensor) -> Tensor:
+    """[count · B, ...] of every process's [B, ...], in the order of their numbers."""
+    if not _several():
+        return rows
+    everyone = rows.new_empty((count() * len(rows), *rows.shape[1:]))
+    torch.distributed.all_gather(list(everyone.tensor_split(count())), rows.contiguous())
+    return everyone
+
+
+def draw(tensors: Sequence[Tensor], size: int, n: int) -> list[Tensor]:
+    """`n` rows of each of `tensors`, the same of all, with replacement from the first `size`; of several processes each
+    gives a share, and all get all of them."""
+    share = -(-n // count())
+    places = own(torch.randint(size, (share * count(),), device=tensors[0].device))
+    return [gather(tensor[places])[:n] for tensor in tensors]
+
+
+def total(value: Tensor) -> Tensor:
+    """The sum over the processes."""
+    if not _several():
+        return value
+    value = value.clone()
+    torch.distributed.all_reduce(value)
+    return value
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean over the processes."""
+    return total(value) / count() if _several() else value
+
+
+def largest(value: Tensor) -> Tensor:
+    """The largest of the processes', element by element."""
+    if not _several():
+        return value
+    value = value.clone()
+    torch.distributed.all_reduce(value, torch.distributed.ReduceOp.MAX)
+    return value
+
+
+def any_of(flag: bool) -> bool:
+    """Whether one of them says so."""
+    return bool(largest(torch.tensor(float(flag)))) if _several() else flag
+
+
+def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Of all processes' values [B] together; the standard deviation has Bessel's correction."""
+    if not _several():
+        return values.mean(), values.std()
+    n = len(values) * count()
+    centre = mean(values.mean())
+    return centre, (total((values - centre).square().sum()) / (n - 1)).sqrt()
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Give every parameter the mean of the processes' gradients, in one message."""
+    if not _several():
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    averages = mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, average in zip(gradients, averages.split([each.numel() for each in gradients]), strict=True):
+        gradient.copy_(average.view_as(gradient))
+
+
+@torch.no_grad()
+def agree(*modules: torch.nn.Module) -> None:
+    """Give all of them the parameters and buffers that process 0 has, so that rounding does not add up to a difference."""
+    if not _several():
+        return
+    for module in modules:
+        for tensor in (*module.parameters(), *module.buffers()):
+            torch.distributed.broadcast(tensor.data, 0)
+
+
+def _several() -> bool:
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -1,0 +1,44 @@
+"""The states of processes that train together, in one process that can write them."""
+
+import json
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from rlgen import ranks
+from rlgen.errors import problem
+from rlgen.runs.state_tree import decode, encode
+
+OTHERS = "others"
+
+
+def with_others(state: dict[str, Any]) -> dict[str, Any]:
+    """`state` as a checkpoint keeps it: in process 0 with those of the others, in the order of their numbers."""
+    if ranks.count() == 1:
+        return state
+    tree, tensors = encode(state)
+    parts = (json.dumps(tree).encode(), save(tensors))
+    gathered = [_gather_bytes(part) for part in parts]
+    if ranks.number() != 0:
+        return state
+    others = [decode(json.loads(text), load(data)) for text, data in zip(*gathered, strict=True)]
+    return {**state, OTHERS: others[1:]}
+
+
+def own_state(state: dict[str, Any]) -> dict[str, Any]:
+    """This process's part of what `with_others` gave. Raises `InputError` for the states of more or fewer processes."""
+    others = state.get(OTHERS, [])
+    if len(others) + 1 != ranks.count():
+        came = f"{ranks.count()}"
+        raise problem(f"{len(others) + 1} processes, as many as saved the checkpoint", came, "start as many")
+    return [state, *others][ranks.number()]
+
+
+def _gather_bytes(own: bytes) -> list[bytes]:
+    """Every process's, on the host: their lengths first, then all as long as the longest."""
+    lengths = ranks.gather(torch.tensor([len(own)])).tolist()
+    padded = torch.zeros(max(lengths), dtype=torch.uint8)
+    padded[: len(own)] = torch.frombuffer(bytearray(own), dtype=torch.uint8)
+    rows = ranks.gather(padded).view(ranks.count(), -1)
+    return [row[:length].numpy().tobytes() for row, length in zip(rows, lengths, strict=True)]

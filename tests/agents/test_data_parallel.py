@@ -1,0 +1,98 @@
+"""Several processes as one training: torchrun with the command line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlgen import ranks
+from rlgen.agents import cli
+from rlgen.agents.commands.data_parallel import joined, share_of
+from rlgen.agents.commands.train import TrainBC
+from rlgen.agents.commands.train_ppo import TrainPPO
+from rlgen.agents.learner import OnPolicyConfig
+from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import same_metrics
+from rlgen.runs.rank_states import OTHERS
+from rlgen.runs.result import Result
+
+SETTINGS = """train ppo --env rlgen/SparseHalfCheetah-v0 --backend warp --device cpu --threads 1 --n-envs 8
+--learner.n-steps 16 --learner.batch-size 64 --learner.n-epochs 1 --learner.hidden 8 --episodes 25 --no-video
+--checkpoint-every 128 --evaluate-every 0"""
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rlgen.agents.cli"]
+
+
+def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_two_processes_train_resume_and_write_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    done = in_two_processes(*SETTINGS.split(), "--steps", "384", "--out", str(run))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("stepped by warp") == 1, "more than one process reports"
+    folder = RunFolder.open(run)
+    assert folder.config["n_envs"] == 8
+    assert Result.read(run).env_steps == 384
+    step, one = load_checkpoint(folder)
+    assert step == 384
+    policy = one["vime"]["model"]["policy"]
+    (second,) = one[OTHERS]
+    for name, value in second["vime"]["model"]["policy"].items():
+        assert torch.equal(policy[name], value)
+    assert not np.array_equal(one["env"]["sim"]["arrays"]["qpos"], second["env"]["sim"]["arrays"]["qpos"])
+
+    # As if it had been killed before its last checkpoint.
+    shutil.copy(run / "metrics.csv", tmp_path)
+    (run / "report.html").unlink()
+    shutil.rmtree(run / "checkpoints" / f"{step:012d}")
+    assert cli.main(["resume", str(run)]) == 2
+    assert "expected 2 processes, as many as saved the checkpoint; came 1" in capsys.readouterr().err
+    resumed = in_two_processes("resume", str(run))
+    assert resumed.returncode == 0, resumed.stderr
+    step, other = load_checkpoint(folder)
+    assert step == 384
+    for name, value in other["vime"]["model"]["policy"].items():
+        assert torch.equal(policy[name], value)
+    assert same_metrics(run, tmp_path)
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+
+
+def ppo(**settings: object) -> TrainPPO:
+    return TrainPPO(env="Ant-v5", out=Path("run"), **settings)  # type: ignore[arg-type]
+
+
+def test_each_process_has_a_share_of_worlds_and_rows(two: None) -> None:
+    own = share_of(ppo(backend="warp", n_envs=64, learner=OnPolicyConfig(batch_size=2048)))
+    assert (own.n_envs, own.learner.batch_size) == (32, 1024)
+
+
+def test_one_process_has_all() -> None:
+    config = ppo()
+    assert share_of(config) is config
+
+
+def test_what_several_processes_cannot_share_is_refused(two: None) -> None:
+    with pytest.raises(ValueError, match="2 of `train ppo` on the backend auto"):
+        share_of(ppo())
+    with pytest.raises(ValueError, match="--n-envs that 2 processes can share; came 7; give a multiple of 2"):
+        share_of(ppo(backend="warp", n_envs=7))
+    with pytest.raises(ValueError, match="--learner.batch-size that 2 processes can share"):
+        share_of(ppo(backend="warp", learner=OnPolicyConfig(batch_size=7)))
+    with pytest.raises(ValueError, match="2 of `train bc`"):
+        share_of(TrainBC(env="Ant-v5", out=Path("run"), demos=Path("demos"), backend="warp"))
+
+
+def test_one_device_for_all_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
+    with pytest.raises(ValueError, match="each takes the GPU of its number"), joined("cuda:1"):
+        pass
