@@ -93,7 +93,7 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
 
 @torch.no_grad()
 def agree(*modules: torch.nn.Module) -> None:
-    """Give all of them the parameters and buffers that process 0 has, so that rounding does not add up to a difference."""
+    """Give all the parameters and buffers that process 0 has, so that rounding does not add up to a difference."""
     if not _several():
         return
     for module in modules:

@@ -1,4 +1,4 @@
-"""Runs a function of a file in one of several processes that know each other by gloo, as torchrun would on several GPUs.
+"""Runs a function of a file in one of several processes that know each other by gloo, like those of torchrun.
 
 python processes.py FILE FUNCTION NUMBER COUNT FOLDER: what it returns is saved as FOLDER/NUMBER.pt.
 """

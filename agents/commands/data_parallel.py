@@ -35,7 +35,7 @@ def joined(device: str) -> Iterator[None]:
     try:
         if ranks.number() != 0:
             log.setLevel(logging.WARNING)  # one report is enough
-        log.info("%d processes, one %s each", ranks.count(), "GPU" if on_gpu else "part of the CPU")
+        log.info("%d processes train together%s", ranks.count(), ", each on a GPU" if on_gpu else "")
         yield
     finally:
         torch.distributed.destroy_process_group()
@@ -50,9 +50,7 @@ def share_of(config: Settings) -> Settings:
     learner: Any = getattr(config, "learner", None)
     if not isinstance(config, SteppedTraining) or learner is None or config.backend != "warp":
         came = f"{n} of `train {config.agent}` on the backend {config.backend}"
-        raise problem(
-            "one process, or PPO on --backend warp", came, "start it without torchrun, or with --backend warp"
-        )
+        raise problem("one process, or PPO on --backend warp", came, "start it without torchrun, or on that backend")
     for name, value in (("--n-envs", config.n_envs), ("--learner.batch-size", learner.batch_size)):
         if value % n:
             raise problem(f"{name} that {n} processes can share", str(value), f"give a multiple of {n}")

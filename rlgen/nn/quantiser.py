@@ -81,7 +81,7 @@ class VectorQuantiser(nn.Module):
     def learn(self, features: Features, codes: Int[Tensor, " B *place"]) -> None:
         """Move the codes towards the features that chose them."""
         rows = full_precision(features).movedim(1, -1).reshape(-1, features.shape[1])
-        choices = F.one_hot(codes.reshape(-1), len(self.codebook))
+        choices = codes.reshape(-1, 1) == torch.arange(len(self.codebook), device=codes.device)
         chosen = choices.sum(0).to(rows.dtype)
         with without_autocast(rows):
             total = choices.to(rows.dtype).T @ rows  # on CUDA index_add_ has another order of summation every time

@@ -16,6 +16,7 @@ from rlgen.nn.contest import contest, reported
 from rlgen.nn.mlp import mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.nn.penalties import GradientPenalty, Penalty
+from rlgen.nn.recorded import Recorded, make_recordable
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -119,6 +120,14 @@ class Adversarial:
             network = penalty.wrap(network)
         self.network = network
         self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
+        device = self.demonstrations.observations.device
+        if device.type == "cuda":
+            make_recordable(self.optimiser, device)
+        self._recorded = Recorded(self.step)
 
     def logit(self, inputs: Tensor) -> Tensor:
         """[B, D] to expert_logit [B]."""
@@ -164,7 +173,7 @@ class Adversarial:
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
             torch.index_select(expert, 0, places, out=halves[0])
             halves[1].copy_(ranks.draw([policy], len(policy), self.config.batch_size)[0])
-            for name, value in self.step(rows).items():
+            for name, value in self._recorded(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | reported(self.penalties)
@@ -195,3 +204,4 @@ class Adversarial:
         self.optimiser.load_state_dict(state["optimiser"])
         self.normaliser.load_state_dict(state["normaliser"])
         self._expert = None
+        self._get_ready()

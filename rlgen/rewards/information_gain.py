@@ -16,8 +16,10 @@ from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.likelihood import LikelihoodStd
+from rlgen.nn.recorded import Recorded, make_recordable
 from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.pool import TransitionPool
+from rlgen.rewards.spread import named, spread_of
 from rlgen.rewards.task_shape import TaskShape
 
 Gain = Literal["information", "compression", "first_order"]
@@ -118,6 +120,14 @@ class InformationGain:
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
+        self.device = shape.device
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
+        if torch.device(self.device).type == "cuda":
+            make_recordable(self.optimiser, self.device)
+        self._recorded, self._n_data = Recorded(self._step), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         ranks.agree(self.model)
@@ -128,11 +138,9 @@ class InformationGain:
             self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
-        losses = torch.stack([self._step() for _ in range(self.config.updates_per_rollout)])
+        losses = self._learn()
         self.updates += 1
-        low, median, high = torch.quantile(self._bonus(gain), gain.new_tensor([0.1, 0.5, 0.9]))
-        values = {"loss": losses.mean(), "gain": gain.median()}
-        return {**values, "bonus_10": low, "bonus_50": median, "bonus_90": high}
+        return {"loss": losses.mean(), "gain": gain.median(), **named("bonus", spread_of(self._bonus(gain)))}
 
     def reward(self, batch: Transitions) -> Tensor:
         known = self._known is not None and self._known[0] is batch
@@ -157,14 +165,21 @@ class InformationGain:
         """A number, or one for each output [O]."""
         return self.fixed_std if self.likelihood is None else self.likelihood()
 
-    def _step(self) -> Tensor:
-        """One gradient step on rows of the pool; its loss in nats per transition."""
-        inputs, targets = self.normalised(self.pool.draw(self.config.batch_size))
+    def _learn(self) -> Tensor:
+        """Take the gradient steps of a rollout on rows of the pool; their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * ranks.count()
+        if n_data != self._n_data:  # a recording would go on with the old one
+            self._recorded, self._n_data = Recorded(self._step), n_data
+        draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
+        return torch.stack([self._recorded(*self.normalised(rows))["loss"].clone() for rows in draws])
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """One gradient step, and its loss."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.model.set_gradient(inputs, targets, n_data, self.config.samples, self._likelihood_std())
+        std = self._likelihood_std()
+        loss = self.model.set_gradient(inputs, targets, self._n_data, self.config.samples, std)
         self.optimiser.step()
-        return loss
+        return {"loss": loss}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -187,3 +202,4 @@ class InformationGain:
         self.recent_medians = state["recent_medians"].to(self.recent_medians.device)
         self.updates = state["updates"]
         self._known = None
+        self._get_ready()

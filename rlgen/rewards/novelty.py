@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.recorded import Recorded, make_recordable
 from rlgen.rewards.bonus_unit import BonusUnit
+from rlgen.rewards.spread import named, spread_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,14 @@ class Novelty:
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(learning, config.learning_rate, fused=True)
         self._known: tuple[Transitions, Tensor] | None = None
+        self.device = device
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
+        if torch.device(self.device).type == "cuda":
+            make_recordable(self.optimiser, self.device)
+        self._recorded = Recorded(self._step)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         ranks.agree(self.networks)
@@ -79,15 +89,9 @@ class Novelty:
         novelty = self.novelty(batch)
         self.unit.merge(novelty)
         self._known = (batch, self.unit(novelty))
-        losses = torch.stack([self._step(rows) for rows in self._minibatches(batch)])
-        deciles = torch.quantile(novelty, novelty.new_tensor([0.1, 0.5, 0.9]))
-        named = {"novelty": deciles, "bonus": self.unit(deciles)}
-        logged = {
-            f"{name}_{n}": value
-            for name, values in named.items()
-            for n, value in zip((10, 50, 90), values, strict=True)
-        }
-        return {"loss": losses.mean(), **logged}
+        losses = torch.stack([self._recorded(*rows)["loss"].clone() for rows in self._minibatches(batch)])
+        spread = spread_of(novelty)
+        return {"loss": losses.mean(), **named("novelty", spread), **named("bonus", self.unit(spread))}
 
     def reward(self, batch: Transitions) -> Tensor:
         if self._known is not None and self._known[0] is batch:
@@ -113,13 +117,13 @@ class Novelty:
         drawn = self.view(self.draw(batch, self.config.updates_per_rollout * self.rows_per_step))
         return zip(*(tensor.split(self.rows_per_step) for tensor in drawn), strict=True)
 
-    def _step(self, rows: tuple[Tensor, ...]) -> Tensor:
+    def _step(self, *rows: Tensor) -> dict[str, Tensor]:
         """One gradient step, and its loss."""
         loss = self.networks.loss(*rows)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        return loss.detach()
+        return {"loss": loss.detach()}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -133,3 +137,4 @@ class Novelty:
         for name in ("view", "networks", "unit", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
         self._known = None
+        self._get_ready()

@@ -4,6 +4,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch.optim import Optimizer
 
 from rlgen.errors import problem
+from rlgen.nn.recorded import set_rate
 from rlgen.sb3.progress import progress_remaining
 
 
@@ -22,5 +23,4 @@ class Anneal(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         rate = self.start * (self.final + (1 - self.final) * progress_remaining(self.model))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimiser, rate)

@@ -18,7 +18,7 @@ from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.generalised_advantage import generalised_advantages
 from rlgen.errors import problem
-from rlgen.nn.recorded import Recorded
+from rlgen.nn.recorded import Recorded, make_recordable, set_rate
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, mean_and_values
@@ -78,12 +78,13 @@ class DevicePPO(PPO):
         self._learned = {
             name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
         }
-        for group in self.policy.optimizer.param_groups:
-            group["capturable"] = self.device.type == "cuda"
-        # Recordings hold no messages between processes.
-        self._minibatch: Callable[[Tensor], dict[str, Tensor]] = (
-            Recorded(self._step) if ranks.count() == 1 else self._step
-        )
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
+        make_recordable(self.policy.optimizer, self.device)
+        alone = ranks.count() == 1  # recordings hold no messages between processes
+        self._minibatch: Callable[[Tensor], dict[str, Tensor]] = Recorded(self._step) if alone else self._step
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """SB3's, and of several processes the worlds of each begin where those of the one before it end."""
@@ -94,6 +95,10 @@ class DevicePPO(PPO):
     def _excluded_save_params(self) -> list[str]:
         own = ["worlds", "measured", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
+
+    def _setup_learn(self, *arguments: Any, **named: Any) -> tuple[int, BaseCallback]:
+        self._get_ready()  # since the last training a state may have been loaded
+        return super()._setup_learn(*arguments, **named)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -203,15 +208,13 @@ class DevicePPO(PPO):
         }
 
     def _set_rate(self) -> None:
-        """Fill the optimiser's learning rate, a tensor that a recording has seen, with the schedule's."""
+        """Give the optimiser the schedule's learning rate."""
         schedule: Any = self.learning_rate
         adaptive = isinstance(schedule, AdaptiveRate)
-        rate = schedule.rate if adaptive else self.lr_schedule(self._current_progress_remaining)
-        for group in self.policy.optimizer.param_groups:
-            if not isinstance(group["lr"], Tensor):
-                group["lr"] = torch.zeros((), device=self.device)
-            group["lr"].fill_(rate)  # of a number on the host too without waiting, as a copy would
-            self.measured["train/learning_rate"] = group["lr"]
+        set_rate(
+            self.policy.optimizer, schedule.rate if adaptive else self.lr_schedule(self._current_progress_remaining)
+        )
+        self.measured["train/learning_rate"] = self.policy.optimizer.param_groups[0]["lr"]
 
     def _log(self, values: dict[str, Tensor]) -> None:
         """Bring all numbers of the round to the host, together."""

@@ -86,7 +86,7 @@ def test_what_several_processes_cannot_share_is_refused(two: None) -> None:
         share_of(ppo())
     with pytest.raises(ValueError, match="--n-envs that 2 processes can share; came 7; give a multiple of 2"):
         share_of(ppo(backend="warp", n_envs=7))
-    with pytest.raises(ValueError, match="--learner.batch-size that 2 processes can share"):
+    with pytest.raises(ValueError, match=r"--learner[.]batch-size that 2 processes can share"):
         share_of(ppo(backend="warp", learner=OnPolicyConfig(batch_size=7)))
     with pytest.raises(ValueError, match="2 of `train bc`"):
         share_of(TrainBC(env="Ant-v5", out=Path("run"), demos=Path("demos"), backend="warp"))

@@ -13,7 +13,6 @@ from torch import nn
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.nn.recorded import Recorded
 from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
@@ -248,21 +247,3 @@ def test_worlds_are_found_behind_their_environment_alone() -> None:
     env = aiming()
     assert isinstance(worlds_of(env), Aim)
     assert worlds_of(None) is None
-
-
-def test_a_recorded_function_is_itself_on_a_cpu() -> None:
-    assert Recorded(lambda x: {"twice": 2 * x})(torch.ones(2))["twice"].tolist() == [2, 2]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_recorded_function_does_on_a_gpu_what_it_does() -> None:
-    total = torch.zeros(3, device="cuda")
-
-    def add(x: torch.Tensor) -> dict[str, torch.Tensor]:
-        total.add_(x.sum())
-        return {"total": total.clone()}
-
-    recorded = Recorded(add)
-    for call in range(1, 9):
-        assert recorded(torch.ones(4, device="cuda"))["total"][0].item() == 4 * call
-    assert recorded(torch.ones(2, device="cuda"))["total"][0].item() == 34

@@ -44,7 +44,8 @@ class Aim(DeviceEnv):
         terminated = self.seen > 2
         returns, lengths = self.returns.clone(), self.elapsed.clone()
         finished = truncated | terminated
-        self.elapsed[finished], self.returns[finished] = 0, 0.0
+        self.elapsed.masked_fill_(finished, 0)
+        self.returns.masked_fill_(finished, 0.0)
         return DeviceStep(self.observe(), rewards, terminated, truncated, final, returns, lengths)
 
     def check(self) -> None:
