@@ -41,7 +41,8 @@ class DevicePPO(PPO):
 
     What it saves opens with `PPO.load`. Callbacks see `rollout`, a `DeviceRollout`, instead of the rollout buffer, and
     among their `locals` in a step `step` (`rlgen.sim.device_env.DeviceStep`) instead of `infos`, `rewards`, `dones`;
-    tensors that they put into `measured` are logged. `rollout.rewards` is what is learned from: a callback may change
+    tensors that they put into `measured` are logged, and sums over the episodes of the round that they put into
+    `of_episodes`, divided by how many ended. `rollout.rewards` is what is learned from: a callback may change
     it when a rollout ends. Numbers reach the host once a round, together; room for contacts is checked then.
 
     Raises `InputError` for another environment or device than the worlds', a policy that is not a plain Gaussian, a
@@ -69,6 +70,7 @@ class DevicePPO(PPO):
                 raise problem(f"no {name} on a device", str(getattr(self, name)), "leave it out")
         self.worlds = worlds
         self.measured: dict[str, Tensor] = {}
+        self.of_episodes: dict[str, Tensor] = {}
         observed, acted = self.observation_space.shape, self.action_space.shape
         assert observed is not None
         self.rollout = DeviceRollout.empty(self.n_steps, self.n_envs, observed[0], acted[0], self.device)
@@ -93,7 +95,7 @@ class DevicePPO(PPO):
             self.env.seed(seed + ranks.number() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        own = ["worlds", "measured", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
+        own = ["worlds", "measured", "of_episodes", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
 
     def _setup_learn(self, *arguments: Any, **named: Any) -> tuple[int, BaseCallback]:
@@ -226,14 +228,16 @@ class DevicePPO(PPO):
             "count": finished.sum(),
             "r": (rollout.episode_returns * finished).sum(),
             "l": (rollout.episode_lengths * finished).sum(),
+            **self.of_episodes,
         }
         together = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())])
         numbers = dict(zip((*self.measured, *ended), ranks.mean(together).tolist(), strict=True))
-        count, returns, lengths = (numbers.pop(name) for name in ended)
+        count, returns, lengths, *sums = (numbers.pop(name) for name in ended)
         if count and self.ep_info_buffer is not None:  # the episodes of this round, as one
             self.ep_info_buffer.clear()
             self.ep_info_buffer.append({"r": returns / count, "l": lengths / count, "t": 0.0})
-        self.measured = {}
+            numbers |= {name: total / count for name, total in zip(self.of_episodes, sums, strict=True)}
+        self.measured, self.of_episodes = {}, {}
         for name, number in numbers.items():
             self.logger.record(name, number)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

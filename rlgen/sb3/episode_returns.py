@@ -4,6 +4,10 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from rlgen.rewards.bonus_unit import discounted_sums
 
 
 class EpisodeReturns:
@@ -11,7 +15,7 @@ class EpisodeReturns:
     are. An episode that is given up before its end, by a reset, does not count."""
 
     def __init__(self, n_envs: int, window: int = 100):
-        self.running = np.zeros(n_envs)
+        self.running: np.ndarray | Tensor = np.zeros(n_envs)
         self.finished: deque[float] = deque(maxlen=window)
 
     def add(self, rewards: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
@@ -20,12 +24,21 @@ class EpisodeReturns:
             self.running = np.where(start, 0.0, self.running) + reward
             self.finished.extend(self.running[end].tolist())
 
+    def add_on_device(self, rewards: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+        """The same for tensors, which stay on their device: the sum over the episodes that ended, of which `mean` knows
+        nothing."""
+        before = torch.as_tensor(self.running, device=rewards.device)
+        sums = discounted_sums(rewards.double(), before, 1.0, starts.double())
+        self.running = sums[-1]
+        return (sums * ends).sum()
+
     def mean(self) -> float | None:
         """Mean over those episodes; None before the first has ended."""
         return float(np.mean(self.finished)) if self.finished else None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"running": self.running.copy(), "finished": list(self.finished)}
+        running = torch.as_tensor(self.running).cpu().numpy().copy()
+        return {"running": running, "finished": list(self.finished)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.running = np.array(state["running"])

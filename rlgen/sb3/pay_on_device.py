@@ -14,10 +14,7 @@ from rlgen.sb3.relabel import Relabel
 
 
 class PayOnDevice(BaseCallback):
-    """`Relabel` for a model whose rollouts stay on a device: the same rewards, which its advantages are then made of.
-
-    What a `Paid` pays per episode is not logged.
-    """
+    """`Relabel` for a model whose rollouts stay on a device: its advantages are then made of the same rewards."""
 
     model: DevicePPO
 
@@ -39,7 +36,11 @@ class PayOnDevice(BaseCallback):
             measured |= {f"{name}/{key}": value for key, value in paid.source.update(batch).items()}
             reward = paid.source.reward(batch)
             measured[f"{name}/reward"] = reward.mean()
-            rewards += paid.weight_at(self.progress) * reward.view_as(rewards)
+            weighted = paid.weight_at(self.progress) * reward.view_as(rewards)
+            rewards += weighted
+            if paid.returns is not None:
+                ended = paid.returns.add_on_device(weighted, rollout.starts, rollout.finished)
+                self.model.of_episodes[f"{name}/return"] = ended
         if self.scale is not None:
             self.scale.update(rewards, rollout.starts.float())
             rewards = self.scale(rewards)

@@ -16,6 +16,7 @@ from rlgen.errors import InputError
 from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
+from rlgen.sb3.episode_returns import EpisodeReturns
 from rlgen.sb3.features import normalised_policy
 from rlgen.sb3.lean_ppo import LeanPPO
 from rlgen.sb3.paid import Paid
@@ -177,6 +178,17 @@ def test_sources_pay_instead_of_the_task_or_beside_it(adds: bool) -> None:
     logged = model.logger.name_to_value
     assert logged["own/updates"] == source.updates == 1
     assert logged["own/reward"] == pytest.approx(rollout.received[..., 0].mean().item(), rel=1e-5)
+
+
+def test_what_a_source_paid_per_episode_is_logged() -> None:
+    model, returns = model_of(), EpisodeReturns(8)
+    model.learn(80, PayOnDevice({"own": Paid(Pays(), weight=3.0, returns=returns)}))
+    rollout, expected = model.rollout, EpisodeReturns(8)
+    arrays = (3 * rollout.received[..., 0], rollout.starts, rollout.finished)
+    expected.add(*(each.numpy() for each in arrays))
+    assert len(expected.finished) > 8
+    assert model.logger.name_to_value["own/return"] == pytest.approx(expected.mean(), rel=1e-5)
+    np.testing.assert_allclose(returns.running, expected.running, rtol=1e-5, atol=1e-6)
 
 
 def test_rewards_are_scaled_as_on_the_host() -> None:

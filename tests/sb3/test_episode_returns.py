@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import torch
 
 from rlgen.sb3.episode_returns import EpisodeReturns
 
@@ -45,3 +46,17 @@ def test_a_loaded_state_goes_on_bit_for_bit() -> None:
     assert second.mean() == whole.mean()
     np.testing.assert_array_equal(second.running, whole.running)
     assert second.finished.maxlen == 3
+
+
+def test_tensors_that_stay_on_their_device_give_the_same_sums() -> None:
+    host, device = EpisodeReturns(2), EpisodeReturns(2)
+    sums = []
+    for part in (slice(0, 1), slice(1, 3), slice(3, 4)):
+        host.add(REWARDS[part], STARTS[part], ENDS[part])
+        sums.append(float(device.add_on_device(*(torch.tensor(each[part]) for each in (REWARDS, STARTS, ENDS)))))
+    assert sums == [0, 3, 12]
+    np.testing.assert_array_equal(device.state_dict()["running"], host.state_dict()["running"])
+    again = EpisodeReturns(2)
+    again.load_state_dict(device.state_dict())
+    more = torch.ones(1, 2), torch.zeros(1, 2, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)
+    assert again.add_on_device(*more) == host.running.sum() + 2

@@ -1,9 +1,13 @@
-"""How fast worlds on a device are stepped and learned in, beside Stable-Baselines3: one table, within ten minutes.
+"""How fast worlds on a device are stepped and learned in, beside Stable-Baselines3: one table.
 
     python experiments/benchmarks/gpu/measure.py --out experiments/benchmarks/gpu/results.csv
-    python experiments/benchmarks/gpu/measure.py --device cpu --worlds 16 --seconds 5
+    python experiments/benchmarks/gpu/measure.py --parts speed --device cpu --worlds 16 64 256
+    python experiments/benchmarks/gpu/measure.py --parts learning --envs HalfCheetah-v5 --device cpu --worlds 32 \
+        --n-steps 256
 
-What is measured, with random demonstrations and rewards, whose numbers do not matter to the clock:
+Ten minutes on a GPU are enough for the speeds of two tasks and, with `--parts learning`, for one to three goals.
+
+The speeds, with random demonstrations and rewards, whose numbers do not matter to the clock:
 
 - raw: `DeviceEnv.step` with random actions; the device's memory per thousand worlds beside it.
 - threads: the same task stepped by C MuJoCo on the host's cores, 64 environments.
@@ -14,19 +18,24 @@ What is measured, with random demonstrations and rewards, whose numbers do not m
 - shares: one more round of GAIL and of VIME, waiting for the device after each part.
 
 Kernels are compiled and graphs recorded before the clock starts. Every speed is in environment steps per second.
+What is learned, with the demonstrations of DATA (`demos/ENV_every20.npz`), says `learning.py`; what took longer than
+`--limit` is left blank.
 """
 
 import csv
+import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 import torch
 import tyro
+from learning import GOALS, time_to
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
@@ -44,8 +53,6 @@ from rlgen.runs.versions import checkout_commit, cpu_name
 from rlgen.sb3.lean_ppo import LeanPPO
 from rlgen.sim.model import no_compiler_log
 
-STEPS = 24  # of every world in a rollout
-
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -53,10 +60,17 @@ class Protocol:
 
     envs: tuple[str, ...] = ("Ant-v5", "Humanoid-v5")
     device: str = "auto"
+    parts: tuple[Literal["speed", "learning"], ...] = ("speed", "learning")
     worlds: tuple[int, ...] = (1024, 4096, 16384)
     """Numbers of worlds for the raw speed; trainings have the middle one."""
+    n_steps: int = 24
+    """Of every world in a rollout."""
     seconds: float = 10.0
-    """Of each measurement, what is loaded before not counted."""
+    """Of each speed, what is loaded before not counted."""
+    limit: float = 240.0
+    """Seconds for each thing to learn."""
+    data: Path | None = Path(os.environ["RLGEN_DATA"]) if "RLGEN_DATA" in os.environ else None
+    """Folder that holds demos/; by default $RLGEN_DATA. Without, nothing is learned."""
     out: Path | None = None
     """CSV of every number; None to print only."""
 
@@ -140,6 +154,7 @@ class Parts(BaseCallback):
         super().__init__()
         self.seconds: dict[str, float] = {}
         self.source = source
+        self.since = math.nan
         advance = env.sim.env.physics.advance
 
         def timed() -> None:
@@ -159,10 +174,10 @@ class Parts(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        if hasattr(self, "since"):
-            self.mark("ppo")
-        else:
+        if math.isnan(self.since):
             self.since = time.perf_counter()
+        else:
+            self.mark("ppo")
 
     def _on_rollout_end(self) -> None:
         self.mark(self.source)
@@ -171,9 +186,10 @@ class Parts(BaseCallback):
         self.mark("ppo")
 
 
-def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) -> dict[str, float]:
-    """Steps per second of each, and of one the parts."""
-    learner = LearnerConfig(n_steps=STEPS, batch_size=min(16_384, STEPS * worlds // 4))
+def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seconds: float) -> dict[str, float]:
+    """Steps per second of each, and the parts of two."""
+    rows = n_steps * worlds
+    learner = LearnerConfig(n_steps=n_steps, batch_size=min(16_384, rows // 4))
     found: dict[str, float] = {}
 
     def model() -> DevicePPO:
@@ -186,9 +202,9 @@ def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) ->
 
         def work(callback: BaseCallback | None = None) -> int:
             nonlocal total
-            total += STEPS * worlds
+            total += rows
             agent.learn(total, callback)
-            return STEPS * worlds
+            return rows
 
         for _ in range(2):
             work()
@@ -206,10 +222,10 @@ def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) ->
     of("gail", gail, "discriminator")
 
     peer = LeanPPO(
-        "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=STEPS,
+        "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=n_steps,
         batch_size=learner.batch_size, n_epochs=learner.n_epochs, device=device, policy_kwargs={"net_arch": [128, 128]},
     )  # fmt: skip
-    found["training, sb3 on warp"] = speed(lambda: _learn(peer, STEPS * worlds), device, seconds)
+    found["training, sb3 on warp"] = speed(lambda: _learn(peer, rows), device, seconds)
     with no_compiler_log():
         dummy = PPO("MlpPolicy", DummyVecEnv([lambda: gym.make(env_id)] * 8), n_steps=256, device="cpu")
     found["training, sb3 on dummy"] = speed(lambda: _learn(dummy, 2048), torch.device("cpu"), seconds)
@@ -217,6 +233,13 @@ def trainings(env_id: str, worlds: int, device: torch.device, seconds: float) ->
         for theirs in ("sb3 on warp", "sb3 on dummy"):
             found[f"{ours} / {theirs}"] = found[f"training, {ours}"] / found[f"training, {theirs}"]
     return found
+
+
+def shown(value: float) -> str:
+    """Nothing of what was not measured."""
+    if math.isnan(value):
+        return ""
+    return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _learn(model: PPO, steps: int) -> int:
@@ -228,19 +251,22 @@ def main(protocol: Protocol) -> None:
     device, sentence = choose_device(protocol.device)
     console = Console()
     console.print(sentence)
-    numbers: dict[str, dict[str, float]] = {}
-    for env_id in protocol.envs:
-        found = threads(env_id, protocol.seconds)
-        for worlds in protocol.worlds:
-            found |= raw(env_id, worlds, device, protocol.seconds)
-        numbers[env_id] = found | trainings(
-            env_id, protocol.worlds[len(protocol.worlds) // 2], device, protocol.seconds
-        )
+    if "learning" in protocol.parts and protocol.data is None:
+        console.print("nothing is learned: there is no --data and no RLGEN_DATA")
+    numbers: dict[str, dict[str, float]] = {env_id: {} for env_id in protocol.envs}
+    trained = protocol.worlds[len(protocol.worlds) // 2]
+    for env_id, found in numbers.items():
+        if "speed" in protocol.parts:
+            found |= threads(env_id, protocol.seconds)
+            for worlds in protocol.worlds:
+                found |= raw(env_id, worlds, device, protocol.seconds)
+            found |= trainings(env_id, trained, protocol.n_steps, device, protocol.seconds)
+        for goal in GOALS:
+            if "learning" in protocol.parts and protocol.data is not None and goal.env == env_id:
+                found |= time_to(goal, trained, protocol.n_steps, device, protocol.data, protocol.limit)
     table = Table("", *numbers)
-    for name in next(iter(numbers.values())):
-        table.add_row(
-            name, *(f"{found[name]:,.3g}" if found[name] < 100 else f"{found[name]:,.0f}" for found in numbers.values())
-        )
+    for name in dict.fromkeys(name for found in numbers.values() for name in found):
+        table.add_row(name, *(shown(found.get(name, math.nan)) for found in numbers.values()))
     console.print(table)
     where = [device_name(device), cpu_name(), torch.get_num_threads(), checkout_commit()]
     if protocol.out is not None:
@@ -249,7 +275,7 @@ def main(protocol: Protocol) -> None:
             writer.writerow(["env", "what", "value", "device", "cpu", "torch threads", "commit"])
             for env_id, found in numbers.items():
                 for name, value in found.items():
-                    writer.writerow([env_id, name, f"{value:.5g}", *where])
+                    writer.writerow([env_id, name, "" if math.isnan(value) else f"{value:.5g}", *where])
 
 
 if __name__ == "__main__":
