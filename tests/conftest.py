@@ -21,6 +21,14 @@ install_import_hook(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`pytest -m gpu` runs what the tests on a CPU leave out."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real demonstrations, experts and MNIST: $RLGEN_DATA, or `shared/data` beside the checkout."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rlgen.nn.recorded import Recorded, make_recordable, set_rate
 
-from ..no_waiting import Waits, needs_gpu, no_waiting
+from ..no_waiting import Waits, no_waiting
 
 
 def test_a_recorded_function_is_itself_on_a_cpu() -> None:
@@ -17,7 +17,7 @@ def test_a_recorded_function_is_itself_on_a_cpu() -> None:
         assert recorded(torch.ones(2), torch.full((2,), float(call)))["sum"].tolist() == [1 + call] * 2
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_recorded_function_does_on_a_gpu_what_it_does() -> None:
     total = torch.zeros(3, device="cuda")
 
@@ -32,7 +32,7 @@ def test_a_recorded_function_does_on_a_gpu_what_it_does() -> None:
     assert recorded(torch.ones(2, device="cuda"), two)["total"][0].item() == 68
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_function_that_waits_goes_on_unrecorded_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def waits(x: Tensor) -> dict[str, Tensor]:
         return {"twice": x * (2 if x.sum().item() > 0 else 0)}

@@ -21,7 +21,7 @@ from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.information_gain import InformationGainConfig
 from rlgen.rewards.scale import ReturnScale
 
-from ..no_waiting import DEVICES, needs_gpu, no_waiting
+from ..no_waiting import DEVICES, no_waiting
 from .worlds import aiming
 
 PENALTIES: list[dict[str, Any]] = [
@@ -141,7 +141,7 @@ def curious_model(device: str) -> Any:
     return model
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_a_recorded_discriminator_learns_what_an_unrecorded_one_does(penalty: dict[str, Any]) -> None:
     discriminator = AdversarialConfig(hidden=(8,), batch_size=16, learning_rate=1e-2)

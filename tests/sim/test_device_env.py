@@ -144,7 +144,7 @@ def test_a_second_reset_without_seeds_goes_on_with_other_beginnings(ant):
     assert torch.equal(first, ant.reset([1] * N))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_step_on_a_gpu_never_waits_for_it():
     env = DeviceEnv(TASKS["Humanoid-v5"](), 64, 5, torch.device("cuda"))
     env.reset(range(64))
@@ -160,7 +160,7 @@ def test_a_step_on_a_gpu_never_waits_for_it():
     assert (env.episodes >= 2).all()  # 13 steps of at most 5, so that resets were among them
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_steps_as_a_cpu_does():
     task = TASKS["Ant-v5"]()
     envs = [DeviceEnv(task, N, LIMIT, torch.device(name)) for name in ("cpu", "cuda")]

@@ -1,0 +1,108 @@
+"""GAIL on other simulators: MuJoCo Warp in the place of C MuJoCo, and a GPU's shape of rollouts, on a CPU.
+
+    python experiments/gail/worlds.py train --data DATA --runs runs/worlds --jobs 2
+    python experiments/gail/worlds.py collect --runs runs/worlds
+
+DATA holds the demonstrations `ENV_every20.npz`, of which 4 trajectories are imitated. WAYS differ from the defaults of
+`rlgen train gail` by their options alone: `warp` steps with MuJoCo Warp; `wide` has the rollouts that docs/gpu.md gives
+to a GPU, 24 steps in very many environments, with C MuJoCo on threads. `train` may be interrupted. `collect` writes
+worlds.csv (one row per run), worlds.md and a learning curve per run under curves/.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from variants import write_curve
+
+from rlgen.runs.batch import train_all
+from rlgen.runs.result_rows import merge_rows
+from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+
+HERE, TRAJECTORIES = Path(__file__).parent, 4
+WAYS = {
+    "warp": ["--backend", "warp", "--device", "cpu"],
+    "wide": ["--n-envs", "1024", "--learner.n-steps", "24", "--learner.batch-size", "4096"],
+}
+PLANNED = {  # way, task: environment steps, seeds, steps between evaluations
+    ("warp", "HalfCheetah-v5"): ("3e5", (20, 21, 22), "5e4"),
+    ("warp", "Ant-v5"): ("1e6", (0, 1, 2), "2e5"),
+    ("wide", "HalfCheetah-v5"): ("3e6", (20,), "2e5"),
+    ("wide", "Ant-v5"): ("3e6", (0,), "2e5"),
+}
+FIELDS = (
+    "way", "env", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
+    "share_of_falls", "expert_return", "random_return", "normalised_return", "backend", "device", "git_commit",
+)  # fmt: skip
+
+
+def planned(data: Path) -> dict[str, list[str]]:
+    """Name of every run, and its command line after `rlgen`."""
+    commands = {}
+    for (way, env), (steps, seeds, between) in PLANNED.items():
+        demos = ["--demos", str(data / f"{env}_every20.npz"), "--trajectories", str(TRAJECTORIES)]
+        shared = ["--steps", steps, "--evaluate-every", between, "--threads", "1", "--no-video", *WAYS[way]]
+        for seed in seeds:
+            commands[f"{way}-{env}-seed{seed}"] = [
+                "train", "gail", "--env", env, *demos, "--seed", str(seed), *shared,
+            ]  # fmt: skip
+    return commands
+
+
+def collect(runs: Path) -> None:
+    """worlds.csv, worlds.md and curves/: the finished runs, and those of the file that are not in `runs`."""
+    found = []
+    for path in sorted(runs.glob("*/result.json")):
+        way = path.parent.name.partition("-")[0]
+        found.append({**json.loads(path.read_text()), "way": way, "trajectories": TRAJECTORIES})
+        write_curve(path.parent, HERE / "curves" / f"{path.parent.name}.csv")
+    rows = merge_rows(HERE / "worlds.csv", found, FIELDS, key=("way", "env", "seed"))
+    text = "\n".join(table(rows)) + "\n"
+    (HERE / "worlds.md").write_text(text)
+    print(text)
+
+
+def table(rows: list[dict]) -> Iterator[str]:
+    """A line for each way on each task."""
+    yield "| way | task | steps | seeds | return: IQM [95 % interval] | by seed | ended early | normalised | minutes |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+
+    def key(row: dict) -> tuple[str, str]:
+        return row["way"], row["env"]
+
+    for (way, env), group in groupby(sorted(rows, key=key), key):
+        runs = list(group)
+        returns = [row["return_mean"] for row in runs]
+        low, high = bootstrap_interval(returns)
+        falls, minutes, normalised = (
+            sum(row[name] for row in runs) / len(runs)
+            for name in ("share_of_falls", "wall_seconds", "normalised_return")
+        )
+        yield (
+            f"| {way} | {env} | {runs[0]['env_steps']:,} | {len(runs)} | {interquartile_mean(returns):.0f} "
+            f"[{low:.0f}, {high:.0f}] | {', '.join(f'{each:.0f}' for each in returns)} | {falls:.1%} "
+            f"| {normalised:.3f} | {minutes / 60:.1f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "collect"])
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the demonstrations")
+    parser.add_argument("--runs", type=Path, default=Path("runs/worlds"), help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    chosen = parser.parse_args()
+    if chosen.what == "collect":
+        collect(chosen.runs)
+        return
+    commands = {name: arguments for name, arguments in planned(chosen.data).items() if chosen.only in name}
+    failed = train_all(chosen.runs, commands, chosen.jobs)
+    if failed:
+        raise SystemExit(f"failed or stopped: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
