@@ -176,10 +176,14 @@ def of_run(path: Path, env: str | None) -> Subject:
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
 
+    from .environment import judging
+
     folder = RunFolder.open(path)
     if not (folder / "policy.zip").is_file():
         raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
     known = {name: folder.config[name] for name in ("episodes", "backend", "codes") if name in folder.config}
+    if "backend" in known:
+        known["backend"] = judging(known["backend"])
     subject = Subject(zip=folder / "policy.zip", env=env or folder.config["env"], **known)
     if not (folder / "result.json").is_file():
         return subject

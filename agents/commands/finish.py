@@ -23,7 +23,7 @@ from rlgen.runs.video import record_video
 from rlgen.sb3.adaptive_rate import plain_rate
 from rlgen.sb3.latent_code import UnderCode
 
-from .environment import codes_of, env_of
+from .environment import codes_of, judges_of
 from .train_settings import Training
 
 log = logging.getLogger("rlgen")
@@ -62,7 +62,7 @@ def judge(
     seconds: float,
 ) -> Result:
     """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
-    env = env_of(config, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
+    env = judges_of(config, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
         found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
         of_code = [
@@ -81,7 +81,7 @@ def judge(
             expert_return=None if demonstrations is None else expert_return(demonstrations),
             random_return=chance_return(env),
             device=device_name(model.device),
-            backend=env.backend,
+            backend="warp" if config.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
             versions=folder.versions["packages"],
             git_commit=folder.versions["git_commit"],

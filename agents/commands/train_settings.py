@@ -25,7 +25,7 @@ class RunSettings:
     threads: int | None = None
     """Threads for stepping and updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
     device: str = "auto"
-    """Of the networks: auto, cpu, cuda, cuda:1 …"""
+    """Of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda: each process takes its own."""
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -90,17 +90,29 @@ class SteppedTraining(Training):
 
     steps: float = 1e6
     """Environment steps in all (rounded up to whole rollouts)."""
-    checkpoint_every: float = 1e5
-    """Environment steps between checkpoints; 0 for one after every rollout."""
-    evaluate_every: float = 2e5
-    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none."""
+    checkpoint_every: float | None = None
+    """Environment steps between checkpoints; 0 for one after every rollout. A hundredth of --steps when left out, and
+    1e5 at least."""
+    evaluate_every: float | None = None
+    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none. A fiftieth of --steps
+    when left out, and 2e5 at least."""
     n_envs: int = 32
-    """Environments stepped at once."""
+    """Environments stepped at once, by all processes together."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(1, steps=self.steps, n_envs=self.n_envs)
-        require_at_least(0, checkpoint_every=self.checkpoint_every, evaluate_every=self.evaluate_every)
+        for name in ("checkpoint_every", "evaluate_every"):
+            if getattr(self, name) is not None:
+                require_at_least(0, **{name: getattr(self, name)})
+
+    def intervals(self) -> tuple[float, float]:
+        """Environment steps between checkpoints, and between evaluations."""
+        checkpoints, evaluations = self.checkpoint_every, self.evaluate_every
+        return (
+            max(1e5, self.steps / 100) if checkpoints is None else checkpoints,
+            max(2e5, self.steps / 50) if evaluations is None else evaluations,
+        )
 
 
 def require_at_least(lowest: int, **values: float) -> None:

@@ -22,7 +22,7 @@ from ..bc import BC
 from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
 from .data_parallel import joined, share_of
-from .environment import env_of
+from .environment import judges_of
 from .finish import EXPERT_RETURN, finish
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
@@ -121,7 +121,7 @@ def _follow(path: Path, config: Training, parts: Parts) -> int:
 
 def _step(folder: RunFolder, config: SteppedTraining, agent: Agent, metrics: Metrics) -> float:
     """Seconds of training; the model ends as it is handed over."""
-    curve_env = env_of(config, CURVE_EPISODES, 0)
+    curve_env = judges_of(config, CURVE_EPISODES, 0)
     session = _session(folder, config, agent, curve_env, metrics)
     try:
         session.run()
@@ -134,7 +134,7 @@ def _session(
     folder: RunFolder, config: SteppedTraining, agent: Agent, curve_env: Any, metrics: Metrics | None
 ) -> Session:
     env, steps = agent.model.get_env(), int(config.steps)
-    return Session(folder, agent, env, curve_env, metrics, steps, config.checkpoint_every, config.evaluate_every)
+    return Session(folder, agent, env, curve_env, metrics, steps, *config.intervals())
 
 
 def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:

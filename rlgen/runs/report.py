@@ -163,11 +163,14 @@ def _table_note(result: Result | None) -> str:
         if result.expert_return is not None
         else ""
     )
+    stepped = f"Stepped by {result.backend or 'an unnamed backend'}"
+    if result.backend == "warp":
+        stepped = "Trained on MuJoCo Warp, played here on C MuJoCo"
     codes = "Its code is drawn for each episode; then each is played as often. " if result.returns_by_code() else ""
     return (
         f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
         f"{result.evaluation_seed}. {codes}{scale}Ended early: by the task, before the time limit. "
-        f"Stepped by {result.backend or 'an unnamed backend'}, contact margins {result.margin_rule}."
+        f"{stepped}, contact margins {result.margin_rule}."
     )
 
 

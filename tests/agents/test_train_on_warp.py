@@ -75,7 +75,9 @@ def test_vime_learns_on_the_device_and_counts_what_it_saw(tmp_path: Path) -> Non
     assert result.cells_visited is not None
     assert result.cells_visited > 10
     PPO.load(run / "policy.zip", device="cpu")
-    assert cli.main(["evaluate", str(run), "--episodes", "2", "--n-envs", "2"]) == 0
+    assert cli.main(["evaluate", str(run), "--episodes", "2", "--n-envs", "2", "--out", str(tmp_path / "e.json")]) == 0
+    assert json.loads((tmp_path / "e.json").read_text())["backend"] == "threads"
+    assert "Trained on MuJoCo Warp, played here on C MuJoCo" in (run / "report.html").read_text()
 
 
 def test_other_algorithms_learn_on_it_through_stable_baselines3(no_finish, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.commands import train
+from rlgen.agents.commands.environment import judges_of
 from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainInfoGAIL, TrainPPO, TrainVIME
 from rlgen.agents.gail import GAILConfig
 from rlgen.agents.infogail import InfoGAILConfig
@@ -102,3 +103,17 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 def test_every_training_can_be_resumed_by_its_name() -> None:
     kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
     assert {kind.agent: kind for kind in kinds} == train.TRAININGS
+
+
+def test_long_trainings_are_saved_and_evaluated_at_longer_intervals() -> None:
+    short, long = (TrainPPO(env="Ant-v5", out=Path("b"), steps=steps) for steps in (1e6, 75e6))
+    assert (short.intervals(), long.intervals()) == ((1e5, 2e5), (7.5e5, 1.5e6))
+    assert replace(long, checkpoint_every=0.0, evaluate_every=3.0).intervals() == (0.0, 3.0)
+
+
+def test_c_mujoco_judges_what_warp_has_trained() -> None:
+    config = TrainPPO(env="HalfCheetah-v5", out=Path("b"), backend="warp")
+    for backend, judge in (("warp", "threads"), ("gymnasium", "gymnasium")):
+        env = judges_of(replace(config, backend=backend), 1, 0)
+        assert env.backend == judge
+        env.close()
