@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Conve
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
+from rlgen import ranks
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.nn.bottleneck import Bottleneck
@@ -208,6 +209,7 @@ class GAIL:
             BC(self.model, demonstrations, self.config.bc).learn()
         else:
             fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
+        ranks.agree_on_random_numbers()  # rounding decides how long they have cloned
         self.warm = True
 
     def seen_by_policy(self) -> Demonstrations:

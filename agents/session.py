@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import ranks
 from rlgen.atomic import atomic_write
+from rlgen.errors import problem
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import RunFolder
@@ -109,7 +111,12 @@ class Session:
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, or from the beginning."""
         self.since = time.perf_counter()
-        if not list_checkpoints(self.folder):
+        found = list_checkpoints(self.folder)
+        latest = int(found[0].name.partition(".")[0]) if found else -1
+        if len(set(ranks.gather(torch.tensor([latest])).tolist())) > 1:
+            came = f"process {ranks.number()} found {'another checkpoint' if found else 'none'}"
+            raise problem("one run folder that all processes see", came, "put it on a disk that they share")
+        if not found:
             if self.metrics is not None:
                 self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return

@@ -10,6 +10,8 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from rlgen.errors import problem
+
 
 def count() -> int:
     """How many they are; 1 where there is only this one."""
@@ -37,10 +39,19 @@ def gather(rows: Tensor) -> Tensor:
 
 def draw(tensors: Sequence[Tensor], size: int, n: int) -> list[Tensor]:
     """`n` rows of each of `tensors`, the same of all, with replacement from the first `size`; of several processes each
-    gives a share, and all get all of them."""
+    gives every count-th of them, and all get all of them."""
     share = -(-n // count())
     places = own(torch.randint(size, (share * count(),), device=tensors[0].device))
-    return [gather(tensor[places])[:n] for tensor in tensors]
+    return [_in_turn(gather(tensor[places]))[:n] for tensor in tensors]
+
+
+def gather_at_first(rows: Tensor) -> Tensor | None:
+    """`gather` for process 0 alone; the others get None."""
+    if not _several():
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(count())] if number() == 0 else None
+    torch.distributed.gather(rows.contiguous(), parts)
+    return None if parts is None else torch.cat(parts)
 
 
 def total(value: Tensor) -> Tensor:
@@ -99,6 +110,36 @@ def agree(*modules: torch.nn.Module) -> None:
     for module in modules:
         for tensor in (*module.parameters(), *module.buffers()):
             torch.distributed.broadcast(tensor.data, 0)
+
+
+def agree_on_random_numbers() -> None:
+    """Give all the generators of torch that process 0 has, wherever what came before drew more of them in one process
+    than in another."""
+    if not _several():
+        return
+    on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    states = [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if on_gpu else [])]
+    for state in states:
+        torch.distributed.broadcast(state, 0)
+    torch.set_rng_state(states[0])
+    if on_gpu:
+        torch.cuda.set_rng_state(states[1])
+
+
+def require_one(what: str) -> None:
+    """Raise `InputError` where several processes train together, which `what` cannot."""
+    if _several():
+        raise problem(f"one process for {what}", f"{count()}", 'train with DevicePPO on backend="warp", or in one')
+
+
+def wait() -> None:
+    """Until all have come here."""
+    any_of(False)
+
+
+def _in_turn(rows: Tensor) -> Tensor:
+    """Of the processes' rows one after the other: a first of each, then a second of each."""
+    return rows.unflatten(0, (count(), -1)).transpose(0, 1).flatten(0, 1)
 
 
 def _several() -> bool:

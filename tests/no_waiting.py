@@ -15,11 +15,13 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 aten = torch.ops.aten
 BROUGHT_OVER: set[Any] = {
     Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__, Tensor.__int__,
-    Tensor.__index__, Tensor.__array__, torch.tensor, Tensor.new_tensor, torch.from_numpy,
+    Tensor.__index__, Tensor.__array__, torch.allclose, torch.tensor, Tensor.new_tensor, torch.from_numpy,
 }  # fmt: skip
+FROM_NUMBERS: set[Any] = {torch.as_tensor, torch.asarray, torch.scalar_tensor}  # of tensors they are nothing
 DEPENDENT: set[Any] = {
     aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default,
     aten.repeat_interleave.Tensor, aten.bincount.default, aten._unique2.default, aten.unique_dim.default,
+    aten.unique_consecutive.default,
 }  # fmt: skip
 INDEXED: set[Any] = {aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default}
 
@@ -30,9 +32,15 @@ class Waits(AssertionError):
 
 class _Calls(TorchFunctionMode):
     def __torch_function__(self, func: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in BROUGHT_OVER:
+        numbers = func in FROM_NUMBERS and not isinstance(args[0], Tensor)
+        by_list = func in (Tensor.__getitem__, Tensor.__setitem__) and _has_list(args[1])
+        if func in BROUGHT_OVER or numbers or by_list or (func is Tensor.to and "cpu" in args[1:]):
             raise Waits(getattr(func, "__name__", str(func)))
         return func(*args, **(kwargs or {}))
+
+
+def _has_list(index: Any) -> bool:
+    return isinstance(index, list) or (isinstance(index, tuple) and any(isinstance(each, list) for each in index))
 
 
 class _Operations(TorchDispatchMode):

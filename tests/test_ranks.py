@@ -76,7 +76,7 @@ def test_two_processes_draw_the_same_rows_of_both(found: list[dict[str, Any]]) -
     assert torch.equal(rows, others)
     assert torch.equal(rows[:, 0], first)
     owners = [[tuple(row) in {tuple(r) for r in each["own"][:3].tolist()} for each in found] for row in rows.tolist()]
-    assert owners == [[True, False]] * 3 + [[False, True]] * 2
+    assert owners == [[True, False], [False, True]] * 2 + [[True, False]]
 
 
 def test_two_processes_average_gradients_and_agree_on_the_first_ones_weights(found: list[dict[str, Any]]) -> None:

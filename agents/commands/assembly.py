@@ -60,8 +60,8 @@ def build(stack: ExitStack, config: Training, demonstrations: Demonstrations | N
     _require_time_limit(config.env)
     set_random_seed(config.seed)
     model, agent = ASSEMBLIES[type(config)](config, env, device, demonstrations)
-    if ranks.count() > 1 and not isinstance(model, DevicePPO):
-        raise problem("PPO where several processes train", type(model).__name__, "start it without torchrun")
+    if not isinstance(model, DevicePPO):
+        ranks.require_one(type(model).__name__)
     return Parts(model=model, agent=agent, demonstrations=demonstrations)
 
 

@@ -30,15 +30,18 @@ def joined(device: str) -> Iterator[None]:
         raise problem("a device for all processes", device, "use --device cuda: each takes the GPU of its number")
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        here, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if here >= gpus:
+            raise problem(f"at most {gpus} processes on a machine of {gpus} GPUs", f"{here + 1}", "start fewer")
+        torch.cuda.set_device(here)
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
-    try:
-        if ranks.number() != 0:
-            log.setLevel(logging.WARNING)  # one report is enough
-        log.info("%d processes train together%s", ranks.count(), ", each on a GPU" if on_gpu else "")
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
+    if ranks.number() != 0:
+        log.setLevel(logging.WARNING)  # one report is enough
+    log.info("%d processes train together%s", ranks.count(), ", each on a GPU" if on_gpu else "")
+    yield
+    # An error leaves without this: the others, who may be waiting for this process, end when torchrun sees it end.
+    ranks.wait()  # torchrun ends all when one does, and process 0 may still be writing
+    torch.distributed.destroy_process_group()
 
 
 def share_of(config: Settings) -> Settings:

@@ -11,14 +11,14 @@ Numbers = Float[Tensor, "..."]
 
 def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
     """log N(x; mean, std²), nats, of each number by itself; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
-    std = torch.as_tensor(std, dtype=x.dtype, device=x.device)
+    std = _like(x, std)
     return -0.5 * ((x - mean) / std).square() - (std.log() + 0.5 * math.log(2 * math.pi))
 
 
 def gaussian_score(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
     """(x - mean) / std²: the derivative of `gaussian_log_prob` with respect to the mean. Fisher 1925, Theory of
     statistical estimation."""
-    precision = torch.as_tensor(std, dtype=x.dtype, device=x.device).square().reciprocal()
+    precision = _like(x, std).square().reciprocal()
     return (x - mean) * precision  # on a CPU faster than a division by a tensor of one number
 
 
@@ -42,3 +42,8 @@ def kl_gaussian_gradient(
     """
     precision = prior_std**-2
     return (mean - prior_mean) * precision, torch.sub(std * precision, std.reciprocal())
+
+
+def _like(x: Tensor, number: Tensor | float) -> Tensor:
+    """`number` in the dtype of `x` and on its device; of one that is no tensor a fill, since a copy would wait."""
+    return number.to(x) if isinstance(number, Tensor) else torch.full((), number, dtype=x.dtype, device=x.device)

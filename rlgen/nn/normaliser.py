@@ -54,14 +54,17 @@ class Normaliser(nn.Module):
         """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.ranks`)."""
         if ranks.count() == 1:
             return self.merge(rows)
-        found = Normaliser.of(rows)
-        for moments in zip(*(ranks.gather(each[None]) for each in (found.mean, found.var, found.count)), strict=True):
+        rows = rows.double()
+        for moments in zip(*(ranks.gather(each[None]) for each in self._moments(rows)), strict=True):
             self._take(*moments)
 
     def _merge(self, rows: Tensor) -> None:
+        self._take(*self._moments(rows))
+
+    def _moments(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean = rows.mean(0)
         var = (rows - mean).square_().mean(0)  # ten times as fast as torch.var along this dimension
-        self._take(mean, var, torch.full_like(self.count, len(rows)))
+        return mean, var, torch.full_like(self.count, len(rows))
 
     def _take(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
         """Those of a sample: [O], [O] and a number."""

@@ -16,7 +16,7 @@ from rlgen.nn.contest import contest, reported
 from rlgen.nn.mlp import mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.nn.penalties import GradientPenalty, Penalty
-from rlgen.nn.recorded import Recorded, make_recordable
+from rlgen.nn.recorded import Recorded
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -120,14 +120,7 @@ class Adversarial:
             network = penalty.wrap(network)
         self.network = network
         self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
-        self._get_ready()
-
-    def _get_ready(self) -> None:
-        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
-        device = self.demonstrations.observations.device
-        if device.type == "cuda":
-            make_recordable(self.optimiser, device)
-        self._recorded = Recorded(self.step)
+        self._recorded = Recorded(self.step, self.optimiser)
 
     def logit(self, inputs: Tensor) -> Tensor:
         """[B, D] to expert_logit [B]."""
@@ -204,4 +197,3 @@ class Adversarial:
         self.optimiser.load_state_dict(state["optimiser"])
         self.normaliser.load_state_dict(state["normaliser"])
         self._expert = None
-        self._get_ready()

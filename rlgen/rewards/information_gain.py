@@ -16,7 +16,7 @@ from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.likelihood import LikelihoodStd
-from rlgen.nn.recorded import Recorded, make_recordable
+from rlgen.nn.recorded import Recorded
 from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.pool import TransitionPool
 from rlgen.rewards.spread import named, spread_of
@@ -120,17 +120,10 @@ class InformationGain:
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
-        self.device = shape.device
-        self._get_ready()
-
-    def _get_ready(self) -> None:
-        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
-        if torch.device(self.device).type == "cuda":
-            make_recordable(self.optimiser, self.device)
-        self._recorded, self._n_data = Recorded(self._step), 0.0
+        self._recorded, self._n_data = Recorded(self._step, self.optimiser), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
-        ranks.agree(self.model)
+        ranks.agree(self.model, *([] if self.likelihood is None else [self.likelihood]))
         gain = self.gain(batch)
         self._known = (batch, gain)
         if self.updates:
@@ -169,7 +162,7 @@ class InformationGain:
         """Take the gradient steps of a rollout on rows of the pool; their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * ranks.count()
         if n_data != self._n_data:  # a recording would go on with the old one
-            self._recorded, self._n_data = Recorded(self._step), n_data
+            self._recorded, self._n_data = Recorded(self._step, self.optimiser), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
         return torch.stack([self._recorded(*self.normalised(rows))["loss"].clone() for rows in draws])
 
@@ -202,4 +195,3 @@ class InformationGain:
         self.recent_medians = state["recent_medians"].to(self.recent_medians.device)
         self.updates = state["updates"]
         self._known = None
-        self._get_ready()

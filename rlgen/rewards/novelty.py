@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.nn.recorded import Recorded, make_recordable
+from rlgen.nn.recorded import Recorded
 from rlgen.rewards.bonus_unit import BonusUnit
 from rlgen.rewards.spread import named, spread_of
 
@@ -74,14 +74,7 @@ class Novelty:
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(learning, config.learning_rate, fused=True)
         self._known: tuple[Transitions, Tensor] | None = None
-        self.device = device
-        self._get_ready()
-
-    def _get_ready(self) -> None:
-        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
-        if torch.device(self.device).type == "cuda":
-            make_recordable(self.optimiser, self.device)
-        self._recorded = Recorded(self._step)
+        self._recorded = Recorded(self._step, self.optimiser)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         ranks.agree(self.networks)
@@ -137,4 +130,3 @@ class Novelty:
         for name in ("view", "networks", "unit", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
         self._known = None
-        self._get_ready()

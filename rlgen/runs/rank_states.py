@@ -19,11 +19,10 @@ def with_others(state: dict[str, Any]) -> dict[str, Any]:
         return state
     tree, tensors = encode(state)
     parts = (json.dumps(tree).encode(), save(tensors))
-    gathered = [_gather_bytes(part) for part in parts]
+    texts, data = (_gather_bytes(part) for part in parts)
     if ranks.number() != 0:
         return state
-    others = [decode(json.loads(text), load(data)) for text, data in zip(*gathered, strict=True)]
-    return {**state, OTHERS: others[1:]}
+    return {**state, OTHERS: [decode(json.loads(text), load(each)) for text, each in zip(texts, data, strict=True)]}
 
 
 def own_state(state: dict[str, Any]) -> dict[str, Any]:
@@ -36,9 +35,12 @@ def own_state(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gather_bytes(own: bytes) -> list[bytes]:
-    """Every process's, on the host: their lengths first, then all as long as the longest."""
+    """In process 0 those of all the others: their lengths first, then all as long as the longest."""
     lengths = ranks.gather(torch.tensor([len(own)])).tolist()
     padded = torch.zeros(max(lengths), dtype=torch.uint8)
     padded[: len(own)] = torch.frombuffer(bytearray(own), dtype=torch.uint8)
-    rows = ranks.gather(padded).view(ranks.count(), -1)
-    return [row[:length].numpy().tobytes() for row, length in zip(rows, lengths, strict=True)]
+    rows = ranks.gather_at_first(padded)
+    if rows is None:
+        return []
+    others = zip(rows.view(ranks.count(), -1), lengths, strict=True)
+    return [row[:length].numpy().tobytes() for row, length in others][1:]

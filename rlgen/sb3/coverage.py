@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
 
 from rlgen import ranks
 from rlgen.data.visits import Visits
 from rlgen.sb3.device_ppo import DevicePPO
-from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
@@ -23,19 +24,23 @@ class Coverage(BaseCallback):
 
     Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if that ends), `coverage/first_reward`
     (environment steps, once there was one) and `coverage/rewarded` (share of the recent episodes with a positive
-    return). On-policy models are looked at once per rollout, others every 1000 states.
+    return). On-policy models are looked at once per rollout, a `DevicePPO` when the next begins, others every 1000
+    states.
     """
 
     def __init__(self, visits: Visits):
         super().__init__()
         self.visits = visits
         self.waiting: list[np.ndarray] = []
+        self.on_device: tuple[Tensor, Tensor] | None = None
 
     def _init_callback(self) -> None:
         self.on_policy = isinstance(self.model, OnPolicyAlgorithm)
         self.normaliser = normaliser_of(self.model)
+        self.columns = torch.tensor(self.visits.columns, device=self.model.device)
 
     def _on_rollout_start(self) -> None:
+        self._count_from_device()
         self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
@@ -54,24 +59,27 @@ class Coverage(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if isinstance(self.model, DevicePPO):
-            self._look_at(self.model.rollout)
+            rollout = self.model.rollout
+            seen = rollout.observations.flatten(0, 1).index_select(1, self.columns)
+            self.on_device = seen, rollout.task_rewards.amax(1)
         elif self.on_policy:
             seen = self.model.rollout_buffer.observations  # type: ignore[attr-defined]
             self._count(seen if self.raw is None else np.stack(self.raw.rows[:-1]))
 
     def _on_training_end(self) -> None:
         self._count_waiting()
+        self._count_from_device()
 
-    def _look_at(self, rollout: DeviceRollout) -> None:
-        """At what stayed on a device until now."""
-        steps, n_envs = rollout.task_rewards.shape
-        rewarded = np.flatnonzero(ranks.largest(rollout.task_rewards.amax(1)).cpu().numpy() > 0)
+    def _count_from_device(self) -> None:
+        """What a `DevicePPO` saw in the rollout that it has learned from by now: nobody waited for it until here."""
+        if self.on_device is None:
+            return
+        (seen, best), self.on_device = self.on_device, None
+        rewarded = np.flatnonzero(ranks.largest(best).cpu().numpy() > 0)
         if self.visits.first_reward_step is None and len(rewarded):
-            since = int(steps - 1 - rewarded[0]) * n_envs * ranks.count()
+            since = int(len(best) - 1 - rewarded[0]) * (len(seen) // len(best)) * ranks.count()
             self.visits.first_reward_step = self.model.num_timesteps - since
-        columns = self.visits.columns
-        seen = ranks.gather(rollout.observations[..., columns].flatten(0, 1))
-        self._count(seen.cpu().numpy()[None], columns)
+        self._count(ranks.gather(seen).cpu().numpy()[None], self.visits.columns)
 
     def _count_waiting(self) -> None:
         if self.waiting:

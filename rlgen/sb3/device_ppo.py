@@ -50,7 +50,8 @@ class DevicePPO(PPO):
     when a loss is no longer finite.
 
     Where several processes train together (`rlgen.ranks`), `n_envs` and `batch_size` are those of each; the gradient,
-    the spread of advantages, the KL divergence and what is logged are of all of them, and `num_timesteps` counts all.
+    the spread of advantages and the KL divergence are of all of them, what is logged is the mean of theirs, and
+    `num_timesteps` counts all.
     """
 
     action_space: spaces.Box
@@ -80,13 +81,9 @@ class DevicePPO(PPO):
         self._learned = {
             name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
         }
-        self._get_ready()
-
-    def _get_ready(self) -> None:
-        """For steps of the optimiser as it is now: recorded as one launch on a GPU."""
-        make_recordable(self.policy.optimizer, self.device)
         alone = ranks.count() == 1  # recordings hold no messages between processes
-        self._minibatch: Callable[[Tensor], dict[str, Tensor]] = Recorded(self._step) if alone else self._step
+        recorded = Recorded(self._step, self.policy.optimizer)
+        self._minibatch: Callable[[Tensor], dict[str, Tensor]] = recorded if alone else self._step
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """SB3's, and of several processes the worlds of each begin where those of the one before it end."""
@@ -97,10 +94,6 @@ class DevicePPO(PPO):
     def _excluded_save_params(self) -> list[str]:
         own = ["worlds", "measured", "of_episodes", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
-
-    def _setup_learn(self, *arguments: Any, **named: Any) -> tuple[int, BaseCallback]:
-        self._get_ready()  # since the last training a state may have been loaded
-        return super()._setup_learn(*arguments, **named)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -145,6 +138,7 @@ class DevicePPO(PPO):
     def train(self) -> None:
         """Learn from the rollout, and log what `PPO.train` logs and what callbacks have measured."""
         self.policy.set_training_mode(True)
+        make_recordable(self.policy.optimizer, self.device)
         self._set_rate()
         self._clip.fill_(self.clip_range(self._current_progress_remaining))  # type: ignore[operator]
         self._estimate_advantages()

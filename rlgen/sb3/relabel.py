@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
+from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.paid import Paid
@@ -52,6 +53,7 @@ class Relabel(BaseCallback):
         self.ends: list[EpisodeEnd] = []
 
     def _init_callback(self) -> None:
+        ranks.require_one(type(self.model).__name__)
         self.normaliser = normaliser_of(self.model)
 
     def _on_rollout_start(self) -> None:

@@ -1,8 +1,10 @@
 """Several processes as one training: torchrun with the command line."""
 
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +17,18 @@ from rlgen.agents.commands.data_parallel import joined, share_of
 from rlgen.agents.commands.train import TrainBC
 from rlgen.agents.commands.train_ppo import TrainPPO
 from rlgen.agents.learner import OnPolicyConfig
-from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
+from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import same_metrics
+from rlgen.runs.metrics import read_metrics, same_metrics
 from rlgen.runs.rank_states import OTHERS
 from rlgen.runs.result import Result
 
-SETTINGS = """train ppo --env rlgen/SparseHalfCheetah-v0 --backend warp --device cpu --threads 1 --n-envs 8
---learner.n-steps 16 --learner.batch-size 64 --learner.n-epochs 1 --learner.hidden 8 --episodes 25 --no-video
---checkpoint-every 128 --evaluate-every 0"""
+SHARED = """--env rlgen/SparseHalfCheetah-v0 --backend warp --device cpu --threads 1 --n-envs 8
+--learner.n-steps 16 --learner.batch-size 64 --learner.n-epochs 1 --learner.hidden 8 --episodes 4 --no-video
+--checkpoint-every 128"""
+GAIL = """--gail.bc.max-updates 20 --gail.bc.check-every 10 --gail.discriminator.hidden 8 --evaluate-every 256"""
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rlgen.agents.cli"]
 
 
@@ -31,20 +36,40 @@ def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
 
-def test_two_processes_train_resume_and_write_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def demos(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    episode = Episode(
+        observations=rng.normal(size=(41, 18)).astype(np.float32),
+        actions=rng.uniform(-1, 1, (40, 6)).astype(np.float32),
+        rewards=np.zeros(40, np.float32),
+    )
+    path = tmp_path / "demos.npz"
+    Demonstrations.from_episodes([episode], env_id="rlgen/SparseHalfCheetah-v0").save(path)
+    return path
+
+
+def test_two_processes_train_resume_and_write_one_run(
+    demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
-    done = in_two_processes(*SETTINGS.split(), "--steps", "384", "--out", str(run))
+    chosen = (*SHARED.split(), *GAIL.split(), "--demos", str(demos), "--steps", "384", "--out", str(run))
+    done = in_two_processes("train", "gail", *chosen)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("stepped by warp") == 1, "more than one process reports"
     folder = RunFolder.open(run)
     assert folder.config["n_envs"] == 8
     assert Result.read(run).env_steps == 384
+    assert np.isfinite(read_metrics(run)["evaluation/return_mean"]).sum() == 2
     step, one = load_checkpoint(folder)
     assert step == 384
-    policy = one["vime"]["model"]["policy"]
+    policy = one["gail"]["model"]["policy"]
     (second,) = one[OTHERS]
-    for name, value in second["vime"]["model"]["policy"].items():
+    for name, value in second["gail"]["model"]["policy"].items():
         assert torch.equal(policy[name], value)
+    for name, value in second["gail"]["source"]["network"].items():
+        assert torch.equal(one["gail"]["source"]["network"][name], value)
+    assert torch.equal(one["rng"]["torch"], second["rng"]["torch"])
     assert not np.array_equal(one["env"]["sim"]["arrays"]["qpos"], second["env"]["sim"]["arrays"]["qpos"])
 
     # As if it had been killed before its last checkpoint.
@@ -57,9 +82,24 @@ def test_two_processes_train_resume_and_write_one_run(tmp_path: Path, capsys: py
     assert resumed.returncode == 0, resumed.stderr
     step, other = load_checkpoint(folder)
     assert step == 384
-    for name, value in other["vime"]["model"]["policy"].items():
+    for name, value in other["gail"]["model"]["policy"].items():
         assert torch.equal(policy[name], value)
     assert same_metrics(run, tmp_path)
+
+
+def test_ctrl_c_saves_what_two_processes_have_done(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    chosen = (*SHARED.split(), "--evaluate-every", "0", "--steps", "1e9", "--out", str(run))
+    with subprocess.Popen([*TORCHRUN, "train", "ppo", *chosen], stderr=subprocess.PIPE, text=True) as started:
+        until = time.monotonic() + 120
+        while not list_checkpoints(run) and time.monotonic() < until and started.poll() is None:
+            time.sleep(0.1)
+        started.send_signal(signal.SIGINT)
+        _, errors = started.communicate(timeout=60)
+    assert "stopped and saved at step" in errors
+    step, state = load_checkpoint(RunFolder.open(run))
+    assert step == state["vime"]["model"]["num_timesteps"]
+    assert len(state[OTHERS]) == 1
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from rlgen.runs.evaluate import RandomPolicy, evaluate
 
 EPISODES, SEED = 50, 10_000
 IMITATED = 0.9  # of the way from random actions to the expert
-EVERY = 5.0  # seconds of training
+EVERY = 3.0  # seconds of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,13 @@ class UntilEarned(BaseCallback):
         self.seconds, self.since = self.seconds + now - self.since, now
         if self.seconds - self.judged_at < EVERY:
             return
+        self._judge()
+
+    def _on_training_end(self) -> None:
+        if not self.reached:
+            self._judge()
+
+    def _judge(self) -> None:
         self.judged_at, self.steps = self.seconds, self.model.num_timesteps
         with self.agent.acting():
             self.earned = float(evaluate(self.model, self.judges, EPISODES, seed=SEED, label=None).returns.mean())
