@@ -18,6 +18,7 @@ def no_cuda(monkeypatch):
 def one_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     properties = SimpleNamespace(name="NVIDIA H200", total_memory=140 * 2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
 
@@ -40,6 +41,14 @@ def test_a_gpu_asked_for_by_name_is_taken(one_cuda, name):
     device, sentence = choose_device(name)
     assert device == torch.device("cuda:0")
     assert sentence.endswith("as asked")
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_of_several_gpus_that_is_taken_which_is_set(one_cuda, monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert choose_device(name)[0] == torch.device("cuda:3")
+    assert choose_device("cuda:1")[0] == torch.device("cuda:1")
 
 
 def test_the_cpu_is_taken_when_asked_for_beside_a_gpu(one_cuda):
