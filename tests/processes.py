@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed.nn  # see rlgen.agents.commands.data_parallel
 
 LIMIT_S = 240
 
@@ -41,6 +42,8 @@ def main(file: str, function: str, number: int, n: int, folder: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=n, timeout=limit)
     torch.save(runpy.run_path(file)[function](), folder / f"{number}.pt")
     torch.distributed.destroy_process_group()
+    threads = [(each / "comm").read_text().strip() for each in Path("/proc/self/task").iterdir()]
+    assert not [name for name in threads if "gloo" in name], "threads of the group that live on may abort the process"
 
 
 if __name__ == "__main__":

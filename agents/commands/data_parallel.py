@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed
 
+# Before there is a group, which the defaults of its functions would keep, and the group's threads to the very end: they
+# abort a process that ends while they work. An optimiser's first step imports it.
+import torch.distributed.nn
+
 from rlgen import ranks
 from rlgen.errors import problem
 
