@@ -1,5 +1,6 @@
 """Several processes as one training: torchrun with the command line."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -87,15 +88,26 @@ def test_two_processes_train_resume_and_write_one_run(
     assert same_metrics(run, tmp_path)
 
 
-def test_ctrl_c_saves_what_two_processes_have_done(tmp_path: Path) -> None:
+def test_a_stop_asked_of_one_process_saves_what_both_have_done(tmp_path: Path) -> None:
     run = tmp_path / "run"
     chosen = (*SHARED.split(), "--evaluate-every", "0", "--steps", "1e9", "--out", str(run))
-    with subprocess.Popen([*TORCHRUN, "train", "ppo", *chosen], stderr=subprocess.PIPE, text=True) as started:
+    shown = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(
+        [*TORCHRUN, "train", "ppo", *chosen], stderr=subprocess.PIPE, text=True, env=shown
+    ) as started:
         until = time.monotonic() + 120
         while not list_checkpoints(run) and time.monotonic() < until and started.poll() is None:
             time.sleep(0.1)
-        started.send_signal(signal.SIGINT)
-        _, errors = started.communicate(timeout=60)
+        children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGINT)
+        try:
+            _, errors = started.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            for child in children:
+                os.kill(int(child), signal.SIGABRT)  # to see where it hangs
+            _, errors = started.communicate()
+            pytest.fail(errors)
+    assert errors.count("stopping after this round") == 1
     assert "stopped and saved at step" in errors
     step, state = load_checkpoint(RunFolder.open(run))
     assert step == state["vime"]["model"]["num_timesteps"]
