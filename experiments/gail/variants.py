@@ -13,7 +13,7 @@ of some of them; rows of runs that are not in the folder stay as they are.
 import argparse
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 
@@ -125,11 +125,17 @@ def score(group: list[dict]) -> float:
     return interquartile_mean([row["normalised_return"] for row in group])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(
+    description: str | None,
+    planned: Callable[[Path], dict[str, list[str]]],
+    collect: Callable[[Path], None],
+    runs: Path,
+) -> None:
+    """The command line of a protocol: `planned` names its runs, `collect` makes tables of those in a folder."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["train", "collect"])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the demonstrations")
-    parser.add_argument("--runs", type=Path, default=Path("runs/variants"), help="folder of the runs")
+    parser.add_argument("--runs", type=Path, default=runs, help="folder of the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--only", default="", help="only runs whose name holds this text")
     chosen = parser.parse_args()
@@ -143,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, planned, collect, Path("runs/variants"))

@@ -9,15 +9,13 @@ to a GPU, 24 steps in very many environments, with C MuJoCo on threads. `train` 
 worlds.csv (one row per run), worlds.md and a learning curve per run under curves/.
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from variants import write_curve
+from variants import main, write_curve
 
-from rlgen.runs.batch import train_all
 from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
 
@@ -87,22 +85,5 @@ def table(rows: list[dict]) -> Iterator[str]:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "collect"])
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the demonstrations")
-    parser.add_argument("--runs", type=Path, default=Path("runs/worlds"), help="folder of the runs")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--only", default="", help="only runs whose name holds this text")
-    chosen = parser.parse_args()
-    if chosen.what == "collect":
-        collect(chosen.runs)
-        return
-    commands = {name: arguments for name, arguments in planned(chosen.data).items() if chosen.only in name}
-    failed = train_all(chosen.runs, commands, chosen.jobs)
-    if failed:
-        raise SystemExit(f"failed or stopped: {', '.join(failed)}")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, planned, collect, Path("runs/worlds"))

@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from rlgen.agents import cli
 from rlgen.agents.commands import training
 from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
 from rlgen.envs import make_vec
 from rlgen.runs.metrics import Metrics
 from rlgen.sb3.features import normalised_policy
@@ -237,3 +238,18 @@ def contents(tmp_path: Path):
     """`contents()`: every file of the run in tmp_path/run, by name."""
     run = tmp_path / "run"
     return lambda: {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def cheetah_demos(tmp_path: Path) -> Path:
+    """A file of 40 random rows of rlgen/SparseHalfCheetah-v0."""
+    rng = np.random.default_rng(0)
+    episode = Episode(
+        observations=rng.normal(size=(41, 18)).astype(np.float32),
+        actions=rng.uniform(-1, 1, (40, 6)).astype(np.float32),
+        rewards=np.zeros(40, np.float32),
+        terminated=False,
+    )
+    path = tmp_path / "demos.npz"
+    Demonstrations.from_episodes([episode], env_id="rlgen/SparseHalfCheetah-v0").save(path)
+    return path

@@ -18,8 +18,6 @@ from rlgen.agents.commands.data_parallel import joined, share_of
 from rlgen.agents.commands.train import TrainBC
 from rlgen.agents.commands.train_ppo import TrainPPO
 from rlgen.agents.learner import OnPolicyConfig
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics, same_metrics
@@ -37,24 +35,11 @@ def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
 
-@pytest.fixture
-def demos(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    episode = Episode(
-        observations=rng.normal(size=(41, 18)).astype(np.float32),
-        actions=rng.uniform(-1, 1, (40, 6)).astype(np.float32),
-        rewards=np.zeros(40, np.float32),
-    )
-    path = tmp_path / "demos.npz"
-    Demonstrations.from_episodes([episode], env_id="rlgen/SparseHalfCheetah-v0").save(path)
-    return path
-
-
 def test_two_processes_train_resume_and_write_one_run(
-    demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cheetah_demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    chosen = (*SHARED.split(), *GAIL.split(), "--demos", str(demos), "--steps", "384", "--out", str(run))
+    chosen = (*SHARED.split(), *GAIL.split(), "--demos", str(cheetah_demos), "--steps", "384", "--out", str(run))
     done = in_two_processes("train", "gail", *chosen)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("stepped by warp") == 1, "more than one process reports"

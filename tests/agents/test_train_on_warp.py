@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from stable_baselines3 import PPO
 
 from rlgen.agents import DevicePPO, cli
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -20,20 +17,6 @@ SMALL = """--backend warp --device cpu --threads 1 --n-envs 8 --learner.n-steps 
 CHEETAH = "rlgen/SparseHalfCheetah-v0"
 
 
-@pytest.fixture
-def demos(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    episode = Episode(
-        observations=rng.normal(size=(41, 18)).astype(np.float32),
-        actions=rng.uniform(-1, 1, (40, 6)).astype(np.float32),
-        rewards=np.zeros(40, np.float32),
-        terminated=False,
-    )
-    path = tmp_path / "demos.npz"
-    Demonstrations.from_episodes([episode], env_id=CHEETAH).save(path)
-    return path
-
-
 def train(agent: str, out: Path, *options: str) -> int:
     return cli.main(["train", agent, "--env", CHEETAH, *SMALL.split(), *options, "--out", str(out)])
 
@@ -41,9 +24,9 @@ def train(agent: str, out: Path, *options: str) -> int:
 GAIL = ("--gail.bc.max-updates", "20", "--gail.bc.check-every", "10", "--gail.discriminator.hidden", "8")
 
 
-def test_gail_learns_on_the_device_and_goes_on_bit_for_bit(no_finish, demos: Path, tmp_path: Path) -> None:
+def test_gail_learns_on_the_device_and_goes_on_bit_for_bit(no_finish, cheetah_demos: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = ("--demos", str(demos), *GAIL, "--checkpoint-every", "256")
+    options = ("--demos", str(cheetah_demos), *GAIL, "--checkpoint-every", "256")
     assert train("gail", whole, *options, "--steps", "512") == 0
     assert train("gail", parts, *options, "--steps", "256") == 0
     assert isinstance(no_finish[0][2], DevicePPO)

@@ -69,15 +69,18 @@ class UntilEarned(BaseCallback):
         return not self.reached and self.seconds < self.limit
 
     def _on_rollout_start(self) -> None:
-        now = time.perf_counter()
-        self.seconds, self.since = self.seconds + now - self.since, now
-        if self.seconds - self.judged_at < EVERY:
-            return
-        self._judge()
+        self._read_clock()
+        if self.seconds - self.judged_at >= EVERY:
+            self._judge()
 
     def _on_training_end(self) -> None:
         if not self.reached:
+            self._read_clock()
             self._judge()
+
+    def _read_clock(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self.since = self.seconds + now - self.since, now
 
     def _judge(self) -> None:
         self.judged_at, self.steps = self.seconds, self.model.num_timesteps
