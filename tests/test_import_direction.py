@@ -18,6 +18,7 @@ LAYERS = (
     "rlgen",
     "rlgen.errors",
     "rlgen.atomic",
+    "rlgen.memory",
     "rlgen.packages",
     "rlgen.ranks",
     "rlgen.equations",
