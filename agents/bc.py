@@ -104,7 +104,7 @@ class BC:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"
             )
-        demonstrations.validate(model)
+        demonstrations.validate(model.get_env() or model)
         self.policy, self.config = policy, config or BCConfig()
         self.batch = demonstrations.transitions(str(model.device))
         observed = model.observation_space

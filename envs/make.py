@@ -8,7 +8,7 @@ import gymnasium as gym
 import mujoco
 import torch
 
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 from rlgen.runs.device import choose_device, device_name
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import SimVecEnv
@@ -20,7 +20,9 @@ from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
 
 from .backend import Backend
+from .ids import imported_id
 from .registry import CLASSIC_TASKS, TASKS
+from .task_arguments import make_task
 
 log = logging.getLogger("rlgen")
 
@@ -42,7 +44,7 @@ def make_vec(
     Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
 
     Args:
-        env_id: a Gymnasium id, such as "Ant-v5".
+        env_id: a Gymnasium id, such as "Ant-v5", or "module:Point-v0", whose module is imported.
         n_envs: environments.
         seed: of environment 0; environment i has seed + i.
         backend: "threads" for the tasks of `TASKS`; "numpy" for those of `CLASSIC_TASKS`; "gymnasium" for any
@@ -56,11 +58,12 @@ def make_vec(
     Raises:
         InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
     """
-    if backend == "warp":
-        worlds = make_device(env_id, n_envs, device, env_kwargs, margin_rule, contacts, constraints)
-        return SimVecEnv(env_id, HostedSim(worlds), seed)
     kwargs = dict(env_kwargs or {})
     _check(n_envs, seed, backend, n_threads, margin_rule)
+    env_id = imported_id(env_id)
+    if backend == "warp":
+        worlds = make_device(env_id, n_envs, device, env_kwargs, margin_rule, contacts, constraints)
+        return SimVecEnv(env_id, HostedSim(worlds), seed, kwargs)
     obstacle = _not_ours_because(env_id, kwargs)
     own = "numpy" if env_id in CLASSIC_TASKS else "threads"
     if backend in ("threads", "numpy") and (obstacle or backend != own):
@@ -68,10 +71,12 @@ def make_vec(
         remedy = f'use backend="{"gymnasium" if obstacle else own}"'
         raise problem(f"{env_id} to have a task definition for these arguments", came, remedy)
     if backend == "gymnasium" or obstacle:
-        log.info("%s: stepped by gymnasium (%s)", env_id, "as asked" if backend == "gymnasium" else obstacle)
+        known = obstacle and env_id in TASKS | CLASSIC_TASKS
+        log.info("%s: stepped by gymnasium%s", env_id, f" ({obstacle})" if known else "")
+        log.debug("%s: %s", env_id, obstacle or "gymnasium was asked for")
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     sim = _simulator(env_id, n_envs, n_threads, kwargs, margin_rule)
-    return SimVecEnv(env_id, sim, seed)
+    return SimVecEnv(env_id, sim, seed, env_kwargs)
 
 
 def make_device(
@@ -100,13 +105,14 @@ def make_device(
     """
     kwargs = dict(env_kwargs or {})
     _check(n_envs, 0, "warp", None, margin_rule)
+    env_id = imported_id(env_id)
     obstacle = _not_ours_because(env_id, kwargs) if env_id not in CLASSIC_TASKS else "its physics is not MuJoCo's"
     if obstacle:
         raise problem(f"one of {', '.join(TASKS)} for the warp backend", f"{env_id} ({obstacle})", 'use backend="auto"')
     place = device if isinstance(device, torch.device) else choose_device(device)[0]
     limit = _time_limit(env_id, kwargs)
     try:
-        worlds = DeviceEnv(TASKS[env_id](**kwargs), n_envs, limit, place, margin_rule, contacts, constraints)
+        worlds = DeviceEnv(make_task(TASKS[env_id], kwargs), n_envs, limit, place, margin_rule, contacts, constraints)
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not any(word in str(error).lower() for word in ("memory", "alloc")):
             raise
@@ -148,8 +154,8 @@ def _simulator(
         if margin_rule != "native":
             raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave it at 'native'")
         log.info("%s: stepped by NumPy, all environments in one array", env_id)
-        return ClassicSim(CLASSIC_TASKS[env_id](**kwargs), n_envs, time_limit)
-    sim = ThreadedSim(TASKS[env_id](**kwargs), n_envs, time_limit, n_threads, margin_rule)
+        return ClassicSim(make_task(CLASSIC_TASKS[env_id], kwargs), n_envs, time_limit)
+    sim = ThreadedSim(make_task(TASKS[env_id], kwargs), n_envs, time_limit, n_threads, margin_rule)
     log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
     log.debug("%s: %d environments on %d threads", env_id, n_envs, sim.n_threads)
     return sim
@@ -157,7 +163,11 @@ def _simulator(
 
 def _time_limit(env_id: str, kwargs: dict[str, Any]) -> int | None:
     """Taken out of `kwargs`, or that of the registry."""
-    limit = kwargs.pop("max_episode_steps", None) or gym.spec(env_id).max_episode_steps
+    limit = kwargs.pop("max_episode_steps", None)
+    if limit is None:
+        limit = gym.spec(env_id).max_episode_steps
+    elif not isinstance(limit, int) or (limit < 1 and limit != -1):
+        raise problem("max_episode_steps of at least 1, or -1 for none", repr(limit), "give a whole number")
     return None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
 
 
@@ -167,12 +177,12 @@ def _on_gymnasium(
     try:
         return GymnasiumVecEnv(env_id, n_envs, seed, kwargs, margin_rule)
     except (gym.error.Error, ModuleNotFoundError) as error:
+        raise problem(f"{env_id} to be made by Gymnasium", str(error), "install what it needs") from error
+    except (TypeError, ValueError, AttributeError, AssertionError, LookupError, OSError) as error:
+        if isinstance(error, InputError) or not kwargs:
+            raise
         raise problem(
-            "the id of a registered Gymnasium environment",
-            f"{env_id!r} ({error})",
-            "correct the id, or import the package that registers it",
-        ) from error
-    except TypeError as error:
-        raise problem(
-            f"keyword arguments that gymnasium.make({env_id!r}) takes", str(error), "correct env_kwargs"
+            f"keyword arguments that gymnasium.make({env_id!r}) takes",
+            f"{', '.join(f'{name}={value!r}' for name, value in kwargs.items())}: {error}",
+            "correct env_kwargs (--env-kwargs)",
         ) from error

@@ -57,7 +57,7 @@ def build(stack: ExitStack, config: Training, demonstrations: Demonstrations | N
     n_envs = config.n_envs if isinstance(config, SteppedTraining) else 1
     env = env_of(config, n_envs, config.seed)
     stack.callback(env.close)
-    _require_time_limit(config.env)
+    _require_time_limit(config)
     set_random_seed(config.seed)
     model, agent = ASSEMBLIES[type(config)](config, env, device, demonstrations)
     if not isinstance(model, DevicePPO):
@@ -112,10 +112,11 @@ ASSEMBLIES: dict[type[Training], Callable[..., tuple[BaseAlgorithm, Any]]] = {
 }
 
 
-def _require_time_limit(env_id: str) -> None:
-    if gym.spec(env_id).max_episode_steps is None:
+def _require_time_limit(config: Training) -> None:
+    limit = config.env_kwargs.get("max_episode_steps") or gym.spec(config.env).max_episode_steps
+    if limit is None or limit == -1:
         raise problem(
             "an environment with a time limit, so that every evaluation ends",
-            f"{env_id}, registered without max_episode_steps",
-            f'register it with one: gymnasium.register("{env_id}", ..., max_episode_steps=1000)',
+            f"{config.env} without max_episode_steps",
+            "add --env-kwargs max_episode_steps=1000, or register it with a limit",
         )

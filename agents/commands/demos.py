@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from rlgen.errors import InputError, problem
 
+from .environment_options import EnvKwargs, Imports, import_typed
 from .output import refuse_existing
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ class DemosRecord:
     policy: Path
     """Model saved by Stable-Baselines3 (.zip; never unpickled), or a run folder with a policy.zip."""
     env: str
-    """Gymnasium id of the environment, e.g. Ant-v5."""
+    """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
+    env_kwargs: EnvKwargs = field(default_factory=dict)
+    """Keyword arguments of the environment, e.g. include_cfrc_ext_in_observation=False, or one JSON object."""
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder."""
     out: Path
     """The .npz file to write."""
     episodes: int = 25
@@ -57,7 +62,8 @@ class DemosRecord:
         if self.every < 1:
             raise problem("--every of at least 1", f"{self.every}", "leave it out to keep every step")
         path = policy_file(self.policy)
-        env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed)
+        import_typed(self.imports, self.env)
+        env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed, env_kwargs=self.env_kwargs)
         try:
             policy = load_policy(path, env.observation_space, env.action_space, self.normaliser)
             demonstrations = Demonstrations.record(policy, env, self.episodes, self.seed, self.deterministic)
@@ -164,10 +170,11 @@ def known_action_space(demonstrations: "Demonstrations") -> Any:
     if demonstrations.env_id is None:
         return None
     from rlgen.envs import make_vec
+    from rlgen.envs.ids import registered_id
 
     with _quiet():
         try:
-            env = make_vec(demonstrations.env_id, 1)
+            env = make_vec(registered_id(demonstrations.env_id), 1)
         except InputError:
             return None
         env.close()

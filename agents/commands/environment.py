@@ -1,5 +1,6 @@
 """The environment as a policy sees it: that of InfoGAIL has a code in its observations."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +20,22 @@ def make_env(
     threads: int | None = None,
     codes: int | None = None,
     code: int | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
     **of_warp: Any,
 ) -> Any:
     """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode;
+    `env_kwargs`: what the environment's constructor takes;
     `of_warp`: what `make_vec` takes for the warp backend."""
-    env = make_vec(env_id, n_envs, seed, backend, threads, **of_warp)
+    env = make_vec(env_id, n_envs, seed, backend, threads, dict(env_kwargs or {}), **of_warp)
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 
 def env_of(config: Training, n_envs: int, seed: int) -> Any:
     """What a training acts in."""
     of_warp = {name: getattr(config, name) for name in ("device", "contacts", "constraints")}
-    return make_env(config.env, n_envs, seed, config.backend, config.threads, codes_of(config), **of_warp)
+    return make_env(
+        config.env, n_envs, seed, config.backend, config.threads, codes_of(config), None, config.env_kwargs, **of_warp
+    )
 
 
 def judges_of(config: Training, n_envs: int, seed: int) -> Any:

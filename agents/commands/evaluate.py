@@ -1,22 +1,27 @@
 """`rlgen evaluate`: play a trained policy, or measure a trained image model, and say how well it does."""
 
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from rlgen.envs.backend import Backend
+from rlgen.envs.ids import registered_id
 from rlgen.errors import problem
 
+from .environment_options import EnvKwargs, Imports, import_typed
 from .output import refuse_existing
 
 if TYPE_CHECKING:
     from rlgen.runs.folder import RunFolder
 
 log = logging.getLogger("rlgen")
-OF_POLICIES = ("episodes", "env", "seed", "code", "n_envs", "backend", "deterministic", "normaliser")
+OF_POLICIES = (
+    *("episodes", "env", "env_kwargs", "imports", "seed", "code"),
+    *("n_envs", "backend", "deterministic", "normaliser"),
+)
 OF_IMAGES = ("measured", "importance_samples", "classifier", "device")
 """Options that mean nothing for the other kind."""
 
@@ -27,6 +32,7 @@ class Subject:
 
     zip: Path
     env: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
     episodes: int = 50
     seed: int = 10_000
     backend: Backend = "auto"
@@ -51,7 +57,13 @@ class Evaluate:
     """Whole episodes, spread evenly over the environments. Left out, here and below: as the run's own evaluation, whose
     numbers this then repeats; of a .zip 50."""
     env: str | None = None
-    """Gymnasium id; of a run, the one it was trained in when left out."""
+    """Gymnasium id, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported; of a run, the one it was trained in
+    when left out."""
+    env_kwargs: EnvKwargs = field(default_factory=dict)
+    """Keyword arguments of the environment, NAME=VALUE or one JSON object; of a run, its own when left out."""
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder; one that a run names is not imported
+    before it is given here."""
     seed: int | None = None
     """Of the environments (and of the actions with --no-deterministic); of a .zip 10000 when left out."""
     code: int | None = None
@@ -102,9 +114,18 @@ class Evaluate:
             how = Measuring(**{name: getattr(self, name) for name in OF_IMAGES})
             evaluate_image_run(run, how, self.out)
             return 0
+        import_typed(self.imports, self.env)
         subject = self.subject()
         n_envs = min(self.n_envs, subject.episodes)
-        env = make_env(subject.env, n_envs, subject.seed, subject.backend, codes=subject.codes, code=self.code)
+        env = make_env(
+            subject.env,
+            n_envs,
+            subject.seed,
+            subject.backend,
+            codes=subject.codes,
+            code=self.code,
+            env_kwargs=subject.env_kwargs,
+        )
         try:
             policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
             log.info("%s: read as weights and plain JSON, nothing unpickled", subject.zip)
@@ -131,7 +152,7 @@ class Evaluate:
         of_images = folder is not None and is_image_run(folder)
         foreign = OF_POLICIES if of_images else OF_IMAGES
         given = [
-            field.name for field in fields(self) if field.name in foreign and getattr(self, field.name) != field.default
+            each.name for each in fields(self) if each.name in foreign and getattr(self, each.name) != _left_out(each)
         ]
         if given:
             kinds = ("a policy", "an image model") if of_images else ("an image model", "a policy")
@@ -144,11 +165,11 @@ class Evaluate:
         if not self.policy.exists():
             raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
         if self.policy.is_dir():
-            subject = of_run(self.policy, self.env)
+            subject = of_run(self.policy, self.env, self.env_kwargs)
         elif self.env is None:
             raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
         else:
-            subject = Subject(zip=self.policy, env=self.env)
+            subject = Subject(zip=self.policy, env=registered_id(self.env), env_kwargs=self.env_kwargs)
         self._require_code_of(subject)
         asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
@@ -168,11 +189,17 @@ class Evaluate:
         assert self.out is not None
         how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic, "code": self.code}
         how |= {"n_envs": env.num_envs, "backend": env.backend, "margin_rule": env.margin_rule}
+        how |= {"env_kwargs": env.env_kwargs}
         write_json(self.out, {**numbers, **how, "per_episode": per_episode})
 
 
-def of_run(path: Path, env: str | None) -> Subject:
-    """The policy of the run folder `path` and how the run evaluated it; in `env`, if that is another one."""
+def _left_out(option: Field[Any]) -> Any:
+    """What an option is when it is not given."""
+    return option.default if option.default_factory is MISSING else option.default_factory()
+
+
+def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
+    """The policy of the run folder `path` and how the run evaluated it; in `env` and with `env_kwargs`, if given."""
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
 
@@ -184,12 +211,20 @@ def of_run(path: Path, env: str | None) -> Subject:
     known = {name: folder.config[name] for name in ("episodes", "backend", "codes") if name in folder.config}
     if "backend" in known:
         known["backend"] = judging(known["backend"])
-    subject = Subject(zip=folder / "policy.zip", env=env or folder.config["env"], **known)
+    own_id = folder.config["env"] if env is None else env
+    imports = folder.config.get("imports", ()) if env is None else ()
+    own_kwargs = folder.config.get("env_kwargs", {}) if env is None else {}
+    subject = Subject(
+        zip=folder / "policy.zip",
+        env=registered_id(own_id, imports, f"rlgen evaluate {path}"),
+        env_kwargs=env_kwargs or own_kwargs,
+        **known,
+    )
     if not (folder / "result.json").is_file():
         return subject
     result = Result.read(path)
     subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
-    if subject.env != result.env:
+    if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
         return subject
     return replace(subject, random_return=result.random_return, expert_return=result.expert_return)
 

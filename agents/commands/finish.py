@@ -46,7 +46,7 @@ def finish(
     result = judge(folder, config, model, ways, demonstrations, seconds)
     result.write(folder)
     if config.video:
-        film(folder, config.env, ways or [model])
+        film(folder, config, ways or [model])
     draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
@@ -91,11 +91,11 @@ def judge(
         env.close()
 
 
-def film(folder: RunFolder, env_id: str, policies: Sequence[Policy]) -> None:
+def film(folder: RunFolder, config: Training, policies: Sequence[Policy]) -> None:
     """A video of each; of several, the ways of one policy, named by their codes."""
     names = ["video"] if len(policies) == 1 else [f"video_code_{code}" for code in range(len(policies))]
     for name, policy in zip(names, policies, strict=True):
-        video = record_video(policy, env_id, folder / f"{name}.mp4")
+        video = record_video(policy, config.env, folder / f"{name}.mp4", env_kwargs=config.env_kwargs)
         if video.path is None:
             log.info("no video: %s", video.reason)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from .environment_options import Imports, import_typed
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
@@ -18,7 +20,12 @@ class Resume:
     run_folder: tyro.conf.Positional[Path]
     """Folder of the run."""
 
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder; one that the run names is not imported
+    before it is given here."""
+
     def run(self) -> int:
         from .train import resume
 
+        import_typed(self.imports)
         return resume(self.run_folder)

@@ -1,15 +1,18 @@
 """What every training asks for on the command line."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rlgen.envs.backend import Backend
+from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
 from rlgen.sim.pool import usable_cpus
+
+from .environment_options import EnvKwargs, Imports, import_typed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,11 @@ class Training(RunSettings):
     """What every training in an environment needs."""
 
     env: str
-    """Gymnasium id of the environment, e.g. Ant-v5."""
+    """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
+    env_kwargs: EnvKwargs = field(default_factory=dict)
+    """Keyword arguments of the environment, e.g. include_cfrc_ext_in_observation=False, or one JSON object."""
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder."""
     backend: Backend = "auto"
     """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
     the first of these that has the task; warp: MuJoCo Warp on --device, for a GPU (docs/gpu.md)."""
@@ -76,12 +83,19 @@ class Training(RunSettings):
     def run(self) -> int:
         from .training import start
 
-        return start(self)
+        import_typed(self.imports, self.env)
+        return start(self.known())
+
+    def known(self, command: str = "the same command") -> Self:
+        """With the id that Gymnasium has, and the module of `env` among the imports. Imports nothing."""
+        module = split_id(self.env)[0]
+        imports = tuple(dict.fromkeys([*self.imports, *([module] if module else [])]))
+        return replace(self, env=registered_id(self.env, imports, command), imports=imports)
 
     def go_on(self, folder: RunFolder) -> int:
         from .training import go_on
 
-        return go_on(folder, self)
+        return go_on(folder, self.known(f"rlgen resume {folder.path}"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Recording a policy in an SB3 vector environment."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +34,14 @@ def record(
     for name in ("backend", "margin_rule"):
         if getattr(env, name, None) is not None:
             metadata[name] = str(getattr(env, name))
+    if getattr(env, "env_kwargs", None) is not None:
+        metadata["env_kwargs"] = json.loads(kwargs_text(env.env_kwargs))
     return found, environment_id(env), metadata
+
+
+def kwargs_text(env_kwargs: Mapping[str, Any]) -> str:
+    """Keyword arguments of an environment as JSON, the same for the same ones."""
+    return json.dumps(env_kwargs, sort_keys=True, default=str)
 
 
 def environment_id(env: Any) -> str | None:

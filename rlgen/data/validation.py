@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.recording import environment_id
+from rlgen.data.recording import environment_id, kwargs_text
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def validate(demonstrations: "Demonstrations", env: Any) -> None:
     _compare(
         demonstrations, "margin rule", demonstrations.metadata.get("margin_rule"), getattr(env, "margin_rule", None)
     )
+    made_with = (demonstrations.metadata.get("env_kwargs"), getattr(env, "env_kwargs", None))
+    recorded, present = (None if kwargs is None else kwargs_text(kwargs) for kwargs in made_with)
+    _compare(demonstrations, "keyword arguments", recorded, present)
 
 
 def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from rlgen.runs.folder import RunFolder, agent_name
 # What does not make a run another experiment.
 INCIDENTAL = {
     "seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "log_every", "episodes",
+    "imports",
 }  # fmt: skip
 
 

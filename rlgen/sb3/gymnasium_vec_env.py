@@ -41,7 +41,7 @@ class GymnasiumVecEnv(DummyVecEnv):
     def __init__(
         self, env_id: str, n_envs: int, seed: int, env_kwargs: dict[str, Any], margin_rule: MarginRule = "native"
     ) -> None:
-        self.env_id, self.margin_rule = env_id, margin_rule
+        self.env_id, self.margin_rule, self.env_kwargs = env_id, margin_rule, env_kwargs
         with no_compiler_log():
             super().__init__([lambda: _make(env_id, env_kwargs, margin_rule)] * n_envs)
         self.seed(seed)

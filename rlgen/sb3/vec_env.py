@@ -1,7 +1,7 @@
 """Stable-Baselines3's vector environment over one of our simulators."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -34,8 +34,10 @@ class SimVecEnv(VecEnv):
 
     can_resume = True
 
-    def __init__(self, env_id: str, sim: Simulator | HostedSim, seed: int) -> None:
-        self.env_id, self.sim = env_id, sim
+    def __init__(
+        self, env_id: str, sim: Simulator | HostedSim, seed: int, env_kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        self.env_id, self.sim, self.env_kwargs = env_id, sim, dict(env_kwargs or {})
         self.backend, self.margin_rule = sim.backend, sim.margin_rule
         self._began_s = time.time()
         self._actions = np.zeros((sim.n_envs, len(sim.action_low)))

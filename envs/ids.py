@@ -1,0 +1,83 @@
+"""Ids of environments. What a user names is imported; what a file names never is."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import gymnasium as gym
+from gymnasium.envs.registration import find_highest_version, parse_env_id
+
+from rlgen.errors import problem
+
+
+def split_id(env_id: str) -> tuple[str, str]:
+    """`my_package:Point-v0` as `("my_package", "Point-v0")`; the module is empty where the id names none."""
+    module, _, own = env_id.rpartition(":")
+    return module, own
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import the modules that a user named, so that they register their environments.
+
+    A module that is not installed is looked for in the current folder, which stays on the path, behind everything
+    else, for what the module imports later. Only for names that a user typed: a module runs code.
+
+    Raises `InputError` when a module is not found or does not import.
+    """
+    for name in names:
+        parts = name.split(".")
+        if not all(part.isidentifier() for part in parts):
+            raise problem("the name of a Python module", repr(name), "write it as in an import statement")
+        if parts[0] not in sys.modules and find_spec(parts[0]) is None and str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+        try:
+            import_module(name)
+        except Exception as error:
+            here = f"neither installed nor in {Path.cwd()}"
+            missing = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or " ")
+            came = f"{error}, {here}" if missing else f"{type(error).__name__}: {error}"
+            remedy = "correct the name, or start in its folder" if missing else f'see python -c "import {name}"'
+            raise problem(f"a module {name} that can be imported", came, remedy) from error
+
+
+def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the same command") -> str:
+    """The id without its module, with the newest version where it names none. Imports nothing.
+
+    Args:
+        env_id: an id, which may come from a file.
+        modules: what the file says was imported when it was written; with `command`, for the remedy.
+
+    Raises:
+        InputError: Gymnasium does not know the id.
+    """
+    module, own = split_id(env_id)
+    try:
+        namespace, name, version = parse_env_id(own)
+        newest = find_highest_version(namespace, name) if version is None and own not in gym.registry else None
+        return gym.spec(own if newest is None else f"{own}-v{newest}").id
+    except gym.error.Error as error:
+        named = [*dict.fromkeys([*modules, *([module] if module else [])])]
+        if not named:
+            raise _unknown(env_id, error) from error
+        options = " ".join(f"--import {each}" for each in named)
+        raise problem(
+            f"{own} to be registered",
+            f"no such environment; a file says that {', '.join(named)} registers it, and files import nothing",
+            f"if you trust that code, start where it can be imported and type: {command} {options}",
+        ) from error
+
+
+def imported_id(env_id: str) -> str:
+    """`registered_id` of what a user typed or wrote: the module that it names is imported first."""
+    module, own = split_id(env_id)
+    if module:
+        import_modules([module])
+    return registered_id(own)
+
+
+def _unknown(env_id: str, error: Exception) -> Exception:
+    came = f"{env_id!r} ({error})"
+    remedy = "correct the id, or import the package that registers it (on the command line: --import MODULE)"
+    return problem("the id of a registered Gymnasium environment", came, remedy)
