@@ -67,5 +67,8 @@ class Minibatches:
             raise problem(
                 f"the order of {len(self.image_set)} images", f"one of {len(state['order'])}", "load the same data set"
             )
+        order, position = state["order"].cpu().clone(), int(state["position"])
+        if not torch.equal(order.sort().values, torch.arange(len(order))) or not 0 <= position <= len(order):
+            raise problem("each image once in the order of a stream", "another order", "load the state that was saved")
         self.generator.set_state(state["generator"].cpu())
-        self.order, self.position = state["order"].cpu().clone(), int(state["position"])
+        self.order, self.position = order, position

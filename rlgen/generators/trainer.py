@@ -3,24 +3,24 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.errors import InputError, problem
+from rlgen.errors import NotFinite, problem
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.moving_average import MovingAverage
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.batch_statistics import batch_norms_of_others, held
+from rlgen.nn.optimiser_state import load_optimiser
 
 UPDATES_PER_LOOK_ON_CUDA = 32
 """Looking whether losses are finite waits for the device, so there it is done for many updates at once."""
 
 
-class Diverged(InputError):
+class Diverged(NotFinite):
     """Something is not finite: `step` updates had been made when it came, `term` names it, e.g. player and term."""
 
     def __init__(self, step: int, term: str):
@@ -144,13 +144,19 @@ class Game:
                 raise Diverged(step, term)
 
     def require_finite_weights(self) -> None:
-        """Raise `Diverged` if a weight is not finite, which losses tell one update later. One wait for the device."""
-        weights = {"weights of the model": self.model.state_dict()}
+        """Raise `Diverged` if a weight, or what an optimiser remembers of it, is not finite, which losses tell later or
+        never. One wait for the device."""
+        weights: dict[str, list[Tensor]] = {"weights of the model": list(self.model.state_dict().values())}
         if self.average is not None:
-            weights["the average of the weights"] = self.average.state_dict()["average"]
+            weights["the average of the weights"] = list(self.average.state_dict()["average"].values())
+        for name, optimiser in self.optimisers.items():
+            moments = [each for state in optimiser.state.values() for each in state.values()]
+            weights[f"the moments of {name}"] = [each for each in moments if isinstance(each, Tensor)]
+        weights = {name: [each for each in tensors if each.is_floating_point()] for name, tensors in weights.items()}
+        weights = {name: floats for name, floats in weights.items() if floats}
         finite = [
-            torch.stack([tensor.isfinite().all() for tensor in each.values() if tensor.is_floating_point()]).all()
-            for each in weights.values()
+            torch.stack([tensor.isfinite().all().to(self.device) for tensor in floats]).all()
+            for floats in weights.values()
         ]
         for name, fine in zip(weights, torch.stack(finite).tolist(), strict=True):
             if not fine:
@@ -186,8 +192,7 @@ class Game:
             raise problem("the state of the same game", "one of other players or average", "use its configuration")
         self.model.load_state_dict(state["model"])
         for name, optimiser in self.optimisers.items():
-            # A copy: torch's keeps the tensors it is given, and two games would move the same averages.
-            optimiser.load_state_dict(deepcopy(state["optimisers"][name]))
+            load_optimiser(optimiser, state["optimisers"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.step, self._unseen = state["step"], []

@@ -15,6 +15,7 @@ from rlgen.nn.activations import ACTIVATIONS
 from rlgen.nn.contest import contest, reported
 from rlgen.nn.mlp import mlp
 from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.penalties import GradientPenalty, Penalty
 from rlgen.nn.recorded import Recorded
 
@@ -194,6 +195,6 @@ class Adversarial:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
         self.normaliser.load_state_dict(state["normaliser"])
         self._expert = None

@@ -13,6 +13,7 @@ from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.mutual_information import categorical_information
 from rlgen.errors import problem
 from rlgen.nn.mlp import mlp
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.rewards.source import RewardSource
 
 
@@ -122,4 +123,4 @@ class CodePosterior:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])

@@ -16,6 +16,7 @@ from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.likelihood import LikelihoodStd
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.pool import TransitionPool
@@ -189,7 +190,7 @@ class InformationGain:
         self.model.load_state_dict(state["model"])
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
         self.normalised.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
         self.recent_medians = state["recent_medians"].to(self.recent_medians.device)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards.bonus_unit import BonusUnit
 from rlgen.rewards.spread import named, spread_of
@@ -127,6 +128,7 @@ class Novelty:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("view", "networks", "unit", "optimiser"):
+        for name in ("view", "networks", "unit"):
             getattr(self, name).load_state_dict(state[name])
+        load_optimiser(self.optimiser, state["optimiser"])
         self._known = None

@@ -1,0 +1,89 @@
+"""What an optimiser remembers is looked at before a step works on its memory."""
+
+import inspect
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import rlgen
+from rlgen import agents
+from rlgen.errors import InputError
+from rlgen.nn.optimiser_state import load_optimiser
+
+
+def stepped(kind: type = torch.optim.Adam, **settings: Any) -> torch.optim.Optimizer:
+    weights = [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(2))]
+    optimiser = kind(weights, lr=0.1, **settings)
+    sum(weight.square().sum() for weight in weights).backward()
+    optimiser.step()
+    return optimiser
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (torch.optim.Adam, {"fused": True}),
+        (torch.optim.Adam, {"amsgrad": True}),
+        (torch.optim.AdamW, {}),
+        (torch.optim.SGD, {"momentum": 0.9}),
+        (torch.optim.SGD, {}),
+        (torch.optim.RMSprop, {"centered": True}),
+        (torch.optim.Adafactor, {}),
+    ],
+)
+def test_the_state_of_the_same_optimiser_is_taken_as_a_copy(kind: type, settings: dict[str, Any]) -> None:
+    one, other = stepped(kind, **settings), stepped(kind, **settings)
+    state = one.state_dict()
+    before = deepcopy(state)
+    load_optimiser(other, state)
+    other.step()
+    for number, remembered in before["state"].items():
+        for name, value in remembered.items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(state["state"][number][name], value), "moved by the step of another"
+
+
+def test_an_optimiser_that_has_not_stepped_is_taken_too() -> None:
+    fresh = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], fused=True)
+    load_optimiser(fresh, torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], fused=True).state_dict())
+    assert not fresh.state
+
+
+DAMAGES = {
+    "shape [0]": lambda state: state["state"][0].update(exp_avg=torch.ones(0)),
+    "transposed": lambda state: state["state"][0].update(exp_avg_sq=torch.ones(2, 3)),
+    "one number": lambda state: state["state"][0].update(exp_avg=torch.ones(())),
+    "no tensor": lambda state: state["state"][0].update(exp_avg=[0.0]),
+    "missing": lambda state: state["state"][1].pop("exp_avg_sq"),
+    "infinite": lambda state: state["state"][1]["exp_avg_sq"].fill_(torch.inf),
+    "NaN": lambda state: state["state"][1]["exp_avg"].fill_(torch.nan),
+    "two steps": lambda state: state["state"][1].update(step=torch.ones(2)),
+    "step as text": lambda state: state["state"][1].update(step="1"),
+    "rate as text": lambda state: state["param_groups"][0].update(lr="fast"),
+    "infinite rate": lambda state: state["param_groups"][0].update(lr=torch.inf),
+    "one beta": lambda state: state["param_groups"][0].update(betas=[0.9]),
+    "switch as number": lambda state: state["param_groups"][0].update(amsgrad=3),
+    "no rate": lambda state: state["param_groups"][0].pop("lr"),
+    "no groups": lambda state: state.pop("param_groups"),
+    "other parameters": lambda state: state["param_groups"][0].update(params=[0]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_foreign_state_is_refused_in_three_parts(damage: str) -> None:
+    optimiser = stepped(fused=True)
+    state = deepcopy(optimiser.state_dict())
+    DAMAGES[damage](state)
+    with pytest.raises(InputError, match=r"expected the state of the same optimiser; came .*; load"):
+        load_optimiser(optimiser, state)
+
+
+def test_every_optimiser_of_the_library_is_loaded_so() -> None:
+    for package in (rlgen, agents):
+        for file in Path(inspect.getfile(package)).parent.rglob("*.py"):
+            if file.name != "optimiser_state.py":
+                assert not re.search(r"optimi[sz]er\w*\.load_state_dict", file.read_text()), file
