@@ -13,8 +13,9 @@ from typing import Protocol
 
 import rlgen
 from rlgen.errors import InputError, problem
+from rlgen.runs.interrupt import exit_code, signals_raise
 
-INPUT_ERROR, INTERRUPTED = 2, 130  # exit codes: a wrong argument, and the shell's 128 + SIGINT
+INPUT_ERROR = 2  # exit code
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
@@ -244,7 +245,8 @@ def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runna
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted."""
+    """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted by
+    Ctrl-C, 143 by SIGTERM."""
     arguments = sys.argv[1:] if arguments is None else arguments
     found = find(arguments)
     if found is None:
@@ -253,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     command, rest = found
     try:
-        with log_on_stderr():
+        with log_on_stderr(), signals_raise():
             chosen = settings_for(load(command), rest)
             described = f"{inspect.getdoc(chosen)}\n\nExample: {command.example}"
             parsed = tyro.cli(chosen, args=rest, prog=f"rlgen {command.words}", description=described)
@@ -264,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print_error(str(os_problem(error)))
         return INPUT_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print_error("interrupted")
-        return INTERRUPTED
+        return exit_code(stop)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Files that are either whole or absent, whatever kills the process."""
 
+import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -24,8 +26,18 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(target)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a disk that cannot be written, the error that stands is the first one
+            partial.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what writers that were killed have left in `folder` and the folders in it."""
+    for path in [*folder.glob(f"*{PARTIAL}"), *folder.glob(f"*/*{PARTIAL}")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """A file is the old one or the new one, and an error names it."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,14 @@ def test_a_place_that_cannot_be_written_is_named_by_the_name_that_was_asked_for(
     with pytest.raises(FileNotFoundError) as caught:
         atomic_write(tmp_path / "nowhere" / "a.txt", "new")
     assert caught.value.filename == str(tmp_path / "nowhere" / "a.txt")
+
+
+def test_a_disk_that_became_unwritable_is_the_error_and_not_the_tidying_after_it(tmp_path, monkeypatch):
+    def refuse(*arguments, **settings):
+        raise OSError(errno.EROFS, "Read-only file system", "elsewhere")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only") as caught:
+        atomic_write(tmp_path / "a.txt", "new")
+    assert caught.value.filename == str(tmp_path / "a.txt")

@@ -1,5 +1,6 @@
 """The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
 
+import io
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from rlgen.atomic import atomic_write
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.playing import Policy
 from rlgen.data.visits import Visits
@@ -37,10 +39,10 @@ def finish(
     folder: RunFolder, config: Training, model: BaseAlgorithm, demonstrations: Demonstrations | None, seconds: float
 ) -> Result:
     """Save the policy and write everything a finished run holds. `seconds`: training time."""
-    partial = folder / "policy.partial.zip"
+    policy = io.BytesIO()
     with plain_rate(model):
-        model.save(partial)
-    partial.replace(folder / "policy.zip")
+        model.save(policy)
+    atomic_write(folder / "policy.zip", policy.getvalue())
     codes = codes_of(config)
     ways = [] if codes is None else [UnderCode(model, codes, code) for code in range(codes)]
     result = judge(folder, config, model, ways, demonstrations, seconds)

@@ -1,6 +1,7 @@
 """Which images, model and game the training of an image model consists of."""
 
 import logging
+import random
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,8 @@ def build(config: TrainImage) -> Parts:
     require_measurable(train, test, config.classifier, config.measured)
     channels, height, width = train.shape
     shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
-    torch.manual_seed(config.seed)
+    for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two
+        seed(config.seed)
     # Its weights are drawn on the CPU, so that a seed means the same ones everywhere.
     model = GENERATORS[config.model](shape, config.model_config).to(device)
     require_batches(model, config.batch_size, train)

@@ -7,7 +7,7 @@ from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import note_images, require_noted_images
 from rlgen.runs.image_grid import write_png
-from rlgen.runs.interrupt import Stopped
+from rlgen.runs.interrupt import Stopped, exit_code
 from rlgen.runs.metrics import Metrics
 
 from ..image_metrics import classification_error, likelihood_bounds
@@ -19,7 +19,6 @@ from .train_image import TrainImage
 from .train_settings import set_torch_threads
 
 log = logging.getLogger("rlgen")
-INTERRUPTED = 130
 CURVE_IMAGES = 1_000
 
 
@@ -46,6 +45,7 @@ def go_on(folder: RunFolder, config: TrainImage) -> int:
 def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
     """Train, and finish the run. Returns the exit code."""
     remedy = f"rlgen resume {folder.path}"
+    folder.begin()
     try:
         with Metrics(folder) as metrics:
             steps = config.updates(len(parts.train), parts.batches.of_epoch)
@@ -63,12 +63,13 @@ def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
             )
             session.run()
             finish(folder, config, parts, metrics, session.seconds)
-    except Stopped:
+    except Stopped as stop:
         log.info("stopped and saved at update %s; continue with: %s", f"{parts.game.step:,}", remedy)
-        return INTERRUPTED
-    except KeyboardInterrupt:
+        return exit_code(stop)
+    except KeyboardInterrupt as stop:
         log.info("stopped at once; continue from what was saved last with: %s", remedy)
-        return INTERRUPTED
+        return exit_code(stop)
+    folder.end()
     return 0
 
 

@@ -14,7 +14,7 @@ from rlgen import ranks
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.interrupt import Stopped
+from rlgen.runs.interrupt import Stopped, exit_code
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
 
@@ -29,7 +29,6 @@ from .train import TrainBC, TrainImitation
 from .train_settings import SteppedTraining, Training, set_torch_threads
 
 log = logging.getLogger("rlgen")
-INTERRUPTED = 130
 DEMONSTRATIONS = "demonstrations.npz"
 
 
@@ -88,6 +87,7 @@ def _chosen_demonstrations(config: TrainImitation) -> Demonstrations:
 def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
     """Train, and finish the run. Returns the exit code."""
     model, remedy = parts.model, f"rlgen resume {folder.path}"
+    folder.begin()
     try:
         with Metrics(folder) as metrics:
             model.set_logger(Logger(None, [MetricsWriter(metrics)]))
@@ -98,12 +98,13 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
                 assert isinstance(config, SteppedTraining)
                 seconds = _step(folder, config, parts.agent, metrics)
             finish(folder, config, model, parts.demonstrations, seconds)
-    except Stopped:
+    except Stopped as stop:
         log.info("stopped and saved at step %s; continue with: %s", f"{model.num_timesteps:,}", remedy)
-        return INTERRUPTED
-    except KeyboardInterrupt:
+        return exit_code(stop)
+    except KeyboardInterrupt as stop:
         log.info("stopped at once; continue from what was saved last with: %s", remedy)
-        return INTERRUPTED
+        return exit_code(stop)
+    folder.end()
     return 0
 
 
@@ -114,8 +115,8 @@ def _follow(path: Path, config: Training, parts: Parts) -> int:
     parts.model.set_logger(Logger(None, []))
     try:
         _session(RunFolder(path, config.recorded()), config, parts.agent, None, None).run()
-    except (Stopped, KeyboardInterrupt):
-        return INTERRUPTED
+    except (Stopped, KeyboardInterrupt) as stop:
+        return exit_code(stop)
     return 0
 
 

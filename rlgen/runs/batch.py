@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rlgen.runs.folder import RunFolder
 
-COMMAND = (sys.executable, "-m", "rlgen.agents.cli")
+COMMAND = (sys.executable, "-P", "-m", "rlgen.agents.cli")
 
 
 def train_all(runs: Path, commands: Mapping[str, Sequence[str]], jobs: int = 1) -> list[str]:

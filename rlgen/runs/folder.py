@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlgen.atomic import PARTIAL, atomic_write
+from rlgen.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
 from rlgen.errors import problem
 from rlgen.runs import versions
-from rlgen.runs.json_file import json_text, read_json, write_json
+from rlgen.runs.json_file import json_text, read_object, write_json
+from rlgen.runs.lock import LOCK, locked
 
-try:
-    import fcntl
-except ImportError:  # Windows: no advisory locks, so two trainings of one folder are not caught there
-    fcntl = None  # type: ignore[assignment]
-
-LOCK = ".lock"
+UNFINISHED = ".unfinished"
 VISITS = "visits.npz"
 SPELLING = {"infogail": "InfoGAIL"}
 """Of agents whose names are not all capitals."""
@@ -44,31 +40,34 @@ class RunFolder:
         """Start a run in a new or empty folder and record its configuration, seed and versions.
 
         `config` needs JSON values; it comes back as a resumed run will read it (tuples as lists). `seed`, when given,
-        is its `seed` entry. Raises `InputError` when the folder holds something or `path` is a file.
+        is its `seed` entry. Raises `InputError` when the folder holds something or `path` is a file, and where another
+        process starts a run in the same folder at the same time.
         """
         folder = Path(path)
-        _refuse_contents(folder)
+        text = json_text(dict(config) if seed is None else {**config, "seed": seed}, non_finite="refuse")
+        _refuse_contents(folder)  # before a lock is left there
         folder.mkdir(parents=True, exist_ok=True)
-        recorded = dict(config) if seed is None else {**config, "seed": seed}
-        write_json(folder / "versions.json", versions.describe(device))
-        # Last, because a folder with a config.json counts as a run.
-        text = json_text(recorded, non_finite="refuse")
-        atomic_write(folder / "config.json", text)
+        with locked(folder):
+            _refuse_contents(folder)
+            write_json(folder / "versions.json", versions.describe(device))
+            atomic_write(folder / "config.json", text)  # last, because a folder that has it counts as a run
         return cls(folder, json.loads(text))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "RunFolder":
-        """The run at `path`; raises `InputError` when there is none."""
+        """The run at `path`; raises `InputError` when there is none, and for links in it that lead out of it: whoever
+        made the folder would choose which files of this machine are read, reported and written."""
         folder = Path(path)
         if not (folder / "config.json").is_file():
             came = "a folder without config.json" if folder.is_dir() else "no such folder"
             raise problem(f"a run folder at {folder}", came, "give the folder that `rlgen train … --out` wrote")
-        return cls(folder, read_json(folder / "config.json"))
+        _refuse_links(folder)
+        return cls(folder, read_object(folder / "config.json"))
 
     @property
     def versions(self) -> dict[str, Any]:
         """What versions.json recorded when the run started."""
-        return read_json(self.path / "versions.json")
+        return read_object(self.path / "versions.json")
 
     @property
     def agent_name(self) -> str:
@@ -86,24 +85,26 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run was evaluated and reported to its end. A report alone is no sign of that: `rlgen report` also
-        writes it for unfinished runs; nor is a result, which is there before the video and the drawings."""
-        result, report = self.path / "result.json", self.path / "report.html"
-        return result.is_file() and report.is_file() and report.stat().st_mtime_ns >= result.stat().st_mtime_ns
+        """Whether the run was evaluated and reported to its end, also in a copy. A report is no sign of that, because
+        `rlgen report` writes it for unfinished runs too; nor is a result alone, which is there before the video."""
+        return (self.path / "result.json").is_file() and not (self.path / UNFINISHED).exists()
+
+    def begin(self) -> None:
+        """From now on the run is unfinished, whatever happens, until `end`."""
+        (self.path / UNFINISHED).touch()
+        sync_folder(self.path)
+
+    def end(self) -> None:
+        """Everything that a finished run holds is there."""
+        (self.path / UNFINISHED).unlink(missing_ok=True)
+        sync_folder(self.path)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while training. Raises `InputError` when another process does; a killed one does not."""
-        if fcntl is None:
-            yield
-            return
-        with (self.path / LOCK).open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise problem(
-                    f"{self.path} to be free", "a training that is still running there", "wait for it or stop it first"
-                ) from error
+        """Hold the folder while training, rid of what a killed one left half written. Raises `InputError` when another
+        process holds it."""
+        with locked(self.path):
+            remove_partials(self.path)
             yield
 
     def __fspath__(self) -> str:
@@ -137,7 +138,7 @@ def _refuse_contents(folder: Path) -> None:
         raise problem(f"a folder at {folder}", "a file", "choose another --out")
     if not folder.is_dir():
         return
-    names = sorted(item.name for item in folder.iterdir() if item.name not in (LOCK, "versions.json"))
+    names = sorted(item.name for item in folder.iterdir() if item.name not in (LOCK, UNFINISHED, "versions.json"))
     names = [name for name in names if not name.endswith(PARTIAL)]
     if "config.json" in names:
         raise problem(
@@ -148,3 +149,12 @@ def _refuse_contents(folder: Path) -> None:
     if names:
         came = f"one with {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
         raise problem(f"a new or empty folder at {folder}", came, "choose another --out")
+
+
+def _refuse_links(folder: Path) -> None:
+    root = folder.resolve()
+    for parent, folders, files in os.walk(root):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                came = f"the link {path.relative_to(root)} to {path.readlink()}"
+                raise problem(f"a run whose files are all in {folder}", came, "put a copy of the file in its place")

@@ -1,49 +1,104 @@
-"""Ctrl-C: the first one asks for a stop after the round and a checkpoint, the second stops at once."""
+"""Ctrl-C, SIGTERM and SIGUSR1: the first one asks for a stop after the round and a checkpoint, the second ends all.
 
+SIGTERM is what a cluster's scheduler, a container and a shutdown send, and SIGUSR1 what a scheduler can be asked to
+send some time before it.
+"""
+
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Signals that ask for a stop; Windows lacks the last one."""
+
 
 class Stopped(Exception):
-    """The user asked to stop; the state has been saved."""
+    """A signal, `signum`, asked for a stop; the state has been saved."""
+
+    signum: int = signal.SIGINT
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal other than Ctrl-C's asked to stop at once."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__()
+        self.signum = signum
+
+
+def exit_code(stop: Stopped | KeyboardInterrupt) -> int:
+    """The shell's, of a process that the signal ended: 130 after Ctrl-C, 143 after SIGTERM."""
+    return 128 + getattr(stop, "signum", signal.SIGINT)
+
+
+@contextlib.contextmanager
+def signals_raise() -> Iterator[None]:
+    """Within the block SIGTERM and SIGUSR1 raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, so that files are
+    closed and children ended."""
+    with _handled([each for each in STOPS if each != signal.SIGINT], _stop_at_once):
+        yield
 
 
 class Interrupt:
-    """While active, Ctrl-C sets `requested` instead of raising; a second one raises KeyboardInterrupt.
+    """While active, such a signal sets `requested` instead of ending the process; a second one raises.
 
         with Interrupt("continue with `rlgen resume RUN`") as interrupt:
             while not finished and not interrupt.requested: …
 
-    The handler before it is put back at the end. Outside the main thread Python has no signals, and this does nothing.
+    A `Stopped` that is raised within learns which signal it was. The handlers before it are put back at the end.
+    Outside the main thread Python has no signals, and this does nothing.
     """
 
     def __init__(self, remedy: str = "") -> None:
-        self.requested = False
+        self.signum: int | None = None
         self._remedy = remedy
-        self._previous: Any = None
-        self._active = False
+        self._handlers = contextlib.ExitStack()
+
+    @property
+    def requested(self) -> bool:
+        return self.signum is not None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-            self._active = True
+        self._handlers.enter_context(_handled(STOPS, self._handle))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._active:
-            # None: the handler before was not Python's, and Python cannot put it back.
-            signal.signal(signal.SIGINT, signal.SIG_DFL if self._previous is None else self._previous)
-            self._active = False
+        self._handlers.close()
+        if isinstance(error, Stopped) and self.signum is not None:
+            error.signum = self.signum
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+            _stop_at_once(signum, frame)
+        self.signum = signum
+        again = "Ctrl-C again" if signum == signal.SIGINT else f"{signal.Signals(signum).name} again"
         remedy = f"; {self._remedy}" if self._remedy else ""
         # Not print: a handler that interrupts a print may not print through the same buffer.
-        os.write(2, f"\nstopping after this round and saving (Ctrl-C again: at once){remedy}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(2, f"\nstopping after this round and saving ({again}: at once){remedy}\n".encode())
+
+
+def _stop_at_once(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt if signum == signal.SIGINT else Terminated(signum)
+
+
+@contextlib.contextmanager
+def _handled(signums: list[signal.Signals], handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in signums}
+    for each in before:
+        signal.signal(each, handler)
+    try:
+        yield
+    finally:
+        for each, present in before.items():
+            # None: the handler before was not Python's, and Python cannot put it back.
+            signal.signal(each, signal.SIG_DFL if present is None else present)

@@ -25,5 +25,14 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; raises `InputError` when it is missing or broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise problem(f"a JSON file at {path}", str(error), "check that the run folder is complete") from error
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON file that holds an object; raises `InputError` when it is missing, broken or holds anything else."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        remedy = "take the file that rlgen wrote"
+        raise problem(f"a JSON object in {path}", f"a {type(found).__name__}", remedy)
+    return found

@@ -63,7 +63,7 @@ def _candidates() -> list[str]:
 
 def _probe(name: str) -> str | None:
     """Why `name` does not draw; None when it does."""
-    command = [sys.executable, "-c", PROBE]
+    command = [sys.executable, "-P", "-c", PROBE]
     try:
         done = subprocess.run(
             command, env=child_environment(name), capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT_S

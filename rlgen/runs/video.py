@@ -127,7 +127,7 @@ def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[i
             "height": size[1],
             "fps": 1 / footage.interval_s,
         }
-        command = [sys.executable, "-m", "rlgen.runs.draw_frames"]
+        command = [sys.executable, "-P", "-m", "rlgen.runs.draw_frames"]
         try:
             done = subprocess.run(
                 command, input=json.dumps(job), env=child_environment(renderer), capture_output=True, text=True,

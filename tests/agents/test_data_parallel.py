@@ -60,7 +60,7 @@ def test_two_processes_train_resume_and_write_one_run(
 
     # As if it had been killed before its last checkpoint.
     shutil.copy(run / "metrics.csv", tmp_path)
-    (run / "report.html").unlink()
+    folder.begin()
     shutil.rmtree(run / "checkpoints" / f"{step:012d}")
     assert cli.main(["resume", str(run)]) == 2
     assert "expected 2 processes, as many as saved the checkpoint; came 1" in capsys.readouterr().err

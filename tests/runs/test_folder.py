@@ -1,8 +1,10 @@
 """A run folder is made once, says what made it, and belongs to one training at a time."""
 
+import contextlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rlgen
+from rlgen import agents, envs
 from rlgen.errors import InputError
-from rlgen.runs import versions
+from rlgen.runs import renderer, versions
 from rlgen.runs.folder import RunFolder, agent_name
-from rlgen.runs.json_file import json_text, read_json
+from rlgen.runs.json_file import json_text, read_json, read_object
+from rlgen.runs.lock import LOCK
 
 
 def test_a_run_reads_back_the_configuration_it_started_with(tmp_path):
@@ -123,6 +128,15 @@ def test_a_broken_json_file_is_named(tmp_path):
         read_json(tmp_path / "x.json")
 
 
+@pytest.mark.parametrize("content", [b"\xff{}", b"[" * 100_000, b"[]", b"null", b'"text"', b"3"])
+def test_a_damaged_configuration_is_refused_in_three_parts(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"expected .*config\.json; came .*; "):
+        RunFolder.open(tmp_path)
+    with pytest.raises(InputError, match=r"config\.json"):
+        read_object(tmp_path / "config.json")
+
+
 def test_the_commit_says_when_the_checkout_was_changed(tmp_path, monkeypatch):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
@@ -164,13 +178,118 @@ def test_videos_come_in_the_order_of_their_codes_and_gifs_where_there_is_no_mp4(
     assert [path.name for path in run.videos] == ["video.mp4"]
 
 
-def test_a_run_is_finished_when_its_report_tells_its_result(tmp_path):
+def test_a_run_is_finished_when_its_end_was_reached(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     run = RunFolder.open(tmp_path)
-    assert not run.finished
-    for name, time_s in (("result.json", 100), ("report.html", 99)):
-        (tmp_path / name).write_text("")
-        os.utime(tmp_path / name, (time_s, time_s))
+    (tmp_path / "report.html").write_text("")
     assert not run.finished, "reported before there was a result"
-    os.utime(tmp_path / "report.html", (100, 100))
+    run.begin()
+    (tmp_path / "result.json").write_text("{}")
+    assert not run.finished, "no video yet"
+    run.end()
     assert run.finished
+
+
+def test_a_copy_of_a_finished_run_is_finished_whatever_its_times(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    for number, name in enumerate(("report.html", "result.json")):
+        (run / name).write_text("{}")
+        os.utime(run / name, (number, number))
+    assert RunFolder.open(shutil.copytree(run.path, tmp_path / "copy")).finished
+    (tmp_path / "copy" / "report.html").unlink()
+    assert RunFolder.open(tmp_path / "copy").finished, "nothing of it is made again"
+
+
+def test_links_out_of_a_run_are_refused(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    secret = tmp_path / "secret"
+    secret.write_text("…")
+    (run / "samples").mkdir()
+    (run / "newest").symlink_to(run / "samples")
+    assert RunFolder.open(run.path) == run, "links within it lead nowhere else"
+    (tmp_path / "name").symlink_to(run.path)
+    assert RunFolder.open(tmp_path / "name").config == {}
+    for place in ("video.mp4", "samples/000000001.png", "tensorboard"):
+        (run / place).symlink_to(secret if "." in place else tmp_path)
+        with pytest.raises(InputError, match=f"came the link {place}"):
+            RunFolder.open(run.path)
+        (run / place).unlink()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "diary").write_text("dear diary")
+    run = RunFolder.create(tmp_path / "run", {})
+    (run / LOCK).unlink()
+    (run / LOCK).symlink_to(tmp_path / "diary")
+    with pytest.raises(OSError, match="symbolic"), run.locked():
+        pass
+    assert (tmp_path / "diary").read_text() == "dear diary"
+
+
+START = """
+import sys
+from pathlib import Path
+import rlgen
+from rlgen import agents, envs
+from rlgen.errors import InputError
+from rlgen.runs import renderer, versions
+from rlgen.runs.folder import RunFolder
+versions.describe = lambda device: {"packages": {}}
+print(flush=True)
+for place in sys.stdin:
+    try:
+        RunFolder.create(place.strip(), {"seed": int(sys.argv[1])})
+        print("made", flush=True)
+    except InputError:
+        print("refused", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="advisory locks")
+def test_of_two_that_start_at_once_one_makes_the_run(tmp_path):
+    with contextlib.ExitStack() as stack:
+        both = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", START, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for seed in range(2)
+        ]
+        for each in both:
+            each.stdout.readline()
+        for pair in range(20):
+            place = tmp_path / str(pair)
+            for each in both:
+                each.stdin.write(f"{place}\n")
+                each.stdin.flush()
+            said = [each.stdout.readline().strip() for each in both]
+            assert sorted(said) == ["made", "refused"]
+            assert RunFolder.open(place).config["seed"] == said.index("made")
+        for each in both:
+            each.stdin.close()
+
+
+def test_a_training_removes_what_a_killed_one_left_half_written(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    (run / "video.mp4").write_bytes(b"film")
+    (run / ".report.html.1a2b.partial").write_text("half")
+    (run / ".video-x.partial").mkdir()
+    (run / ".video-x.partial" / "model.mjb").write_text("half")
+    (run / "samples").mkdir()
+    (run / "samples" / ".1.png.1a2b.partial").write_text("half")
+    with run.locked():
+        assert [path.name for path in run.path.rglob("*.partial")] == []
+    assert (run / "video.mp4").is_file()
+
+
+def test_the_children_of_a_command_import_nothing_from_the_working_folder(tmp_path, monkeypatch):
+    """Neither `-c` nor `-m` does with `-P`; what looks for a renderer is asked, and every other child read."""
+    (tmp_path / "mujoco.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    renderer._probe("egl")
+    assert not (tmp_path / "ran").exists()
+    places = [Path(rlgen.__file__).parent, Path(agents.__file__).parent, Path(envs.__file__).parent]
+    for file in (file for place in places for file in place.rglob("*.py")):
+        text = file.read_text()
+        assert text.count("sys.executable,") == text.count('sys.executable, "-P", '), file

@@ -1,4 +1,4 @@
-"""The first Ctrl-C asks, the second stops, and afterwards Ctrl-C is what it was."""
+"""The first signal asks, the second stops, and afterwards signals do what they did."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from rlgen.runs.interrupt import Interrupt
+from rlgen.runs.interrupt import STOPS, Interrupt, Stopped, Terminated, exit_code, signals_raise
 
 
 def ctrl_c() -> None:
@@ -68,3 +68,36 @@ def test_a_signal_from_outside_counts_as_ctrl_c(capfd):
     with Interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupt.requested
+
+
+@pytest.mark.parametrize("signum", STOPS)
+def test_every_signal_that_asks_for_a_stop_is_told_by_its_exit_code(signum, capfd):
+    with pytest.raises(Stopped) as stop, Interrupt() as interrupt:  # noqa: PT012
+        signal.raise_signal(signum)
+        assert interrupt.requested
+        raise Stopped
+    assert exit_code(stop.value) == 128 + signum
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals between processes")
+def test_a_second_sigterm_stops_at_once(capfd):
+    with pytest.raises(Terminated) as stop, Interrupt():  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    assert exit_code(stop.value) == 143
+    assert "SIGTERM again: at once" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals between processes")
+def test_a_sigterm_between_trainings_closes_what_is_open_and_is_then_deadly_again():
+    before = signal.getsignal(signal.SIGTERM)
+    closed = []
+    with pytest.raises(KeyboardInterrupt) as stop, signals_raise():  # noqa: PT012
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            closed.append(1)
+    assert closed == [1]
+    assert exit_code(stop.value) == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert exit_code(KeyboardInterrupt()) == 130
