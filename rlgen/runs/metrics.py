@@ -5,21 +5,20 @@ Values are written so that reading them gives the same float64 back, so two runs
 depends on the clock belongs to the group `time/`, which such a comparison leaves out (`same_metrics`).
 """
 
+import contextlib
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, SupportsFloat
+from typing import Any, Self, SupportsFloat
 
 import numpy as np
 
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from rlgen.runs.tensorboard import TensorBoard
 
 CLOCK = "time/"
 
@@ -32,16 +31,16 @@ class Metrics:
 
     def __init__(self, folder: str | os.PathLike[str], *, tensorboard: bool = True) -> None:
         self.path = Path(folder) / "metrics.csv"
-        self._tensorboard_folder = Path(folder) / "tensorboard" if tensorboard else None
-        self._writer: SummaryWriter | None = None
-        self._purge_step: int | None = None
+        self._tensorboard = TensorBoard(Path(folder) / "tensorboard") if tensorboard else None
         self._columns, rows, whole = _read_rows(self.path)
         if not whole:  # the last row was cut by a kill
             self._rewrite(self._columns, rows)
         self._file = self._open()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Add one row, on disk when this returns. Names not seen before add columns, empty in the rows above."""
+        """Add one row. Another process that reads the file finds it when this returns, and so does one that reads it
+        after a kill; after a power cut, once `sync` has returned. Names not seen before add columns, empty in the rows
+        above."""
         row = {name: float(value) for name, value in values.items()}
         new = [name for name in row if name not in self._columns]
         if "step" in new or not all(new):
@@ -49,11 +48,18 @@ class Metrics:
         if new or not self._columns:
             self._widen(new)
         cells = [str(step), *(repr(row[name]) if name in row else "" for name in self._columns[1:])]
-        self._file.write(_csv_line(cells))
-        self._file.flush()
-        self._write_tensorboard(step, row)
+        with self._named():
+            self._file.write(_csv_line(cells))
+            self._file.flush()
+            if self._tensorboard is not None:
+                self._tensorboard.write(step, row)
 
     __call__ = write
+
+    def sync(self) -> None:
+        """Bring every row to the disk: before a checkpoint, which a resumed run completes with them."""
+        with self._named():
+            os.fsync(self._file.fileno())
 
     def truncate(self, step: int) -> None:
         """Forget what was written after `step`: the run goes on from its checkpoint there. TensorBoard hides it too."""
@@ -65,19 +71,20 @@ class Metrics:
         self._columns = [columns[i] for i in used] if kept else []
         self._rewrite(self._columns, [[row[i] for i in used] for row in kept])
         self._file = self._open()
-        self._close_tensorboard()
-        self._purge_step = step + 1
+        if self._tensorboard is not None:
+            self._tensorboard.purge_after(step)
 
     def write_image(self, step: int, name: str, picture: np.ndarray) -> None:
         """Show a picture uint8 [height, width, 3] in TensorBoard."""
-        writer = self._summary_writer()
-        if writer is not None:
-            writer.add_image(name, picture, step, dataformats="HWC")
+        if self._tensorboard is not None:
+            with self._named():
+                self._tensorboard.write_image(step, name, picture)
 
     def close(self) -> None:
         """Close both files. Writing again is an error."""
         self._file.close()
-        self._close_tensorboard()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
     def __enter__(self) -> Self:
         return self
@@ -101,24 +108,13 @@ class Metrics:
     def _open(self) -> io.TextIOWrapper:
         return self.path.open("a", encoding="utf-8", newline="")
 
-    def _write_tensorboard(self, step: int, row: dict[str, float]) -> None:
-        writer = self._summary_writer()
-        if writer is not None:
-            for name, value in row.items():
-                writer.add_scalar(name, value, step)
-
-    def _summary_writer(self) -> "SummaryWriter | None":
-        """None where TensorBoard is not wanted."""
-        if self._writer is None and self._tensorboard_folder is not None:
-            from torch.utils.tensorboard import SummaryWriter  # takes a second, so not at import
-
-            self._writer = SummaryWriter(str(self._tensorboard_folder), purge_step=self._purge_step)
-        return self._writer
-
-    def _close_tensorboard(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """What the disk refuses within the block names the file."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), error.filename or str(self.path)) from error
 
 
 def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -128,7 +124,7 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     file = Path(path)
     columns, rows, _ = _read_rows(file / "metrics.csv" if file.is_dir() else file)
-    table = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows], dtype=np.float64)
+    table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
     table = table.reshape(len(rows), len(columns))
     return {name: table[:, i] for i, name in enumerate(columns)}
 
@@ -147,14 +143,22 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]], bool]:
     """Header, whole rows, and whether the file held nothing else."""
     if not path.is_file():
         return [], [], True
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    lines = list(csv.reader(io.StringIO(whole, newline="")))
-    if not lines:
-        return [], [], not text
-    header, *rows = lines
-    if header[0] != "step" or any(len(row) != len(header) for row in rows):
-        raise problem(f"rows of one width under a header with 'step' in {path}", "another table", "move that file away")
+    try:
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        lines = list(csv.reader(io.StringIO(whole, newline="")))
+        if not lines:
+            return [], [], not text
+        header, *rows = lines
+        if header[0] != "step" or any(len(row) != len(header) for row in rows):
+            raise ValueError("another table")
+        for row in rows:
+            int(row[0])
+            for cell in row[1:]:
+                float(cell or "nan")
+    except (ValueError, IndexError, csv.Error) as error:
+        expected = f"rows of numbers, all of one width, under a header with 'step' in {path}"
+        raise problem(expected, str(error), "move that file away") from error
     return header, rows, len(whole) == len(text)
 
 

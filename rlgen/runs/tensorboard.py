@@ -1,0 +1,81 @@
+"""TensorBoard's files beside a run's metrics.
+
+Written as they come, without the thread of torch's SummaryWriter: what a disk refuses is an `OSError` where it
+happened, and a kill loses nothing that was written before.
+"""
+
+import io
+import itertools
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+_NUMBERS = itertools.count()
+
+
+class TensorBoard:
+    """Writes FOLDER/events.out.tfevents.… from the first value on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file: BinaryIO | None = None
+        self._purge_step: int | None = None
+
+    def write(self, step: int, row: Mapping[str, float]) -> None:
+        """Values by their names."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._add(step, Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in row.items()]))
+
+    def write_image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """A picture uint8 [height, width, 3]."""
+        from torch.utils.tensorboard.summary import image  # takes a second, so not at import
+
+        self._add(step, image(name, picture, dataformats="HWC"))
+
+    def purge_after(self, step: int) -> None:
+        """TensorBoard hides what was written after `step`."""
+        self.close()
+        self._purge_step = step + 1
+
+    def close(self) -> None:
+        """The next value opens another file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _add(self, step: int, summary: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        events = [Event(step=step, wall_time=time.time(), summary=summary)]
+        if self._file is None:
+            first, self._purge_step = self._purge_step, None
+            begin = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+            if first is not None:
+                log = SessionLog(status=SessionLog.START)
+                begin = [Event(step=first, wall_time=time.time(), file_version="brain.Event:2"),
+                         Event(step=first, wall_time=time.time(), session_log=log)]  # fmt: skip
+            events = begin + events
+            self._file = self._open()
+        self._file.write(_records(events))
+
+    def _open(self) -> BinaryIO:
+        self.folder.mkdir(exist_ok=True)  # not its parents: a run folder that was deleted is not made again
+        name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
+        return (self.folder / name).open("xb", buffering=0)
+
+
+def _records(events: list[Any]) -> bytes:
+    """As TensorBoard reads them, each with its length and checksums."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    data = io.BytesIO()
+    writer = RecordWriter(data)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return data.getvalue()
