@@ -15,6 +15,7 @@ from rlgen.runs.folder import VISITS
 from rlgen.runs.threads import torch_threads
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
+from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.observation_statistics import ObservationStatistics
 from rlgen.sb3.pay_on_device import payer
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
@@ -72,6 +73,8 @@ class Explorer:
         chosen: list[BaseCallback] = [self.statistics, *self._payers()]
         if isinstance(self.model, OnPolicyAlgorithm):
             chosen = [ActOnOneThread(), *chosen, FollowKL()]
+        else:
+            chosen = [RequireFinite(), *chosen]
         return [*chosen, *(each for each in (self.coverage, last) if each is not None)]
 
     def _payers(self) -> list[BaseCallback]:

@@ -13,7 +13,7 @@ from rlgen.data.minibatches import Minibatches
 from rlgen.data.partly_labelled import PartlyLabelled
 from rlgen.errors import InputError
 from rlgen.generators.trainer import Diverged, Game
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Interrupt, Stopped
 from rlgen.runs.metrics import Metrics
@@ -83,7 +83,7 @@ class ImageSession:
         try:
             self._run()
         except Diverged as stop:
-            raise InputError(f"{stop}; {self.last_good()}") from stop
+            raise InputError(f"{stop}; {last_good(self.folder)}") from stop
 
     def _run(self) -> None:
         self.restore()
@@ -140,18 +140,16 @@ class ImageSession:
             self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return
         step, state = load_checkpoint(self.folder)
-        self.game.load_state_dict(state[GAME])
-        self.batches.load_state_dict(state["batches"])
-        self.means.load_state_dict(state["means"], self.game.device)
+        with restoring(self.folder, step):
+            self.game.load_state_dict(state[GAME])
+            if self.game.step != step:
+                raise ValueError(f"a model at update {self.game.step}")
+            self.batches.load_state_dict(state["batches"])
+            self.means.load_state_dict(state["means"], self.game.device)
+            self.seconds = float(state["seconds"])
+            set_rng_state(state["rng"])
         self.metrics.truncate(step)
-        self.seconds = state["seconds"]
-        set_rng_state(state["rng"])
         log.info("continuing from update %s", f"{step:,}")
-
-    def last_good(self) -> str:
-        """Which checkpoint there is to go back to. None is ever written of a state that has diverged."""
-        kept = list_checkpoints(self.folder)
-        return f"the last good checkpoint is {kept[0]}" if kept else "there is no checkpoint from before that"
 
     def save(self, final: bool = False) -> None:
         """Write a checkpoint of everything. Raises `Diverged` rather than save what cannot go on."""
@@ -164,6 +162,7 @@ class ImageSession:
             "rng": rng_state(),
             "seconds": self.seconds,
         }
+        self.metrics.sync()
         save_checkpoint(self.folder, self.game.step, state, final=final)
 
     def pause_clock(self) -> None:

@@ -14,8 +14,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import ranks
 from rlgen.atomic import atomic_write
-from rlgen.errors import problem
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from rlgen.errors import InputError, NotFinite, problem
+from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint
 from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Interrupt, Stopped
@@ -23,6 +23,7 @@ from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress, number
 from rlgen.runs.rank_states import own_state, with_others
 from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.sb3.finite import finite_weights, require_finite_state
 
 from .rounds import Rounds
 
@@ -83,7 +84,14 @@ class Session:
     shown_at: float = 0.0
 
     def run(self) -> None:
-        """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop."""
+        """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop, and `InputError` with
+        what it was and the last good checkpoint when a number is not finite."""
+        try:
+            self._run()
+        except NotFinite as stop:
+            raise InputError(f"{stop}; {last_good(self.folder)}") from stop
+
+    def _run(self) -> None:
         self.restore()
         remedy = f"continue with: rlgen resume {self.folder.path}"
         start = self.agent.model.num_timesteps
@@ -101,7 +109,8 @@ class Session:
             if start >= self.steps:  # stopped after its last checkpoint
                 self.agent.learn(self.steps)
                 return
-            self.agent.learn(self.steps, rounds)
+            with finite_weights(self.agent.model):
+                self.agent.learn(self.steps, rounds)
             if self.evaluate_every:
                 self.evaluate()
             self.save(final=True)
@@ -121,31 +130,41 @@ class Session:
                 self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
             return
         step, whole = load_checkpoint(self.folder)
-        state = own_state(whole)
+        with restoring(self.folder, step):
+            self.load(step, own_state(whole))
+        if self.metrics is not None:
+            self.metrics.truncate(step)
+        self.write_files()  # of this checkpoint: the run may have been killed after it, before they were written
+        log.info("continuing from step %s", f"{step:,}")
+
+    def load(self, step: int, state: dict[str, Any]) -> None:
+        """Give everything the state that it had at `step`."""
         self.agent.load_state_dict(state[self.agent.name])
+        if self.agent.model.num_timesteps != step:
+            raise ValueError(f"a model at step {self.agent.model.num_timesteps}")
         if state["env"] is None:
             log.info("this environment cannot be saved mid-episode: new episodes begin at step %d", step)
             self.agent.model._last_obs = None
         else:
             self.env.load_state_dict(state["env"])
-        if self.metrics is not None:
-            self.metrics.truncate(step)
-        self.seconds = state["seconds"]
+        self.seconds = float(state["seconds"])
         set_rng_state(state["rng"])
-        self.write_files()  # of this checkpoint: the run may have been killed after it, before they were written
-        log.info("continuing from step %s", f"{step:,}")
 
     def save(self, final: bool = False) -> None:
-        """Write a checkpoint of everything."""
+        """Write a checkpoint of everything. Raises `NotFinite` rather than save what cannot go on."""
         self.pause_clock()
+        of_agent = self.agent.state_dict()
+        learned = {name: part for name, part in of_agent.items() if name != "coverage"}  # NaN: a width not chosen yet
+        require_finite_state(learned, self.agent.model.num_timesteps)
         state: dict[str, Any] = {
-            self.agent.name: self.agent.state_dict(),
+            self.agent.name: of_agent,
             "env": self.env.state_dict() if self.env.can_resume else None,
             "rng": rng_state(),
             "seconds": self.seconds,
         }
         state = with_others(state)
         if self.metrics is not None:
+            self.metrics.sync()
             save_checkpoint(self.folder, self.agent.model.num_timesteps, state, final=final)
         self.write_files()
 

@@ -5,6 +5,10 @@ class InputError(ValueError):
     """Something the user gave cannot be used. The message says what was expected, what came and what to do."""
 
 
+class NotFinite(InputError):
+    """NaN or an infinity ended a training. The way back is the last checkpoint, which is from before that."""
+
+
 def problem(expected: str, came: str, remedy: str) -> InputError:
     """An `InputError` of three parts, for `raise problem(...)`.
 

@@ -137,8 +137,8 @@ class Visits:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`, for visits of the same axes."""
-        self.widths, self.keys = np.array(state["widths"]), np.array(state["keys"])
-        self.counts, self.first_reward_step = np.array(state["counts"]), state["first_reward_step"]
+        self.widths, self.keys, self.counts = (np.asarray(state[name]).copy() for name in ("widths", "keys", "counts"))
+        self.first_reward_step = state["first_reward_step"]
 
     def to_bytes(self) -> bytes:
         """All of it as the bytes of a .npz without pickled objects."""

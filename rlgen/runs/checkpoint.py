@@ -1,5 +1,6 @@
 """Checkpoints that survive a kill at any moment: whole or absent, checked on reading, the last two kept."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -7,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +17,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlgen.atomic import PARTIAL, sync_folder
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 from rlgen.runs.state_tree import decode, encode
 
 FORMAT = 1
 KEEP = 2
+LONGEST = 300
 STATE, TENSORS, MANIFEST = "state.json", "tensors.safetensors", "manifest.json"
 
 _NAME = re.compile(r"(\d{12,})(\.replaced)?")
@@ -65,13 +68,33 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     """
     paths = list_checkpoints(folder)
     if not paths:
-        raise problem(f"a checkpoint in {folder}", "none", "start the run again: it was stopped before its first one")
+        remedy = "start the run again: it was stopped before its first one"
+        raise problem(f"a checkpoint in {Path(folder)}", "none", remedy)
     for path in paths:
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("checkpoint %s is damaged (%s); trying the one before it", path, error)
-    raise problem(f"a whole checkpoint in {folder}", f"{len(paths)} damaged ones", "start the run again")
+        except Exception as error:  # whatever is wrong with its files, the one before it has others
+            log.warning("checkpoint %s is damaged (%s); trying the one before it", path, _short(error))
+    raise problem(f"a whole checkpoint in {Path(folder)}", f"{len(paths)} damaged ones", "start the run again")
+
+
+@contextlib.contextmanager
+def restoring(folder: str | os.PathLike[str], step: int) -> Iterator[None]:
+    """What does not fit within the block, where a checkpoint's state is loaded, is an `InputError` that names it."""
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # nothing but restoring happens here, and a state can be wrong in any way
+        path = Path(folder, "checkpoints", f"{step:012d}")
+        remedy = "remove that checkpoint to go on from the one before it, or start the run again"
+        raise problem(f"the state of this run's agent and environment in {path}", _short(error), remedy) from error
+
+
+def last_good(folder: str | os.PathLike[str]) -> str:
+    """Which checkpoint there is to go back to, in words; none is ever written of a state that is not finite."""
+    kept = list_checkpoints(folder)
+    return f"the last good checkpoint is {kept[0]}" if kept else "there is no checkpoint from before that"
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
@@ -88,7 +111,9 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
     except SafetensorError as error:  # its own class, also where it was the disk that refused
-        raise OSError(None, str(error), str(path)) from error
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        code = None if found is None else int(found[1])
+        raise OSError(code, str(error) if code is None else os.strerror(code), str(path)) from error
 
 
 def _publish(partial: Path, target: Path, keep: int) -> Path:
@@ -109,22 +134,30 @@ def _publish(partial: Path, target: Path, keep: int) -> Path:
 
 
 def _read(path: Path) -> Checkpoint:
-    """Read one checkpoint; raises ValueError (or OSError, KeyError, TypeError) when anything in it is damaged."""
+    """Read one checkpoint; raises one thing or another when anything in it is damaged."""
     manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
     for name, digest in manifest["sha256"].items():
         if _digest(path / name) != digest:
             raise ValueError(f"{name} is not what was written")
-    tree = json.loads((path / STATE).read_text(encoding="utf-8"))
-    return Checkpoint(int(manifest["step"]), decode(tree, load_file(path / TENSORS)))
+    state = decode(json.loads((path / STATE).read_text(encoding="utf-8")), load_file(path / TENSORS))
+    if not isinstance(state, dict) or manifest["step"] != int(path.name.partition(".")[0]):
+        raise ValueError(f"not the state at step {path.name}")
+    return Checkpoint(int(manifest["step"]), state)
 
 
 def _is_final(path: Path) -> bool:
     try:
         return bool(json.loads((path / MANIFEST).read_text(encoding="utf-8"))["final"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
+
+
+def _short(error: Exception) -> str:
+    """On one line; torch's errors are as long as a network is deep."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
 def _digest(path: Path) -> str:

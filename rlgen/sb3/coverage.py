@@ -12,6 +12,7 @@ from torch import Tensor
 from rlgen import ranks
 from rlgen.data.visits import Visits
 from rlgen.sb3.device_ppo import DevicePPO
+from rlgen.sb3.plain_state import own_array, plain
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
@@ -99,8 +100,8 @@ class Coverage(BaseCallback):
             self.logger.record("coverage/rewarded", float(np.mean(rewarded)))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"visits": self.visits.state_dict(), "waiting": np.array(self.waiting, dtype=np.float32)}
+        return plain({"visits": self.visits.state_dict(), "waiting": np.array(self.waiting, dtype=np.float32)})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.visits.load_state_dict(state["visits"])
-        self.waiting = list(np.array(state["waiting"], dtype=np.float32))
+        self.waiting = list(own_array(state["waiting"]))

@@ -21,6 +21,7 @@ from rlgen.errors import problem
 from rlgen.nn.recorded import Recorded, make_recordable, set_rate
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_rollout import DeviceRollout
+from rlgen.sb3.finite import not_finite
 from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, mean_and_values
 from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.vec_env import SimVecEnv
@@ -237,11 +238,7 @@ class DevicePPO(PPO):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         lost = [name for name, number in numbers.items() if not math.isfinite(number)]
         if lost:
-            raise problem(
-                f"finite numbers for {lost[0]} at environment step {self.num_timesteps:,}",
-                str(numbers[lost[0]]),
-                "look for extreme rewards or observations, or lower the learning rate; earlier checkpoints are whole",
-            )
+            raise not_finite(lost[0], self.num_timesteps)
 
     @torch.no_grad()
     def _values(self, observations: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rlgen.rewards.bonus_unit import discounted_sums
+from rlgen.sb3.plain_state import own_array, plain
 
 
 class EpisodeReturns:
@@ -37,9 +38,8 @@ class EpisodeReturns:
         return float(np.mean(self.finished)) if self.finished else None
 
     def state_dict(self) -> dict[str, Any]:
-        running = torch.as_tensor(self.running).cpu().numpy().copy()
-        return {"running": running, "finished": list(self.finished)}
+        return plain({"running": torch.as_tensor(self.running).cpu().clone(), "finished": list(self.finished)})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.running = np.array(state["running"])
+        self.running = own_array(state["running"])
         self.finished = deque(state["finished"], self.finished.maxlen)

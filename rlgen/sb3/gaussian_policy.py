@@ -4,8 +4,6 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
 
-from rlgen.errors import problem
-
 SB3S_OWN = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent", "extract_features")
 
 
@@ -34,14 +32,3 @@ def mean_and_values(policy: ActorCriticPolicy, observations: Tensor) -> tuple[Te
         actor = policy.mlp_extractor.forward_actor(features[0])
         critic = policy.mlp_extractor.forward_critic(features[1])
     return policy.action_net(actor), policy.value_net(critic)
-
-
-def require_finite(values: dict[str, Tensor], step: int) -> None:
-    """Raises `InputError` that names the first of `values` with NaN or infinity in it, and the environment step."""
-    for name, value in values.items():
-        if not value.isfinite().all():
-            raise problem(
-                f"finite numbers for {name} at environment step {step:,}",
-                "NaN or infinity",
-                "look for extreme rewards or observations, or lower the learning rate; earlier checkpoints are whole",
-            )

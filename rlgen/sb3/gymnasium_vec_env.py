@@ -12,6 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import problem
+from rlgen.sb3.plain_state import plain
 from rlgen.sb3.vec_env import check_origin
 from rlgen.sim.classic_env import ClassicEnv
 from rlgen.sim.model import no_compiler_log
@@ -63,8 +64,8 @@ class GymnasiumVecEnv(DummyVecEnv):
             "backend": self.backend,
             "margin_rule": self.margin_rule,
             "next_seeds": list(self._seeds),
-            "observations": self.current_observations(),
-            "envs": [_capture(env) for env in self.envs],
+            "observations": plain(self.current_observations()),
+            "envs": plain([_capture(env) for env in self.envs]),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,7 +149,7 @@ def _restore(env: gym.Env, saved: dict[str, Any]) -> None:
     inner: Any = env.unwrapped
     wrappers = _wrappers(env)
     if isinstance(inner, ClassicEnv):
-        inner.state = State(**{name: np.array(array, dtype=np.float64) for name, array in saved["state"].items()})
+        inner.state = State(**{name: np.asarray(array).astype(np.float64) for name, array in saved["state"].items()})
     else:
         mujoco.mj_setState(inner.model, inner.data, np.asarray(saved["physics"]), _INTEGRATION)
         for name, array in _derived(inner.data).items():

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values, require_finite
+from rlgen.sb3.finite import require_finite
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values
 from rlgen.sb3.lean_rollout import LeanRollout
 
 

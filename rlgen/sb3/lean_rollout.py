@@ -10,7 +10,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, require_finite
+from rlgen.sb3.finite import require_finite
+from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action
 
 VALUE_ROWS = 8192  # per pass through the value function
 

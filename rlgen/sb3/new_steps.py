@@ -7,6 +7,7 @@ import torch
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.plain_state import own_array, plain
 
 
 class Step(NamedTuple):
@@ -64,9 +65,9 @@ class NewSteps:
 
     def state_dict(self) -> dict[str, Any]:
         columns = dict(zip(Step._fields, zip(*self.steps, strict=True), strict=True)) if self.steps else {}
-        return {"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}}
+        return plain({"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.taken = state["taken"]
-        columns = [np.array(state["steps"][name]) for name in Step._fields if state["steps"]]
+        columns = [own_array(state["steps"][name]) for name in Step._fields if state["steps"]]
         self.steps = [Step(*rows) for rows in zip(*columns, strict=True)]

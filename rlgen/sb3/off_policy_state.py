@@ -17,8 +17,10 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from rlgen.errors import problem
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.sb3.keep_once import KeepOnce
 from rlgen.sb3.own_tensors import own_tensors
+from rlgen.sb3.plain_state import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import own_buffer
 
 COUNTERS = ("_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -30,12 +32,12 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
     """Optimisers by their names in the model, tensors that it learns beside its policy, counters, the generator of its
     random actions, the noise on them, and the filled part of its replay buffer.
 
-    The buffer's arrays are views, which the next step changes. Raises `InputError` for a replay buffer or a noise that
-    is not SB3's, of which nobody knows what belongs to its state.
+    The buffer's tensors share its memory, which the next step changes. Raises `InputError` for a replay buffer or a
+    noise that is not SB3's, of which nobody knows what belongs to its state.
     """
     modules, tensors = model._get_torch_save_params()
     original = getattr(model, "_last_original_obs", None)
-    return {
+    state = {
         "optimisers": {
             name: own_tensors(recursive_getattr(model, name).state_dict()) for name in modules if name != "policy"
         },
@@ -46,22 +48,29 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
         "last_original_observations": None if original is None else np.array(original),
         "replay": _replay_state(model),
     }
+    return plain(state)
 
 
 def load_off_policy_state(model: OffPolicyAlgorithm, state: dict[str, Any]) -> None:
     """The inverse of `off_policy_state`, for a model built with the same arguments."""
-    for name, optimiser in state["optimisers"].items():
-        recursive_getattr(model, name).load_state_dict(optimiser)
-    for name, value in state["tensors"].items():
+    modules, tensors = model._get_torch_save_params()
+    for name in modules:
+        if name != "policy":
+            load_optimiser(recursive_getattr(model, name), state["optimisers"][name])
+    for name in tensors:
+        own, saved = recursive_getattr(model, name), state["tensors"][name]
+        if saved.shape != own.shape or not saved.isfinite().all():
+            raise problem(f"{name} {list(own.shape)}, finite", f"{saved}", "load the state of the same model")
         with torch.no_grad():  # in place: an optimiser holds the tensor
-            recursive_getattr(model, name).copy_(value)
-    for name, value in state["counters"].items():
-        setattr(model, name, value)
+            own.copy_(saved)
+    for name in COUNTERS:
+        if hasattr(model, name):
+            setattr(model, name, type(getattr(model, name))(state["counters"][name]))
     model.action_space.np_random.bit_generator.state = state["random_actions"]
     if state["noise"]:
         _load_noise(model, state["noise"])
     if state["last_original_observations"] is not None:
-        model._last_original_obs = np.array(state["last_original_observations"])
+        model._last_original_obs = own_array(state["last_original_observations"])
     _load_replay(model, state["replay"])
 
 
@@ -81,10 +90,14 @@ def _load_replay(model: OffPolicyAlgorithm, state: dict[str, Any]) -> None:
         )
     before = _filled(buffer)  # to clear no more than needed: memory that was never written costs nothing
     for name, saved in state["arrays"].items():
+        if name not in ARRAYS:
+            raise problem(f"a replay buffer of {', '.join(ARRAYS)}", repr(name), "load the state of the same model")
         array = getattr(buffer, name)
-        array[: len(saved)] = saved
+        array[: len(saved)] = array_like(array[: len(saved)], saved, name)
         array[len(saved) : before] = 0
-    buffer.pos, buffer.full = state["position"], state["full"]
+    if not 0 <= state["position"] < buffer.buffer_size:
+        raise problem(f"a position below {buffer.buffer_size}", f"{state['position']}", "load the state it saved")
+    buffer.pos, buffer.full = int(state["position"]), bool(state["full"])
 
 
 def _filled(buffer: ReplayBuffer) -> int:
@@ -119,5 +132,5 @@ def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
     if model.n_envs > 1 and not isinstance(noise, VectorizedActionNoise):
         noise = model.action_noise = VectorizedActionNoise(noise, model.n_envs)  # as `learn` does
     for each, previous in zip(_wandering(noise), saved, strict=True):
-        each.noise_prev = np.array(previous)
+        each.noise_prev = own_array(previous)
     KeepOnce(noise, "reset")

@@ -9,18 +9,22 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
+from rlgen.errors import problem
+from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.keep_once import KeepOnce
 from rlgen.sb3.off_policy_state import load_off_policy_state, off_policy_state
 from rlgen.sb3.own_tensors import own_tensors
+from rlgen.sb3.plain_state import own_array, plain
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     """Weights, optimisers, counters, the observations the next rollout starts from, the memory of a recurrent policy
     and the replay buffer of an off-policy model. Taken between two rounds, that is at the start of a rollout.
 
-    It stays as it is while the model learns on, apart from the arrays of the replay buffer: they are views, because a
-    copy would need the memory of a second buffer. Write them to a file, or copy them, before the next step.
+    Tensors and JSON values alone. It stays as it is while the model learns on, apart from the tensors of the replay
+    buffer: they share its memory, because a copy would need that of a second buffer. Write them to a file, or copy
+    them, before the next step.
 
     SB3 draws the noise of gSDE before that moment: a loaded off-policy model goes on with other noise for one rollout.
     """
@@ -32,8 +36,10 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
         **_learning_state(model),
         "num_timesteps": model.num_timesteps,
         "n_updates": int(getattr(model, "_n_updates", 0)),
-        "last_observations": None if model._last_obs is None else np.array(model._last_obs),
-        "last_episode_starts": None if model._last_episode_starts is None else np.array(model._last_episode_starts),
+        "last_observations": None if model._last_obs is None else plain(np.array(model._last_obs)),
+        "last_episode_starts": None
+        if model._last_episode_starts is None
+        else plain(np.array(model._last_episode_starts)),
         "sde_noise": _sde_noise(model),
         "memory": [value.clone() for pair in getattr(model, "_last_lstm_states", None) or () for value in pair],
         "episodes": [[float(e["r"]), int(e["l"]), float(e["t"])] for e in model.ep_info_buffer or ()],
@@ -42,6 +48,15 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
         "logged_excluded": {} if logger is None else {name: list(to) for name, to in logger.name_to_excluded.items()},
         "logged_counts": {} if logger is None else {name: int(value) for name, value in logger.name_to_count.items()},
     }
+
+
+def _of_all_worlds(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+    """Raises `InputError` unless there is one observation of each environment."""
+    expected = (model.n_envs, *(model.observation_space.shape or ()))
+    if observations.shape != expected:
+        came = f"{list(observations.shape)}"
+        raise problem(f"last observations {list(expected)}", came, "load the state into the same model and environment")
+    return observations
 
 
 def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
@@ -67,14 +82,14 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     if isinstance(model, OffPolicyAlgorithm):
         load_off_policy_state(model, state["off_policy"])
     else:
-        model.policy.optimizer.load_state_dict(state["optimiser"])
+        load_optimiser(model.policy.optimizer, state["optimiser"])
     if isinstance(model.learning_rate, AdaptiveRate):
         model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps = state["num_timesteps"]
     model._n_updates = state["n_updates"]
     if state["last_observations"] is not None:
-        model._last_obs = np.array(state["last_observations"])
-        model._last_episode_starts = np.array(state["last_episode_starts"])
+        model._last_obs = _of_all_worlds(model, own_array(state["last_observations"]))
+        model._last_episode_starts = own_array(state["last_episode_starts"])
     if state.get("memory"):
         hidden = [value.to(model.device) for value in state["memory"]]
         states: Any = model._last_lstm_states  # type: ignore[attr-defined]

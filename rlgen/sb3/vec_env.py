@@ -10,6 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from rlgen.errors import problem
+from rlgen.sb3.plain_state import plain
 from rlgen.sim.hosted import HostedSim
 from rlgen.sim.simulator import Simulator
 
@@ -95,7 +96,7 @@ class SimVecEnv(VecEnv):
         return {
             "env_id": self.env_id,
             "backend": self.backend,
-            "sim": self.sim.state_dict(),
+            "sim": plain(self.sim.state_dict()),
             "next_seeds": list(self._seeds),
         }
 
