@@ -8,10 +8,10 @@ from rlgen.errors import problem
 SHARE = 0.5
 """Part of the free memory that one file may fill: what reads it makes copies."""
 
-UNPACKED = 256 * 2**20
+UNPACKED = 128 * 2**20
 """Bytes that any file may unpack to, however small it is."""
 
-EXPANSION = 32
+EXPANSION = 20
 """Bytes per byte on disk, beyond `UNPACKED`. Recorded numbers compress 2 to 10 times; zeros 1000 times."""
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -22,8 +22,8 @@ def require_room(n_bytes: int, what: str, on_disk: int | None = None) -> None:
 
     A file of a few kilobytes can declare terabytes: a header with nothing behind it, chunks that were never written,
     a stride of 0, megabytes of zeros in an archive. So a declared size must fit into half of the free memory and, where
-    the size on disk is known, may exceed 256 MiB only up to 32 times that size. No file below 8 MiB can then ask for
-    more than 256 MiB, which leaves it below 1 GiB with the copies that reading makes.
+    the size on disk is known, may exceed 128 MiB only up to 32 times that size. No file below 6 MiB can then ask for
+    more than 128 MiB, which leaves it below 1 GiB with the copies that reading makes.
 
     Args:
         n_bytes: bytes that will be allocated, as the file declares them.

@@ -16,7 +16,7 @@ def four_gib_free(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("four_gib_free")
 @pytest.mark.parametrize(
-    ("declared", "on_disk"), [(0, 0), (256 * MIB, 2 * KIB), (1900 * MIB, 100 * MIB), (1900 * MIB, None)]
+    ("declared", "on_disk"), [(0, 0), (128 * MIB, 2 * KIB), (1900 * MIB, 100 * MIB), (1900 * MIB, None)]
 )
 def test_a_size_in_proportion_passes(declared: int, on_disk: int | None) -> None:
     require_room(declared, "the arrays of ant.npz", on_disk)

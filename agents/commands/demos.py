@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from rlgen.errors import InputError, problem
 
@@ -17,12 +17,17 @@ from .output import refuse_existing
 if TYPE_CHECKING:
     from rlgen.data import Demonstrations
 
-Format = Literal["auto", "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl"]
+Format = Literal[
+    "auto", "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl", "robomimic", "tianshou", "openai-imitation",
+    "baselines",
+]  # fmt: skip
+Target = Literal["auto", "npz", "hdf5", "minari", "imitation"]
+Source = Annotated[str, arg(metavar="PATH")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemosRecord:
-    """Play a saved policy and keep what it saw and did, as rlgen's own .npz."""
+    """Play a saved policy and keep what it saw and did."""
 
     policy: Path
     """Model saved by Stable-Baselines3 (.zip; never unpickled), or a run folder with a policy.zip."""
@@ -33,7 +38,7 @@ class DemosRecord:
     imports: Imports = ()
     """Module that registers environments, installed or in the current folder."""
     out: Path
-    """The .npz file to write."""
+    """File to write: .npz (rlgen's own, which keeps everything) or .hdf5 (D4RL's layout)."""
     episodes: int = 25
     """Whole episodes to record, each environment the same share."""
     every: int = 1
@@ -54,7 +59,7 @@ class DemosRecord:
         from rlgen.envs import make_vec
         from rlgen.sb3.load import load_policy
 
-        refuse_existing(self.out, self.overwrite)
+        require_target(self.out, "auto", self.overwrite, subsampled=self.every > 1)
         if self.episodes < 1 or self.n_envs < 1:
             raise problem(
                 "at least 1 episode and 1 environment", f"{self.episodes} and {self.n_envs}", "ask for one or more"
@@ -76,12 +81,15 @@ class DemosRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DemosConvert:
-    """Write demonstrations of any known format as rlgen's own .npz."""
+    """Write demonstrations of any known format in another one."""
 
-    path: Positional[str]
+    path: Positional[Source]
     """File, folder or Minari id."""
     out: Positional[Path]
-    """The .npz file to write."""
+    """File or folder to write."""
+    to: Target = "auto"
+    """What OUT becomes: rlgen's own npz, which keeps everything; hdf5 in D4RL's layout; a folder of minari or of the
+    imitation library. auto looks at its name: .npz, .hdf5, or NAME-vN for minari."""
     format: Format = "auto"
     """What PATH is; auto looks at its content."""
     first: int | None = None
@@ -100,7 +108,7 @@ class DemosConvert:
     def run(self) -> None:
         from rlgen.data import Demonstrations
 
-        refuse_existing(self.out, self.overwrite)
+        require_target(self.out, self.to, self.overwrite, subsampled=self.every > 1)
         demonstrations = Demonstrations.load(self.path, self.format, self.time_limit)
         if self.env_id is not None:
             demonstrations = replace(demonstrations, env_id=self.env_id)
@@ -108,14 +116,14 @@ class DemosConvert:
             demonstrations = demonstrations.first(self.first)
         if self.every != 1:
             demonstrations = demonstrations.every(self.every, self.seed)
-        write(demonstrations, self.out)
+        write(demonstrations, self.out, self.to)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemosInspect:
     """Show episodes, returns, ranges and oddities of demonstrations."""
 
-    path: Positional[str]
+    path: Positional[Source]
     """File, folder or Minari id."""
     format: Format = "auto"
     """What PATH is; auto looks at its content."""
@@ -130,6 +138,7 @@ class DemosInspect:
         from rich.console import Console
 
         from rlgen.data import Demonstrations
+        from rlgen.data.validation import action_bounds, recorded_bounds
 
         from .demos_plot import draw
         from .demos_table import show
@@ -137,8 +146,11 @@ class DemosInspect:
         if self.plot is not None:
             refuse_existing(self.plot, self.overwrite)
         demonstrations = Demonstrations.load(self.path, self.format, self.time_limit)
-        space = known_action_space(demonstrations)
-        show(demonstrations, demonstrations.summary(space), space, Console())
+        bounds = recorded_bounds(demonstrations)
+        space = known_action_space(demonstrations) if bounds is None else None
+        if space is not None:
+            bounds = action_bounds(space)
+        show(demonstrations, demonstrations.summary(space), bounds, Console())
         if self.plot is not None:
             draw(demonstrations, self.plot)
             Console().print(f"picture: {self.plot}", soft_wrap=True, markup=False)
@@ -154,11 +166,21 @@ def policy_file(path: Path) -> Path:
     return file
 
 
-def write(demonstrations: "Demonstrations", path: Path) -> None:
+def require_target(path: Path, to: Target, overwrite: bool, subsampled: bool) -> None:
+    """Refuses, before any work is done, what could not be written at the end."""
+    from rlgen.data.formats import format_of_name
+
+    found = format_of_name(path) if to == "auto" else to
+    if subsampled and found != "npz":
+        raise problem("an .npz for demonstrations kept --every K steps", f"{found}", "leave --every out, or write .npz")
+    refuse_existing(path, overwrite, is_folder=found in ("minari", "imitation"))
+
+
+def write(demonstrations: "Demonstrations", path: Path, to: Target = "auto") -> None:
     """Saves and says in one line what was saved."""
     from rich.console import Console
 
-    demonstrations.save(path)
+    demonstrations.save(path, to)
     summary = demonstrations.summary()
     returns = "" if summary.return_mean is None else f", return {summary.return_mean:.0f} ± {summary.return_std:.0f}"
     text = f"{path}: {summary.episodes} episodes, {summary.rows} rows{returns}"

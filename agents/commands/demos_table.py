@@ -17,16 +17,23 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 BINS = 18
 """Of an action's histogram: the table fits 80 columns."""
 
+NOTED = ("policy", "minari_id", "environment", "env_kwargs", "seed", "deterministic", "backend", "margin_rule")
+"""What of the metadata is shown."""
+
 MOST_ACTIONS = 24
 """Rows of the action table; a robot with more gets the first ones."""
 
 
-def show(demonstrations: "Demonstrations", summary: Summary, action_space: Any, console: Console) -> None:
+Bounds = tuple[np.ndarray, np.ndarray] | None
+"""Lowest and highest action, [A] each, where known."""
+
+
+def show(demonstrations: "Demonstrations", summary: Summary, bounds: Bounds, console: Console) -> None:
     """Prints what the file holds, each action number's distribution, and what to look at."""
     console.print()
     console.print(Text(summary.source, style="bold"), soft_wrap=True)
     console.print(_facts(demonstrations, summary))
-    console.print(_actions(demonstrations, action_space))
+    console.print(_actions(demonstrations, bounds))
     for warning in summary.warnings:
         console.print(Text.assemble(("  ! ", "bold yellow"), (warning, "yellow")))
     if summary.warnings:
@@ -37,14 +44,16 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
-    table.add_row("environment", summary.env_id or "not named")
+    table.add_row("environment", Text(summary.env_id or "not named"))
+    if origin := _origin(demonstrations.metadata):
+        table.add_row("recorded", Text(origin))
     kept = "every step" if summary.stride == 1 else f"every {_ordinal(summary.stride)} step"
     table.add_row("rows", f"{summary.rows:,} of {summary.episodes} episodes, {kept}")
-    table.add_row("per row", f"{summary.observation_size} observation numbers, {summary.action_size} action numbers")
+    table.add_row("per row", f"observation dim {summary.observation_size}, action dim {summary.action_size}")
     if summary.return_mean is None:
         table.add_row("return", "unknown")
     else:
-        spread = f"({summary.return_min:,.0f} to {summary.return_max:,.0f})"
+        spread = f"({summary.return_min:,.0f} to {summary.return_max:,.0f}; bars from lowest to highest)"
         table.add_row("return", f"{summary.return_mean:,.0f} ± {summary.return_std:,.0f}  {spread}")
         table.add_row("  by episode", _over_episodes(demonstrations.episode_returns))
     lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
@@ -56,6 +65,15 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     return table
 
 
+def _origin(metadata: dict[str, Any]) -> str:
+    """How the demonstrations were made, as far as the file notes it."""
+    noted = [f"{name.replace('_', ' ')} {metadata[name]}" for name in NOTED if metadata.get(name) not in (None, {}, "")]
+    versions = metadata.get("versions")
+    if isinstance(versions, dict):
+        noted += [f"{name} {versions[name]}" for name in ("gymnasium", "mujoco") if versions.get(name)]
+    return ", ".join(noted)
+
+
 def _span(values: tuple[float, float]) -> str:
     return f"{values[0]:,.4g} to {values[1]:,.4g}"
 
@@ -64,10 +82,10 @@ def _ends(summary: Summary) -> str:
     """How the episodes ended; a subsampled file seldom keeps an episode's last step."""
     unknown = summary.episodes - summary.terminated - summary.truncated
     known = f"{summary.terminated} terminated, {summary.truncated} at the time limit"
-    return f"{known}, {unknown} not kept" if unknown else known
+    return f"{known}, {unknown} unknown (subsampled)" if unknown else known
 
 
-def _actions(demonstrations: "Demonstrations", action_space: Any) -> Table:
+def _actions(demonstrations: "Demonstrations", bounds: Bounds) -> Table:
     """One line for each action number: range, moments, share at the bounds and a histogram between the bounds."""
     actions = demonstrations.actions[np.isfinite(demonstrations.actions).all(axis=1)].astype(np.float64)
     table = Table(box=SIMPLE_HEAD, header_style="cyan", padding=(0, 1))
@@ -79,10 +97,11 @@ def _actions(demonstrations: "Demonstrations", action_space: Any) -> Table:
     low, high = actions.min(axis=0), actions.max(axis=0)
     clipped = np.full(actions.shape[1], np.nan)
     left, right = np.minimum(low, -abs(high)), np.maximum(high, abs(low))
-    if action_space is not None:
-        clipped = at_bound(demonstrations.actions, action_space.low, action_space.high).mean(axis=0)
-        left = np.where(np.isfinite(action_space.low), action_space.low, left)
-        right = np.where(np.isfinite(action_space.high), action_space.high, right)
+    if bounds is not None:
+        clipped = at_bound(demonstrations.actions, *bounds).mean(axis=0)
+        left, right = (
+            np.where(np.isfinite(bound), bound, seen) for bound, seen in zip(bounds, (left, right), strict=True)
+        )
     for i in range(min(actions.shape[1], MOST_ACTIONS)):
         counts, _ = np.histogram(
             actions[:, i], bins=BINS, range=(left[i], right[i] if right[i] > left[i] else left[i] + 1)
@@ -102,11 +121,14 @@ def _bars(values: np.ndarray) -> str:
 
 
 def _over_episodes(returns: np.ndarray | None, width: int = 50) -> Text:
-    """Returns in the order of the episodes, the best as a full block; neighbours are averaged to fit `width`."""
+    """Returns in the order of the episodes, from the lowest block for the worst to a full one for the best; neighbours
+    are averaged to fit `width`."""
     assert returns is not None
     groups = np.array_split(returns.astype(np.float64), min(width, len(returns)))
-    means = np.nan_to_num([group.mean() for group in groups])
-    return Text(_bars(means - min(means.min(), 0.0)), style="green")
+    means = np.array([group.mean() for group in groups])
+    spread = np.ptp(means) if np.isfinite(means).all() else 0.0
+    share = (means - means.min()) / spread if spread > 0 else np.full(len(means), 0.5)
+    return Text("".join(BLOCKS[1 + round(7 * each)] for each in share), style="green")
 
 
 def _ordinal(number: int) -> str:

@@ -5,10 +5,13 @@ from pathlib import Path
 from rlgen.errors import problem
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Nothing that exists is replaced unless asked, and that is said before any work is done."""
-    if path.is_dir() or (path.exists() and not overwrite):
-        kind = "a folder" if path.is_dir() else "a file that exists"
-        raise problem("a new file to write", f"{path}, {kind}", "choose another name, or add --overwrite for a file")
+def refuse_existing(path: Path, overwrite: bool, is_folder: bool = False) -> None:
+    """Nothing that exists is replaced unless asked, and that is said before any work is done. `is_folder`: a folder is
+    what will be written."""
+    wrong_kind = path.exists() and path.is_dir() != is_folder
+    if wrong_kind or (path.exists() and not overwrite):
+        wanted, kind = ("folder" if each else "file" for each in (is_folder, path.is_dir()))
+        remedy = f"choose another name, or add --overwrite for a {wanted}"
+        raise problem(f"a new {wanted} to write", f"{path}, a {kind} that exists", remedy)
     if not path.parent.is_dir():
         raise problem("an existing folder to write into", f"{path.parent}", "make it first")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.rows import Episode, matrix, rows_from_episodes
+from rlgen.data.columns import column, matrix
+from rlgen.data.rows import Episode, rows_from_episodes
 from rlgen.data.structure import check_structure
 from rlgen.errors import problem
 
@@ -53,10 +54,10 @@ class Demonstrations:
     """[E] int32: steps of the whole episode."""
 
     rewards: np.ndarray | None = None
-    """[R] task rewards, if known."""
+    """[R] task rewards, if known: a column of NaN becomes None."""
 
     episode_returns: np.ndarray | None = None
-    """[E] undiscounted task return of the whole episode, if known."""
+    """[E] undiscounted task return of the whole episode, if known: a column of NaN becomes None."""
 
     env_id: str | None = None
     """Gymnasium id of the environment they were recorded in, if known."""
@@ -72,15 +73,19 @@ class Demonstrations:
 
     def __post_init__(self) -> None:
         for name in ("observations", "actions", "next_observations"):
-            self._freeze(name, matrix(np.asarray(getattr(self, name)), name, self.source), np.float32)
+            self._freeze(name, matrix(getattr(self, name), name, self.source), np.float32)
         for name in ("rewards", "episode_returns"):
             if getattr(self, name) is not None:
-                self._freeze(name, np.asarray(getattr(self, name)), np.float32)
+                values = column(getattr(self, name), "number", 1, name, self.source)
+                if len(values) and np.isnan(values).all():  # how files of others say that nobody knows
+                    object.__setattr__(self, name, None)
+                else:
+                    self._freeze(name, values, np.float32)
         for name in ("episode", "step", "episode_lengths"):
-            self._freeze(name, np.asarray(getattr(self, name)), np.int32)
+            self._freeze(name, column(getattr(self, name), "count", 1, name, self.source), np.int32)
         for name in ("terminated", "truncated"):
-            self._freeze(name, np.asarray(getattr(self, name)), np.bool_)
-        object.__setattr__(self, "stride", int(self.stride))
+            self._freeze(name, column(getattr(self, name), "flag", 1, name, self.source), np.bool_)
+        object.__setattr__(self, "stride", int(column(self.stride, "count", 0, "stride", self.source)))
         check_structure(self)
         self._freeze("truncated", self.truncated & ~self.terminated, np.bool_)
 
@@ -89,14 +94,17 @@ class Demonstrations:
         """Reads a file, a folder or the id of a Minari data set on this disk. Never unpickles anything.
 
         Args:
-            path: an rlgen .npz, a .npz of whole episodes or of subsampled pairs, a Minari folder or id, a folder or
-                .npz of the `imitation` library, or a D4RL-style .hdf5 file.
-            format: "auto" (by content) or one of "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl".
+            path: an rlgen .npz; a .npz of whole episodes, of subsampled pairs, of OpenAI's or Stable-Baselines' expert
+                data; a Minari folder or id; a folder or .npz of the `imitation` library; an .hdf5 file of D4RL's,
+                robomimic's, tianshou's or openai/imitation's layout.
+            format: "auto" (by content) or one of "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl",
+                "robomimic", "tianshou", "openai-imitation", "baselines".
             time_limit: steps after which the environment cuts an episode; only for formats that do not keep falls
                 and time limits apart.
 
         Raises:
-            InputError: nothing there, unknown or damaged content, missing keys, pickled content.
+            InputError: nothing there, unknown or damaged content, missing keys, pickled content, values of a wrong
+                kind, more than there is memory for.
         """
         from rlgen.data import formats
 
@@ -125,23 +133,64 @@ class Demonstrations:
 
         Args:
             policy: anything with SB3's `predict(observations, deterministic=...) -> (actions, state)`.
-            env: SB3 VecEnv that gives raw observations.
+            env: SB3 VecEnv that gives raw observations; those of several dimensions (windows) are flattened.
             episodes: how many to record, >= 1.
             seed: of the environment, and of torch while recording.
 
         Raises:
-            InputError: a normalising environment, actions that are not vectors, `episodes` < 1.
+            InputError: a normalising environment, observations that are no numbers or are images, actions that are not
+                vectors, `episodes` < 1.
         """
         from rlgen.data.recording import record
 
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
         return cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
 
-    def save(self, path: str | Path) -> None:
-        """Writes rlgen's own .npz: compressed, no pickled objects, atomically (an existing file is replaced)."""
-        from rlgen.data.formats import rlgen_npz
+    def save(self, path: str | Path, format: str = "auto") -> None:
+        """Writes a file or folder, whole or not at all; what is there of its kind is replaced. Never pickles anything.
 
-        rlgen_npz.write(self, Path(path))
+        Args:
+            path: the new file, or the new folder of "minari" and "imitation".
+            format: "npz" (rlgen's own, which keeps everything), "hdf5" (D4RL's layout), "minari", "imitation", or
+                "auto": by the name, where .npz, .hdf5 and .h5 are files and NAME-vN is a Minari data set.
+
+        Raises:
+            InputError: a name that says no format, a missing folder or package, subsampled demonstrations for a format
+                of whole episodes.
+        """
+        from rlgen.data import formats
+
+        formats.write(self, Path(path), format)
+
+    def episodes(self) -> list[Episode]:
+        """The whole episodes, the inverse of `from_episodes`.
+
+        Raises:
+            InputError: subsampled demonstrations, whose episodes are not whole.
+        """
+        self.require_whole("a list of episodes")
+        ends = np.cumsum(self.episode_lengths)
+        rows = [slice(end - length, end) for end, length in zip(ends, self.episode_lengths, strict=True)]
+        return [
+            Episode(
+                observations=np.concatenate([self.observations[each], self.next_observations[each][-1:]]),
+                actions=self.actions[each],
+                rewards=None if self.rewards is None else self.rewards[each],
+                terminated=bool(self.terminated[each][-1]),
+            )
+            for each in rows
+        ]
+
+    def require_whole(self, what: str) -> None:
+        """Raises an InputError where a step of an episode is missing, which `what` has no place for."""
+        kept = np.bincount(self.episode, minlength=self.n_episodes)
+        if (kept != self.episode_lengths).any():
+            number = int(np.argmax(kept != self.episode_lengths))
+            raise problem(
+                f"whole episodes for {what}",
+                f"{kept[number]} of the {self.episode_lengths[number]} steps of episode {number} in {self.source}",
+                "take the demonstrations before they were subsampled, or save them as rlgen's own .npz",
+            )
 
     def first(self, n: int) -> "Demonstrations":
         """The first `n` episodes, as the GAIL paper cuts its data sets.
@@ -181,10 +230,12 @@ class Demonstrations:
     def validate(self, env: Any) -> None:
         """Checks that these demonstrations fit `env` (a VecEnv, or anything with the two spaces) and are finite.
 
-        Another environment id is only a warning in the log.
+        NaN is a reward or return that nobody knows, and passes. Another environment id, other constructor's options,
+        another margin rule or other bounds of actions than the recording's are warnings in the log.
 
         Raises:
-            InputError: wrong numbers of observations or actions, NaN or infinity, actions outside the action space.
+            InputError: observations or actions that are no Box, or of other sizes; NaN or infinity, actions outside the
+                action space.
         """
         from rlgen.data.validation import validate
 

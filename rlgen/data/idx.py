@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rlgen.errors import InputError, problem
+from rlgen.memory import require_room
 
 UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "unsigned bytes", 0x09: "bytes", 0x0B: "shorts", 0x0C: "ints", 0x0D: "floats", 0x0E: "doubles"}
@@ -26,13 +27,15 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
     Raises:
         InputError: nothing there; not an IDX file; other numbers or dimensions; fewer or more bytes than the header
-            says; a damaged archive.
+            says; a damaged archive; more than there is memory for.
     """
     if not path.is_file():
         raise problem(f"an IDX file at {path}", "nothing", "check the folder; the file may end in .gz or not")
     try:
         with _opened(path) as file:
             sizes = _sizes(file, path, dimensions)
+            if isinstance(file, gzip.GzipFile):
+                require_room(math.prod(sizes), f"the bytes of {path}", path.stat().st_size)
             content = _read(file, math.prod(sizes) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, f"cannot be read ({type(error).__name__}: {error})") from error

@@ -27,15 +27,16 @@ def record(
         "source": "recorded",
         "seed": seed,
         "deterministic": deterministic,
-        "action_low": np.asarray(env.action_space.low, np.float64).tolist(),
-        "action_high": np.asarray(env.action_space.high, np.float64).tolist(),
         "versions": package_versions(),
     }
+    bounds = (np.asarray(env.action_space.low, np.float64), np.asarray(env.action_space.high, np.float64))
+    if np.isfinite(bounds).all():  # JSON has no infinity
+        metadata |= {"action_low": bounds[0].tolist(), "action_high": bounds[1].tolist()}
     for name in ("backend", "margin_rule"):
         if getattr(env, name, None) is not None:
             metadata[name] = str(getattr(env, name))
-    if getattr(env, "env_kwargs", None) is not None:
-        metadata["env_kwargs"] = json.loads(kwargs_text(env.env_kwargs))
+    if (options := environment_options(env)) is not None:
+        metadata["env_kwargs"] = options
     return found, environment_id(env), metadata
 
 
@@ -48,13 +49,31 @@ def environment_id(env: Any) -> str | None:
     """Gymnasium id of an environment or vector environment, None where it does not tell."""
     if isinstance(getattr(env, "env_id", None), str):
         return env.env_id
+    return getattr(_spec(env), "id", None)
+
+
+def environment_options(env: Any) -> dict[str, Any] | None:
+    """What an environment's constructor was given beside what its id is registered with, as JSON values; None where it
+    does not tell."""
+    import gymnasium
+
+    options = getattr(env, "env_kwargs", None)
+    if options is None and (spec := _spec(env)) is not None:
+        registered = getattr(gymnasium.registry.get(spec.id), "kwargs", {})
+        own = {"render_mode"} | {key for key, value in spec.kwargs.items() if registered.get(key) is value}
+        options = {key: value for key, value in spec.kwargs.items() if key not in own}
+    return json.loads(kwargs_text(options)) if isinstance(options, Mapping) else None
+
+
+def _spec(env: Any) -> Any:
+    """Gymnasium's specification, None where there is none."""
     spec = getattr(env, "spec", None)
     if spec is None and hasattr(env, "get_attr"):
         try:
             spec = env.get_attr("spec", 0)[0]
         except (AttributeError, NotImplementedError):  # vector environments without inner ones
             return None
-    return getattr(spec, "id", None)
+    return spec
 
 
 def _check(env: Any, episodes: int) -> None:
@@ -65,6 +84,19 @@ def _check(env: Any, episodes: int) -> None:
             "a vector environment of raw observations",
             "a VecNormalize, whose scale would be baked into the demonstrations",
             "give its inner environment (env.venv) and a policy that normalises by itself (rlgen.sb3.load.load_policy)",
+        )
+    space = env.observation_space
+    if not hasattr(space, "low") or not space.shape:
+        raise problem(
+            "observations of numbers (a Box)",
+            f"{space}",
+            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of dictionaries and kinds",
+        )
+    if space.dtype == np.uint8 and len(space.shape) == 3:
+        raise problem(
+            "observations that are vectors or windows of numbers",
+            f"images of shape {list(space.shape)}",
+            "choose a task with states: demonstrations keep no images",
         )
     if len(getattr(env.action_space, "shape", None) or ()) != 1 or not hasattr(env.action_space, "low"):
         raise problem("actions that are vectors (a one-dimensional Box)", f"{env.action_space}", "choose another task")

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from rlgen.data.columns import column, matrix
 from rlgen.errors import problem
 
 
@@ -45,21 +46,6 @@ class Rows(TypedDict):
     source: str
 
 
-def matrix(array: np.ndarray, key: str, source: str) -> np.ndarray:
-    """`array` as [rows, numbers] of real numbers; a vector becomes one column.
-
-    Raises:
-        InputError: for anything that is not numeric or has more than two dimensions.
-    """
-    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
-        raise problem(
-            f"flat numbers, one vector per time step, under {key!r}",
-            f"an array of type {array.dtype} and shape {list(array.shape)} in {source}",
-            "flatten the observations or actions to vectors (gymnasium.wrappers.FlattenObservation) and record again",
-        )
-    return array if array.ndim == 2 else array[:, None]
-
-
 def rows_from_episodes(
     episodes: Sequence[Episode], *, source: str, env_id: str | None = None, metadata: dict[str, Any] | None = None
 ) -> Rows:
@@ -90,7 +76,7 @@ def rows_from_episodes(
         truncated=last & ~terminated,
         episode=np.repeat(np.arange(len(parts), dtype=np.int32), lengths),
         step=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
-        episode_returns=np.array([r.sum(dtype=np.float64) for r in known]) if with_rewards else None,
+        episode_returns=_returns(known) if with_rewards else None,
         episode_lengths=lengths,
         env_id=env_id,
         stride=1,
@@ -99,11 +85,18 @@ def rows_from_episodes(
     )
 
 
+def _returns(rewards: Sequence[np.ndarray]) -> np.ndarray:
+    """[E] sum of each episode's rewards; those that are not finite are named by validation."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.array([each.sum(dtype=np.float64) for each in rewards])
+
+
 def _checked(episode: Episode, number: int, source: str) -> Episode:
     """The episode with two-dimensional arrays, or an error that names it."""
-    observations = matrix(np.asarray(episode.observations), "observations", source)
-    actions = matrix(np.asarray(episode.actions), "actions", source)
-    rewards = None if episode.rewards is None else np.asarray(episode.rewards)
+    observations = matrix(episode.observations, "observations", source)
+    actions = matrix(episode.actions, "actions", source)
+    rewards = None if episode.rewards is None else column(episode.rewards, "number", 1, "rewards", source)
+    terminated = bool(column(episode.terminated, "flag", 0, "terminated", source))
     steps = len(actions)
     if steps == 0 or len(observations) != steps + 1 or (rewards is not None and rewards.shape != (steps,)):
         shapes = f"{len(observations)} observations and {steps} actions"
@@ -113,7 +106,7 @@ def _checked(episode: Episode, number: int, source: str) -> Episode:
             f"in episode {number} of {source}",
             "write the file again with the observation after the last action, and leave empty episodes out",
         )
-    return Episode(observations=observations, actions=actions, rewards=rewards, terminated=bool(episode.terminated))
+    return Episode(observations=observations, actions=actions, rewards=rewards, terminated=terminated)
 
 
 def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
@@ -126,5 +119,5 @@ def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
             f"{widths[odd]} in episode {odd} of {source}",
             "put only episodes of one environment into one file",
         )
-    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, and validation names it
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 becomes inf, and validation names it
         return np.concatenate([part.astype(np.float32) for part in parts])

@@ -10,11 +10,15 @@ from rlgen.errors import problem
 if TYPE_CHECKING:
     from rlgen.data.demonstrations import Demonstrations
 
+ROUNDING = 1e-3
+"""Relative to the sum of a return's absolute rewards: sums in float32, in any order."""
+
 
 def check_structure(demonstrations: "Demonstrations") -> None:
     """Raises an InputError naming the source, the key and the row if shapes, order or metadata are wrong."""
     _check_shapes(demonstrations)
     _check_order(demonstrations)
+    _check_returns(demonstrations)
     _check_metadata(demonstrations)
 
 
@@ -61,6 +65,25 @@ def _check_order(demos: "Demonstrations") -> None:
         _out_of_order(demos, "an end of the episode before its last step", int(np.argmax(early)))
 
 
+def _check_returns(demos: "Demonstrations") -> None:
+    """Where every step of an episode is there, its return is the sum of its rewards."""
+    if demos.rewards is None or demos.episode_returns is None:
+        return
+    whole = np.bincount(demos.episode, minlength=demos.n_episodes) == demos.episode_lengths
+    with np.errstate(invalid="ignore"):  # validation names what is not finite
+        returns, rewards = (each.astype(np.float64) for each in (demos.episode_returns, demos.rewards))
+        sums, sizes = (np.bincount(demos.episode, each, demos.n_episodes) for each in (rewards, abs(rewards)))
+        slack = ROUNDING * sizes
+        wrong = whole & np.isfinite(sums) & (abs(returns - sums) > slack)
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        raise problem(
+            f"the sum of its rewards, {sums[number]:g}, as the return of episode {number}",
+            f"{returns[number]:g} under 'episode_returns' in {demos.source}",
+            "leave one of the two out: they are of different rewards (scaled ones, for instance)",
+        )
+
+
 def _out_of_order(demos: "Demonstrations", came: str, row: int) -> NoReturn:
     raise problem(
         "rows in order: 'episode' counting up from 0, 'step' counting up within each episode",
@@ -70,9 +93,15 @@ def _out_of_order(demos: "Demonstrations", came: str, row: int) -> NoReturn:
 
 
 def _check_metadata(demos: "Demonstrations") -> None:
+    if not isinstance(demos.metadata, dict):
+        came = f"{type(demos.metadata).__name__} in {demos.source}"
+        raise problem("metadata by name (a dictionary)", came, "give a dictionary, which may be empty")
+    if demos.env_id is not None and not isinstance(demos.env_id, str):
+        came = f"{type(demos.env_id).__name__} in {demos.source}"
+        raise problem("a Gymnasium id or None as env_id", came, "give the id as a text")
     if demos.stride < 1:
         raise problem("a stride of at least 1", f"{demos.stride} in {demos.source}", "give 1 for every step")
     try:
         json.dumps(demos.metadata, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise problem("metadata of JSON values", f"{error} in {demos.source}", "convert it to plain values") from error

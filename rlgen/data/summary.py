@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.validation import action_bounds, beyond_bounds
+from rlgen.data.validation import action_bounds, beyond_bounds, recorded_bounds
 
 if TYPE_CHECKING:
     from rlgen.data.demonstrations import Demonstrations
@@ -24,7 +24,7 @@ class Summary:
     action_size: int
 
     return_mean: float | None
-    """Of the whole episodes' undiscounted returns; None if they are unknown."""
+    """Mean of the whole episodes' undiscounted returns; None if one of them is unknown."""
 
     return_std: float | None
     return_min: float | None
@@ -50,10 +50,10 @@ class Summary:
 
 def summarise(demonstrations: "Demonstrations", action_space: Any = None) -> Summary:
     """See `Demonstrations.summary`. Bounds come from `action_space`, else from the metadata of a recording."""
-    bounds = _bounds(demonstrations, action_space)
+    bounds = bounds_of(demonstrations, action_space)
     returns, lengths = demonstrations.episode_returns, demonstrations.episode_lengths
     statistics = [None] * 4
-    if returns is not None:
+    if returns is not None and not np.isnan(returns).any():
         statistics = [float(f(returns.astype(np.float64))) for f in (np.mean, np.std, np.min, np.max)]  # type: ignore
     return Summary(
         source=demonstrations.source,
@@ -84,13 +84,9 @@ def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
     return (actions <= low.astype(np.float32)) | (actions >= high.astype(np.float32))
 
 
-def _bounds(demonstrations: "Demonstrations", action_space: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    low, high = (demonstrations.metadata.get(f"action_{side}") for side in ("low", "high"))
-    if action_space is not None:
-        low, high = action_bounds(action_space)
-    if low is None or high is None or not len(low) == len(high) == demonstrations.actions.shape[1]:
-        return None
-    return np.asarray(low, np.float64), np.asarray(high, np.float64)
+def bounds_of(demonstrations: "Demonstrations", action_space: Any = None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest and highest action, [A] each: of `action_space`, else noted by the recording, else None."""
+    return recorded_bounds(demonstrations) if action_space is None else action_bounds(action_space)
 
 
 def _range(array: np.ndarray) -> tuple[float, float]:
@@ -101,11 +97,11 @@ def _range(array: np.ndarray) -> tuple[float, float]:
 def _warnings(demonstrations: "Demonstrations", bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
     """What a user should look at before training, one sentence each."""
     found = []
-    for key in ("observations", "actions", "next_observations", "rewards"):
+    for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
         array = getattr(demonstrations, key)
         bad = 0 if array is None else int((~np.isfinite(array.reshape(len(array), -1))).any(axis=1).sum())
         if bad:
-            found.append(f"{bad} rows of {key} hold NaN or infinity")
+            found.append(f"{bad} {'entries' if key == 'episode_returns' else 'rows'} of {key} hold NaN or infinity")
     if bounds is not None and (outside := beyond_bounds(demonstrations.actions, *bounds).any(axis=1).sum()):
         found.append(f"{outside} rows hold actions outside the action space")
     if demonstrations.env_id is None:
@@ -118,5 +114,9 @@ def _warnings(demonstrations: "Demonstrations", bounds: tuple[np.ndarray, np.nda
         found.append(f"{poor} episodes return less than half the median: imitation copies them too")
     constant = int((np.ptp(demonstrations.observations, axis=0) == 0).sum())
     if constant and len(demonstrations) > 1:
-        found.append(f"{constant} of {demonstrations.observations.shape[1]} observation numbers never change")
+        size = demonstrations.observations.shape[1]
+        found.append(
+            f"{constant} of {size} observation numbers never change: harmless where they never change in the "
+            "environment either (contact forces that Gymnasium leaves at zero), else record more varied episodes"
+        )
     return found

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.recording import environment_id, kwargs_text
+from rlgen.data.recording import environment_id, environment_options, kwargs_text
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
@@ -22,20 +22,11 @@ def validate(demonstrations: "Demonstrations", env: Any) -> None:
     name = environment_id(env)
     where = name or "the environment"
     low, high = action_bounds(env.action_space)
-    observation_shape = getattr(env.observation_space, "shape", None)
-    if observation_shape is None:
-        raise problem("vector observations (a Box)", f"{env.observation_space} of {where}", "flatten it")
-    _check_width(demonstrations, "observations", int(np.prod(observation_shape)), where)
+    _check_width(demonstrations, "observations", observation_size(env.observation_space), where)
     _check_width(demonstrations, "actions", len(low), where)
     check_finite(demonstrations)
     _check_bounds(demonstrations, low, high, where)
-    _compare(demonstrations, "env_id", demonstrations.env_id, name)
-    _compare(
-        demonstrations, "margin rule", demonstrations.metadata.get("margin_rule"), getattr(env, "margin_rule", None)
-    )
-    made_with = (demonstrations.metadata.get("env_kwargs"), getattr(env, "env_kwargs", None))
-    recorded, present = (None if kwargs is None else kwargs_text(kwargs) for kwargs in made_with)
-    _compare(demonstrations, "keyword arguments", recorded, present)
+    _compare_recording(demonstrations, env, name, low, high)
 
 
 def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -45,13 +36,43 @@ def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(action_space.low, np.float64), np.asarray(action_space.high, np.float64)
 
 
+def observation_size(observation_space: Any) -> int:
+    """Numbers of an observation, those of a Box of several dimensions flattened.
+
+    Raises:
+        InputError: dictionaries, tuples, texts, kinds: anything but a Box.
+    """
+    if not hasattr(observation_space, "low") or not observation_space.shape:
+        raise problem(
+            "observations of numbers (a Box)",
+            f"{observation_space}",
+            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of dictionaries and kinds",
+        )
+    return int(np.prod(observation_space.shape))
+
+
+def recorded_bounds(demonstrations: "Demonstrations") -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest and highest action, [A] each, as the metadata of a recording note them; None where they do not."""
+    low, high = (demonstrations.metadata.get(f"action_{side}") for side in ("low", "high"))
+    try:
+        bounds = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    except (TypeError, ValueError):
+        return None
+    fits = all(bound.shape == demonstrations.actions.shape[1:] for bound in bounds) and (bounds[0] <= bounds[1]).all()
+    return bounds if fits else None
+
+
 def check_finite(demonstrations: "Demonstrations") -> None:
-    """No NaN and no infinity in any column."""
+    """No infinity in any column, and no NaN but in rewards and returns, where it says that they are not known."""
     for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
         array = getattr(demonstrations, key)
+        may_be_unknown = key in ("rewards", "episode_returns")
         if array is None or np.isfinite(array).all():
             continue
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        bad = np.isinf(array) if may_be_unknown else ~np.isfinite(array)
+        if not bad.any():
+            continue
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
         what = "row" if key != "episode_returns" else "episode"
         column = f", number {place[1]}" if len(place) > 1 else ""
         raise problem(
@@ -90,7 +111,24 @@ def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.nd
         )
 
 
-def _compare(demonstrations: "Demonstrations", what: str, recorded: str | None, present: str | None) -> None:
+def _compare_recording(
+    demonstrations: "Demonstrations", env: Any, name: str | None, low: np.ndarray, high: np.ndarray
+) -> None:
+    """Warns where the environment is another than the recording's, as far as both are known."""
+    noted = demonstrations.metadata
+    _compare(demonstrations, "env_id", demonstrations.env_id, name)
+    _compare(demonstrations, "margin rule", noted.get("margin_rule"), getattr(env, "margin_rule", None))
+    made_with = (noted.get("env_kwargs"), environment_options(env))
+    recorded, present = (None if options is None else kwargs_text(options) for options in made_with)
+    _compare(demonstrations, "keyword arguments", recorded, present)
+    bounds = recorded_bounds(demonstrations)
+    if bounds is not None and not np.allclose(bounds, (low, high), rtol=TOLERANCE):
+        _compare(
+            demonstrations, "bounds of actions", *(f"{a.tolist()} to {b.tolist()}" for a, b in (bounds, (low, high)))
+        )
+
+
+def _compare(demonstrations: "Demonstrations", what: str, recorded: Any, present: Any) -> None:
     if recorded and present and recorded != present:
         log.warning(
             "expected demonstrations of %s %s; %s were recorded with %s; the dynamics may differ, so record them again "

@@ -3,19 +3,19 @@
 import io
 import math
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from rlgen.data.formats.npz import read_npz
 from rlgen.data.state_axis import Axis
 from rlgen.errors import problem
 
 CELLS = 50  # along an axis that comes without a width
 LARGEST_CELL = 2**31 - 1
+ARRAYS = ("names", "columns", "ends", "widths", "cells", "counts", "first_reward_step")
 
 
 class Visits:
@@ -160,12 +160,13 @@ class Visits:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Visits":
-        """Of a file with the bytes of `to_bytes`, such as a run's visits.npz."""
-        if not Path(path).is_file():
+        """The visits in a file with the bytes of `to_bytes`, such as a run's visits.npz."""
+        path = Path(path)
+        if not path.is_file():
             raise problem(f"a file of visits at {path}", "none", "train with `rlgen train vime`, which writes one")
         try:
-            return cls._of_arrays(path)
-        except (BadZipFile, zlib.error, ValueError, TypeError, EOFError, KeyError) as error:
+            return cls._of_arrays(read_npz(path, ARRAYS))
+        except Exception as error:  # of any kind, as the arrays may hold anything
             raise problem(
                 f"a whole file of visits at {path}",
                 f"a damaged one ({type(error).__name__}: {error})",
@@ -173,24 +174,26 @@ class Visits:
             ) from error
 
     @classmethod
-    def _of_arrays(cls, path: str | os.PathLike[str]) -> "Visits":
-        # Opened here: np.load leaves a damaged file open.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
-            axes = [
-                Axis(
-                    name=str(name),
-                    columns=tuple(int(column) for column in columns if column >= 0),
-                    width=None if np.isnan(width) else float(width),
-                    low=None if np.isnan(low) else float(low),
-                    high=None if np.isnan(high) else float(high),
-                )
-                for name, columns, (low, high), width in zip(
-                    found["names"], found["columns"], found["ends"], found["widths"], strict=True
-                )
-            ]
-            visits = cls(axes)
-            visits._merge(found["cells"], found["counts"])
-            first = int(found["first_reward_step"])
+    def _of_arrays(cls, found: dict[str, np.ndarray]) -> "Visits":
+        axes = [
+            Axis(
+                name=str(name),
+                columns=tuple(int(column) for column in columns if column >= 0),
+                width=None if np.isnan(width) else float(width),
+                low=None if np.isnan(low) else float(low),
+                high=None if np.isnan(high) else float(high),
+            )
+            for name, columns, (low, high), width in zip(
+                found["names"], found["columns"], found["ends"], found["widths"], strict=True
+            )
+        ]
+        visits = cls(axes)
+        cells, counts = found["cells"], found["counts"]
+        whole = all(array.dtype.kind in "iu" for array in (cells, counts))
+        if not whole or cells.shape != (len(counts), len(axes)) or (counts < 0).any():
+            raise ValueError(f"cells of type {cells.dtype} and shape {cells.shape}, {counts.shape} counts")
+        visits._merge(cells.astype(np.int64), counts.astype(np.int64))
+        first = int(found["first_reward_step"])
         visits.first_reward_step = None if first < 0 else first
         return visits
 

@@ -122,7 +122,7 @@ def test_an_imitation_folder_tells_time_limits_in_its_infos(
     assert found.terminated.tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("missing", ["h5py", "datasets"])
+@pytest.mark.parametrize("missing", ["h5py", "pyarrow"])
 def test_a_missing_optional_package_is_named(
     demonstrations: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
@@ -131,7 +131,7 @@ def test_a_missing_optional_package_is_named(
         path.write_bytes(b"\x89HDF\r\n\x1a\n")
     else:
         path.mkdir()
-        (path / "state.json").write_text("{}")
+        (path / "state.json").write_text('{"_data_files": [{"filename": "part.arrow"}]}')
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(InputError, match=rf"the package {missing}.*pip install {missing}$"):
         Demonstrations.load(path)

@@ -1,18 +1,29 @@
 """D4RL-style HDF5: `observations, actions, rewards, terminals, timeouts` by row, sometimes `next_observations`."""
 
-import logging
+import io
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlgen.data.formats.hdf5 import dataset, open_hdf5
-from rlgen.data.rows import Rows, matrix
+from rlgen.atomic import atomic_write
+from rlgen.data.columns import column
+from rlgen.data.formats.by_step import rows_by_step
+from rlgen.data.formats.hdf5 import HDF5, open_hdf5
+from rlgen.data.formats.json_text import json_object
+from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
-REQUIRED = ("observations", "actions", "terminals")
-OPTIONAL = ("rewards", "next_observations", "timeouts")
+if TYPE_CHECKING:
+    from rlgen.data.demonstrations import Demonstrations
 
-log = logging.getLogger("rlgen")
+WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
+
+
+def is_mine(keys: set[str]) -> bool:
+    """Whether a file with these names at its top is one."""
+    return "observations" in keys and bool(keys & {"actions", "terminals", "timeouts"})
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
@@ -21,61 +32,63 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     Without `next_observations` the observation after an episode's last action is not in the file: that row is dropped.
     Without `timeouts`, `time_limit` (steps) says where episodes end that did not terminate.
     """
-    found = _columns(path)
-    terminated = found["terminals"].reshape(-1).astype(bool)
-    last = terminated | _timeouts(found.get("timeouts"), terminated, time_limit, path)
-    last[-1] = True  # where the file stops, the recording stopped
-    lengths = np.diff(np.flatnonzero(last), prepend=-1).astype(np.int32)
-    episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    rewards = found["rewards"].reshape(-1) if "rewards" in found else None
-    following = found.get("next_observations", np.roll(found["observations"], -1, axis=0))
-    # the episode's end needs its true last observation, the next row belongs to another episode
-    kept = np.ones(len(last), bool) if "next_observations" in found else ~last
-    if not kept.all():
-        log.warning(
-            "expected next_observations; %s has none: the last row of each of its %d episodes is dropped, and with it "
-            "the mark of a fall or time limit; add the key if you still can",
-            *(path, len(lengths)),
-        )
-    return Rows(
-        observations=matrix(found["observations"], "observations", str(path))[kept],
-        actions=matrix(found["actions"], "actions", str(path))[kept],
-        next_observations=matrix(following, "next_observations", str(path))[kept],
-        rewards=None if rewards is None else rewards[kept],
-        terminated=terminated[kept],
-        truncated=(last & ~terminated)[kept],
-        episode=episode[kept],
-        step=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])[kept],
-        episode_returns=None if rewards is None else np.bincount(episode, rewards, len(lengths)),
-        episode_lengths=lengths,
-        env_id=None,
-        stride=1,
-        metadata={"source": path.name},
-        source=str(path),
+    with open_hdf5(path) as file:
+        keys = file.names()
+        found = {key: file.numbers(key) for key in ("observations", "actions", "terminals")}
+        found |= {key: file.numbers(key) for key in ("rewards", "next_observations", "timeouts") if key in keys}
+        env_id, metadata = _described(file)
+    terminated = column(found["terminals"], "flag", 1, "terminals", str(path))
+    if "timeouts" in found:
+        timeouts = column(found["timeouts"], "flag", 1, "timeouts", str(path))
+    else:
+        timeouts = _counted(terminated, time_limit, path)
+    if len(timeouts) != len(terminated):
+        came = f"{len(timeouts)} timeouts in {path}"
+        raise problem(f"{len(terminated)} timeouts, as many as terminals", came, "write the file again")
+    return rows_by_step(
+        observations=found["observations"],
+        actions=found["actions"],
+        next_observations=found.get("next_observations"),
+        rewards=found.get("rewards"),
+        terminated=terminated,
+        last=terminated | timeouts,
+        path=path,
+        env_id=env_id,
+        metadata=metadata,
     )
 
 
-def _columns(path: Path) -> dict[str, np.ndarray]:
-    """The columns that are there, all of one length."""
-    with open_hdf5(path) as file:
-        keys = (*REQUIRED, *(key for key in OPTIONAL if key in file))
-        found = {key: dataset(file, key, path) for key in keys}
-    rows = {key: array.shape[0] if array.ndim else 0 for key, array in found.items()}
-    if rows["terminals"] == 0:
-        raise problem("at least one row", f"none in {path}", "record or choose a file that is not empty")
-    if len(set(rows.values())) > 1:
-        raise problem(
-            f"{rows['terminals']} rows under every key, as under 'terminals'",
-            f"{', '.join(f'{count} {key}' for key, count in rows.items())} in {path}",
-            "the file is incomplete: copy or download it again",
-        )
-    return found
+def write(demonstrations: "Demonstrations", path: Path) -> None:
+    """Writes whole episodes with `next_observations`, atomically; an existing file is replaced. The environment's id
+    and the metadata go into attributes that other readers pass over.
+
+    Raises:
+        InputError: h5py is missing, or the demonstrations are subsampled.
+    """
+    demonstrations.require_whole("D4RL's HDF5")
+    try:
+        import h5py
+    except ImportError as error:
+        raise problem("the package h5py, which writes HDF5", "a Python without it", "pip install h5py") from error
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for name in ("observations", "actions", "next_observations", "rewards", "terminated", "truncated"):
+            array = getattr(demonstrations, name)
+            if array is not None:
+                file.create_dataset(WRITTEN.get(name, name), data=array, compression="gzip")
+        file.attrs["env_id"] = demonstrations.env_id or ""
+        file.attrs["metadata"] = json.dumps(demonstrations.metadata)
+    atomic_write(path, content.getvalue())
 
 
-def _timeouts(timeouts: np.ndarray | None, terminated: np.ndarray, time_limit: int | None, path: Path) -> np.ndarray:
-    """[R] bool: rows that a time limit ended, from the file or counted from `time_limit`."""
-    if timeouts is not None:
-        return timeouts.reshape(-1).astype(bool)
+def _described(file: HDF5) -> tuple[str | None, dict[str, object]]:
+    """The environment's id and the metadata that `write` noted; nothing in files of others."""
+    env_id, noted = file.attribute("env_id"), file.attribute("metadata")
+    return env_id or None, {} if noted is None else json_object(noted, "metadata", file.path)
+
+
+def _counted(terminated: np.ndarray, time_limit: int | None, path: Path) -> np.ndarray:
+    """[R] bool: rows that a time limit ended, counted from `time_limit`."""
     if time_limit is None:
         raise problem(
             "the key 'timeouts', or the environment's time limit",

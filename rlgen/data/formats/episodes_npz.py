@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgen.data.columns import column, matrix, text
 from rlgen.data.formats.npz import read_npz
 from rlgen.data.rows import Episode, Rows, rows_from_episodes
 from rlgen.errors import problem
@@ -15,38 +16,40 @@ KEYS = {"obs", "acts", "lengths", "terminated"}
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the file; `time_limit` is not needed, the file keeps both kinds of end."""
     found = read_npz(path, KEYS, ("rews", "env_id"))
-    episodes = split(found, found["lengths"], found["terminated"], path)
-    env_id = str(found["env_id"]) if "env_id" in found else None
+    episodes = split(found, found["lengths"], found["terminated"], "terminated", path)
+    env_id = text(found["env_id"], "env_id", str(path)) if "env_id" in found else None
     return rows_from_episodes(episodes, source=str(path), env_id=env_id, metadata={"source": path.name})
 
 
-def split(found: dict[str, np.ndarray], lengths: np.ndarray, terminated: np.ndarray, path: Path) -> list[Episode]:
-    """Cuts joined `obs`, `acts` and `rews` into episodes of the given lengths.
+def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, key: str, path: Path) -> list[Episode]:
+    """Cuts joined `obs`, `acts` and `rews` into episodes of the given lengths; `key` is the name of `fell` [E].
 
     Raises:
-        InputError: lengths that do not add up to the rows that are there.
+        InputError: values of a wrong kind, lengths that do not add up to the rows that are there.
     """
-    rewards = found.get("rews")
+    source = str(path)
+    lengths = column(lengths, "count", 1, "lengths", source).astype(np.int64)
+    fell = column(fell, "flag", 1, key, source)
+    observations, actions = matrix(found["obs"], "obs", source), matrix(found["acts"], "acts", source)
+    rewards = column(found["rews"], "number", 1, "rews", source) if "rews" in found else None
     steps, episodes = int(lengths.sum()), len(lengths)
-    counts = {"acts": (len(found["acts"]), steps), "obs": (len(found["obs"]), steps + episodes)}
-    counts["terminated"] = (len(terminated), episodes)
+    counts = {"acts": (len(actions), steps), "obs": (len(observations), steps + episodes), key: (len(fell), episodes)}
     if rewards is not None:
         counts["rews"] = (len(rewards), steps)
-    for key, (came, expected) in counts.items():
+    for name, (came, expected) in counts.items():
         if came != expected:
             raise problem(
-                f"{expected} rows under {key!r} ({episodes} episodes of {steps} steps, each with a final observation)",
+                f"{expected} rows under {name!r} ({episodes} episodes of {steps} steps, each with a final observation)",
                 f"{came} in {path}",
                 "the file is incomplete or was put together wrongly: write it again",
             )
     ends = np.cumsum(lengths)
-    starts = ends - lengths
     return [
         Episode(
-            observations=found["obs"][start + number : end + number + 1],
-            actions=found["acts"][start:end],
-            rewards=None if rewards is None else rewards[start:end],
-            terminated=bool(fell),
+            observations=observations[end - length + number : end + number + 1],
+            actions=actions[end - length : end],
+            rewards=None if rewards is None else rewards[end - length : end],
+            terminated=bool(flag),
         )
-        for number, (start, end, fell) in enumerate(zip(starts, ends, terminated, strict=True))
+        for number, (length, end, flag) in enumerate(zip(lengths, ends, fell, strict=True))
     ]

@@ -1,5 +1,7 @@
-"""Opening HDF5 files: h5py on demand, and an error that says what is wrong."""
+"""Opening HDF5 files that strangers wrote: h5py on demand, nothing outside the file, a bound on memory, and an error
+that says what is wrong."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data.columns import text
+from rlgen.data.damage import reading
 from rlgen.errors import problem
+from rlgen.memory import require_room
 
 
 def is_hdf5(path: Path) -> bool:
@@ -16,45 +21,106 @@ def is_hdf5(path: Path) -> bool:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def hdf5_keys(path: Path) -> set[str]:
-    """Names at the top of the file."""
-    with open_hdf5(path) as file:
-        return set(file.keys())
-
-
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """The open h5py.File.
+def open_hdf5(path: Path) -> Iterator["HDF5"]:
+    """The open file.
 
     Raises:
-        InputError: h5py is missing, or the file is cut or damaged, also where this shows only while reading.
+        InputError: h5py is missing, or the file is cut or damaged.
     """
     try:
         import h5py
     except ImportError as error:
         raise problem("the package h5py, which reads HDF5", "a Python without it", "pip install h5py") from error
+    with reading("HDF5 file", path):
+        file = h5py.File(path, "r")
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        raise problem(
-            "a complete HDF5 file", f"{path}, cut or damaged ({error})", "copy or download it again"
-        ) from error
+        yield HDF5(file, path)
+    finally:
+        file.close()
 
 
-def dataset(group: Any, key: str, path: Path) -> np.ndarray:
-    """The numbers under `key` of an HDF5 group.
+class HDF5:
+    """An open file. Keys are paths within it, e.g. "episode_0/actions"; links to other places are not followed."""
 
-    Raises:
-        InputError: the key is missing or is not an array (dictionary observations, for instance).
-    """
-    where = f"{path}{'' if group.name == '/' else f', group {group.name}'}"
-    if key not in group:
-        raise problem(f"the key {key!r}", f"{', '.join(sorted(group.keys()))} in {where}", "write the file again")
-    if not hasattr(group[key], "shape"):
-        raise problem(
-            f"one array under {key!r}",
-            f"a group of {', '.join(sorted(group[key].keys()))} in {where}",
-            "flatten dictionary observations (gymnasium.wrappers.FlattenObservation) and record again",
-        )
-    return group[key][()]
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self.path = file, path
+        self._declared = 0
+
+    def names(self, group: str = "/") -> set[str]:
+        """Names in a group; none where there is no such group."""
+        with self._reading():
+            found = self._find(group)
+            return set(found.keys()) if hasattr(found, "keys") else set()
+
+    def numbers(self, key: str) -> np.ndarray:
+        """The array under `key`.
+
+        Raises:
+            InputError: a missing key, a group (dictionary observations, for instance), another type than numbers,
+                storage outside the file, more than there is memory for.
+        """
+        group, _, name = key.rpartition("/")
+        where = f"{self.path}{f', group /{group}' if group else ''}"
+        with self._reading():
+            found = self._find(key)
+            if found is None:
+                names = ", ".join(sorted(self.names(group or "/"))[:30]) or "nothing"
+                raise problem(f"the key {name!r}", f"{names} in {where}", "write the file again")
+            if hasattr(found, "keys"):
+                raise problem(
+                    f"one array under {name!r}",
+                    f"a group of {', '.join(sorted(found.keys())[:30])} in {where}",
+                    "flatten dictionary observations (gymnasium.wrappers.FlattenObservation) and record again",
+                )
+            self._require_plain(found, name, where)
+            return found[()]
+
+    def attribute(self, name: str, group: str = "/") -> str | None:
+        """The text under an attribute, None where there is none."""
+        with self._reading():
+            found = self._find(group)
+            return text(found.attrs[name], name, str(self.path)) if found and name in found.attrs else None
+
+    def number_attribute(self, name: str, group: str = "/") -> int | None:
+        """The whole number under an attribute, None where there is none."""
+        with self._reading():
+            found = self._find(group)
+            return int(found.attrs[name]) if found and name in found.attrs else None
+
+    def _find(self, key: str) -> Any:
+        """The object under `key`, reached by names of this file alone; None where there is none."""
+        import h5py
+
+        found = self._file
+        for name in key.strip("/").split("/") if key.strip("/") else ():
+            link = found.get(name, getlink=True) if hasattr(found, "keys") else None
+            if isinstance(link, h5py.SoftLink | h5py.ExternalLink):
+                raise problem(
+                    f"data of its own under {name!r}",
+                    f"a link to another place ({link.path}) in {self.path}, which is not followed",
+                    "copy the data itself into the file (h5py's Group.copy with expand_external and expand_soft)",
+                )
+            if link is None:
+                return None
+            found = found[name]
+        return found
+
+    def _require_plain(self, found: Any, name: str, where: str) -> None:
+        """Numbers within the file that fit in memory."""
+        if found.is_virtual or found.external:
+            raise problem(
+                f"data of its own under {name!r}",
+                f"data stored in another file ({'virtual' if found.is_virtual else 'external'} storage) in {where}, "
+                "which is not opened",
+                "copy the data itself into the file",
+            )
+        if found.shape is None or found.dtype.kind not in "fiub":
+            came = "an empty data set" if found.shape is None else f"values of type {found.dtype}"
+            raise problem(f"numbers under {name!r}", f"{came} in {where}", "write that key again as plain numbers")
+        chunk = math.prod(found.chunks or (0,))
+        self._declared += max(found.size, chunk) * max(found.dtype.itemsize, 4)
+        require_room(self._declared, f"the arrays of {self.path}", self.path.stat().st_size)
+
+    def _reading(self) -> Any:
+        return reading("HDF5 file", self.path)

@@ -6,126 +6,142 @@ folder format, by `time_limit`, or by the episodes' lengths.
 """
 
 import json
-import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlgen.data.columns import column, text
+from rlgen.data.damage import reading
+from rlgen.data.formats.arrow import arrays_of, read_arrow, values_of
+from rlgen.data.formats.episode_ends import time_limited
 from rlgen.data.formats.episodes_npz import split
+from rlgen.data.formats.json_text import json_file
 from rlgen.data.formats.npz import read_npz
+from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.data.rows import Episode, Rows, rows_from_episodes
 from rlgen.errors import problem
 
-KEYS = {"obs", "acts", "indices", "terminal"}
+if TYPE_CHECKING:
+    from rlgen.data.demonstrations import Demonstrations
 
-log = logging.getLogger("rlgen")
+KEYS = {"obs", "acts", "indices", "terminal"}
+NOTED = "rlgen.json"
+"""Beside the data set: the environment's id and the metadata, which the format has no place for."""
 
 
 def is_dataset_folder(path: Path) -> bool:
     """Whether `datasets.Dataset.save_to_disk` wrote this folder."""
-    return (path / "state.json").is_file() or (path / "dataset_info.json").is_file()
+    return any((path / name).is_file() for name in ("state.json", "dataset_info.json", "dataset_dict.json"))
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads a folder or an .npz. The pickled `infos` of the .npz are not opened."""
     episodes, cut = _read_folder(path) if path.is_dir() else _read_npz(path)
-    lengths = np.array([len(episode.actions) for episode in episodes])
-    terminal = np.array([episode.terminated for episode in episodes], bool)
-    fell = terminal & ~_time_limited(lengths, terminal, cut, time_limit, path)
-    kept = [
-        Episode(observations=e.observations, actions=e.actions, rewards=e.rewards, terminated=bool(f))
-        for e, f in zip(episodes, fell, strict=True)
-    ]
-    return rows_from_episodes(kept, source=str(path), metadata={"source": path.name})
+    lengths = np.array([len(episode.actions) for episode in episodes], np.int64)
+    ended = np.array([episode.terminated for episode in episodes], bool)
+    fell = ended & ~time_limited(lengths, ended, cut, time_limit, path)
+    kept = [replace(episode, terminated=bool(flag)) for episode, flag in zip(episodes, fell, strict=True)]
+    noted = json_file(path / NOTED) if path.is_dir() else {}
+    env_id = text(noted["env_id"], "env_id", str(path / NOTED)) if noted.get("env_id") is not None else None
+    metadata = noted.get("metadata") if isinstance(noted.get("metadata"), dict) else {}
+    return rows_from_episodes(kept, source=str(path), env_id=env_id, metadata={"source": path.name, **metadata})
 
 
-def _time_limited(
-    lengths: np.ndarray, terminal: np.ndarray, cut: list[bool | None], time_limit: int | None, path: Path
-) -> np.ndarray:
-    """[E] bool: episodes that a time limit ended. A guess from the lengths is said in the log."""
-    if time_limit is not None:
-        return lengths >= time_limit
-    known = [flag for flag in cut if flag is not None]
-    if len(known) == len(cut):
-        return np.array(known, bool)
-    longest = lengths == lengths.max(initial=0)
-    guess = longest & (terminal.all() and longest.sum() > 1)
-    found = f"the {guess.sum()} longest, of {lengths.max()} steps, are" if guess.any() else "none is"
-    log.warning(
-        "expected falls and time limits told apart; %s marks both as terminal: of its %d episodes %s taken as cut by a "
-        "time limit; to say it yourself: rlgen demos convert --time-limit STEPS (in Python time_limit)",
-        *(path, len(lengths), found),
-    )
-    return guess
+def write(demonstrations: "Demonstrations", path: Path) -> None:
+    """Writes a folder with `datasets`, which `imitation` reads, whole or not at all.
+
+    Raises:
+        InputError: datasets is missing, the demonstrations are subsampled, or something else lies at `path`.
+    """
+    demonstrations.require_whole("a data set of the imitation library")
+    try:
+        import datasets
+    except ImportError as error:
+        raise problem(
+            "the package datasets, which writes this folder", "a Python without it", "pip install datasets"
+        ) from error
+    episodes = demonstrations.episodes()
+    columns: dict[str, list[Any]] = {
+        "obs": [episode.observations for episode in episodes],
+        "acts": [episode.actions for episode in episodes],
+        "infos": [_infos(episode) for episode in episodes],
+        "terminal": [True] * len(episodes),
+    }
+    if demonstrations.rewards is not None:
+        columns["rews"] = [episode.rewards for episode in episodes]
+    noted = {"env_id": demonstrations.env_id, "metadata": demonstrations.metadata}
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        with whole_folder(path, is_dataset_folder) as partial:
+            datasets.Dataset.from_dict(columns).save_to_disk(str(partial))
+            (partial / NOTED).write_text(json.dumps(noted))
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+def _infos(episode: Episode) -> list[str]:
+    """One JSON text per step; the last says what ended the episode."""
+    return ["{}"] * (len(episode.actions) - 1) + [json.dumps({"TimeLimit.truncated": not episode.terminated})]
 
 
 def _read_npz(path: Path) -> tuple[list[Episode], list[bool | None]]:
     found = read_npz(path, KEYS, ("rews",))
-    lengths = np.diff(found["indices"], prepend=0, append=len(found["acts"]))  # indices: ends, without the last
+    indices = column(found["indices"], "count", 1, "indices", str(path)).astype(np.int64)
+    steps = len(found["acts"]) if found["acts"].ndim else 0
+    lengths = np.diff(indices, prepend=0, append=steps)  # indices: ends, without the last
     if (lengths < 1).any():
         raise problem(
             "the ends of the episodes, counting up, under 'indices'",
             f"ends that give an episode of {lengths.min()} steps in {path}",
             "the file was put together wrongly: write it again",
         )
-    return split(found, lengths, found["terminal"], path), [None] * len(lengths)
+    return split(found, lengths, found["terminal"], "terminal", path), [None] * len(lengths)
 
 
 def _read_folder(path: Path) -> tuple[list[Episode], list[bool | None]]:
-    table = _open_folder(path)
-    missing = {"obs", "acts", "terminal"} - set(table.column_names)
-    if missing:
-        raise problem(
-            "the columns obs, acts and terminal",
-            f"{path} without {', '.join(sorted(missing))}",
-            "save trajectories with imitation.data.serialize.save",
-        )
-    numbers = table.remove_columns([name for name in table.column_names if name == "infos"]).with_format("numpy")
-    episodes = [
-        Episode(
-            observations=_stacked(row["obs"]),
-            actions=_stacked(row["acts"]),
-            rewards=_stacked(row["rews"]) if "rews" in row else None,
-            terminated=bool(row["terminal"]),
-        )
-        for row in numbers
-    ]
-    if "infos" not in table.column_names:
-        return episodes, [None] * len(episodes)
-    return episodes, [_was_cut(infos) for infos in table["infos"]]
+    episodes: list[Episode] = []
+    cut: list[bool | None] = []
+    for file in _data_files(path):
+        found = read_arrow(file, ("obs", "acts", "terminal"), ("rews", "infos"))
+        observations, actions = (arrays_of(found[key], key, file) for key in ("obs", "acts"))
+        ends = column(values_of(found["terminal"], "terminal", file), "flag", 1, "terminal", str(file))
+        rewards = arrays_of(found["rews"], "rews", file) if "rews" in found else [None] * len(ends)
+        episodes += [
+            Episode(observations=seen, actions=done, rewards=got, terminated=bool(end))
+            for seen, done, got, end in zip(observations, actions, rewards, ends, strict=True)
+        ]
+        cut += _cut(found["infos"], file) if "infos" in found else [None] * len(ends)
+    return episodes, cut
 
 
-def _open_folder(path: Path) -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise problem(
-            "the package datasets, which reads this folder", "a Python without it", "pip install datasets"
-        ) from error
-    try:
-        table = datasets.load_from_disk(str(path))
-    except (OSError, ValueError, KeyError) as error:
-        raise problem(
-            "a complete folder of datasets.Dataset.save_to_disk",
-            f"{path}, cut or damaged ({error})",
-            "copy or save it again",
-        ) from error
-    if not isinstance(table, datasets.Dataset):
+def _data_files(path: Path) -> list[Path]:
+    """The files that state.json lists, all of them within the folder."""
+    if (path / "dataset_dict.json").is_file():
         raise problem("one data set", f"several splits in {path}", "give the folder of one split")
-    return table
+    state = json_file(path / "state.json")
+    with reading("state.json of a data set", path):
+        if state.get("_indices_data_files"):
+            raise ValueError("an order of rows apart from the rows")
+        names = [entry["filename"] for entry in state["_data_files"]]
+        if not names or not all(Path(name).name == name for name in names):
+            raise ValueError(f"data files {names}")
+    return [path / name for name in names]
 
 
-def _stacked(value: Any) -> np.ndarray:
-    """A column of vectors may arrive as an object array of rows."""
-    array = np.asarray(value)
-    return np.stack([np.asarray(row) for row in array]) if array.dtype == object and len(array) else array
+def _cut(infos: Any, path: Path) -> list[bool | None]:
+    """The time limit's flag in each episode's last info, a JSON text; None where it does not say."""
+    with reading("Arrow file", path):
+        lists = infos.to_pylist()
+    return [_flag(texts[-1]) if isinstance(texts, list) and texts else None for texts in lists]
 
 
-def _was_cut(infos: list[str] | None) -> bool | None:
-    """The time limit's flag in an episode's last info, a JSON text; None where it does not say."""
+def _flag(info: Any) -> bool | None:
     try:
-        flag = json.loads(infos[-1]).get("TimeLimit.truncated") if infos else None
-    except (ValueError, AttributeError):
+        flag = json.loads(info).get("TimeLimit.truncated")
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return flag if isinstance(flag, bool) else None

@@ -1,21 +1,39 @@
-"""Minari data sets on this disk: a folder with data/main_data.hdf5 and data/metadata.json, or a Minari id."""
+"""Minari data sets on this disk: a folder with data/metadata.json beside data/main_data.hdf5 or one Arrow file per
+episode, or a Minari id."""
 
-import json
+import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlgen.data.formats.hdf5 import dataset, is_hdf5, open_hdf5
-from rlgen.data.rows import Episode, Rows, matrix, rows_from_episodes
-from rlgen.errors import problem
+import numpy as np
+
+from rlgen.data.columns import column, matrix
+from rlgen.data.formats.arrow import read_arrow, values_of
+from rlgen.data.formats.hdf5 import HDF5, is_hdf5, open_hdf5
+from rlgen.data.formats.json_text import json_file, json_object
+from rlgen.data.rows import Episode, Rows, rows_from_episodes
+from rlgen.errors import InputError, problem
 
 ID = re.compile(r"[-\w]+(/[-\w]+)*-v\d+")
+EPISODE = re.compile(r"episode_\d+")
+COLUMNS = ("observations", "actions", "rewards", "terminations")
+
+
+def is_mine(keys: set[str]) -> bool:
+    """Whether an HDF5 file with these names at its top is one."""
+    return any(EPISODE.fullmatch(key) for key in keys)
 
 
 def find_data(path: Path) -> Path | None:
-    """The HDF5 file of a Minari folder, or the path itself if it is one."""
-    candidates = (path, path / "main_data.hdf5", path / "data" / "main_data.hdf5")
-    return next((file for file in candidates if file.is_file()), None)
+    """The folder of a Minari data set that holds its numbers and metadata.json; None where there is none."""
+    for folder in (path, path / "data"):
+        if (folder / "main_data.hdf5").is_file():
+            return folder
+        if (folder / "metadata.json").is_file() and "data_format" in _described_by(folder):
+            return folder
+    return None
 
 
 def identify(path: Path) -> str:
@@ -27,22 +45,71 @@ def identify(path: Path) -> str:
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads all episodes; `time_limit` is not needed, Minari keeps both kinds of end."""
-    folder = path if path.exists() else _folder_of_id(path)
-    file_path = find_data(folder)
-    if file_path is None or not is_hdf5(file_path):
+    """Reads all episodes; `time_limit` is not needed, Minari keeps both kinds of end. Boxes of several dimensions are
+    flattened."""
+    where = path if path.exists() else _folder_of_id(path)
+    folder = where.parent if where.is_file() else find_data(where)
+    if folder is None:
         raise problem(
-            "a Minari data set stored as HDF5 (data/main_data.hdf5)",
-            f"{folder}",
-            "check the path; a data set in another data_format must be written again as hdf5",
+            "a Minari data set (data/metadata.json, data/main_data.hdf5)", f"{where}", "check the path of its folder"
         )
-    with open_hdf5(file_path) as file:
-        names = sorted((name for name in file if re.fullmatch(r"episode_\d+", name)), key=lambda n: int(n[8:]))
-        episodes = [_episode(file[name], file_path) for name in names]
-        attributes = {key: file.attrs[key] for key in ("env_spec", "dataset_id") if key in file.attrs}
-    described = attributes | _metadata(file_path.with_name("metadata.json"))
-    metadata = {"source": path.name, "minari_id": described.get("dataset_id", path.name)}
-    return rows_from_episodes(episodes, source=str(path), env_id=_env_id(described), metadata=metadata)
+    described = json_file(folder / "metadata.json")
+    file = where if where.is_file() else folder / "main_data.hdf5"
+    if file.is_file():
+        with open_hdf5(file) as opened:
+            episodes = [_episode(found, source) for found, source in _from_hdf5(opened)]
+            described = _attributes(opened) | described
+    elif described.get("data_format") == "arrow":
+        episodes = [_episode(found, source) for found, source in _from_arrow(folder)]
+    else:
+        raise problem(
+            "a Minari data set stored as hdf5 or arrow",
+            f"{folder}, stored as {described.get('data_format', 'nothing known')}",
+            "write it again in one of these (minari.DataCollector(..., data_format='hdf5'))",
+        )
+    observation_shape, _ = _box(described, "observation_space")
+    if observation_shape is not None and episodes:
+        _require_size(episodes[0].observations, observation_shape, folder)
+    return rows_from_episodes(
+        episodes, source=str(path), env_id=_env_spec(described).get("id"), metadata=_metadata(described, path)
+    )
+
+
+def is_minari_file(path: Path) -> bool:
+    """Whether an HDF5 file holds Minari's episodes."""
+    if not is_hdf5(path):
+        return False
+    with open_hdf5(path) as file:
+        return is_mine(file.names())
+
+
+def _from_hdf5(file: HDF5) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+    """The columns of each episode, and where they stand."""
+    names = sorted((name for name in file.names() if EPISODE.fullmatch(name)), key=lambda name: int(name[8:]))
+    for name in names:
+        yield {key: file.numbers(f"{name}/{key}") for key in COLUMNS}, f"{file.path}, group /{name}"
+
+
+def _from_arrow(folder: Path) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+    """The same of one folder per episode; Minari pads all columns but the observations by one row."""
+    numbered = sorted((each for each in folder.iterdir() if each.name.isdecimal()), key=lambda each: int(each.name))
+    for episode in numbered:
+        files = sorted(episode.glob("*.arrow"))
+        if len(files) != 1:
+            raise problem("one Arrow file per episode", f"{len(files)} in {episode}", "copy or download it again")
+        found = read_arrow(files[0], COLUMNS)
+        columns = {key: values_of(found[key], key, files[0]) for key in COLUMNS}
+        yield {key: array if key == "observations" else array[:-1] for key, array in columns.items()}, str(files[0])
+
+
+def _episode(found: dict[str, np.ndarray], source: str) -> Episode:
+    terminations = column(found["terminations"], "flag", 1, "terminations", source)
+    return Episode(
+        observations=matrix(found["observations"], "observations", source),
+        actions=matrix(found["actions"], "actions", source),
+        rewards=column(found["rewards"], "number", 1, "rewards", source),
+        terminated=bool(terminations[-1:].any()),
+    )
 
 
 def _folder_of_id(path: Path) -> Path:
@@ -64,27 +131,58 @@ def _folder_of_id(path: Path) -> Path:
     return folder
 
 
-def _episode(group: Any, path: Path) -> Episode:
-    where = f"{path}, group {group.name}"
-    actions = matrix(dataset(group, "actions", path), "actions", where)
-    return Episode(
-        observations=matrix(dataset(group, "observations", path), "observations", where),
-        actions=actions,
-        rewards=dataset(group, "rewards", path),
-        terminated=bool(dataset(group, "terminations", path)[-1:].any()),
-    )
-
-
-def _metadata(path: Path) -> dict[str, Any]:
+def _described_by(folder: Path) -> dict[str, Any]:
+    """metadata.json, empty where it is none of Minari's."""
     try:
-        return json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError as error:
-        raise problem("a JSON file", f"{path}, cut or damaged ({error})", "copy or download it again") from error
+        return json_file(folder / "metadata.json")
+    except InputError:
+        return {}
 
 
-def _env_id(described: dict[str, Any]) -> str | None:
-    """The Gymnasium id within `env_spec`, a JSON string."""
+def _attributes(file: HDF5) -> dict[str, Any]:
+    """What older versions of Minari note in the HDF5 file itself."""
+    found = {key: file.attribute(key) for key in ("env_spec", "dataset_id")}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _metadata(described: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What is known of the recording: id, constructor's options, bounds of actions, and what rlgen noted."""
+    noted = described.get("rlgen")
+    metadata: dict[str, Any] = {"source": path.name, **(noted if isinstance(noted, dict) else {})}
+    name = described.get("dataset_id")
+    metadata["minari_id"] = name if isinstance(name, str) else path.name
+    kwargs = _env_spec(described).get("kwargs")
+    if isinstance(kwargs, dict) and kwargs:
+        metadata["env_kwargs"] = kwargs
+    _, bounds = _box(described, "action_space")
+    return metadata if bounds is None else metadata | bounds
+
+
+def _env_spec(described: dict[str, Any]) -> dict[str, Any]:
+    """Gymnasium's specification of the environment, a JSON text; empty where it is missing or damaged."""
     try:
-        return json.loads(described.get("env_spec") or "{}").get("id")
-    except (ValueError, AttributeError):
-        return None
+        found = json_object(described.get("env_spec") or "{}", "env_spec", Path("metadata.json"))
+    except InputError:
+        return {}
+    return found if isinstance(found.get("id"), str) else {}
+
+
+def _box(described: dict[str, Any], key: str) -> tuple[tuple[int, ...] | None, dict[str, list[float]] | None]:
+    """Shape of a Box, and the bounds where they are finite vectors, from the JSON text of a space; else None."""
+    try:
+        space = json_object(described.get(key) or "{}", key, Path("metadata.json"))
+        shape = tuple(int(size) for size in space["shape"])
+        low, high = (np.array(space[side], np.float64) for side in ("low", "high"))
+    except (InputError, KeyError, TypeError, ValueError, OverflowError):
+        return None, None
+    finite = low.shape == high.shape == shape and len(shape) == 1 and np.isfinite([low, high]).all()
+    return shape, {"action_low": low.tolist(), "action_high": high.tolist()} if finite else None
+
+
+def _require_size(observations: np.ndarray, shape: tuple[int, ...], folder: Path) -> None:
+    if observations.shape[1] != math.prod(shape):
+        raise problem(
+            f"observations of shape {list(shape)}, as {folder / 'metadata.json'} says",
+            f"{observations.shape[1]} numbers each",
+            "images that Minari keeps as JPEG are not read: record with jpeg_encoding=False",
+        )

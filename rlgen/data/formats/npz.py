@@ -1,15 +1,19 @@
-"""Opening .npz files that strangers wrote: no pickle, and an error that says what is wrong."""
+"""Opening .npz files that strangers wrote: no pickle, a bound on memory, and an error that says what is wrong."""
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from rlgen.errors import InputError, problem
+from rlgen.data.damage import reading
+from rlgen.errors import problem
+from rlgen.memory import require_room
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How NumPy packs. The others unpack to any size at once."""
 
 
 def is_zip(path: Path) -> bool:
@@ -20,18 +24,16 @@ def is_zip(path: Path) -> bool:
 
 def npz_keys(path: Path) -> set[str]:
     """Names of the arrays in the file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except DAMAGE as error:
-        raise _damaged(path, "its table of contents", error) from error
+    with reading(".npz file", path), zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
 def read_npz(path: Path, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """The named arrays, and those of the optional ones that are there. Arrays that are not named are not touched.
 
     Raises:
-        InputError: a missing key, a file that is cut or damaged, an array of pickled objects.
+        InputError: a missing key, a file that is cut or damaged, an array of pickled objects, more than there is memory
+            for.
     """
     present, required = npz_keys(path), sorted(required)
     missing = [key for key in required if key not in present]
@@ -42,29 +44,55 @@ def read_npz(path: Path, required: Iterable[str], optional: Iterable[str] = ()) 
             "write the file again with all of them, or name its format",
         )
     wanted = [*required, *(key for key in optional if key in present)]
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: _array(file, key, path) for key in wanted}
-    except InputError:
-        raise
-    except DAMAGE as error:
-        raise _damaged(path, "its table of contents", error) from error
+    with reading(".npz file", path), zipfile.ZipFile(path) as archive:
+        members = {key: _member(archive, key, path) for key in wanted}
+        declared = 0
+        for key, member in members.items():
+            declared += _declared(archive, member, key, path)
+            require_room(declared, f"the arrays of {path}", path.stat().st_size)
+        return {key: _array(archive, member, key, path) for key, member in members.items()}
 
 
-def _array(file: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
-    try:
-        return file[key]
-    except DAMAGE as error:
-        if "allow_pickle" in str(error):
-            raise problem(
-                f"plain numbers under {key!r}",
-                f"pickled objects in {path}, which are never opened because they can run any code",
-                f"write {key!r} as an array of numbers",
-            ) from error
-        raise _damaged(path, f"key {key!r}", error) from error
+def _member(archive: zipfile.ZipFile, key: str, path: Path) -> zipfile.ZipInfo:
+    names = archive.namelist()
+    found = archive.getinfo(key if key in names and f"{key}.npy" not in names else f"{key}.npy")
+    if found.compress_type not in PACKED:
+        raise problem(
+            "arrays packed as NumPy packs them (stored or deflated)",
+            f"{key!r} packed otherwise in {path}",
+            "write the file with numpy.savez or savez_compressed",
+        )
+    return found
 
 
-def _damaged(path: Path, where: str, error: Exception) -> InputError:
-    return problem(
-        "a complete .npz file", f"{path}, cut or damaged at {where} ({error})", "copy, download or record it again"
-    )
+def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, path: Path) -> int:
+    """Bytes that the array under `key` takes in memory, of at least 4 per number, by its header alone."""
+    with reading(".npz file", path, f"key {key!r}"), archive.open(member) as file:
+        shape, dtype = _header(file)
+    if dtype.hasobject:
+        raise problem(
+            f"plain numbers under {key!r}",
+            f"pickled objects in {path}, which are never opened because they can run any code",
+            f"write {key!r} as an array of numbers",
+        )
+    return math.prod(shape) * max(dtype.itemsize, 4)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"a header of version {version}")
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"shape {shape}")
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, path: Path) -> np.ndarray:
+    with reading(".npz file", path, f"key {key!r}"), archive.open(member) as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        file.read(1)  # to the end, where the checksum is compared
+        return array

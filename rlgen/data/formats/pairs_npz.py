@@ -3,8 +3,9 @@ number), `t` (time step), `returns` and `lengths` [E], `stride`, `env_id`."""
 
 from pathlib import Path
 
+from rlgen.data.columns import column, matrix, text
 from rlgen.data.formats.npz import read_npz
-from rlgen.data.rows import Rows, matrix
+from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
 KEYS = {"obs", "acts", "next_obs", "terminated", "traj", "t", "lengths", "stride"}
@@ -13,21 +14,21 @@ KEYS = {"obs", "acts", "next_obs", "terminated", "traj", "t", "lengths", "stride
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the file. An episode's last step that is not terminated was cut by the time limit."""
     found = read_npz(path, KEYS, ("returns", "env_id", "rews"))
-    lengths, episode, step = found["lengths"], found["traj"], found["t"]
-    if episode.size and not 0 <= episode.min() <= episode.max() < len(lengths):
+    source = str(path)
+    lengths, episode, step = (column(found[key], "count", 1, key, source) for key in ("lengths", "traj", "t"))
+    terminated = column(found["terminated"], "flag", 1, "terminated", source)
+    if episode.size and episode.max() >= len(lengths):
         raise problem(
             f"episode numbers below {len(lengths)} under 'traj'",
             f"{episode.min()} to {episode.max()} in {path}",
             "the file was put together wrongly: write it again",
         )
-    terminated = found["terminated"].astype(bool)
     if not len(episode) == len(step) == len(terminated):
         raise problem(
             f"{len(episode)} rows under every key, as under 'traj'",
             f"{len(step)} under 't', {len(terminated)} under 'terminated' in {path}",
             "the file was put together wrongly: write it again",
         )
-    source = str(path)
     return Rows(
         observations=matrix(found["obs"], "obs", source),
         actions=matrix(found["acts"], "acts", source),
@@ -39,8 +40,8 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
         step=step,
         episode_returns=found.get("returns"),
         episode_lengths=lengths,
-        env_id=str(found["env_id"]) if "env_id" in found else None,
-        stride=int(found["stride"]),
+        env_id=text(found["env_id"], "env_id", source) if "env_id" in found else None,
+        stride=int(column(found["stride"], "count", 0, "stride", source)),
         metadata={"source": path.name},
         source=source,
     )

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlgen.atomic import atomic_write
+from rlgen.data.columns import column, matrix, text
+from rlgen.data.formats.json_text import json_object
 from rlgen.data.formats.npz import read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
@@ -48,8 +50,6 @@ def write(demonstrations: "Demonstrations", path: Path) -> None:
     for name in (*sorted(KEYS), *OPTIONAL):
         if name not in arrays and getattr(demonstrations, name, None) is not None:
             arrays[name] = getattr(demonstrations, name)
-    if not path.parent.is_dir():
-        raise problem("an existing folder to write into", f"{path.parent}", "make it first")
     compressed = io.BytesIO()
     np.savez_compressed(compressed, **arrays)  # type: ignore[arg-type]
     atomic_write(path, compressed.getvalue())
@@ -58,17 +58,16 @@ def write(demonstrations: "Demonstrations", path: Path) -> None:
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads what `write` wrote; `time_limit` is not needed, the file keeps both kinds of end."""
     found = read_npz(path, KEYS, OPTIONAL)
-    version = int(found["format_version"])
-    if str(found["format"]) != FORMAT or version > VERSION:
+    source = str(path)
+    version, stride = (int(column(found[key], "count", 0, key, source)) for key in ("format_version", "stride"))
+    name = text(found["format"], "format", source)
+    if name != FORMAT or version > VERSION:
         raise problem(
             f"{FORMAT} of version {VERSION} or older",
-            f"{found['format']} of version {version} in {path}",
+            f"{name} of version {version} in {path}",
             "update rlgen, or write the file with this version",
         )
-    try:
-        metadata = json.loads(str(found["metadata"]))
-    except json.JSONDecodeError as error:
-        raise problem("a JSON object under 'metadata'", f"{error} in {path}", "write the file again") from error
+    metadata = json_object(text(found["metadata"], "metadata", source), "metadata", path)
     return Rows(
         observations=found["observations"],
         actions=found["actions"],
@@ -80,10 +79,10 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
         step=found["step"],
         episode_returns=found.get("episode_returns"),
         episode_lengths=found["episode_lengths"],
-        env_id=str(found["env_id"]) or None,
-        stride=int(found["stride"]),
+        env_id=text(found["env_id"], "env_id", source) or None,
+        stride=stride,
         metadata=metadata,
-        source=str(path),
+        source=source,
     )
 
 
@@ -97,17 +96,16 @@ def _next_is_following_row(demonstrations: "Demonstrations") -> np.ndarray:
 
 
 def _next_observations(found: dict[str, np.ndarray], path: Path) -> np.ndarray:
-    follows, stored, observations = (
-        found.get("next_is_following_row"),
-        found["next_observations"],
-        found["observations"],
-    )
-    if follows is None:
+    source = str(path)
+    stored, observations = (matrix(found[key], key, source) for key in ("next_observations", "observations"))
+    if "next_is_following_row" not in found:
         return stored
-    if follows.shape != (len(observations),) or follows[-1:].any() or (~follows).sum() != len(stored):
+    follows = column(found["next_is_following_row"], "flag", 1, "next_is_following_row", source)
+    fits = len(follows) == len(observations) and not follows[-1:].any() and (~follows).sum() == len(stored)
+    if not fits or stored.shape[1] != observations.shape[1]:
         raise problem(
             "as many 'next_observations' as 'next_is_following_row' leaves open",
-            f"{len(stored)} of them in {path}",
+            f"shape {list(stored.shape)} of them in {path}",
             "the file was put together wrongly: write it again",
         )
     rebuilt = np.empty_like(observations)

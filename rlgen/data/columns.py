@@ -1,0 +1,106 @@
+"""One column of a file or an array of the caller's: of the kind it must be, or an error that names it."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from rlgen.errors import problem
+
+Kind = Literal["number", "count", "flag"]
+
+MOST = 2**31 - 1
+"""Greatest count: counts are int32."""
+
+SAID = {
+    "number": "real numbers",
+    "count": f"whole numbers from 0 to {MOST}",
+    "flag": "true or false (bool, or 0 and 1)",
+}
+
+
+def column(values: Any, kind: Kind, ndim: Literal[0, 1], key: str, source: str) -> np.ndarray:
+    """`values` as an array of one kind: one value (`ndim` 0) or a vector [R] (`ndim` 1; [R, 1] is taken as one).
+
+    Nothing is rounded, wrapped or guessed: "False" is no flag, 0.9 and 2**32 are no counts, a date is no number.
+
+    Args:
+        values: an array, or what becomes one.
+        kind: "number" (real: bool, integer or float, NaN and infinity included) keeps its type, "count" becomes int32,
+            "flag" becomes bool.
+        key: name of the column, for error messages.
+        source: where it comes from, for error messages.
+
+    Raises:
+        InputError: texts, dates, complex, structured or pickled values, another shape, or values that are not of the
+            kind; the message names key and source.
+    """
+    array = _numbers(values, kind, key, source)
+    if ndim == 1 and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != ndim:
+        shape = "one value" if ndim == 0 else "a vector, one value each"
+        raise problem(f"{shape} under {key!r}", f"shape {list(array.shape)} in {source}", "write that key again")
+    if kind == "number":
+        return array
+    fits = ((array == 0) | (array == 1)) if kind == "flag" else _whole(array)
+    if not fits.all():
+        odd = array[np.unravel_index(int(np.argmin(fits)), fits.shape)]
+        raise problem(f"{SAID[kind]} under {key!r}", f"{odd} in {source}", "write that key again")
+    return array.astype(np.bool_ if kind == "flag" else np.int32, copy=False)
+
+
+def matrix(values: Any, key: str, source: str) -> np.ndarray:
+    """`values` as [rows, numbers] of real numbers: a vector becomes one column, and what has more dimensions is
+    flattened row by row, as gymnasium.wrappers.FlattenObservation does.
+
+    Raises:
+        InputError: for anything that is not numeric, or one single value.
+    """
+    array = _numbers(values, "number", key, source)
+    if array.ndim == 0:
+        raise problem(f"one vector per time step under {key!r}", f"a single value in {source}", "write that key again")
+    if array.ndim == 2:
+        return array
+    return array.reshape(len(array), int(np.prod(array.shape[1:], dtype=np.int64)))
+
+
+def text(values: Any, key: str, source: str) -> str:
+    """One text: a str, UTF-8 bytes, or an array that holds one.
+
+    Raises:
+        InputError: anything else.
+    """
+    value = values.item() if isinstance(values, np.ndarray | np.generic) and np.size(values) == 1 else values
+    try:
+        value = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        value = None
+    if not isinstance(value, str):
+        came = f"{type(values).__name__} {getattr(values, 'dtype', '')!s}".strip()
+        raise problem(f"a text under {key!r}", f"{came} in {source}", "write that key again")
+    return value
+
+
+def _numbers(values: Any, kind: Kind, key: str, source: str) -> np.ndarray:
+    """An array of a numeric type."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:  # ragged lists, tensors on a device
+        raise problem(
+            f"{SAID[kind]} under {key!r}", f"{type(values).__name__} ({error}) in {source}", "give a NumPy array"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise problem(
+            f"{SAID[kind]} under {key!r}",
+            f"values of type {array.dtype} and shape {list(array.shape)} in {source}",
+            "write that key again as plain numbers",
+        )
+    return array
+
+
+def _whole(array: np.ndarray) -> np.ndarray:
+    """Which values are counts; a bool is none."""
+    if array.dtype.kind == "b":
+        return np.zeros(array.shape, bool)
+    with np.errstate(invalid="ignore"):
+        return (array >= 0) & (array <= MOST) & (array == np.floor(array))

@@ -1,0 +1,111 @@
+"""Arrow files that strangers wrote: read into memory and verified before anything in them is trusted.
+
+A mapped, unverified file ends the process by a signal where one byte of an offset is wrong.
+"""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlgen.data.damage import reading
+from rlgen.errors import problem
+from rlgen.memory import require_room
+
+FILE = b"ARROW1\0\0"
+"""How the file format begins; a stream, which is the rest of it but for a footer, follows."""
+
+
+def read_arrow(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Any]:
+    """Verified columns of an Arrow file or stream as pyarrow.ChunkedArray, by name.
+
+    Raises:
+        InputError: pyarrow is missing, a cut or damaged file, a missing column, compressed or dictionary-encoded
+            content, more than there is memory for.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise problem("the package pyarrow, which reads Arrow", "a Python without it", "pip install pyarrow") from error
+    with reading("Arrow file", path):
+        require_room(path.stat().st_size, f"the content of {path}")
+        content = path.read_bytes()
+        messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(content[8:] if content.startswith(FILE) else content))
+        schema = pa.ipc.read_schema(messages.read_next_message())
+        missing = [name for name in required if name not in schema.names]
+        if missing:
+            raise problem(
+                f"the columns {', '.join(required)}", f"{path} without {', '.join(missing)}", "write the file again"
+            )
+        wanted = [*required, *(name for name in optional if name in schema.names)]
+        batches: list[Any] = []
+        while (message := _next(messages)) is not None:
+            _require_plain(message, path)
+            batch = pa.ipc.read_record_batch(message, schema).select(wanted)
+            batch.validate(full=True)
+            batches.append(batch)
+        return {name: pa.chunked_array([batch[name] for batch in batches], schema.field(name).type) for name in wanted}
+
+
+def arrays_of(column: Any, name: str, path: Path) -> list[np.ndarray]:
+    """The entries of a column of lists, each as an array of numbers; nested lists become dimensions."""
+    with reading("Arrow file", path):
+        return [_array(chunk.slice(row, 1), name, path)[0] for chunk in column.chunks for row in range(len(chunk))]
+
+
+def values_of(column: Any, name: str, path: Path) -> np.ndarray:
+    """A column of numbers, or of lists of one length, as one array."""
+    with reading("Arrow file", path):
+        parts = [_array(chunk, name, path) for chunk in column.chunks]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _array(values: Any, name: str, path: Path) -> np.ndarray:
+    import pyarrow.types as types
+
+    values = getattr(values, "storage", values)  # an extension type's own values
+    if values.null_count:
+        raise problem(f"a value everywhere under {name!r}", f"missing ones in {path}", "write the file again")
+    kind = values.type
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        lengths = np.asarray(values.value_lengths()) if len(values) else np.zeros(0, int)
+        if (lengths != lengths[:1]).any():
+            raise problem(f"vectors of one size under {name!r}", f"several in {path}", "write the file again")
+        inner = _array(values.flatten(), name, path)
+        return inner.reshape(len(values), int(lengths[0]) if len(lengths) else 0, *inner.shape[1:])
+    if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
+        raise problem(f"numbers under {name!r}", f"values of type {kind} in {path}", "write the file again")
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _next(messages: Any) -> Any:
+    try:
+        return messages.read_next_message()
+    except StopIteration:
+        return None
+
+
+def _require_plain(message: Any, path: Path) -> None:
+    """A record batch that is not compressed: a compressed one of megabytes unpacks to terabytes."""
+    if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
+        came = "a compressed one" if message.type == "record batch" else f"a {message.type}"
+        raise problem("plain record batches", f"{came} in {path}", "write the file without compression or dictionaries")
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Whether the header of a record batch names a compression: field 3 of the table `RecordBatch`, which is field 2 of
+    `Message` (Arrow's format/Message.fbs, in FlatBuffers)."""
+    message = struct.unpack_from("<I", metadata, 0)[0]
+    header = message + _field(metadata, message, 2)
+    batch = header + struct.unpack_from("<I", metadata, header)[0]
+    return _field(metadata, batch, 3) != 0
+
+
+def _field(metadata: bytes, table: int, number: int) -> int:
+    """Where in a FlatBuffers table a field stands, 0 where it is absent."""
+    entries = table - struct.unpack_from("<i", metadata, table)[0]
+    size = struct.unpack_from("<H", metadata, entries)[0]
+    place = 4 + 2 * number
+    return struct.unpack_from("<H", metadata, entries + place)[0] if place < size else 0

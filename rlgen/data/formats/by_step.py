@@ -1,0 +1,94 @@
+"""What formats with one row per step have in common, most of which lack the observation after the last action."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from rlgen.data.columns import column, matrix
+from rlgen.data.rows import Rows
+from rlgen.errors import problem
+
+log = logging.getLogger("rlgen")
+
+
+def rows_by_step(
+    *,
+    observations: np.ndarray,
+    actions: np.ndarray,
+    terminated: np.ndarray,
+    last: np.ndarray,
+    path: Path,
+    next_observations: np.ndarray | None = None,
+    rewards: np.ndarray | None = None,
+    env_id: str | None = None,
+    metadata: dict[str, object] | None = None,
+) -> Rows:
+    """Rows of columns [R, …] with `terminated` [R] and `last` [R], both bool.
+
+    Without `next_observations` the observation after an episode's last action is not known: that row is dropped, said
+    in the log. Lengths and returns stay those of the whole episodes.
+
+    Raises:
+        InputError: no row, or columns of different lengths.
+    """
+    source = str(path)
+    found = {
+        "observations": matrix(observations, "observations", source),
+        "actions": matrix(actions, "actions", source),
+    }
+    if next_observations is not None:
+        found["next_observations"] = matrix(next_observations, "next_observations", source)
+    if rewards is not None:
+        found["rewards"] = column(rewards, "number", 1, "rewards", source)
+    _require_same_length(found | {"ends of episodes": last}, source)
+    last = np.append(last[:-1], True)  # where the file stops, the recording stopped
+    lengths = np.diff(np.flatnonzero(last), prepend=-1)
+    episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    following = found.get("next_observations")
+    kept = np.ones(len(last), bool)
+    if following is None:
+        # the episode's end needs its true last observation, the next row belongs to another episode
+        following, kept = np.roll(found["observations"], -1, axis=0), ~last
+        log.warning(
+            "expected the observation after each episode's last action; %s has none: the last row of each of its %d "
+            "episodes is dropped, and with it the mark of a fall or time limit; add next observations if you still can",
+            *(path, len(lengths)),
+        )
+    known = found.get("rewards")
+    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return Rows(
+        observations=found["observations"][kept],
+        actions=found["actions"][kept],
+        next_observations=following[kept],
+        rewards=None if known is None else known[kept],
+        terminated=(last & terminated)[kept],
+        truncated=(last & ~terminated)[kept],
+        episode=episode[kept],
+        step=(np.arange(len(last)) - starts)[kept].astype(np.int32),
+        episode_returns=None if known is None else np.bincount(episode, known, len(lengths)),
+        episode_lengths=lengths.astype(np.int32),
+        env_id=env_id,
+        stride=1,
+        metadata={"source": path.name, **(metadata or {})},
+        source=source,
+    )
+
+
+def ends_of(lengths: np.ndarray) -> np.ndarray:
+    """[sum of lengths] bool: the last step of each episode."""
+    last = np.zeros(int(lengths.sum()), bool)
+    last[np.cumsum(lengths) - 1] = True
+    return last
+
+
+def _require_same_length(found: dict[str, np.ndarray], source: str) -> None:
+    rows = len(found["actions"])
+    if rows == 0:
+        raise problem("at least one row", f"none in {source}", "record or choose a file that is not empty")
+    if any(len(array) != rows for array in found.values()):
+        raise problem(
+            f"{rows} rows under every key, as of actions",
+            f"{', '.join(f'{len(array)} {key}' for key, array in found.items())} in {source}",
+            "the file is incomplete: copy or download it again",
+        )
