@@ -86,11 +86,11 @@ def _check(env: Any, episodes: int) -> None:
             "give its inner environment (env.venv) and a policy that normalises by itself (rlgen.sb3.load.load_policy)",
         )
     space = env.observation_space
-    if not hasattr(space, "low") or not space.shape:
+    if getattr(space, "shape", None) is None:
         raise problem(
             "observations of numbers (a Box)",
             f"{space}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of dictionaries and kinds",
+            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
         )
     if space.dtype == np.uint8 and len(space.shape) == 3:
         raise problem(

@@ -37,16 +37,16 @@ def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def observation_size(observation_space: Any) -> int:
-    """Numbers of an observation, those of a Box of several dimensions flattened.
+    """Numbers of an observation, those of several dimensions flattened; 1 for a kind (Discrete).
 
     Raises:
-        InputError: dictionaries, tuples, texts, kinds: anything but a Box.
+        InputError: dictionaries, tuples, texts: spaces without a shape.
     """
-    if not hasattr(observation_space, "low") or not observation_space.shape:
+    if getattr(observation_space, "shape", None) is None:
         raise problem(
             "observations of numbers (a Box)",
             f"{observation_space}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of dictionaries and kinds",
+            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
         )
     return int(np.prod(observation_space.shape))
 

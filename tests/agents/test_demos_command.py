@@ -154,6 +154,56 @@ def test_inspect_shows_counts_returns_and_clipping(
     assert max(len(line) for line in text.splitlines()[2:]) <= 80
 
 
+def test_inspect_makes_no_environment_where_the_file_notes_the_bounds(
+    pendulum: Demonstrations, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlgen.envs.make_vec", lambda *_: pytest.fail("an environment was made"))
+    noted = {"action_low": [-2.0], "action_high": [2.0], "policy": "[red]x.zip", "versions": {"mujoco": "4.0.1"}}
+    replace(pendulum, metadata=noted, env_id="[/]Pendulum-v1").save(tmp_path / "demos.npz")
+    assert rlgen("demos", "inspect", tmp_path / "demos.npz") == 0
+    text = capsys.readouterr().out
+    assert "of them at a bound" in text
+    assert "policy [red]x.zip, mujoco 4.0.1" in text
+    assert "[/]Pendulum-v1" in text, "a file's texts are no markup"
+
+
+def test_inspect_of_a_file_that_names_a_module_imports_nothing(
+    pendulum: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil_module.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    replace(pendulum, env_id="evil_module:X-v0").save(tmp_path / "demos.npz")
+    assert rlgen("demos", "inspect", tmp_path / "demos.npz") == 0
+
+
+def test_bars_of_returns_go_from_the_lowest_to_the_highest() -> None:
+    from rlgen.agents.commands.demos_table import _over_episodes
+
+    assert _over_episodes(np.array([1000.0, 1001.0, 1007.0])).plain == "▁▂█"
+    assert _over_episodes(np.array([5.0, 5.0])).plain == "▅▅"
+
+
+@pytest.mark.parametrize(("name", "to"), [("toy-v0", "auto"), ("out", "imitation"), ("out.h5", "auto")])
+def test_convert_writes_for_other_libraries(pendulum: Demonstrations, tmp_path: Path, name: str, to: str) -> None:
+    for package in ("h5py", "minari", "datasets"):
+        pytest.importorskip(package)
+    pendulum.save(tmp_path / "ours.npz")
+    assert rlgen("demos", "convert", tmp_path / "ours.npz", tmp_path / name, "--to", to) == 0
+    found = Demonstrations.load(tmp_path / name)
+    assert np.array_equal(found.observations, pendulum.observations)
+    assert (found.env_id, found.terminated.tolist()) == ("Pendulum-v1", pendulum.terminated.tolist())
+    assert rlgen("demos", "convert", tmp_path / "ours.npz", tmp_path / name, "--to", to) == 2, "it exists"
+    assert rlgen("demos", "convert", tmp_path / "ours.npz", tmp_path / name, "--to", to, "--overwrite") == 0
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, said in ((("out",), "a name that ends in .npz"), (("out.h5", "--every", 5), "kept --every K steps")):
+        assert rlgen("demos", "convert", "absent.npz", tmp_path / options[0], *options[1:]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_inspect_warns_of_what_spoils_training(
     pendulum: Demonstrations, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

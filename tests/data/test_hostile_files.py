@@ -58,12 +58,14 @@ def test_a_header_in_an_npz_is_not_believed(
         Demonstrations.load(path)
 
 
-def test_megabytes_of_zeros_are_not_unpacked(demonstrations: Demonstrations, tmp_path: Path) -> None:
+def test_megabytes_of_zeros_are_not_unpacked(
+    demonstrations: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "UNPACKED", 2**20)
     path = tmp_path / "bomb.npz"
     demonstrations.save(path)
-    replaced(path, "actions.npy", npy_header("(17500000, 2)") + bytes(140_000_000))
-    assert path.stat().st_size < 200_000
-    with pytest.raises(InputError, match=r"on disk; came 133\.5 MiB for the arrays of .*bomb\.npz; check"):
+    replaced(path, "actions.npy", npy_header("(400000, 2)") + bytes(3_200_000))
+    with pytest.raises(InputError, match=r"on disk; came 3\.1 MiB for the arrays of .*bomb\.npz; check"):
         Demonstrations.load(path)
 
 
@@ -229,13 +231,13 @@ def test_one_changed_byte_of_an_arrow_file_ends_no_process(folder: Path) -> None
     file = next(folder.glob("*.arrow"))
     content = file.read_bytes()
     Demonstrations.load(folder)
-    places = random.Random(0).sample(range(len(content)), 300)
+    places = random.Random(0).sample(range(len(content)), 120)
     child = os.fork()
     if child == 0:
         outcome = 1
         try:
             for place in places:
-                for value in (0x00, 0x7F, 0x80, 0xFF):
+                for value in (0x00, 0x80):
                     file.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
                     with contextlib.suppress(InputError):
                         Demonstrations.load(folder)

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlgen.data import Demonstrations
@@ -121,3 +123,43 @@ def test_a_normalising_environment_is_refused() -> None:
 def test_no_episodes_are_refused() -> None:
     with pytest.raises(InputError, match="at least one episode to record; came 0"):
         Demonstrations.record(Wild(), corridors(), 0)
+
+
+def test_dictionaries_and_images_are_refused_before_anything_is_played() -> None:
+    box = spaces.Box(-1, 1, (3,))
+    for space, said in (
+        (spaces.Dict({"a": box}), "FlattenObservation makes one vector of a dictionary"),
+        (spaces.Tuple((box, box)), "expected observations of numbers"),
+        (spaces.Box(0, 255, (36, 36, 3), np.uint8), r"images of shape \[36, 36, 3\]"),
+    ):
+        env = SimpleNamespace(observation_space=space, action_space=box)
+        with pytest.raises(InputError, match=said):
+            Demonstrations.record(Wild(), env, episodes=1)  # type: ignore[arg-type]
+
+
+def test_windows_are_recorded_flat() -> None:
+    class Window(gym.Env):
+        observation_space, action_space = spaces.Box(-9, 9, (2, 3)), spaces.Box(-1, 1, (1,))
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            self.t = 0
+            return np.arange(6, dtype=np.float32).reshape(2, 3), {}
+
+        def step(self, action: Any) -> Any:
+            self.t += 1
+            return np.full((2, 3), self.t, np.float32), 0.0, False, self.t == 3, {}
+
+    env = DummyVecEnv([Window])
+    still = SimpleNamespace(predict=lambda seen, **_: (np.zeros((len(seen), 1)), None))
+    found = Demonstrations.record(still, env, episodes=1)
+    assert found.observations[0].tolist() == [0, 1, 2, 3, 4, 5]
+    found.validate(env)
+
+
+def test_a_recording_notes_the_constructor_s_options_and_bounds_that_json_can_hold() -> None:
+    env = DummyVecEnv([lambda: gym.make("Pendulum-v1", g=5.0, max_episode_steps=3)])
+    still = SimpleNamespace(predict=lambda seen, **_: (np.zeros((len(seen), 1)), None))
+    noted = Demonstrations.record(still, env, episodes=1).metadata
+    assert noted["env_kwargs"] == {"g": 5.0}
+    env.action_space = spaces.Box(-np.inf, np.inf, (1,))
+    assert "action_low" not in Demonstrations.record(still, env, episodes=1).metadata

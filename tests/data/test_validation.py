@@ -141,3 +141,46 @@ def test_most_of_the_humanoid_expert_s_actions_lie_at_a_bound(shared_data: Path)
     summary = humanoid.summary(spaces.Box(-0.4, 0.4, (17,)))
     assert summary.share_clipped == pytest.approx(np.mean(abs(humanoid.actions) == np.float32(0.4)))
     assert summary.share_clipped > 0.6
+
+
+@pytest.mark.parametrize(
+    ("noted", "environment", "said"),
+    [
+        ({"env_kwargs": {"g": 5}}, {"env_kwargs": {}}, "keyword arguments"),
+        ({"action_low": [-2, -2], "action_high": [2, 2]}, {}, "bounds of actions"),
+    ],
+)
+def test_what_a_recording_notes_is_compared_with_the_environment(
+    demonstrations: Demonstrations,
+    caplog: pytest.LogCaptureFixture,
+    noted: dict[str, Any],
+    environment: dict[str, Any],
+    said: str,
+) -> None:
+    with caplog.at_level(logging.WARNING, "rlgen"):
+        replace(demonstrations, metadata=noted).validate(toy(**environment))
+    assert f"expected demonstrations of {said}" in caplog.text
+
+
+@pytest.mark.parametrize("bounds", [3, "x", [None, {}], [1, -1], [[0], [1]]])
+def test_bounds_that_are_none_are_not_believed(demonstrations: Demonstrations, bounds: Any) -> None:
+    odd = replace(demonstrations, metadata={"action_low": bounds, "action_high": [0, 0]})
+    assert odd.summary().share_clipped is None
+
+
+def test_dictionaries_and_tuples_of_observations_are_refused_by_name(demonstrations: Demonstrations) -> None:
+    env = toy()
+    env.observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (3,))})
+    with pytest.raises(InputError, match=r"observations of numbers \(a Box\); came Dict"):
+        demonstrations.validate(env)
+
+
+def test_rewards_of_some_rows_that_nobody_knows_pass_and_are_told(demonstrations: Demonstrations) -> None:
+    rewards = np.array(demonstrations.rewards)
+    rewards[3] = np.nan
+    returns = np.array([np.nan, 1, 1])
+    some = replace(demonstrations.every(2), rewards=None, episode_returns=returns)
+    for each in (replace(demonstrations, rewards=rewards), some):
+        each.validate(toy())
+    assert some.summary().return_mean is None
+    assert "1 entries of episode_returns hold NaN or infinity" in some.summary().warnings
