@@ -30,5 +30,4 @@ check: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mujoco-warp
 	touch $@

@@ -52,7 +52,7 @@ def make_vec(
             float32 on a GPU, see `make_device`.
         n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
         env_kwargs: what `gymnasium.make` takes.
-        margin_rule: how MuJoCo combines the contact margins of two geoms, see `rlgen.sim.model.load_model`.
+        margin_rule: how the contact margins of two geoms combine, see `rlgen.sim.task.MarginRule`.
         device, contacts, constraints: of the warp backend, see `make_device`.
 
     Raises:
@@ -95,7 +95,7 @@ def make_device(
         n_envs: environments.
         device: auto, cpu, cuda or cuda:N. On a CPU it is for tests: threads are many times faster there.
         env_kwargs: what `gymnasium.make` takes.
-        margin_rule: see `rlgen.sim.model.load_model`.
+        margin_rule: see `rlgen.sim.task.MarginRule`.
         contacts: room for contacts per environment, shared by all; None for the task's.
         constraints: room for rows of constraints in each environment; None for the task's.
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
@@ -31,18 +32,29 @@ def requirements() -> "Finding":
     return Finding("requirements", not unmet, "; ".join(unmet) or f"{met} packages, all in range")
 
 
-def mujoco_shell() -> "Finding":
-    """The distribution `mujoco` holds nothing but a pin of `mujoco-core`, which is what rlgen asks for."""
+def mujoco_packages() -> "Finding":
+    """Whether `mujoco` and `mujoco-core`, of which 4.0 is made, are of one version: they write into one folder."""
     from rlgen.runs.doctor import Finding
 
+    found = {}
+    for name in ("mujoco", "mujoco-core"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    fact = ", ".join(f"{name} {number}" for name, number in found.items()) or "none"
+    if len(found) < 2 or imported_mujoco() == found["mujoco-core"]:
+        return Finding("MuJoCo packages", True, fact)
+    remedy = 'pip uninstall -y mujoco mujoco-core, then pip install "mujoco>=3.3"'
+    return Finding("MuJoCo packages", False, f"{fact}, whose files are mixed: {remedy}")
+
+
+def imported_mujoco() -> str:
+    """The version that Python imports, "" where it imports none."""
     try:
-        shell, core = version("mujoco"), version("mujoco-core")
-    except PackageNotFoundError:
-        return Finding("mujoco-core", True, "alone, as it should be")
-    pinned = [each for each in requires("mujoco") or [] if each.startswith("mujoco-core")]
-    ok = all(core in each for each in pinned)
-    fact = f"{core}, but mujoco {shell} beside it asks for {', '.join(pinned)}: pip uninstall mujoco"
-    return Finding("mujoco-core", ok, f"{core}, with mujoco {shell}" if ok else fact)
+        import mujoco
+
+        return str(mujoco.__version__)
+    except (ImportError, OSError, AttributeError):
+        return ""
 
 
 def stepping(seconds: float = 1.0) -> "Finding":
@@ -70,7 +82,7 @@ def findings() -> Iterator["Finding"]:
     from rlgen.runs.doctor import diagnose
 
     yield from diagnose()
-    yield mujoco_shell()
+    yield mujoco_packages()
     found = requirements()
     yield found
     if found.ok:

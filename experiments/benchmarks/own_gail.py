@@ -99,7 +99,7 @@ def main() -> None:
         result = training(chosen.env, chosen.demos, chosen.rounds, chosen.profile)
     else:
         result = discriminator(chosen.env, chosen.demos, chosen.batch, chosen.repeats, chosen.profile)
-    versions = {name: version(name) for name in ("rlgen", "stable-baselines3", "gymnasium", "mujoco-core", "torch")}
+    versions = {name: version(name) for name in ("rlgen", "stable-baselines3", "gymnasium", "mujoco", "torch")}
     print(json.dumps({"env": chosen.env, "measure": chosen.measure, **result, "versions": versions}))
 
 

@@ -3,7 +3,7 @@
 Its pins are older than this project's, so it is installed past them, into `.peer`:
 
     python3 -m venv .peer
-    .peer/bin/pip install -c constraints.txt torch gymnasium "mujoco-core[rendering]" imageio packaging \
+    .peer/bin/pip install -c constraints.txt torch "gymnasium[mujoco]" \
         stable-baselines3 sb3-contrib datasets rich tqdm tensorboard scikit-learn matplotlib \
         huggingface_sb3 sacred optuna
     .peer/bin/pip install --no-deps imitation==1.0.1 seals
@@ -109,7 +109,7 @@ def main() -> None:
         result = training(chosen.env, chosen.demos, chosen.rounds, chosen.vec)
     else:
         result = discriminator(chosen.env, chosen.demos, chosen.batch, chosen.repeats)
-    versions = {name: version(name) for name in ("imitation", "stable-baselines3", "gymnasium", "mujoco-core", "torch")}
+    versions = {name: version(name) for name in ("imitation", "stable-baselines3", "gymnasium", "mujoco", "torch")}
     print(json.dumps({"env": chosen.env, "measure": chosen.measure, **result, "versions": versions}))
 
 

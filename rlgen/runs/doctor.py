@@ -13,8 +13,6 @@ from rlgen.runs.versions import cpu_name
 from rlgen.sim.pool import usable_cpus
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
-# MuJoCo 4.0.0 has a solver bug with sparse Jacobians.
-BROKEN_MUJOCO = "4.0.0"
 LOW_DISK_GIB = 1.0
 OPTIONAL = {
     "data formats": ("minari", "datasets", "h5py"),
@@ -24,9 +22,9 @@ OPTIONAL = {
 """Modules by what needs them. rlgen itself is not on the package index, so remedies name the packages."""
 DISTRIBUTIONS = {
     "etils": '"etils[epath]"',
-    "mujoco": '"mujoco-core>=4.0.1"',
+    "mujoco": '"mujoco>=3.3"',
     "sb3_contrib": "sb3-contrib",
-    "mujoco_warp": "--no-deps mujoco-warp",
+    "mujoco_warp": "mujoco-warp",
     "stable_baselines3": "stable-baselines3",
     "warp": "warp-lang",
 }
@@ -98,9 +96,14 @@ def _device() -> tuple[bool, str]:
 def _mujoco() -> tuple[bool, str]:
     import mujoco
 
+    from rlgen.sim.model import WRONG_WHERE_SPARSE
+
     version = str(mujoco.__version__)
-    if version == BROKEN_MUJOCO:
-        return False, f'{version} has a solver bug: pip install "mujoco-core>=4.0.1"'
+    if version == WRONG_WHERE_SPARSE:
+        return True, (
+            f"{version}, right for the tasks of rlgen and Gymnasium; its solver is wrong where a model's constraint "
+            'Jacobian is sparse (60 degrees of freedom or more): for such models pip install "mujoco-core>=4.0.1"'
+        )
     return True, version
 
 

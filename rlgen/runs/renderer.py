@@ -38,7 +38,7 @@ def find_renderer() -> Renderer:
         if why is None:
             return Renderer(name, f"{name} draws off-screen")
         failures.append(f"{name}: {why}")
-    remedy = 'pip install "mujoco-core[rendering]"; on Debian also apt-get install libegl1 libgl1-mesa-dri'
+    remedy = "pip install glfw pyopengl; on Debian also apt-get install libegl1 libgl1-mesa-dri"
     return Renderer(None, f"no OpenGL draws off-screen here ({'; '.join(failures)}): {remedy}")
 
 

@@ -53,7 +53,7 @@ class Result:
     backend: str
     """What stepped the environment: threads, gymnasium, warp."""
     margin_rule: str
-    """MuJoCo's contact margin rule: native (summed, 4.0) or legacy (maximum)."""
+    """MuJoCo's contact margin rule: native (their sum) or legacy (the larger one)."""
     versions: dict[str, str]
     git_commit: str | None
     peak_memory_mb: float | None

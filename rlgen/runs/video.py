@@ -68,6 +68,7 @@ def record_video(
     import gymnasium
     import mujoco
 
+    from rlgen.sim.margins import combine_margins
     from rlgen.sim.model import no_compiler_log
 
     try:
@@ -79,8 +80,7 @@ def record_video(
         inner: Any = env.unwrapped
         if not isinstance(getattr(inner, "model", None), mujoco.MjModel):
             return Video(None, f"{env_id} is not a MuJoCo environment")
-        if margin_rule == "legacy":
-            inner.model.geom_margin *= 0.5
+        combine_margins(inner.model, margin_rule)
         footage = _play(policy, env, seconds, fps, seed, deterministic)
         return _draw(footage, inner, renderer.name, Path(path), size)
     finally:

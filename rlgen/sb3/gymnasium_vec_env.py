@@ -15,7 +15,8 @@ from rlgen.errors import problem
 from rlgen.sb3.plain_state import plain
 from rlgen.sb3.vec_env import check_origin
 from rlgen.sim.classic_env import ClassicEnv
-from rlgen.sim.model import no_compiler_log
+from rlgen.sim.margins import combine_margins
+from rlgen.sim.model import no_compiler_log, warn_of_solver
 from rlgen.sim.task import MarginRule, State
 from rlgen.sim.task_env import TaskEnv
 
@@ -94,10 +95,11 @@ class GymnasiumVecEnv(DummyVecEnv):
 
 def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> gym.Env:
     env = gym.make(env_id, **env_kwargs)
-    if margin_rule == "legacy":
-        if not isinstance(env.unwrapped, MujocoEnv):
-            raise problem("a MuJoCo environment for margin_rule='legacy'", env_id, "leave margin_rule at 'native'")
-        env.unwrapped.model.geom_margin *= 0.5
+    if isinstance(env.unwrapped, MujocoEnv):
+        combine_margins(env.unwrapped.model, margin_rule)
+        warn_of_solver(env.unwrapped.model, env_id)
+    elif margin_rule != "native":
+        raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave margin_rule at 'native'")
     space = env.observation_space
     if isinstance(space, gym.spaces.Box) and space.dtype == np.float64:
         single = gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)

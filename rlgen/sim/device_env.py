@@ -44,7 +44,7 @@ class DeviceEnv:
         n_envs: N.
         time_limit: steps after which an episode is truncated; None for never.
         device: of the worlds and of all tensors.
-        margin_rule: see `load_model`.
+        margin_rule: see `MarginRule`.
         contacts, constraints, captured: see `WarpPhysics`.
 
     Raises:

@@ -1,5 +1,6 @@
 """A task's MuJoCo model, checked against what the task says of it."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,25 @@ import gymnasium
 import mujoco
 
 from rlgen.errors import problem
+from rlgen.sim.margins import combine_margins
 from rlgen.sim.task import MarginRule, Task
+
+log = logging.getLogger("rlgen")
+
+WRONG_WHERE_SPARSE = "4.0.0"
+"""The MuJoCo whose solver is wrong where a model's constraint Jacobian is sparse; 4.0.1 mends it."""
 
 
 @contextmanager
 def no_compiler_log() -> Iterator[None]:
     """Keeps MuJoCo's compiler from writing MUJOCO_LOG.TXT into the user's folder, and from warning of what is in it.
 
-    Half-cheetah's XML uses an attribute that MuJoCo 4 deprecates and Gymnasium keeps: nothing that a user can act on.
+    Half-cheetah's XML uses an attribute that later MuJoCos deprecate and Gymnasium keeps: nothing that a user can act
+    on. Before MuJoCo had this log it had no such warning.
     """
+    if not hasattr(mujoco, "MjLogConfig"):
+        yield
+        return
     before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
     silent.logto_file = silent.logto_console = False
     silent.set()
@@ -31,11 +42,7 @@ def no_compiler_log() -> Iterator[None]:
 
 
 def load_model(task: Task, margin_rule: MarginRule = "native") -> mujoco.MjModel:
-    """The model of `task.xml` among Gymnasium's assets and what the task adds, contacts combined by `margin_rule`.
-
-    MuJoCo 4.0 sums the margins of two touching geoms where 3.6 and before took the larger. Both margins are equal in
-    these models, so half of each restores the old rule.
-    """
+    """The model of `task.xml` among Gymnasium's assets and what the task adds, contacts combined by `margin_rule`."""
     assert margin_rule in get_args(MarginRule), margin_rule
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / task.xml
     with no_compiler_log():
@@ -46,6 +53,20 @@ def load_model(task: Task, margin_rule: MarginRule = "native") -> mujoco.MjModel
             f"{model.opt.timestep} s",
             "install the gymnasium version pinned in constraints.txt",
         )
-    if margin_rule == "legacy":
-        model.geom_margin *= 0.5
+    combine_margins(model, margin_rule)
+    warn_of_solver(model, task.xml)
     return model
+
+
+def warn_of_solver(model: mujoco.MjModel, name: str) -> None:
+    """Says in the log where this MuJoCo solves this model wrongly.
+
+    A Jacobian is sparse where the model's file asks for it, or leaves it to MuJoCo and has 60 degrees of freedom or
+    more. Gymnasium's models have 23 at most.
+    """
+    if mujoco.__version__ == WRONG_WHERE_SPARSE and mujoco.mj_isSparse(model):
+        log.warning(
+            "%s has a sparse constraint Jacobian (%d degrees of freedom), which the solver of MuJoCo %s gets wrong: "
+            'pip install "mujoco-core>=4.0.1", or set jacobian="dense" in the model',
+            *(name, model.nv, mujoco.__version__),
+        )

@@ -18,7 +18,8 @@ Array = Any
 """np.ndarray or torch.Tensor; all arrays of one call are of one kind."""
 
 MarginRule = Literal["native", "legacy"]
-"""How contact margins of two geoms combine: as this MuJoCo does (4.0: sum), or as up to 3.6 (maximum)."""
+"""How contact margins of two geoms combine: "native", their sum, as in MuJoCo 3.5 and later; "legacy", the larger of
+them, as in 3.4 and before. Either means the same on every version, see `rlgen.sim.margins`."""
 
 
 class State:

@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 
+from rlgen.sim.margins import own_rule
 from rlgen.sim.model import load_model
 from rlgen.sim.task import State, Task
 
@@ -48,7 +49,7 @@ class TaskEnv(MujocoEnv):
         return self.task.observe(self._state())[0]
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        model = load_model(self.task)
+        model = load_model(self.task, own_rule())  # as every environment that gymnasium.make makes
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
         return model, mujoco.MjData(model)

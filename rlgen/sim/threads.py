@@ -22,7 +22,7 @@ class ThreadedSim(Simulator):
         n_envs: N.
         time_limit: steps after which an episode is truncated; None for never.
         n_threads: threads that step, the caller's included; None for one per usable CPU.
-        margin_rule: see `load_model`.
+        margin_rule: see `MarginRule`.
     """
 
     backend = "threads"

@@ -4,7 +4,7 @@ from types import ModuleType
 
 from rlgen.errors import problem
 
-INSTALL = 'pip install "rlgen[gpu]" and then pip install --no-deps mujoco-warp (docs/gpu.md says why in two steps)'
+INSTALL = 'pip install "rlgen[gpu]"'
 
 
 def warp_modules() -> tuple[ModuleType, ModuleType]:

@@ -27,7 +27,7 @@ class WarpPhysics:
         task: whose model, fields and `frame_skip`.
         n_envs: N.
         device: of the worlds.
-        margin_rule: see `load_model`.
+        margin_rule: see `MarginRule`.
         contacts: room for contacts per world, shared by all worlds; None for the task's.
         constraints: room for rows of constraints in each world; None for the task's.
         captured: record a control step once, as a graph, and replay it. The numbers are the same.

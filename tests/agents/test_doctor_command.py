@@ -1,5 +1,7 @@
 """`rlgen doctor` tells a healthy machine from a broken one. The single checks: tests/runs/test_doctor.py."""
 
+from importlib.metadata import PackageNotFoundError
+
 import pytest
 
 from rlgen.agents import cli
@@ -27,13 +29,30 @@ def test_a_version_out_of_range_is_named_and_an_extra_does_not_count(monkeypatch
     assert "numpy" not in found.detail
 
 
-@pytest.mark.parametrize(("core", "ok"), [("4.0.1", False), ("4.0.0", True)])
-def test_a_mujoco_that_pins_another_mujoco_core_is_named(monkeypatch: pytest.MonkeyPatch, core: str, ok: bool) -> None:
-    monkeypatch.setattr(doctor, "version", {"mujoco": "4.0.0", "mujoco-core": core}.__getitem__)
-    monkeypatch.setattr(doctor, "requires", lambda name: ["mujoco-core==4.0.0", "mujoco-studio==4.0.0"])
-    found = doctor.mujoco_shell()
+@pytest.mark.parametrize(
+    ("mujoco", "core", "imported", "ok"),
+    [
+        ("4.0.0", "4.0.0", "4.0.0", True),
+        ("4.0.0", "4.0.1", "4.0.1", True),  # the core was raised, over the files of the other
+        ("4.0.0", "4.0.1", "", False),  # the other was installed over the raised core
+        ("3.17.0", "4.0.1", "3.17.0", False),
+        ("3.17.0", None, "3.17.0", True),
+        (None, "4.0.1", "4.0.1", True),
+    ],
+)
+def test_two_mujocos_in_one_folder_are_named(monkeypatch, mujoco, core, imported, ok) -> None:
+    def version(name: str) -> str:
+        number = {"mujoco": mujoco, "mujoco-core": core}[name]
+        if number is None:
+            raise PackageNotFoundError(name)
+        return number
+
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, "imported_mujoco", lambda: imported)
+    found = doctor.mujoco_packages()
     assert found.ok is ok
-    assert ("pip uninstall mujoco" in found.detail) is not ok
+    assert ('pip install "mujoco>=3.3"' in found.detail) is not ok
+    assert all(number in found.detail for number in (mujoco, core) if number)
 
 
 def test_stepping_is_measured_and_names_its_backend() -> None:
