@@ -121,9 +121,13 @@ def initial_log_std(share: float, space: spaces.Box) -> Tensor:
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
-    """An untrained SB3 model on `env`. Raises `InputError` when a rollout is too short or TRPO's package is missing."""
+    """An untrained SB3 model on `env`. Raises `InputError` when a rollout is too short, actions have no
+    bounds or TRPO's package is missing."""
     if config.n_steps * env.num_envs < 2:
         raise problem("a rollout of two steps or more", "n_steps 1 in one environment", "raise n_steps")
+    if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
+        remedy = "bound them in the environment, e.g. by gymnasium.wrappers.RescaleAction"
+        raise problem("actions within finite bounds, which Stable-Baselines3 asks for", f"{env.action_space}", remedy)
     shared: dict[str, Any] = {
         "policy": "MlpPolicy",
         "env": env,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rlgen.runs.folder import RunFolder
 
 log = logging.getLogger("rlgen")
+MOST_EPISODES = 100_000
+"""That a run's files can ask for; more only with --episodes."""
 OF_POLICIES = (
     *("episodes", "env", "env_kwargs", "imports", "seed", "code"),
     *("n_envs", "backend", "deterministic", "normaliser"),
@@ -166,6 +168,8 @@ class Evaluate:
             raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
         if self.policy.is_dir():
             subject = of_run(self.policy, self.env, self.env_kwargs)
+            if self.episodes is None:
+                require_bearable(subject, self.policy)
         elif self.env is None:
             raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
         else:
@@ -200,6 +204,7 @@ def _left_out(option: Field[Any]) -> Any:
 
 def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     """The policy of the run folder `path` and how the run evaluated it; in `env` and with `env_kwargs`, if given."""
+    from rlgen.runs.config import restored
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
 
@@ -208,10 +213,18 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     folder = RunFolder.open(path)
     if not (folder / "policy.zip").is_file():
         raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
-    known = {name: folder.config[name] for name in ("episodes", "backend", "codes") if name in folder.config}
+    hints = {"episodes": int, "backend": str, "codes": int, "env": str}
+    known: dict[str, Any] = {
+        name: restored(hint, folder.config[name], f"{name} in {path / 'config.json'}")
+        for name, hint in hints.items()
+        if folder.config.get(name) is not None
+    }
+    recorded = known.pop("env", None)
+    if recorded is None and env is None:
+        raise problem(f"an env in {path / 'config.json'}", "none", "give the id it was trained in by --env")
     if "backend" in known:
         known["backend"] = judging(known["backend"])
-    own_id = folder.config["env"] if env is None else env
+    own_id = recorded if env is None else env
     imports = folder.config.get("imports", ()) if env is None else ()
     own_kwargs = folder.config.get("env_kwargs", {}) if env is None else {}
     subject = Subject(
@@ -227,6 +240,13 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
         return subject
     return replace(subject, random_return=result.random_return, expert_return=result.expert_return)
+
+
+def require_bearable(subject: Subject, path: Path) -> None:
+    """Raises `InputError` for more episodes than a file may ask for by itself, which nobody would wait for."""
+    if not 1 <= subject.episodes <= MOST_EPISODES:
+        came = f"{subject.episodes} in {path}"
+        raise problem(f"1 to {MOST_EPISODES:,} episodes of a run's own evaluation", came, "give --episodes")
 
 
 def show(numbers: dict[str, Any]) -> None:

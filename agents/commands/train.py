@@ -96,7 +96,7 @@ def resume(run: Path) -> int:
     folder = RunFolder.open(run)
     values = dict(folder.config)
     agent = values.pop("agent", None)
-    if agent not in TRAININGS:
+    if not isinstance(agent, str) or agent not in TRAININGS:
         raise problem(
             f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
         )

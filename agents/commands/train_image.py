@@ -107,7 +107,7 @@ class TrainImage(RunSettings):
     @classmethod
     def restored(cls, values: dict[str, Any]) -> Self:
         model = values.get("model")
-        if model not in GENERATORS:
+        if not isinstance(model, str) or model not in GENERATORS:
             raise problem(f"a model of {', '.join(GENERATORS)}", repr(model), "use the version of rlgen that wrote it")
         return from_json(settings_of(model), values)  # type: ignore[return-value]
 

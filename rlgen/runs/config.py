@@ -12,6 +12,7 @@ from rlgen.errors import problem
 
 Config = TypeVar("Config")
 NonFinite = Literal["keep", "null", "refuse"]
+REMEDY = "take the file that rlgen wrote, or the version of rlgen that wrote it"
 
 
 def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
@@ -46,26 +47,57 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
 def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """The dataclass `kind` of the JSON values `to_json` gave; its own checks run again.
 
-    Raises `InputError` for a field that `kind` does not have: the file comes from another version.
+    Raises `InputError` for a field that `kind` does not have, because then the file comes from another version, for one
+    that is missing, and for a value of another type.
     """
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise problem(
             f"the settings of this version's {kind.__name__}",
-            f"unknown {', '.join(unknown)}",
+            f"unknown {', '.join(map(repr, unknown))}",
             "use the version of rlgen that wrote the run (versions.json)",
         )
-    return kind(**{name: _restore(hints[name], value) for name, value in values.items()})
+    missing = [name for name in required_fields(kind) if name not in values]
+    if missing:
+        raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", REMEDY)
+    return kind(**{name: restored(hints[name], value, name) for name, value in values.items()})
 
 
-def _restore(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+def required_fields(kind: type) -> list[str]:
+    """Fields of a dataclass without a default."""
+    missing = dataclasses.MISSING
+    return [
+        each.name for each in dataclasses.fields(kind) if each.default is missing and each.default_factory is missing
+    ]
+
+
+def restored(hint: Any, value: Any, place: str) -> Any:
+    """A JSON value as the type `hint` of the field `place`. Raises `InputError` for a value of another type."""
+    if hint is Any:
+        return value
     if get_origin(hint) in (Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
         (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_json(hint, value)  # type: ignore[arg-type]
-    if hint is Path:
+    if hint is Path and isinstance(value, str):
         return Path(value)
-    return tuple(value) if get_origin(hint) is tuple else value
+    if get_origin(hint) in (tuple, list) and isinstance(value, list):
+        inner, *_ = get_args(hint)
+        items = [restored(inner, item, f"{place}[{index}]") for index, item in enumerate(value)]
+        return tuple(items) if get_origin(hint) is tuple else items
+    if get_origin(hint) is dict and isinstance(value, dict):
+        return {key: restored(get_args(hint)[1], item, f"{place}.{key}") for key, item in value.items()}
+    if get_origin(hint) is Literal and value in get_args(hint):
+        return value
+    number = {int: int, float: int | float}.get(hint)
+    if (number and isinstance(value, number) and not isinstance(value, bool)) or (
+        hint in (str, bool) and isinstance(value, hint)
+    ):
+        return value
+    if not (number or hint in (str, bool, Path) or get_origin(hint) or dataclasses.is_dataclass(hint)):
+        return value
+    shown = getattr(hint, "__name__", str(hint)) if get_origin(hint) is None else str(hint).replace("typing.", "")
+    raise problem(f"{place} of the type {shown}", repr(value)[:80], REMEDY)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
+from rlgen.runs.config import restored
 from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, PANELS, RETURN, Panel, Table, panels_for, read_tables
 from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend, name_steps, style_legend
-from rlgen.runs.json_file import read_json
+from rlgen.runs.json_file import read_object
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,8 +102,11 @@ def references_of(folder: Folder) -> dict[str, float]:
     path = Path(folder) / "result.json"
     if not path.is_file():
         return {}
-    result = read_json(path)
-    found = {"expert": result.get("expert_return"), "random": result.get("random_return")}
+    result = read_object(path)
+    found = {
+        name: restored(float | None, result.get(f"{name}_return"), f"{name}_return in {path}")
+        for name in ("expert", "random")
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

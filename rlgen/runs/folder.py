@@ -11,6 +11,7 @@ from typing import Any
 from rlgen.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
 from rlgen.errors import problem
 from rlgen.runs import versions
+from rlgen.runs.config import REMEDY
 from rlgen.runs.json_file import json_text, read_object, write_json
 from rlgen.runs.lock import LOCK, locked
 
@@ -66,8 +67,13 @@ class RunFolder:
 
     @property
     def versions(self) -> dict[str, Any]:
-        """What versions.json recorded when the run started."""
-        return read_object(self.path / "versions.json")
+        """What versions.json recorded when the run started; raises `InputError` where it is another file."""
+        found = read_object(self.path / "versions.json")
+        packages, sittings = found.setdefault("packages", {}), found.get("sittings", [])
+        if not isinstance(packages, dict) or not isinstance(sittings, list):
+            came = "other types"
+            raise problem(f"packages by name and a list of sittings in {self.path / 'versions.json'}", came, REMEDY)
+        return found
 
     @property
     def agent_name(self) -> str:

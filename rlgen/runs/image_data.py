@@ -5,8 +5,9 @@ import logging
 from rlgen.data.fingerprint import fingerprint
 from rlgen.data.images import ImageSet
 from rlgen.errors import problem
+from rlgen.runs.config import REMEDY
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.json_file import read_json, write_json
+from rlgen.runs.json_file import read_object, write_json
 
 log = logging.getLogger("rlgen")
 DATA = "data.json"
@@ -22,13 +23,16 @@ def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> 
     if not (folder / DATA).is_file():
         log.warning("%s does not say which images it began with, so these are not compared", folder.path)
         return
-    noted = read_json(folder / DATA)
+    noted = read_object(folder / DATA)
     for split, images in (("train", train), ("test", test)):
-        now, then = fingerprint(images), noted[split]
+        now, then = fingerprint(images), noted.get(split)
+        if not isinstance(then, dict) or not {"n", "name", "sha256"} <= then.keys():
+            raise problem(f"the number, name and sha256 of {split} images in {folder / DATA}", repr(then)[:80], REMEDY)
         if now["sha256"] != then["sha256"]:
             came = f"{now['n']} of {now['name']} with the sha256 {str(now['sha256'])[:12]}"
+            was = f"{then['n']} of {then['name']} with the sha256 {str(then['sha256'])[:12]}"
             raise problem(
-                f"the {split} images of the run, {then['n']} of {then['name']} with the sha256 {then['sha256'][:12]}",
+                f"the {split} images of the run, {was}",
                 came,
                 f"put the same files at {folder.config.get('data')}, or train anew in another folder",
             )

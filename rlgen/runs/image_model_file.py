@@ -12,8 +12,8 @@ from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.registry import GENERATORS
-from rlgen.runs.config import from_json
-from rlgen.runs.json_file import read_json, write_json
+from rlgen.runs.config import restored
+from rlgen.runs.json_file import read_object, write_json
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
@@ -32,14 +32,16 @@ def load_image_model(folder: str | os.PathLike[str], device: str | torch.device 
     Raises `InputError` where there is none, or one that this version cannot build.
     """
     path = Path(folder)
-    card = read_json(path / CARD)
-    if card.get("model") not in GENERATORS:
+    card = read_object(path / CARD)
+    if str(card.get("model")) not in GENERATORS:
         came = f"{card.get('model')!r} in {path / CARD}"
         raise problem(f"a model of {', '.join(GENERATORS)}", came, "use the version of rlgen that wrote it")
     kind = GENERATORS[card["model"]]
+    settings = {"shape": ImageShape, "config": kind.config_type}
+    shape, config = (restored(hint, card.get(name), f"{name} in {path / CARD}") for name, hint in settings.items())
     # Building draws initial weights, which are replaced: nobody's random numbers should depend on it.
     with torch.random.fork_rng(devices=[]):
-        model = kind(from_json(ImageShape, card["shape"]), from_json(kind.config_type, card["config"]))
+        model = kind(shape, config)
     try:
         model.load_state_dict(load((path / WEIGHTS).read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -14,7 +14,6 @@ from rlgen.runs.curves import curves_png
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_panels import PANELS
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.scores import bootstrap_interval, interquartile_mean
@@ -93,7 +92,7 @@ def image_page(folder: RunFolder) -> str:
     result = ImageResult.read(folder) if (folder / "result.json").is_file() else None
     data = str(result.data if result else folder.config.get("data", "images"))
     title = f"{folder.agent_name} of {data}"
-    versions = read_json(folder / "versions.json") if (folder / "versions.json").is_file() else {}
+    versions = folder.versions if (folder / "versions.json").is_file() else {}
     body = [
         html.header(f"rlgen · seed {folder.config.get('seed', '–')}", title, _lead(folder, result)),
         _facts(result) if result else "",

@@ -1,13 +1,12 @@
 """result.json of a run with an image model."""
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlgen.errors import problem
-from rlgen.runs.json_file import read_json, write_json
+from rlgen.runs.json_file import read_entries, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +51,4 @@ class ImageResult:
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
-        entries = read_json(path)
-        fields = dataclasses.fields(cls)
-        required = [field.name for field in fields if field.default is dataclasses.MISSING]
-        missing = [name for name in required if name not in entries]
-        if missing:
-            raise problem(f"a result with {', '.join(missing)}", str(path), "finish the run again")
-        return cls(**{field.name: entries[field.name] for field in fields if field.name in entries})
+        return read_entries(cls, path, "finish the run again")

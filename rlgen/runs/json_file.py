@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
-from rlgen.runs.config import NonFinite, to_json
+from rlgen.runs.config import NonFinite, required_fields, restored, to_json
+
+Entries = TypeVar("Entries")
 
 
 def json_text(value: Any, non_finite: NonFinite = "null") -> str:
@@ -36,3 +38,16 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
         remedy = "take the file that rlgen wrote"
         raise problem(f"a JSON object in {path}", f"a {type(found).__name__}", remedy)
     return found
+
+
+def read_entries(kind: type[Entries], path: str | os.PathLike[str], remedy: str) -> Entries:
+    """The dataclass `kind` from a JSON file. Entries that it does not know are left out; those with a default may be
+    missing. Raises `InputError`, which says what to do by `remedy`, for others that are, and for values of other types.
+    """
+    entries = read_object(path)
+    missing = [name for name in required_fields(kind) if name not in entries]
+    if missing:
+        raise problem(f"a result with {', '.join(missing)}", str(path), remedy)
+    hints = get_type_hints(kind)
+    found = {name: value for name, value in entries.items() if name in hints}
+    return kind(**{name: restored(hints[name], value, f"{name} in {path}") for name, value in found.items()})

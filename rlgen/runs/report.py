@@ -14,7 +14,6 @@ from rlgen.runs.curves import curves_png, references_of
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_comparison import image_comparison
 from rlgen.runs.image_report import image_page, is_image_run
-from rlgen.runs.json_file import read_json
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
@@ -193,5 +192,5 @@ def _curves(folder: RunFolder) -> str:
 
 def _versions(folder: RunFolder) -> dict[str, object]:
     path = folder / "versions.json"
-    versions = read_json(path) if path.is_file() else {}
+    versions = folder.versions if path.is_file() else {}
     return {**versions.pop("packages", {}), **versions}

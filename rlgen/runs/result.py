@@ -1,6 +1,5 @@
 """result.json: what a run achieved, in one file that scripts and people read."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from rlgen.errors import problem
 from rlgen.runs.evaluate import Evaluation
-from rlgen.runs.json_file import read_json, write_json
+from rlgen.runs.json_file import read_entries, write_json
 from rlgen.runs.scores import normalised_return, share_of_failures
 
 try:
@@ -140,13 +139,7 @@ class Result:
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
-        entries = read_json(path)
-        fields = dataclasses.fields(cls)
-        required = [field.name for field in fields if field.default is dataclasses.MISSING]
-        missing = [name for name in required if name not in entries]
-        if missing:
-            raise problem(f"a result with {', '.join(missing)}", str(path), "evaluate the run again")
-        return cls(**{field.name: entries[field.name] for field in fields if field.name in entries})
+        return read_entries(cls, path, "evaluate the run again")
 
 
 def peak_memory_mb() -> float | None:

@@ -6,10 +6,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rlgen.agents import cli
+from rlgen.data import Demonstrations
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import read_metrics
+from rlgen.runs.metrics import Metrics, read_metrics
 
 ROUND = 64  # 4 environments, 16 steps
 
@@ -114,3 +117,30 @@ def test_resuming_another_agents_run_is_refused(tmp_path: Path, capsys) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"agent": "alphago"}))
     assert cli.main(["resume", str(tmp_path)]) == 2
     assert "alphago" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals between processes")
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+def test_a_schedulers_signal_saves_like_ctrl_c(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch, capsys, signum: int, code: int
+) -> None:
+    write = Metrics.write
+
+    def press(metrics: Metrics, step: int, values: Any) -> None:
+        write(metrics, step, values)
+        if step == 2 * ROUND:
+            os.kill(os.getpid(), signum)
+
+    monkeypatch.setattr(Metrics, "write", press)
+    assert rlgen_train("vime", "--env", "Pendulum-v1", "--steps", "320", "--evaluate-every", "0") == code
+    assert load_checkpoint(tmp_path / "run").step == 2 * ROUND
+    assert f"rlgen resume {tmp_path / 'run'}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals between processes")
+def test_a_sigterm_ends_a_recording_quietly_and_leaves_no_half_file(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Demonstrations, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert cli.main(["demos", "convert", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]) == 143
+    assert "error: interrupted" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,5 +1,7 @@
 """Checkpoints come back exactly, and a kill or a damaged file costs one checkpoint at most."""
 
+import errno
+import hashlib
 import json
 import logging
 import math
@@ -19,7 +21,8 @@ from safetensors import SafetensorError
 
 from rlgen.errors import InputError
 from rlgen.runs import checkpoint
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, restoring, save_checkpoint
+from rlgen.runs.folder import RunFolder
 from rlgen.runs.state_tree import decode, encode
 
 
@@ -241,3 +244,72 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Pat
     step, state = load_checkpoint(tmp_path)
     assert state["step"] == step
     assert torch.equal(state["w"], torch.full((100_000,), float(step)))
+
+
+def rewrite(path: Path, name: str, data: bytes) -> None:
+    """Change a file of a checkpoint and its sha256, as somebody would who means harm."""
+    (path / name).write_bytes(data)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["sha256"][name] = hashlib.sha256(data).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+FOREIGN = {
+    "offsets beyond the file": (
+        "tensors.safetensors",
+        b"\x40\0\0\0\0\0\0\0" + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}',
+    ),
+    "no header": ("tensors.safetensors", b"\xff" * 16),
+    "a deep state": ("state.json", b"[" * 100_000 + b"]" * 100_000),
+    "a list as state": ("state.json", b"[]"),
+    "a tensor that is not there": ("state.json", b'{"w": {"$": "tensor", "name": "other"}}'),
+    "items that are no pairs": ("state.json", b'{"w": {"$": "dict", "items": [3]}}'),
+}
+
+
+@pytest.mark.parametrize("damage", FOREIGN)
+def test_a_checkpoint_with_the_right_digest_and_the_wrong_content_is_passed_over_too(tmp_path, damage):
+    save_checkpoint(tmp_path, 10, {"w": torch.zeros(3)})
+    rewrite(save_checkpoint(tmp_path, 20, {"w": torch.ones(3)}), *FOREIGN[damage])
+    assert load_checkpoint(tmp_path).step == 10
+
+
+@pytest.mark.parametrize(
+    "manifest", ["[]", "null", "[" * 100_000, '{"format": 1, "sha256": []}', '{"format": 1, "sha256": {}, "step": 7}']
+)
+def test_a_manifest_of_another_kind_is_passed_over(tmp_path, manifest):
+    save_checkpoint(tmp_path, 10, {})
+    (save_checkpoint(tmp_path, 20, {}) / "manifest.json").write_text(manifest)
+    assert load_checkpoint(tmp_path).step == 10
+    save_checkpoint(tmp_path, 30, {})
+
+
+def test_damaged_checkpoints_are_told_by_the_folder_of_the_run(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {"secret": "setting"})
+    (save_checkpoint(run, 10, {}) / "state.json").write_text("")
+    with pytest.raises(InputError, match=f"expected a whole checkpoint in {run.path}; came 1 damaged") as error:
+        load_checkpoint(run)
+    assert "setting" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [KeyError("policy"), RuntimeError("size mismatch\n" * 99), AttributeError("x"), TypeError()]
+)
+def test_a_state_that_does_not_fit_is_named_in_three_parts_on_one_line(tmp_path, fault):
+    with (
+        pytest.raises(InputError, match=r"expected the state .*000000000010; came \w+Error.*; remove") as error,
+        restoring(tmp_path, 10),
+    ):
+        raise fault
+    assert len(str(error.value)) < 800
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_told_as_such_where_it_strikes_the_tensors(tmp_path, monkeypatch):
+    def full(tensors, path):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        save_checkpoint(tmp_path, 10, {"w": torch.zeros(3)})
+    assert error.value.errno == errno.ENOSPC

@@ -1,7 +1,10 @@
 """metrics.csv is a valid table at every moment, exact to the bit, and goes on after a resume as if nothing happened."""
 
 import csv
+import errno
 import math
+import os
+import shutil
 import struct
 
 import numpy as np
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from rlgen.errors import InputError
 from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+from rlgen.runs.tensorboard import TensorBoard
 
 
 def rows(folder) -> list[list[str]]:
@@ -129,3 +133,47 @@ def test_tensorboard_shows_a_resumed_run_without_the_steps_it_repeats(tmp_path):
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/x")] == [(100, 100), (200, 200), (250, 2.5)]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"step,a\n1,\xff\n", b"step,a\n1,x\n", b"step,a\nten,1\n", b"a\n1\n", b"\nstep\n", b"step,a\n1\n"]
+)
+def test_a_damaged_table_is_refused_in_three_parts(tmp_path, damage):
+    (tmp_path / "metrics.csv").write_bytes(damage)
+    for read in (read_metrics, Metrics):
+        with pytest.raises(InputError, match=r"expected rows of numbers.*metrics\.csv; came .*; move"):
+            read(tmp_path)
+
+
+def test_a_run_folder_that_disappears_is_an_error_and_is_not_made_again(tmp_path, capfd):
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(OSError, match="No such file"), Metrics(run) as metrics:  # noqa: PT012
+        metrics.write(1, {"a": 1.0})
+        shutil.rmtree(run)
+        metrics.truncate(1)
+        metrics.write(2, {"a": 1.0, "b": 2.0})
+    assert not run.exists()
+    assert capfd.readouterr().err == "", "no traceback of a thread"
+
+
+def test_a_disk_that_is_full_for_tensorboard_is_told_with_the_place(tmp_path, monkeypatch):
+    def full(board, step, row):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TensorBoard, "write", full)
+    with pytest.raises(OSError, match="No space left") as error, Metrics(tmp_path) as metrics:
+        metrics.write(1, {"a": 1.0})
+    assert error.value.errno == errno.ENOSPC
+    assert error.value.filename == str(tmp_path / "metrics.csv")
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_refers_to_them(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics.write(1, {"a": 1.0})
+        synced.clear()
+        metrics.write(2, {"a": 1.0})
+        metrics.sync()
+        assert synced == [metrics.path.stat().st_size]
