@@ -183,7 +183,7 @@ class Session:
         model = self.agent.model
         with self.agent.acting():
             found = evaluate(model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
-        names = ("return_mean", "return_std", "return_min", "episode_length_mean", "share_of_falls")
+        names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
         values = {f"evaluation/{name}": found[name] for name in names}
         self.metrics.write(model.num_timesteps, {**values, "time/training_seconds": self.seconds})
         self.progress.message(

@@ -16,7 +16,7 @@ ENV_ID = "Ant-v5"
 class Demo:
     """Imitate an Ant-v5 expert from demonstrated episodes: by cloning (BC), then against a discriminator (GAIL).
 
-    Prints the table random / BC / GAIL / expert and writes both runs, a report and a video.
+    Prints the table random / BC / GAIL / demonstrations and writes both runs, a report and a video.
     """
 
     out: Path = Path("runs/demo")
@@ -69,7 +69,7 @@ def free_name(path: Path) -> Path:
 
 
 def print_table(out: Path) -> None:
-    """Random, BC, GAIL and expert side by side."""
+    """Random, BC, GAIL and the demonstrations side by side."""
     from rich.console import Console
     from rich.table import Table
 
@@ -83,7 +83,7 @@ def print_table(out: Path) -> None:
     for name, result in (("BC", bc), ("GAIL", gail)):
         mean, std = f"{result.return_mean:,.0f}", f"{result.return_std:,.0f}"
         table.add_row(name, f"{mean} ± {std}", f"{result.normalised_return:.3f}", f"{result.share_of_failures:.0%}")
-    table.add_row("expert", f"{gail.expert_return:,.0f}", "1.000", "")
+    table.add_row(gail.reference, f"{gail.expert_return:,.0f}", "1.000", "")
     console = Console()
     console.print(table)
     gain = gail.return_mean - bc.return_mean

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import tyro
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id
 from rlgen.errors import problem
+from rlgen.runs.scores import RETURN_OF, Reference
 
 from .environment_options import EnvKwargs, Imports, import_typed
 from .output import refuse_existing
@@ -22,7 +24,7 @@ MOST_EPISODES = 100_000
 """That a run's files can ask for; more only with --episodes."""
 OF_POLICIES = (
     *("episodes", "env", "env_kwargs", "imports", "seed", "code"),
-    *("n_envs", "backend", "deterministic", "normaliser"),
+    *("n_envs", "backend", "deterministic", "normaliser", "expert"),
 )
 OF_IMAGES = ("measured", "importance_samples", "classifier", "device")
 """Options that mean nothing for the other kind."""
@@ -42,6 +44,8 @@ class Subject:
     """How many the policy has; None where it has none."""
     random_return: float | None = None
     expert_return: float | None = None
+    reference: Reference = "demonstrations"
+    """Whose `expert_return` is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,9 @@ class Evaluate:
     """Play the mean action, or sample."""
     normaliser: Path | None = None
     """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
+    expert: Path | None = None
+    """Policy of the expert, a .zip saved by Stable-Baselines3, that plays the same evaluation: what it earns is then 1
+    of the normalised score, and random actions are 0."""
     out: Path | None = None
     """Also write the numbers to this .json file, with the return and length of every episode."""
     measured: int | None = None
@@ -134,8 +141,9 @@ class Evaluate:
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:
             env.close()
+        subject = self.measured_against(subject)
         numbers: dict[str, Any] = {"env": subject.env, **played.summary()}
-        numbers["random_return"], numbers["expert_return"] = subject.random_return, subject.expert_return
+        numbers |= {name: getattr(subject, name) for name in ("random_return", "expert_return", "reference")}
         numbers["normalised_return"] = normalised_return(
             numbers["return_mean"], subject.random_return, subject.expert_return
         )
@@ -177,6 +185,20 @@ class Evaluate:
         self._require_code_of(subject)
         asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
+
+    def measured_against(self, subject: Subject) -> Subject:
+        """`subject` with what --expert earns in its evaluation, if that is given, and random actions from its seed."""
+        if self.expert is None:
+            return subject
+        from .environment import make_env
+        from .references import chance_return, played_by_expert
+
+        where = {name: getattr(subject, name) for name in ("seed", "backend", "env_kwargs")}
+        make = partial(make_env, subject.env, **where)
+        earned = played_by_expert(self.expert, make, subject.episodes, subject.seed)
+        return replace(
+            subject, random_return=chance_return(make, subject.seed), expert_return=earned, reference="expert"
+        )
 
     def _require_code_of(self, subject: Subject) -> None:
         if self.code is None or self.code in range(subject.codes or 0):
@@ -239,7 +261,8 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
     if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
         return subject
-    return replace(subject, random_return=result.random_return, expert_return=result.expert_return)
+    known = {name: getattr(result, name) for name in ("random_return", "expert_return", "reference")}
+    return replace(subject, **known)
 
 
 def require_bearable(subject: Subject, path: Path) -> None:
@@ -258,10 +281,10 @@ def show(numbers: dict[str, Any]) -> None:
     table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")
     table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
     table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
-    table.add_row("ended early", f"{numbers['share_of_falls']:.0%}")
+    table.add_row("ended by the task", f"{numbers['terminated']:.0%}")
     if numbers["share_of_failures"] is not None:
-        table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of the expert's return)")
+        table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
     if numbers["normalised_return"] is not None:
-        scale = f"0 = random {numbers['random_return']:.0f}, 1 = expert {numbers['expert_return']:.0f}"
+        scale = f"0 = random {numbers['random_return']:.0f}, 1 = {numbers['reference']} {numbers['expert_return']:.0f}"
         table.add_row("normalised", f"{numbers['normalised_return']:.3f} ({scale})")
     Console(soft_wrap=True).print(table)

@@ -3,9 +3,7 @@
 import io
 import logging
 from collections.abc import Sequence
-from typing import Any
 
-from gymnasium import spaces
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,23 +14,23 @@ from rlgen.data.playing import Policy
 from rlgen.data.visits import Visits
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
-from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import VISITS, RunFolder
+from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
+from rlgen.runs.scores import RETURN_OF
 from rlgen.runs.video import record_video
 from rlgen.sb3.adaptive_rate import plain_rate
 from rlgen.sb3.latent_code import UnderCode
 
 from .environment import codes_of, judges_of
+from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of
+from .train import TrainBC
 from .train_settings import Training
 
 log = logging.getLogger("rlgen")
-EVALUATION_SEED, RANDOM_EPISODES = 10_000, 50
-MAX_EVALUATION_ENVS = 50
-EXPERT_RETURN = "expert_return_of_whole_file"
-"""Metadata of a run's demonstrations: mean return of all episodes of the file they are the first of."""
 
 
 def finish(
@@ -64,6 +62,7 @@ def judge(
     seconds: float,
 ) -> Result:
     """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
+    reference, whose = reference_of(demonstrations)
     env = judges_of(config, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
         found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
@@ -80,13 +79,15 @@ def judge(
             env_steps=model.num_timesteps,
             wall_seconds=seconds,
             evaluation_seed=EVALUATION_SEED,
-            expert_return=None if demonstrations is None else expert_return(demonstrations),
-            random_return=chance_return(env),
+            expert_return=reference,
+            random_return=chance_return(lambda n: judges_of(config, n, EVALUATION_SEED)),
+            reference=whose,
             device=device_name(model.device),
             backend="warp" if config.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
             versions=folder.versions["packages"],
             git_commit=folder.versions["git_commit"],
+            updates=cloning_updates(folder) if isinstance(config, TrainBC) else None,
             **found_by_exploring(folder),
         )
     finally:
@@ -102,10 +103,10 @@ def film(folder: RunFolder, config: Training, policies: Sequence[Policy]) -> Non
             log.info("no video: %s", video.reason)
 
 
-def expert_return(demonstrations: Demonstrations) -> float | None:
-    """Mean return of all episodes of the file the demonstrations come from; None where no rewards were recorded."""
-    whole: float | None = demonstrations.metadata.get(EXPERT_RETURN, demonstrations.summary().return_mean)
-    return whole
+def cloning_updates(folder: RunFolder) -> int | None:
+    """Gradient steps that a cloning has made; None where it noted nothing."""
+    steps = read_metrics(folder).get("step", ())
+    return int(steps[-1]) if len(steps) else None
 
 
 def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:
@@ -114,15 +115,6 @@ def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:
         return {}
     visits = Visits.read(folder / VISITS)
     return {"first_reward_step": visits.first_reward_step, "cells_visited": len(visits.cells)}
-
-
-def chance_return(env: Any) -> float | None:
-    """Mean return of uniformly random actions; None where actions are unbounded, which the log says."""
-    space = env.action_space
-    if isinstance(space, spaces.Box) and not space.is_bounded():
-        log.info("no return of chance, and so no normalised return: the actions have no bounds to draw between")
-        return None
-    return float(evaluate(RandomPolicy(space), env, RANDOM_EPISODES, seed=EVALUATION_SEED, label=None).returns.mean())
 
 
 def print_result(result: Result, folder: RunFolder) -> None:
@@ -134,14 +126,14 @@ def print_result(result: Result, folder: RunFolder) -> None:
     for code, (mean, std) in enumerate(result.returns_by_code()):
         table.add_row(f"code {code}", f"{number(mean)} ± {number(std)}")
     if result.expert_return is not None:
-        table.add_row("expert", number(result.expert_return))
+        table.add_row(result.reference, number(result.expert_return))
     if result.random_return is not None:
         table.add_row("random", number(result.random_return))
     if result.normalised_return is not None:
-        table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 expert)")
-    table.add_row("ended early", f"{result.share_of_falls:.0%} of {result.episodes} episodes")
+        table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 {result.reference})")
+    table.add_row("ended by the task", f"{result.terminated:.0%} of {result.episodes} episodes")
     if result.share_of_failures is not None:
-        table.add_row("failed", f"{result.share_of_failures:.0%}  (below half of the expert's return)")
+        table.add_row("failed", f"{result.share_of_failures:.0%}  (below half of {RETURN_OF[result.reference]})")
     if result.cells_visited is not None:
         first = result.first_reward_step
         table.add_row("first reward", "none" if first is None else f"at step {first:,}")
@@ -149,6 +141,7 @@ def print_result(result: Result, folder: RunFolder) -> None:
     speed = (
         f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
     )
-    table.add_row("training", f"{result.env_steps:,} steps in {duration(result.wall_seconds)}{speed}")
+    work = f"{result.env_steps:,} steps" if result.updates is None else f"{result.updates:,} updates"
+    table.add_row("training", f"{work} in {duration(result.wall_seconds)}{speed}")
     table.add_row("folder", str(folder.path))
     Console().print(table)

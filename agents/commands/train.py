@@ -28,6 +28,9 @@ class TrainImitation(Training):
     """Demonstrations: rlgen's .npz, Minari, imitation, D4RL-style HDF5 (see `rlgen demos inspect`)."""
     trajectories: int | None = None
     """Use the first N episodes of the demonstrations; all when left out."""
+    expert: Path | None = None
+    """Policy of the expert, a .zip saved by Stable-Baselines3: what it earns in the run's evaluation is then 1 of the
+    normalised score; the mean return of the demonstrated episodes when left out."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,6 @@
 import logging
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
 from .data_parallel import joined, share_of
 from .environment import judges_of
-from .finish import EXPERT_RETURN, finish
+from .finish import finish
+from .references import with_expert
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
 from .train_settings import SteppedTraining, Training, set_torch_threads
@@ -52,6 +52,8 @@ def start(config: Training) -> int:
     demonstrations = _chosen_demonstrations(config) if isinstance(config, TrainImitation) else None
     with ExitStack() as stack:
         stack.enter_context(joined(config.device))
+        if isinstance(config, TrainImitation) and ranks.number() == 0:
+            demonstrations = with_expert(demonstrations, config)
         # Before there is a folder, which a second try would find in its way.
         parts = build(stack, share_of(config), demonstrations)
         if ranks.number() != 0:
@@ -80,8 +82,7 @@ def go_on(folder: RunFolder, config: Training) -> int:
 
 def _chosen_demonstrations(config: TrainImitation) -> Demonstrations:
     whole = Demonstrations.load(config.demos)
-    chosen = whole if config.trajectories is None else whole.first(config.trajectories)
-    return replace(chosen, metadata={**chosen.metadata, EXPERT_RETURN: whole.summary().return_mean})
+    return whole if config.trajectories is None else whole.first(config.trajectories)
 
 
 def _train(folder: RunFolder, config: Training, parts: Parts) -> int:

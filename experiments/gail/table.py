@@ -20,12 +20,12 @@ from pathlib import Path
 
 from rlgen.runs.batch import train_all
 from rlgen.runs.curves import draw_curves
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 
 HERE = Path(__file__).parent
 FIELDS = (
     "env", "agent", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
-    "episode_length_mean", "share_of_falls", "expert_return", "random_return", "normalised_return", "peak_memory_mb",
+    "episode_length_mean", "terminated", "expert_return", "random_return", "normalised_return", "peak_memory_mb",
     "device", "git_commit",
 )  # fmt: skip
 STEPS = 1e6  # of the environment
@@ -106,24 +106,25 @@ def write_curve(metrics: Path, path: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Per cell over its seeds: interquartile mean, interval, range of seeds, falls, minutes, and the paper's return."""
+    """Per cell over its seeds: return, score, worst episode, episodes that the task ended, minutes, and the paper's."""
+    groups = {
+        key: [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
+        for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows})
+    }
     lines = [
-        "| task | trajectories | agent | seeds | return: IQM [95 % interval] | lowest and highest seed | of the expert "
-        "| worst episode | ended early | minutes | paper |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| task | trajectories | agent | seeds | return: {over_runs_title([len(group) for group in groups.values()])} "
+        "| normalised | worst episode | ended by the task | minutes | paper |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows}):
-        group = [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
-        means = [row["return_mean"] for row in group]
-        low, high = bootstrap_interval(means)
+    for key, group in groups.items():
         minutes = sum(row["wall_seconds"] for row in group) / len(group) / 60
-        falls = sum(row["share_of_falls"] for row in group) / len(group)
+        ended = sum(row["terminated"] for row in group) / len(group)
         paper = PAPER.get(key[:2])
-        iqm = interquartile_mean(means)
+        returns = over_runs([row["return_mean"] for row in group], lambda value: f"{value:.0f}")
+        score = middle_of_runs([row["normalised_return"] for row in group])
         lines.append(
-            f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {iqm:.0f} [{low:.0f}, {high:.0f}] "
-            f"| {min(means):.0f}, {max(means):.0f} | {iqm / EXPERT[key[0]]:.3f} "
-            f"| {min(row['return_min'] for row in group):.0f} | {falls:.1%} | {minutes:.1f} "
+            f"| {key[0]} | {key[1]} | {key[2].upper()} | {len(group)} | {returns} | {score:.3f} "
+            f"| {min(row['return_min'] for row in group):.0f} | {ended:.1%} | {minutes:.1f} "
             f"| {paper[key[2] == 'gail'] if paper else '–'} |"
         )
     return "\n".join(lines) + "\n"
@@ -138,7 +139,7 @@ def draw(runs: Path, env: str) -> None:
         ).append(path.parent)
     if groups:
         ordered = dict(sorted(groups.items(), key=lambda group: int(group[0].split()[0])))
-        draw_curves(ordered, HERE / f"{env}.png", {"expert": EXPERT[env]})
+        draw_curves(ordered, HERE / f"{env}.png", {"demonstrations": EXPERT[env]})
 
 
 def command_line(

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from table import EXPERT, FIELDS, HERE, Cell, command_line
+from table import FIELDS, HERE, Cell, command_line
 
 TRAJECTORIES = {"Ant-v5": 4, "Humanoid-v5": 80}
 STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 6e5}  # of the environment
@@ -79,9 +79,9 @@ def collect(runs: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Per setting and task: the mean return of every seed, its share of the expert, and the falls."""
+    """Per setting and task: the mean return of every seed, the score, and the episodes that the task ended."""
     lines = [
-        "| setting | " + " | ".join(f"{env}: return by seed | of the expert | ended early" for env in STEPS) + " |",
+        "| setting | " + " | ".join(f"{env}: return by seed | normalised | ended by the task" for env in STEPS) + " |",
         "|---|" + "---|---|---|" * len(STEPS),
     ]
     for variant in VARIANTS:
@@ -92,9 +92,10 @@ def table(rows: list[dict]) -> str:
                 cells += ["–", "–", "–"]
                 continue
             means = [row["return_mean"] for row in group]
-            falls = sum(row["share_of_falls"] for row in group) / len(group)
-            cells += [", ".join(f"{mean:.0f}" for mean in means), f"{sum(means) / len(means) / EXPERT[env]:.2f}"]
-            cells += [f"{falls:.0%}"]
+            score, ended = (
+                sum(row[name] for row in group) / len(group) for name in ("normalised_return", "terminated")
+            )
+            cells += [", ".join(f"{mean:.0f}" for mean in means), f"{score:.2f}", f"{ended:.0%}"]
         if any(cell != "–" for cell in cells):
             lines.append(f"| {variant} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ from rlgen.runs.batch import train_all
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result_rows import merge_rows
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.scores import middle_of_runs
 
 HERE = Path(__file__).parent
 ENV, TRAJECTORIES, STEPS, SEEDS = "HalfCheetah-v5", 4, 3e5, range(20, 23)
@@ -106,23 +106,22 @@ def write_curve(run: Path, path: Path) -> None:
 
 def table(rows: list[dict]) -> Iterator[str]:
     """A line per variant, the best first within divergences and within penalties."""
-    yield "| variant | seeds | return: IQM [95 % interval] | of each seed | of the expert | minutes |"
+    yield "| variant | seeds | return: mean | of each seed | normalised | minutes |"
     yield "|---|---|---|---|---|---|"
     groups = [[row for row in rows if row["variant"] == variant] for variant in VARIANTS]
     found = [group for group in groups if group]
     for group in sorted(found, key=lambda group: (group[0]["variant"].partition("-")[0], -score(group))):
         returns = [row["return_mean"] for row in group]
-        low, high = bootstrap_interval(returns)
         yield (
-            f"| {group[0]['variant']} | {len(group)} | {interquartile_mean(returns):.0f} [{low:.0f}, {high:.0f}] "
+            f"| {group[0]['variant']} | {len(group)} | {middle_of_runs(returns):.0f} "
             f"| {', '.join(f'{each:.0f}' for each in returns)} | {score(group):.3f} "
             f"| {sum(row['wall_seconds'] for row in group) / len(group) / 60:.1f} |"
         )
 
 
 def score(group: list[dict]) -> float:
-    """Interquartile mean of the normalised returns."""
-    return interquartile_mean([row["normalised_return"] for row in group])
+    """Middle of the normalised returns."""
+    return middle_of_runs([row["normalised_return"] for row in group])
 
 
 def main(

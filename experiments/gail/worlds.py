@@ -17,7 +17,7 @@ from pathlib import Path
 from variants import main, write_curve
 
 from rlgen.runs.result_rows import merge_rows
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.scores import middle_of_runs
 
 HERE, TRAJECTORIES = Path(__file__).parent, 4
 WAYS = {
@@ -32,7 +32,7 @@ PLANNED = {  # way, task: environment steps, seeds, steps between evaluations
 }
 FIELDS = (
     "way", "env", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
-    "share_of_falls", "expert_return", "random_return", "normalised_return", "backend", "device", "git_commit",
+    "terminated", "expert_return", "random_return", "normalised_return", "backend", "device", "git_commit",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def collect(runs: Path) -> None:
 
 def table(rows: list[dict]) -> Iterator[str]:
     """A line for each way on each task."""
-    yield "| way | task | steps | seeds | return: IQM [95 % interval] | by seed | ended early | normalised | minutes |"
+    yield "| way | task | steps | seeds | return: mean | by seed | ended by the task | normalised | minutes |"
     yield "|---|---|---|---|---|---|---|---|---|"
 
     def key(row: dict) -> tuple[str, str]:
@@ -73,15 +73,12 @@ def table(rows: list[dict]) -> Iterator[str]:
     for (way, env), group in groupby(sorted(rows, key=key), key):
         runs = list(group)
         returns = [row["return_mean"] for row in runs]
-        low, high = bootstrap_interval(returns)
-        falls, minutes, normalised = (
-            sum(row[name] for row in runs) / len(runs)
-            for name in ("share_of_falls", "wall_seconds", "normalised_return")
+        ended, minutes, normalised = (
+            sum(row[name] for row in runs) / len(runs) for name in ("terminated", "wall_seconds", "normalised_return")
         )
         yield (
-            f"| {way} | {env} | {runs[0]['env_steps']:,} | {len(runs)} | {interquartile_mean(returns):.0f} "
-            f"[{low:.0f}, {high:.0f}] | {', '.join(f'{each:.0f}' for each in returns)} | {falls:.1%} "
-            f"| {normalised:.3f} | {minutes / 60:.1f} |"
+            f"| {way} | {env} | {runs[0]['env_steps']:,} | {len(runs)} | {middle_of_runs(returns):.0f} "
+            f"| {', '.join(f'{each:.0f}' for each in returns)} | {ended:.1%} | {normalised:.3f} | {minutes / 60:.1f} |"
         )
 
 

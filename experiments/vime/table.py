@@ -22,7 +22,7 @@ import numpy as np
 from rlgen.runs.batch import train_all
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.metrics import read_metrics
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.runs.visit_map import draw_visits
 
 HERE = Path(__file__).parent
@@ -126,25 +126,26 @@ def write_curve(metrics: dict[str, np.ndarray], path: Path) -> None:
 
 def table(rows: list[dict]) -> Iterator[str]:
     """A line per cell."""
+    sizes = [sum(order(row) == place for row in rows) for place in {order(row) for row in rows}]
     yield (
-        "| task | learner | curiosity | seeds | return while training: IQM [95 % interval] | of each seed "
-        "| return of the mean action: IQM | seeds ever paid | first paid at step: median (range) | cells | minutes |"
+        f"| task | learner | curiosity | seeds | return while training: {over_runs_title(sizes)} | of each seed "
+        "| return of the deterministic policy | seeds ever paid | first paid at step: median (range) | cells "
+        "| minutes |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for place in sorted({order(row) for row in rows}):
         group = [row for row in rows if order(row) == place]
         first = group[0]
         returns = [row["training_return"] for row in group]
-        low, high = bootstrap_interval(returns)
         digits = 2 if max(returns) <= 1 else 1
+        over = over_runs(returns, lambda value, digits=digits: f"{value:.{digits}f}")
         paid = sorted(row["first_reward_step"] for row in group if row["first_reward_step"] is not None)
         when = f"{median(paid):,.0f} ({paid[0]:,} to {paid[-1]:,})" if paid else "–"
         yield (
             f"| {short(first['env'])} | {first['algo'].upper()} | {first['curiosity']} | {len(group)} "
-            f"| {interquartile_mean(returns):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] "
-            f"| {', '.join(f'{each:.{digits}f}' for each in returns)} "
-            f"| {interquartile_mean([row['return_mean'] for row in group]):.{digits}f} | {len(paid)} | {when} "
-            f"| {interquartile_mean([row['cells_visited'] for row in group]):,.0f} "
+            f"| {over} | {', '.join(f'{each:.{digits}f}' for each in returns)} "
+            f"| {middle_of_runs([row['return_mean'] for row in group]):.{digits}f} | {len(paid)} | {when} "
+            f"| {middle_of_runs([row['cells_visited'] for row in group]):,.0f} "
             f"| {sum(row['wall_seconds'] for row in group) / len(group) / 60:.1f} |"
         )
 

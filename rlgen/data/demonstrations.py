@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
 BY_EPISODE = ("episode_returns", "episode_lengths")
+WHOLE_FILE_RETURN = "expert_return_of_whole_file"
+"""Metadata of demonstrations that are the first of a file: the mean return of all its episodes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -193,7 +195,7 @@ class Demonstrations:
             )
 
     def first(self, n: int) -> "Demonstrations":
-        """The first `n` episodes, as the GAIL paper cuts its data sets.
+        """The first `n` episodes, as the GAIL paper cuts its data sets; `expert_return` stays that of all.
 
         Raises:
             InputError: n < 1, or more than there are.
@@ -202,7 +204,8 @@ class Demonstrations:
             raise problem(
                 f"a number of episodes from 1 to {self.n_episodes}", f"{n}", f"choose fewer: {self.source} has no more"
             )
-        return self._replace(self.episode < n, episodes=n)
+        whole = {} if self.expert_return is None else {WHOLE_FILE_RETURN: self.expert_return}
+        return self._replace(self.episode < n, episodes=n, metadata=self.metadata | whole)
 
     def every(self, k: int, seed: int = 0) -> "Demonstrations":
         """Every k-th row of each episode from a random offset: the subsampling of Ho & Ermon 2016, Sec. 6.
@@ -254,6 +257,14 @@ class Demonstrations:
     @property
     def n_episodes(self) -> int:
         return len(self.episode_lengths)
+
+    @property
+    def expert_return(self) -> float | None:
+        """Mean return of all episodes of the file that these are the first of; None where no returns are known."""
+        whole = self.metadata.get(WHOLE_FILE_RETURN)
+        if isinstance(whole, int | float) and np.isfinite(whole):
+            return float(whole)
+        return None if self.episode_returns is None else float(self.episode_returns.mean(dtype=np.float64))
 
     def __len__(self) -> int:
         return len(self.observations)

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from rlgen.errors import InputError
 from rlgen.runs import report_page as html
 from rlgen.runs.curve_data import RETURN
+from rlgen.runs.curve_figure import curves_figure
 from rlgen.runs.curve_panel import DARK, LIGHT
-from rlgen.runs.curves import curves_png
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
-from rlgen.runs.run_groups import kin
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.run_groups import kin, shared_lines_note
+from rlgen.runs.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
+from rlgen.runs.scores import middle_of_runs, over_runs
 from rlgen.runs.visit_map import has_visits, visits_png
 
 log = logging.getLogger("rlgen")
 
-MOST_FILMS = 4
-EXPERT_NOTE = "Normalised: 0 random, 1 expert. Failed: episodes below half of the expert's return."
-NOTE = "Ended early: by the task, before the time limit."
+MOST_FILMS, MOST_NAMED = 4, 4
+SINGLE_NOTE = "Of one run ± is the standard deviation of its evaluation episodes."
 VISITS_NOTE = "States in which training acted, from its beginning to its end; the colour counts on a logarithmic scale."
 
 
@@ -42,18 +42,16 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
     groups = group_runs(folders)
     envs = list(dict.fromkeys(group.env for group in groups))
     runs = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
-    title = title or (
-        f"{' and '.join(dict.fromkeys(g.label for g in groups))} on {envs[0]}" if len(envs) == 1 else runs
-    )
-    lead = "Runs that differ in nothing but the seed share a line: interquartile mean and 95 % bootstrap interval."
-    body = [html.header(f"rlgen · {runs}", title, lead)]
+    title = title or _title(groups, envs)
+    lead = shared_lines_note([len(group.results) for group in groups])
+    body = [html.header(f"rlgen · {runs}", title, f"{lead} {SINGLE_NOTE}".strip())]
     for env in envs:
         chosen = [group for group in groups if group.env == env]
         names = [
             f"{env}: {name}" if len(envs) > 1 else name.capitalize()
             for name in ("returns", "training", "states visited", "policies")
         ]
-        note = NOTE if _mean("expert_return", _results(chosen)) is None else f"{EXPERT_NOTE} {NOTE}"
+        note = f"{scores_note(_results(chosen))}{ENDED_NOTE}"
         body += [
             html.section(names[0], _table(chosen), note),
             html.section(names[1], _curves(chosen)),
@@ -61,6 +59,17 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> str:
             html.section(names[3], _films(chosen)),
         ]
     return html.page(title, body)
+
+
+def _title(groups: Sequence[Group], envs: Sequence[str]) -> str:
+    """Agents and tasks by name, as far as that is short."""
+    agents = list(dict.fromkeys(group.label for group in groups))
+    names = _joined(agents) if len(agents) <= MOST_NAMED else f"{len(agents)} agents"
+    return f"{names} on {_joined(envs) if len(envs) <= MOST_NAMED else f'{len(envs)} tasks'}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
@@ -77,46 +86,46 @@ def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
 
 
 def _table(groups: Sequence[Group]) -> str:
-    """Random, every group with its runs, and the expert."""
+    """Random, every group with its runs, and the reference."""
     every = _results(groups)
-    random, expert = _mean("random_return", every), _mean("expert_return", every)
-    lines = []
-    for name, value, at in (("random", random, 0.0), ("expert", expert, 1.0)):
-        if value is not None:
-            lines.append(Row(name=name, returns=number(value), normalised=None if expert is None else at))
-    lines[1:1] = [row for group in groups for row in _group_rows(group)]
+    scale = ScoreScale.of(every)
+    lines = [row for group in groups for row in _group_rows(group, scale)]
+    if scale.random is not None:
+        lines.insert(0, Row(name="random", returns=written(scale.random), normalised=0.0 if scale.shared else None))
+    if scale.expert is not None:
+        at = 1.0 if scale.shared else None
+        lines.append(Row(name=scale.name, returns=written(scale.expert), normalised=at))
     explored = any(result.cells_visited is not None for result in every)
     return html.returns_table(lines, ("steps", "training", *(("first reward", "cells visited") if explored else ())))
 
 
-def _group_rows(group: Group) -> list[Row]:
+def _group_rows(group: Group, scale: ScoreScale) -> list[Row]:
     runs, done = len(group.runs), len(group.results)
     if not done:
         return [Row(name=group.label, returns="not finished", kind="own")]
     if runs == 1:
-        return [_run_row(group.label, group.results[0], "own")]
-    returns = [result.return_mean for result in group.results]
-    low, high = bootstrap_interval(returns)
-    scores = [result.normalised_return for result in group.results if result.normalised_return is not None]
+        return [_run_row(group.label, group.results[0], scale, "own")]
+    scores = [score for result in group.results if (score := scale.score(result)) is not None]
+    failures = [share for result in group.results if (share := scale.failures(result)) is not None]
     head = Row(
         name=f"{group.label} · {done} of {runs} seeds" if done < runs else f"{group.label} · {runs} seeds",
-        returns=f"{number(interquartile_mean(returns))} [{number(low)}, {number(high)}]",
-        normalised=interquartile_mean(scores) if scores else None,
-        failures=_mean("share_of_failures", group.results),
-        falls=_mean("share_of_falls", group.results),
+        returns=over_runs([result.return_mean for result in group.results], number),
+        normalised=middle_of_runs(scores) if scores and scale.shared else None,
+        failures=_mean(failures),
+        terminated=_mean([result.terminated for result in group.results]),
         more=("", "", _rewarded(group.results)),
         kind="own",
     )
-    return [head, *(_run_row(f"seed {result.seed}", result, "part") for result in group.results)]
+    return [head, *(_run_row(f"seed {result.seed}", result, scale, "part") for result in group.results)]
 
 
-def _run_row(name: str, result: Result, kind: str) -> Row:
+def _run_row(name: str, result: Result, scale: ScoreScale, kind: str) -> Row:
     return Row(
         name=name,
         returns=html.spread(result.return_mean, result.return_std),
-        normalised=result.normalised_return,
-        failures=result.share_of_failures,
-        falls=result.share_of_falls,
+        normalised=scale.score(result),
+        failures=scale.failures(result),
+        terminated=result.terminated,
         more=(html.count(result.env_steps), duration(result.wall_seconds), *_found(result)),
         kind=kind,
     )
@@ -140,8 +149,7 @@ def _results(groups: Sequence[Group]) -> list[Result]:
     return [result for group in groups for result in group.results]
 
 
-def _mean(name: str, results: Sequence[Result]) -> float | None:
-    values = [value for result in results if (value := getattr(result, name)) is not None]
+def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
@@ -149,15 +157,13 @@ def _curves(groups: Sequence[Group]) -> str:
     drawable = {group.label: group.runs for group in groups if any(read_metrics(run) for run in group.runs)}
     if not drawable:
         return ""
-    every = _results(groups)
-    references = {"expert": _mean("expert_return", every), "random": _mean("random_return", every)}
+    references = ScoreScale.of(_results(groups)).lines()
     # An agent without a learning curve, such as cloning, is a level that the others rise above or not.
     for group in groups:
-        if not any(series.column(list(read_metrics(run))) for run in group.runs for series in RETURN.series):
-            references[group.label] = _mean("return_mean", group.results)
-    known = {name: value for name, value in references.items() if value is not None}
-    light, dark = (curves_png(drawable, known, theme) for theme in (LIGHT, DARK))
-    return html.figure(light, dark, "Learning curves")
+        curve = any(series.column(list(read_metrics(run))) for run in group.runs for series in RETURN.series)
+        if not curve and group.results:
+            references[group.label] = middle_of_runs([result.return_mean for result in group.results])
+    return curves_figure(drawable, references)
 
 
 def visits_figure(groups: Mapping[str, Sequence[RunFolder]]) -> str:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rlgen.runs.metrics import CLOCK, read_metrics
-from rlgen.runs.scores import interquartile_mean
+from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, middle_of_runs
 
 GRID_POINTS = 200
-# From this many runs on the band leaves out the outer quarters; before, it is lowest to highest.
-ENOUGH_FOR_QUARTILES = 5
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Series:
-    """Columns drawn under one label. `columns` is a pattern for the whole name of a column in metrics.csv."""
+    """Columns drawn under one label, `factor` times their value. `columns` is a pattern for the whole name of a column
+    in metrics.csv."""
 
     label: str
     columns: str
+    factor: float = 1.0
 
     def column(self, names: Sequence[str]) -> str | None:
         """The first of `names` that belongs to this series."""
@@ -63,7 +63,7 @@ class Panel:
 
     def _at(self, level: str, names: Sequence[str]) -> "Panel":
         series = [
-            Series(each.label, "|".join(re.escape(name) for name in names if re.fullmatch(each.columns, name)))
+            replace(each, columns="|".join(re.escape(name) for name in names if re.fullmatch(each.columns, name)))
             for each in self.series
         ]
         title = f"{self.title}, level {level}" if level else self.title
@@ -103,7 +103,9 @@ PANELS = (
         ),
         (0, None),
     ),
-    Panel("Share of episodes ended early", (Series("evaluation", r"eval\w*/share_of_falls"),), (0, 1)),
+    Panel(
+        "Share of episodes ended by the task", (Series("evaluation", r"eval\w*/(terminated|share_of_falls)"),), (0, 1)
+    ),
     Panel(
         "Discriminator accuracy",
         (
@@ -124,7 +126,10 @@ PANELS = (
         (Series("loss", r"gail/loss"), Series("penalty", r"gail/penalty")),
     ),
     Panel("Policy change: KL [nats]", (Series("KL", r"train/(approx_)?kl(_divergence)?(_loss)?"),)),
-    Panel("Policy's negative entropy [nats]", (Series("entropy loss", r"train/entropy(_loss)?"),)),
+    Panel(
+        "Policy's entropy [nats]",
+        (Series("entropy", r"train/entropy_loss", -1.0), Series("entropy", r"train/entropy")),
+    ),
     Panel("Standard deviation of actions", (Series("std", r"train/std"),)),
     Panel("Value: explained variance", (Series("explained variance", r"train/explained_variance"),), (None, 1), 0.0),
     Panel("Value loss", (Series("value loss", r"train/value_loss"),)),
@@ -168,8 +173,8 @@ def panels_for(names: Sequence[str], panels: Sequence[Panel] = PANELS) -> list[P
 def curve_of(tables: Sequence[Table], series: Series) -> Curve | None:
     """One quantity over the runs `tables` belong to; None where no run has it.
 
-    One run: its values, with the band ± its `_std` column if it has one. Several: the interquartile mean on common
-    steps, with the band from the lowest to the highest run, or between the quartiles from five runs on.
+    One run: its values, with the band ± its `_std` column if it has one. Several: their mean on common steps with the
+    band from the lowest to the highest run; from five runs on interquartile mean and quartiles.
     """
     lines = []
     for table in tables:
@@ -177,7 +182,8 @@ def curve_of(tables: Sequence[Table], series: Series) -> Curve | None:
         written = ~np.isnan(table[name]) if name else np.zeros(0, dtype=bool)
         if name and written.any():
             spread = table.get(f"{name.removesuffix('_mean')}_std")
-            lines.append((table["step"][written], table[name][written], None if spread is None else spread[written]))
+            values = series.factor * table[name][written]
+            lines.append((table["step"][written], values, None if spread is None else spread[written]))
     if not lines:
         return None
     if len(lines) == 1:
@@ -203,6 +209,6 @@ def _together(lines: list[tuple[np.ndarray, np.ndarray]]) -> Curve:
         points = min(GRID_POINTS, max(len(steps) for steps, _ in lines))
         grid = np.linspace(start, stop, points) if stop > start else np.array([start])
     values = np.stack([np.interp(grid, steps, line) for steps, line in lines])
-    edges = (0.25, 0.75) if len(lines) >= ENOUGH_FOR_QUARTILES else (0.0, 1.0)
+    edges = (0.25, 0.75) if len(lines) >= ENOUGH_FOR_INTERVAL else (0.0, 1.0)
     low, high = np.quantile(values, edges, axis=0)
-    return Curve(grid, np.array([interquartile_mean(column) for column in values.T]), low, high, len(lines))
+    return Curve(grid, np.array([middle_of_runs(column) for column in values.T]), low, high, len(lines))

@@ -1,11 +1,11 @@
 """Draw one panel of curves onto matplotlib axes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
-from rlgen.runs.curve_data import Curve, Panel, Table, curve_of, smoothed
+from rlgen.runs.curve_data import Curve, Panel, Series, Table, curve_of, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MANY_POINTS = 80
 STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 TITLE_WIDTH = 40  # letters above a small panel
+A_CURVE = 5  # points at least
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
     Colour tells groups apart when there are several, else series; the line's style tells the other.
     """
     several, last = len(groups) > 1, 0.0
+    chosen = telling_series(panel, groups) if several and large else None
+    if chosen is not None:  # or the lines of many groups hide each other
+        panel = replace(panel, title=f"{panel.title}: {chosen.label}", series=(chosen,))
     for g, (label, tables) in enumerate(groups.items()):
         for s, series in enumerate(panel.series):
             curve = curve_of(tables, series)
@@ -59,12 +63,23 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
             colour = theme.colours[(g if several else s) % len(theme.colours)]
             style = STYLES[s % len(STYLES)] if several else "-"
             _draw_curve(axes, curve, label if several else series.label, colour, style, 2.0 if large else 1.5)
-            if several and large:
-                break  # each group's first kind of return, or the lines of many groups hide each other
     if panel.line is not None:
         axes.axhline(panel.line, color=theme.soft, linewidth=1, linestyle=":")
     _style(axes, panel, theme, large)
     return last
+
+
+def telling_series(panel: Panel, groups: Mapping[str, list[Table]]) -> Series | None:
+    """The first series of which most groups have a curve, not a few dots; else the one with most points. None: no
+    group has any."""
+    points = {}
+    for series in panel.series:
+        curves = [curve_of(tables, series) for tables in groups.values()]
+        lengths = [len(curve.steps) for curve in curves if curve is not None]
+        points[series] = (sum(length >= A_CURVE for length in lengths), sum(lengths))
+    best = max(points, key=lambda series: points[series])  # the first among equals
+    enough = [series for series, found in points.items() if found[0] == points[best][0]]
+    return (enough[0] if points[best][0] else best) if points[best][1] else None
 
 
 def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str, width: float) -> None:

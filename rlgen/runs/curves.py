@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -10,18 +11,34 @@ from typing import TYPE_CHECKING
 from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs.config import restored
-from rlgen.runs.curve_data import ENOUGH_FOR_QUARTILES, PANELS, RETURN, Panel, Table, panels_for, read_tables
+from rlgen.runs.curve_data import PANELS, RETURN, Panel, Table, panels_for, read_tables
 from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend, name_steps, style_legend
 from rlgen.runs.json_file import read_object
+from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, Reference
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Folder = str | os.PathLike[str]
-COLUMNS = 3
-LARGE_INCHES, SMALL_INCHES = 4.1, 2.25
 LINE_INCHES = 0.22
-NOTE_WIDTH = 150  # letters below a figure
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a figure is laid out: panels beside each other, its width [inches], heights of a large and of a small panel
+    [inches], and letters in a line below it."""
+
+    columns: int
+    width: float
+    large: float
+    small: float
+    letters: int
+
+
+WIDE = Layout(columns=3, width=11, large=4.1, small=2.25, letters=150)
+NARROW = Layout(columns=1, width=4.2, large=3.2, small=2.2, letters=55)
+"""For a telephone, on which the wide one would shrink to a third."""
 
 
 def draw_curves(
@@ -49,63 +66,79 @@ def curves_png(
     references: Mapping[str, float] | None = None,
     theme: Theme = PRINT,
     panels_known: Sequence[Panel] = PANELS,
+    layout: Layout = WIDE,
 ) -> bytes:
     """The same figure as the bytes of a PNG. `panels_known`: what is drawn together, and how it is called."""
-    # Not pyplot: it keeps a global list of figures and may open windows.
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     groups = {label: tables for label, folders in runs.items() if (tables := read_tables(folders))}
     if not groups:
         raise problem("a run with metrics", "none in metrics.csv", "train first, or draw another run")
     names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
     panels = panels_for(names, panels_known)
     large = [RETURN] if any(series.column(names) for series in RETURN.series) or not panels else []
-    rows = -(-len(panels) // COLUMNS)
-    heights = [LARGE_INCHES] * len(large) + [SMALL_INCHES] * rows
-    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
-    paper = theme.paper or "none"
-    named = len(groups) > 1 and not large  # the large panel names its lines itself
-    columns = max(1, min(len(groups), NOTE_WIDTH // (max(map(len, groups)) + 8)))
-    tall = sum(heights) + (LINE_INCHES * (1 + -(-len(groups) // columns)) if named else 0)
-    figure = Figure(figsize=(11, tall), dpi=150, layout=layout, facecolor=paper)
-    grid = figure.add_gridspec(len(heights), COLUMNS, height_ratios=heights)
-    places = [grid[0, :] for _ in large]
-    places += [grid[len(large) + index // COLUMNS, index % COLUMNS] for index in range(len(panels))]
+    figure, axes = _axes(len(large), len(panels), layout, _lines_of_names(groups, layout) if not large else 0, theme)
+    drawn = list(zip(axes, [*large, *panels], strict=True))
     ends: dict[str, float] = {}
-    drawn = [(figure.add_subplot(place), panel) for place, panel in zip(places, [*large, *panels], strict=True)]
-    for axes, panel in drawn:
-        end = draw_panel(axes, panel, groups, theme, large=panel is RETURN)
+    for place, panel in drawn:
+        end = draw_panel(place, panel, groups, theme, large=panel is RETURN)
         ends[panel.steps] = max(end, ends.get(panel.steps, 0.0))
         if panel is RETURN:
-            draw_references(axes, references or {}, theme)
-        if panel is RETURN or (len(groups) == 1 and len(axes.get_legend_handles_labels()[0]) > 1):
-            legend(axes, theme)
+            draw_references(place, references or {}, theme)
+        if panel is RETURN or (len(groups) == 1 and len(place.get_legend_handles_labels()[0]) > 1):
+            legend(place, theme)
         elif len(groups) > 1:
-            style_legend(axes, panel, groups, theme)
-    for axes, panel in drawn:  # the same range in every panel that counts the same steps
+            style_legend(place, panel, groups, theme)
+    for place, panel in drawn:  # the same range in every panel that counts the same steps
         end = ends[panel.steps] or 1.0
-        axes.set_xlim(-0.01 * end, 1.01 * end)
+        place.set_xlim(-0.01 * end, 1.01 * end)
     if not large:
-        for axes, panel in drawn[-COLUMNS:]:  # those with no panel below
-            name_steps(axes, panel, theme)
-    if named:
-        _name_groups(figure, list(groups), columns, theme)
-    _note(figure, groups, theme)
+        for place, panel in drawn[-layout.columns :]:  # those with no panel below
+            name_steps(place, panel, theme)
+        if len(groups) > 1:
+            _name_groups(figure, list(groups), _names_in_line(groups, layout), theme)
+    _note(figure, groups, layout, theme)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", facecolor=paper)
+    figure.savefig(picture, format="png", facecolor=theme.paper or "none")
     return picture.getvalue()
 
 
+def _axes(large: int, small: int, layout: Layout, names: int, theme: Theme) -> tuple["Figure", list["Axes"]]:
+    """A figure with `large` panels above `small` ones, and room for so many lines of names."""
+    # Not pyplot: it keeps a global list of figures and may open windows.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = layout.columns if large else min(layout.columns, small)
+    alone = not large and small == 1
+    heights = [layout.large] * large + [layout.large if alone else layout.small] * -(-small // columns)
+    size = (layout.width, sum(heights) + LINE_INCHES * names)
+    engine = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
+    figure = Figure(figsize=size, dpi=150, layout=engine, facecolor=theme.paper or "none")
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+    places = [grid[index, :] for index in range(large)]
+    places += [grid[large + index // columns, index % columns] for index in range(small)]
+    return figure, [figure.add_subplot(place) for place in places]
+
+
+def _names_in_line(labels: Collection[str], layout: Layout) -> int:
+    longest, n = max(map(len, labels)), len(labels)
+    return max(1, min(n, layout.letters // (longest + 8)))
+
+
+def _lines_of_names(groups: Mapping[str, list[Table]], layout: Layout) -> int:
+    """Lines that the groups' names take above panels of which none is large, which would name its lines itself."""
+    return 1 + -(-len(groups) // _names_in_line(groups, layout)) if len(groups) > 1 else 0
+
+
 def references_of(folder: Folder) -> dict[str, float]:
-    """Expert and random return of a finished run; empty for one that is not."""
+    """Return of the reference, by its name, and of random actions in a finished run; empty for one that is not."""
     path = Path(folder) / "result.json"
     if not path.is_file():
         return {}
     result = read_object(path)
+    top = restored(Reference, result.get("reference", "demonstrations"), f"reference in {path}")
     found = {
-        name: restored(float | None, result.get(f"{name}_return"), f"{name}_return in {path}")
-        for name in ("expert", "random")
+        name: restored(float | None, result.get(entry), f"{entry} in {path}")
+        for name, entry in ((top, "expert_return"), ("random", "random_return"))
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -123,12 +156,16 @@ def _name_groups(figure: "Figure", labels: Sequence[str], columns: int, theme: T
     )
 
 
-def _note(figure: "Figure", groups: Mapping[str, list[Table]], theme: Theme) -> None:
+def _note(figure: "Figure", groups: Mapping[str, list[Table]], layout: Layout, theme: Theme) -> None:
     """Say what lines and bands mean when they stand for several runs."""
-    most = max(len(tables) for tables in groups.values())
-    if most < 2:
+    sizes = [len(tables) for tables in groups.values()]
+    kinds = []
+    if any(1 < size < ENOUGH_FOR_INTERVAL for size in sizes):
+        kinds.append("mean and band from lowest to highest run")
+    if any(size >= ENOUGH_FOR_INTERVAL for size in sizes):
+        kinds.append("interquartile mean and band between the quartiles")
+    if not kinds:
         return
-    sizes = ", ".join(f"{label or 'runs'} {len(tables)}" for label, tables in groups.items())
-    band = f"band from the lowest to the highest run, from {ENOUGH_FOR_QUARTILES} runs on between the quartiles"
-    note = f"interquartile mean over runs ({sizes}); {band}"
-    figure.supxlabel(fill(note, NOTE_WIDTH), color=theme.soft, fontsize=9)
+    named = ", ".join(f"{label or 'runs'} {size}" for label, size in zip(groups, sizes, strict=True))
+    note = f"{f', from {ENOUGH_FOR_INTERVAL} runs on '.join(kinds)} (runs: {named})"
+    figure.supxlabel(fill(note, layout.letters), color=theme.soft, fontsize=9)

@@ -21,7 +21,7 @@ class Evaluation:
     lengths: np.ndarray
     """[E] int64, environment steps."""
     terminated: np.ndarray
-    """[E] bool, True where the task ended the episode (a fall), False at the time limit."""
+    """[E] bool, True where the task ended the episode (by success or failure), False at the time limit."""
 
     def summary(self) -> dict[str, float | int]:
         """The numbers of result.json. The standard deviation is that of these episodes (divided by E)."""
@@ -32,7 +32,7 @@ class Evaluation:
             "return_max": float(self.returns.max()),
             "episode_length_mean": float(self.lengths.mean()),
             "episodes": len(self.returns),
-            "share_of_falls": float(self.terminated.mean()),
+            "terminated": float(self.terminated.mean()),
         }
 
 

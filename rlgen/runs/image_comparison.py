@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from rlgen.runs import report_page as html
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_report import METRICS, Metric, curves, picture
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.run_groups import Kin, kin
+from rlgen.runs.run_groups import Kin, kin, shared_lines_note
 
-LEAD = (
-    "Runs that differ in nothing but the seed share a line: interquartile mean (IQM) and 95 % bootstrap interval. "
-    "Metrics of features are comparable for one extractor only."
-)
+LEAD = "Metrics of features are comparable for one extractor only."
 
 
 @dataclass(frozen=True)
@@ -30,8 +26,9 @@ def image_comparison(folders: Sequence[RunFolder], title: str = "") -> str:
     """The page that puts several runs beside each other: metrics, curves, samples of each group's first run."""
     groups = kin(folders)
     runs = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
+    lead = f"{shared_lines_note([len(group.runs) for group in groups])} {LEAD}".strip()
     body = [
-        html.header(f"rlgen · {runs}", title or f"{len(groups)} models of images", LEAD),
+        html.header(f"rlgen · {runs}", title or f"{len(groups)} models of images", lead),
         html.section("Metrics", _table(groups)),
         html.section("Training", curves({group.label: group.runs for group in groups})),
         *(html.section(f"Samples: {group.label}", picture(group.runs[0], "samples")) for group in groups),
@@ -43,13 +40,10 @@ def _table(groups: Sequence[Kin]) -> str:
     """Lines for each group, a column for each metric that any run has."""
     results = [[ImageResult.read(run) for run in group.runs if (run / "result.json").is_file()] for group in groups]
     shown = [m for m in METRICS if any(m.name in result.metrics for each in results for result in each)]
-    head = "".join(f"<th>{escape(metric.label)}</th>" for metric in shown)
     lines = [line for group, found in zip(groups, results, strict=True) for line in _lines(group, found, shown)]
-    body = "".join(
-        f'<tr class="{line.kind}">{"".join(f"<td>{escape(cell)}</td>" for cell in (line.name, *line.cells))}</tr>'
-        for line in lines
-    )
-    return f"<table><thead><tr><th></th>{head}<th>updates</th></tr></thead><tbody>{body}</tbody></table>"
+    cells = zip(*(line.cells for line in lines), strict=True)
+    columns = dict(zip([*(metric.label for metric in shown), "updates"], cells, strict=True))
+    return html.table([(line.name, line.kind) for line in lines], columns)
 
 
 def _lines(group: Kin, results: Sequence[ImageResult], shown: Sequence[Metric]) -> list[Line]:
@@ -60,7 +54,7 @@ def _lines(group: Kin, results: Sequence[ImageResult], shown: Sequence[Metric]) 
         return [_line(group.label, results[0], shown, "own")]
     of = f"{runs} seeds" if done == runs else f"{done} of {runs} seeds"
     cells = [metric.middle([result.metrics for result in results]) for metric in shown]
-    head = Line(f"{group.label} · IQM of {of}", (*cells, ""), "own")
+    head = Line(f"{group.label} · {of}", (*cells, ""), "own")
     return [head, *(_line(f"seed {result.seed}", result, shown, "part") for result in results)]
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from rlgen.atomic import atomic_write
 from rlgen.runs import report_page as html
-from rlgen.runs.curve_panel import DARK, LIGHT
-from rlgen.runs.curves import curves_png
+from rlgen.runs.curve_figure import curves_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_panels import PANELS
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean
+from rlgen.runs.scores import over_runs
 
 AGENT = "image"
 PICTURES = {
@@ -50,14 +49,13 @@ class Metric:
         return html.spread(value, metrics.get(self.spread)) if self.spread else number(value)
 
     def middle(self, runs: Sequence[Mapping[str, Any]]) -> str:
-        """The interquartile mean of several runs with its interval, e.g. 84.2 [83.9, 84.6], or 97.1 % [96.8, 97.5]."""
+        """What several runs come to (`over_runs`), e.g. 84.2 (83.9 to 84.6), or 97.1 % (96.8 % to 97.5 %)."""
         values = [metrics[self.name] for metrics in runs if metrics.get(self.name) is not None]
         if not values:
             return "–"
-        middle, low, high = interquartile_mean(values), *bootstrap_interval(values)
         if self.share:
-            return f"{100 * middle:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-        return f"{number(middle)} [{number(low)}, {number(high)}]"
+            return over_runs(values, lambda share: f"{100 * share:.1f} %")
+        return over_runs(values, number)
 
 
 METRICS = (
@@ -148,5 +146,4 @@ def picture(folder: RunFolder, name: str) -> str:
 def curves(runs: Mapping[str, Sequence[RunFolder]]) -> str:
     if not any(read_metrics(folder) for folders in runs.values() for folder in folders):
         return ""
-    light, dark = (curves_png(runs, None, theme, PANELS) for theme in (LIGHT, DARK))
-    return html.figure(light, dark, "Learning curves")
+    return curves_figure(runs, {}, PANELS)

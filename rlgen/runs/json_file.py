@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -40,11 +41,14 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     return found
 
 
-def read_entries(kind: type[Entries], path: str | os.PathLike[str], remedy: str) -> Entries:
+def read_entries(
+    kind: type[Entries], path: str | os.PathLike[str], remedy: str, renamed: Mapping[str, str] | None = None
+) -> Entries:
     """The dataclass `kind` from a JSON file. Entries that it does not know are left out; those with a default may be
-    missing. Raises `InputError`, which says what to do by `remedy`, for others that are, and for values of other types.
+    missing; `renamed`: an entry's earlier name → its name now. Raises `InputError`, which says what to do by `remedy`, for others that are, and for values of other types.
     """
-    entries = read_object(path)
+    earlier = renamed or {}
+    entries = {earlier.get(name, name): value for name, value in read_object(path).items()}
     missing = [name for name in required_fields(kind) if name not in entries]
     if missing:
         raise problem(f"a result with {', '.join(missing)}", str(path), remedy)

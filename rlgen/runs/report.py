@@ -9,8 +9,8 @@ from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs import report_page as html
 from rlgen.runs.comparison import VISITS_NOTE, comparison, visits_figure
-from rlgen.runs.curve_panel import DARK, LIGHT
-from rlgen.runs.curves import curves_png, references_of
+from rlgen.runs.curve_figure import curves_figure
+from rlgen.runs.curves import references_of
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_comparison import image_comparison
 from rlgen.runs.image_report import image_page, is_image_run
@@ -18,6 +18,7 @@ from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
+from rlgen.runs.score_scale import ENDED_NOTE, scores_note
 from rlgen.runs.scores import normalised_return
 
 Folder = str | os.PathLike[str]
@@ -75,15 +76,17 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> str:
 
 
 def headline(result: Result) -> str:
-    """One sentence, as HTML: what was reached, how close to the expert that is, after how much."""
-    share = f" ({result.normalised_return:.2f} of the expert)" if result.normalised_return is not None else ""
+    """One sentence, as HTML: what was reached, which score that is, after how much."""
+    share = f" (normalised score {result.normalised_return:.2f})" if result.normalised_return is not None else ""
     found = ""
     if result.cells_visited is not None:
         first = result.first_reward_step
         found = " Never rewarded in training."
         if first is not None:
             found = f" Rewarded for the first time after {html.count(first)} steps."
-    work = f"after {html.count(result.env_steps)} steps " if result.env_steps else "without a step in the environment, "
+    work = f"after {html.count(result.env_steps)} steps "
+    if not result.env_steps:
+        work = f"after {_work(result)} and without a step in the environment, "
     device = result.device.partition(" ")[0]
     return (
         f"Reaches <b>{escape(html.spread(result.return_mean, result.return_std))}</b>{share} "
@@ -99,22 +102,36 @@ def _unfinished(folder: RunFolder) -> str:
 
 
 def _facts(result: Result) -> str:
-    speed = number(result.env_steps_per_second) if result.env_steps_per_second and result.env_steps else "–"
     memory = "" if result.peak_memory_mb is None else f"{result.peak_memory_mb:,.0f} MiB at most"
     score = "–" if result.normalised_return is None else f"{result.normalised_return:.3f}"
     facts = [
         ("Return", html.reading(result.return_mean), f"± {html.reading(result.return_std)}",
          f"lowest {html.reading(result.return_min)}"),
-        ("Normalised", score, "", "0 random, 1 expert"),
-        ("Failed", html.percent(result.share_of_failures), "", "below half of the expert"),
+        ("Normalised", score, "", f"0 random, 1 {result.reference}"),
+        ("Failed", html.percent(result.share_of_failures), "", f"below half of the {result.reference}"),
         *_found(result),
-        ("Ended early", html.percent(result.share_of_falls), "", f"of {result.episodes} episodes"),
+        ("Ended by the task", html.percent(result.terminated), "", f"of {result.episodes} episodes"),
         ("Episode", number(result.episode_length_mean), "steps", "mean length"),
-        ("Speed", speed, "steps/s", f"{html.count(result.env_steps)} steps in {duration(result.wall_seconds)}"),
+        _speed(result),
         ("Machine", result.device.partition(" ")[0], "", memory),
     ]  # fmt: skip
-    needs_expert = ("Normalised", "Failed") if result.expert_return is None else ()
-    return html.facts([fact for fact in facts if fact[0] not in needs_expert])
+    unknown = {"Normalised": result.normalised_return is None, "Failed": result.share_of_failures is None}
+    return html.facts([fact for fact in facts if not unknown.get(fact[0])])
+
+
+def _speed(result: Result) -> tuple[str, str, str, str]:
+    """Steps per second; of cloning, which steps nothing, its gradient steps."""
+    took = f"{_work(result)} in {duration(result.wall_seconds)}"
+    if result.env_steps:
+        return "Speed", html.reading(result.env_steps_per_second), "steps/s", took
+    return "Training", duration(result.wall_seconds), "", _work(result)
+
+
+def _work(result: Result) -> str:
+    """What the training consisted of."""
+    if result.env_steps or result.updates is None:
+        return f"{html.count(result.env_steps)} steps"
+    return f"{result.updates:,} updates"
 
 
 def _found(result: Result) -> list[tuple[str, str, str, str]]:
@@ -131,8 +148,9 @@ def _found(result: Result) -> list[tuple[str, str, str, str]]:
 
 def _table(folder: RunFolder, result: Result, rows: Sequence[Row]) -> str:
     lines = []
+    scored = result.normalised_return is not None
     if result.random_return is not None:
-        normalised = None if result.expert_return is None else 0.0
+        normalised = 0.0 if scored else None
         lines.append(Row(name="random", returns=number(result.random_return), normalised=normalised))
     lines += rows
     own = html.spread(result.return_mean, result.return_std)
@@ -142,7 +160,7 @@ def _table(folder: RunFolder, result: Result, rows: Sequence[Row]) -> str:
             returns=own,
             normalised=result.normalised_return,
             failures=result.share_of_failures,
-            falls=result.share_of_falls,
+            terminated=result.terminated,
             kind="own",
         )
     )
@@ -150,25 +168,22 @@ def _table(folder: RunFolder, result: Result, rows: Sequence[Row]) -> str:
         normalised = normalised_return(mean, result.random_return, result.expert_return)
         lines.append(Row(name=f"code {code}", returns=html.spread(mean, std), normalised=normalised, kind="part"))
     if result.expert_return is not None:
-        lines.append(Row(name="expert", returns=number(result.expert_return), normalised=1.0))
+        top = 1.0 if scored else None
+        lines.append(Row(name=result.reference, returns=number(result.expert_return), normalised=top))
     return html.returns_table(lines)
 
 
 def _table_note(result: Result | None) -> str:
     if result is None:
         return ""
-    scale = (
-        "Normalised: (return − random) / (expert − random). Failed: below half of the expert's return. "
-        if result.expert_return is not None
-        else ""
-    )
+    scale = scores_note([result])
     stepped = f"Stepped by {result.backend or 'an unnamed backend'}"
     if result.backend == "warp":
         stepped = "Trained on MuJoCo Warp, played here on C MuJoCo"
     codes = "Its code is drawn for each episode; then each is played as often. " if result.returns_by_code() else ""
     return (
         f"Mean ± standard deviation over {result.episodes} episodes of the deterministic policy, seed "
-        f"{result.evaluation_seed}. {codes}{scale}Ended early: by the task, before the time limit. "
+        f"{result.evaluation_seed}. {codes}{scale}{ENDED_NOTE} "
         f"{stepped}, contact margins {result.margin_rule}."
     )
 
@@ -185,9 +200,7 @@ def _film(folder: RunFolder, result: Result | None) -> str:
 def _curves(folder: RunFolder) -> str:
     if not read_metrics(folder):
         return ""
-    references = references_of(folder)
-    light, dark = (curves_png({"": [folder]}, references, theme) for theme in (LIGHT, DARK))
-    return html.figure(light, dark, "Learning curves")
+    return curves_figure({"": [folder]}, references_of(folder))
 
 
 def _versions(folder: RunFolder) -> dict[str, object]:

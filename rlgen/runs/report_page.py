@@ -21,11 +21,11 @@ class Row:
     name: str
     returns: str
     normalised: float | None = None
-    """0 random, 1 expert; draws the bar."""
+    """0 random, 1 the reference; draws the bar."""
     failures: float | None = None
-    """Share of episodes below half of the expert's return."""
-    falls: float | None = None
-    """Share of episodes that the task ended early."""
+    """Share of episodes below half of the reference's return."""
+    terminated: float | None = None
+    """Share of episodes that the task ended."""
     more: tuple[str, ...] = ()
     """Cells for further columns."""
     kind: str = ""
@@ -60,41 +60,57 @@ def section(title: str, content: str, note: str = "") -> str:
 
 
 def facts(entries: Sequence[tuple[str, str, str, str]]) -> str:
-    """Cards of (name, value, unit, more)."""
+    """Cards of (name, value, unit, more), in rows of which none holds a single one."""
     cards = "".join(
         f'<div class="card fact"><div class="name">{escape(name)}</div><div class="value">{escape(value)} '
         f'<small>{escape(unit)}</small></div><div class="more">{escape(more)}</div></div>'
         for name, value, unit, more in entries
     )
-    return f'<div class="facts">{cards}</div>'
+    columns = sorted((4, 3, 5), key=lambda n: (len(entries) % n == 1, len(entries) % n > 0))[0]
+    return f'<div class="facts" style="--columns: {columns}">{cards}</div>'
 
 
 def returns_table(rows: Sequence[Row], more: Sequence[str] = ()) -> str:
-    """Name, return, and as far as any row has them normalised return with its bar, failed and ended early; then the
-    columns `more`."""
-    columns: dict[str, list[str]] = {"": [row.name for row in rows], "return": [row.returns for row in rows]}
+    """Name, return, and as far as any row has them normalised return with its bar, failed and ended by the task; then
+    the columns `more`."""
+    columns: dict[str, list[str]] = {"return": [row.returns for row in rows]}
     if scaled := any(row.normalised is not None for row in rows):
         columns["normalised"] = ["–" if row.normalised is None else f"{row.normalised:.3f}" for row in rows]
     if any(row.failures is not None for row in rows):
         columns["failed"] = [percent(row.failures) for row in rows]
-    columns["ended early"] = [percent(row.falls) for row in rows]
+    columns["ended by the task"] = [percent(row.terminated) for row in rows]
     for index, name in enumerate(more):
         columns[name] = [row.more[index] if index < len(row.more) else "" for row in rows]
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns) + ('<th class="text"></th>' if scaled else "")
+    bars = [_track(row.normalised) for row in rows] if scaled else ()
+    names = [(row.name, row.kind) for row in rows]
+    return table(names, columns, bars)
+
+
+def table(rows: Sequence[tuple[str, str]], columns: Mapping[str, Sequence[str]], bars: Sequence[str] = ()) -> str:
+    """Rows of (name, kind) with the cells of `columns`; `bars`: HTML at the end of each row. On a narrow page each row
+    is a block, in which every cell has its column's name beside it."""
+    heads = [f'<th scope="col">{escape(name)}</th>' for name in columns]
     lines = []
-    for row, *cells in zip(rows, *columns.values(), strict=True):
-        html = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        bar = f'<td class="scale">{_track(row.normalised)}</td>' if scaled else ""
-        lines.append(f'<tr class="{escape(row.kind)}">{html}{bar}</tr>')
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    for index, (name, kind) in enumerate(rows):
+        cells = [f'<td data-column="{escape(column)}">{escape(columns[column][index])}</td>' for column in columns]
+        bar = f'<td class="scale">{bars[index]}</td>' if bars else ""
+        lines.append(f'<tr class="{escape(kind)}"><th scope="row">{escape(name)}</th>{"".join(cells)}{bar}</tr>')
+    head = f"<tr><td></td>{''.join(heads)}{'<td></td>' if bars else ''}</tr>"
+    return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>"
 
 
-def figure(light: bytes, dark: bytes, shows: str) -> str:
-    """A PNG in both colour schemes. `shows`: said in its place where pictures are not seen."""
-    return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark, ".png")}">'
-        f'<img class="curves" alt="{escape(shows)}" src="{data_uri(light, ".png")}"></picture>'
+def figure(light: bytes, dark: bytes, shows: str, narrow: tuple[bytes, bytes] | None = None) -> str:
+    """A PNG in both colour schemes. `shows`: said in its place where pictures are not seen; `narrow`: both again, for
+    telephones."""
+    dark_scheme, small = "(prefers-color-scheme: dark)", "(max-width: 600px)"
+    sources = {dark_scheme: dark}
+    if narrow is not None:
+        sources = {f"{small} and {dark_scheme}": narrow[1], small: narrow[0], **sources}
+    others = "".join(
+        f'<source media="{media}" srcset="{data_uri(picture, ".png")}">' for media, picture in sources.items()
     )
+    image = f'<img class="curves" alt="{escape(shows)}" src="{data_uri(light, ".png")}">'
+    return f"<picture>{others}{image}</picture>"
 
 
 def film(path: Path, caption: str) -> str:

@@ -30,21 +30,20 @@ h3 { margin: 20px 0 8px; font-size: 16px; }
   background: var(--card); border: 1px solid var(--line); border-radius: 14px; box-shadow: var(--shadow);
   padding: 22px 24px; overflow-x: auto;
 }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 14px; }
-.fact { padding: 16px 15px; }
+.facts { display: flex; flex-wrap: wrap; gap: 14px; }
+.fact { flex: 1 1 calc((100% - 14px * (var(--columns) - 1)) / var(--columns)); padding: 16px 15px; overflow: visible; }
 .fact .name { color: var(--soft); font-size: 13px; }
-.fact .value { margin-top: 2px; font-size: 25px; font-weight: 650; letter-spacing: -.02em; white-space: nowrap; }
-.fact .value small { color: var(--soft); font-size: 15px; font-weight: 500; letter-spacing: 0; }
+.fact .value { margin-top: 2px; font-size: 25px; font-weight: 650; letter-spacing: -.02em; }
+.fact .value small { color: var(--soft); font-size: 15px; font-weight: 500; letter-spacing: 0; white-space: nowrap; }
 .fact .more { color: var(--soft); font-size: 13px; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th { color: var(--soft); font-size: 13px; font-weight: 500; padding: 0 12px 8px; text-align: right; }
-th { white-space: nowrap; }
-td { padding: 9px 12px; border-top: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td.text, th.text { text-align: left; }
-tr.own td { font-weight: 650; }
-tr.part td { color: var(--soft); font-size: 14px; padding-top: 5px; padding-bottom: 5px; border-top: 0; }
-tr.part td:first-child { padding-left: 18px; }
+thead th { color: var(--soft); font-size: 13px; font-weight: 500; padding: 0 12px 8px; text-align: right; }
+thead th { white-space: nowrap; }
+tbody th, tbody td { padding: 9px 12px; border-top: 1px solid var(--line); text-align: right; white-space: nowrap; }
+tbody th { text-align: left; padding-left: 0; font-weight: 400; }
+tr.own th, tr.own td { font-weight: 650; }
+tr.part th, tr.part td { color: var(--soft); font-size: 14px; padding-top: 5px; padding-bottom: 5px; border-top: 0; }
+tr.part th { padding-left: 18px; }
 td.scale { width: 34%; min-width: 160px; padding-right: 0; }
 .track { height: 10px; border-radius: 5px; background: var(--line); overflow: hidden; }
 .track i { display: block; height: 100%; border-radius: 5px; background: var(--bar); }
@@ -61,5 +60,24 @@ dt { color: var(--soft); }
 dd { margin: 0; text-align: right; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 code { font: 13.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 footer { margin-top: 48px; color: var(--soft); font-size: 14px; }
+@media (max-width: 900px) { .fact { flex-basis: 40%; } }
+@media (max-width: 600px) {
+  main { padding: 32px 14px 48px; }
+  .card { padding: 16px 14px; }
+  thead { display: none; }
+  table, tbody, tr, tbody th, tbody td { display: block; width: auto; }
+  tbody tr { padding: 10px 0; border-top: 1px solid var(--line); }
+  tbody tr:first-child { padding-top: 0; border-top: 0; }
+  tbody tr.part { padding: 4px 0 4px 18px; border-top: 0; }
+  tbody th, tbody td, tr.part th, tr.part td { padding: 2px 0; border: 0; }
+  tbody th { font-weight: 650; }
+  tbody td { display: flex; justify-content: space-between; gap: 16px; white-space: normal; }
+  tbody td:empty { display: none; }
+  tbody td::before { content: attr(data-column); color: var(--soft); font-weight: 400; text-align: left; }
+  td.scale { width: auto; min-width: 0; padding-top: 6px; }
+  td.scale::before { content: none; }
+  .track { flex: 1; }
+  dl { grid-template-columns: 1fr; }
+}
 @media print { .card { box-shadow: none; break-inside: avoid; } main { padding-top: 0; } }
 """

@@ -10,12 +10,15 @@ from typing import Any
 from rlgen.errors import problem
 from rlgen.runs.evaluate import Evaluation
 from rlgen.runs.json_file import read_entries, write_json
-from rlgen.runs.scores import normalised_return, share_of_failures
+from rlgen.runs.scores import Reference, normalised_return, share_of_failures
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
+
+RENAMED = {"share_of_falls": "terminated"}
+"""Earlier name of an entry → its name now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +44,15 @@ class Result:
     episode_length_mean: float
     """Environment steps."""
     episodes: int
-    share_of_falls: float
-    """Share of the episodes that the task ended before the time limit; says nothing of tasks that never do."""
+    terminated: float
+    """Share of the episodes that the task ended, by success or by failure, before the time limit."""
     evaluation_seed: int
     expert_return: float | None
+    """Mean return that counts as 1; `reference` says whose."""
     random_return: float | None
+    """Mean return of uniformly random actions from the evaluation's seed, in a number of episodes of its own."""
     normalised_return: float | None
-    """(return − random) / (expert − random)."""
+    """(return_mean − random_return) / (expert_return − random_return)."""
     device: str
     backend: str
     """What stepped the environment: threads, gymnasium, warp."""
@@ -57,10 +62,15 @@ class Result:
     git_commit: str | None
     peak_memory_mb: float | None
     """Largest resident memory of the process [MiB]."""
+    reference: Reference = "demonstrations"
+    """Whose mean return `expert_return` is: that of all episodes of the demonstrations' file, or that of the expert's
+    policy in this very evaluation."""
     share_of_failures: float | None = None
-    """Share of the episodes with a return below half of the expert's (see `rlgen.runs.scores.share_of_failures`)."""
+    """Share of the episodes with a return below half of `expert_return` (`rlgen.runs.scores.share_of_failures`)."""
     per_episode_returns: list[float] | None = None
     """Undiscounted return of every evaluation episode."""
+    updates: int | None = None
+    """Gradient steps of cloning, which makes no step in the environment; None of other agents."""
     first_reward_step: int | None = None
     """Environment steps of the training after which the task had paid for the first time."""
     cells_visited: int | None = None
@@ -83,11 +93,13 @@ class Result:
         evaluation_seed: int,
         expert_return: float | None = None,
         random_return: float | None = None,
+        reference: Reference = "demonstrations",
         device: str = "cpu",
         backend: str = "",
         margin_rule: str = "native",
         versions: dict[str, str] | None = None,
         git_commit: str | None = None,
+        updates: int | None = None,
         first_reward_step: int | None = None,
         cells_visited: int | None = None,
         of_code: Sequence[Evaluation] = (),
@@ -104,12 +116,14 @@ class Result:
             evaluation_seed=evaluation_seed,
             expert_return=expert_return,
             random_return=random_return,
+            reference=reference,
             normalised_return=normalised_return(summary["return_mean"], random_return, expert_return),
             device=device,
             backend=backend,
             margin_rule=margin_rule,
             versions=versions or {},
             git_commit=git_commit,
+            updates=updates,
             peak_memory_mb=peak_memory_mb(),
             share_of_failures=share_of_failures(evaluation.returns, expert_return),
             per_episode_returns=evaluation.returns.tolist(),
@@ -134,12 +148,13 @@ class Result:
     def read(cls, folder: str | os.PathLike[str]) -> "Result":
         """The result of a run folder; raises `InputError` when the run has none.
 
-        Unknown entries are left out; those that have a default may be missing (a result of an earlier version).
+        Unknown entries are left out; those that have a default may be missing, and some have an earlier name (a result
+        of an earlier version).
         """
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
-        return read_entries(cls, path, "evaluate the run again")
+        return read_entries(cls, path, "evaluate the run again", RENAMED)
 
 
 def peak_memory_mb() -> float | None:

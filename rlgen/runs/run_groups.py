@@ -6,11 +6,11 @@ from typing import Any
 
 from rlgen.runs import report_page as html
 from rlgen.runs.folder import RunFolder, agent_name
+from rlgen.runs.scores import over_runs_title
 
 # What does not make a run another experiment.
 INCIDENTAL = {
-    "seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "log_every", "episodes",
-    "imports",
+    "seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "log_every", "imports",
 }  # fmt: skip
 
 
@@ -38,6 +38,12 @@ def kin(folders: Sequence[RunFolder]) -> list[Kin]:
             label = f"{label}, {runs[0].path.name}"
         groups.append(Kin(label, env, tuple(runs)))
     return groups
+
+
+def shared_lines_note(sizes: Sequence[int]) -> str:
+    """How to read the line that groups of so many runs each have; empty where none has two."""
+    title = over_runs_title(sizes)
+    return f"Runs that differ in nothing but the seed share a line: {title}." if title else ""
 
 
 def _identity(folder: RunFolder) -> dict[str, Any]:

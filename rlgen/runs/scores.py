@@ -1,14 +1,21 @@
 """Scores: a return between random and expert, and what several seeds say together."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
 from rlgen.errors import problem
 
+Reference = Literal["demonstrations", "expert"]
+"""Whose mean return counts as 1: of the demonstrated episodes, or of the expert's policy in the same evaluation."""
+RETURN_OF: dict[Reference, str] = {"demonstrations": "the demonstrations' return", "expert": "the expert's return"}
+ENOUGH_FOR_INTERVAL = 5
+"""Independent runs from which on a bootstrap has something to say: of three it gives back lowest and highest."""
+
 
 def normalised_return(returns: float, random: float | None, expert: float | None) -> float | None:
-    """(return − random) / (expert − random): 0 plays like chance, 1 like the expert, more is better than the expert.
+    """(return − random) / (expert − random): 0 like chance, 1 like the reference, more is better than the reference.
 
     None when a reference is not known, or when both are the same and the scale has no length.
     """
@@ -40,6 +47,36 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
         raise problem("at least one value to average", "none", "check that the runs finished")
     cut = len(ordered) // 4
     return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def over_runs(values: Sequence[float] | np.ndarray, write: Callable[[float], str]) -> str:
+    """What several independent runs reached, as a cell of a table; `write` writes a number.
+
+    From five runs on the interquartile mean and its bootstrap interval, "4,002 [3,990, 4,015]"; of fewer, from which an
+    interval would only give back the two ends, mean, lowest and highest: "4,002 (3,990 to 4,015)"; of one its value.
+    """
+    middle = write(middle_of_runs(values))
+    if len(values) == 1:
+        return middle
+    if len(values) < ENOUGH_FOR_INTERVAL:
+        return f"{middle} ({write(min(values))} to {write(max(values))})"
+    low, high = bootstrap_interval(values)
+    return f"{middle} [{write(low)}, {write(high)}]"
+
+
+def over_runs_title(sizes: Sequence[int]) -> str:
+    """What `over_runs` gives of groups of so many runs each; empty where none has two."""
+    kinds = []
+    if any(1 < size < ENOUGH_FOR_INTERVAL for size in sizes):
+        kinds.append("mean (lowest to highest seed)")
+    if any(size >= ENOUGH_FOR_INTERVAL for size in sizes):
+        kinds.append("interquartile mean [95 % interval]")
+    return f", from {ENOUGH_FOR_INTERVAL} seeds on ".join(kinds)
+
+
+def middle_of_runs(values: Sequence[float] | np.ndarray) -> float:
+    """The interquartile mean of five runs or more, the mean of fewer."""
+    return interquartile_mean(values) if len(values) >= ENOUGH_FOR_INTERVAL else float(np.mean(values))
 
 
 def bootstrap_interval(

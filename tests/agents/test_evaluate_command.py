@@ -122,3 +122,12 @@ def test_a_wrong_option_is_refused_before_anything_is_played(option: list[str], 
     with pytest.raises(SystemExit) as stop:
         cli.main(["evaluate", str(model), "--env", "InvertedPendulum-v5", *option])
     assert stop.value.code == 2
+
+
+def test_an_expert_that_plays_along_is_what_counts_as_one(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    arguments = [str(model), "--env", "InvertedPendulum-v5", "--episodes", "4", "--expert", str(model)]
+    assert cli.main(["evaluate", *arguments, "--out", str(out)]) == 0
+    written = json.loads(out.read_text())
+    assert (written["reference"], written["expert_return"]) == ("expert", written["return_mean"])
+    assert written["random_return"] < written["return_mean"] or written["normalised_return"] is not None

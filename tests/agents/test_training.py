@@ -1,5 +1,6 @@
 """What a training leaves in its run folder, through the command line, on the point world."""
 
+from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
@@ -8,7 +9,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from rlgen.agents.commands.finish import chance_return
+from rlgen.agents.commands.references import chance_return
 from rlgen.data import Demonstrations
 from rlgen.data.rows import Episode
 from rlgen.envs import make_vec
@@ -116,9 +117,7 @@ def test_actions_without_bounds_have_no_return_of_chance(caplog) -> None:
     gym.register("UnboundedPoint-v0", Unbounded, max_episode_steps=12)
     caplog.set_level("INFO", "rlgen")
     for name, known in (("PointWorld-v0", True), ("UnboundedPoint-v0", False)):
-        env = make_vec(name, 2, backend="gymnasium")
-        assert (chance_return(env) is not None) == known
-        env.close()
+        assert (chance_return(partial(make_vec, name, backend="gymnasium")) is not None) == known
     assert "no bounds" in caplog.text
 
 
@@ -127,6 +126,31 @@ def test_the_experts_return_is_that_of_the_whole_file(rlgen_train, tmp_path: Pat
     returns = point_demonstrations.episode_returns
     assert abs(returns.mean() - returns[:3].mean()) > 0.01
     assert Result.read(tmp_path / "run").expert_return == pytest.approx(returns.mean(), rel=1e-6)
+
+
+def test_random_actions_are_played_as_often_whatever_the_evaluations_length(rlgen_train, tmp_path: Path) -> None:
+    found = []
+    for number, episodes in enumerate(("2", "7")):
+        assert rlgen_train("bc", "--episodes", episodes, "--out", str(tmp_path / f"run{number}")) == 0
+        found.append(Result.read(tmp_path / f"run{number}"))
+    assert found[0].random_return == found[1].random_return
+    assert [result.episodes for result in found] == [2, 7]
+
+
+def test_the_experts_policy_is_one_where_it_is_at_hand(rlgen_train, tmp_path: Path, demos, capsys) -> None:
+    assert rlgen_train("bc") == 0
+    first = Result.read(tmp_path / "run")
+    copy = tmp_path / "expert.zip"
+    copy.write_bytes((tmp_path / "run" / "policy.zip").read_bytes())
+    out = str(tmp_path / "again")
+    assert rlgen_train("bc", "--expert", str(copy), "--out", out) == 0
+    again = Result.read(out)
+    assert (first.reference, again.reference) == ("demonstrations", "expert")
+    assert again.expert_return == again.return_mean == first.return_mean
+    assert again.normalised_return == 1.0
+    assert "(0 random, 1 expert)" in capsys.readouterr().out
+    assert rlgen_train("gail", "--expert", str(tmp_path / "none.zip"), "--out", str(tmp_path / "no")) == 2
+    assert not (tmp_path / "no").exists()
 
 
 def test_the_first_episodes_alone_are_used_and_kept(rlgen_train, no_finish, tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_a_time_limit_is_not_a_terminal_state(demonstrations: Demonstrations) ->
     assert np.flatnonzero(demonstrations.truncated).tolist() == [4, 14]
 
 
+def test_the_experts_return_stays_that_of_the_whole_file() -> None:
+    whole = lengths_of([10, 2, 3])
+    for cut in (whole, whole.first(2), whole.first(2).first(1), whole.first(1).every(2)):
+        assert cut.expert_return == 5.0
+    assert replace(whole, episode_returns=None, rewards=None).first(1).expert_return is None
+
+
 def test_where_both_flags_are_set_the_fall_counts(demonstrations: Demonstrations) -> None:
     both = replace(demonstrations, truncated=demonstrations.truncated | demonstrations.terminated)
     assert np.flatnonzero(both.truncated).tolist() == [4, 14]

@@ -10,8 +10,9 @@ import pytest
 from rlgen.errors import InputError
 from rlgen.runs import curve_panel
 from rlgen.runs.curve_data import RETURN, Panel, Series, curve_of, panels_for, read_tables, smoothed
-from rlgen.runs.curve_panel import DARK, draw_panel
-from rlgen.runs.curves import curves_png, draw_curves, references_of
+from rlgen.runs.curve_figure import curves_in_words
+from rlgen.runs.curve_panel import DARK, draw_panel, telling_series
+from rlgen.runs.curves import NARROW, WIDE, curves_png, draw_curves, references_of
 from rlgen.runs.metrics import Metrics
 
 SB3_NAMES = ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/std", "time/fps"]
@@ -158,7 +159,9 @@ def test_one_run_is_drawn_with_the_references_of_its_result(tmp_path):
     folder = run_folder(tmp_path, "run")
     assert references_of(folder) == {}
     (folder / "result.json").write_text('{"expert_return": 4704.0, "random_return": null}')
-    assert references_of(folder) == {"expert": 4704.0}
+    assert references_of(folder) == {"demonstrations": 4704.0}
+    (folder / "result.json").write_text('{"expert_return": 4704.0, "random_return": 0.0, "reference": "expert"}')
+    assert references_of(folder) == {"expert": 4704.0, "random": 0.0}
     path = draw_curves(folder)
     assert path == folder / "curves.png"
     assert size(path.read_bytes())[0] == 1650
@@ -220,7 +223,40 @@ def test_cloning_is_drawn_over_its_updates_and_without_an_empty_return(tmp_path)
             metrics(update, {"bc/loss": 1.0, "bc/held_out_loss": 2.0})
     (panel,) = panels_for(list(read_tables([tmp_path])[0]))
     assert panel.steps == "updates"
-    assert size(draw_curves(tmp_path).read_bytes())[1] < 400
+    width, height = size(draw_curves(tmp_path).read_bytes())
+    assert (width, height) == (1650, 150 * WIDE.large), "one panel has the whole width"
+    assert size(curves_png({"": [tmp_path]}, layout=NARROW))[0] == 150 * NARROW.width
+
+
+def test_entropy_is_drawn_as_entropy(tmp_path):
+    (panel,) = panels_for(["train/entropy_loss"])
+    assert panel.title == "Policy's entropy [nats]"
+    assert curve_of([table([-2.0, -1.0], "train/entropy_loss")], panel.series[0]).middle.tolist() == [2.0, 1.0]
+
+
+def test_groups_show_the_return_that_has_a_curve_and_not_a_dot():
+    training = {f"rollout/{name}": np.arange(9.0) for name in ("ep_rew_mean", "ep_len_mean")}
+    once = np.where(np.arange(9) == 8, 5.0, np.nan)
+    short = {"step": np.arange(9.0), **training, "evaluation/return_mean": once}
+    often = {**short, "evaluation/return_mean": np.arange(9.0)}
+    assert telling_series(RETURN, {"a": [short], "b": [short]}).label == "training policy"
+    assert telling_series(RETURN, {"a": [often], "b": [often]}).label == "evaluation"
+    assert telling_series(RETURN, {"a": [often], "b": [short]}).label == "training policy"
+    assert telling_series(RETURN, {"a": [table([1.0])]}) is None
+
+
+def test_a_narrow_figure_has_one_panel_below_the_other(tmp_path):
+    folder = run_folder(tmp_path, "run")
+    wide, narrow = (size(curves_png({"": [folder]}, layout=layout)) for layout in (WIDE, NARROW))
+    assert narrow[0] < wide[0] / 2
+    assert narrow[1] > 1.8 * wide[1]
+
+
+def test_curves_are_told_in_words_panel_by_panel(tmp_path):
+    words = curves_in_words({"GAIL": [run_folder(tmp_path, "run")]}, {"expert": 4704.0})
+    assert "Return per episode: GAIL evaluation from 1,000 to 3,000, GAIL training policy from" in words
+    assert "expert 4,704." in words
+    assert "Discriminator accuracy: GAIL expert rows from 0.033 to 1.000" in words
 
 
 def test_several_runs_need_a_place_for_their_curves(tmp_path):

@@ -71,7 +71,7 @@ def test_a_time_limit_is_not_a_fall():
         "return_max": 4.0,
         "episode_length_mean": 2.5,
         "episodes": 4,
-        "share_of_falls": 0.5,
+        "terminated": 0.5,
     }
 
 

@@ -12,7 +12,7 @@ from rlgen.errors import InputError
 from rlgen.generators.image_shape import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game
-from rlgen.runs import image_report
+from rlgen.runs import curve_figure, image_report
 from rlgen.runs.curve_data import panels_for
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import image_grid, write_png
@@ -47,12 +47,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What curves were asked for; drawing is tested elsewhere and takes a second each."""
     calls: list[dict] = []
 
-    def png(runs: dict, references: None, theme: object, panels: object) -> bytes:
+    def png(runs: dict, references: dict, theme: object, panels: object, layout: object) -> bytes:
         calls.append(runs)
         assert panels is PANELS
         return b"\x89PNG curves"
 
-    monkeypatch.setattr(image_report, "curves_png", png)
+    monkeypatch.setattr(curve_figure, "curves_png", png)
     return calls
 
 
@@ -78,8 +78,8 @@ def test_a_page_shows_metrics_pictures_and_curves_and_runs_no_foreign_code(tmp_p
     assert "Samples, not chosen" in page
     assert "Reconstructions" not in page
     assert ATTACK not in page
-    assert len(drawn) == 2
-    assert page.count("data:image/png") == 3
+    assert len(drawn) == 4, "bright and dark, wide and narrow"
+    assert page.count("data:image/png") == 5
 
 
 def test_a_run_that_goes_on_shows_its_newest_picture_and_how_to_continue(tmp_path: Path, drawn: list) -> None:
@@ -109,9 +109,9 @@ def test_runs_that_differ_in_the_seed_alone_share_a_line(tmp_path: Path, drawn: 
     runs = [make_run(tmp_path / f"run-{seed}", seed=seed) for seed in range(3)]
     page = write_report([*runs, make_run(tmp_path / "gan", model="gan")], tmp_path / "all.html").read_text()
     assert {label: len(group) for label, group in drawn[0].items()} == {"VAE": 3, "GAN": 1}
-    assert "VAE · IQM of 3 seeds" in page
-    assert "85.2 [84.2, 86.2]" in page
-    assert "97.1 % [97.1, 97.1]" in page
+    assert "VAE · 3 seeds" in page
+    assert "85.2 (84.2 to 86.2)" in page
+    assert "97.1 % (97.1 % to 97.1 %)" in page
     assert page.count("Samples: VAE") == 1
     assert [f"seed {seed}" in page for seed in range(3)] == [True] * 3
 
@@ -165,7 +165,7 @@ def test_agents_and_images_are_not_compared(tmp_path: Path) -> None:
 
 def test_the_curves_themselves_are_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert image_report.curves({"": [run]}).count("data:image/png") == 2
+    assert image_report.curves({"": [run]}).count("data:image/png") == 4
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:

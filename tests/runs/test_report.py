@@ -11,14 +11,14 @@ import pytest
 from rlgen.data.state_axis import Axis
 from rlgen.data.visits import Visits
 from rlgen.errors import InputError
-from rlgen.runs import comparison, report
+from rlgen.runs import comparison, curve_figure
 from rlgen.runs.comparison import group_runs
 from rlgen.runs.evaluate import Evaluation
 from rlgen.runs.folder import VISITS, RunFolder
 from rlgen.runs.json_file import write_json
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.report import write_report
-from rlgen.runs.report_page import Row, count, flat, spread
+from rlgen.runs.report_page import Row, count, facts, flat, spread
 from rlgen.runs.result import Result
 
 ATTACK = "<script>alert('1')</script>\"'><img src=https://example.com/x.png>"
@@ -29,12 +29,11 @@ def fake_curves(monkeypatch):
     """Drawing is tested elsewhere and takes a second each."""
     calls = []
 
-    def png(runs, references, theme):
+    def png(runs, references, theme, panels, layout):
         calls.append((runs, references))
         return b"\x89PNG" + theme.ink.encode()
 
-    monkeypatch.setattr(report, "curves_png", png)
-    monkeypatch.setattr(comparison, "curves_png", png)
+    monkeypatch.setattr(curve_figure, "curves_png", png)
     return calls
 
 
@@ -50,7 +49,9 @@ def fake_maps(monkeypatch):
     return calls
 
 
-def make_run(path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, finished=True, **config):
+def make_run(
+    path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, expert=4704.0, random=-58.0, finished=True, **config
+):
     if not path.exists():
         run = RunFolder.create(path, {"agent": agent, "env": env, "out": str(path), **config}, seed=seed)
     with Metrics(run, tensorboard=False) as metrics:
@@ -60,8 +61,8 @@ def make_run(path, *, agent="gail", env="Ant-v5", seed=0, mean=4612.0, finished=
         episodes = Evaluation(mean + np.array([-88.0, 88.0]), np.array([1000, 1000]), np.array([False, True]))
         Result.of(
             episodes, agent=agent, env=env, seed=seed, env_steps=0 if agent == "bc" else 1_000_000, wall_seconds=250.0,
-            evaluation_seed=1000, expert_return=4704.0, random_return=-58.0, device="cpu (1 torch thread)",
-            backend="threads",
+            evaluation_seed=1000, expert_return=expert, random_return=random, device="cpu (1 torch thread)",
+            backend="threads", updates=6100 if agent == "bc" else None,
         ).write(run)  # fmt: skip
     return run
 
@@ -121,20 +122,22 @@ def test_the_first_sentence_says_what_was_reached(tmp_path, fake_curves):
     run = make_run(tmp_path / "run")
     _, text = read(write_report(run))
     assert "GAIL on Ant-v5" in text
-    assert "Reaches 4,612 ± 88.0 (0.98 of the expert) after 1.0 M steps in 4 min 10 s on cpu." in text
+    assert "Reaches 4,612 ± 88.0 (normalised score 0.98) after 1.0 M steps in 4 min 10 s on cpu." in text
     assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_cloning_is_said_to_need_no_steps(tmp_path, fake_curves):
     _, text = read(write_report(make_run(tmp_path / "run", agent="bc")))
-    assert "without a step in the environment, in 4 min 10 s" in text
+    assert "after 6,100 updates and without a step in the environment, in 4 min 10 s" in text
+    assert "Training 4 min 10 s 6,100 updates" in text
+    assert "Speed" not in text
 
 
-def test_the_table_runs_from_random_to_expert_with_the_given_rows_between(tmp_path, fake_curves):
-    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, failures=0.15, falls=0.22)
+def test_the_table_runs_from_random_to_the_demonstrations_with_the_given_rows_between(tmp_path, fake_curves):
+    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, failures=0.15, terminated=0.22)
     _, text = read(write_report(make_run(tmp_path / "run"), rows=[row]))
     places = [
-        text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 15% 22%", "GAIL 4,612", "expert 4,704")
+        text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 15% 22%", "GAIL 4,612", "demonstrations 4")
     ]
     assert places == sorted(places)
 
@@ -148,14 +151,14 @@ def test_a_flipped_robot_that_never_ends_its_episode_counts_as_failed(tmp_path, 
     ).write(run)  # fmt: skip
     _, text = read(write_report(run))
     assert "Failed 50%" in text
-    assert "Ended early 0%" in text
+    assert "Ended by the task 0%" in text
 
 
 def test_the_page_loads_nothing_from_outside(tmp_path, fake_curves):
     run = make_run(tmp_path / "run")
     (run / "video.mp4").write_bytes(b"film")
     reader, _ = read(write_report(run))
-    assert len(reader.addresses) == 3  # two themes of curves, one video
+    assert len(reader.addresses) == 5  # two themes of curves for two widths, one video
     assert all(address.startswith("data:") for address in reader.addresses)
     assert "data:video/mp4;base64,ZmlsbQ==" in reader.addresses
     assert "video" in reader.tags
@@ -208,7 +211,59 @@ def test_runs_that_differ_only_in_the_seed_are_one_line_with_an_interval(tmp_pat
     assert "BC 3,000 ± 88.0" in text
     groups, references = fake_curves[0]
     assert [(label, len(folders)) for label, folders in groups.items()] == [("GAIL", 5), ("BC", 1)]
-    assert references == {"expert": 4704.0, "random": -58.0, "BC": 3000.0}
+    assert references == {"demonstrations": 4704.0, "random": -58.0, "BC": 3000.0}
+
+
+def test_a_few_seeds_have_no_interval(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / f"gail{seed}", seed=seed, mean=4000.0 + 100 * seed) for seed in range(3)]
+    _, text = read(write_report([run.path for run in runs], tmp_path / "all.html"))
+    assert "GAIL · 3 seeds 4,100 (4,000 to 4,200)" in text
+    assert "mean (lowest to highest seed)" in text
+    assert "nterval" not in text
+    assert "nterquartile" not in text
+
+
+def test_an_agent_without_demonstrations_is_scored_by_its_chapters_scale(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / "gail"), make_run(tmp_path / "ppo", agent="ppo", mean=2323.0, expert=None)]
+    _, text = read(write_report(runs, tmp_path / "all.html"))
+    assert "PPO 2,323 ± 88.0 0.500 50%" in text, "one of its two episodes earned less than half of 4,704"
+
+
+def test_scores_against_different_references_are_not_averaged(tmp_path, fake_curves):
+    runs = [make_run(tmp_path / f"gail{seed}", seed=seed, random=-58.0 - 1000 * seed) for seed in range(2)]
+    _, text = read(write_report(runs, tmp_path / "all.html"))
+    assert "GAIL · 2 seeds 4,612 (4,612 to 4,612) – " in text
+    assert "random -1,058 to -58.0 –" in text
+    assert "scored against different references" in text
+
+
+def test_evaluations_of_other_lengths_are_other_groups(tmp_path):
+    runs = [make_run(tmp_path / str(n), seed=n, episodes=n, finished=False) for n in (10, 50)]
+    assert [group.label for group in group_runs(runs)] == ["GAIL, episodes 10", "GAIL, episodes 50"]
+
+
+def test_negative_returns_have_a_score_and_no_ratio_and_nothing_failed(tmp_path, fake_curves):
+    run = make_run(tmp_path / "run", mean=-231.0, expert=-308.0, random=-1205.0)
+    for page in (write_report(run), write_report([run, make_run(tmp_path / "bc", agent="bc", expert=-308.0)],
+                                                 tmp_path / "all.html")):  # fmt: skip
+        text = read(page)[1]
+        assert "of the expert" not in text
+        assert "Failed" not in text
+        assert "failed" not in text.replace("No episode is called failed: half of a return that is not above 0", "")
+    assert "normalised score 1.09" in read(run / "report.html")[1]
+
+
+def test_every_card_has_company_in_its_row():
+    for n in range(2, 14):
+        columns = int(re.search(r"--columns: (\d)", facts([("a", "1", "", "")] * n))[1])
+        assert n % columns != 1, f"{n} cards in rows of {columns}"
+
+
+def test_headers_of_tables_say_what_they_head(tmp_path, fake_curves):
+    page = write_report(make_run(tmp_path / "run")).read_text()
+    assert page.count("<th") == page.count('<th scope="col"') + page.count('<th scope="row"') + page.count("<thead")
+    assert '<td data-column="return">4,612 ± 88.0</td>' in page
+    assert "Return per episode: training policy from 0.500 to 1.000" in page
 
 
 def test_runs_with_other_settings_are_told_apart_by_them(tmp_path):
@@ -219,7 +274,7 @@ def test_runs_with_other_settings_are_told_apart_by_them(tmp_path):
 def test_environments_have_chapters_of_their_own(tmp_path, fake_curves):
     runs = [make_run(tmp_path / env, env=env) for env in ("Ant-v5", "Humanoid-v5")]
     _, text = read(write_report(runs, tmp_path / "all.html"))
-    assert "2 runs" in text
+    assert "GAIL on Ant-v5 and Humanoid-v5" in text
     assert "Ant-v5: returns" in text
     assert "Humanoid-v5: training" in text
 
@@ -249,7 +304,7 @@ def test_an_exploration_is_reported_without_an_expert_and_with_what_it_found(tmp
     assert "Visited 10 cells" in text
     assert "States visited" in text
     assert not re.search("expert|ormalised|ailed", text)
-    assert len(reader.addresses) == 4, "curves and map in two themes"
+    assert len(reader.addresses) == 6, "curves in two themes and widths, map in two themes"
     assert list(fake_maps[0]) == [""]
 
 
@@ -273,9 +328,9 @@ def test_explorations_are_told_apart_by_their_curiosity_and_mapped_side_by_side(
     runs.append(make_exploration(tmp_path / "none", curiosity="none"))
     runs.append(make_exploration(tmp_path / "rnd", curiosity="rnd", finished=False, visits=False))
     _, text = read(write_report([run.path for run in runs], tmp_path / "all.html"))
-    assert "PPO + VIME and PPO and PPO + RND on Sparse-v0" in text
+    assert "PPO + VIME, PPO and PPO + RND on Sparse-v0" in text
     assert "PPO + VIME · 2 seeds" in text
-    assert re.search(r"PPO \+ VIME · 2 seeds [^a-z]*1 of 2", text)
+    assert re.search(r"PPO \+ VIME · 2 seeds 0\.750 \(0\.750 to 0\.750\) [^a-z]*1 of 2", text)
     assert "seed 1 0.750 ± 0.250 50% 1.0 M 4 min 10 s never 10" in text
     assert "xpert" not in text
     assert [(label, len(folders)) for label, folders in fake_maps[0].items()] == [("PPO + VIME", 2), ("PPO", 1)]
@@ -295,7 +350,7 @@ def test_a_real_figure_fits_into_the_page(tmp_path):
     run = make_run(tmp_path / "run")
     reader, _ = read(write_report(run))
     assert all(address.startswith("data:image/png;base64,iVBOR") for address in reader.addresses)
-    assert len(reader.addresses) == 2
+    assert len(reader.addresses) == 4
     shutil.rmtree(run.path)
 
 

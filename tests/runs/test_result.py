@@ -43,7 +43,7 @@ def test_the_file_has_the_promised_fields(tmp_path):
     assert written["return_min"] == 1000
     assert written["env_steps_per_second"] == 4000
     assert written["normalised_return"] == 0.5
-    assert written["share_of_falls"] == 0.5
+    assert written["terminated"] == 0.5
     assert written["share_of_failures"] == 0.5, "1000 is below half of 4000"
     assert written["per_episode_returns"] == [3000.0, 1000.0]
     assert written["versions"] == {"torch": "2.13.0"}
@@ -62,6 +62,20 @@ def test_a_result_from_before_failures_were_counted_is_read(tmp_path):
     path.write_text(json.dumps(old))
     found = Result.read(tmp_path)
     assert (found.share_of_failures, found.per_episode_returns, found.return_mean) == (None, None, 2000)
+
+
+def test_a_result_that_calls_every_end_a_fall_is_read(tmp_path):
+    path = make().write(tmp_path)
+    old = json.loads(path.read_text())
+    old["share_of_falls"] = old.pop("terminated")
+    path.write_text(json.dumps(old))
+    assert Result.read(tmp_path).terminated == 0.5
+
+
+def test_a_result_says_whose_return_counts_as_one(tmp_path):
+    make(reference="expert").write(tmp_path)
+    assert Result.read(tmp_path).reference == "expert"
+    assert make().reference == "demonstrations"
 
 
 def test_what_exploring_found_is_in_the_result_where_it_is_known(tmp_path):

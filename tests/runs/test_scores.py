@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlgen.errors import InputError
-from rlgen.runs.scores import bootstrap_interval, interquartile_mean, normalised_return, share_of_failures
+from rlgen.runs.scores import (
+    bootstrap_interval,
+    interquartile_mean,
+    normalised_return,
+    over_runs,
+    over_runs_title,
+    share_of_failures,
+)
 
 returns = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=30)
 
@@ -55,6 +62,16 @@ def test_the_bootstrap_interval_of_a_mean_has_the_normal_width():
     values = np.random.default_rng(0).normal(size=400)
     low, high = bootstrap_interval(values, np.mean, resamples=4000)
     assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(400), rel=0.06)
+
+
+def test_two_to_four_runs_have_no_interval_but_lowest_and_highest():
+    assert over_runs([3.0], str) == "3.0"
+    assert over_runs([3.0, 5.0], str) == "4.0 (3.0 to 5.0)"
+    assert over_runs([1.0, 2.0, 3.0, 10.0], str) == "4.0 (1.0 to 10.0)"
+    assert over_runs([1.0, 2.0, 3.0, 4.0, 90.0], lambda value: f"{value:.0f}").startswith("3 [")
+    assert over_runs_title([1, 1]) == ""
+    assert "interval" not in over_runs_title([1, 4])
+    assert "interval" in over_runs_title([5])
 
 
 def test_no_values_are_an_error():
