@@ -1,6 +1,7 @@
 """JSON that every reader accepts, in files that are whole."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,8 +45,11 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_entries(
     kind: type[Entries], path: str | os.PathLike[str], remedy: str, renamed: Mapping[str, str] | None = None
 ) -> Entries:
-    """The dataclass `kind` from a JSON file. Entries that it does not know are left out; those with a default may be
-    missing; `renamed`: an entry's earlier name → its name now. Raises `InputError`, which says what to do by `remedy`, for others that are, and for values of other types.
+    """The dataclass `kind` from a JSON file.
+
+    Entries that it does not know are left out; those with a default may be missing. The null of a number is NaN, which
+    `write_json` made it from. `renamed`: an entry's earlier name → its name now. Raises `InputError`, which says what
+    to do by `remedy`, for other entries that are missing, and for values of other types.
     """
     earlier = renamed or {}
     entries = {earlier.get(name, name): value for name, value in read_object(path).items()}
@@ -54,4 +58,5 @@ def read_entries(
         raise problem(f"a result with {', '.join(missing)}", str(path), remedy)
     hints = get_type_hints(kind)
     found = {name: value for name, value in entries.items() if name in hints}
+    found |= {name: math.nan for name, value in found.items() if value is None and hints[name] is float}
     return kind(**{name: restored(hints[name], value, f"{name} in {path}") for name, value in found.items()})
