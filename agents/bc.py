@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +18,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.dropout import dropout_after_activations
+from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.threads import torch_threads
@@ -45,13 +47,16 @@ class BCConfig:
     loss: Literal["squared_error", "log_likelihood"] = "squared_error"
     """squared_error: of the mean action, in units of half the action range; log_likelihood: also fits the noise."""
     dropout: float = 0.1
-    """Share of the policy's hidden units that is left out of each gradient step; 0 for none."""
+    """Fraction of the policy's hidden units that each gradient step leaves out; 0 for none."""
     noise: float = 0.05
-    """Standard deviation of the noise on observations while learning, as a share of each number's own: it makes the
-    policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"); 0 for none. Kinds and
-    pixels get none."""
+    """Standard deviation of the noise on observations while learning, as a fraction of each one's standard deviation.
+    Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
+    none; discrete observations and pixels get none."""
+    compare_plain: bool = True
+    """Clone a second time without dropout and noise, and keep the clone with the lower held-out loss."""
     average: float = 0.999
-    """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none."""
+    """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
+    decay faster, so that the average does not hang on to untrained weights."""
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
@@ -70,13 +75,26 @@ class BCConfig:
             raise problem(expected, str(self.check_every), "look at the held-out rows once at least")
 
 
-@dataclass(frozen=True)
+    def candidates(self) -> "list[BCConfig]":
+        """The clonings of which the one with the lowest held-out loss is kept: this one, and plain regression."""
+        plain = replace(self, dropout=0.0, noise=0.0)
+        return [self, plain] if self.compare_plain and plain != self else [self]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BCResult:
-    """What cloning reached: best held-out loss, the gradient step it was reached at, and the steps done."""
+    """What cloning reached."""
 
     held_out_loss: float
+    """The lowest held-out loss, that of the weights that are kept."""
     best_update: int
+    """Gradient step at which it was reached, counted over all candidates."""
     updates: int
+    """Gradient steps done, over all candidates."""
+    dropout: float
+    """Dropout of the candidate that is kept."""
+    noise: float
+    """Noise of the candidate that is kept."""
 
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
@@ -137,43 +155,71 @@ class BC:
     def _learn(self, report: Report | None) -> BCResult:
         fit_normaliser(self.policy, self.batch.observations)
         if self.policy.use_sde:
-            with torch.no_grad():  # else its noise hangs on a graph, which cannot be copied for the average
+            with torch.no_grad():  # else its noise hangs on a graph
                 self.policy.reset_noise()
         train, held_out = self._split()
-        optimiser = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
-        average = torch.optim.swa_utils.AveragedModel(
-            self.policy, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.config.average)
-        )
-        best, best_update, best_weights = float("inf"), 0, _copy(self.policy)
-        update = 0
-        while (
-            update < self.config.max_updates and update - best_update < self.config.patience * self.config.check_every
-        ):
-            rows = torch.randint(len(train), (self.config.batch_size,), device=train.observations.device)
-            with dropout_after_activations(self.policy.mlp_extractor, self.config.dropout):
-                loss = self._loss(self.policy, self._noisy(train[rows]))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            average.update_parameters(self.policy)
-            update += 1
-            if update % self.config.check_every == 0:
-                with torch.no_grad():
-                    held_out_loss = float(self._loss(average.module, held_out))  # type: ignore[arg-type]
-                if not math.isfinite(held_out_loss):
-                    raise FloatingPointError(f"a held-out loss of {held_out_loss} at update {update}")
-                if held_out_loss < best:
-                    best, best_update, best_weights = held_out_loss, update, _copy(average.module)
-                if report is not None:
-                    report(update, {"bc/held_out_loss": held_out_loss, "bc/loss": loss.item()})
-        self.policy.load_state_dict(best_weights)
-        return BCResult(best, best_update, update)
+        begin, best, weights, done = _copy(self.policy), None, {}, 0
+        for candidate in self.config.candidates():
+            self.policy.load_state_dict(begin)
+            found = self._fit(candidate, train, held_out, done, report)
+            done = found.updates
+            if best is None or found.held_out_loss < best.held_out_loss:
+                best, weights = found, _copy(self.policy)
+        assert best is not None
+        self.policy.load_state_dict(weights)
+        return replace(best, updates=done)
 
-    def _noisy(self, batch: Transitions) -> Transitions:
+    def _fit(
+        self, config: BCConfig, train: Transitions, held_out: Transitions, done: int, report: Report | None
+    ) -> BCResult:
+        """Gradient steps after `done` others until the held-out loss stops falling; the policy ends with the best
+        weights."""
+        optimiser = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
+        average = MovingAverage({"policy": self.policy}, config.average) if config.average else None
+        best, best_update, best_weights, update = math.inf, 0, _copy(self.policy), 0
+        while update < config.max_updates and update - best_update < config.patience * config.check_every:
+            loss = self._step(config, train, optimiser)
+            if average is not None:
+                average.merge()
+            update += 1
+            if update % config.check_every == 0:
+                with nullcontext() if average is None else average.applied():
+                    held_out_loss = self._held_out_loss(held_out, done + update)
+                    if held_out_loss < best:
+                        best, best_update, best_weights = held_out_loss, update, _copy(self.policy)
+                if report is not None:
+                    report(done + update, {"bc/held_out_loss": held_out_loss, "bc/loss": loss.item()})
+        self.policy.load_state_dict(best_weights)
+        return BCResult(
+            held_out_loss=best,
+            best_update=done + best_update,
+            updates=done + update,
+            dropout=config.dropout,
+            noise=config.noise,
+        )
+
+    def _step(self, config: BCConfig, train: Transitions, optimiser: torch.optim.Optimizer) -> Tensor:
+        """One gradient step on random rows; the loss."""
+        rows = torch.randint(len(train), (config.batch_size,), device=train.observations.device)
+        with dropout_after_activations(self.policy.mlp_extractor, config.dropout):
+            loss = self._loss(self.policy, self._noisy(train[rows], config.noise))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    def _held_out_loss(self, held_out: Transitions, update: int) -> float:
+        with torch.no_grad():
+            loss = float(self._loss(self.policy, held_out))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"a held-out loss of {loss} at update {update}")
+        return loss
+
+    def _noisy(self, batch: Transitions, noise_std: float) -> Transitions:
         """Other observations every time, near those that were demonstrated."""
-        if not self.config.noise or self.spread is None:
+        if not noise_std or self.spread is None:
             return batch
-        noise = self.config.noise * self.spread * torch.randn_like(batch.observations)
+        noise = noise_std * self.spread * torch.randn_like(batch.observations)
         return replace(batch, observations=batch.observations + noise)
 
     def _split(self) -> tuple[Transitions, Transitions]:

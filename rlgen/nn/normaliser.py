@@ -4,18 +4,23 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import ranks
-from rlgen.equations.statistics import merge_moments
+from rlgen.equations.statistics import merge_moments, typical_std
 from rlgen.errors import problem
 
+FLOOR = 0.02
+"""Fraction of the typical standard deviation: 0.006 on Ant's demonstrations, 0.009 on Humanoid's, 0.017 on
+HalfCheetah's, near the absolute 0.01 that was measured there."""
 CACHED_NUMBERS = 2**18
 """Rows are merged so many numbers at a time: five times as fast for a rollout of Humanoid than all at once."""
 
 
 class Normaliser(nn.Module):
-    """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor. Shapes: [..., O] to [..., O].
+    """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor · typical std. Shapes: [..., O] to [..., O].
 
     Nothing but merging changes the statistics, so a whole round of updates sees one and the same function.
-    The floor keeps features that hardly vary (contact forces of an expert that never falls) from exploding.
+    The floor keeps features that hardly vary (contact forces of an expert that never falls) from exploding. It is
+    relative, to the median standard deviation of the features that vary, so that the unit of the data does not matter.
+    Rows with NaN or infinity are never merged: a batch that holds one leaves the statistics as they are.
     """
 
     mean: Tensor
@@ -24,10 +29,10 @@ class Normaliser(nn.Module):
     count: Tensor
     clip: Tensor
 
-    def __init__(self, size: int, clip: float = 10.0, floor: float = 1e-2):
+    def __init__(self, size: int, clip: float = 10.0, floor: float = FLOOR):
         super().__init__()
         if clip <= 0 or floor <= 0:
-            raise problem("a positive clip and floor", f"clip {clip}, floor {floor}", "use e.g. clip 10 and floor 0.01")
+            raise problem("a positive clip and floor", f"clip {clip}, floor {floor}", f"use e.g. clip 10 and floor {FLOOR}")
         self.floor = floor
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
@@ -36,7 +41,7 @@ class Normaliser(nn.Module):
         self.register_buffer("clip", torch.tensor(float(clip)))
 
     @classmethod
-    def of(cls, rows: Tensor, clip: float = 10.0, floor: float = 1e-2) -> "Normaliser":
+    def of(cls, rows: Tensor, clip: float = 10.0, floor: float = FLOOR) -> "Normaliser":
         """A normaliser with the statistics of `rows` [B, O]."""
         normaliser = cls(rows.shape[-1], clip, floor).to(rows.device)
         normaliser.merge(rows)
@@ -68,11 +73,12 @@ class Normaliser(nn.Module):
 
     def _take(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
         """Those of a sample: [O], [O] and a number."""
-        mean, var, total = merge_moments(self.mean.double(), self.var, self.count, mean, var, count)
-        self.mean.copy_(mean)
-        self.var.copy_(var)
-        self.count.copy_(total)
-        self.std.copy_(var.sqrt() + self.floor)
+        finite = torch.isfinite(mean).all() & torch.isfinite(var).all()
+        merged = merge_moments(self.mean.double(), self.var, self.count, mean, var, count)
+        for kept, value in zip((self.mean, self.var, self.count), merged, strict=True):
+            kept.copy_(torch.where(finite, value, kept))
+        std = self.var.sqrt()
+        self.std.copy_(torch.where(self.count > 0, std + self.floor * typical_std(self.mean, std), self.std))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.clamp((x - self.mean).div_(self.std), -self.clip, self.clip)

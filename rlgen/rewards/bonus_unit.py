@@ -30,10 +30,10 @@ class LargestSoFar(BonusUnit):
         self.register_buffer("largest", torch.zeros(()))
 
     def merge(self, bonus: Float[Tensor, " B"]) -> None:
-        self.largest.copy_(torch.maximum(self.largest, ranks.largest(bonus.max())))
+        self.largest.copy_(torch.maximum(self.largest, ranks.largest(finite(bonus).max())))
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        return bonus / (self.largest + 1e-8)
+        return divided(bonus, self.largest)
 
 
 class ReturnSpread(BonusUnit):
@@ -61,7 +61,7 @@ class ReturnSpread(BonusUnit):
         if len(bonus) % self.n_envs:
             came = f"a rollout of {len(bonus)}"
             raise problem(f"as many steps of each of {self.n_envs} environments", came, "pass whole rollouts [T * N]")
-        sums = discounted_sums(bonus.double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma, starts)
+        sums = discounted_sums(finite(bonus).double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma, starts)
         self.sums.copy_(sums[-1])
         own = sums.mean(), sums.var(correction=0), torch.full_like(self.count, sums.numel())
         kept = self.mean, self.var, self.count
@@ -70,7 +70,17 @@ class ReturnSpread(BonusUnit):
                 old.copy_(new)
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        return bonus / (self.var.sqrt() + 1e-8).to(bonus.dtype)
+        return divided(bonus, self.var.sqrt())
+
+
+def finite(bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """NaN and infinity as 0, so that they never enter statistics."""
+    return torch.where(torch.isfinite(bonus), bonus, 0)
+
+
+def divided(bonus: Float[Tensor, " B"], unit: Float[Tensor, ""]) -> Float[Tensor, " B"]:
+    """Bonuses in `unit`, however small it is; as they are where it is 0, before anything was paid."""
+    return bonus / torch.where(unit > 0, unit, 1).to(bonus.dtype)
 
 
 def check_discount(gamma: float) -> None:

@@ -17,12 +17,37 @@ def test_a_fresh_normaliser_changes_nothing_within_its_clip() -> None:
 def test_rows_come_out_with_mean_zero_and_the_floor_beside_their_deviation() -> None:
     out = Normaliser.of(ROWS, floor=0.01)(ROWS)
     deviation = 5**0.5
-    torch.testing.assert_close(out[:, 0], (ROWS[:, 0] - 4) / (deviation + 0.01))
+    torch.testing.assert_close(out[:, 0], (ROWS[:, 0] - 4) / (1.01 * deviation))
 
 
 def test_a_feature_that_never_varied_does_not_explode() -> None:
     out = Normaliser.of(ROWS, floor=0.01)(torch.tensor([[4.0, 10.05]]))
-    assert out[0, 1] == pytest.approx(5, rel=1e-4)
+    assert out[0, 1] == pytest.approx(0.05 / (0.01 * 5**0.5), rel=1e-4), "in units of what the other feature varies by"
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e6])
+def test_the_unit_of_the_data_makes_no_difference(unit: float) -> None:
+    torch.manual_seed(0)
+    rows = torch.cat([torch.randn(50, 3), torch.full((50, 1), 0.3)], dim=1)
+    new = rows + 0.01
+    torch.testing.assert_close(
+        Normaliser.of(unit * rows)(unit * new), Normaliser.of(rows)(new), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_constants_do_not_make_the_floor_however_many_there_are() -> None:
+    rows = torch.cat([torch.randn(50, 3), torch.full((50, 7), 1e3 / 3)], dim=1)
+    fitted = Normaliser.of(rows)
+    assert fitted.std[-1] == pytest.approx(0.02 * float(fitted.var[:3].sqrt().median()), rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_never_enters_the_statistics(bad: float) -> None:
+    fresh, fitted = Normaliser(2), Normaliser.of(ROWS)
+    for normaliser in (fresh, fitted):
+        before = {name: value.clone() for name, value in normaliser.state_dict().items()}
+        normaliser.merge(torch.tensor([[1.0, bad], [2.0, 3.0]]))
+        assert all(torch.equal(value, before[name]) for name, value in normaliser.state_dict().items())
 
 
 def test_what_lies_far_out_is_clipped() -> None:

@@ -16,6 +16,7 @@ from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.historical_average import HistoricalAverage
+from rlgen.nn.normaliser import FLOOR
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.nn.quantiser import Quantise, VectorQuantiser
 from rlgen.rewards.adversarial import ActionScale, Adversarial, AdversarialConfig
@@ -64,7 +65,8 @@ def test_the_discriminator_sees_normalised_observations_and_scaled_actions() -> 
     gail = source()
     batch = random_transitions(5, centre=0.0, seed=1)
     demos = gail.demonstrations.observations
-    normalised = (batch.observations - demos.mean(0)) / (demos.std(0, unbiased=False) + 0.01)
+    std = demos.std(0, unbiased=False)
+    normalised = (batch.observations - demos.mean(0)) / (std + FLOOR * std.median())
     torch.testing.assert_close(gail.inputs(batch)[:, :3], normalised)
     torch.testing.assert_close(gail.inputs(batch)[:, 3:], 2 * (batch.actions - LOW) / (HIGH - LOW) - 1)
 

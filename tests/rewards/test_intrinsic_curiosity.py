@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
+from rlgen.nn.normaliser import FLOOR
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.task_shape import TaskShape
@@ -46,7 +47,8 @@ def test_the_loss_is_four_parts_inverse_and_one_part_forward(moves, shape: TaskS
     features, predicted, inverse = parts(source, batch)
     if shape.n_actions is None:
         numbers = batch.actions.numpy()
-        normalised = (numbers - numbers.mean(0)) / (numbers.std(0) + 0.01)
+        std = numbers.std(0)
+        normalised = (numbers - numbers.mean(0)) / (std + FLOOR * np.sort(std)[(len(std) - 1) // 2])
         inverse_loss = np.square(inverse - normalised).sum(-1).mean() / 2
     else:
         chosen = inverse[np.arange(64), batch.actions.flatten().int()]

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from rlgen.data.transitions import Transitions
+from rlgen.nn.normaliser import FLOOR
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.task_shape import TaskShape
 
@@ -25,7 +26,8 @@ def errors_by_hand(source: PredictionError, seen: list[Transitions], batch: Tran
         return np.concatenate(inputs), np.concatenate([each.next_observations for each in batches])
 
     inputs, targets = (
-        (rows - past.mean(0)) / (past.std(0) + 0.01) for rows, past in zip(columns([batch]), columns(seen), strict=True)
+        (rows - past.mean(0)) / (past.std(0) + FLOOR * np.sort(past.std(0))[(past.shape[1] - 1) // 2])
+        for rows, past in zip(columns([batch]), columns(seen), strict=True)
     )
     linears = [layer for layer in source.networks.model if isinstance(layer, nn.Linear)]
     for number, layer in enumerate(linears):

@@ -1,4 +1,4 @@
-"""Running average of a network's weights (Polyak & Juditsky 1992), by which generators are sampled."""
+"""Running average of a network's weights (Polyak & Juditsky 1992): what generators sample by and cloning keeps."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
