@@ -52,13 +52,17 @@ class BCConfig:
     """Standard deviation of the noise on observations while learning, as a fraction of each one's standard deviation.
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
-    compare_plain: bool = True
-    """Clone a second time without dropout and noise, and keep the clone with the lower held-out loss."""
+    plain_below: float = 0.1
+    """Plain regression, a second cloning without dropout and noise, is what is kept if its held-out loss is below this
+    fraction of the other's; 0 for no second cloning. A tenth and not the whole, because held-out rows are the expert's
+    own: they do not show how a smooth policy finds back to them."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
     decay faster, so that the average does not hang on to untrained weights."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.plain_below <= 1:
+            raise problem("plain_below between 0 and 1", str(self.plain_below), "use e.g. 0.1, or 0 for never")
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
         if not 0 <= self.dropout < 1:
@@ -74,11 +78,9 @@ class BCConfig:
             expected = f"check_every of at most max_updates, {self.max_updates}"
             raise problem(expected, str(self.check_every), "look at the held-out rows once at least")
 
-
-    def candidates(self) -> "list[BCConfig]":
-        """The clonings of which the one with the lowest held-out loss is kept: this one, and plain regression."""
-        plain = replace(self, dropout=0.0, noise=0.0)
-        return [self, plain] if self.compare_plain and plain != self else [self]
+    def plain(self) -> "BCConfig | None":
+        """The second cloning, without regularisation; None where it is not wanted or would be the first again."""
+        return replace(self, dropout=0.0, noise=0.0) if self.plain_below and (self.dropout or self.noise) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +88,15 @@ class BCResult:
     """What cloning reached."""
 
     held_out_loss: float
-    """The lowest held-out loss, that of the weights that are kept."""
+    """Held-out loss of the weights that are kept."""
     best_update: int
-    """Gradient step at which it was reached, counted over all candidates."""
+    """Gradient step at which it was reached, counted over both clonings."""
     updates: int
-    """Gradient steps done, over all candidates."""
+    """Gradient steps done, over both clonings."""
     dropout: float
-    """Dropout of the candidate that is kept."""
+    """Dropout of the cloning that is kept."""
     noise: float
-    """Noise of the candidate that is kept."""
+    """Noise of the cloning that is kept."""
 
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
@@ -158,16 +160,17 @@ class BC:
             with torch.no_grad():  # else its noise hangs on a graph
                 self.policy.reset_noise()
         train, held_out = self._split()
-        begin, best, weights, done = _copy(self.policy), None, {}, 0
-        for candidate in self.config.candidates():
-            self.policy.load_state_dict(begin)
-            found = self._fit(candidate, train, held_out, done, report)
-            done = found.updates
-            if best is None or found.held_out_loss < best.held_out_loss:
-                best, weights = found, _copy(self.policy)
-        assert best is not None
+        begin, plain = _copy(self.policy), self.config.plain()
+        found = self._fit(self.config, train, held_out, 0, report)
+        if plain is None:
+            return found
+        weights = _copy(self.policy)
+        self.policy.load_state_dict(begin)
+        other = self._fit(plain, train, held_out, found.updates, report)
+        if other.held_out_loss < self.config.plain_below * found.held_out_loss:
+            return other
         self.policy.load_state_dict(weights)
-        return replace(best, updates=done)
+        return replace(found, updates=other.updates)
 
     def _fit(
         self, config: BCConfig, train: Transitions, held_out: Transitions, done: int, report: Report | None

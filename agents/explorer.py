@@ -17,6 +17,7 @@ from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.observation_statistics import ObservationStatistics
+from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.pay_on_device import payer
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
 from rlgen.sb3.state import load_model_state, model_state
@@ -50,7 +51,7 @@ class Explorer:
         names = [each.name for each in self.curiosities]
         if len(set(names)) < len(names):  # they would log, and be saved, as one
             raise problem("curiosities of different names", ", ".join(names), "give a subclass a name of its own")
-        self.statistics = ObservationStatistics()
+        self.statistics, self.own_log = ObservationStatistics(), OwnLog()
         for curiosity in self.curiosities:
             curiosity.begin(model)
         self.shown = {f"{each.name}/reward": f"{each.name} bonus" for each in self.curiosities}
@@ -58,13 +59,16 @@ class Explorer:
             self.shown["coverage/cells"] = "cells visited"
 
     def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> "Explorer":
-        """Train until `total_timesteps` environment steps have been made in all, a loaded state's included."""
-        remaining = total_timesteps - self.model.num_timesteps
-        if remaining <= 0:
+        """Train for `total_timesteps` more environment steps, as SB3's `learn` does; the steps go on counting."""
+        if total_timesteps <= 0:
             return self
-        with torch_threads(torch.get_num_threads()), own_buffer_in_the_end(self.model):
+        with (
+            torch_threads(torch.get_num_threads()),
+            own_buffer_in_the_end(self.model),
+            self.own_log.of(self.model, type(self.model).__name__),
+        ):
             self.model.learn(
-                remaining, CallbackList(self.callbacks(callback)), self.log_interval, reset_num_timesteps=False
+                total_timesteps, CallbackList(self.callbacks(callback)), self.log_interval, reset_num_timesteps=False
             )
         return self
 

@@ -22,12 +22,14 @@ from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.nn.quantiser import Quantise
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.rewards.early_end import warn_of_early_ends
 from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.threads import torch_threads
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.anneal import Anneal
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.paid import Paid
 from rlgen.sb3.pay_on_device import payer
 from rlgen.sb3.state import load_model_state, model_state
@@ -111,6 +113,12 @@ class GAILConfig:
         return chosen
 
 
+def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
+    """What SB3's `learn` takes as `callback`, as a list of callbacks."""
+    given = callback if isinstance(callback, list) else [] if callback is None else [callback]
+    return [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
+
+
 class GAIL:
     """Trains `model`, any on-policy SB3 model (PPO, A2C, TRPO), on what a discriminator pays.
 
@@ -145,7 +153,7 @@ class GAIL:
             demonstrations.transitions(str(model.device)), low, high, self.config.discriminator, self.config.penalties()
         )
         self.average = PolicyAverage(self.config.average)
-        self.warm, self.start = False, model.num_timesteps
+        self.warm, self.own_log = False, OwnLog()
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
 
     def _validate(self, space: spaces.Box) -> None:
@@ -165,37 +173,48 @@ class GAIL:
                     "leave it out: GAILConfig(warm_start=False), or --gail.no-warm-start",
                 )
         demonstrations.validate(self._task())
+        warn_of_early_ends(config.discriminator, demonstrations)
 
     def _task(self) -> Any:
         """The model or environment whose spaces the demonstrations must fit."""
         return self.model
 
-    def learn(self, total_timesteps: int, callback: MaybeCallback = None, log_interval: int = 1) -> "GAIL":
-        """Train for `total_timesteps` environment steps in all, those of earlier calls and of a loaded state included,
-        but not those that the model had done before this object was made.
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str | None = None,
+        progress_bar: bool = False,
+    ) -> "GAIL":
+        """Train for `total_timesteps` more environment steps, as SB3's `learn` does; the first call clones before that.
 
-        The model ends with the averaged weights (`GAILConfig.average`); calling again goes on from the last ones.
+        The steps go on counting from those that the model had. Of TensorBoard's folders it opens one of its own,
+        `tb_log_name`_1 (the class's name when left out), at the first call. The model ends with the averaged weights
+        (`GAILConfig.average`); calling again goes on from the last ones.
         """
         self.average.release(self.model)
         if not self.warm:
             self.warm_up()
+        callbacks = CallbackList([*self._callbacks(), *given_callbacks(callback)])
+        own_log = self.own_log.of(self.model, tb_log_name or type(self).__name__)
+        if total_timesteps > 0:
+            with torch_threads(torch.get_num_threads()), own_log:
+                self.model.learn(
+                    total_timesteps, callbacks, log_interval, reset_num_timesteps=False, progress_bar=progress_bar
+                )
+        self.average.adopt(self.model)
+        return self
+
+    def _callbacks(self) -> list[BaseCallback]:
         rate = self.config.discriminator
-        callbacks: list[BaseCallback] = [
+        return [
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
             payer(self.model, self.payers(), self.scale),
             FollowKL(),
             self.average,
         ]
-        if callback is not None:
-            given = callback if isinstance(callback, list) else [callback]
-            callbacks += [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
-        remaining = self.start + total_timesteps - self.model.num_timesteps
-        if remaining > 0:
-            with torch_threads(torch.get_num_threads()):
-                self.model.learn(remaining, CallbackList(callbacks), log_interval, reset_num_timesteps=False)
-        self.average.adopt(self.model)
-        return self
 
     def payers(self) -> Mapping[str, Paid]:
         """What pays the model, by its name in the log."""
@@ -206,6 +225,8 @@ class GAIL:
         demonstrations = self.seen_by_policy()
         if self.config.warm_start:
             log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
+            if self.model.verbose:
+                print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
             BC(self.model, demonstrations, self.config.bc).learn()
         else:
             fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
@@ -232,7 +253,6 @@ class GAIL:
             "source": self.source.state_dict(),
             "average": self.average.state_dict(),
             "warm": self.warm,
-            "start": self.start,
             "scale": None if self.scale is None else self.scale.state_dict(),
         }
         if adopted:
@@ -244,6 +264,6 @@ class GAIL:
         load_model_state(self.model, state["model"])
         self.source.load_state_dict(state["source"])
         self.average.load_state_dict(state["average"])
-        self.warm, self.start = state["warm"], state["start"]
+        self.warm = state["warm"]
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])

@@ -44,8 +44,8 @@ class Agent(Protocol):
     def model(self) -> BaseAlgorithm: ...
 
     def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> Any:
-        """Train until `total_timesteps` environment steps have been made in all, a loaded state's included. The model
-        ends as it is handed over, also when there was nothing left to do."""
+        """Train for `total_timesteps` more environment steps, as SB3's `learn` does. The model ends as it is handed
+        over, also with 0."""
         ...
 
     def acting(self) -> AbstractContextManager[None]:
@@ -107,10 +107,10 @@ class Session:
                 self.evaluate_every,
             )
             if start >= self.steps:  # stopped after its last checkpoint
-                self.agent.learn(self.steps)
+                self.agent.learn(0)
                 return
             with finite_weights(self.agent.model):
-                self.agent.learn(self.steps, rounds)
+                self.agent.learn(self.steps - start, rounds)
             if self.evaluate_every:
                 self.evaluate()
             self.save(final=True)

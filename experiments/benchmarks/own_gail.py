@@ -62,7 +62,7 @@ def training(env_id: str, demos: str, rounds: int, profile: str) -> dict[str, fl
     gail.learn(round_steps)
     timed = rounds * ROUND // round_steps * round_steps or round_steps
     start = time.perf_counter()
-    gail.learn(round_steps + timed)
+    gail.learn(timed)
     seconds = time.perf_counter() - start
     gail.model.get_env().close()
     return {"steps": timed, "seconds": seconds, "steps_per_second": timed / seconds}

@@ -32,7 +32,9 @@ class Normaliser(nn.Module):
     def __init__(self, size: int, clip: float = 10.0, floor: float = FLOOR):
         super().__init__()
         if clip <= 0 or floor <= 0:
-            raise problem("a positive clip and floor", f"clip {clip}, floor {floor}", f"use e.g. clip 10 and floor {FLOOR}")
+            raise problem(
+                "a positive clip and floor", f"clip {clip}, floor {floor}", f"use e.g. clip 10 and floor {FLOOR}"
+            )
         self.floor = floor
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))

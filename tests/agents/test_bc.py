@@ -17,7 +17,7 @@ from rlgen.data.rows import Episode
 from rlgen.errors import InputError
 from rlgen.sb3.features import normalised_policy
 
-QUICK = BCConfig(max_updates=400, check_every=50, learning_rate=3e-3, average=0.98)
+QUICK = BCConfig(max_updates=400, check_every=50, learning_rate=3e-3, average=0.98, plain_below=0.0)
 GAIN = np.array([[0.3, -0.1], [0.05, 0.2]], np.float32)
 
 
@@ -45,10 +45,55 @@ def test_cloning_finds_a_linear_policy(point_ppo) -> None:
     assert math.sqrt(result.held_out_loss) < 0.05, "in units of half the action range, 0.4"
 
 
-def test_observations_of_any_size_are_cloned_alike(point_ppo) -> None:
+@pytest.mark.parametrize("scale", [1e-4, 300.0])
+def test_observations_of_any_size_are_cloned_alike(point_ppo, scale: float) -> None:
     model = point_ppo(policy_kwargs=normalised_policy([32]))
-    BC(model, linear_expert(scale=300.0), QUICK).learn()
-    assert gap(model, linear_expert(seed=1, scale=300.0)) < 0.02
+    BC(model, linear_expert(scale=scale), QUICK).learn()
+    assert gap(model, linear_expert(seed=1, scale=scale)) < 0.02
+
+
+def test_a_short_cloning_does_not_hang_on_to_untrained_weights(point_ppo) -> None:
+    losses = [
+        BC(
+            point_ppo(policy_kwargs=normalised_policy([32])),
+            linear_expert(),
+            BCConfig(max_updates=300, average=average, learning_rate=3e-3, plain_below=0.0),
+        )
+        .learn()
+        .held_out_loss
+        for average in (0.999, 0.0)
+    ]
+    assert losses[0] < 1.5 * losses[1]
+
+
+def test_plain_regression_is_kept_where_regularisation_multiplies_the_held_out_loss(point_ppo) -> None:
+    """Dropout of half of 16 units is far too much to fit a line."""
+    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    kept = BC(model, linear_expert(), replace(QUICK, dropout=0.5, plain_below=0.5)).learn(
+        lambda update, values: seen.update({update: values["bc/held_out_loss"]})
+    )
+    assert (kept.dropout, kept.noise) == (0, 0)
+    assert kept.held_out_loss == seen[kept.best_update] < 0.5 * min(seen[update] for update in seen if update <= 400)
+    assert kept.best_update > 400, "counted over both"
+    assert kept.updates == max(seen) == 800
+    assert gap(model, linear_expert(seed=1)) < 0.02
+
+
+def test_regularisation_is_kept_where_plain_regression_is_hardly_better(point_ppo) -> None:
+    """A little noise on the observations hardly matters to a line."""
+    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    config = replace(QUICK, dropout=0.0, noise=0.01, plain_below=0.5)
+    kept = BC(model, linear_expert(), config).learn(
+        lambda update, values: seen.update({update: values["bc/held_out_loss"]})
+    )
+    assert kept.noise == 0.01
+    assert kept.held_out_loss == seen[kept.best_update]
+    assert kept.best_update <= 400 < kept.updates == 800
+
+
+def test_plain_regression_is_not_done_twice(point_ppo) -> None:
+    plain = replace(QUICK, dropout=0.0, noise=0.0, plain_below=0.5)
+    assert BC(point_ppo(), linear_expert(), plain).learn().updates == 400
 
 
 def test_noise_on_the_observations_makes_the_policy_smooth(point_ppo) -> None:
@@ -68,9 +113,9 @@ def test_noise_on_the_observations_makes_the_policy_smooth(point_ppo) -> None:
 
 def test_noise_is_a_share_of_the_spread_of_each_number(point_ppo) -> None:
     bc = BC(point_ppo(), linear_expert(rows=20_000, scale=300.0), replace(QUICK, noise=0.5))
-    noise = bc._noisy(bc.batch).observations - bc.batch.observations
+    noise = bc._noisy(bc.batch, 0.5).observations - bc.batch.observations
     torch.testing.assert_close(noise.std(0), 0.5 * bc.batch.observations.std(0), rtol=0.03, atol=0)
-    assert torch.equal(bc._noisy(bc.batch).actions, bc.batch.actions)
+    assert torch.equal(bc._noisy(bc.batch, 0.5).actions, bc.batch.actions)
 
 
 def test_observations_that_are_kinds_get_no_noise() -> None:
@@ -80,7 +125,7 @@ def test_observations_that_are_kinds_get_no_noise() -> None:
     kinds = np.arange(201).reshape(-1, 1) % 10
     demonstrations = Demonstrations.from_episodes([Episode(observations=kinds, actions=kinds[:-1] / 10)])
     bc = BC(PPO("MlpPolicy", Kinds(), n_steps=8, batch_size=8, device="cpu"), demonstrations, replace(QUICK, noise=0.5))
-    assert torch.equal(bc._noisy(bc.batch).observations, bc.batch.observations)
+    assert torch.equal(bc._noisy(bc.batch, 0.5).observations, bc.batch.observations)
 
 
 def test_gradient_steps_leave_hidden_units_out_and_looks_at_held_out_rows_do_not(point_ppo, monkeypatch) -> None:
@@ -134,7 +179,7 @@ def test_the_critic_is_left_alone(point_ppo) -> None:
 
 def test_the_weights_kept_are_those_of_the_least_held_out_loss(point_ppo) -> None:
     model, seen = point_ppo(), {}
-    config = BCConfig(max_updates=2000, check_every=20, patience=5, learning_rate=0.05, average=0.0)
+    config = BCConfig(max_updates=2000, check_every=20, patience=5, learning_rate=0.05, average=0.0, plain_below=0.0)
     bc = BC(model, linear_expert(rows=60, noise=0.2), config)
     result = bc.learn(lambda update, values: seen.update({update: values["bc/held_out_loss"]}))
     assert result.held_out_loss == min(seen.values()) == seen[result.best_update]
@@ -190,7 +235,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_the_policy_as_it_was(
 
 def test_every_look_is_reported(point_ppo) -> None:
     reports = []
-    BC(point_ppo(), linear_expert(), BCConfig(max_updates=200, check_every=50)).learn(
+    BC(point_ppo(), linear_expert(), BCConfig(max_updates=200, check_every=50, plain_below=0.0)).learn(
         lambda *line: reports.append(line)
     )
     assert [update for update, _ in reports] == [50, 100, 150, 200]
@@ -222,7 +267,7 @@ def test_one_transition_is_refused(point_ppo) -> None:
 
 
 def test_two_transitions_are_enough(point_ppo) -> None:
-    assert BC(point_ppo(), linear_expert(rows=2), BCConfig(max_updates=100)).learn().updates == 100
+    assert BC(point_ppo(), linear_expert(rows=2), BCConfig(max_updates=100, plain_below=0.0)).learn().updates == 100
 
 
 def test_an_off_policy_model_is_refused() -> None:
@@ -244,6 +289,7 @@ def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:
         {"average": 1.0},
         {"noise": -0.1},
         {"dropout": 1.0},
+        {"plain_below": 1.5},
         {"patience": 0},
         {"check_every": 200, "max_updates": 100},
     ],

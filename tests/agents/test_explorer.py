@@ -116,8 +116,8 @@ def test_a_stop_in_the_midst_of_learning_leaves_the_model_with_its_own_replay_bu
 def test_steps_are_counted_over_all_calls(point_ppo) -> None:
     agent = explorer(point_ppo(), VIME(QUICK))
     assert agent.learn(100).model.num_timesteps == 128
-    assert agent.learn(128).model.num_timesteps == 128
-    assert agent.learn(192).model.num_timesteps == 192
+    assert agent.learn(0).model.num_timesteps == 128
+    assert agent.learn(64).model.num_timesteps == 192
     assert agent.coverage.visits.counts.sum() == 192
 
 
@@ -144,7 +144,7 @@ def test_eta_goes_on_falling_from_where_it_was(point_ppo, monkeypatch) -> None:
     other.model._last_obs = None  # new episodes: this environment's state is not among it
     weight_at = Paid.weight_at
     monkeypatch.setattr(Paid, "weight_at", lambda *a: seen.append(weight_at(*a)) or seen[-1])
-    other.learn(256)
+    other.learn(128)
     assert seen[0] == 0.5
     assert sorted(seen, reverse=True) == seen
 

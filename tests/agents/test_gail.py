@@ -12,6 +12,7 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import Logger
 
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.gail import GAIL, GAILConfig
@@ -212,11 +213,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(point_ppo,
     assert not torch.equal(policy_weights(runs[0]), policy_weights(runs[2]))
 
 
-def test_steps_are_counted_in_all(point_ppo, point_demonstrations) -> None:
+def test_a_second_call_trains_as_many_steps_more(point_ppo, point_demonstrations) -> None:
     gail = GAIL(point_ppo(), point_demonstrations, CONFIG)
-    gail.learn(2 * ROUND)
-    gail.learn(2 * ROUND)
-    assert gail.model.num_timesteps == 2 * ROUND, "a second call has nothing left to do"
+    assert gail.learn(2 * ROUND).model.num_timesteps == 2 * ROUND
+    assert gail.learn(ROUND).model.num_timesteps == 3 * ROUND
 
 
 def test_steps_before_gail_do_not_count_and_do_not_save_the_warm_start(
@@ -233,7 +233,7 @@ def test_steps_before_gail_do_not_count_and_do_not_save_the_warm_start(
     loaded = GAIL(point_ppo(), point_demonstrations, config)
     loaded.load_state_dict(copy.deepcopy(gail.state_dict()))
     loaded.model.get_env().reset()
-    assert loaded.learn(3 * ROUND).model.num_timesteps == 6 * ROUND
+    assert loaded.learn(ROUND).model.num_timesteps == 6 * ROUND
 
 
 def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
@@ -242,7 +242,7 @@ def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
     start = rng_state()
     whole.learn(4 * ROUND)
     set_rng_state(start)
-    parts.learn(2 * ROUND).learn(4 * ROUND)
+    parts.learn(2 * ROUND).learn(2 * ROUND)
     for name, value in whole.average.weights.items():
         torch.testing.assert_close(parts.average.weights[name], value)
 
@@ -252,8 +252,54 @@ def test_the_warm_start_happens_once(point_ppo, point_demonstrations, monkeypatc
     monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: calls.append(bc))
     gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, warm_start=True))
     gail.learn(ROUND)
-    gail.learn(2 * ROUND)
+    gail.learn(ROUND)
     assert len(calls) == 1
+
+
+def test_each_training_has_a_tensorboard_folder_of_its_own_and_goes_on_in_it(
+    point_ppo, point_demonstrations, tmp_path: Path
+) -> None:
+    expert = point_ppo(tensorboard_log=str(tmp_path))
+    expert.learn(ROUND)
+    trainings = [GAIL(point_ppo(tensorboard_log=str(tmp_path)), point_demonstrations, CONFIG) for _ in range(2)]
+    for gail in (*trainings, *trainings):
+        gail.learn(ROUND)
+    folders = {path.parent.name: path for path in tmp_path.rglob("events.out.*")}
+    assert sorted(folders) == ["GAIL_1", "GAIL_2", "PPO_1"]
+    expert.learn(ROUND)
+    assert {path.parent.name for path in tmp_path.rglob("events.out.*")} == {*folders, "PPO_2"}
+
+
+def test_a_logger_of_the_users_is_kept(point_ppo, point_demonstrations) -> None:
+    model = point_ppo()
+    own = Logger(folder=None, output_formats=[])
+    model.set_logger(own)
+    GAIL(model, point_demonstrations, CONFIG).learn(ROUND)
+    assert model.logger is own
+
+
+@pytest.mark.parametrize(
+    ("settings", "ended", "warned"),
+    [
+        ({}, 1.0, "pays every further step"),
+        ({}, 0.1, None),
+        ({"divergence": "non_saturating"}, 1.0, None),
+        ({"divergence": "non_saturating"}, 0.0, "charges for every further step"),
+        ({"divergence": "non_saturating", "zero": "lowest"}, 1.0, "zero=lowest"),
+        ({"divergence": "reverse_kl"}, 1.0, None),
+    ],
+)
+def test_a_reward_whose_sign_contradicts_the_demonstrated_ends_is_warned_of(
+    point_ppo, point_demonstrations, caplog, settings: dict, ended: float, warned: str | None
+) -> None:
+    last = np.flatnonzero(np.diff(point_demonstrations.episode, append=-1))
+    terminated = np.zeros(len(point_demonstrations), bool)
+    terminated[last[: round(ended * len(last))]] = True
+    demonstrations = replace(point_demonstrations, terminated=terminated, truncated=np.zeros_like(terminated))
+    GAIL(point_ppo(), demonstrations, replace(CONFIG, discriminator=AdversarialConfig(**settings)))
+    found = [record.getMessage() for record in caplog.records if "further step" in record.getMessage()]
+    assert len(found) == (warned is not None)
+    assert warned is None or warned in found[0]
 
 
 def test_a_state_saved_before_the_first_round_holds_the_warm_start(

@@ -30,9 +30,7 @@ def test_the_unit_of_the_data_makes_no_difference(unit: float) -> None:
     torch.manual_seed(0)
     rows = torch.cat([torch.randn(50, 3), torch.full((50, 1), 0.3)], dim=1)
     new = rows + 0.01
-    torch.testing.assert_close(
-        Normaliser.of(unit * rows)(unit * new), Normaliser.of(rows)(new), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(Normaliser.of(unit * rows)(unit * new), Normaliser.of(rows)(new), rtol=1e-3, atol=1e-3)
 
 
 def test_constants_do_not_make_the_floor_however_many_there_are() -> None:

@@ -198,12 +198,8 @@ def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seco
         return made
 
     def of(name: str, agent: GAIL | Explorer, source: str = "") -> None:
-        total = 0
-
         def work(callback: BaseCallback | None = None) -> int:
-            nonlocal total
-            total += rows
-            agent.learn(total, callback)
+            agent.learn(rows, callback)
             return rows
 
         for _ in range(2):

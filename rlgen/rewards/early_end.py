@@ -1,0 +1,60 @@
+"""What the sign of an imitation reward makes of an early end, compared with what the demonstrations do."""
+
+import logging
+
+import torch
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.equations.divergences import DIVERGENCES
+from rlgen.rewards.adversarial import AdversarialConfig
+
+log = logging.getLogger("rlgen")
+
+LOGITS = torch.linspace(-20, 20, 401)
+"""Expert logits that cover what a discriminator says."""
+USUAL = 0.5
+"""Fraction of the demonstrated episodes from which on an early end counts as what the expert does."""
+
+
+def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
+    """Whether the reward can be negative, and whether it can be positive."""
+    reward = DIVERGENCES[config.divergence].reward(LOGITS)
+    if config.zero == "lowest":
+        reward = reward - reward.min()
+    return bool((reward < 0).any()), bool((reward > 0).any())
+
+
+def share_ended_by_task(demonstrations: Demonstrations) -> float:
+    """Fraction of the demonstrated episodes that the task ended, before a time limit. Of a subsampled file, which has
+    lost most last rows, the fraction that is shorter than the longest."""
+    lengths = demonstrations.episode_lengths
+    if demonstrations.stride > 1:
+        return float((lengths < lengths.max()).mean())
+    return float(demonstrations.terminated.sum() / len(lengths))
+
+
+def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations) -> None:
+    """Say so where the sign of the reward teaches the opposite of what the expert does.
+
+    A reward that is never negative makes every further step worth something: a policy that could reach its goal and
+    end the episode stays away from it. One that is never positive makes it end the episode as soon as it can.
+    Kostrikov et al. 2019 (1809.02925), section 4.
+    """
+    share = share_ended_by_task(demonstrations)
+    negative, positive = reward_signs(config)
+    if share > USUAL and not negative:
+        log.warning(
+            "expected a reward that can be negative, because %.0f %% of the demonstrated episodes end before a time "
+            "limit; the %s divergence%s pays every further step, so the policy learns not to end its episodes; use "
+            'AdversarialConfig(divergence="non_saturating"), --gail.discriminator.divergence non_saturating, unless '
+            "ending is a failure here",
+            *(100 * share, config.divergence, " with zero=lowest" if config.zero == "lowest" else ""),
+        )
+    if share == 0 and not positive:
+        log.warning(
+            "expected a reward that can be positive, because no demonstrated episode ends before a time limit; the %s "
+            "divergence charges for every further step, so the policy learns to end its episodes if the task lets it; "
+            'use AdversarialConfig(divergence="minimax"), --gail.discriminator.divergence minimax, unless episodes '
+            "never end early here",
+            config.divergence,
+        )
