@@ -39,8 +39,9 @@ class TrainImage(RunSettings):
     model: Model = "vae"
     """What learns the images."""
     data: str = "digits"
-    """digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder with MNIST's four IDX files, gzipped or not; or mnist,
-    fashion-mnist, cifar10, which are downloaded (needs the extra `data`)."""
+    """digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures of one size, with a folder for
+    each class or without, or of MNIST's four IDX files; or mnist, fashion-mnist, cifar10, which are downloaded (needs
+    the extra `data`)."""
     steps: float | None = None
     """Updates in all; 5,000 when neither this nor --epochs is given."""
     epochs: float | None = None

@@ -1,4 +1,4 @@
-"""Where images come from: MNIST's IDX files, scikit-learn's digits, the Hugging Face hub."""
+"""Where images come from: MNIST's IDX files, one's own pictures, scikit-learn's digits, the Hugging Face hub."""
 
 import importlib
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlgen.data.idx import read_idx
+from rlgen.data.picture_folder import has_pictures, read_pictures
 from rlgen.errors import problem
 
 SPLITS = ("train", "test")
@@ -42,17 +43,24 @@ def read(name_or_folder: str | Path, split: str) -> dict[str, Any]:
         return _digits(split)
     if isinstance(name_or_folder, str) and not is_folder(name_or_folder):
         return _hub(name_or_folder, split)
-    return _idx_folder(Path(name_or_folder), split)
+    return _folder(Path(name_or_folder), split)
+
+
+def _folder(folder: Path, split: str) -> dict[str, Any]:
+    """MNIST's files or one's own pictures, by what lies there."""
+    if not folder.is_dir():
+        raise problem(
+            f"one of {', '.join(['digits', *HUB])}, or a folder of pictures or IDX files",
+            f"{folder}, where no folder is",
+            "check the spelling",
+        )
+    if has_pictures(folder):
+        return _fields(*read_pictures(folder, split), folder.resolve().name, split)
+    return _idx_folder(folder, split)
 
 
 def _idx_folder(folder: Path, split: str) -> dict[str, Any]:
     """MNIST's four file names, which Fashion-MNIST and others share, each with .gz or without."""
-    if not folder.is_dir():
-        raise problem(
-            f"one of {', '.join(['digits', *HUB])}, or a folder of IDX files",
-            f"{folder}, where no folder is",
-            "check the spelling",
-        )
     images = read_idx(_idx_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), 3)
     labels = read_idx(_idx_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), 1)
     if len(images) != len(labels):
@@ -70,9 +78,10 @@ def _idx_file(folder: Path, name: str) -> Path:
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         raise problem(
-            f"{name} or {name}.gz in {folder}",
+            f"pictures (.png, .jpg), or {name} or {name}.gz, in {folder}",
             "neither",
-            "put MNIST's four files there: train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte",
+            "put pictures of one size there, in a folder for each class if there are any, or MNIST's four files: "
+            "train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte",
         )
     return found
 

@@ -46,17 +46,19 @@ class ImageSet:
 
     @classmethod
     def load(cls, name_or_folder: str | Path, split: str = "train") -> "ImageSet":
-        """The "train" or "test" images of a data set by name, or of a folder of the four IDX files of MNIST.
+        """The "train" or "test" images of a data set by name, or of a folder of one's own pictures or of MNIST's files.
 
         Args:
             name_or_folder: "digits" (scikit-learn's, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
                 the package `datasets`, from its cache or the Hugging Face hub: the only names that use a network);
-                anything else is a folder with MNIST's file names, gzipped or not. A folder called like a data set is
-                given as ./mnist.
+                anything else is a folder: of PNG or JPEG pictures of one size, in a folder for each class if there are
+                any, within folders train and test if there are any (else the last fifth of each class is the test
+                split); or with MNIST's file names, gzipped or not. A folder called like a data set is given as ./mnist.
             split: "train" or "test".
 
         Raises:
-            InputError: unknown split or folder, missing, damaged or foreign files, a missing package, no network.
+            InputError: unknown split or folder, missing, damaged or foreign files, pictures of several sizes, a missing
+                package, no network.
         """
         from rlgen.data import image_sources
 

@@ -1,0 +1,148 @@
+"""A folder of one's own pictures: PNG and JPEG of one size, with a folder for each class or without any."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlgen.data.damage import reading
+from rlgen.errors import problem
+from rlgen.memory import require_room
+
+ENDINGS = (".png", ".jpg", ".jpeg")
+FORMATS = ("PNG", "JPEG")
+"""Pillow's decoders that are used, whatever a file is called: some of the others start programs."""
+
+DECODING = 12
+"""Bytes per pixel of the one picture that is being decoded, with its copies."""
+
+GREY = {"1", "L", "LA"}
+COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
+BESIDE = {".ds_store", "thumbs.db", "desktop.ini"}
+"""What systems leave in folders of pictures."""
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether pictures lie in the folder, in its folders of classes, or in those of its splits."""
+    return any(_is_picture(path) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
+
+
+def read_pictures(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures.
+
+    Folders called train and test within `folder` are the splits; without them, the last fifth of each class in the
+    order of the names is the test split: no random generator decides. Within a split, each folder is a class, numbered
+    in the order of the names; pictures without folders are all of class 0. Grey pictures have one channel where all
+    are grey, else all become RGB; transparency is dropped.
+
+    Raises:
+        InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; one split of the
+            two alone; more than there is memory for.
+    """
+    labelled = _by_split(folder)
+    if not labelled["test"]:
+        raise problem("at least 5 pictures of a class, one of which is for testing", f"fewer in {folder}", "add some")
+    size, modes = _one_size([path for each in labelled.values() for path, _ in each])
+    return _pixels(labelled[split], size, "L" if modes <= GREY else "RGB", folder)
+
+
+def _by_split(folder: Path) -> dict[str, list[tuple[Path, int]]]:
+    """The pictures of each split with their labels."""
+    missing = [name for name in ("train", "test") if not (folder / name).is_dir()]
+    if len(missing) == 1:
+        raise problem("folders train and test, or neither", f"{folder} without {missing[0]}", "add or rename it")
+    if not missing:
+        _require_same_classes(folder)
+        return {
+            split: [(path, label) for label, paths in enumerate(_classes(folder / split)) for path in paths]
+            for split in ("train", "test")
+        }
+    found: dict[str, list[tuple[Path, int]]] = {"train": [], "test": []}
+    for label, paths in enumerate(_classes(folder)):
+        first = len(paths) - len(paths) // 5
+        found["train"] += [(path, label) for path in paths[:first]]
+        found["test"] += [(path, label) for path in paths[first:]]
+    return found
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and path.is_file()
+
+
+def _classes(folder: Path) -> list[list[Path]]:
+    """The pictures of each class, by name."""
+    folders = _class_folders(folder)
+    found = [_pictures(each) for each in folders] if folders else [_pictures(folder)]
+    loose = _pictures(folder) if folders else []
+    if loose:
+        raise problem(
+            "every picture in the folder of its class, or none",
+            f"{len(loose)} beside the folders {', '.join(each.name for each in folders[:5])} in {folder}",
+            "move them into one",
+        )
+    empty = next((each for each, paths in zip(folders or [folder], found, strict=True) if not paths), None)
+    if empty is not None:
+        raise problem("pictures (.png, .jpg) in every folder of a class", f"none in {empty}", "add some or remove it")
+    return found
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in one folder, by name; a file of another kind is named."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = [path for path in files if not path.name.startswith(".") and path.name.lower() not in BESIDE]
+    other = next((path for path in files if not _is_picture(path)), None)
+    if other is not None:
+        raise problem("pictures (.png, .jpg) alone", f"{other}", "move it elsewhere, or convert it to PNG")
+    return files
+
+
+def _require_same_classes(folder: Path) -> None:
+    names = [[each.name for each in _class_folders(folder / split)] for split in ("train", "test")]
+    if names[0] != names[1]:
+        came = f"{', '.join(names[0]) or 'none'} and {', '.join(names[1]) or 'none'} in {folder}"
+        raise problem("the same folders of classes in train and test", came, "make them the same")
+
+
+def _pixels(
+    labelled: Sequence[tuple[Path, int]], size: tuple[int, int], mode: str, folder: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images [N, C, H, W] and labels [N]; `size` is width and height."""
+    channels, one = len(mode), size[0] * size[1]
+    on_disk = sum(path.stat().st_size for path, _ in labelled)
+    require_room((len(labelled) * channels + DECODING) * one, f"the pictures in {folder}", on_disk)
+    images = np.empty((len(labelled), channels, size[1], size[0]), np.uint8)
+    for number, (path, _) in enumerate(labelled):
+        with reading("picture", path), _opened(path) as picture:
+            pixels = np.asarray(picture.convert(mode))
+        images[number] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    return images, np.array([label for _, label in labelled], np.int64)
+
+
+def _one_size(paths: Sequence[Path]) -> tuple[tuple[int, int], set[str]]:
+    """Width and height of all pictures, and the modes that occur."""
+    first: tuple[int, int] | None = None
+    modes = set()
+    for path in paths:
+        with reading("picture", path), _opened(path) as picture:
+            size, mode = picture.size, picture.mode
+        if mode not in GREY | COLOUR:
+            raise problem("pictures of 8 bits per channel", f"mode {mode} in {path}", "convert it to 8 bits")
+        first = first or size
+        if size != first:
+            shapes = [f"{width} × {height}" for width, height in (first, size)]
+            came = f"{shapes[0]} in {paths[0].name} and {shapes[1]} in {path}"
+            raise problem("pictures of one size", came, "resize them all to one, e.g. 32 × 32")
+        modes.add(mode)
+    assert first is not None
+    return first, modes
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image
+
+    return Image.open(path, formats=FORMATS)

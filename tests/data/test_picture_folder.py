@@ -1,0 +1,94 @@
+"""A folder of one's own pictures is a data set."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rlgen import memory
+from rlgen.data.images import ImageSet
+from rlgen.errors import InputError
+
+
+def save(path: Path, brightness: int, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (brightness, 0, 0)).convert(mode).save(path)
+
+
+def test_pictures_without_folders_are_one_class_and_the_last_fifth_is_for_testing(tmp_path: Path) -> None:
+    for number in range(11):
+        save(tmp_path / f"{number:02}.png", number)
+    train, test = (ImageSet.load(tmp_path, split) for split in ("train", "test"))
+    assert train.images.shape == (9, 3, 4, 6)
+    assert train.images[:, 0, 0, 0].tolist() == list(range(9))
+    assert test.images[:, 0, 0, 0].tolist() == [9, 10]
+    assert (train.images[:, 1:] == 0).all()
+    assert (train.n_classes, train.labels.tolist()) == (1, [0] * 9)
+
+
+def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for number in range(5):
+        save(tmp_path / "zebra" / f"{number}.png", 10 + number, "L")
+        save(tmp_path / "ape" / f"{number}.JPG", number, "L")
+    (tmp_path / "ape" / ".DS_Store").write_bytes(b"x")
+    train, test = (ImageSet.load(tmp_path, split) for split in ("train", "test"))
+    assert train.images.shape == (8, 1, 4, 6), "grey pictures have one channel"
+    assert train.labels.tolist() == [0] * 4 + [1] * 4
+    assert test.labels.tolist() == [0, 1]
+
+
+def test_one_picture_in_colour_makes_all_of_both_splits_colour(tmp_path: Path) -> None:
+    for number in range(9):
+        save(tmp_path / f"{number}.png", number, "L")
+    save(tmp_path / "9.png", 9)
+    assert [ImageSet.load(tmp_path, split).shape[0] for split in ("train", "test")] == [3, 3]
+
+
+def test_folders_train_and_test_are_the_splits(tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("test", 2)):
+        for name in ("a", "b"):
+            for number in range(count):
+                save(tmp_path / split / name / f"{number}.png", number)
+    assert (len(ImageSet.load(tmp_path, "train")), len(ImageSet.load(tmp_path, "test"))) == (6, 4)
+    save(tmp_path / "test" / "c" / "0.png", 0)
+    with pytest.raises(InputError, match="the same folders of classes in train and test; came a, b and a, b, c"):
+        ImageSet.load(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: save(folder / "z.png", 0, size=(7, 4)), r"pictures of one size; came 6 × 4 in .*resize"),
+        (lambda folder: (folder / "z.png").write_text("no picture"), r"z\.png, cut or damaged"),
+        (lambda folder: (folder / "z.txt").write_text("x"), r"pictures .* alone; came .*z\.txt"),
+        (lambda folder: Image.new("I;16", (6, 4)).save(folder / "z.png"), r"8 bits per channel; came mode I;16"),
+        (lambda folder: save(folder / "class" / "z.png", 0), "in the folder of its class, or none"),
+        (lambda folder: (folder / "class").mkdir(), "in the folder of its class, or none"),
+        (lambda folder: Image.new("RGB", (6, 4)).save(folder / "z.png", "GIF"), r"z\.png, cut or damaged"),
+        (lambda folder: (folder / "train").mkdir(), "folders train and test, or neither"),
+    ],
+    ids=["size", "damaged", "text", "16 bits", "beside a class", "empty class", "other format", "one split"],
+)
+def test_what_is_no_data_set_of_pictures_is_named(tmp_path: Path, change, said: str) -> None:
+    for number in range(10):
+        save(tmp_path / f"{number}.png", number)
+    change(tmp_path)
+    with pytest.raises(InputError, match=said):
+        ImageSet.load(tmp_path, "train")
+
+
+def test_too_few_pictures_and_a_folder_without_any_say_what_to_add(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pictures \(\.png, \.jpg\), or train-images"):
+        ImageSet.load(tmp_path)
+    for number in range(4):
+        save(tmp_path / f"{number}.png", number)
+    with pytest.raises(InputError, match="at least 5 pictures of a class"):
+        ImageSet.load(tmp_path, "test")
+
+
+def test_a_picture_of_few_bytes_and_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        save(tmp_path / f"{number}.png", number, "1", size=(800, 800))
+    monkeypatch.setattr(memory, "UNPACKED", 2**20)
+    with pytest.raises(InputError, match=r"on disk; came .* MiB for the pictures in"):
+        ImageSet.load(tmp_path)
