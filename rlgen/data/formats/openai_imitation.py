@@ -2,6 +2,7 @@
 `len_B [E]`, the steps that each episode has."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,6 @@ def padded_rows(columns: dict[str, np.ndarray], lengths: np.ndarray, path: Path)
         came = f"{len(lengths)} of {lengths.min(initial=shape[1])} to {lengths.max(initial=0)} in {path}"
         raise problem(f"{shape[0]} lengths of 1 to {shape[1]} steps", came, "write the file again")
     filled = np.arange(shape[1]) < lengths[:, None]
-    flat = {key: array[filled] for key, array in columns.items()}
+    flat: dict[str, Any] = {key: array[filled] for key, array in columns.items()}
     last = ends_of(lengths)
     return rows_by_step(**flat, terminated=np.zeros(len(last), bool), last=last, path=path)
