@@ -188,6 +188,15 @@ def test_hdf5_of_other_values_than_numbers_is_refused(
         Demonstrations.load(path)
 
 
+def test_names_in_hdf5_that_are_no_text_do_no_harm(demonstrations: Demonstrations, tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "odd.hdf5", demonstrations)
+    import h5py
+
+    with h5py.File(path, "a") as file:
+        file.create_group(b"\xff\xfe")
+    assert len(Demonstrations.load(path)) == 15
+
+
 @pytest.fixture
 def folder(episodes: list[Episode], tmp_path: Path) -> Path:
     """A data set of the imitation library."""

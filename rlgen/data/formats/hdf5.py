@@ -51,7 +51,8 @@ class HDF5:
         """Names in a group; none where there is no such group."""
         with self._reading():
             found = self._find(group)
-            return set(found.keys()) if hasattr(found, "keys") else set()
+            names = found.keys() if hasattr(found, "keys") else ()
+            return {name if isinstance(name, str) else name.decode(errors="replace") for name in names}
 
     def numbers(self, key: str) -> np.ndarray:
         """The array under `key`.
@@ -70,7 +71,7 @@ class HDF5:
             if hasattr(found, "keys"):
                 raise problem(
                     f"one array under {name!r}",
-                    f"a group of {', '.join(sorted(found.keys())[:30])} in {where}",
+                    f"a group of {', '.join(sorted(self.names(key))[:30])} in {where}",
                     "flatten dictionary observations (gymnasium.wrappers.FlattenObservation) and record again",
                 )
             self._require_plain(found, name, where)
