@@ -1,6 +1,6 @@
 """A Stable-Baselines3 model paid by its task and by any number of curiosities, as one thing to train and save."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -37,6 +37,8 @@ class Explorer:
     """
 
     name = "vime"
+    on_warm_up: Callable[[int, int], None] | None = None
+    """Never called: there is no warm start."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -133,7 +133,10 @@ class GAIL:
     """
 
     name = "gail"
-    shown: Mapping[str, str] = {"gail/policy_accuracy": "D right on policy", "gail/expert_accuracy": "on expert"}
+    shown: Mapping[str, str] = {"gail/policy_accuracy": "D acc policy", "gail/expert_accuracy": "expert"}
+
+    on_warm_up: Callable[[int, int], None] | None = None
+    """Called with the updates of the warm start's cloning that are done, and how many there are at most."""
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: GAILConfig | None = None):
         require_actor_critic(model)
@@ -227,11 +230,15 @@ class GAIL:
             log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
             if self.model.verbose:
                 print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
-            BC(self.model, demonstrations, self.config.bc).learn()
+            BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
         else:
             fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
         ranks.agree_on_random_numbers()  # rounding decides how long they have cloned
         self.warm = True
+
+    def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:
+        if self.on_warm_up is not None:
+            self.on_warm_up(update, self.config.bc.max_updates)
 
     def seen_by_policy(self) -> Demonstrations:
         """The demonstrations as the policy would have seen them."""

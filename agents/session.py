@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -37,6 +37,8 @@ class Agent(Protocol):
 
     name: str
     """Of its state in a checkpoint."""
+    on_warm_up: Callable[[int, int], None] | None
+    """Called with the updates done and the most there are, while something is learned before the first step."""
     shown: Mapping[str, str]
     """Logged names that the progress display shows, each with its label there."""
 
@@ -97,6 +99,7 @@ class Session:
         start = self.agent.model.num_timesteps
         title = self.folder.agent_name
         progress = Progress(title, self.steps, start=start, show=self.metrics is not None)
+        self.agent.on_warm_up = self.show_warm_up
         with Interrupt(remedy) as interrupt, progress as self.progress:
             rounds = Rounds(
                 self.save,
@@ -191,6 +194,10 @@ class Session:
             f" (lowest {number(found['return_min'])}) over {CURVE_EPISODES} episodes"
         )
         self.since = time.perf_counter()
+
+    def show_warm_up(self, done: int, most: int) -> None:
+        """Say on the progress display that the cloning before the first step is running."""
+        self.progress.aside(f"{self.folder.agent_name}: cloning", done, most, "updates")
 
     def show(self) -> None:
         """Refresh the progress display with the newest values; rounds of a single step are shown now and then."""

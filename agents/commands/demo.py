@@ -49,7 +49,7 @@ class Demo:
         )
         shared = {field.name: getattr(cloning, field.name) for field in fields(TrainImitation)}
         shared["out"] = out / "gail"
-        gail = TrainGAIL(**shared, steps=self.steps, evaluate_every=self.steps / 4)
+        gail = TrainGAIL(**shared, steps=self.steps, evaluate_every=self.steps / 20)
         for training in (cloning, gail):
             code = training.run()
             if code:

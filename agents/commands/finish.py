@@ -103,6 +103,12 @@ def film(folder: RunFolder, config: Training, policies: Sequence[Policy]) -> Non
             log.info("no video: %s", video.reason)
 
 
+def final_numbers(result: Result) -> dict[str, float]:
+    """The final evaluation by the names of a learning curve's points."""
+    names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
+    return {f"evaluation/{name}": getattr(result, name) for name in names}
+
+
 def cloning_updates(folder: RunFolder) -> int | None:
     """Gradient steps that a cloning has made; None where it noted nothing."""
     steps = read_metrics(folder).get("step", ())

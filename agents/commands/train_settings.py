@@ -108,8 +108,8 @@ class SteppedTraining(Training):
     """Environment steps between checkpoints; 0 for one after every rollout. A hundredth of --steps when left out, and
     1e5 at least."""
     evaluate_every: float | None = None
-    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none. A fiftieth of --steps
-    when left out, and 2e5 at least."""
+    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none. A twentieth of
+    --steps when left out, and 2.5e4 at least."""
     n_envs: int = 32
     """Environments stepped at once, by all processes together."""
 
@@ -125,7 +125,7 @@ class SteppedTraining(Training):
         checkpoints, evaluations = self.checkpoint_every, self.evaluate_every
         return (
             max(1e5, self.steps / 100) if checkpoints is None else checkpoints,
-            max(2e5, self.steps / 50) if evaluations is None else evaluations,
+            max(2.5e4, self.steps / 20) if evaluations is None else evaluations,
         )
 
 

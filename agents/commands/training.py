@@ -16,13 +16,15 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.interrupt import Stopped, exit_code
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import Progress
+from rlgen.runs.report_page import flat
+from rlgen.runs.result import Result
 
 from ..bc import BC
 from ..session import CURVE_EPISODES, Agent, Session
 from .assembly import Parts, build
 from .data_parallel import joined, share_of
 from .environment import judges_of
-from .finish import finish
+from .finish import final_numbers, finish
 from .references import with_expert
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
@@ -98,7 +100,8 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
             else:
                 assert isinstance(config, SteppedTraining)
                 seconds = _step(folder, config, parts.agent, metrics)
-            finish(folder, config, model, parts.demonstrations, seconds)
+            result = finish(folder, config, model, parts.demonstrations, seconds)
+            note_result(metrics, folder, result)
     except Stopped as stop:
         log.info("stopped and saved at step %s; continue with: %s", f"{model.num_timesteps:,}", remedy)
         return exit_code(stop)
@@ -107,6 +110,11 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
         return exit_code(stop)
     folder.end()
     return 0
+
+
+def note_result(metrics: Metrics, folder: RunFolder, result: Result) -> None:
+    """Show configuration and final evaluation in TensorBoard."""
+    metrics.write_hparams(result.updates or result.env_steps, flat(folder.config), final_numbers(result))
 
 
 def _follow(path: Path, config: Training, parts: Parts) -> int:

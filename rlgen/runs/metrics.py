@@ -80,6 +80,12 @@ class Metrics:
             with self._named():
                 self._tensorboard.write_image(step, name, picture)
 
+    def write_hparams(self, step: int, config: Mapping[str, Any], values: Mapping[str, float]) -> None:
+        """Show a run's flat configuration and its final numbers in TensorBoard; metrics.csv stays as it is."""
+        if self._tensorboard is not None:
+            with self._named():
+                self._tensorboard.write_hparams(step, config, values)
+
     def close(self) -> None:
         """Close both files. Writing again is an error."""
         self._file.close()

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 PLAIN_INTERVAL_S = 30.0
 # The speed shown is that of the last minute, so that an evaluation or a sleeping laptop does not spoil it for long.
 SPEED_WINDOW_S = 60.0
+BAR_WIDTH = 20
 
 
 class Progress:
@@ -56,9 +57,21 @@ class Progress:
         while len(self._history) > 2 and now - self._history[1][0] > SPEED_WINDOW_S:
             self._history.popleft()
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, facts=self._facts())
+            self._bar.update(
+                self._task, description=self._title, total=self._total, completed=step, facts=self._fitting()
+            )
         elif self._show and now - self._last_plain >= PLAIN_INTERVAL_S:
             self._print_plain()
+
+    def aside(self, title: str, done: int, total: int, unit: str) -> None:
+        """Show other work that comes before the steps, such as cloning; the steps' speed begins after it."""
+        now = self._clock()
+        self._history = deque([(now, self._step)])
+        if self._bar is not None:
+            self._bar.update(self._task, description=title, total=total, completed=done, facts=f"{done:,} {unit}")
+        elif self._show and now - self._last_plain >= PLAIN_INTERVAL_S:
+            self._last_plain = now
+            self.message(f"{title}: {done:,} of at most {total:,} {unit}")
 
     def message(self, text: str) -> None:
         """A line that stays, above the bar."""
@@ -90,14 +103,31 @@ class Progress:
         self.message(f"{self._title}: {self._step:,} of {self._total:,} {self._unit} ({share}), {self._facts()}")
 
     def _facts(self) -> str:
+        return ", ".join([*self._speed(), *self._left(), *self._shown()])
+
+    def _fitting(self) -> str:
+        """As many facts, the time left and the first value before all, as a line beside the bar has room for."""
+        room = self._console.width - len(self._title) - BAR_WIDTH - len("100%") - 3
+        first, *others = [*self._shown(), ""]
+        chosen = ""
+        for fact in [*self._left(), first, *self._speed(), f"{self._step:,} of {self._total:,}", *others]:
+            longer = ", ".join(part for part in (chosen, fact) if part)
+            if len(longer) > room:
+                break
+            chosen = longer
+        return chosen
+
+    def _speed(self) -> list[str]:
         speed = self.steps_per_second
-        facts = []
-        if speed and self._unit == "steps":
-            facts.append(f"{speed:,.0f} steps/s")
-        if speed and self._step < self._total:
-            facts.append(f"{duration((self._total - self._step) / speed)} left")
-        facts += [f"{name} {number(value)}" for name, value in self._values.items()]
-        return ", ".join(facts)
+        return [f"{speed:,.0f} steps/s"] if speed and self._unit == "steps" else []
+
+    def _left(self) -> list[str]:
+        speed = self.steps_per_second
+        known = speed and self._step < self._total
+        return [f"{duration((self._total - self._step) / speed)} left"] if speed and known else []
+
+    def _shown(self) -> list[str]:
+        return [f"{name} {number(value)}" for name, value in self._values.items()]
 
 
 def duration(seconds: float) -> str:
@@ -126,9 +156,8 @@ def number(value: float) -> str:
 def _make_bar(console: Console) -> Bar:
     return Bar(
         TextColumn("[bold]{task.description}", markup=True),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=BAR_WIDTH),
         TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
         TextColumn("{task.fields[facts]}", markup=False),
         console=console,
         refresh_per_second=4,

@@ -67,7 +67,7 @@ class Result:
     policy in this very evaluation."""
     share_of_failures: float | None = None
     """Share of the episodes with a return below half of `expert_return` (`rlgen.runs.scores.share_of_failures`)."""
-    per_episode_returns: list[float] | None = None
+    per_episode_returns: list[float | None] | None = None
     """Undiscounted return of every evaluation episode."""
     updates: int | None = None
     """Gradient steps of cloning, which makes no step in the environment; None of other agents."""

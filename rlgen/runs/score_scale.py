@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from rlgen.runs.progress import number
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF, Reference, normalised_return, share_of_failures
@@ -63,7 +65,8 @@ class ScoreScale:
         if result.share_of_failures is not None or not self.shared or result.per_episode_returns is None:
             return result.share_of_failures
         assert self.expert is not None
-        return share_of_failures(result.per_episode_returns, _middle(self.expert))
+        returns = np.array(result.per_episode_returns, dtype=np.float64)  # None, a return that is no number, as NaN
+        return share_of_failures(returns, _middle(self.expert))
 
 
 def scores_note(results: Sequence[Result]) -> str:

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 _NUMBERS = itertools.count()
+SB3_NAMES = {"evaluation/return_mean": "eval/mean_reward", "evaluation/episode_length_mean": "eval/mean_ep_length"}
+"""Stable-Baselines3's names of the same numbers, written as well, so that its dashboards lie over ours."""
 
 
 class TensorBoard:
@@ -30,7 +32,19 @@ class TensorBoard:
         """Values by their names."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self._add(step, Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in row.items()]))
+        named = {**row, **{also: row[name] for name, also in SB3_NAMES.items() if name in row}}
+        self._add(step, Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in named.items()]))
+
+    def write_hparams(self, step: int, config: Mapping[str, Any], row: Mapping[str, float]) -> None:
+        """A run's flat configuration as text and as hyperparameters, with the values that judge them."""
+        from torch.utils.tensorboard.summary import hparams, text
+
+        plain = {name: v if isinstance(v, bool | int | float) else str(v) for name, v in config.items()}
+        lines = "\n".join(f"| {name} | {value} |" for name, value in plain.items())
+        self._add(step, text("config", f"| setting | value |\n|---|---|\n{lines}"))
+        for part in hparams(plain, dict(row)):
+            self._add(step, part)
+        self.write(step, row)
 
     def write_image(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture uint8 [height, width, 3]."""

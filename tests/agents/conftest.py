@@ -210,6 +210,7 @@ def no_finish(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Leaves out the final evaluation, drawing and reporting; holds the arguments of each call."""
     calls: list[tuple] = []
     monkeypatch.setattr(training, "finish", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(training, "note_result", lambda *arguments: None)
     return calls
 
 

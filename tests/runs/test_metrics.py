@@ -177,3 +177,19 @@ def test_rows_are_on_the_disk_before_a_checkpoint_refers_to_them(tmp_path, monke
         metrics.write(2, {"a": 1.0})
         metrics.sync()
         assert synced == [metrics.path.stat().st_size]
+
+
+def test_tensorboard_has_sb3s_names_beside_ours_and_the_configuration(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with Metrics(tmp_path) as metrics:
+        metrics(10, {"evaluation/return_mean": 7.0, "evaluation/episode_length_mean": 50.0})
+        metrics.write_hparams(20, {"env": "Ant-v5", "learner.gamma": 0.99, "trajectories": None}, {"final": 1.0})
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"evaluation/return_mean", "eval/mean_reward", "eval/mean_ep_length", "final"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert events.Scalars("eval/mean_reward")[0].value == 7.0
+    assert "_hparams_/experiment" in events.summary_metadata
+    assert any("config" in tag for tag in events.Tags()["tensors"])
+    assert "eval/mean_reward" not in read_metrics(tmp_path)

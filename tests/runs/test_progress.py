@@ -80,6 +80,35 @@ def test_on_a_terminal_there_is_a_bar_with_the_values():
     assert "[saved] at 750" in shown
 
 
+def test_eighty_columns_keep_share_time_left_and_return():
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80)
+    clock = Clock()
+    with Progress("GAIL on Ant-v5", 1_000_000, console=console, clock=clock) as progress:
+        clock.now = 10
+        progress.update(16_384, {"return": 490.2, "D acc policy": 0.821, "expert": 0.7})
+        progress._bar.refresh()
+    for part in ("2%", "10 min 00 s left", "return 490.2"):
+        assert part in text.getvalue(), part
+    assert "…" not in text.getvalue()
+
+
+def test_what_comes_before_the_steps_is_shown_and_does_not_slow_them():
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80)
+    clock = Clock()
+    with Progress("GAIL", 10_000, console=console, clock=clock) as progress:
+        clock.now = 100
+        progress.aside("GAIL: cloning", 500, 1_000, "updates")
+        progress._bar.refresh()
+        clock.now = 101
+        progress.update(1_000)
+        assert progress.steps_per_second == 1_000
+    assert "GAIL: cloning" in text.getvalue()
+    assert "50%" in text.getvalue()
+    assert "9 s left" in text.getvalue()
+
+
 def test_a_silent_progress_prints_nothing(capsys):
     with Progress("x", 10, show=False) as progress:
         progress.update(10)
