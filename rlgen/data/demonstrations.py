@@ -35,7 +35,7 @@ class Demonstrations:
     """[R, O]."""
 
     actions: np.ndarray
-    """[R, A] in environment scale, as the environment received them."""
+    """[R, A] in environment scale, as the environment received them; whole numbers where they stand for kinds."""
 
     next_observations: np.ndarray
     """[R, O]; at an episode's end its true last observation."""
@@ -134,19 +134,22 @@ class Demonstrations:
         action space. A progress bar shows when standard error is a terminal.
 
         Args:
-            policy: anything with SB3's `predict(observations, deterministic=...) -> (actions, state)`.
+            policy: anything with SB3's `predict`; one with memory is handed its state (`rlgen.data.playing.Policy`).
             env: SB3 VecEnv that gives raw observations; those of several dimensions (windows) are flattened.
             episodes: how many to record, >= 1.
             seed: of the environment, and of torch while recording.
 
         Raises:
-            InputError: a normalising environment, observations that are no numbers or are images, actions that are not
-                vectors, `episodes` < 1.
+            InputError: a normalising environment, other spaces than the policy's or than demonstrations can hold
+                (images, dictionaries), NaN or infinity in what the policy did or saw, `episodes` < 1.
         """
         from rlgen.data.recording import record
+        from rlgen.data.validation import check_finite
 
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
-        return cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
+        recorded = cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
+        check_finite(recorded)
+        return recorded
 
     def save(self, path: str | Path, format: str = "auto") -> None:
         """Writes a file or folder, whole or not at all; what is there of its kind is replaced. Never pickles anything.

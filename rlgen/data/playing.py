@@ -1,19 +1,119 @@
-"""What recording and evaluating have in common: who acts, and how the episodes are shared out."""
+"""What recording, evaluating and filming have in common: who acts, what a step is, and how the episodes are shared
+out."""
 
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+from rlgen.errors import problem
 
 
 class Policy(Protocol):
     """What acts: an SB3 model or policy, or anything with the same `predict`."""
 
-    def predict(self, observation: np.ndarray, *, deterministic: bool = ...) -> tuple[np.ndarray, Any]:
-        """Actions [N, A] in environment scale for observations [N, O], and a state that is not used."""
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Actions [N, A] in environment scale for observations [N, O], and what the policy remembers.
+
+        `state` is what it remembered after the step before, None at the beginning; where `episode_start` [N] is true,
+        it forgets. A policy without memory may leave both arguments out.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of N environments. The arrays may be those of the environment, which the next step overwrites."""
+
+    observations: np.ndarray
+    """[N, O], before the step."""
+    actions: np.ndarray
+    """[N, A], as the environments received them."""
+    rewards: np.ndarray
+    """[N]."""
+    dones: np.ndarray
+    """[N] bool: the episode ended with this step, and the next one has begun."""
+    infos: list[dict[str, Any]]
+    """Of each environment."""
+
+
+def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None) -> Iterator[Step]:
+    """Plays `policy` in an SB3 VecEnv, one step after the other, without end; from `observations`, those of a reset, or
+    from a reset made here.
+
+    A policy with memory is handed its own state and where episodes start, as in SB3's `evaluate_policy`. A model that
+    was trained under a VecNormalize acts in an environment of raw observations through those statistics. Actions reach
+    the environments clipped to the action space.
+
+    Raises `InputError` for spaces that are not the policy's.
+    """
+    require_same_spaces(policy, env)
+    act = _acting(policy, env)
+    space = getattr(env, "action_space", None)
+    state, starts = None, np.ones(env.num_envs, bool)
+    if observations is None:
+        observations = env.reset()
+    while True:
+        actions, state = act(observations, state, starts, deterministic)
+        if hasattr(space, "low"):
+            actions = np.clip(actions, space.low, space.high)
+        following, rewards, starts, infos = env.step(actions)
+        yield Step(observations, actions, rewards, starts, infos)
+        observations = following
+
+
+def require_same_spaces(policy: Any, env: Any) -> None:
+    """Raises `InputError` where `policy` tells its spaces and `env` has others, as far as kinds and sizes go."""
+    for name in ("observation_space", "action_space"):
+        own, given = getattr(policy, name, None), getattr(env, name, None)
+        if own is None or given is None or _kind(own) == _kind(given):
+            continue
+        raise problem(
+            f"the {name.replace('_', ' ')} that the policy has, {own}",
+            f"{given}",
+            "make the environment that it was trained in, with the same options",
+        )
 
 
 def episode_shares(episodes: int, n_envs: int) -> np.ndarray:
     """[N] how many of `episodes` each environment contributes, fixed beforehand: the first E to finish would be short
     ones."""
     return np.full(n_envs, episodes // n_envs) + (np.arange(n_envs) < episodes % n_envs)
+
+
+def is_normalising(env: Any) -> bool:
+    """Whether `env` is a VecNormalize, or has one below other wrappers."""
+    return hasattr(env, "get_original_obs")
+
+
+Acting = Callable[[Any, Any, np.ndarray, bool], tuple[np.ndarray, Any]]
+
+
+def _acting(policy: Any, env: Any) -> Acting:
+    """`predict` with four arguments, whichever of them it takes."""
+    normaliser = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
+    see = (lambda seen: seen) if normaliser is None or is_normalising(env) else normaliser.normalize_obs
+    parameters = inspect.signature(policy.predict).parameters
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    remembers = open_ended or {"state", "episode_start"} <= set(parameters)
+
+    def act(observations: Any, state: Any, starts: np.ndarray, deterministic: bool) -> tuple[np.ndarray, Any]:
+        memory = {"state": state, "episode_start": starts} if remembers else {}
+        actions, state = policy.predict(see(observations), deterministic=deterministic, **memory)
+        return np.asarray(actions), state
+
+    return act
+
+
+def _kind(space: Any) -> tuple[Any, ...]:
+    """Class, shape and numbers of kinds."""
+    sizes = [np.asarray(getattr(space, name)).tolist() for name in ("n", "nvec") if hasattr(space, name)]
+    return type(space), getattr(space, "shape", None), sizes

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.playing import Policy, episode_shares
+from rlgen.data.playing import Policy, episode_shares, is_normalising, play
 from rlgen.data.rows import Episode
+from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 from rlgen.packages import package_versions
 
@@ -29,8 +30,8 @@ def record(
         "deterministic": deterministic,
         "versions": package_versions(),
     }
-    bounds = (np.asarray(env.action_space.low, np.float64), np.asarray(env.action_space.high, np.float64))
-    if np.isfinite(bounds).all():  # JSON has no infinity
+    bounds = action_bounds(env.action_space)
+    if np.isfinite(bounds).all() and not is_whole(env.action_space):  # JSON has no infinity
         metadata |= {"action_low": bounds[0].tolist(), "action_high": bounds[1].tolist()}
     for name in ("backend", "margin_rule"):
         if getattr(env, name, None) is not None:
@@ -79,51 +80,34 @@ def _spec(env: Any) -> Any:
 def _check(env: Any, episodes: int) -> None:
     if episodes < 1:
         raise problem("at least one episode to record", f"{episodes}", "ask for one or more")
-    if hasattr(env, "get_original_obs"):
+    if is_normalising(env):
         raise problem(
             "a vector environment of raw observations",
             "a VecNormalize, whose scale would be baked into the demonstrations",
-            "give its inner environment (env.venv) and a policy that normalises by itself (rlgen.sb3.load.load_policy)",
+            "give its inner environment (env.venv): a model that was trained under it normalises by itself",
         )
-    space = env.observation_space
-    if getattr(space, "shape", None) is None:
-        raise problem(
-            "observations of numbers (a Box)",
-            f"{space}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
-        )
-    if space.dtype == np.uint8 and len(space.shape) == 3:
-        raise problem(
-            "observations that are vectors or windows of numbers",
-            f"images of shape {list(space.shape)}",
-            "choose a task with states: demonstrations keep no images",
-        )
-    if len(getattr(env.action_space, "shape", None) or ()) != 1 or not hasattr(env.action_space, "low"):
-        raise problem("actions that are vectors (a one-dimensional Box)", f"{env.action_space}", "choose another task")
+    observation_size(env.observation_space)
+    action_bounds(env.action_space)
 
 
 def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:
     """Environment i plays its share of the episodes; episode j of environment i comes in round j."""
-    n_envs = env.num_envs
-    share = episode_shares(episodes, n_envs)
+    share = episode_shares(episodes, env.num_envs)
     finished: list[tuple[int, int, Episode]] = []
-    done_by_env = np.zeros(n_envs, int)
-    tracks = [_Track() for _ in range(n_envs)]
+    done_by_env = np.zeros(env.num_envs, int)
+    tracks = [_Track() for _ in share]
     env.seed(seed)
-    observations = env.reset()
     with _progress(episodes) as advance:
-        while (done_by_env < share).any():
-            actions = np.asarray(policy.predict(observations, deterministic=deterministic)[0])
-            actions = np.clip(actions, env.action_space.low, env.action_space.high)
-            following, rewards, dones, infos = env.step(actions)
+        for step in play(policy, env, deterministic):
             for i in np.flatnonzero(done_by_env < share):
-                tracks[i].add(observations[i], actions[i], rewards[i])
-                if dones[i]:
-                    finished.append((int(done_by_env[i]), int(i), tracks[i].close(infos[i])))
+                tracks[i].add(step.observations[i], step.actions[i], step.rewards[i])
+                if step.dones[i]:
+                    finished.append((int(done_by_env[i]), int(i), tracks[i].close(step.infos[i])))
                     tracks[i] = _Track()
                     done_by_env[i] += 1
                     advance()
-            observations = following
+            if (done_by_env == share).all():
+                break
     return [episode for _, _, episode in sorted(finished, key=lambda entry: entry[:2])]
 
 
@@ -136,12 +120,18 @@ class _Track:
         self.rewards: list[float] = []
 
     def add(self, observation: np.ndarray, action: np.ndarray, reward: float) -> None:
-        self.observations.append(np.array(observation, np.float32))
-        self.actions.append(np.array(action, np.float32))
+        self.observations.append(np.array(observation, np.float32).ravel())
+        self.actions.append(np.array(action, np.float32).ravel())
         self.rewards.append(float(reward))
 
     def close(self, info: dict[str, Any]) -> Episode:
-        final = np.array(info["terminal_observation"], np.float32)
+        if "terminal_observation" not in info:
+            raise problem(
+                "the last observation of an episode under 'terminal_observation' in the info of its last step",
+                "an environment that does not tell it",
+                "record in an SB3 VecEnv such as DummyVecEnv, or mend the wrapper that drops it",
+            )
+        final = np.array(info["terminal_observation"], np.float32).ravel()
         return Episode(
             observations=np.stack([*self.observations, final]),
             actions=np.stack(self.actions),

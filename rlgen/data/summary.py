@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.validation import action_bounds, beyond_bounds, recorded_bounds
+from rlgen.data.spaces import action_bounds, is_whole
+from rlgen.data.validation import beyond_bounds, recorded_bounds
 
 if TYPE_CHECKING:
     from rlgen.data.demonstrations import Demonstrations
@@ -85,8 +86,11 @@ def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
 
 
 def bounds_of(demonstrations: "Demonstrations", action_space: Any = None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest and highest action, [A] each: of `action_space`, else noted by the recording, else None."""
-    return recorded_bounds(demonstrations) if action_space is None else action_bounds(action_space)
+    """Lowest and highest action, [A] each: of `action_space`, else noted by the recording, else None; None for kinds of
+    action, of which every one would count as one at a bound."""
+    if action_space is None:
+        return recorded_bounds(demonstrations)
+    return None if is_whole(action_space) else action_bounds(action_space)
 
 
 def _range(array: np.ndarray) -> tuple[float, float]:

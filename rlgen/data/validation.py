@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlgen.data.recording import environment_id, environment_options, kwargs_text
+from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
@@ -22,33 +23,13 @@ def validate(demonstrations: "Demonstrations", env: Any) -> None:
     name = environment_id(env)
     where = name or "the environment"
     low, high = action_bounds(env.action_space)
-    _check_width(demonstrations, "observations", observation_size(env.observation_space), where)
+    _check_width(demonstrations, "observations", observation_size(env.observation_space, where), where)
     _check_width(demonstrations, "actions", len(low), where)
     check_finite(demonstrations)
+    if is_whole(env.action_space):
+        _check_whole(demonstrations, where)
     _check_bounds(demonstrations, low, high, where)
     _compare_recording(demonstrations, env, name, low, high)
-
-
-def action_bounds(action_space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action, [A] each, of a one-dimensional Box."""
-    if not hasattr(action_space, "low") or len(action_space.shape) != 1:
-        raise problem("actions that are vectors (a one-dimensional Box)", f"{action_space}", "choose another task")
-    return np.asarray(action_space.low, np.float64), np.asarray(action_space.high, np.float64)
-
-
-def observation_size(observation_space: Any) -> int:
-    """Numbers of an observation, those of several dimensions flattened; 1 for a kind (Discrete).
-
-    Raises:
-        InputError: dictionaries, tuples, texts: spaces without a shape.
-    """
-    if getattr(observation_space, "shape", None) is None:
-        raise problem(
-            "observations of numbers (a Box)",
-            f"{observation_space}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
-        )
-    return int(np.prod(observation_space.shape))
 
 
 def recorded_bounds(demonstrations: "Demonstrations") -> tuple[np.ndarray, np.ndarray] | None:
@@ -108,6 +89,17 @@ def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.nd
             f"{demonstrations.actions[row, number]:g} in {demonstrations.source}, key 'actions', row {row}, number "
             f"{number} ({outside.any(axis=1).mean():.1%} of the rows)",
             "store actions in environment scale, clipped as the environment received them",
+        )
+
+
+def _check_whole(demonstrations: "Demonstrations", where: str) -> None:
+    broken = demonstrations.actions != np.round(demonstrations.actions)
+    if broken.any():
+        row, number = (int(i) for i in np.argwhere(broken)[0])
+        raise problem(
+            f"whole numbers under 'actions', the kinds of {where}",
+            f"{demonstrations.actions[row, number]:g} in {demonstrations.source}, row {row}, number {number}",
+            "record the demonstrations on this task",
         )
 
 

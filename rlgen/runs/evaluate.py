@@ -1,12 +1,13 @@
 """Evaluate a policy: whole episodes, the same number from every environment, the same result for the same seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from rlgen.data.playing import Policy, episode_shares
+from rlgen.data.playing import Policy, episode_shares, is_normalising, play
 from rlgen.errors import problem
 from rlgen.runs.progress import Progress
 from rlgen.runs.threads import torch_threads
@@ -53,6 +54,12 @@ def evaluate(
     """
     if episodes < 1:
         raise problem("at least one episode", str(episodes), "ask for more episodes")
+    if is_normalising(env) and (env.norm_reward or env.training):
+        raise problem(
+            "an environment that pays the task's own reward",
+            "a VecNormalize that scales rewards, or learns from what it is evaluated on",
+            "give its inner environment (env.venv): a model that was trained under it normalises by itself",
+        )
     if seed is not None:
         env.seed(seed)
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
@@ -67,38 +74,57 @@ def _play(policy: Policy, env: Any, quotas: np.ndarray, deterministic: bool, pro
     running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     finished: list[list[tuple[float, int, bool]]] = [[] for _ in quotas]
     left = int(quotas.sum())
-    observations = env.reset()
-    while left:
-        actions, _ = policy.predict(observations, deterministic=deterministic)
-        observations, rewards, dones, infos = env.step(actions)
-        running_return += rewards
+    for step in play(policy, env, deterministic):
+        running_return += step.rewards
         running_length += 1
-        for index in np.flatnonzero(dones):
+        for index in np.flatnonzero(step.dones):
             if len(finished[index]) < quotas[index]:
-                fell = not infos[index].get("TimeLimit.truncated", False)
+                fell = not step.infos[index].get("TimeLimit.truncated", False)
                 finished[index].append((running_return[index], running_length[index], fell))
                 left -= 1
             running_return[index] = running_length[index] = 0
-        if dones.any():
+        if step.dones.any():
             done = [episode for of_env in finished for episode in of_env]
             progress.update(len(done), {"return": float(np.mean([episode[0] for episode in done]))} if done else {})
+        if not left:
+            break
     returns, lengths, terminated = zip(*(episode for of_env in finished for episode in of_env), strict=True)
     return Evaluation(np.array(returns), np.array(lengths, dtype=np.int64), np.array(terminated, dtype=bool))
 
 
 class RandomPolicy:
-    """Actions drawn uniformly from the action space, whatever is seen: what `random_return` is measured with."""
+    """Actions drawn uniformly from the action space, whatever is seen: what `random_return` is measured with.
+
+    Raises `InputError` for actions without bounds, and for spaces that no SB3 model acts in.
+    """
 
     def __init__(self, action_space: Any, seed: int = 0) -> None:
-        self._space = action_space
         self._random = np.random.default_rng(seed)
+        self._draw = _drawing(action_space, self._random)
 
-    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
-        """One action per observation: [N, A] within the bounds, or [N] of a discrete space."""
-        n = len(observation)
-        if hasattr(self._space, "n"):
-            return self._random.integers(self._space.n, size=n), None
-        low, high = self._space.low, self._space.high
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise problem("a bounded action space", f"{self._space}", "bound the actions to define random behaviour")
-        return self._random.uniform(low, high, size=(n, *self._space.shape)).astype(self._space.dtype), None
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """One action per observation: [N, A] within the bounds, [N, A] whole numbers, or [N] of a Discrete space."""
+        return self._draw(len(next(iter(observation.values())) if isinstance(observation, dict) else observation)), None
+
+
+def _drawing(space: Any, random: np.random.Generator) -> Callable[[int], np.ndarray]:
+    """A function from N to N random actions of `space`."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Box) and space.is_bounded():
+        return lambda n: random.uniform(space.low, space.high, size=(n, *space.shape)).astype(space.dtype)
+    if isinstance(space, spaces.Box):
+        raise problem("a bounded action space", f"{space}", "bound the actions to define random behaviour")
+    if isinstance(space, spaces.Discrete):
+        return lambda n: space.start + random.integers(space.n, size=n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return lambda n: space.start + random.integers(space.nvec, size=(n, *space.shape))
+    if isinstance(space, spaces.MultiBinary):
+        return lambda n: random.integers(2, size=(n, *space.shape), dtype=np.int8)
+    raise problem("a Box, Discrete, MultiDiscrete or MultiBinary action space", f"{space}", "wrap the environment")

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlgen.data.playing import Policy, play
 from rlgen.runs.draw_frames import Camera
-from rlgen.runs.evaluate import Policy
 from rlgen.runs.renderer import child_environment, find_renderer, last_line
 
 DRAW_TIMEOUT_S = 600.0
@@ -68,46 +69,40 @@ def record_video(
     import gymnasium
     import mujoco
 
+    from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
     from rlgen.sim.margins import combine_margins
-    from rlgen.sim.model import no_compiler_log
 
     try:
-        with no_compiler_log():
-            env = gymnasium.make(env_id, **(env_kwargs or {}))
+        env = GymnasiumVecEnv(env_id, 1, seed, dict(env_kwargs or {}))
     except gymnasium.error.Error as error:
         return Video(None, f"gymnasium does not make {env_id}: {error}")
     try:
-        inner: Any = env.unwrapped
+        inner: Any = env.envs[0].unwrapped
         if not isinstance(getattr(inner, "model", None), mujoco.MjModel):
             return Video(None, f"{env_id} is not a MuJoCo environment")
         combine_margins(inner.model, margin_rule)
-        footage = _play(policy, env, seconds, fps, seed, deterministic)
+        footage = _play(policy, env, inner, seconds, fps, deterministic)
         return _draw(footage, inner, renderer.name, Path(path), size)
     finally:
         env.close()
 
 
-def _play(policy: Policy, env: Any, seconds: float, fps: float, seed: int, deterministic: bool) -> Footage:
-    """Play for `seconds`, starting again whenever an episode ends."""
-    inner = env.unwrapped
+def _play(policy: Policy, env: Any, inner: Any, seconds: float, fps: float, deterministic: bool) -> Footage:
+    """Play for `seconds` in `env`, a vector environment of one, starting again whenever an episode ends. `inner` is the
+    MuJoCo environment in it."""
     every = max(1, round(1 / (inner.dt * fps)))
     n_frames = max(1, min(MAX_FRAMES, round(seconds / (inner.dt * every))))
-    states: list[tuple[np.ndarray, np.ndarray]] = []
-    returns: list[float] = []
-    observation, _ = env.reset(seed=seed)
-    running = 0.0
-    for step in range(n_frames * every):
-        if step % every == 0:
+    steps = islice(play(policy, env, deterministic, env.reset()), n_frames * every)
+    states = [(inner.data.qpos.copy(), inner.data.mocap_pos.copy())]
+    returns = [0.0]
+    for number, step in enumerate(steps, start=1):
+        returns[-1] += float(step.rewards[0])
+        if step.dones[0]:
+            returns.append(0.0)
+        if number % every == 0 and len(states) < n_frames:
             states.append((inner.data.qpos.copy(), inner.data.mocap_pos.copy()))
-        actions, _ = policy.predict(np.asarray(observation, dtype=np.float32)[None], deterministic=deterministic)
-        observation, reward, terminated, truncated, _ = env.step(actions[0])
-        running += float(reward)
-        if terminated or truncated:
-            returns.append(running)
-            running = 0.0
-            observation, _ = env.reset()
     qpos, mocap = (np.stack(part) for part in zip(*states, strict=True))
-    return Footage(qpos, mocap, inner.dt * every, (*returns, running))
+    return Footage(qpos, mocap, inner.dt * every, tuple(returns))
 
 
 def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[int, int]) -> Video:

@@ -86,9 +86,17 @@ class UnderCode:
     def __init__(self, policy: Policy, codes: int, code: int):
         self.policy, self.n_codes, self.code = policy, codes, code
 
-    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, Any]:
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
         codes = np.full(len(observation), self.code)
-        return self.policy.predict(with_codes(observation, codes, self.n_codes), deterministic=deterministic)
+        return self.policy.predict(
+            with_codes(observation, codes, self.n_codes), state, episode_start, deterministic=deterministic
+        )
 
 
 def with_codes(observations: np.ndarray, codes: np.ndarray, n_codes: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from rlgen.data import Demonstrations
+from rlgen.data.rows import Episode
 from rlgen.errors import InputError
 
 
@@ -94,11 +95,34 @@ def test_another_margin_rule_is_a_warning(demonstrations: Demonstrations, caplog
     assert "margin rule sum; these episodes were recorded with native" in caplog.text
 
 
-def test_discrete_actions_are_refused(demonstrations: Demonstrations) -> None:
+def test_actions_that_no_row_can_hold_are_refused(demonstrations: Demonstrations) -> None:
     env = toy()
-    env.action_space = spaces.Discrete(3)
-    with pytest.raises(InputError, match=r"actions that are vectors .*came Discrete\(3\)"):
-        demonstrations.validate(env)
+    for space in (spaces.Box(-1, 1, (2, 2)), spaces.Dict({"a": spaces.Discrete(2)}), spaces.MultiBinary([2, 2])):
+        env.action_space = space
+        with pytest.raises(InputError, match=r"actions that are vectors .*came "):
+            demonstrations.validate(env)
+
+
+@pytest.mark.parametrize(
+    ("space", "actions", "complaint"),
+    [
+        (spaces.Discrete(3), [0, 2, 1], None),
+        (spaces.Discrete(3, start=-1), [-1, 1, 0], None),
+        (spaces.Discrete(3), [0, 3, 1], "actions between 0 and 2.*came 3"),
+        (spaces.Discrete(3), [0, 0.5, 1], "whole numbers under 'actions'.*came 0.5"),
+        (spaces.MultiDiscrete([2, 3]), [[0, 2], [1, 0], [1, 1]], None),
+        (spaces.MultiDiscrete([2, 3]), [[2, 2], [1, 0], [1, 1]], "actions between 0 and 1.*came 2"),
+        (spaces.MultiBinary(2), [[0, 1], [1, 0], [1, 1]], None),
+        (spaces.MultiBinary(2), [[0, 2], [1, 0], [1, 1]], "actions between 0 and 1.*came 2"),
+    ],
+)
+def test_kinds_of_action_are_whole_numbers_of_their_space(space: Any, actions: Any, complaint: str | None) -> None:
+    shown = Demonstrations.from_episodes([Episode(observations=np.zeros((4, 2)), actions=np.array(actions))])
+    env = SimpleNamespace(observation_space=spaces.Box(-1, 1, (2,)), action_space=space)
+    if complaint is None:
+        return shown.validate(env)
+    with pytest.raises(InputError, match=complaint):
+        shown.validate(env)
 
 
 def test_the_real_experts_fit_their_environments(shared_data: Path) -> None:

@@ -1,10 +1,9 @@
 """Evaluation counts whole episodes without preferring short ones, and the same seed gives the same result."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from rlgen.errors import InputError
 from rlgen.runs.evaluate import RandomPolicy, evaluate
@@ -106,7 +105,7 @@ def test_no_episodes_is_an_error():
 
 def test_random_actions_fill_the_bounds_evenly():
     low, high = np.array([-0.4, 0.0], dtype=np.float32), np.array([0.4, 2.0], dtype=np.float32)
-    box = SimpleNamespace(low=low, high=high, shape=(2,), dtype=np.dtype(np.float32))
+    box = spaces.Box(low, high)
     actions, _ = RandomPolicy(box, seed=0).predict(np.zeros((4000, 3)))
     assert actions.shape == (4000, 2)
     assert actions.dtype == np.float32
@@ -117,12 +116,22 @@ def test_random_actions_fill_the_bounds_evenly():
     assert np.array_equal(actions, again)
 
 
-def test_random_discrete_actions_are_whole_numbers_of_the_space():
-    actions, _ = RandomPolicy(SimpleNamespace(n=3), seed=0).predict(np.zeros((200, 1)))
-    assert set(actions.tolist()) == {0, 1, 2}
+@pytest.mark.parametrize(
+    ("space", "drawn"),
+    [
+        (spaces.Discrete(3), {0, 1, 2}),
+        (spaces.Discrete(2, start=5), {5, 6}),
+        (spaces.MultiDiscrete([2, 3]), {(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)}),
+        (spaces.MultiBinary(2), {(0, 0), (0, 1), (1, 0), (1, 1)}),
+    ],
+)
+def test_random_kinds_of_action_are_all_those_of_the_space(space, drawn):
+    actions, _ = RandomPolicy(space, seed=0).predict(np.zeros((200, 1)))
+    assert {tuple(row) if space.shape else row for row in actions.tolist()} == drawn
+    assert all(space.contains(row) for row in actions)
 
 
-def test_random_actions_without_bounds_are_refused():
-    box = SimpleNamespace(low=np.array([-np.inf]), high=np.array([np.inf]), shape=(1,), dtype=np.dtype(np.float32))
-    with pytest.raises(InputError, match="bounded"):
-        RandomPolicy(box).predict(np.zeros((1, 1)))
+@pytest.mark.parametrize("space", [spaces.Box(-np.inf, np.inf, (1,)), spaces.Tuple([spaces.Discrete(2)])])
+def test_random_actions_without_bounds_or_of_spaces_without_agents_are_refused_at_once(space):
+    with pytest.raises(InputError, match="action space"):
+        RandomPolicy(space)

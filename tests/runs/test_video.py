@@ -12,6 +12,7 @@ import pytest
 from rlgen.runs import draw_frames, renderer, video
 from rlgen.runs.renderer import Renderer, find_renderer
 from rlgen.runs.video import record_video
+from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 
 ANT_DT_S = 0.05
 
@@ -109,8 +110,8 @@ def test_an_environment_without_mujoco_is_not_filmed_and_said(unused_renderer, t
 
 
 def test_episodes_follow_each_other_until_the_film_is_full():
-    env = gymnasium.make("Hopper-v5")
-    footage = video._play(Rest(3), env, seconds=4.0, fps=25.0, seed=0, deterministic=True)
+    env = GymnasiumVecEnv("Hopper-v5", 1, 0, {})
+    footage = video._play(Rest(3), env, env.envs[0].unwrapped, seconds=4.0, fps=25.0, deterministic=True)
     assert len(footage.returns) > 1  # a resting hopper falls
     assert len(footage.qpos) == pytest.approx(4.0 / footage.interval_s, abs=1)
     assert footage.interval_s == pytest.approx(0.04)
@@ -118,8 +119,8 @@ def test_episodes_follow_each_other_until_the_film_is_full():
 
 
 def test_a_long_film_stops_at_three_hundred_frames():
-    env = gymnasium.make("InvertedPendulum-v5")
-    footage = video._play(Rest(1), env, seconds=100.0, fps=25.0, seed=0, deterministic=True)
+    env = GymnasiumVecEnv("InvertedPendulum-v5", 1, 0, {})
+    footage = video._play(Rest(1), env, env.envs[0].unwrapped, seconds=100.0, fps=25.0, deterministic=True)
     assert len(footage.qpos) == 300
     env.close()
 
