@@ -23,6 +23,7 @@ from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.threads import torch_threads
 from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.raw_observations import require_raw_environment
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -101,21 +102,28 @@ class BCResult:
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
     """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
-    policy = model.policy
+    policy = getattr(model, "policy", None)
     on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
     if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
         return policy
+    given = f"{type(model).__name__} with a {type(policy).__name__}"
+    if not isinstance(model, BaseAlgorithm):
+        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
     raise problem(
         "an on-policy SB3 model with an ActorCriticPolicy without memory",
-        f"{type(model).__name__} with a {type(policy).__name__}",
-        "use PPO, A2C or TRPO",
+        given,
+        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
     )
 
 
 class BC:
     """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic is left alone.
 
-    BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
+        BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
+
+    Actions may be numbers (Box), whose mean is regressed, or kinds (Discrete, MultiDiscrete, MultiBinary), whose
+    log-likelihood is raised. Raises `InputError` for a model that is not on-policy, has memory, a VecNormalize, or
+    observations that are images or dictionaries, and for demonstrations that do not fit it.
     """
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
@@ -124,12 +132,14 @@ class BC:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"
             )
+        require_raw_environment(model)
         demonstrations.validate(model.get_env() or model)
         self.policy, self.config = policy, config or BCConfig()
-        self.batch = demonstrations.transitions(str(model.device))
-        observed = model.observation_space
+        batch, observed = demonstrations.transitions(str(model.device)), model.observation_space
+        assert observed.shape is not None, "validate has asked for a Box"
         numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)
-        self.spread = Normaliser.of(self.batch.observations).std if numbers else None
+        self.spread = Normaliser.of(batch.observations).std.reshape(observed.shape) if numbers else None
+        self.batch = replace(batch, observations=batch.observations.reshape(-1, *observed.shape))
         self.episode: Tensor | None = None
         """[R] whose whole episodes are held out; None where rows are."""
         if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
@@ -139,12 +149,17 @@ class BC:
         if isinstance(space, spaces.Box):
             low, high = (torch.as_tensor(bound.ravel(), device=model.device) for bound in (space.low, space.high))
             self.scale = ActionScale.of(low, high)
+        elif np.any(getattr(space, "start", 0)):
+            raise problem("kinds of action counted from 0, as SB3 takes them", f"{space}", "wrap the environment")
 
     def learn(self, report: Report | None = None) -> BCResult:
         """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it.
 
         Raises `InputError`, the policy as it was before, when the loss is not finite.
         """
+        if report is not None and not callable(report):
+            remedy = "set the number of gradient steps by BCConfig(max_updates=…), and leave this out for no report"
+            raise problem("a function report(update, values)", f"{report!r}", remedy)
         before = _copy(self.policy)
         try:
             with torch_threads(1):  # the minibatches are small
@@ -242,7 +257,8 @@ class BC:
         except ValueError as refused:  # torch's, for a mean of NaN
             raise FloatingPointError("weights of NaN or infinity") from refused
         if self.scale is None:
-            return -distribution.log_prob(batch.actions.squeeze(-1)).mean()
+            single = isinstance(self.policy.action_space, spaces.Discrete)
+            return -distribution.log_prob(batch.actions.squeeze(-1) if single else batch.actions).mean()
         actions = self.scale(batch.actions) if policy.squash_output else batch.actions
         if self.config.loss == "log_likelihood":
             return -distribution.log_prob(actions).mean()

@@ -32,6 +32,7 @@ from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.paid import Paid
 from rlgen.sb3.pay_on_device import payer
+from rlgen.sb3.raw_observations import require_raw_environment
 from rlgen.sb3.state import load_model_state, model_state
 from rlgen.sb3.torch_threads import ActOnOneThread
 
@@ -143,12 +144,7 @@ class GAIL:
         space = model.action_space
         if not isinstance(space, spaces.Box):
             raise problem("continuous actions (Box)", f"{space}", "use an environment with continuous actions")
-        if model.get_vec_normalize_env() is not None:
-            raise problem(
-                "an environment of raw observations and rewards",
-                "one under VecNormalize, whose scales the demonstrations and the discriminator would not share",
-                "pass the environment itself: GAIL scales rewards, `rlgen.sb3.features.normalised_policy` observations",
-            )
+        require_raw_environment(model)
         self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
         self._validate(space)
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())

@@ -134,6 +134,10 @@ class Adversarial:
             return torch.cat([observations, self.normaliser(batch.next_observations)], -1)
         return torch.cat([observations, self.scale(batch.actions)], -1)
 
+    @property
+    def reads_next_observations(self) -> bool:
+        return self.config.inputs == "state_transition"
+
     def expert_inputs(self) -> Tensor:
         """`inputs` of the demonstrations; computed once where nothing moves them."""
         if self.config.normaliser == "running":

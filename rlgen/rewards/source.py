@@ -14,7 +14,8 @@ class RewardSource(Protocol):
     On-policy, `update` is called once per rollout with the whole batch, then `reward` of the same; off-policy, `update`
     with the new transitions every so many steps, and `reward` of whatever is drawn from the replay buffer. Observations
     arrive as the environment gave them, and whatever normalisation the source needs it keeps itself; only `update`
-    changes it.
+    changes it. A source that never reads `next_observations` may say so by an attribute `reads_next_observations =
+    False`: it then learns where an environment does not tell the last observation of an episode.
     """
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:

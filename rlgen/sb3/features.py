@@ -41,9 +41,9 @@ def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
 
 
 def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
-    """Take `observations` [B, O] into the policy's normaliser, if it has one. Returns whether it has."""
+    """Take `observations` [B, ...] into the policy's normaliser, if it has one. Returns whether it has."""
     normaliser = policy_normaliser(policy)
     if normaliser is None:
         return False
-    normaliser.merge(observations.to(normaliser.mean.device))
+    normaliser.merge(observations.flatten(1).to(normaliser.mean.device))
     return True

@@ -46,7 +46,9 @@ class LatentCode(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
         for env in ended.tolist():
-            last = infos[env]["terminal_observation"]
+            last = infos[env].get("terminal_observation")
+            if last is None:
+                continue
             infos[env] = {**infos[env], "terminal_observation": self.coded(last[None], self.codes[env : env + 1])[0]}
         if len(ended):
             self.codes = self.codes.copy()

@@ -1,6 +1,6 @@
 """A reward source at its place beside a learner: its weight, and what it has paid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
 from rlgen.rewards.source import RewardSource
 from rlgen.sb3.episode_returns import EpisodeReturns
 
@@ -24,6 +25,21 @@ class Paid:
     def weight_at(self, progress_remaining: float) -> float:
         return self.weight(progress_remaining) if callable(self.weight) else self.weight
 
+    def reward(self, name: str, batch: Transitions) -> Tensor:
+        """What the source pays for B transitions, [B], without its weight.
+
+        Raises `InputError` that names the source where it does not pay one finite number for each."""
+        reward = self.source.reward(batch)
+        expected = f"one finite reward per transition, a tensor [{len(batch)}], from the reward source {name!r}"
+        remedy = f"mend the `reward` of {type(self.source).__name__}"
+        if not isinstance(reward, Tensor):
+            raise problem(expected, f"a {type(reward).__name__}", remedy)
+        if reward.shape != (len(batch),):
+            raise problem(expected, f"one of shape {list(reward.shape)}", remedy)
+        if not reward.isfinite().all():
+            raise problem(expected, f"NaN or infinity for {int((~reward.isfinite()).sum())} of them", remedy)
+        return reward
+
     def learn_and_pay(
         self, name: str, batch: Transitions, starts: np.ndarray, progress_remaining: float, logger: Logger
     ) -> Tensor:
@@ -31,7 +47,7 @@ class Paid:
         into the log under `name`. starts [T, N] bool: the step is an episode's first."""
         for key, value in self.source.update(batch).items():
             logger.record(f"{name}/{key}", float(value))
-        reward = self.source.reward(batch)
+        reward = self.reward(name, batch)
         logger.record(f"{name}/reward", float(reward.mean()))
         weighted = self.weight_at(progress_remaining) * reward
         if self.returns is not None:
@@ -40,3 +56,13 @@ class Paid:
             if (mean := self.returns.mean()) is not None:
                 logger.record(f"{name}/return", mean)
         return weighted
+
+
+def paid_sources(sources: Mapping[str, Paid]) -> dict[str, Paid]:
+    """`sources`, or an `InputError` where they are not reward sources under their names."""
+    if isinstance(sources, Mapping) and all(isinstance(each, Paid) for each in sources.values()):
+        return dict(sources)
+    given = type(sources).__name__
+    if isinstance(sources, Mapping):
+        given = f"a dictionary of {', '.join(sorted({type(each).__name__ for each in sources.values()}))}"
+    raise problem("reward sources by their names, each in a Paid", given, 'write e.g. Relabel({"mine": Paid(source)})')

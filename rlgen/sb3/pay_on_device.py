@@ -8,7 +8,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.device_ppo import DevicePPO
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.paid import Paid, paid_sources
 from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.relabel import Relabel
 
@@ -20,7 +20,7 @@ class PayOnDevice(BaseCallback):
 
     def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, *, adds: bool = False):
         super().__init__()
-        self.sources, self.scale, self.adds = dict(sources), scale, adds
+        self.sources, self.scale, self.adds = paid_sources(sources), scale, adds
 
     def _on_step(self) -> bool:
         return True

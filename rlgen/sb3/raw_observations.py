@@ -36,3 +36,14 @@ def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
             "make VecNormalize the outermost wrapper",
         )
     return env
+
+
+def require_raw_environment(model: BaseAlgorithm) -> None:
+    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's own numbers."""
+    if model.get_vec_normalize_env() is not None:
+        raise problem(
+            "an environment of raw observations and rewards",
+            "one under VecNormalize, whose scales the demonstrations would not share",
+            "pass the environment itself: `rlgen.sb3.features.normalised_policy` normalises observations, and GAIL "
+            "scales rewards",
+        )

@@ -13,7 +13,8 @@ from torch import Tensor
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.scale import ReturnScale
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.last_observation import last_observation
+from rlgen.sb3.paid import Paid, paid_sources
 from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.raw_observations import RawObservations, normaliser_of
 
@@ -49,7 +50,7 @@ class Relabel(BaseCallback):
 
     def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, *, adds: bool = False):
         super().__init__()
-        self.sources, self.scale, self.adds = dict(sources), scale, adds
+        self.sources, self.scale, self.adds = paid_sources(sources), scale, adds
         self.ends: list[EpisodeEnd] = []
 
     def _init_callback(self) -> None:
@@ -71,7 +72,7 @@ class Relabel(BaseCallback):
             self.raw.add()
         for env in np.flatnonzero(self.locals["dones"]).tolist():
             info = self.locals["infos"][env]
-            last = info["terminal_observation"]
+            last = last_observation(info, self.model._last_obs[env], self.sources)  # type: ignore[index]
             raw = last if self.raw is None else self.raw.raw(last)
             truncated = bool(info.get("TimeLimit.truncated", False))
             self.ends.append(EpisodeEnd(time, env, last, raw, truncated, self.memory(slice(env, env + 1))))
@@ -138,19 +139,24 @@ class Relabel(BaseCallback):
         """The rollout as T*N transitions, time-major, on the model's device."""
         buffer = self.model.rollout_buffer
         if self.raw is None:
-            observations = buffer.observations.astype(np.float32, copy=False)
-            following = np.concatenate([observations[1:], np.asarray(self.locals["new_obs"], np.float32)[None]])
+            observations = _rows(buffer.observations)
+            following = np.concatenate([observations[1:], _rows(np.asarray(self.locals["new_obs"])[None])])
         else:
-            rows = np.stack(self.raw.rows).astype(np.float32, copy=False)
+            rows = _rows(np.stack(self.raw.rows))
             observations, following = rows[:-1], rows[1:].copy()
         terminated = np.zeros(observations.shape[:2], bool)
         truncated = np.zeros(observations.shape[:2], bool)
         for end in self.ends:
-            following[end.time, end.env] = end.raw
+            following[end.time, end.env] = end.raw.ravel()
             (truncated if end.truncated else terminated)[end.time, end.env] = True
         actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
         arrays = (observations, actions, following, terminated, truncated)
         return Transitions(*(torch.as_tensor(a, device=self.model.device).flatten(0, 1) for a in arrays))
+
+
+def _rows(observations: np.ndarray) -> np.ndarray:
+    """[T, N, ...] of any shape as float32 [T, N, O]."""
+    return observations.reshape(*observations.shape[:2], -1).astype(np.float32, copy=False)
 
 
 def received_actions(actions: np.ndarray, model: OnPolicyAlgorithm) -> np.ndarray:

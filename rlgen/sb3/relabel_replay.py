@@ -20,8 +20,9 @@ from torch import Tensor
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.last_observation import last_observation
 from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.paid import Paid, paid_sources
 from rlgen.sb3.progress import progress_remaining
 from rlgen.sb3.raw_observations import normaliser_of
 
@@ -53,7 +54,7 @@ class RelabelReplay(BaseCallback):
 
     def __init__(self, sources: Mapping[str, Paid], steps: NewSteps | None = None):
         super().__init__()
-        self.sources, self.steps = dict(sources), steps or NewSteps(UPDATE_EVERY)
+        self.sources, self.steps = paid_sources(sources), steps or NewSteps(UPDATE_EVERY)
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer that draws in its own way, and in several processes."""
@@ -99,9 +100,9 @@ class RelabelReplay(BaseCallback):
         total = torch.zeros(len(batch), device=self.model.device)
         if not self.steps.taken:
             return total  # a source that has seen nothing knows no unit to pay in
-        for paid in self.sources.values():
+        for name, paid in self.sources.items():
             if weight := paid.weight_at(progress_remaining(self.model)):
-                total += weight * paid.source.reward(batch)
+                total += weight * paid.reward(name, batch)
         return total
 
 
@@ -143,6 +144,9 @@ class PaidReplay:
         if not self.is_current():
             self.give_place()
             return
+        for env in np.flatnonzero(done).tolist():
+            for payer in self.payers:
+                last_observation(infos[env], obs[env], payer.sources)
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
         limited = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
         ended = np.asarray(done, bool)
