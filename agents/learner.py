@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
+from rlgen.runs.evaluate import RandomPolicy
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
 from rlgen.sb3.features import normalised_policy
@@ -120,9 +122,28 @@ def initial_log_std(share: float, space: spaces.Box) -> Tensor:
     return (share * ActionScale.of(low, high).half_range).log().float()
 
 
+def require_spaces(env: VecEnv) -> None:
+    """Raises `InputError` for spaces that a plain policy does not take from the first step to the last."""
+    observed, acted = env.observation_space, env.action_space
+    if not isinstance(observed, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        raise problem(
+            "observations that are numbers (Box) or kinds",
+            f"{observed}",
+            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
+        )
+    if isinstance(acted, spaces.MultiBinary | spaces.MultiDiscrete) and len(acted.shape) != 1:
+        raise problem("kinds of action in one dimension", f"{acted}", "wrap the environment")
+    if isinstance(acted, spaces.Box) and not acted.is_bounded():
+        raise problem("actions within finite bounds, as SB3 asks", f"{acted}", "bound the environment's action space")
+    if isinstance(acted, spaces.Discrete | spaces.MultiDiscrete) and np.any(acted.start):
+        raise problem("kinds of action counted from 0, as SB3 takes them", f"{acted}", "wrap the environment")
+    RandomPolicy(acted)  # what the policy is compared with in the end
+
+
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
     """An untrained SB3 model on `env`. Raises `InputError` when a rollout is too short, actions have no
     bounds or TRPO's package is missing."""
+    require_spaces(env)
     if config.n_steps * env.num_envs < 2:
         raise problem("a rollout of two steps or more", "n_steps 1 in one environment", "raise n_steps")
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():

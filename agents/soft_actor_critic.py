@@ -60,7 +60,9 @@ def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torc
     if not isinstance(env.action_space, spaces.Box):
         raise problem("continuous actions (Box) for SAC", f"{env.action_space}", "use --algo ppo")
     if not env.action_space.is_bounded():
-        raise problem("actions within finite bounds for SAC", f"{env.action_space}", "use --algo ppo")
+        raise problem(
+            "actions within finite bounds for SAC", f"{env.action_space}", "bound the environment's action space"
+        )
     transitions = config.buffer_size or min(max(steps, env.num_envs), MOST_TRANSITIONS)
     require_memory(transitions * bytes_per_transition(env))
     return SAC(

@@ -30,7 +30,7 @@ class DemosRecord:
     """Play a saved policy and keep what it saw and did."""
 
     policy: Path
-    """Model saved by Stable-Baselines3 (.zip; never unpickled), or a run folder with a policy.zip."""
+    """Model saved by Stable-Baselines3 (.zip; nothing in it is run), or a run folder with a policy.zip."""
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
     env_kwargs: EnvKwargs = field(default_factory=dict)
@@ -50,7 +50,8 @@ class DemosRecord:
     deterministic: bool = True
     """Act with the mean action instead of sampling."""
     normaliser: Path | None = None
-    """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those that were saved with the policy,
+    if any; none: it sees observations as they are."""
     overwrite: bool = False
     """Replace the file if it exists."""
 
@@ -138,7 +139,8 @@ class DemosInspect:
         from rich.console import Console
 
         from rlgen.data import Demonstrations
-        from rlgen.data.validation import action_bounds, recorded_bounds
+        from rlgen.data.spaces import action_bounds
+        from rlgen.data.validation import recorded_bounds
 
         from .demos_plot import draw
         from .demos_table import show

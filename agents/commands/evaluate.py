@@ -58,7 +58,8 @@ class Evaluate:
     """
 
     policy: tyro.conf.Positional[Path]
-    """Run folder, or .zip saved by Stable-Baselines3 (PPO, A2C, TRPO, SAC, TQC, TD3, DDPG)."""
+    """Run folder, or .zip saved by Stable-Baselines3 (RecurrentPPO, PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN,
+    QRDQN)."""
     episodes: int | None = None
     """Whole episodes, spread evenly over the environments. Left out, here and below: as the run's own evaluation, whose
     numbers this then repeats; of a .zip 50."""
@@ -81,7 +82,8 @@ class Evaluate:
     deterministic: bool = True
     """Play the mean action, or sample."""
     normaliser: Path | None = None
-    """JSON of observation statistics; by default normaliser.json beside the policy, if there is one."""
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those that were saved with the policy,
+    if any; none: it sees observations as they are."""
     expert: Path | None = None
     """Policy of the expert, a .zip saved by Stable-Baselines3, that plays the same evaluation: what it earns is then 1
     of the normalised score, and random actions are 0."""
@@ -137,7 +139,7 @@ class Evaluate:
         )
         try:
             policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
-            log.info("%s: read as weights and plain JSON, nothing unpickled", subject.zip)
+            log.info("%s: read as weights and plain JSON, nothing in it is run", subject.zip)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:
             env.close()

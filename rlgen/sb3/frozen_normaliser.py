@@ -2,20 +2,33 @@
 
 import json
 import logging
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
+from rlgen.memory import require_room
+from rlgen.sb3.plain_pickle import array_of, read_plain
 
 logger = logging.getLogger("rlgen")
 
-CONVERSION = (
-    "where it was trained, run: v = VecNormalize.load('vecnormalize.pkl', venv); json.dump(dict("
+NONE = "none"
+"""In the place of a normaliser: the policy sees raw observations, whatever lies beside it."""
+
+REMEDY = (
+    "name the statistics of this policy (--normaliser FILE), or play it on raw observations (--normaliser none); a "
+    "VecNormalize that is not read can be written as JSON where it was trained: json.dump(dict("
     "mean=v.obs_rms.mean.tolist(), var=v.obs_rms.var.tolist(), clip=v.clip_obs, epsilon=v.epsilon), "
     "open('normaliser.json', 'w'))"
 )
+
+
+class OtherShape(InputError):
+    """Statistics of another kind of observation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +36,10 @@ class FrozenNormaliser:
     """x -> clip((x - mean) / std, -clip, clip), in the precision of `mean`; the result is float32."""
 
     mean: np.ndarray
-    """[O]."""
+    """[O], or of the observation's shape."""
 
     std: np.ndarray
-    """[O], > 0."""
+    """As `mean`, > 0."""
 
     clip: float
     """In standard deviations."""
@@ -37,44 +50,122 @@ class FrozenNormaliser:
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
 
-def find_normaliser(model: Path, size: int) -> FrozenNormaliser | None:
-    """The `normaliser.json` beside a saved model. A pickled VecNormalize there is not opened; the log says so."""
-    beside = model.with_name("normaliser.json")
-    if beside.is_file():
-        return read_normaliser(beside, size)
-    pickled = sorted(model.parent.glob("*vec*normalize*.pkl"))
-    if pickled:
-        logger.warning(
-            "expected normaliser.json beside %s, or a policy of raw observations; came %s, a pickle, which is not "
-            "opened because it can run any code, so observations are NOT normalised; %s",
-            *(model, pickled[0].name, CONVERSION),
-        )
-    return None
+def find_normaliser(model: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+    """The statistics that were saved with a model of observations of `shape`, None where there are none.
 
-
-def read_normaliser(path: Path, size: int) -> FrozenNormaliser:
-    """Reads `mean`, `var` (O = `size` numbers each), `clip` and `epsilon`: what SB3's VecNormalize computes with.
+    `normaliser.json` beside it; else a VecNormalize where rl-baselines3-zoo and SB3's callbacks write it, by the names
+    of the model and of its environment; else one beside it that fits and names no other model.
 
     Raises:
-        InputError: not such a JSON file, another size, numbers that are not finite.
+        InputError: statistics of this model that cannot be read or do not fit, or several that might be its own.
+    """
+    beside = model.with_name("normaliser.json")
+    if beside.is_file():
+        return read_normaliser(beside, shape)
+    named = next((path for path in _named_after(model) if path.is_file()), None)
+    if named is not None:
+        return _told(model, named, read_normaliser(named, shape))
+    fitting = [(path, found) for path in _unnamed(model) if (found := _if_it_fits(path, shape)) is not None]
+    if len(fitting) > 1:
+        came = " and ".join(path.name for path, _ in fitting)
+        raise problem(f"one VecNormalize beside {model} that may be its own", came, REMEDY)
+    return _told(model, *fitting[0]) if fitting else None
+
+
+def read_normaliser(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+    """Reads a pickled VecNormalize, of which nothing is run, or JSON with `mean` and `var` (one number for each of an
+    observation of `shape`), `clip` and `epsilon`: what SB3's VecNormalize computes with. None where a VecNormalize
+    leaves observations as they are.
+
+    Raises:
+        InputError: something else, another size, numbers that are not finite.
     """
     try:
-        found = json.loads(path.read_text())
-        mean, var = np.array(found["mean"], np.float64), np.array(found["var"], np.float64)
-        clip, epsilon = float(found["clip"]), float(found["epsilon"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        require_room(path.stat().st_size, f"the statistics of {path}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise problem("a file of observation statistics", f"{path} ({error.strerror})", "check the path") from error
+    try:
+        found = _of_pickle(content, path) if content[:1] == b"\x80" else json.loads(content)
+        if found is None:
+            return None
+        numbers = [np.array(found[name], np.float64) for name in ("mean", "var", "clip", "epsilon")]
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise problem(
-            "JSON with the keys mean, var, clip and epsilon", f"{path} ({type(error).__name__}: {error})", CONVERSION
+            "a VecNormalize (.pkl), or JSON with the keys mean, var, clip and epsilon",
+            f"{path} ({type(error).__name__}: {error})",
+            REMEDY,
         ) from error
-    if mean.shape != (size,) or var.shape != (size,):
-        raise problem(
-            f"{size} numbers under mean and var, one per observation number",
-            f"shapes {list(mean.shape)} and {list(var.shape)} in {path}",
-            "take the normaliser that was saved with this policy",
+    return _frozen(numbers, shape, path)
+
+
+def _of_pickle(content: bytes, path: Path) -> dict[str, Any] | None:
+    try:
+        record = read_plain(content, str(path))
+    except InputError as refused:
+        raise InputError(f"{str(refused).rpartition('; ')[0]}; {REMEDY}") from refused
+    if getattr(record, "name", None) != "VecNormalize":
+        raise ValueError("no VecNormalize")
+    if not record.get("norm_obs", True):
+        return None
+    statistics = record.get("obs_rms")
+    if getattr(statistics, "name", None) != "RunningMeanStd":
+        raise ValueError("statistics of observations in a dictionary")
+    return {
+        **{name: array_of(statistics.get(name)) for name in ("mean", "var")},
+        "clip": array_of(record.get("clip_obs")),
+        "epsilon": array_of(record.get("epsilon")),
+    }
+
+
+def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> FrozenNormaliser:
+    mean, var, clip, epsilon = numbers
+    size = int(np.prod(shape))
+    if any(each.shape not in (shape, (size,)) for each in (mean, var)) or clip.ndim or epsilon.ndim:
+        told = problem(
+            f"{size} numbers under mean and var, one per observation number, and one under clip and epsilon",
+            f"shapes {', '.join(str(list(each.shape)) for each in numbers)} in {path}",
+            "take the normaliser that was saved with this policy, or none: --normaliser none",
         )
-    std = np.sqrt(np.maximum(var, 0) + epsilon)
+        raise OtherShape(str(told))
+    with np.errstate(all="ignore"):
+        std = np.sqrt(np.maximum(var, 0) + epsilon)
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all() and clip > 0):
         raise problem(
             "finite mean, var >= 0, epsilon > 0 and clip > 0", f"other numbers in {path}", "write the file again"
         )
-    return FrozenNormaliser(mean=mean, std=std, clip=clip)
+    return FrozenNormaliser(mean=mean.reshape(shape), std=std.reshape(shape), clip=float(clip))
+
+
+def _named_after(model: Path) -> Iterator[Path]:
+    """Where the statistics of `model` lie by its name, or by that of its environment's folder, ENV_1."""
+    folder, stem = model.absolute().parent, model.stem
+    yield folder / stem / "vecnormalize.pkl"
+    for part in (f"{stem}_vecnormalize", f"{stem}-vecnormalize", f"vecnormalize_{stem}", f"vecnormalize-{stem}"):
+        yield folder / f"{part}.pkl"
+    yield folder / (re.sub(r"_(\d+_steps)$", r"_vecnormalize_\1", stem) + ".pkl")
+    yield folder / re.sub(r"_\d+$", "", folder.name) / "vecnormalize.pkl"
+
+
+def _unnamed(model: Path) -> list[Path]:
+    """Pickles of statistics beside `model` that are not named after another model there."""
+    others = {path for each in model.parent.glob("*.zip") if each.stem != model.stem for path in _named_after(each)}
+    found = sorted(model.absolute().parent.glob("*vec*normalize*.pkl"))
+    return [path for path in found if path not in others]
+
+
+def _if_it_fits(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+    """None where the statistics are those of another task; raises where they cannot be read."""
+    try:
+        return read_normaliser(path, shape)
+    except OtherShape as other:
+        logger.info("%s is not used: %s", path, other)
+        return None
+
+
+def _told(model: Path, path: Path, found: FrozenNormaliser | None) -> FrozenNormaliser | None:
+    if found is not None:
+        logger.info("%s sees observations normalised by %s", model, path)
+    return found

@@ -1,21 +1,28 @@
-"""What can be read of a Stable-Baselines3 .zip without unpickling: plain JSON values and tensors.
+"""What can be read of a Stable-Baselines3 .zip without running anything: plain JSON values, tensors and spaces.
 
 A saved model holds Python objects as base64 pickles (`:serialized:` in the JSON). Opening them would run whatever code
-the file's author put there, so they are dropped here; `policy.pth` goes through torch's safe unpickler.
+the file's author put there, so they are dropped here, but for the two spaces, which `plain_pickle` reads as records;
+`policy.pth` goes through torch's safe unpickler.
 """
 
+import base64
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor
 
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
+from rlgen.memory import require_room
+from rlgen.sb3.plain_pickle import read_plain
+from rlgen.sb3.plain_space import space_of
+
+AGAIN = "save the model again with an unmodified Stable-Baselines3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,49 +34,102 @@ class SavedModel:
     """The constructor's values. Of pickled objects only the texts that SB3 writes beside them."""
 
     tensors: dict[str, Tensor]
-    """`policy.state_dict()`."""
+    """`policy.state_dict()`; no tensor is larger than its memory."""
+
+    observation_space: spaces.Space | None
+    """Of training; None where the file does not hold it in a form that is read."""
+
+    action_space: spaces.Space | None
+    """As `observation_space`."""
 
 
 def read_saved_model(path: Path) -> SavedModel:
     """Reads `data` and `policy.pth` of the .zip.
 
     Raises:
-        InputError: no such file, not an SB3 model, cut or damaged, or tensors that need unpickling.
+        InputError: no such file, not an SB3 model, cut or damaged, larger than there is room for, or tensors that need
+            unpickling.
     """
     if not path.is_file():
         raise problem("a model saved by Stable-Baselines3 (.zip)", f"{path}, where no file lies", "check the path")
     try:
         with zipfile.ZipFile(path) as archive:
-            data, weights = archive.read("data"), archive.read("policy.pth")
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError) as error:
+            sizes = [archive.getinfo(name).file_size for name in ("data", "policy.pth")]
+            require_room(sum(sizes), f"what {path} holds", path.stat().st_size)
+            content, weights = archive.read("data"), archive.read("policy.pth")
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile stumble in many ways
         raise problem(
             "a model saved by Stable-Baselines3: a .zip with 'data' and 'policy.pth'",
             f"{path}, which is something else, cut or damaged ({error})",
             "save it again with model.save(path)",
         ) from error
-    return SavedModel(path=path, data=_plain_values(data, path), tensors=_tensors(weights, path))
+    data = _json(content, path)
+    found = {name: _space(data.get(name)) for name in ("observation_space", "action_space")}
+    return SavedModel(path=path, data=_without_pickles(data), tensors=_tensors(weights, path), **found)
 
 
-def _plain_values(text: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object with every `:serialized:` entry removed, unread."""
+def _json(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(text, object_hook=lambda entry: {k: v for k, v in entry.items() if k != ":serialized:"})
-    except ValueError as error:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise problem("JSON under 'data'", f"{error} in {path}", "save the model again") from error
     if not isinstance(data, dict):
         raise problem("a JSON object under 'data'", f"{type(data).__name__} in {path}", "save the model again")
     return data
 
 
-def _tensors(weights: bytes, path: Path) -> dict[str, Tensor]:
+def _without_pickles(data: dict[str, Any]) -> dict[str, Any]:
+    """Every entry without its `:serialized:` part, unread."""
+    return {
+        key: {inner: part for inner, part in value.items() if inner != ":serialized:"}
+        if isinstance(value, dict)
+        else value
+        for key, value in data.items()
+    }
+
+
+def _space(entry: Any) -> spaces.Space | None:
+    """The space in a pickle that holds nothing else."""
     try:
+        return space_of(read_plain(base64.b64decode(entry[":serialized:"]), "the model's spaces"))
+    except (ValueError, TypeError, KeyError):  # InputError is a ValueError
+        return None
+
+
+def _tensors(weights: bytes, path: Path) -> dict[str, Tensor]:
+    buffer = io.BytesIO(weights)
+    try:
+        if zipfile.is_zipfile(buffer):
+            with zipfile.ZipFile(buffer) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            require_room(unpacked, f"the tensors of {path}", len(weights))
         tensors = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # foreign bytes make torch's unpickler stumble with any type of exception
         raise problem(
             "plain tensors under 'policy.pth'",
             f"a damaged file or other objects in {path}; such objects are never opened, as they can run any code",
-            "save the model again with an unmodified Stable-Baselines3",
+            AGAIN,
         ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise problem("a dictionary of tensors under 'policy.pth'", f"something else in {path}", "save the model again")
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
+        raise problem("a dictionary of tensors by name under 'policy.pth'", f"something else in {path}", AGAIN)
+    for name, tensor in tensors.items():
+        _require_memory_of_its_own(name, tensor, path)
+    require_room(sum(each.nbytes for each in tensors.values()), f"the tensors of {path}", len(weights))
     return tensors
+
+
+def _require_memory_of_its_own(name: str, tensor: Tensor, path: Path) -> None:
+    """A tensor may be a view that repeats a few numbers: what is built of its size then takes any memory."""
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not dense or tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise problem(
+            "tensors with one number in memory for each of theirs",
+            f"{name} of shape {list(tensor.shape)} in {path}, which has fewer",
+            AGAIN,
+        )

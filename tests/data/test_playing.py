@@ -101,10 +101,10 @@ def test_spaces_that_are_not_the_policys_are_refused_in_three_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    "space", [spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), spaces.Discrete(4), spaces.Box(0, 255, (8, 8, 3), np.uint8)]
+    "space", [spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), spaces.Box(0, 255, (8, 8, 3), np.uint8)]
 )
 def test_observations_that_no_row_can_hold_are_not_recorded(space: spaces.Space) -> None:
-    with pytest.raises(InputError, match="observations that are"):
+    with pytest.raises(InputError, match=r"observations (of|that are)"):
         Demonstrations.record(Forgetful(), DummyVecEnv([lambda: Count(observation=space)]), 1)  # type: ignore[arg-type]
 
 

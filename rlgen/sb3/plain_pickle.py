@@ -1,0 +1,170 @@
+"""Pickles of spaces, arrays and running statistics, read without running anything.
+
+An unpickler that looks up classes can be made to call anything. This one looks nothing up: a name on its list stands
+for an inert record that keeps what the pickle says of it, a name that is not ends the reading, and arrays are made
+afterwards from the records' bytes. It is Python's own unpickler in Python, whose memory no index in a file can blow up.
+"""
+
+import io
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+
+from rlgen.errors import problem
+
+NUMBERS = "biuf"
+"""Kinds of NumPy type that are read: truth values, whole numbers and floats."""
+
+
+class Refused(Exception):
+    """A pickle with other contents than plain ones."""
+
+
+class Record:
+    """An object of the pickle: its class, what it was made from, and its state."""
+
+    name: str
+
+    def __init__(self, *arguments: Any, **named: Any):
+        self.arguments, self.state = arguments, named
+
+    def __new__(cls, *arguments: Any, **named: Any) -> "Record":
+        made = super().__new__(cls)
+        made.arguments, made.state = arguments, named
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute of the object."""
+        return self.state.get(key, default) if isinstance(self.state, dict) else default
+
+
+class Ordered(dict):
+    """An OrderedDict of the pickle."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise Refused("a dictionary with a state")
+
+
+_SPACES = ("box.Box", "dict.Dict", "discrete.Discrete", "multi_discrete.MultiDiscrete", "multi_binary.MultiBinary")
+_TYPES = (
+    *("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "bool"),
+)
+_RANDOM = (
+    *("__generator_ctor", "__bit_generator_ctor", "__randomstate_ctor"),
+    *("_pickle.__generator_ctor", "_pickle.__bit_generator_ctor", "_pickle.__randomstate_ctor"),
+)
+
+
+def _listed() -> dict[tuple[str, str], str]:
+    """Module and name of everything that may stand in a pickle → what it is."""
+    names = {
+        ("stable_baselines3.common.vec_env.vec_normalize", "VecNormalize"): "VecNormalize",
+        ("stable_baselines3.common.running_mean_std", "RunningMeanStd"): "RunningMeanStd",
+        ("numpy", "ndarray"): "ndarray",
+        ("numpy", "dtype"): "dtype",
+        ("_codecs", "encode"): "bytes",
+        ("__builtin__", "bytes"): "bytes",
+    }
+    for library in ("gymnasium", "gym"):
+        for each in _SPACES:
+            module, name = each.split(".")
+            names[f"{library}.spaces.{module}", name] = name
+        names[f"{library}.utils.seeding", "RandomNumberGenerator"] = "random"
+        names[f"{library}.utils.seeding", "RandomNumberGenerator._generator_ctor"] = "random"
+    for core in ("numpy.core", "numpy._core"):
+        names |= {(f"{core}.multiarray", each): each for each in ("_reconstruct", "scalar")}
+        names[f"{core}.numeric", "_frombuffer"] = "_frombuffer"
+    names |= {("numpy", each): "type" for each in _TYPES}
+    names |= {("numpy.dtypes", f"{each.capitalize()}DType"): "type" for each in _TYPES}
+    for each in _RANDOM:
+        module, _, name = each.rpartition(".")
+        names["numpy.random" + (f".{module}" if module else ""), name] = "random"
+    for each in ("PCG64", "MT19937", "Philox", "SFC64"):
+        names[f"numpy.random._{each.lower()}", each] = "random"
+    names["numpy.random.bit_generator", "SeedSequence"] = "random"
+    names["numpy.random._mt19937", "MT19937"] = "random"
+    names["numpy.random._bit_generator", "SeedSequence"] = "random"
+    names["numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"] = "random"
+    return names
+
+
+RECORDS = {key: type(name, (Record,), {"name": name}) for key, name in _listed().items()}
+"""Inert classes, one for each admitted name."""
+
+
+class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) == ("collections", "OrderedDict"):
+            return Ordered
+        found = RECORDS.get((module, name))
+        if found is None:
+            raise Refused(f"{module}.{name}")
+        return found
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise Refused("a reference to something outside the file")
+
+    def get_extension(self, code: int) -> Any:
+        raise Refused(f"extension {code}")
+
+
+def read_plain(content: bytes, where: str) -> Any:
+    """The object that `content` holds: numbers, texts, containers, and records in the place of objects.
+
+    Raises:
+        InputError: anything but spaces, arrays, running statistics and a VecNormalize of them, which is named; or a
+            damaged pickle.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except Refused as refused:
+        came = f"{refused} in {where}, which could run code and is not opened"
+    except Exception as error:  # bytes that are no pickle make an unpickler stumble in any way
+        came = f"a damaged file, {where} ({type(error).__name__})"
+    raise problem("a pickle of spaces, arrays and running statistics alone", came, "save it again with plain SB3")
+
+
+def array_of(record: Any) -> np.ndarray:
+    """The numbers of an array, a NumPy scalar or a plain number. Raises `ValueError` for anything else."""
+    if isinstance(record, bool | int | float):
+        return np.asarray(record)
+    name = getattr(record, "name", None)
+    if name == "scalar":
+        kind, raw = record.arguments
+        return _filled(raw, _dtype(kind), ())
+    if name == "_frombuffer":
+        raw, kind, shape, *order = record.arguments
+        return _filled(raw, _dtype(kind), shape, fortran=order == ["F"])
+    if name == "_reconstruct":
+        _, shape, kind, fortran, raw = record.state
+        return _filled(raw, _dtype(kind), shape, fortran=bool(fortran))
+    raise ValueError(f"{name or type(record).__name__} where an array was expected")
+
+
+def _dtype(record: Any) -> np.dtype:
+    """A NumPy type of plain numbers."""
+    if getattr(record, "name", None) != "dtype" or not isinstance(record.arguments[0], str):
+        raise ValueError("a type that is not NumPy's own")
+    text = record.arguments[0]
+    if not (2 <= len(text) <= 3 and text[0] in NUMBERS and text[1:].isdigit()):
+        raise ValueError(f"numbers of type {text!r}")
+    order = record.state[1] if isinstance(record.state, tuple) and len(record.state) > 1 else "="
+    return np.dtype(text).newbyteorder(order if order in ("<", ">") else "=")
+
+
+def _filled(raw: Any, dtype: np.dtype, shape: Any, fortran: bool = False) -> np.ndarray:
+    if getattr(raw, "name", None) == "bytes":  # of protocol 2
+        raw = "".join(str(text) for text in raw.arguments[:1]).encode("latin1")
+    if not isinstance(raw, bytes | bytearray) or not isinstance(shape, tuple):
+        raise ValueError("an array without its bytes")
+    if not all(isinstance(size, int) and size >= 0 for size in shape) or len(shape) > 32:
+        raise ValueError("an array without sizes")
+    if math.prod(shape) * dtype.itemsize != len(raw):
+        raise ValueError("an array of another size than its bytes")
+    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C").copy()
