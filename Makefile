@@ -9,7 +9,7 @@ WORKERS ?= 2
 # Several tests run at a time; more torch threads than cores would slow them all.
 test check: export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check
+.PHONY: install demo test check kill-test
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -25,6 +25,11 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Kills trainings at MOMENTS random moments, and compares what is resumed with the undisturbed, bit for bit.
+kill-test: export OMP_NUM_THREADS = 1
+kill-test: $(INSTALLED)
+	$(BIN)/python -m tests.kills --moments $(or $(MOMENTS),100) $(ARGS)
 
 # The stamp is newer than what it was installed from, so a second `make` starts at once.
 $(INSTALLED): pyproject.toml constraints.txt
