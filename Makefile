@@ -7,9 +7,14 @@ EXTRAS := data,contrib,video,gpu,dev
 WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all.
-test check: export OMP_NUM_THREADS ?= 1
+test test-lowest check: export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check kill-test
+# What the lowest versions are tested by: physics against Gymnasium, files, generators' states, one training of each kind.
+LOWEST := tests/sim/test_margins.py tests/envs/test_parity.py tests/runs/test_checkpoint.py tests/runs/test_rng.py \
+	tests/runs/test_doctor.py tests/agents/test_doctor_command.py tests/sb3/test_load.py tests/data/test_npz_formats.py \
+	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_ppo.py
+
+.PHONY: install demo test test-lowest check kill-test
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -19,6 +24,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) $(ARGS) $(LOWEST)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
@@ -35,4 +43,9 @@ kill-test: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	touch $@
+
+.venv-lowest/.installed: pyproject.toml constraints-lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[data,contrib,video,dev]"
 	touch $@

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, flat, namespace, nowhere
+from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,35 @@ class Ant(Task):
         return namespace(position).concatenate(parts, axis=1)
 
     def reward(self, before: State, action: Array, after: State) -> Array:
-        x_velocity = (after.xpos[:, self.main_body, 0] - before.xpos[:, self.main_body, 0]) / self.control_step_s
-        forward = x_velocity * self.forward_reward_weight
-        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
+        terms = self.terms(before, action, after)
+        gain = terms["reward_forward"] + terms["reward_survive"]
+        return gain + (terms["reward_ctrl"] + terms["reward_contact"])
+
+    def terms(self, before: State, action: Array, after: State) -> dict[str, Array]:
+        """The reward's terms, [N] each, by Gymnasium's names."""
+        forward = self.velocity(before, after)[:, 0] * self.forward_reward_weight
         forces = flat(after.cfrc_ext).clip(*self.contact_force_range)
-        contact_cost = self.contact_cost_weight * (forces * forces).sum(-1)
-        return gain - (self.ctrl_cost_weight * (action * action).sum(-1) + contact_cost)
+        return {
+            "reward_forward": forward,
+            "reward_ctrl": -self.ctrl_cost_weight * (action * action).sum(-1),
+            "reward_contact": -self.contact_cost_weight * (forces * forces).sum(-1),
+            "reward_survive": given(self.healthy(after), self.healthy_reward, forward),
+        }
+
+    def velocity(self, before: State, after: State) -> Array:
+        """[N, 2]: of `main_body` in x and y, m/s."""
+        return (after.xpos[:, self.main_body, :2] - before.xpos[:, self.main_body, :2]) / self.control_step_s
+
+    def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
+        velocity = self.velocity(before, after)
+        return {
+            "x_position": after.qpos[:, 0],
+            "y_position": after.qpos[:, 1],
+            "distance_from_origin": distance(after.qpos),
+            "x_velocity": velocity[:, 0],
+            "y_velocity": velocity[:, 1],
+            **self.terms(before, action, after),
+        }
 
     def healthy(self, state: State) -> Array:
         xp = namespace(state.qpos)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, flat, namespace, nowhere, within
+from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, nowhere, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Humanoid(Task):
         "qfrc_actuator",
         "cfrc_ext",
     )
+    info_fields: ClassVar[tuple[str, ...]] = ("ten_length", "ten_velocity")
     contacts: ClassVar[int] = 24
     constraints: ClassVar[int] = 64
 
@@ -55,13 +56,37 @@ class Humanoid(Task):
         return namespace(state.qpos).concatenate(parts, axis=1)
 
     def reward(self, before: State, action: Array, after: State) -> Array:
-        """The centre of mass is MuJoCo's own (row 0 of subtree_com), the same sum as Gymnasium's over the bodies."""
-        x_velocity = (after.subtree_com[:, 0, 0] - before.subtree_com[:, 0, 0]) / self.control_step_s
-        forward = self.forward_reward_weight * x_velocity
-        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
+        terms = self.terms(before, action, after)
+        gain = terms["reward_forward"] + terms["reward_survive"]
+        return gain + (terms["reward_ctrl"] + terms["reward_contact"])
+
+    def terms(self, before: State, action: Array, after: State) -> dict[str, Array]:
+        """The reward's terms, [N] each, by Gymnasium's names."""
+        forward = self.forward_reward_weight * self.velocity(before, after)[:, 0]
         forces = flat(after.cfrc_ext)
-        contact_cost = (self.contact_cost_weight * (forces * forces).sum(-1)).clip(*self.contact_cost_range)
-        return gain - (self.ctrl_cost_weight * (after.ctrl * after.ctrl).sum(-1) + contact_cost)
+        return {
+            "reward_survive": given(self.healthy(after), self.healthy_reward, forward),
+            "reward_forward": forward,
+            "reward_ctrl": -self.ctrl_cost_weight * (after.ctrl * after.ctrl).sum(-1),
+            "reward_contact": -(self.contact_cost_weight * (forces * forces).sum(-1)).clip(*self.contact_cost_range),
+        }
+
+    def velocity(self, before: State, after: State) -> Array:
+        """[N, 2]: of the centre of mass, MuJoCo's own (row 0 of subtree_com), the sum that Gymnasium takes; m/s."""
+        return (after.subtree_com[:, 0, :2] - before.subtree_com[:, 0, :2]) / self.control_step_s
+
+    def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
+        velocity = self.velocity(before, after)
+        return {
+            "x_position": after.qpos[:, 0],
+            "y_position": after.qpos[:, 1],
+            "tendon_length": after.ten_length,
+            "tendon_velocity": after.ten_velocity,
+            "distance_from_origin": distance(after.qpos),
+            "x_velocity": velocity[:, 0],
+            "y_velocity": velocity[:, 1],
+            **self.terms(before, action, after),
+        }
 
     def healthy(self, state: State) -> Array:
         return within(state.qpos[:, 2], self.healthy_z_range)

@@ -26,6 +26,8 @@ from .task_arguments import make_task
 
 log = logging.getLogger("rlgen")
 
+DRAWING = ("render_mode", "width", "height", "camera_id", "camera_name", "default_camera_config")
+
 
 def make_vec(
     env_id: str,
@@ -38,6 +40,7 @@ def make_vec(
     device: str = "auto",
     contacts: int | None = None,
     constraints: int | None = None,
+    infos: bool = False,
 ) -> SimVecEnv | GymnasiumVecEnv:
     """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
 
@@ -51,9 +54,11 @@ def make_vec(
             registered id; "auto" for the first of them that can. The choice is logged. "warp": the tasks of `TASKS` in
             float32 on a GPU, see `make_device`.
         n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
-        env_kwargs: what `gymnasium.make` takes.
+        env_kwargs: what `gymnasium.make` takes; with `render_mode="rgb_array"` there are pictures of any backend.
         margin_rule: how the contact margins of two geoms combine, see `rlgen.sim.task.MarginRule`.
         device, contacts, constraints: of the warp backend, see `make_device`.
+        infos: whether every step has Gymnasium's infos; without them steps are faster, and only ends of episodes have
+            some. The gymnasium backend always has them, warp never.
 
     Raises:
         InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
@@ -61,10 +66,13 @@ def make_vec(
     kwargs = dict(env_kwargs or {})
     _check(n_envs, seed, backend, n_threads, margin_rule)
     env_id = imported_id(env_id)
+    ours = {name: value for name, value in kwargs.items() if name not in _drawing(kwargs)}
     if backend == "warp":
-        worlds = make_device(env_id, n_envs, device, env_kwargs, margin_rule, contacts, constraints)
+        if infos:
+            raise problem("no infos of single steps from the warp backend", "infos=True", 'use backend="threads"')
+        worlds = make_device(env_id, n_envs, device, ours, margin_rule, contacts, constraints)
         return SimVecEnv(env_id, HostedSim(worlds), seed, kwargs)
-    obstacle = _not_ours_because(env_id, kwargs)
+    obstacle = _not_ours_because(env_id, ours)
     own = "numpy" if env_id in CLASSIC_TASKS else "threads"
     if backend in ("threads", "numpy") and (obstacle or backend != own):
         came = obstacle or f"a task that {own} steps, and backend={backend!r}"
@@ -75,7 +83,7 @@ def make_vec(
         log.info("%s: stepped by gymnasium%s", env_id, f" ({obstacle})" if known else "")
         log.debug("%s: %s", env_id, obstacle or "gymnasium was asked for")
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
-    sim = _simulator(env_id, n_envs, n_threads, kwargs, margin_rule)
+    sim = _simulator(env_id, n_envs, n_threads, ours, margin_rule, infos)
     return SimVecEnv(env_id, sim, seed, env_kwargs)
 
 
@@ -146,16 +154,21 @@ def _not_ours_because(env_id: str, kwargs: dict[str, Any]) -> str:
     return f"the task definition of {env_id} has no {', '.join(strange)}" if strange else ""
 
 
+def _drawing(kwargs: dict[str, Any]) -> tuple[str, ...]:
+    """The arguments that only a picture depends on; none where a window is asked for, which Gymnasium alone opens."""
+    return DRAWING if kwargs.get("render_mode") in (None, "rgb_array") else ()
+
+
 def _simulator(
-    env_id: str, n_envs: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule
+    env_id: str, n_envs: int, n_threads: int | None, kwargs: dict[str, Any], margin_rule: MarginRule, infos: bool
 ) -> Simulator:
     time_limit = _time_limit(env_id, kwargs)
     if env_id in CLASSIC_TASKS:
         if margin_rule != "native":
             raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave it at 'native'")
         log.info("%s: stepped by NumPy, all environments in one array", env_id)
-        return ClassicSim(make_task(CLASSIC_TASKS[env_id], kwargs), n_envs, time_limit)
-    sim = ThreadedSim(make_task(TASKS[env_id], kwargs), n_envs, time_limit, n_threads, margin_rule)
+        return ClassicSim(make_task(CLASSIC_TASKS[env_id], kwargs), n_envs, time_limit, infos)
+    sim = ThreadedSim(make_task(TASKS[env_id], kwargs), n_envs, time_limit, n_threads, margin_rule, infos)
     log.info("%s: stepped by threads, MuJoCo %s, margin rule %s", env_id, mujoco.__version__, margin_rule)
     log.debug("%s: %d environments on %d threads", env_id, n_envs, sim.n_threads)
     return sim

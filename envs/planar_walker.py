@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlgen.sim.task import Array, State, Task, namespace, nowhere, within
+import numpy as np
+
+from rlgen.sim.task import Array, State, Task, given, namespace, nowhere, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,28 @@ class PlanarWalker(Task):
         return namespace(position).concatenate([position, state.qvel.clip(-10.0, 10.0)], axis=1)
 
     def reward(self, before: State, action: Array, after: State) -> Array:
-        x_velocity = (after.qpos[:, 0] - before.qpos[:, 0]) / self.control_step_s
-        forward = self.forward_reward_weight * x_velocity
-        gain = namespace(forward).where(self.healthy(after), forward + self.healthy_reward, forward)
-        return gain - self.ctrl_cost_weight * (action * action).sum(-1)
+        terms = self.terms(before, action, after)
+        return terms["reward_forward"] + terms["reward_survive"] + terms["reward_ctrl"]
+
+    def terms(self, before: State, action: Array, after: State) -> dict[str, Array]:
+        """The reward's terms, [N] each, by Gymnasium's names."""
+        forward = self.forward_reward_weight * self.x_velocity(before, after)
+        return {
+            "reward_forward": forward,
+            "reward_ctrl": -self.ctrl_cost_weight * (action * action).sum(-1),
+            "reward_survive": given(self.healthy(after), self.healthy_reward, forward),
+        }
+
+    def x_velocity(self, before: State, after: State) -> Array:
+        return (after.qpos[:, 0] - before.qpos[:, 0]) / self.control_step_s
+
+    def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
+        return {
+            "x_position": after.qpos[:, 0],
+            "z_distance_from_origin": after.qpos[:, 1] - float(qpos0[1]),
+            "x_velocity": self.x_velocity(before, after),
+            **self.terms(before, action, after),
+        }
 
     def healthy(self, state: State) -> Array:
         high = within(state.qpos[:, 1], self.healthy_z_range)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from rlgen.sim.classic import ClassicTask
+from rlgen.sim.scene import BLUE, GREY, INK, LIGHT, ORANGE, Disc, Stroke
 from rlgen.sim.task import Array, State, namespace
 
 from .sparse import paid_where
@@ -27,6 +28,7 @@ class SparseCartPoleSwingup(ClassicTask):
 
     timestep_s: ClassVar[float] = 0.025
     n_coordinates: ClassVar[int] = 2
+    view: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 6.6)
     gravity: ClassVar[float] = 10.0
     """m/s², Box2D's."""
     cart_mass: ClassVar[float] = 1.0
@@ -70,3 +72,15 @@ class SparseCartPoleSwingup(ClassicTask):
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, angle, velocity, turning = rng.uniform(-1, 1, size=4) * (1.0, 1.0, 2.0, 3.0) * self.reset_noise_scale
         return qpos0 + np.array([x, pi + angle]), qvel0 + np.array([velocity, turning])
+
+    def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
+        x, angle = (float(number) for number in qpos)
+        tip = (x + self.pole_length * float(np.sin(angle)), self.pole_length * float(np.cos(angle)))
+        paid = [(x, self.paid_cosine * self.pole_length), (x, self.pole_length)]
+        return [
+            Stroke(paid, 0.5, LIGHT),
+            Stroke([(-self.end_x, 0.0), (self.end_x, 0.0)], 0.04, GREY),
+            Stroke([(x - 0.25, 0.0), (x + 0.25, 0.0)], 0.3, INK),
+            Stroke([(x, 0.0), tip], 0.1, ORANGE),
+            Disc((x, 0.0), 0.06, BLUE),
+        ]

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from rlgen.sim.classic import ClassicTask
+from rlgen.sim.scene import BLUE, INK, LIGHT, ORANGE, Disc, Stroke
 from rlgen.sim.task import Array, State, namespace, nowhere
 
 from .sparse import paid_where
@@ -27,6 +28,7 @@ class SparseDoublePendulum(ClassicTask):
 
     timestep_s: ClassVar[float] = 0.005
     n_coordinates: ClassVar[int] = 2
+    view: ClassVar[tuple[float, float, float]] = (0.0, 0.4, 7.2)
     gravity: ClassVar[float] = 10.0
     """m/s², Box2D's."""
     link_mass: ClassVar[float] = 0.5
@@ -81,3 +83,14 @@ class SparseDoublePendulum(ClassicTask):
         scale = self.reset_noise_scale
         angles, turning = rng.standard_normal((2, 2)) * [[scale], [0.1 * scale]]
         return qpos0 + angles, qvel0 + turning
+
+    def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
+        across, along = self.link_length * np.sin(qpos), -self.link_length * np.cos(qpos)
+        elbow, tip = (float(across[0]), float(along[0])), (float(across.sum()), float(along.sum()))
+        return [
+            Disc((0.0, 2 * self.link_length), self.paid_distance, LIGHT),
+            Stroke([(0.0, 0.0), elbow], 0.12, BLUE),
+            Stroke([elbow, tip], 0.12, ORANGE),
+            Disc((0.0, 0.0), 0.09, INK),
+            Disc(elbow, 0.09, INK),
+        ]

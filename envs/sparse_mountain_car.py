@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from rlgen.sim.classic import ClassicTask
+from rlgen.sim.scene import BLUE, GREEN, GREY, INK, Disc, Stroke
 from rlgen.sim.task import Array, State, namespace
 
 from .sparse import paid_where
@@ -27,6 +28,7 @@ class SparseMountainCar(ClassicTask):
 
     timestep_s: ClassVar[float] = 0.025
     n_coordinates: ClassVar[int] = 1
+    view: ClassVar[tuple[float, float, float]] = (0.0, 0.2, 4.2)
     gravity: ClassVar[float] = 10.0
     """m/s², Box2D's."""
     mass: ClassVar[float] = 0.4
@@ -68,3 +70,15 @@ class SparseMountainCar(ClassicTask):
 
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return qpos0, qvel0 + rng.uniform(-self.reset_noise_scale, self.reset_noise_scale, size=1)
+
+    def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
+        def track(x: float) -> tuple[float, float]:
+            return x, -float(np.cos(pi * x / 2))
+
+        along = [track(x) for x in np.linspace(-self.end_x, self.end_x, 81)]
+        foot, car = track(self.goal_x), track(float(qpos[0]))
+        flag = [
+            Stroke([foot, (foot[0], foot[1] + 0.45)], 0.02, INK),
+            Stroke([(foot[0] + 0.03, foot[1] + 0.4), (foot[0] + 0.17, foot[1] + 0.4)], 0.09, GREEN),
+        ]
+        return [Stroke(along, 0.03, GREY), *flag, Disc((car[0], car[1] + 0.09), 0.09, BLUE)]

@@ -10,7 +10,7 @@ only this process along.
 import contextlib
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,16 @@ def draw(model: Path, footage: Path, camera: Camera, width: int, height: int, fp
     """Draw the states in `footage` (.npz: qpos [F, nq], mocap [F, m, 3]) and return the video's path: .mp4 or .gif."""
     frames = _frames(mujoco.MjModel.from_binary_path(str(model)), np.load(footage), camera, width, height)
     with contextlib.closing(frames):
-        try:
-            import imageio_ffmpeg
-        except ImportError:
-            return _write_gif(path.with_suffix(".gif"), frames, fps)
-        return _write_mp4(imageio_ffmpeg, path.with_suffix(".mp4"), frames, (width, height), fps)
+        return write_video(path, frames, (width, height), fps)
+
+
+def write_video(path: Path, frames: Iterator[np.ndarray], size: tuple[int, int], fps: float) -> Path:
+    """Pictures of `size` (width, height) as .mp4, or .gif where there is no encoder; the file's path."""
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return _write_gif(path.with_suffix(".gif"), frames, fps)
+    return _write_mp4(imageio_ffmpeg, path.with_suffix(".mp4"), frames, size, fps)
 
 
 def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, height: int) -> Frames:
@@ -92,7 +97,7 @@ def _make_endless(model: mujoco.MjModel) -> None:
         model.geom_size[geom, :2] = 0
 
 
-def _write_mp4(ffmpeg: Any, path: Path, frames: Frames, size: tuple[int, int], fps: float) -> Path:
+def _write_mp4(ffmpeg: Any, path: Path, frames: Iterator[np.ndarray], size: tuple[int, int], fps: float) -> Path:
     # faststart puts the index first, so that browsers can play the file while it loads.
     writer = ffmpeg.write_frames(
         str(path), size, fps=fps, codec="libx264", quality=None, macro_block_size=2,
@@ -105,7 +110,7 @@ def _write_mp4(ffmpeg: Any, path: Path, frames: Frames, size: tuple[int, int], f
     return path
 
 
-def _write_gif(path: Path, frames: Frames, fps: float) -> Path:
+def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> Path:
     from PIL import Image
 
     first, *rest = [Image.fromarray(frame).quantize(64) for frame in frames]

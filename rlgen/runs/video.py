@@ -16,6 +16,7 @@ import numpy as np
 from rlgen.data.playing import Policy, play
 from rlgen.runs.draw_frames import Camera
 from rlgen.runs.renderer import child_environment, find_renderer, last_line
+from rlgen.sim.task import MarginRule
 
 DRAW_TIMEOUT_S = 600.0
 MAX_FRAMES = 300
@@ -51,40 +52,57 @@ def record_video(
     path: str | os.PathLike[str],
     *,
     env_kwargs: Mapping[str, Any] | None = None,
-    margin_rule: str = "native",
+    margin_rule: MarginRule = "native",
     seed: int = 0,
     deterministic: bool = True,
     seconds: float = 10.0,
     fps: float = 25.0,
     size: tuple[int, int] = (480, 360),
 ) -> Video:
-    """Film `policy` on a Gymnasium MuJoCo environment for `seconds` of simulated time, 300 frames at most.
+    """Film `policy` on a Gymnasium environment for `seconds` of simulated time, 300 frames at most.
 
-    Never raises for want of a renderer, an encoder or a MuJoCo model: the reason comes back instead. `path` ends in
+    A MuJoCo model is drawn in a child process; another environment draws itself, in its own size. Never raises for
+    want of a renderer, an encoder or pictures: the reason comes back instead. `path` ends in
     .mp4 or .gif; the file that is written ends in what was possible. `size` is width and height in pixels, both even.
     """
-    renderer = find_renderer()
-    if renderer.name is None:
-        return Video(None, renderer.detail)
     import gymnasium
     import mujoco
 
     from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
-    from rlgen.sim.margins import combine_margins
 
     try:
-        env = GymnasiumVecEnv(env_id, 1, seed, dict(env_kwargs or {}))
+        env = GymnasiumVecEnv(env_id, 1, seed, dict(env_kwargs or {}), margin_rule)
     except gymnasium.error.Error as error:
         return Video(None, f"gymnasium does not make {env_id}: {error}")
     try:
         inner: Any = env.envs[0].unwrapped
         if not isinstance(getattr(inner, "model", None), mujoco.MjModel):
-            return Video(None, f"{env_id} is not a MuJoCo environment")
-        combine_margins(inner.model, margin_rule)
+            how = {"seconds": seconds, "seed": seed, "deterministic": deterministic}
+            return _self_drawn(policy, env_id, Path(path), env_kwargs or {}, inner.metadata, how)
+        renderer = find_renderer()
+        if renderer.name is None:
+            return Video(None, renderer.detail)
         footage = _play(policy, env, inner, seconds, fps, deterministic)
         return _draw(footage, inner, renderer.name, Path(path), size)
     finally:
         env.close()
+
+
+def _self_drawn(
+    policy: Policy, env_id: str, path: Path, env_kwargs: Mapping[str, Any], metadata: Mapping[str, Any], how: Any
+) -> Video:
+    """The film of an environment without a MuJoCo model, or what its pictures lack."""
+    import gymnasium
+
+    from rlgen.runs.self_drawn import film
+
+    if "rgb_array" not in (metadata.get("render_modes") or ()):
+        return Video(None, f"{env_id} is not a MuJoCo environment and draws no pictures of its own")
+    try:
+        target, returns, seconds = film(policy, env_id, path, env_kwargs, MAX_FRAMES, **how)
+    except gymnasium.error.Error as error:
+        return Video(None, f"{env_id} does not draw itself: {error}")
+    return Video(target, "", returns, seconds)
 
 
 def _play(policy: Policy, env: Any, inner: Any, seconds: float, fps: float, deterministic: bool) -> Footage:

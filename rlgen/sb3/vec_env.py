@@ -10,9 +10,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from rlgen.errors import problem
+from rlgen.sb3.painter import Painter
 from rlgen.sb3.plain_state import plain
 from rlgen.sim.hosted import HostedSim
-from rlgen.sim.simulator import Simulator
+from rlgen.sim.simulator import Simulator, Step
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
@@ -30,7 +31,9 @@ class SimVecEnv(VecEnv):
 
     Observations [N, O] and rewards [N] are float32. The info of an environment is empty, except in the step that ends
     its episode: `terminal_observation` [O] float32, `TimeLimit.truncated` (the limit came and nothing else ended it)
-    and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made.
+    and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made. Where
+    the simulator `reports`, every step has Gymnasium's infos too. With `render_mode="rgb_array"` in `env_kwargs` there
+    are pictures.
     """
 
     can_resume = True
@@ -44,11 +47,15 @@ class SimVecEnv(VecEnv):
         self._actions = np.zeros((sim.n_envs, len(sim.action_low)))
         low, high = sim.action_low.astype(np.float32), sim.action_high.astype(np.float32)
         observed = sim.observe().shape[1]
+        drawn = self.env_kwargs.get("render_mode") == "rgb_array"
+        self._painter = Painter(env_id, self.env_kwargs) if drawn else None
         super().__init__(
             sim.n_envs,
             gym.spaces.Box(-np.inf, np.inf, (observed,), np.float32),
             gym.spaces.Box(low, high, dtype=np.float32),
         )
+        if drawn:
+            self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / sim.task.control_step_s)}
         self.seed(seed)
 
     def reset(self) -> np.ndarray:
@@ -69,9 +76,9 @@ class SimVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         step = self.sim.step(self._actions)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos = self._reported(step)
         for row, i in enumerate(step.finished):
-            infos[i] = {
+            infos[i] |= {
                 "terminal_observation": step.final_observations[row].astype(np.float32),
                 "TimeLimit.truncated": bool(step.truncated[i] and not step.terminated[i]),
                 "episode": {
@@ -86,6 +93,14 @@ class SimVecEnv(VecEnv):
             step.terminated | step.truncated,
             infos,
         )
+
+    def _reported(self, step: Step) -> list[dict[str, Any]]:
+        """Gymnasium's infos of a step, or empty ones."""
+        if not self.sim.reports:
+            return [{} for _ in range(self.num_envs)]
+        late = step.truncated & ~step.terminated
+        told = {**step.infos, "TimeLimit.truncated": late.tolist()}
+        return [{name: array[i] for name, array in told.items()} for i in range(self.num_envs)]
 
     def current_observations(self) -> np.ndarray:
         """[N, O] float32 of the present state: what a resumed learner sees first."""
@@ -108,23 +123,52 @@ class SimVecEnv(VecEnv):
 
     def close(self) -> None:
         self.sim.close()
+        if self._painter is not None:
+            self._painter.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The attribute of this object, once per environment: they share everything."""
-        value = None if attr_name == "render_mode" else getattr(self, attr_name)
+        """A setting of the task, or an attribute of this object, once per environment: they share everything."""
+        if attr_name == "render_mode":
+            value = "rgb_array" if self._painter is not None else None
+        else:
+            value = getattr(self.sim.task if attr_name in vars(self.sim.task) else self, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        raise problem("no change of an environment's attributes", attr_name, "pass it in env_kwargs to make_vec")
+        """Changes a setting of the task, such as a reward's weight, from the next step on, in all environments.
+
+        Raises:
+            InputError: the task has no such setting or it is of another kind, some environments would keep theirs, the
+                observation would have another size, or a device holds the task.
+        """
+        if not isinstance(self.sim, Simulator):
+            raise problem("settings of worlds on a device to stay", attr_name, "pass it in env_kwargs to make_vec")
+        if set(self._get_indices(indices)) != set(range(self.num_envs)):
+            remedy = 'leave indices out, or use make_vec(..., backend="gymnasium")'
+            raise problem("a change of all environments, which share one task", f"indices={indices}", remedy)
+        self.sim.change_task(attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
-        raise problem("no call of an environment's methods", method_name, 'use make_vec(..., backend="gymnasium")')
+        """Gymnasium's `get_wrapper_attr`, `set_wrapper_attr` and `render`."""
+        if method_name == "get_wrapper_attr":
+            return self.get_attr(*method_args, indices=indices, **method_kwargs)
+        if method_name == "set_wrapper_attr":
+            self.set_attr(*method_args, indices=indices, **method_kwargs)
+            return [True for _ in self._get_indices(indices)]
+        if method_name == "render":
+            images = self.get_images()
+            return [images[i] for i in self._get_indices(indices)]
+        known = f"get_wrapper_attr, set_wrapper_attr or render of an environment on {self.backend}"
+        raise problem(known, method_name, 'use make_vec(..., backend="gymnasium")')
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """True for SB3's Monitor, whose `episode` infos this environment gives itself."""
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        return [None] * self.num_envs
+        """A picture [height, width, 3] of each environment where there are any, else None."""
+        if self._painter is None:
+            return [None] * self.num_envs
+        return [self._painter.picture(self.sim, i) for i in range(self.num_envs)]

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rlgen.sim.scene import Disc, Stroke
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import Array, State, Task
 
@@ -22,12 +23,18 @@ class ClassicTask(Task):
     """Q."""
     n_actions: ClassVar[int] = 1
     """A."""
+    view: ClassVar[tuple[float, float, float]]
+    """What a picture shows: x and y of its middle and its breadth, m."""
 
     frame_skip: int = 1
 
     @abstractmethod
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
         """[N, Q]: of the coordinates, for positions and velocities [N, Q] and a held action [N, A]."""
+
+    @abstractmethod
+    def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
+        """What a picture of coordinates [Q] shows, from the back to the front."""
 
     def integrate(self, qpos: Array, qvel: Array, ctrl: Array) -> tuple[Array, Array]:
         """(qpos, qvel) [N, Q] one control step later: the classical Runge-Kutta method, `frame_skip` times."""
@@ -50,11 +57,18 @@ class ClassicSim(Simulator):
 
     backend = "numpy"
 
-    def __init__(self, task: ClassicTask, n_envs: int, time_limit: int | None) -> None:
+    def __init__(self, task: ClassicTask, n_envs: int, time_limit: int | None, reports: bool = False) -> None:
         super().__init__(task, n_envs, time_limit)
-        self.physics = task
+        self.reports = reports
+        self.qpos0 = np.zeros(task.n_coordinates)
         self.action_low, self.action_high = np.full((2, task.n_actions), [[-1.0], [1.0]])
         self._before, self.now = self._empty_state(), self._empty_state()
+
+    @property
+    def physics(self) -> ClassicTask:
+        """The task, which is the physics too."""
+        assert isinstance(self.task, ClassicTask)
+        return self.task
 
     def close(self) -> None:
         """Nothing is held."""

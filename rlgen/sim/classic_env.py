@@ -5,15 +5,29 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rlgen.errors import problem
 from rlgen.sim.classic import ClassicTask
+from rlgen.sim.scene import paint
 from rlgen.sim.task import State
 
 
 class ClassicEnv(gym.Env):
-    """One environment of a classic task. Observations [O] are float64."""
+    """One environment of a classic task. Observations [O] are float64.
 
-    def __init__(self, task: ClassicTask, render_mode: None = None) -> None:
-        self.task, self.render_mode = task, render_mode
+    Args:
+        task: the definition.
+        render_mode: "rgb_array" for pictures, or None.
+        width, height: size of a picture in pixels.
+
+    Raises:
+        InputError: another render mode.
+    """
+
+    def __init__(self, task: ClassicTask, render_mode: str | None = None, width: int = 480, height: int = 360) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise problem("render_mode rgb_array or None", repr(render_mode), 'use render_mode="rgb_array"')
+        self.task, self.render_mode, self.size = task, render_mode, (width, height)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / task.control_step_s)}
         rest = np.zeros((1, task.n_coordinates))
         self.state = State(qpos=rest, qvel=rest, ctrl=np.zeros((1, task.n_actions)))
         self.action_space = gym.spaces.Box(-1.0, 1.0, (task.n_actions,), np.float32)
@@ -35,3 +49,10 @@ class ClassicEnv(gym.Env):
         after = self.state = State(qpos=qpos, qvel=qvel, ctrl=ctrl)
         reward = float(self.task.reward(before, given, after)[0])
         return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, {}
+
+    def render(self) -> np.ndarray | None:  # type: ignore[override]
+        """[height, width, 3] bytes of the present state, or None without a render mode."""
+        if self.render_mode is None:
+            return None
+        x, y, breadth = self.task.view
+        return paint(self.task.scene(self.state.qpos[0]), (x, y), breadth, *self.size)

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from rlgen.sim.device_env import DeviceEnv
 from rlgen.sim.simulator import Step
+from rlgen.sim.task import State
 
 
 class HostedSim:
     """The face of a `Simulator`; arrays come back through pinned memory, waiting for the device once a step."""
 
     backend = "warp"
+    reports = False
 
     def __init__(self, env: DeviceEnv) -> None:
         self.env, self.task, self.n_envs, self.margin_rule = env, env.task, env.n_envs, env.margin_rule
@@ -51,6 +53,11 @@ class HostedSim:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.env.load_state_dict(state)
+
+    @property
+    def now(self) -> State:
+        """The present state on the host; of `mocap_pos` and the like what the task reads."""
+        return State(**{name: array.cpu().numpy() for name, array in vars(self.env.physics.now).items()})
 
     def close(self) -> None:
         """Nothing is held besides memory."""

@@ -1,7 +1,9 @@
 """What every batched simulator has: episodes that are counted, ended and begun anew."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -29,6 +31,8 @@ class Step(NamedTuple):
     """[D] float64."""
     episode_lengths: np.ndarray
     """[D] steps."""
+    infos: Mapping[str, np.ndarray] = {}
+    """[N, ...] each: what the task reports of the step, where the simulator reports; see `Task.info`."""
 
 
 class Simulator(ABC):
@@ -46,6 +50,10 @@ class Simulator(ABC):
     backend: ClassVar[str]
     """What steps the environments, as `make_vec` calls it."""
     margin_rule: MarginRule = "native"
+    reports: bool = False
+    """Whether steps carry `infos`."""
+    qpos0: np.ndarray
+    """[nq]: the model's own position."""
     now: State
     _before: State
     action_low: np.ndarray
@@ -80,6 +88,7 @@ class Simulator(ABC):
         self._rearrange()
         terminated = self.task.terminated(self.now)
         observations = self.observe()
+        infos = self._infos(actions)
         self.elapsed += 1
         self.returns += rewards
         truncated = self.elapsed >= (np.inf if self.time_limit is None else self.time_limit)
@@ -88,7 +97,35 @@ class Simulator(ABC):
         if len(finished):
             self._begin(finished)
             observations[finished] = self.task.observe(self.now.rows(finished))
-        return Step(observations, rewards, terminated, truncated, finished, *ended)
+        return Step(observations, rewards, terminated, truncated, finished, *ended, infos)
+
+    def _infos(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        """Copies, because a finished environment begins anew in the same arrays."""
+        if not self.reports:
+            return {}
+        told = self.task.info(self._before, actions, self.now, self.qpos0)
+        return {name: np.array(array) for name, array in told.items()}
+
+    def change_task(self, name: str, value: Any) -> None:
+        """Goes on with another value of one of the task's fields.
+
+        Raises:
+            InputError: the task has no such field, its value is of another kind, or an observation would have
+                another size.
+        """
+        settings = [field.name for field in fields(self.task)]
+        if name not in settings:
+            raise problem(f"a setting of {type(self.task).__name__}: {', '.join(settings)}", name, "choose one of them")
+        old = getattr(self.task, name)
+        kinds = Real if isinstance(old, float) else type(old)
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(old, bool):
+            raise problem(f"{name} of the kind of {old!r}", repr(value), "give one of that kind")
+        other = replace(self.task, **{name: value})
+        before, after = (task.observe(self.now).shape[1] for task in (self.task, other))
+        if before != after:
+            remedy = "pass it in env_kwargs to make_vec"
+            raise problem(f"{before} observation numbers, as before", f"{name}={value!r} with {after}", remedy)
+        self.task = other
 
     def state_dict(self) -> dict[str, Any]:
         """All from which every environment goes on bit for bit: arrays and JSON values."""

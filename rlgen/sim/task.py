@@ -33,6 +33,8 @@ class State:
     qvel: Array  # [N, nv]
     ctrl: Array  # [N, nu] the action as the simulator holds it
     xpos: Array  # [N, nbody, 3] body frames, m
+    ten_length: Array  # [N, ntendon] m
+    ten_velocity: Array  # [N, ntendon] m/s
     subtree_com: Array  # [N, nbody, 3] centres of mass of the subtrees, m; row 0 is the whole model
     cinert: Array  # [N, nbody, 10] inertias about the centre of mass
     cvel: Array  # [N, nbody, 6] velocities about the centre of mass
@@ -63,6 +65,17 @@ def within(array: Array, ends: tuple[float, float]) -> Array:
     return (ends[0] < array) & (array < ends[1])
 
 
+def given(condition: Array, amount: float, like: Array) -> Array:
+    """The amount where the condition holds, else 0; dtype of `like`."""
+    numbers = namespace(like)
+    return numbers.where(condition, numbers.full_like(like, amount), numbers.zeros_like(like))
+
+
+def distance(qpos: Array) -> Array:
+    """[N]: of x and y, the first two coordinates, from the origin, m."""
+    return (qpos[:, 0] ** 2 + qpos[:, 1] ** 2) ** 0.5
+
+
 def nowhere(state: State) -> Array:
     """[N] bool, False: what a task that never ends answers."""
     numbers = namespace(state.qpos)
@@ -79,6 +92,8 @@ class Task(ABC):
     """Physics step of that model in seconds; whoever loads the model checks it."""
     fields: ClassVar[tuple[str, ...]]
     """The arrays of `State` that the task reads."""
+    info_fields: ClassVar[tuple[str, ...]] = ()
+    """The arrays of `State` that `info` reads besides."""
     contacts: ClassVar[int] = 16
     """How many a world may have on a GPU, where memory is set aside for them."""
     constraints: ClassVar[int] = 48
@@ -109,6 +124,10 @@ class Task(ABC):
     @abstractmethod
     def reward(self, before: State, action: Array, after: State) -> Array:
         """[N]: for `action` [N, A], as the environment received it, which led from `before` to `after`."""
+
+    def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
+        """What Gymnasium's environment reports of a step beside the reward: name → [N, ...]. `qpos0`: the model's."""
+        return {}
 
     @abstractmethod
     def terminated(self, state: State) -> Array:

@@ -22,6 +22,7 @@ class TaskEnv(MujocoEnv):
 
     def __init__(self, task: Task, **render: Any) -> None:
         self.task = task
+        self._names = {*task.fields, *task.info_fields, "ctrl"}
         camera = dict(task.camera) or None
         super().__init__(task.xml, task.frame_skip, None, **{"default_camera_config": camera, **render})
         modes = ["human", "rgb_array", "depth_array", "rgbd_tuple"]
@@ -34,12 +35,14 @@ class TaskEnv(MujocoEnv):
         self.do_simulation(action, self.frame_skip)
         after = self._state()
         reward = float(self.task.reward(before, np.asarray(action)[None], after)[0])
+        told = self.task.info(before, np.asarray(action)[None], after, self.model.qpos0)
         if self.model.nmocap:
             self.data.mocap_pos[:] = self.task.moved(after)[0]
             after = self._state()
         if self.render_mode == "human":
             self.render()
-        return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, {}
+        info = {name: array[0] for name, array in told.items()}
+        return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, info
 
     def reset_model(self) -> np.ndarray:
         qpos, qvel = self.task.initial(self.np_random, self.init_qpos, self.init_qvel)
@@ -56,4 +59,4 @@ class TaskEnv(MujocoEnv):
 
     def _state(self) -> State:
         """The present state as a batch of one."""
-        return State(**{name: np.array(getattr(self.data, name))[None] for name in {*self.task.fields, "ctrl"}})
+        return State(**{name: np.array(getattr(self.data, name))[None] for name in self._names})

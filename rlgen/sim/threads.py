@@ -23,6 +23,7 @@ class ThreadedSim(Simulator):
         time_limit: steps after which an episode is truncated; None for never.
         n_threads: threads that step, the caller's included; None for one per usable CPU.
         margin_rule: see `MarginRule`.
+        reports: whether steps carry `infos`.
     """
 
     backend = "threads"
@@ -34,15 +35,18 @@ class ThreadedSim(Simulator):
         time_limit: int | None,
         n_threads: int | None = None,
         margin_rule: MarginRule = "native",
+        reports: bool = False,
     ) -> None:
         super().__init__(task, n_envs, time_limit)
-        self.margin_rule = margin_rule
+        self.margin_rule, self.reports = margin_rule, reports
         self.model = load_model(task, margin_rule)
+        self.qpos0 = self.model.qpos0
         self.action_low, self.action_high = self.model.actuator_ctrlrange.T
         self.datas = [mujoco.MjData(self.model) for _ in range(n_envs)]
         self._ctrl_views = [data.ctrl for data in self.datas]
+        read = (*task.fields, *task.info_fields) if reports else task.fields
         self._views = {
-            name: [getattr(data, name).reshape(-1) for data in self.datas] for name in task.fields if name != "ctrl"
+            name: [getattr(data, name).reshape(-1) for data in self.datas] for name in read if name != "ctrl"
         }
         self._before, self.now = self._empty_state(), self._empty_state()
         self._needs_contact_forces = "cfrc_ext" in task.fields

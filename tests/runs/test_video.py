@@ -102,8 +102,11 @@ def test_the_users_choice_is_tried_first(monkeypatch):
     assert renderer._candidates() == ["osmesa", "egl", "glfw"]
 
 
-@pytest.mark.parametrize(("env_id", "reason"), [("CartPole-v1", "not a MuJoCo"), ("Nothing-v0", "does not make")])
-def test_an_environment_without_mujoco_is_not_filmed_and_said(unused_renderer, tmp_path, env_id, reason):
+@pytest.mark.parametrize(
+    ("env_id", "reason"), [("FrozenLake-v1", "does not draw itself"), ("Nothing-v0", "does not make")]
+)
+def test_an_environment_without_pictures_is_not_filmed_and_said(unused_renderer, tmp_path, monkeypatch, env_id, reason):
+    monkeypatch.setitem(sys.modules, "pygame", None)
     film = record_video(Rest(1), env_id, tmp_path / "video.mp4")
     assert film.path is None
     assert reason in film.reason
@@ -171,3 +174,14 @@ def test_a_legacy_margin_rule_is_played_by_that_rule(unused_renderer, tmp_path, 
         assert record_video(Rest(8), "Ant-v5", tmp_path / "v.mp4", margin_rule=rule, seconds=0.1) == "film"
         margins[rule] = margins["value"]
     assert margins["legacy"] == margins["native"] / 2 > 0
+
+
+@pytest.mark.parametrize("name", ["MountainCar", "CartPoleSwingup", "DoublePendulum"])
+def test_a_classic_task_films_itself_without_opengl(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(video, "find_renderer", lambda: renderer.Renderer(None, "nothing draws here"))
+    film = record_video(Rest(1), f"rlgen.envs:rlgen/Sparse{name}-v0", tmp_path / "v.mp4", seconds=0.4)
+    assert film.path is not None, film.reason
+    assert film.path.stat().st_size > 1000
+    assert film.seconds == pytest.approx(0.4, abs=0.05)
+    assert len(film.returns) == 1
+    assert list(tmp_path.iterdir()) == [film.path]

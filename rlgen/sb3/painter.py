@@ -1,0 +1,52 @@
+"""Pictures of environments that are stepped in batches: Gymnasium's own environment draws one at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+
+from rlgen.sim.classic_env import ClassicEnv
+from rlgen.sim.hosted import HostedSim
+from rlgen.sim.model import no_compiler_log
+from rlgen.sim.simulator import Simulator
+
+
+class Painter:
+    """Draws states of an environment with `gymnasium.make(env_id, **env_kwargs)`, made at the first picture.
+
+    Args:
+        env_id: a Gymnasium id.
+        env_kwargs: what `gymnasium.make` takes, `render_mode` and size of the picture among it.
+    """
+
+    def __init__(self, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
+        self.env_id, self.env_kwargs = env_id, dict(env_kwargs)
+        self._env: gym.Env | None = None
+
+    @property
+    def env(self) -> gym.Env:
+        if self._env is None:
+            with no_compiler_log():
+                self._env = gym.make(self.env_id, **self.env_kwargs)
+            self._env.reset()
+        return self._env
+
+    def picture(self, sim: Simulator | HostedSim, i: int) -> np.ndarray:
+        """[height, width, 3] bytes of environment i of a simulator, in its present state."""
+        inner: Any = self.env.unwrapped
+        state = sim.now
+        if isinstance(inner, ClassicEnv):
+            inner.state = state.rows(slice(i, i + 1))
+        else:
+            inner.data.qpos[:], inner.data.qvel[:] = state.qpos[i], state.qvel[i]
+            if hasattr(state, "mocap_pos"):
+                inner.data.mocap_pos[:] = state.mocap_pos[i]
+            mujoco.mj_forward(inner.model, inner.data)
+        return inner.render()
+
+    def close(self) -> None:
+        if self._env is not None:
+            self._env.close()
+            self._env = None
