@@ -57,14 +57,14 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
     """
     require_same_spaces(policy, env)
     act = _acting(policy, env)
-    space = getattr(env, "action_space", None)
+    low, high = (getattr(getattr(env, "action_space", None), side, None) for side in ("low", "high"))
     state, starts = None, np.ones(env.num_envs, bool)
     if observations is None:
         observations = env.reset()
     while True:
         actions, state = act(observations, state, starts, deterministic)
-        if hasattr(space, "low"):
-            actions = np.clip(actions, space.low, space.high)
+        if low is not None:
+            actions = np.clip(actions, low, high)
         following, rewards, starts, infos = env.step(actions)
         yield Step(observations, actions, rewards, starts, infos)
         observations = following

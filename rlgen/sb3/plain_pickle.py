@@ -155,7 +155,7 @@ def _dtype(record: Any) -> np.dtype:
     if not (2 <= len(text) <= 3 and text[0] in NUMBERS and text[1:].isdigit()):
         raise ValueError(f"numbers of type {text!r}")
     order = record.state[1] if isinstance(record.state, tuple) and len(record.state) > 1 else "="
-    return np.dtype(text).newbyteorder(order if order in ("<", ">") else "=")
+    return np.dtype(text).newbyteorder("<" if order == "<" else ">" if order == ">" else "=")
 
 
 def _filled(raw: Any, dtype: np.dtype, shape: Any, fortran: bool = False) -> np.ndarray:
