@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rlgen.errors import problem
 from rlgen.sim.scene import Disc, Stroke
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import Array, State, Task
@@ -23,7 +24,7 @@ class ClassicTask(Task):
     """Q."""
     n_actions: ClassVar[int] = 1
     """A."""
-    view: ClassVar[tuple[float, float, float]]
+    view: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 4.0)
     """What a picture shows: x and y of its middle and its breadth, m."""
 
     frame_skip: int = 1
@@ -32,9 +33,9 @@ class ClassicTask(Task):
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
         """[N, Q]: of the coordinates, for positions and velocities [N, Q] and a held action [N, A]."""
 
-    @abstractmethod
     def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
         """What a picture of coordinates [Q] shows, from the back to the front."""
+        raise problem("a task with a picture, for render_mode='rgb_array'", type(self).__name__, "define its scene")
 
     def integrate(self, qpos: Array, qvel: Array, ctrl: Array) -> tuple[Array, Array]:
         """(qpos, qvel) [N, Q] one control step later: the classical Runge-Kutta method, `frame_skip` times."""

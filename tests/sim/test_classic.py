@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from rlgen.errors import InputError
 from rlgen.sim.classic import ClassicSim, ClassicTask
+from rlgen.sim.classic_env import ClassicEnv
 from rlgen.sim.task import nowhere
 
 
@@ -62,3 +64,10 @@ def test_the_time_limit_truncates_and_a_new_episode_begins():
     np.testing.assert_allclose(steps[-1].episode_returns, np.sum([step.rewards for step in steps], axis=0))
     assert np.abs(steps[-1].observations).max() <= 0.1  # the noise of a reset
     assert not np.array_equal(steps[-1].observations, steps[-1].final_observations)
+
+
+def test_a_task_without_a_scene_says_so_when_it_is_drawn():
+    env = ClassicEnv(Spring(), render_mode="rgb_array")
+    env.reset(seed=0)
+    with pytest.raises(InputError, match=r"a task with a picture.*came Spring"):
+        env.render()
