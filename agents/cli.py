@@ -77,7 +77,7 @@ COMMANDS = (
     Command(
         words="resume",
         target="resume:Resume",
-        summary="Continue a run that was stopped or killed.",
+        summary="Continue a run that was stopped or killed, or train it on.",
         example="rlgen resume runs/ant-gail",
     ),
     Command(

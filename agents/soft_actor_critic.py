@@ -63,7 +63,7 @@ def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torc
         raise problem(
             "actions within finite bounds for SAC", f"{env.action_space}", "bound the environment's action space"
         )
-    transitions = config.buffer_size or min(max(steps, env.num_envs), MOST_TRANSITIONS)
+    transitions = config.buffer_size or default_buffer_size(steps, env.num_envs)
     require_memory(transitions * bytes_per_transition(env))
     return SAC(
         "MlpPolicy",
@@ -79,6 +79,11 @@ def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torc
         seed=seed,
         device=device,
     )
+
+
+def default_buffer_size(steps: int, n_envs: int) -> int:
+    """Transitions: as many as the training makes, and `MOST_TRANSITIONS` at most."""
+    return min(max(steps, n_envs), MOST_TRANSITIONS)
 
 
 def bytes_per_transition(env: VecEnv) -> int:

@@ -16,6 +16,7 @@ from .finish_image import finish
 from .image_assembly import Parts, build
 from .sittings import note_sitting
 from .train_image import TrainImage
+from .train_on import note_steps
 from .train_settings import set_torch_threads
 
 log = logging.getLogger("rlgen")
@@ -38,6 +39,7 @@ def go_on(folder: RunFolder, config: TrainImage) -> int:
     with folder.locked():
         parts = build(config)
         require_noted_images(folder, parts.train, parts.test)
+        folder = note_steps(folder, config)
         note_sitting(folder, device_name(parts.game.device))
         return _train(folder, config, parts)
 

@@ -94,8 +94,10 @@ TRAININGS: dict[str, type[RunSettings]] = {
 }
 
 
-def resume(run: Path) -> int:
-    """Continue the run in folder `run` from its newest checkpoint. Returns the exit code."""
+def resume(run: Path, steps: float | None = None) -> int:
+    """Continue the run in folder `run` from its newest checkpoint, to `steps` in all. Returns the exit code."""
+    from .train_on import is_behind, with_steps
+
     folder = RunFolder.open(run)
     values = dict(folder.config)
     agent = values.pop("agent", None)
@@ -103,7 +105,11 @@ def resume(run: Path) -> int:
         raise problem(
             f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
         )
-    if folder.finished:
-        log.info("%s is finished already; see its result.json", folder.path)
+    config = TRAININGS[agent].restored(values)
+    if steps is not None:
+        return with_steps(folder, config, steps).go_on(folder)
+    if folder.finished and not is_behind(folder, config):
+        more = " (--steps trains it on)" if getattr(config, "steps", None) else ""
+        log.info("%s is finished already; see its result.json%s", folder.path, more)
         return 0
-    return TRAININGS[agent].restored(values).go_on(folder)
+    return config.go_on(folder)

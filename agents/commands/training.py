@@ -28,6 +28,7 @@ from .finish import final_numbers, finish
 from .references import with_expert
 from .sittings import note_sitting
 from .train import TrainBC, TrainImitation
+from .train_on import note_steps
 from .train_settings import SteppedTraining, Training, set_torch_threads
 
 log = logging.getLogger("rlgen")
@@ -78,6 +79,7 @@ def go_on(folder: RunFolder, config: Training) -> int:
         parts = build(stack, share_of(config), kept)
         if ranks.number() != 0:
             return _follow(folder.path, config, parts)
+        folder = note_steps(folder, config)
         note_sitting(folder, device_name(parts.model.device))
         return _train(folder, config, parts)
 
