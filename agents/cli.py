@@ -4,9 +4,11 @@ import difflib
 import errno
 import inspect
 import logging
+import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -15,7 +17,11 @@ import rlgen
 from rlgen.errors import InputError, problem
 from rlgen.runs.interrupt import exit_code, signals_raise
 
+from .commands.reporting import log_on_stderr, print_error
+
 INPUT_ERROR = 2  # exit code
+CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
+GENERAL = "-q, --quiet: warnings and results alone. -v, --verbose: reasons as well."
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
@@ -127,16 +133,24 @@ COMMANDS = (
 
 def help_text(commands: Sequence[Command]) -> str:
     """The table as a page of help, each command with an example."""
+    width = min(100, shutil.get_terminal_size().columns)
+
+    def wrapped(text: str, first: str, later: str) -> str:
+        return textwrap.fill(
+            text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+        )
+
     lines = [
-        f"rlgen {rlgen.__version__}: generative models for control, pluggable into Stable-Baselines3",
+        wrapped(f"rlgen {rlgen.__version__}: generative models for control, pluggable into Stable-Baselines3", "", ""),
         "",
         "usage: rlgen COMMAND [OPTIONS]",
         "       rlgen COMMAND --help      options of one command",
-        "       rlgen --version",
+        "       rlgen version",
         "",
     ]
     for command in commands:
-        lines += [f"  {command.words:<15}{command.summary}", f"  {'':<15}  $ {command.example}"]
+        lines.append(wrapped(command.summary, f"  {command.words:<15}", " " * 17))
+        lines.append(wrapped(command.example, " " * 19 + "$ ", " " * 23))
     return "\n".join(lines)
 
 
@@ -154,13 +168,13 @@ def help_or_refuse(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text(COMMANDS))
         return 0
-    if arguments[0] in ("-V", "--version"):
+    if arguments[0] in ("-V", "--version", "version"):
         print(f"rlgen {rlgen.__version__}")
         return 0
     group = [command for command in COMMANDS if command.words.split()[0] == arguments[0]]
-    if group and list(arguments[1:]) in ([], ["-h"], ["--help"]):
+    if group and (not arguments[1:] or arguments[1].startswith("-")):
         print(help_text(group))
-        return 0 if arguments[1:] else INPUT_ERROR
+        return 0 if list(arguments[1:]) in (["-h"], ["--help"]) else INPUT_ERROR
     near = nearest(arguments)
     length = len(near.split()) if near else 1
     remedy = f"did you mean `rlgen {near}`?" if near else "`rlgen --help` lists them"
@@ -195,44 +209,6 @@ def os_problem(error: OSError) -> InputError:
     return problem("files and folders that can be read and written", came, remedy)
 
 
-def print_error(message: str) -> None:
-    """Print a message for the user on standard error, red where that is a terminal."""
-    from rich.console import Console
-    from rich.text import Text
-
-    Console(stderr=True, soft_wrap=True).print(Text(f"error: {message}", style="bold red"))
-
-
-class NoRepetition(logging.Filter):
-    """Reports are shown once: a training makes several environments, all stepped alike. Warnings always pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shown: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        new = text not in self.shown or record.levelno > logging.INFO
-        self.shown.add(text)
-        return new
-
-
-@contextmanager
-def log_on_stderr() -> Iterator[None]:
-    """Show what the library reports (which backend, which device) while a command runs."""
-    logger, handler = logging.getLogger("rlgen"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.addFilter(NoRepetition())
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
 def load(command: Command) -> type[Runnable]:
     module, _, name = command.target.partition(":")
     return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
@@ -244,25 +220,42 @@ def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runna
     return chosen if narrow is None else narrow(arguments)
 
 
+def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """The level of what is reported, by -q/--quiet and -v/--verbose, and the arguments without them."""
+    levels = {"-q": logging.WARNING, "--quiet": logging.WARNING, "-v": logging.DEBUG, "--verbose": logging.DEBUG}
+    asked = [levels[argument] for argument in arguments if argument in levels]
+    return asked[-1] if asked else logging.INFO, [each for each in arguments if each not in levels]
+
+
+def run(command: Command, arguments: Sequence[str]) -> int:
+    """Parse the arguments of a command and run it. Returns its exit code."""
+    from rlgen.runs.console import is_plain
+
+    from .commands.parsing import parse
+
+    level, rest = volume_of(arguments)
+    with log_on_stderr(level), signals_raise():
+        chosen = settings_for(load(command), rest)
+        described = f"{inspect.getdoc(chosen)}\n\n{GENERAL}\n\nExample: {command.example}"
+        return parse(chosen, rest, f"rlgen {command.words}", described, is_plain()).run() or 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted by
-    Ctrl-C, 143 by SIGTERM."""
+    Ctrl-C, 143 by SIGTERM, 141 where nobody reads what it prints any more."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    found = find(arguments)
-    if found is None:
-        return help_or_refuse(arguments)
-    import tyro
-
-    command, rest = found
     try:
-        with log_on_stderr(), signals_raise():
-            chosen = settings_for(load(command), rest)
-            described = f"{inspect.getdoc(chosen)}\n\nExample: {command.example}"
-            parsed = tyro.cli(chosen, args=rest, prog=f"rlgen {command.words}", description=described)
-            return parsed.run() or 0
+        found = find(arguments)
+        code = help_or_refuse(arguments) if found is None else run(*found)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print_error(str(error))
         return INPUT_ERROR
+    except BrokenPipeError:
+        # What is left in the buffer would be an error again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
     except OSError as error:
         print_error(str(os_problem(error)))
         return INPUT_ERROR

@@ -33,6 +33,7 @@ LAYERS = (
     "rlgen.agents",
     "rlgen.agents.commands",
     "rlgen.agents.cli",
+    "rlgen.__main__",
 )
 # Agents and environments meet in the composition root only, else through Gymnasium ids and vector environments.
 STRANGERS = {("rlgen.agents", "rlgen.envs")}

@@ -70,9 +70,9 @@ def free_name(path: Path) -> Path:
 
 def print_table(out: Path) -> None:
     """Random, BC, GAIL and the demonstrations side by side."""
-    from rich.console import Console
     from rich.table import Table
 
+    from rlgen.runs.console import Console
     from rlgen.runs.result import Result
 
     bc, gail = Result.read(out / "bc"), Result.read(out / "gail")

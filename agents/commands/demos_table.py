@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rlgen.data.summary import Summary, at_bound
+from rlgen.runs.console import Console
 
 if TYPE_CHECKING:
     from rlgen.data import Demonstrations

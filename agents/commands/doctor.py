@@ -97,8 +97,9 @@ class Doctor:
     """
 
     def run(self) -> int:
-        from rich.console import Console
         from rich.markup import escape
+
+        from rlgen.runs.console import Console
 
         console = Console(soft_wrap=True, highlight=False)
         failed = False

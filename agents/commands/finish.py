@@ -4,7 +4,6 @@ import io
 import logging
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -12,6 +11,7 @@ from rlgen.atomic import atomic_write
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.playing import Policy
 from rlgen.data.visits import Visits
+from rlgen.runs.console import Console
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
 from rlgen.runs.evaluate import evaluate

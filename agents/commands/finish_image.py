@@ -3,10 +3,10 @@
 import logging
 import math
 
-from rich.console import Console
 from rich.table import Table
 
 from rlgen.generators.trainer import Diverged
+from rlgen.runs.console import Console
 from rlgen.runs.device import device_name, peak_gpu_memory_mb
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import write_png

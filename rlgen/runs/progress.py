@@ -1,5 +1,6 @@
 """How far a run is: a bar on a terminal, a plain line now and then elsewhere."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -7,9 +8,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
+
+from rlgen.runs.console import Console
 
 PLAIN_INTERVAL_S = 30.0
 # The speed shown is that of the last minute, so that an evaluation or a sleeping laptop does not spoil it for long.
@@ -39,7 +41,7 @@ class Progress:
         self._clock = clock
         self._bar: Bar | None = None
         self._task = TaskID(0)
-        self._show = show
+        self._show = show = show and logging.getLogger("rlgen").level <= logging.INFO
         now = clock()
         self._history: deque[tuple[float, int]] = deque([(now, start)])
         self._last_plain = now

@@ -53,7 +53,9 @@ print(json.dumps({"code": code, "seconds": time.perf_counter() - start, "modules
 
 def test_help_teaches_every_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
-    text = capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    text = " ".join(shown.split())
     for command in cli.COMMANDS:
         assert command.summary in text
         assert f"$ {command.example}" in text
@@ -103,6 +105,71 @@ def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureF
     text = capsys.readouterr().out
     assert "demos record" in text
     assert "train gail" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train gail --learner.lr 1", "--learner.lr; did you mean --learner.learning-rate?"),
+        ("train gail --lr 1", "did you mean --learner.learning-rate?"),
+        ("train ppo --envv Ant-v5", "--envv; did you mean --env?"),
+        ("train ppo --n_env 3", "did you mean --n-envs?"),
+        ("train ppo --learner.no-normalize", "did you mean --learner.no-normalise?"),
+        ("evaluate run --episode=3", "--episode; did you mean --episodes?"),
+        ("resume run --imports x", "did you mean --import?"),
+        ("evaluate run --xyzzy", "`rlgen evaluate --help` lists them"),
+        ("train ppo --env Ant-v5 --out x --steps -5", "steps of at least 1 and finite"),
+        ("train ppo --env Ant-v5 --out x --learner.gamma 2", "gamma above 0 and at most 1"),
+    ],
+)
+def test_a_wrong_option_is_one_message_of_our_own(words: str, message: str, capsys) -> None:
+    assert cli.main(words.split()) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.startswith("error: expected ")
+    assert "Error parsing" not in shown
+
+
+def test_a_group_with_options_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--env", "Ant-v5"]) == 2
+    assert "train gail" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("option", "shown"), [("-q", "w"), ("--quiet", "w"), ("-v", "diw"), ("--verbose", "diw")])
+def test_quiet_and_verbose_choose_what_is_reported(option: str, shown: str, stub: type[Stub], capsys) -> None:
+    logger = logging.getLogger("rlgen")
+
+    def report() -> None:
+        logger.debug("d")
+        logger.info("i")
+        logger.warning("w")
+
+    stub.action = staticmethod(report)
+    assert cli.main(["doctor", option]) == 0
+    assert "".join(capsys.readouterr().err.split()) == shown
+
+
+def test_a_closed_pipe_is_silent() -> None:
+    for words in ("--help", "doctor --help"):
+        command = [sys.executable, "-m", "rlgen", *words.split()]
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_no_color_means_neither_colour_nor_bold(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from rlgen.runs.console import Console
+
+    for value, styled in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", value)
+        monkeypatch.setenv("TERM", "xterm-256color")
+        out = io.StringIO()
+        Console(file=out, force_terminal=True).print("[bold red]error")
+        assert ("\x1b[" in out.getvalue()) is styled
 
 
 def test_what_a_command_returns_is_the_exit_code(stub: type[Stub]) -> None:
