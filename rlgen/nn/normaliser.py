@@ -61,6 +61,14 @@ class Normaliser(nn.Module):
             self._merge(some.double())
 
     @torch.no_grad()
+    def cover(self, rows: Tensor) -> None:
+        """Widen std where `rows` [B, O] would be clipped, until the next merge: demonstrations of an expert that mostly
+        stands still hold their few large deviations, those of the first steps, far beyond 10 standard deviations, and a
+        policy that sees them clipped cannot learn to come back."""
+        largest = (rows.reshape(-1, rows.shape[-1]) - self.mean).abs().amax(0)
+        self.std.copy_(torch.where(torch.isfinite(largest), torch.maximum(self.std, largest / self.clip), self.std))
+
+    @torch.no_grad()
     def merge_rollout(self, rows: Tensor) -> None:
         """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.ranks`)."""
         if ranks.count() == 1:
