@@ -53,9 +53,9 @@ class BCConfig:
     """Standard deviation of the noise on observations while learning, as a fraction of each one's standard deviation.
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
-    plain_below: float = 0.1
+    plain_below: float = 0.5
     """Plain regression, a second cloning without dropout and noise, is what is kept if its held-out loss is below this
-    fraction of the other's; 0 for no second cloning. A tenth and not the whole, because held-out rows are the expert's
+    fraction of the other's; 0 for no second cloning. A half and not the whole, because held-out rows are the expert's
     own: they do not show how a smooth policy finds back to them."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
@@ -63,7 +63,7 @@ class BCConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.plain_below <= 1:
-            raise problem("plain_below between 0 and 1", str(self.plain_below), "use e.g. 0.1, or 0 for never")
+            raise problem("plain_below between 0 and 1", str(self.plain_below), "use e.g. 0.5, or 0 for never")
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
         if not 0 <= self.dropout < 1:

@@ -3,8 +3,8 @@
     python experiments/gail/cloning.py --demos hopper.npz --env Hopper-v5 --trajectories 10 --seeds 10 11 12
     python experiments/gail/cloning.py --table
 
-Each call adds its rows to cloning.csv: 50 episodes of the mean action from seed 10000 after each cloning. The table goes
-to cloning.md. Demonstrations of Ant and Humanoid as for `table.py`; of the others 10 episodes of experts made by
+Each call adds its rows to cloning.csv: 50 episodes of the mean action from seed 10000 after each cloning. The table
+goes to cloning.md. Demonstrations of Ant and Humanoid as for `table.py`; of the others 10 episodes of experts made by
 `rlgen train ppo` and recorded by `rlgen demos record` (README.md has the commands).
 """
 

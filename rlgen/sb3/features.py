@@ -41,9 +41,12 @@ def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
 
 
 def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
-    """Take `observations` [B, ...] into the policy's normaliser, if it has one. Returns whether it has."""
+    """Take demonstrated `observations` [B, ...] into the policy's normaliser, if it has one, so that none is clipped.
+    Returns whether it has one."""
     normaliser = policy_normaliser(policy)
     if normaliser is None:
         return False
-    normaliser.merge(observations.flatten(1).to(normaliser.mean.device))
+    rows = observations.flatten(1).to(normaliser.mean.device)
+    normaliser.merge(rows)
+    normaliser.cover(rows)
     return True

@@ -52,6 +52,20 @@ def test_what_lies_far_out_is_clipped() -> None:
     assert Normaliser.of(ROWS, clip=2.0)(torch.tensor([[1e6, -1e6]])).tolist() == [[2, -2]]
 
 
+def test_covered_rows_are_not_clipped_and_others_keep_their_unit() -> None:
+    torch.manual_seed(0)
+    rows = torch.cat([0.01 * torch.randn(1000, 2), torch.tensor([[5.0, 0.0]])])
+    fitted = Normaliser.of(rows)
+    before = fitted.std.clone()
+    assert fitted(rows)[-1, 0] == 10, "a single large deviation lies beyond the clip"
+    fitted.cover(rows)
+    torch.testing.assert_close(fitted(rows), (rows - fitted.mean) / fitted.std)
+    assert fitted(rows)[-1, 0] == pytest.approx(10, rel=1e-5)
+    assert fitted.std[1] == before[1]
+    fitted.cover(torch.full((1, 2), float("nan")))
+    assert torch.isfinite(fitted.std).all()
+
+
 def test_two_merges_are_one_of_both_parts() -> None:
     torch.manual_seed(0)
     rows = torch.randn(50, 3) * 4 + 2
