@@ -79,6 +79,11 @@ class BCConfig:
             expected = f"check_every of at most max_updates, {self.max_updates}"
             raise problem(expected, str(self.check_every), "look at the held-out rows once at least")
 
+    @property
+    def most_updates(self) -> int:
+        """Gradient steps at most, over both clonings."""
+        return self.max_updates * (1 if self.plain() is None else 2)
+
     def plain(self) -> "BCConfig | None":
         """The second cloning, without regularisation; None where it is not wanted or would be the first again."""
         return replace(self, dropout=0.0, noise=0.0) if self.plain_below and (self.dropout or self.noise) else None
@@ -98,6 +103,13 @@ class BCResult:
     """Dropout of the cloning that is kept."""
     noise: float
     """Noise of the cloning that is kept."""
+
+    @property
+    def regularisation(self) -> str:
+        """The same in words."""
+        if not (self.dropout or self.noise):
+            return "by plain regression"
+        return f"with dropout {self.dropout:g} and noise {self.noise:g}"
 
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:

@@ -234,7 +234,7 @@ class GAIL:
 
     def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:
         if self.on_warm_up is not None:
-            self.on_warm_up(update, self.config.bc.max_updates)
+            self.on_warm_up(update, self.config.bc.most_updates)
 
     def seen_by_policy(self) -> Demonstrations:
         """The demonstrations as the policy would have seen them."""

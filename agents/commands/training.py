@@ -153,7 +153,7 @@ def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:
     """Seconds of training."""
     metrics.truncate(-1)  # cloning starts anew: it is shorter than what a checkpoint would save
     since = time.perf_counter()
-    with Progress("BC", config.bc.max_updates, unit="updates") as progress:
+    with Progress("BC", config.bc.most_updates, unit="updates") as progress:
 
         def report(update: int, values: dict[str, float]) -> None:
             metrics.write(update, values)
@@ -161,6 +161,7 @@ def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:
 
         result = agent.learn(report)
         progress.message(
-            f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}"
+            f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}, "
+            f"cloned {result.regularisation}"
         )
     return time.perf_counter() - since

@@ -223,7 +223,7 @@ def test_steps_before_gail_do_not_count_and_do_not_save_the_warm_start(
     point_ppo, point_demonstrations, monkeypatch
 ) -> None:
     calls = []
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: calls.append(bc))
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: calls.append(bc))
     model = point_ppo()
     model.learn(3 * ROUND)
     config = replace(CONFIG, warm_start=True)
@@ -249,7 +249,7 @@ def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
 
 def test_the_warm_start_happens_once(point_ppo, point_demonstrations, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: calls.append(bc))
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: calls.append(bc))
     gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, warm_start=True))
     gail.learn(ROUND)
     gail.learn(ROUND)
@@ -309,7 +309,7 @@ def test_a_state_saved_before_the_first_round_holds_the_warm_start(
     first, second = (GAIL(point_ppo(seed=seed), point_demonstrations, config) for seed in (0, 1))
     first.warm_up()
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc: pytest.fail("cloned again"))
+    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: pytest.fail("cloned again"))
     assert torch.equal(weights(second), weights(first))
     second.learn(ROUND)
 
