@@ -29,8 +29,8 @@ from rlgen.sb3.features import normalised_policy
 LIMIT = 0.4  # of Humanoid's actions
 LEARNER = "--learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1 --learner.hidden 8"
 SMALL = {
-    "bc": "--bc.max-updates 50 --bc.check-every 25 --hidden 8",
-    "gail": f"--n-envs 4 {LEARNER} --gail.bc.max-updates 50 --gail.bc.check-every 25 "
+    "bc": "--bc.max-updates 50 --bc.check-every 25 --bc.plain-below 0 --hidden 8",
+    "gail": f"--n-envs 4 {LEARNER} --gail.bc.max-updates 50 --gail.bc.check-every 25 --gail.bc.plain-below 0 "
     "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32",
     "vime": "--n-envs 4",
 }
