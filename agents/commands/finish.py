@@ -111,8 +111,8 @@ def final_numbers(result: Result) -> dict[str, float]:
 
 def cloning_updates(folder: RunFolder) -> int | None:
     """Gradient steps that a cloning has made; None where it noted nothing."""
-    steps = read_metrics(folder).get("step", ())
-    return int(steps[-1]) if len(steps) else None
+    steps = read_metrics(folder).get("step")
+    return None if steps is None or not len(steps) else int(steps[-1])
 
 
 def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:

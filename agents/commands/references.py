@@ -57,7 +57,7 @@ def with_expert(demonstrations: Demonstrations, config: TrainImitation) -> Demon
     metadata = {name: value for name, value in demonstrations.metadata.items() if name != EXPERT}
     if config.expert is None:
         return replace(demonstrations, metadata=metadata)
-    how = {"threads": config.threads, "env_kwargs": config.env_kwargs}
+    how: dict[str, Any] = {"threads": config.threads, "env_kwargs": config.env_kwargs}
     make = partial(make_env, config.env, seed=EVALUATION_SEED, backend=judging(config.backend), **how)
     earned = played_by_expert(config.expert, make, config.episodes)
     played = {"policy": config.expert.name, "episodes": config.episodes, "seed": EVALUATION_SEED}

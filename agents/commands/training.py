@@ -55,7 +55,7 @@ def start(config: Training) -> int:
     demonstrations = _chosen_demonstrations(config) if isinstance(config, TrainImitation) else None
     with ExitStack() as stack:
         stack.enter_context(joined(config.device))
-        if isinstance(config, TrainImitation) and ranks.number() == 0:
+        if isinstance(config, TrainImitation) and demonstrations is not None and ranks.number() == 0:
             demonstrations = with_expert(demonstrations, config)
         # Before there is a folder, which a second try would find in its way.
         parts = build(stack, share_of(config), demonstrations)

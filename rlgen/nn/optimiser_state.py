@@ -1,4 +1,6 @@
-"""An optimiser's state from a file, looked at before a step trusts it.
+"""An optimiser's state import math
+import math
+from a file, looked at before a step trusts it.
 
 Fused optimisers work on the memory of their moments without asking how long it is: one of another shape than its
 parameter ends the process, or worse.
@@ -57,7 +59,7 @@ def _alike(was: Any, now: Any) -> bool:
     if isinstance(was, Real | Tensor):
         if isinstance(now, Tensor):
             return now.ndim == 0 and now.is_floating_point() and bool(now.isfinite())
-        return isinstance(now, Real) and not isinstance(now, bool) and abs(now) < float("inf")
+        return isinstance(now, Real) and not isinstance(now, bool) and math.isfinite(now)
     return True
 
 

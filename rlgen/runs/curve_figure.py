@@ -13,11 +13,10 @@ def curves_figure(
     runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float], panels: Sequence[Panel] = PANELS
 ) -> str:
     """HTML of the curves of groups of runs: label → run folders that differ in the seed only."""
-    wide, narrow = (
-        tuple(curves_png(runs, references, theme, panels, layout) for theme in (LIGHT, DARK))
-        for layout in (WIDE, NARROW)
+    light, dark, narrow_light, narrow_dark = (
+        curves_png(runs, references, theme, panels, layout) for layout in (WIDE, NARROW) for theme in (LIGHT, DARK)
     )
-    return html.figure(*wide, curves_in_words(runs, references, panels), narrow)
+    return html.figure(light, dark, curves_in_words(runs, references, panels), (narrow_light, narrow_dark))
 
 
 def curves_in_words(

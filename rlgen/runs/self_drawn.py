@@ -27,7 +27,7 @@ def film(
 
     env = GymnasiumVecEnv(env_id, 1, seed, {**env_kwargs, "render_mode": "rgb_array"})
     try:
-        fps = float(env.metadata.get("render_fps") or 25)
+        fps = float(str(env.metadata.get("render_fps") or 25))
         n_frames = max(1, min(most_frames, round(seconds * fps)))
         observations = env.reset()
         pictures, returns = [_picture(env)], [0.0]

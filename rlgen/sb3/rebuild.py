@@ -24,6 +24,7 @@ def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: sp
     if not isinstance(observation_space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         raise problem("an observation space of vectors (Box) or kinds", f"{observation_space}", "choose another task")
     tensors = saved.tensors
+    policy: BasePolicy
     if "action_net.weight" in tensors:
         policy, prefix = _actor_critic(saved, observation_space, action_space), ""
     elif "actor.latent_pi.0.weight" in tensors or "actor.mu.weight" in tensors:

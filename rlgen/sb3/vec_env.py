@@ -55,7 +55,8 @@ class SimVecEnv(VecEnv):
             gym.spaces.Box(low, high, dtype=np.float32),
         )
         if drawn:
-            self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / sim.task.control_step_s)}
+            fps = round(1 / float(sim.task.control_step_s))
+            self.metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": fps}
         self.seed(seed)
 
     def reset(self) -> np.ndarray:
@@ -153,9 +154,9 @@ class SimVecEnv(VecEnv):
     ) -> list[Any]:
         """Gymnasium's `get_wrapper_attr`, `set_wrapper_attr` and `render`."""
         if method_name == "get_wrapper_attr":
-            return self.get_attr(*method_args, indices=indices, **method_kwargs)
+            return self.get_attr(*method_args, **{**method_kwargs, "indices": indices})
         if method_name == "set_wrapper_attr":
-            self.set_attr(*method_args, indices=indices, **method_kwargs)
+            self.set_attr(*method_args, **{**method_kwargs, "indices": indices})
             return [True for _ in self._get_indices(indices)]
         if method_name == "render":
             images = self.get_images()

@@ -45,7 +45,11 @@ class HostedSim:
         if len(finished):
             self.env.check()
         return Step(
-            **arrays, finished=finished, final_observations=ended[0], episode_returns=ended[1], episode_lengths=lengths
+            **arrays,  # type: ignore[arg-type]
+            finished=finished,
+            final_observations=ended[0],
+            episode_returns=ended[1],
+            episode_lengths=lengths,
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -120,7 +120,8 @@ class Simulator(ABC):
         kinds = Real if isinstance(old, float) else type(old)
         if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(old, bool):
             raise problem(f"{name} of the kind of {old!r}", repr(value), "give one of that kind")
-        other = replace(self.task, **{name: value})
+        changed: dict[str, Any] = {name: value}
+        other = replace(self.task, **changed)
         before, after = (task.observe(self.now).shape[1] for task in (self.task, other))
         if before != after:
             remedy = "pass it in env_kwargs to make_vec"

@@ -45,7 +45,8 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     kept = [replace(episode, terminated=bool(flag)) for episode, flag in zip(episodes, fell, strict=True)]
     noted = json_file(path / NOTED) if path.is_dir() else {}
     env_id = text(noted["env_id"], "env_id", str(path / NOTED)) if noted.get("env_id") is not None else None
-    metadata = noted.get("metadata") if isinstance(noted.get("metadata"), dict) else {}
+    extra = noted.get("metadata")
+    metadata = extra if isinstance(extra, dict) else {}
     return rows_from_episodes(kept, source=str(path), env_id=env_id, metadata={"source": path.name, **metadata})
 
 
