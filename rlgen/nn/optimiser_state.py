@@ -1,5 +1,6 @@
 """An optimiser's state import math
 import math
+import math
 from a file, looked at before a step trusts it.
 
 Fused optimisers work on the memory of their moments without asking how long it is: one of another shape than its
