@@ -1,12 +1,10 @@
-"""An optimiser's state import math
-import math
-import math
-from a file, looked at before a step trusts it.
+"""An optimiser's state from a file, looked at before a step trusts it.
 
 Fused optimisers work on the memory of their moments without asking how long it is: one of another shape than its
 parameter ends the process, or worse.
 """
 
+import math
 from copy import deepcopy
 from numbers import Real
 from typing import Any
