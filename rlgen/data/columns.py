@@ -25,8 +25,8 @@ def column(values: Any, kind: Kind, ndim: Literal[0, 1], key: str, source: str) 
 
     Args:
         values: an array, or what becomes one.
-        kind: "number" (real: bool, integer or float, NaN and infinity included) keeps its type, "count" becomes int32,
-            "flag" becomes bool.
+        kind: "number" (real: bool, integer or float, NaN and infinity included) keeps its type up to float64, "count"
+            becomes int32, "flag" becomes bool.
         key: name of the column, for error messages.
         source: where it comes from, for error messages.
 
@@ -73,7 +73,9 @@ def text(values: Any, key: str, source: str) -> str:
     value = values.item() if isinstance(values, np.ndarray | np.generic) and np.size(values) == 1 else values
     try:
         value = value.decode() if isinstance(value, bytes) else value
-    except UnicodeDecodeError:
+        if isinstance(value, str):
+            value.encode().decode()  # NumPy hands out characters beyond the last one, which only then show
+    except (UnicodeError, SystemError):
         value = None
     if not isinstance(value, str):
         came = f"{type(values).__name__} {getattr(values, 'dtype', '')!s}".strip()
@@ -95,7 +97,7 @@ def _numbers(values: Any, kind: Kind, key: str, source: str) -> np.ndarray:
             f"values of type {array.dtype} and shape {list(array.shape)} in {source}",
             "write that key again as plain numbers",
         )
-    return array
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
 
 
 def _whole(array: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 
 
 class Policy(Protocol):
@@ -53,7 +53,7 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
     was trained under a VecNormalize acts in an environment of raw observations through those statistics. Actions reach
     the environments clipped to the action space.
 
-    Raises `InputError` for spaces that are not the policy's.
+    Raises `InputError` for spaces that are not the policy's, and for actions that are not finite.
     """
     require_same_spaces(policy, env)
     act = _acting(policy, env)
@@ -107,10 +107,26 @@ def _acting(policy: Any, env: Any) -> Acting:
 
     def act(observations: Any, state: Any, starts: np.ndarray, deterministic: bool) -> tuple[np.ndarray, Any]:
         memory = {"state": state, "episode_start": starts} if remembers else {}
-        actions, state = policy.predict(see(observations), deterministic=deterministic, **memory)
-        return np.asarray(actions), state
+        try:
+            actions, state = policy.predict(see(observations), deterministic=deterministic, **memory)
+        except ValueError as error:
+            if "invalid values" in str(error):  # a distribution of torch's that was given NaN
+                raise _not_finite() from error
+            raise
+        actions = np.asarray(actions)
+        if actions.dtype.kind == "f" and not np.isfinite(actions).all():
+            raise _not_finite()
+        return actions, state
 
     return act
+
+
+def _not_finite() -> InputError:
+    return problem(
+        "a policy that acts",
+        "one whose actions are NaN or infinite: its weights, or what it sees, are not finite or too large",
+        "take a policy, or a checkpoint, from before its training diverged",
+    )
 
 
 def _kind(space: Any) -> tuple[Any, ...]:

@@ -31,12 +31,21 @@ def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
         optimiser.load_state_dict(deepcopy(state))
     except Exception as error:  # whatever torch meets in it
         raise _foreign(f"{type(error).__name__}: {error}") from error
+    _require_floats(state)  # which torch has made of whole numbers by now
     for fresh, loaded in zip(before, optimiser.param_groups, strict=True):
         _require_settings(fresh, loaded)
         for parameter in loaded["params"]:
             remembered = optimiser.state.get(parameter, {})
             if remembered:
                 _require_moments(optimiser, parameter, remembered)
+
+
+def _require_floats(state: dict[str, Any]) -> None:
+    for remembered in state["state"].values():
+        for name in MOMENTS & remembered.keys():
+            value = remembered[name]
+            if isinstance(value, Tensor) and not value.is_floating_point():
+                raise _foreign(f"{name} of {value.dtype}")
 
 
 def _require_settings(fresh: dict[str, Any], loaded: dict[str, Any]) -> None:

@@ -161,6 +161,7 @@ def _refuse_links(folder: Path) -> None:
     root = folder.resolve()
     for parent, folders, files in os.walk(root):
         for path in (Path(parent, name) for name in (*folders, *files)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            # realpath, because Path.resolve raises for a link to itself
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 came = f"the link {path.relative_to(root)} to {path.readlink()}"
                 raise problem(f"a run whose files are all in {folder}", came, "put a copy of the file in its place")

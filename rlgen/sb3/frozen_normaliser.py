@@ -92,7 +92,7 @@ def read_normaliser(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | No
         numbers = [np.array(found[name], np.float64) for name in ("mean", "var", "clip", "epsilon")]
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+    except Exception as error:  # what strangers wrote makes reading stumble in any way
         raise problem(
             "a VecNormalize (.pkl), or JSON with the keys mean, var, clip and epsilon",
             f"{path} ({type(error).__name__}: {error})",

@@ -25,14 +25,16 @@ class Refused(Exception):
 class Record:
     """An object of the pickle: its class, what it was made from, and its state."""
 
+    kind: str
     name: str
+    """The kind, which the object has and its class, that may itself stand in a pickle, has not."""
 
     def __init__(self, *arguments: Any, **named: Any):
         self.arguments, self.state = arguments, named
 
     def __new__(cls, *arguments: Any, **named: Any) -> "Record":
         made = super().__new__(cls)
-        made.arguments, made.state = arguments, named
+        made.name, made.arguments, made.state = cls.kind, arguments, named
         return made
 
     def __setstate__(self, state: Any) -> None:
@@ -94,7 +96,7 @@ def _listed() -> dict[tuple[str, str], str]:
     return names
 
 
-RECORDS = {key: type(name, (Record,), {"name": name}) for key, name in _listed().items()}
+RECORDS = {key: type(name, (Record,), {"kind": name}) for key, name in _listed().items()}
 """Inert classes, one for each admitted name."""
 
 

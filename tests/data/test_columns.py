@@ -13,6 +13,8 @@ from rlgen.data.columns import column, matrix, text
 from rlgen.errors import InputError
 
 ROW = np.dtype([("x", "f4")])
+BEYOND = np.array([ord("a"), 2**31], np.uint32).view("U2")[0]
+"""A character after the last one, as a damaged file holds it."""
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ def test_kinds_are_kept_and_whole_floats_are_counts() -> None:
     assert column([0, 1], "flag", 1, "it", "here").tolist() == [False, True]
     assert column(np.zeros((3, 1), np.float32), "number", 1, "it", "here").shape == (3,)
     assert np.isnan(column([np.nan, 1.0], "number", 1, "it", "here")[0])
+    assert column(np.ones(2, np.longdouble), "number", 1, "it", "here").dtype == np.float64
     assert int(column(np.float64(2), "count", 0, "it", "here")) == 2
 
 
@@ -57,7 +60,7 @@ def test_windows_are_flattened_and_one_value_is_no_matrix() -> None:
         matrix(np.float32(1), "it", "here")
 
 
-@pytest.mark.parametrize("value", [np.array(5), np.array(["a", "b"]), None, b"\xff"])
+@pytest.mark.parametrize("value", [np.array(5), np.array(["a", "b"]), None, b"\xff", BEYOND])
 def test_what_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(InputError, match="a text under 'env_id'"):
         text(value, "env_id", "here")

@@ -54,6 +54,18 @@ def test_robomimic_without_next_observations_drops_each_last_row(
     assert (found.env_id, found.metadata["environment"]) == (None, "Toy-v0"), "robosuite's names are no Gymnasium ids"
 
 
+@pytest.mark.parametrize("damage", ["missing", "wider"])
+def test_robomimic_s_episodes_of_other_columns_are_named(episodes: list[Episode], tmp_path: Path, damage: str) -> None:
+    path = write_robomimic(tmp_path / "low_dim.hdf5", episodes)
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_1/rewards"]
+        if damage == "wider":
+            file["data/demo_1/rewards"] = np.zeros(3)
+            file["data/demo_1/next_obs/b"] = np.zeros((3, 2))
+    with pytest.raises(InputError, match=r"widths in every episode, .* as in demo_0; came .* in demo_1"):
+        Demonstrations.load(path)
+
+
 def test_robomimic_s_images_and_raw_states_are_called_so(episodes: list[Episode], tmp_path: Path) -> None:
     path = write_robomimic(tmp_path / "image.hdf5", episodes)
     with h5py.File(path, "a") as file:

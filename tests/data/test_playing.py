@@ -147,5 +147,14 @@ def test_a_policy_of_nan_is_not_recorded() -> None:
         def predict(self, observation: Any, *, deterministic: bool) -> tuple[np.ndarray, None]:
             return np.full((len(observation), 1), np.nan), None
 
-    with pytest.raises(InputError, match=r"finite numbers.*'actions'"):
+    with pytest.raises(InputError, match="whose actions are NaN or infinite"):
         Demonstrations.record(Broken(), counts(3), 1)  # type: ignore[arg-type]
+
+
+def test_a_policy_whose_weights_diverged_is_not_evaluated() -> None:
+    model = PPO("MlpPolicy", Count(), n_steps=8, batch_size=8, device="cpu")
+    for parameter in model.policy.parameters():
+        parameter.data.fill_(np.nan)
+    for deterministic in (True, False):
+        with pytest.raises(InputError, match=r"a policy that acts; came one whose actions are NaN or infinite"):
+            evaluate(model, counts(3), 1, deterministic=deterministic)

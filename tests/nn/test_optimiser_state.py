@@ -55,6 +55,7 @@ def test_an_optimiser_that_has_not_stepped_is_taken_too() -> None:
 
 DAMAGES = {
     "shape [0]": lambda state: state["state"][0].update(exp_avg=torch.ones(0)),
+    "whole numbers": lambda state: state["state"][0].update(exp_avg=torch.ones(3, 2, dtype=torch.int32)),
     "transposed": lambda state: state["state"][0].update(exp_avg_sq=torch.ones(2, 3)),
     "one number": lambda state: state["state"][0].update(exp_avg=torch.ones(())),
     "no tensor": lambda state: state["state"][0].update(exp_avg=[0.0]),

@@ -216,6 +216,14 @@ def test_links_out_of_a_run_are_refused(tmp_path):
         (run / place).unlink()
 
 
+def test_a_link_to_itself_is_an_unreadable_file(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {"seed": 1})
+    (run / "result.json").symlink_to("result.json")
+    assert not RunFolder.open(run.path).finished
+    with pytest.raises(InputError, match="symbolic link"):
+        read_json(run / "result.json")
+
+
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "diary").write_text("dear diary")
     run = RunFolder.create(tmp_path / "run", {})

@@ -222,3 +222,13 @@ def test_of_several_statistics_that_fit_one_must_be_named(tmp_path: Path) -> Non
         statistics().save(str(tmp_path / name))
     with pytest.raises(InputError, match=r"one VecNormalize beside .*; came .* and .*--normaliser FILE"):
         find_normaliser(tmp_path / "mine.zip", (3,))
+
+
+def test_a_class_in_the_place_of_an_object_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "any.pkl"
+    env = statistics()
+    env.obs_rms = type(env.obs_rms)
+    for content in (pickle.dumps(VecNormalize), pickle.dumps(env)):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="expected a VecNormalize"):
+            read_normaliser(path, (3,))

@@ -52,7 +52,10 @@ def read_arrow(path: Path, required: Sequence[str], optional: Sequence[str] = ()
 def arrays_of(column: Any, name: str, path: Path) -> list[np.ndarray]:
     """The entries of a column of lists, each as an array of numbers; nested lists become dimensions."""
     with reading("Arrow file", path):
-        return [_array(chunk.slice(row, 1), name, path)[0] for chunk in column.chunks for row in range(len(chunk))]
+        found = [_array(chunk.slice(row, 1), name, path) for chunk in column.chunks for row in range(len(chunk))]
+    if any(array.ndim < 2 for array in found):
+        raise problem(f"a list in every row under {name!r}", f"single values in {path}", "write the file again")
+    return [array[0] for array in found]
 
 
 def values_of(column: Any, name: str, path: Path) -> np.ndarray:

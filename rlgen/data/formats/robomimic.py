@@ -44,9 +44,15 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
             f"none in {names[int(np.argmin(lengths))]} of {path}",
             "leave empty episodes out",
         )
+    shapes = [{key: array.shape[1:] for key, array in demo.items()} for demo in demos]
+    if any(shape != shapes[0] for shape in shapes):
+        number = next(number for number, shape in enumerate(shapes) if shape != shapes[0])
+        raise problem(
+            f"the same keys and widths in every episode, {shapes[0]} as in {names[0]}",
+            f"{shapes[number]} in {names[number]} of {path}",
+            "write the file again",
+        )
     parts = {key: [demo[key] for demo in demos] for key in demos[0]}
-    if any(demo.keys() != parts.keys() for demo in demos):
-        raise problem("the same keys in every episode", f"different ones in {path}", "write the file again")
     ended = np.array([bool(dones[-1]) for dones in parts["dones"]])
     last = ends_of(lengths)
     fell = np.zeros(len(last), bool)
