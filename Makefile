@@ -14,7 +14,7 @@ LOWEST := tests/sim/test_margins.py tests/envs/test_parity.py tests/runs/test_ch
 	tests/runs/test_doctor.py tests/agents/test_doctor_command.py tests/sb3/test_load.py tests/data/test_npz_formats.py \
 	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_ppo.py
 
-.PHONY: install demo test test-lowest check kill-test
+.PHONY: install demo test test-lowest check kill-test fuzz
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -38,6 +38,11 @@ check: $(INSTALLED)
 kill-test: export OMP_NUM_THREADS = 1
 kill-test: $(INSTALLED)
 	$(BIN)/python -m tests.kills --moments $(or $(MOMENTS),100) $(ARGS)
+
+# Uses CASES damaged files of every format; make fuzz ARGS="--format pairs --seed 1" does others.
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --cases $(or $(CASES),10000) $(ARGS)
 
 # The stamp is newer than what it was installed from, so a second `make` starts at once.
 $(INSTALLED): pyproject.toml constraints.txt
