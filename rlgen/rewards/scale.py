@@ -28,8 +28,11 @@ class ReturnScale:
         self.spread.to(paid.device).merge(paid.flatten(), torch.as_tensor(episode_starts))
 
     def __call__(self, rewards: Rewards) -> Rewards:
-        """Rewards [T, N] divided by the spread of returns, clipped; tensors for tensors."""
-        divided = self.spread(torch.as_tensor(rewards).flatten()).clamp(-self.clip, self.clip).reshape(rewards.shape)
+        """Rewards [T, N] divided by the spread of returns, clipped; tensors for tensors. What is not finite stays so: a
+        clip would hide it from whoever stops there."""
+        given = torch.as_tensor(rewards)
+        divided = self.spread(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
+        divided = torch.where(torch.isfinite(given), divided, given)
         return divided if isinstance(rewards, Tensor) else divided.numpy()
 
     def state_dict(self) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class LeanPPO(LeanRollout, PPO):
         mean = {name: torch.stack([getattr(each, name) for each in updates]).mean() for name in Update._fields[1:4]}
         clipped = torch.stack([(each.log_ratio.expm1().abs() > clip_range).float().mean() for each in updates])
         divergence = torch.stack([kl_estimate(each.log_ratio) for each in last_epoch])
+        with np.errstate(invalid="ignore"):  # rewards of infinity: the training stops for its weights
+            explained = float(explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
         values = {
             "entropy_loss": -float(mean["entropy"]),
             "policy_gradient_loss": float(mean["policy_loss"]),
@@ -116,7 +118,7 @@ class LeanPPO(LeanRollout, PPO):
             "approx_kl": float(divergence.mean()),
             "clip_fraction": float(clipped.mean()),
             "loss": float(updates[-1].loss),
-            "explained_variance": float(explained_variance(buffer.values.flatten(), buffer.returns.flatten())),
+            "explained_variance": explained,
             "std": float(self.policy.log_std.detach().exp().mean()),
             "clip_range": clip_range,
         }

@@ -13,7 +13,7 @@ from rlgen.agents.commands.environment_options import parse_kwargs
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.runs.folder import RunFolder
+from rlgen.runs.folder import UNFINISHED, RunFolder
 from rlgen.runs.run_groups import kin
 
 from .conftest import SMALL
@@ -87,7 +87,7 @@ def test_an_own_environment_goes_through_every_command(here: Path, capsys) -> No
     forget(name)
     sys.path.remove(str(here))
     for command in (["evaluate", "bc", "--episodes", "2"], ["resume", "bc"]):
-        (here / "bc" / "report.html").unlink(missing_ok=True)  # so that there is something to resume
+        (here / "bc" / UNFINISHED).touch()  # so that there is something to resume
         assert cli.main(command) == 2
         assert f"rlgen {command[0]} bc --import {name}" in capsys.readouterr().err
         assert name not in sys.modules

@@ -119,9 +119,7 @@ def test_a_run_without_a_policy_says_how_to_finish_it(run_folder: Path, capsys: 
 
 @pytest.mark.parametrize("option", [["--episodes", "0"], ["--out", "numbers.txt"]])
 def test_a_wrong_option_is_refused_before_anything_is_played(option: list[str], model: Path) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", str(model), "--env", "InvertedPendulum-v5", *option])
-    assert stop.value.code == 2
+    assert cli.main(["evaluate", str(model), "--env", "InvertedPendulum-v5", *option]) == 2
 
 
 def test_an_expert_that_plays_along_is_what_counts_as_one(model: Path, tmp_path: Path) -> None:

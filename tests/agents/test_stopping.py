@@ -70,8 +70,8 @@ def test_ctrl_c_in_the_warm_start_saves_it(rlgen_train, no_finish, tmp_path: Pat
 
     learn, cloned = BC.learn, []
 
-    def press(bc: BC) -> Any:
-        result = learn(bc)
+    def press(bc: BC, report: Any) -> Any:
+        result = learn(bc, report)
         cloned.append(bc.policy.action_net.weight.detach().clone())
         os.kill(os.getpid(), signal.SIGINT)
         return result

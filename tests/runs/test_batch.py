@@ -15,12 +15,14 @@ arguments = sys.argv[1:]
 out = pathlib.Path(arguments[1] if arguments[0] == "resume" else arguments[arguments.index("--out") + 1])
 out.mkdir(exist_ok=True)
 (out / "config.json").write_text("{}")
+(out / ".unfinished").touch()
 if "stops" in arguments:
     sys.exit(130)
 (out / "result.json").write_text(json.dumps([arguments[0], os.environ["OMP_NUM_THREADS"]]))
 if "draws no report" in arguments:
     sys.exit(1)
 (out / "report.html").write_text("")
+(out / ".unfinished").unlink()
 print("trained")
 """
 
