@@ -229,6 +229,8 @@ def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 def run(command: Command, arguments: Sequence[str]) -> int:
     """Parse the arguments of a command and run it. Returns its exit code."""
+    # Read where torch is imported, that is, in `load`: waiting threads sleep instead of taking cores from who works.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from rlgen.runs.console import is_plain
 
     from .commands.parsing import parse

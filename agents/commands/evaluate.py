@@ -46,6 +46,8 @@ class Subject:
     expert_return: float | None = None
     reference: Reference = "demonstrations"
     """Whose `expert_return` is."""
+    reference_seed: int | None = None
+    """Of the evaluation that measured these returns; None where none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,15 +146,16 @@ class Evaluate:
         finally:
             env.close()
         subject = self.measured_against(subject)
-        numbers: dict[str, Any] = {"env": subject.env, **played.summary()}
-        numbers |= {name: getattr(subject, name) for name in ("random_return", "expert_return", "reference")}
+        numbers: dict[str, Any] = {"env": subject.env, "seed": subject.seed, **played.summary()}
+        of_scale = ("random_return", "expert_return", "reference", "reference_seed")
+        numbers |= {name: getattr(subject, name) for name in of_scale}
         numbers["normalised_return"] = normalised_return(
             numbers["return_mean"], subject.random_return, subject.expert_return
         )
         numbers["share_of_failures"] = share_of_failures(played.returns, subject.expert_return)
         show(numbers)
         if self.out is not None:
-            self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env, subject.seed)
+            self.write(numbers, {name: array.tolist() for name, array in asdict(played).items()}, env)
         return 0
 
     def image_run(self) -> "RunFolder | None":
@@ -198,8 +201,9 @@ class Evaluate:
         where = {name: getattr(subject, name) for name in ("seed", "backend", "env_kwargs")}
         make = partial(make_env, subject.env, **where)
         earned = played_by_expert(self.expert, make, subject.episodes, subject.seed)
+        chance = chance_return(make, subject.seed)
         return replace(
-            subject, random_return=chance_return(make, subject.seed), expert_return=earned, reference="expert"
+            subject, random_return=chance, expert_return=earned, reference="expert", reference_seed=subject.seed
         )
 
     def _require_code_of(self, subject: Subject) -> None:
@@ -210,12 +214,12 @@ class Evaluate:
             raise problem("--code with a run of `rlgen train infogail` alone", came, "leave it out")
         raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw them")
 
-    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any, seed: int) -> None:
+    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any) -> None:
         """The numbers, the episodes behind them and how they came about, as JSON."""
         from rlgen.runs.json_file import write_json
 
         assert self.out is not None
-        how = {"policy": str(self.policy), "seed": seed, "deterministic": self.deterministic, "code": self.code}
+        how = {"policy": str(self.policy), "deterministic": self.deterministic, "code": self.code}
         how |= {"n_envs": env.num_envs, "backend": env.backend, "margin_rule": env.margin_rule}
         how |= {"env_kwargs": env.env_kwargs}
         write_json(self.out, {**numbers, **how, "per_episode": per_episode})
@@ -264,7 +268,7 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
         return subject
     known = {name: getattr(result, name) for name in ("random_return", "expert_return", "reference")}
-    return replace(subject, **known)
+    return replace(subject, **known, reference_seed=result.evaluation_seed)
 
 
 def require_bearable(subject: Subject, path: Path) -> None:
@@ -289,5 +293,8 @@ def show(numbers: dict[str, Any]) -> None:
         table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
     if numbers["normalised_return"] is not None:
         scale = f"0 = random {numbers['random_return']:.0f}, 1 = {numbers['reference']} {numbers['expert_return']:.0f}"
+        if numbers["reference_seed"] != numbers["seed"]:
+            whose = "both" if numbers["reference"] == "expert" else "random"
+            scale += f"; {whose} as the run measured with seed {numbers['reference_seed']}, not {numbers['seed']}"
         table.add_row("normalised", f"{numbers['normalised_return']:.3f} ({scale})")
     Console(soft_wrap=True).print(table)

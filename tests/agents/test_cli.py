@@ -51,6 +51,17 @@ print(json.dumps({"code": code, "seconds": time.perf_counter() - start, "modules
     assert {"torch", "numpy", "gymnasium", "stable_baselines3", "mujoco"} & set(seen["modules"]) == set()
 
 
+@pytest.mark.parametrize(("chosen", "policy"), [(None, "PASSIVE"), ("active", "ACTIVE")])
+def test_waiting_threads_of_torch_sleep_unless_told_otherwise(chosen: str | None, policy: str) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("OpenMP's own report is asked of Linux's library")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "true"} | ({} if chosen is None else {"OMP_WAIT_POLICY": chosen})
+    probe = "import sys; from rlgen.agents.cli import main; sys.exit(main(['evaluate', 'missing.zip']))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False, env=environment)
+    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
+
+
 def test_help_teaches_every_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
     shown = capsys.readouterr().out

@@ -44,7 +44,9 @@ def test_a_run_and_its_policy_give_the_same_numbers(run_folder: Path, model: Pat
     assert written[0]["return_mean"] == pytest.approx(sum(written[0]["per_episode"]["returns"]) / 5)
 
 
-def test_the_defaults_repeat_a_runs_own_evaluation(run_folder: Path, tmp_path: Path) -> None:
+def test_the_defaults_repeat_a_runs_own_evaluation_and_another_seed_is_told(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = {"agent": "gail", "env": "InvertedPendulum-v5", "episodes": 6, "backend": "gymnasium"}
     (run_folder / "config.json").write_text(json.dumps(config))
     env = make_vec(config["env"], 6, 123, "gymnasium")
@@ -61,6 +63,11 @@ def test_the_defaults_repeat_a_runs_own_evaluation(run_folder: Path, tmp_path: P
     assert again["per_episode"]["returns"] == own.per_episode_returns
     assert (again["seed"], again["backend"], again["n_envs"]) == (123, "gymnasium", 6)
     assert again["share_of_failures"] == own.share_of_failures == 1.0
+    assert "the run measured" not in " ".join(capsys.readouterr().out.split())
+    other = tmp_path / "other.json"
+    assert cli.main(["evaluate", str(run_folder), "--seed", "7", "--out", str(other)]) == 0
+    assert "random as the run measured with seed 123, not 7" in " ".join(capsys.readouterr().out.split())
+    assert (json.loads(other.read_text())["seed"], json.loads(other.read_text())["reference_seed"]) == (7, 123)
 
 
 def test_the_table_shows_return_and_falls(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
