@@ -190,7 +190,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
     def press(metrics: Metrics, step: int, values: Any) -> None:
         write(metrics, step, values)
         # An evaluation is due after this round, and no checkpoint.
-        if 3 * case.round < step <= 4 * case.round and not pressed and "rollout/ep_rew_mean" in values:
+        if 3 * case.round < step <= 4 * case.round and not pressed and "evaluation/return_mean" not in values:
             pressed.append(step)
             os.kill(os.getpid(), signal.SIGINT)
 
