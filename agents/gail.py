@@ -266,7 +266,7 @@ class GAIL:
         """The inverse of `state_dict`, for a GAIL built with the same arguments."""
         load_model_state(self.model, state["model"])
         self.source.load_state_dict(state["source"])
-        self.average.load_state_dict(state["average"])
+        self.average.load_state_dict(state["average"], self.model)
         self.warm = state["warm"]
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])

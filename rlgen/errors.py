@@ -14,5 +14,12 @@ def problem(expected: str, came: str, remedy: str) -> InputError:
 
     Each part is a clause without a final full stop, e.g.
     `problem("105 observation numbers (Ant-v5)", "27 in ant.npz, key 'observations'", "record the file on Ant-v5")`.
+    What a terminal would obey or could not show, such as an escape sequence in a file's key, is spelled out.
     """
-    return InputError(f"expected {expected}; came {came}; {remedy}")
+    return InputError(f"expected {_shown(expected)}; came {_shown(came)}; {_shown(remedy)}")
+
+
+def _shown(part: str) -> str:
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in part.strip()
+    )

@@ -4,7 +4,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -134,10 +133,11 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """12 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
-    whole = timedelta(seconds=round(seconds))
-    hours, minutes, rest = whole.seconds // 3600, whole.seconds // 60 % 60, whole.seconds % 60
-    if whole.days:
-        return f"{whole.days} d {hours} h"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -86,6 +86,11 @@ class PolicyAverage(BaseCallback):
     def state_dict(self) -> dict[str, Any]:
         return {"weights": dict(self.weights), "merged_at": self.merged_at, "merges": self.merges}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], model: OnPolicyAlgorithm) -> None:
+        """The inverse of `state_dict`. Raises `InputError` for weights of other shapes than the model's."""
         self.weights = {name: value.clone() for name, value in state["weights"].items()}
+        shapes = {name: value.shape for name, value in self.weights.items()}
+        if shapes and shapes != {name: value.shape for name, value in model.policy.named_parameters()}:
+            came = "an average of other weights"
+            raise problem("averaged weights of the policy's names and shapes", came, "start the run again")
         self.merged_at, self.merges, self.set_aside = state["merged_at"], state["merges"], {}

@@ -74,10 +74,12 @@ def _subjects() -> Iterator[Subject]:
         yield Subject(name=f"resume-{kind}", example=kind, build=build, damage=_damage_unfinished, use=_resume)
         if kind in FINISHED:
             yield Subject(name=f"evaluate-{kind}", example=kind, build=build, damage=_damage, use=_evaluate)
-            yield Subject(name=f"report-{kind}", example=kind, build=build, damage=_damage, use=_report)
+            yield Subject(name=f"report-{kind}", example=kind, build=build, damage=_damage, use=_report, weight=0.3)
     drawn = {"example": "vime", "build": partial(_build, "vime"), "damage": _damage_metrics, "use": _report_drawn}
     yield Subject(name="draw", weight=0.1, **drawn)  # type: ignore[arg-type]
-    yield Subject(name="compare", example="gail", build=partial(_build, "gail"), damage=_damage, use=_compare)
+    yield Subject(
+        name="compare", example="gail", build=partial(_build, "gail"), damage=_damage, use=_compare, weight=0.2
+    )
 
 
 RUNS = tuple(_subjects())

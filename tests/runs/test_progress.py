@@ -125,7 +125,15 @@ def test_an_error_is_not_followed_by_a_progress_line():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.4, "0 s"), (12, "12 s"), (250, "4 min 10 s"), (59.7, "1 min 00 s"), (7500, "2 h 05 min"), (270_000, "3 d 3 h")],
+    [
+        (0.4, "0 s"),
+        (12, "12 s"),
+        (250, "4 min 10 s"),
+        (59.7, "1 min 00 s"),
+        (7500, "2 h 05 min"),
+        (270_000, "3 d 3 h"),
+        (2**70, f"{2**70 // 86400} d {2**70 // 3600 % 24} h"),
+    ],
 )
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text

@@ -82,9 +82,17 @@ def test_a_loaded_average_goes_on_as_if_nothing_had_happened(model: PPO) -> None
     average = PolicyAverage(0.5)
     model.learn(32, average)
     other = PolicyAverage(0.5)
-    other.load_state_dict(average.state_dict())
+    other.load_state_dict(average.state_dict(), model)
     model.learn(32, CallbackList([average, other]), reset_num_timesteps=False)
     assert all(torch.equal(other.weights[name], value) for name, value in average.weights.items())
+
+
+def test_an_average_of_other_weights_is_refused(model: PPO) -> None:
+    average = PolicyAverage(0.5)
+    model.learn(32, average)
+    average.weights["value_net.bias"] = average.weights["value_net.bias"][None]
+    with pytest.raises(InputError, match="averaged weights of the policy's names and shapes"):
+        PolicyAverage(0.5).load_state_dict(average.state_dict(), model)
 
 
 def test_averaged_weights_act_within_the_block_only(model: PPO) -> None:
