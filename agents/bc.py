@@ -26,6 +26,7 @@ from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.raw_observations import require_raw_environment
 
 Report = Callable[[int, dict[str, float]], None]
+LEAST_ERROR = 1e-12  # one row met by chance must not decide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,10 @@ class BCConfig:
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
     plain_below: float = 0.5
-    """Plain regression, a second cloning without dropout and noise, is what is kept if its held-out loss is below this
+    """Plain regression, a second cloning without dropout and noise, is kept if its typical held-out error is below this
     fraction of the other's; 0 for no second cloning. A half and not the whole, because held-out rows are the expert's
-    own: they do not show how a smooth policy finds back to them."""
+    own: they do not show how a smooth policy finds back to them. Typical is the geometric mean over rows: a mean is that
+    of the few rows where the expert switches."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
     decay faster, so that the average does not hang on to untrained weights."""
@@ -133,8 +135,8 @@ class BC:
 
         BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
 
-    Actions may be numbers (Box), whose mean is regressed, or kinds (Discrete, MultiDiscrete, MultiBinary), whose
-    log-likelihood is raised. Raises `InputError` for a model that is not on-policy, has memory, a VecNormalize, or
+    Of actions that are numbers (Box) the mean is regressed, of kinds (Discrete, MultiDiscrete, MultiBinary) the
+    log-likelihood raised. Raises `InputError` for a model that is not on-policy, has memory, a VecNormalize, or
     observations that are images or dictionaries, and for demonstrations that do not fit it.
     """
 
@@ -191,10 +193,10 @@ class BC:
         found = self._fit(self.config, train, held_out, 0, report)
         if plain is None:
             return found
-        weights = _copy(self.policy)
+        weights, error = _copy(self.policy), self._typical_error(held_out)
         self.policy.load_state_dict(begin)
         other = self._fit(plain, train, held_out, found.updates, report)
-        if other.held_out_loss < self.config.plain_below * found.held_out_loss:
+        if self._typical_error(held_out) < self.config.plain_below * error:
             return other
         self.policy.load_state_dict(weights)
         return replace(found, updates=other.updates)
@@ -245,6 +247,13 @@ class BC:
             raise FloatingPointError(f"a held-out loss of {loss} at update {update}")
         return loss
 
+    @torch.no_grad()
+    def _typical_error(self, rows: Transitions) -> float:
+        """Geometric mean over rows of the mean action's squared error, or of the negative log-likelihood of kinds."""
+        of_kinds = self.scale is None
+        errors = self._surprises(self.policy, rows) if of_kinds else self._errors(self.policy, rows).mean(1)
+        return float(errors.clamp(min=LEAST_ERROR).log().mean().exp())
+
     def _noisy(self, batch: Transitions, noise_std: float) -> Transitions:
         """Other observations every time, near those that were demonstrated."""
         if not noise_std or self.spread is None:
@@ -265,17 +274,27 @@ class BC:
     def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
         """Mean over rows: squared error per action number, or negative log-likelihood in nats."""
         try:
-            distribution = policy.get_distribution(batch.observations)
+            if self.scale is None or self.config.loss == "log_likelihood":
+                return self._surprises(policy, batch).mean()
+            return self._errors(policy, batch).mean()
         except ValueError as refused:  # torch's, for a mean of NaN
             raise FloatingPointError("weights of NaN or infinity") from refused
-        if self.scale is None:
-            single = isinstance(self.policy.action_space, spaces.Discrete)
-            return -distribution.log_prob(batch.actions.squeeze(-1) if single else batch.actions).mean()
+
+    def _surprises(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+        """[R] negative log-likelihood of the demonstrated actions in nats."""
+        actions = batch.actions
+        if self.scale is not None:
+            actions = self.scale(actions) if policy.squash_output else actions
+        elif isinstance(policy.action_space, spaces.Discrete):
+            actions = actions.squeeze(-1)
+        return -policy.get_distribution(batch.observations).log_prob(actions)
+
+    def _errors(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+        """[R, A] squared error of the mean action, in units of half the action range."""
+        assert self.scale is not None
         actions = self.scale(batch.actions) if policy.squash_output else batch.actions
-        if self.config.loss == "log_likelihood":
-            return -distribution.log_prob(actions).mean()
-        error = distribution.mode() - actions
-        return (error if policy.squash_output else error / self.scale.half_range).square().mean()
+        error = policy.get_distribution(batch.observations).mode() - actions
+        return (error if policy.squash_output else error / self.scale.half_range).square()
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

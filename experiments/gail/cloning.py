@@ -92,13 +92,14 @@ def main() -> None:
     parser.add_argument("--demos", type=Path)
     parser.add_argument("--trajectories", type=int)
     parser.add_argument("--seeds", type=int, nargs="*", default=[10, 11, 12])
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--table", action="store_true", help="write cloning.md from cloning.csv")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.demos:
         demos = Demonstrations.load(given.demos).first(given.trajectories)
         for seed in given.seeds:
-            for variant in VARIANTS:
+            for variant in given.variants:
                 row = {**clone(given.env, demos, variant, seed), "trajectories": given.trajectories}
                 add([row])
                 print(*(row[name] for name in FIELDS), flush=True)

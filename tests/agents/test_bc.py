@@ -79,6 +79,20 @@ def test_plain_regression_is_kept_where_regularisation_multiplies_the_held_out_l
     assert gap(model, linear_expert(seed=1)) < 0.02
 
 
+def test_a_few_rows_that_nobody_can_clone_do_not_hide_how_well_plain_regression_does(point_ppo) -> None:
+    """Where an expert switches, both clones are wrong, and that alone would make their mean losses alike."""
+    expert, random = linear_expert(), np.random.default_rng(1)
+    switched = expert.observations[:, 1] > 0.9
+    actions = np.where(switched[:, None], random.choice([-0.4, 0.4], size=(len(expert), 1)), expert.actions)
+    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    config = replace(QUICK, dropout=0.3, plain_below=0.5)
+    kept = BC(model, replace(expert, actions=actions.astype(np.float32)), config).learn(
+        lambda update, values: seen.update({update: values["bc/held_out_loss"]})
+    )
+    assert (kept.dropout, kept.noise) == (0, 0)
+    assert kept.held_out_loss > 0.5 * min(seen[update] for update in seen if update <= 400), "the means alone"
+
+
 def test_regularisation_is_kept_where_plain_regression_is_hardly_better(point_ppo) -> None:
     """A little noise on the observations hardly matters to a line."""
     model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
