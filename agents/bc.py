@@ -55,10 +55,9 @@ class BCConfig:
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
     plain_below: float = 0.5
-    """Plain regression, a second cloning without dropout and noise, is kept if its typical held-out error is below this
-    fraction of the other's; 0 for no second cloning. A half and not the whole, because held-out rows are the expert's
-    own: they do not show how a smooth policy finds back to them. Typical is the geometric mean over rows: a mean is that
-    of the few rows where the expert switches."""
+    """Fraction of the regularised cloning's typical held-out error below which plain regression, a second cloning
+    without dropout and noise, is kept; 0 for no second cloning. Below 1, because held-out rows do not show how a smooth
+    policy recovers from its errors. Typical: the geometric mean over rows, which a few outliers do not decide."""
     average: float = 0.999
     """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
     decay faster, so that the average does not hang on to untrained weights."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # A single run's line with more points than this is drawn faint, with its moving average on top.
+LABEL_HEIGHT = 0.08  # of the return panel, the narrow one included
 MANY_POINTS = 80
 STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 TITLE_WIDTH = 40  # letters above a small panel
@@ -97,15 +98,30 @@ def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str,
 
 
 def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme) -> None:
-    """Dashed horizontal lines with their names, such as the expert's return."""
-    for name, value in references.items():
+    """Dashed horizontal lines with their names, such as the expert's return; lines close together share a label."""
+    if not references:
+        return
+    axes.margins(y=0.08)
+    for value in references.values():
         axes.axhline(value, color=theme.soft, linewidth=1.2, linestyle=(0, (5, 3)))
+    low, high = axes.get_ylim()
+    for names in _close_together(references, LABEL_HEIGHT * (high - low)):
+        label = ", ".join(f"{name} {_short(references[name])}" for name in names)
         axes.annotate(
-            f"{name} {_short(value)}", (1.0, value), xycoords=("axes fraction", "data"), xytext=(-4, 4),
+            label, (1.0, references[names[0]]), xycoords=("axes fraction", "data"), xytext=(-4, 4),
             textcoords="offset points", ha="right", va="bottom", color=theme.soft, fontsize=9,
         )  # fmt: skip
-    if references:
-        axes.margins(y=0.08)
+
+
+def _close_together(values: Mapping[str, float], distance: float) -> list[list[str]]:
+    """The names, the highest value first, in groups whose neighbours are less than `distance` apart."""
+    groups: list[list[str]] = []
+    for name in sorted(values, key=lambda name: -values[name]):
+        if groups and values[groups[-1][-1]] - values[name] < distance:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
 
 
 def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:

@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rlgen.errors import InputError
 from rlgen.runs import curve_panel
 from rlgen.runs.curve_data import RETURN, Panel, Series, curve_of, panels_for, read_tables, smoothed
 from rlgen.runs.curve_figure import curves_in_words
-from rlgen.runs.curve_panel import DARK, draw_panel, telling_series
+from rlgen.runs.curve_panel import DARK, PRINT, draw_panel, draw_references, telling_series
 from rlgen.runs.curves import NARROW, WIDE, curves_png, draw_curves, references_of
 from rlgen.runs.metrics import Metrics
 
@@ -279,3 +280,11 @@ def test_drawing_leaves_no_figure_and_no_settings_behind(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False True"
+
+
+def test_references_close_together_share_a_label() -> None:
+    axes = Figure().add_subplot()
+    axes.plot([0, 1], [0, 5000])
+    draw_references(axes, {"BC": 32.0, "expert": 4704.0, "random": -66.0}, PRINT)
+    assert [label.get_text() for label in axes.texts] == ["expert 4,704", "BC 32, random \N{MINUS SIGN}66"]
+    assert len(axes.get_lines()) == 1 + 3
