@@ -11,17 +11,20 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import rlgen
 from rlgen.errors import InputError, problem
 from rlgen.runs.interrupt import exit_code, signals_raise
 
 from .commands.reporting import log_on_stderr, print_error
+from .commands.typed import taken
 
 INPUT_ERROR = 2  # exit code
 CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
 GENERAL = "-q, --quiet: warnings and results alone. -v, --verbose: reasons as well."
+CONFIG = "--config FILE: settings from the config.json of another run, or its folder, which typed options override."
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
@@ -217,7 +220,19 @@ def load(command: Command) -> type[Runnable]:
 def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
     """The class whose options are offered: a command with many kinds of settings narrows them by what it is given."""
     narrow = getattr(chosen, "for_arguments", None)
-    return chosen if narrow is None else narrow(arguments)
+    return chosen if narrow is None else narrow(arguments, {})
+
+
+def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, list[str]]:
+    """The settings that the file of --config gives, of a command that takes one, and the arguments without it."""
+    if "--config" not in getattr(chosen, "taken_first", ()):
+        return None, list(arguments)
+    path, rest = taken(arguments, "--config")
+    if path is None:
+        return None, rest
+    from .commands.config_file import defaults
+
+    return defaults(chosen, Path(path), rest), rest
 
 
 def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -237,9 +252,12 @@ def run(command: Command, arguments: Sequence[str]) -> int:
 
     level, rest = volume_of(arguments)
     with log_on_stderr(level), signals_raise():
-        chosen = settings_for(load(command), rest)
-        described = f"{inspect.getdoc(chosen)}\n\n{GENERAL}\n\nExample: {command.example}"
-        return parse(chosen, rest, f"rlgen {command.words}", described, is_plain()).run() or 0
+        chosen = load(command)
+        default, rest = without_config(chosen, rest)
+        chosen = settings_for(chosen, rest) if default is None else type(default)
+        general = f"{GENERAL} {CONFIG}" if hasattr(chosen, "taken_first") else GENERAL
+        described = f"{inspect.getdoc(chosen)}\n\n{general}\n\nExample: {command.example}"
+        return parse(chosen, rest, f"rlgen {command.words}", described, is_plain(), default).run() or 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

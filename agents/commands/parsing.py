@@ -17,18 +17,26 @@ GENERAL = ("--help", "--quiet", "--verbose")
 """Options of every command."""
 
 
-def parse(kind: type[Settings], arguments: Sequence[str], prog: str, description: str, plain: bool) -> Settings:
-    """The settings that `arguments` give. `plain`: help without colours and bold.
+def parse(
+    kind: type[Settings],
+    arguments: Sequence[str],
+    prog: str,
+    description: str,
+    plain: bool,
+    default: Settings | None = None,
+) -> Settings:
+    """The settings that `arguments` give, and `default` where they give none. `plain`: help without colours and bold.
 
     Raises `InputError` for options that do not exist and values that the settings refuse; exits as argparse does after
     help and for what tyro finds missing or malformed.
     """
     require_known(kind, arguments, prog)
     said = io.StringIO()
+    given: dict[str, Any] = {} if default is None else {"default": default}
     with _colours(not plain):
         try:
             with contextlib.redirect_stderr(said):
-                return tyro.cli(kind, args=list(arguments), prog=prog, description=description)
+                return tyro.cli(kind, args=list(arguments), prog=prog, description=description, **given)
         except SystemExit as stop:
             refused = _input_error(stop)
             if refused is None:
@@ -39,7 +47,7 @@ def parse(kind: type[Settings], arguments: Sequence[str], prog: str, description
 
 def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
     """Raise for the first argument that looks like an option and is none, with the one that was probably meant."""
-    known = [*options_of(kind), *GENERAL]
+    known = [*options_of(kind), *getattr(kind, "taken_first", ()), *GENERAL]
     for argument in arguments:
         typed = argument.partition("=")[0].replace("_", "-")
         if not typed.startswith("--") or typed in known or typed.startswith("--tyro-"):

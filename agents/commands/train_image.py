@@ -1,8 +1,8 @@
 """`rlgen train image`: a generative model of images, from the data to samples that are measured."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, make_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -15,6 +15,7 @@ from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
 
 from .train_settings import RunSettings, require_at_least
+from .typed import typed
 
 # A model that joins `GENERATORS` has its place on the command line by that; a static checker cannot follow it.
 if TYPE_CHECKING:
@@ -95,15 +96,19 @@ class TrainImage(RunSettings):
             raise problem(f"labels for a semi-supervised model ({able})", came, "leave --labels out")
 
     @classmethod
-    def for_arguments(cls, arguments: Sequence[str]) -> "type[TrainImage]":
-        """The settings of the model that `arguments` ask for."""
-        asked = TrainImage.model
-        for index, argument in enumerate(arguments):
-            if argument == "--model" and index + 1 < len(arguments):
-                asked = arguments[index + 1]
-            elif argument.startswith("--model="):
-                asked = argument.partition("=")[2]
-        return settings_of(asked) if asked in GENERATORS else cls
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> "type[TrainImage]":
+        """The settings of the model that is asked for."""
+        asked = typed(arguments, "--model") or values.get("model", TrainImage.model)
+        return settings_of(asked) if isinstance(asked, str) and asked in GENERATORS else cls
+
+    @classmethod
+    def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+        """Without what the typed model leaves idle; of steps and epochs the typed one."""
+        idle = set(GENERATORS) - {each.name for each in fields(cls)}
+        idle |= set() if GENERATORS[cls.model].semi_supervised else {"labels"}
+        idle |= {"epochs"} if typed(arguments, "--steps") else {"steps"} if typed(arguments, "--epochs") else set()
+        read = {name: value for name, value in values.items() if name not in idle}
+        return read | ({"model": cls.model} if typed(arguments, "--model") in GENERATORS else {})
 
     @classmethod
     def restored(cls, values: dict[str, Any]) -> Self:
@@ -152,6 +157,6 @@ class TrainImage(RunSettings):
 def settings_of(model: str) -> type[TrainImage]:
     """`TrainImage` with the settings of one model beside it."""
     kind = GENERATORS[model].config_type
-    fields: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
+    own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
     namespace = {"__doc__": TrainImage.__doc__, "__module__": __name__}
-    return make_dataclass("TrainImage", fields, bases=(TrainImage,), namespace=namespace, frozen=True, kw_only=True)
+    return make_dataclass("TrainImage", own, bases=(TrainImage,), namespace=namespace, frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What every training asks for on the command line."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,6 +21,8 @@ class RunSettings:
     """What every run needs, whatever is trained in it."""
 
     agent: ClassVar[str]
+    taken_first: ClassVar[tuple[str, ...]] = ("--config",)
+    """Options that are read before the settings."""
 
     out: Path
     """Folder of the run; new or empty."""
@@ -47,6 +50,16 @@ class RunSettings:
     def recorded(self) -> dict[str, Any]:
         """What config.json holds, from which a resumed run makes the same settings."""
         return {"agent": self.agent, **to_json(self)}
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
+        """The class whose options are offered, by what was typed and by the `values` of --config."""
+        return cls
+
+    @classmethod
+    def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+        """Of another run's `values` those that a training with the typed `arguments` reads."""
+        return dict(values)
 
     @classmethod
     def restored(cls, values: dict[str, Any]) -> Self:

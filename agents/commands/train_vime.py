@@ -1,5 +1,6 @@
 """`rlgen train vime`: from nothing but a task to a policy that explored it out of curiosity, or without."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from ..curiosity import CURIOSITIES, Curiosity
 from ..learner import EXPLORATION, EXPLORATION_ENVS, OnPolicyConfig
 from ..soft_actor_critic import SACConfig
 from .train_settings import SteppedTraining
+from .typed import typed
 
 # A kind that joins `CURIOSITIES` has its place on the command line by that; a static checker cannot follow it.
 if TYPE_CHECKING:
@@ -68,20 +70,25 @@ class TrainVIME(CuriositySettings, SteppedTraining):
 
     def recorded(self) -> dict[str, Any]:
         """Without the settings that this training does not read, and with the η that it has."""
-        used = {name: value for name, value in super().recorded().items() if name not in self._idle()}
+        idle = idle_settings(self.algo, self.curiosity)
+        used = {name: value for name, value in super().recorded().items() if name not in idle}
         for each in self.curiosities():
             used["eta"] = each.eta
         return used
 
-    def _idle(self) -> set[str]:
-        """Names of the settings that this training does not read."""
-        idle = {name for name in CURIOSITIES if name != self.curiosity}
-        idle |= {"learner", "scale_reward"} if self.algo == "sac" else {"sac", "update_every"}
-        return idle | ({"eta", "final_eta", "update_every"} if self.curiosity == "none" else set())
+    @classmethod
+    def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+        """Without what the typed learner and curiosity leave idle, and the η that was recorded of another curiosity."""
+        algo = typed(arguments, "--algo") or values.get("algo", cls.algo)
+        before = values.get("curiosity", cls.curiosity)
+        curiosity = typed(arguments, "--curiosity") or before
+        idle = idle_settings(algo, curiosity) | ({"eta"} if curiosity != before else set())
+        read = {name: value for name, value in values.items() if name not in idle}
+        return read | {"algo": algo, "curiosity": curiosity}
 
     def _require_defaults_of_idle(self) -> None:
         """A setting that nothing reads must not be given: whoever gives it expects that it does something."""
-        given = [each for name in sorted(self._idle()) for each in _differing(self, name)]
+        given = [each for name in sorted(idle_settings(self.algo, self.curiosity)) for each in _differing(self, name)]
         if given:
             came = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             expected = f"settings that --algo {self.algo} --curiosity {self.curiosity} reads"
@@ -94,6 +101,13 @@ class TrainVIME(CuriositySettings, SteppedTraining):
         settings = getattr(self, self.curiosity)
         kind = CURIOSITIES[self.curiosity]
         return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=self.update_every)]
+
+
+def idle_settings(algo: str, curiosity: str) -> set[str]:
+    """Names of the settings that a training with this learner and curiosity does not read."""
+    idle = {name for name in CURIOSITIES if name != curiosity}
+    idle |= {"learner", "scale_reward"} if algo == "sac" else {"sac", "update_every"}
+    return idle | ({"eta", "final_eta", "update_every"} if curiosity == "none" else set())
 
 
 def _differing(config: Any, name: str) -> list[str]:

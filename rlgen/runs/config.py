@@ -1,6 +1,7 @@
 """Configurations to JSON values and back: frozen dataclasses of numbers, texts, paths, tuples and dataclasses."""
 
 import dataclasses
+import difflib
 import math
 import os
 import types
@@ -50,18 +51,25 @@ def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
     Raises `InputError` for a field that `kind` does not have, because then the file comes from another version, for one
     that is missing, and for a value of another type.
     """
-    hints = get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise problem(
-            f"the settings of this version's {kind.__name__}",
-            f"unknown {', '.join(map(repr, unknown))}",
-            "use the version of rlgen that wrote the run (versions.json)",
-        )
     missing = [name for name in required_fields(kind) if name not in values]
     if missing:
         raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", REMEDY)
-    return kind(**{name: restored(hints[name], value, name) for name, value in values.items()})
+    return kind(**fields_from_json(kind, values))
+
+
+def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the dataclass `kind` that `values` give, some or all. Raises `InputError` as `from_json`."""
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(hints), n=1)
+        meant = f"did you mean {near[0]!r}? Otherwise " if near else ""
+        raise problem(
+            f"the settings of this version's {kind.__name__}",
+            f"unknown {', '.join(map(repr, unknown))}",
+            f"{meant}use the version of rlgen that wrote the run (versions.json)",
+        )
+    return {name: restored(hints[name], value, name) for name, value in values.items()}
 
 
 def required_fields(kind: type) -> list[str]:

@@ -1,0 +1,51 @@
+"""`--config FILE` of `rlgen train`: the settings of another run as defaults, which typed options override."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from rlgen.envs.ids import registered_id, split_id
+from rlgen.errors import problem
+from rlgen.runs.config import fields_from_json, required_fields, restored
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import read_object
+
+from .train import TRAININGS
+from .train_settings import RunSettings
+from .typed import typed
+
+OWN = ("agent", "out", "imports")
+"""Entries that no other run takes over; modules are imported for whoever types them."""
+
+
+def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> RunSettings:
+    """The settings of the config.json `path`, or of the run folder `path`, those still to be typed left open.
+
+    `arguments`: what is typed beside it; settings that nothing reads then are left out.
+
+    Raises `InputError` for the settings of another agent, for unknown ones, and for values of another type.
+    """
+    found = RunFolder.open(path).config if path.is_dir() else read_object(path)
+    _require_agent(kind, found.get("agent", kind.agent), path)
+    values = {name: value for name, value in found.items() if name not in OWN}
+    kind = kind.for_arguments(arguments, values)
+    settings = fields_from_json(kind, kind.without_idle(values, arguments))
+    if "env" in settings:
+        settings["env"] = _known_env(settings["env"], found.get("imports", []), f"rlgen train {kind.agent}", arguments)
+    return kind(**dict.fromkeys(required_fields(kind), tyro.MISSING) | settings)
+
+
+def _require_agent(kind: type[RunSettings], agent: Any, path: Path) -> None:
+    if agent != kind.agent:
+        known = isinstance(agent, str) and agent in TRAININGS
+        remedy = f"use `rlgen train {agent}`" if known else "take the config.json of a run"
+        raise problem(f"settings of the agent {kind.agent}", f"those of {agent!r} in {path}", remedy)
+
+
+def _known_env(env: str, imports: Any, command: str, arguments: Sequence[str]) -> str:
+    """The id without a module, which only a typed one may bring. Imports nothing."""
+    if typed(arguments, "--env") is None and typed(arguments, "--import") is None:
+        return registered_id(env, restored(tuple[str, ...], imports, "imports"), f"{command} …")
+    return split_id(env)[1]
