@@ -147,7 +147,8 @@ def help_text(commands: Sequence[Command]) -> str:
         wrapped(f"rlgen {rlgen.__version__}: generative models for control, pluggable into Stable-Baselines3", "", ""),
         "",
         "usage: rlgen COMMAND [OPTIONS]",
-        "       rlgen COMMAND --help      options of one command",
+        "       rlgen COMMAND --help      everyday options of one command",
+        "       rlgen COMMAND --help-all  all of them",
         "       rlgen version",
         "",
     ]

@@ -1,22 +1,22 @@
-"""The three-part error: what was expected, what came, what to do."""
+"""The three-part error: what was expected, what was got, what to do."""
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used. The message says what was expected, what came and what to do."""
+    """Something the user gave cannot be used. The message says what was expected, what was got and what to do."""
 
 
 class NotFinite(InputError):
     """NaN or an infinity ended a training. The way back is the last checkpoint, which is from before that."""
 
 
-def problem(expected: str, came: str, remedy: str) -> InputError:
+def problem(expected: str, got: str, remedy: str) -> InputError:
     """An `InputError` of three parts, for `raise problem(...)`.
 
     Each part is a clause without a final full stop, e.g.
     `problem("105 observation numbers (Ant-v5)", "27 in ant.npz, key 'observations'", "record the file on Ant-v5")`.
     What a terminal would obey or could not show, such as an escape sequence in a file's key, is spelled out.
     """
-    return InputError(f"expected {_shown(expected)}; came {_shown(came)}; {_shown(remedy)}")
+    return InputError(f"expected {_shown(expected)}; got {_shown(got)}; {_shown(remedy)}")
 
 
 def _shown(part: str) -> str:

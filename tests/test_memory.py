@@ -25,14 +25,14 @@ def test_a_size_in_proportion_passes(declared: int, on_disk: int | None) -> None
 @pytest.mark.usefixtures("four_gib_free")
 @pytest.mark.parametrize("on_disk", [2 * KIB, 6 * MIB])
 def test_a_small_file_cannot_ask_for_a_gibibyte(on_disk: int) -> None:
-    with pytest.raises(InputError, match=r"expected .* on disk; came 1\.0 GiB for the arrays of ant\.npz; check"):
+    with pytest.raises(InputError, match=r"expected .* on disk; got 1\.0 GiB for the arrays of ant\.npz; check"):
         require_room(GIB, "the arrays of ant.npz", on_disk)
 
 
 @pytest.mark.usefixtures("four_gib_free")
 def test_half_of_the_free_memory_is_the_most() -> None:
     require_room(2 * GIB, "weights")
-    with pytest.raises(InputError, match=r"at most 2\.0 GiB, half of the free memory; came 3\.6 TiB for weights"):
+    with pytest.raises(InputError, match=r"at most 2\.0 GiB, half of the free memory; got 3\.6 TiB for weights"):
         require_room(4 * 10**12, "weights")
 
 

@@ -12,8 +12,10 @@ import tyro
 
 from rlgen.errors import InputError, problem
 
+from .option_help import ALL, ASKED, for_help, print_description
+
 Settings = TypeVar("Settings")
-GENERAL = ("--help", "--quiet", "--verbose")
+GENERAL = ("--help", ALL, "--quiet", "--verbose")
 """Options of every command."""
 
 
@@ -31,12 +33,16 @@ def parse(
     help and for what tyro finds missing or malformed.
     """
     require_known(kind, arguments, prog)
-    said = io.StringIO()
+    shown, said = list(arguments), io.StringIO()
     given: dict[str, Any] = {} if default is None else {"default": default}
+    if any(argument in ASKED for argument in arguments):
+        print_description(kind, description, prog, ALL in arguments)
+        kind, given["default"] = for_help(kind, default, ALL in arguments)
+        shown = ["--help"]
     with _colours(not plain):
         try:
             with contextlib.redirect_stderr(said):
-                return tyro.cli(kind, args=list(arguments), prog=prog, description=description, **given)
+                return tyro.cli(kind, args=shown, prog=prog, description="", **given)
         except SystemExit as stop:
             refused = _input_error(stop)
             if refused is None:

@@ -32,7 +32,7 @@ class TrainImage(RunSettings):
     """A generative model of images: a VAE, a GAN and others, on digits that are at hand or on a folder of MNIST files.
 
     The run folder gets samples at intervals, metrics, checkpoints and a report. Settings of a model stand under its
-    name: --model gan --help shows those of the GAN.
+    name: --model gan --help-all shows those of the GAN.
     """
 
     agent: ClassVar[str] = "image"

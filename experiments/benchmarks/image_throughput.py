@@ -191,7 +191,7 @@ def arguments() -> argparse.Namespace:
     if chosen.data is None:
         parser.error("--data: expected a folder of MNIST's files; none was given and RLGEN_DATA is not set; give one")
     if "vae" in chosen.models and chosen.peer_python is None:
-        parser.error("--peer-python: expected the interpreter that has pythae; came none; give it, or --models dcgan")
+        parser.error("--peer-python: expected the interpreter that has pythae; got none; give it, or --models dcgan")
     return chosen
 
 

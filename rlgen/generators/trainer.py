@@ -25,7 +25,7 @@ class Diverged(NotFinite):
 
     def __init__(self, step: int, term: str):
         super().__init__(
-            f"expected finite losses and weights; came NaN or an infinity in {term} at update {step:,}; use a smaller "
+            f"expected finite losses and weights; got NaN or an infinity in {term} at update {step:,}; use a smaller "
             "learning rate or clip gradients"
         )
         self.step, self.term = step, term

@@ -21,7 +21,7 @@ ROUNDS_PER_LOOK = 32
 def not_finite(what: str, step: int) -> NotFinite:
     """The error: `what` has NaN or infinity in it at that environment step."""
     return NotFinite(
-        f"expected finite numbers for {what} at environment step {step:,}; came NaN or infinity; "
+        f"expected finite numbers for {what} at environment step {step:,}; got NaN or infinity; "
         "look for extreme rewards or observations, or lower the learning rate"
     )
 

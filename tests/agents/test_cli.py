@@ -198,7 +198,7 @@ def test_an_input_error_is_one_message_without_a_traceback(
 
     stub.action = staticmethod(refuse)
     assert cli.main(["doctor"]) == 2
-    assert capsys.readouterr().err == "error: expected 105 numbers; came 27; record the file anew\n"
+    assert capsys.readouterr().err == "error: expected 105 numbers; got 27; record the file anew\n"
 
 
 def test_an_error_of_ours_keeps_its_traceback(stub: type[Stub]) -> None:
@@ -213,8 +213,8 @@ def test_an_error_of_ours_keeps_its_traceback(stub: type[Stub]) -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.ENOSPC, "came No space left on device at runs/x; make room on that disk"),
-        (errno.EACCES, "came Permission denied at runs/x; choose a place you may write to"),
+        (errno.ENOSPC, "got No space left on device at runs/x; make room on that disk"),
+        (errno.EACCES, "got Permission denied at runs/x; choose a place you may write to"),
         (errno.EIO, "check the path and the disk"),
     ],
 )
@@ -227,7 +227,7 @@ def test_what_the_system_refuses_is_one_message_without_a_traceback(
     stub.action = staticmethod(fail)
     assert cli.main(["doctor"]) == 2
     shown = capsys.readouterr().err
-    assert shown.startswith("error: expected files and folders that can be read and written; came ")
+    assert shown.startswith("error: expected files and folders that can be read and written; got ")
     assert message in shown
 
 

@@ -117,7 +117,7 @@ class Images(gym.Env):
         (lambda: PPO("MlpPolicy", gym.make("FrozenLake-v1"), device="cpu"), "flat observations"),
         (
             lambda: PPO("CnnPolicy", Images(), device="cpu"),
-            r"flat observations.*; came Box\(0, 255, \(3, 36, 36\), uint8\); wrap with FlattenObservation$",
+            r"flat observations.*; got Box\(0, 255, \(3, 36, 36\), uint8\); wrap with FlattenObservation$",
         ),
         (lambda: SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=50), "without HER"),
         (lambda: PPO("MlpPolicy", Bits(), device="cpu"), "Box or Discrete"),

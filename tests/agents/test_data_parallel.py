@@ -63,7 +63,7 @@ def test_two_processes_train_resume_and_write_one_run(
     folder.begin()
     shutil.rmtree(run / "checkpoints" / f"{step:012d}")
     assert cli.main(["resume", str(run)]) == 2
-    assert "expected 2 processes, as many as saved the checkpoint; came 1" in capsys.readouterr().err
+    assert "expected 2 processes, as many as saved the checkpoint; got 1" in capsys.readouterr().err
     resumed = in_two_processes("resume", str(run))
     assert resumed.returncode == 0, resumed.stderr
     step, other = load_checkpoint(folder)
@@ -121,7 +121,7 @@ def test_one_process_has_all() -> None:
 def test_what_several_processes_cannot_share_is_refused(two: None) -> None:
     with pytest.raises(ValueError, match="2 of `train ppo` on the backend auto"):
         share_of(ppo())
-    with pytest.raises(ValueError, match="--n-envs that 2 processes can share; came 7; give a multiple of 2"):
+    with pytest.raises(ValueError, match="--n-envs that 2 processes can share; got 7; give a multiple of 2"):
         share_of(ppo(backend="warp", n_envs=7))
     with pytest.raises(ValueError, match=r"--learner[.]batch-size that 2 processes can share"):
         share_of(ppo(backend="warp", learner=OnPolicyConfig(batch_size=7)))

@@ -113,7 +113,7 @@ def test_a_stride_of_nothing_is_refused_before_anything_is_played(
 ) -> None:
     out = tmp_path / "out.npz"
     assert rlgen("demos", "record", "--policy", run_folder, "--env", "Nowhere-v0", "--every", 0, "--out", out) == 2
-    assert "--every of at least 1; came 0" in capsys.readouterr().err
+    assert "--every of at least 1; got 0" in capsys.readouterr().err
 
 
 def test_convert_cuts_subsamples_and_names_the_environment(pendulum: Demonstrations, tmp_path: Path) -> None:

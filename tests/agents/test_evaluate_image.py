@@ -48,7 +48,7 @@ def test_more_images_and_latents_may_be_asked_for(run: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--episodes", "5", "--no-deterministic"], "expected --episodes, --deterministic for a policy; came an image"),
+        (["--episodes", "5", "--no-deterministic"], "expected --episodes, --deterministic for a policy; got an image"),
         (["--measured", "1"], "measured of at least 2"),
         (["--classifier", "nowhere.json"], "where no file is"),
     ],

@@ -38,7 +38,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert cli.main(arguments) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "error: expected" in error
-    assert "; came " in error
+    assert "; got " in error
     return error
 
 

@@ -137,5 +137,5 @@ def test_an_objective_that_cannot_be_weighted_leaves_no_folder(
     assert code == 2
     printed = capsys.readouterr()
     said = " ".join((printed.err + printed.out).replace("│", " ").split())
-    assert "expected beta 1 and free_bits 0 for the objective iwae; came beta 1 and free_bits 0.1" in said
+    assert "expected beta 1 and free_bits 0 for the objective iwae; got beta 1 and free_bits 0.1" in said
     assert not (tmp_path / "run").exists()

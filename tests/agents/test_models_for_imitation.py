@@ -55,7 +55,7 @@ BOX, VECTOR = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (6,))
 @pytest.mark.parametrize("agent", [BC, GAIL])
 def test_a_model_under_vecnormalize_is_refused_with_a_remedy(agent: Any) -> None:
     under = PPO("MlpPolicy", VecNormalize(DummyVecEnv([lambda: World(VECTOR, BOX)])), n_steps=32, batch_size=32)
-    with pytest.raises(InputError, match=r"raw observations and rewards; came one under VecNormalize.*pass the env"):
+    with pytest.raises(InputError, match=r"raw observations and rewards; got one under VecNormalize.*pass the env"):
         agent(under, shown(lambda seen: seen[:, :2], 6))
 
 
@@ -94,7 +94,7 @@ def test_a_policy_sees_the_windows_it_was_made_for() -> None:
     ],
 )
 def test_observations_without_rows_are_refused(agent: Any, observation: spaces.Space, policy: str) -> None:
-    with pytest.raises(InputError, match=r"observations (of|that are) .*; came .*; (choose|wrap)"):
+    with pytest.raises(InputError, match=r"observations (of|that are) .*; got .*; (choose|wrap)"):
         agent(model(observation, BOX, policy), shown(lambda seen: seen[:, :2], 6))
 
 
@@ -136,7 +136,7 @@ def test_kinds_counted_from_elsewhere_than_zero_are_refused() -> None:
 
 @pytest.mark.parametrize("space", [spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)])
 def test_gail_refuses_kinds_of_action(space: spaces.Space) -> None:
-    with pytest.raises(InputError, match=r"continuous actions \(Box\); came .*; use an environment"):
+    with pytest.raises(InputError, match=r"continuous actions \(Box\); got .*; use an environment"):
         GAIL(model(VECTOR, space), shown(lambda seen: seen[:, 0] > 0, 6))
 
 
@@ -149,5 +149,5 @@ def test_what_is_no_model_is_refused(agent: Any, given: Any) -> None:
 
 def test_a_number_of_steps_is_no_report() -> None:
     cloning = BC(model(VECTOR, BOX), shown(lambda seen: seen[:, :2], 6))
-    with pytest.raises(InputError, match=r"a function report\(update, values\); came 200; .*max_updates"):
+    with pytest.raises(InputError, match=r"a function report\(update, values\); got 200; .*max_updates"):
         cloning.learn(200)  # type: ignore[arg-type]

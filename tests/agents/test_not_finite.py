@@ -79,7 +79,7 @@ def test_a_number_that_is_not_finite_stops_the_training_and_names_the_checkpoint
     error = " ".join(capsys.readouterr().err.split())
     newest = list_checkpoints(tmp_path / "run")[0]
     assert "error: expected finite numbers for" in error
-    assert "came NaN or infinity; look for" in error
+    assert "got NaN or infinity; look for" in error
     assert f"the last good checkpoint is {newest}" in error
     step, state = load_checkpoint(tmp_path / "run")
     assert 40 <= step <= 80

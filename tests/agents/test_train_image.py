@@ -207,7 +207,7 @@ def test_a_training_that_diverges_stops_and_says_where(tmp_path: Path, capsys: p
     out = tmp_path / "run"
     assert cli.main(command("vae", out, "--vae.learning-rate", "1e30")) == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert "came NaN or an infinity in vae/" in error
+    assert "got NaN or an infinity in vae/" in error
     assert "at update" in error
     assert "there is no checkpoint from before that" in error
     assert not (out / "result.json").exists()
@@ -246,7 +246,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data", "no/such/folder"], "came no/such/folder, where no folder is"),
+        (["--data", "no/such/folder"], "got no/such/folder, where no folder is"),
         (["--device", "cuda:99"], "expected a CUDA device"),
         (["--steps", "inf"], "expected positive and finite steps"),
         (["--epochs", "1"], "expected steps or epochs"),
@@ -254,7 +254,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--classifier", "missing.json"], "expected a classifier auto, inception, none, or the .json of a kept one"),
         (["--device", "cpu", "--game.compile"], "expected a CUDA device for compiled losses"),
         (["--vae.latent", "0"], "expected latent of at least 1"),
-        (["--model", "dcgan", "--batch-size", "1"], "came --batch-size 1 for a model with batch norm"),
+        (["--model", "dcgan", "--batch-size", "1"], "got --batch-size 1 for a model with batch norm"),
         (["--binarise", "none"], "expected images of zeros and ones for the likelihood bernoulli"),
         (["--binarise", "fixed", "--vae.likelihood", "logistic"], "expected grey levels as they are"),
         (["--measured", "5"], "expected at least 6 images whose features are compared"),

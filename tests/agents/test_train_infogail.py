@@ -105,7 +105,7 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
 def test_a_code_that_the_policy_does_not_have_is_refused(trained: Path, capsys) -> None:
     for code in ("3", "-1"):
         assert cli.main(["evaluate", str(trained), "--code", code]) == 2
-        assert f"expected a --code from 0 to 2; came {code}" in capsys.readouterr().err
+        assert f"expected a --code from 0 to 2; got {code}" in capsys.readouterr().err
 
 
 def test_a_code_of_a_policy_without_any_is_refused(rlgen_train, tmp_path: Path, capsys) -> None:

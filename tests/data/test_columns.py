@@ -40,7 +40,7 @@ BEYOND = np.array([ord("a"), 2**31], np.uint32).view("U2")[0]
     ],
 )
 def test_a_column_of_another_kind_is_refused_by_its_name(kind: Any, values: Any) -> None:
-    with pytest.raises(InputError, match=r"^expected .*'it'.*; came .* in ant\.npz; "):
+    with pytest.raises(InputError, match=r"^expected .*'it'.*; got .* in ant\.npz; "):
         column(values, kind, 1, "it", "ant.npz")
 
 
@@ -182,7 +182,7 @@ def test_metadata_without_names_is_refused(demonstrations: Demonstrations, metad
 def test_returns_that_are_not_those_of_the_rewards_are_refused(demonstrations: Demonstrations) -> None:
     assert demonstrations.episode_returns is not None
     other = demonstrations.episode_returns * np.float32(2)
-    with pytest.raises(InputError, match=r"the sum of its rewards, .*, as the return of episode 0; came"):
+    with pytest.raises(InputError, match=r"the sum of its rewards, .*, as the return of episode 0; got"):
         replace(demonstrations, episode_returns=other)
     part = demonstrations.every(2)
     assert replace(part, episode_returns=other).episode_returns is not None, "not all rewards are there to be summed"

@@ -100,7 +100,7 @@ def test_first_keeps_the_first_episodes_whole(demonstrations: Demonstrations) ->
 
 @pytest.mark.parametrize("n", [0, 4])
 def test_first_refuses_a_number_of_episodes_that_is_not_there(demonstrations: Demonstrations, n: int) -> None:
-    with pytest.raises(InputError, match=f"from 1 to 3; came {n}; "):
+    with pytest.raises(InputError, match=f"from 1 to 3; got {n}; "):
         demonstrations.first(n)
 
 
@@ -160,14 +160,14 @@ def test_shuffled_rows_are_refused(demonstrations: Demonstrations) -> None:
 
 
 def test_a_column_of_another_length_names_its_key(demonstrations: Demonstrations) -> None:
-    with pytest.raises(InputError, match=r"shape \[15\] under 'rewards'; came \[14\]"):
+    with pytest.raises(InputError, match=r"shape \[15\] under 'rewards'; got \[14\]"):
         replace(demonstrations, rewards=np.zeros(14))
 
 
 def test_no_rows_are_refused(demonstrations: Demonstrations) -> None:
     none = {name: getattr(demonstrations, name)[:0] for name in ("observations", "actions", "next_observations")}
     none |= {name: getattr(demonstrations, name)[:0] for name in ("terminated", "truncated", "episode", "step")}
-    with pytest.raises(InputError, match="at least one row; came none in"):
+    with pytest.raises(InputError, match="at least one row; got none in"):
         replace(demonstrations, rewards=None, **none)
 
 
@@ -177,7 +177,7 @@ def test_an_episode_without_its_final_observation_is_refused() -> None:
 
 
 def test_metadata_that_is_not_json_is_refused(demonstrations: Demonstrations) -> None:
-    with pytest.raises(InputError, match=r"metadata of JSON values; came .*ndarray"):
+    with pytest.raises(InputError, match=r"metadata of JSON values; got .*ndarray"):
         replace(demonstrations, metadata={"array": np.zeros(1)})
 
 

@@ -62,7 +62,7 @@ def test_robomimic_s_episodes_of_other_columns_are_named(episodes: list[Episode]
         if damage == "wider":
             file["data/demo_1/rewards"] = np.zeros(3)
             file["data/demo_1/next_obs/b"] = np.zeros((3, 2))
-    with pytest.raises(InputError, match=r"widths in every episode, .* as in demo_0; came .* in demo_1"):
+    with pytest.raises(InputError, match=r"widths in every episode, .* as in demo_0; got .* in demo_1"):
         Demonstrations.load(path)
 
 
@@ -125,7 +125,7 @@ def test_openai_imitation_s_padding_is_cut_off(
     assert found.episode_returns == pytest.approx(demonstrations.episode_returns, rel=1e-5)
     with h5py.File(path, "a") as file:
         file["len_B"][0] = 8
-    with pytest.raises(InputError, match="lengths of 1 to 7 steps; came 3 of 3 to 8"):
+    with pytest.raises(InputError, match="lengths of 1 to 7 steps; got 3 of 3 to 8"):
         Demonstrations.load(path)
 
 
@@ -159,11 +159,11 @@ def test_an_unknown_layout_of_hdf5_is_shown_and_not_called_empty(tmp_path: Path)
     path = tmp_path / "other.h5"
     with h5py.File(path, "w") as file:
         file["traj_0/obs"] = np.zeros((3, 2))
-    with pytest.raises(InputError, match=r"came traj_0 in .*other\.h5, which is ManiSkill's trajectories"):
+    with pytest.raises(InputError, match=r"got traj_0 in .*other\.h5, which is ManiSkill's trajectories"):
         Demonstrations.load(path)
     with h5py.File(path, "w") as file:
         file["states"] = np.zeros((3, 2))
-    with pytest.raises(InputError, match=r"a known layout of HDF5 \(minari: .*; came states in"):
+    with pytest.raises(InputError, match=r"a known layout of HDF5 \(minari: .*; got states in"):
         Demonstrations.load(path)
 
 

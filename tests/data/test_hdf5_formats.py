@@ -112,5 +112,5 @@ def test_a_d4rl_file_without_actions_names_the_key(demonstrations: Demonstration
 def test_a_cut_hdf5_file_is_named(demonstrations: Demonstrations, tmp_path: Path) -> None:
     path = write_d4rl(tmp_path / "d4rl.hdf5", demonstrations)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"a complete HDF5 file; came .*d4rl\.hdf5"):
+    with pytest.raises(InputError, match=r"a complete HDF5 file; got .*d4rl\.hdf5"):
         Demonstrations.load(path)

@@ -39,8 +39,8 @@ def replaced(path: Path, name: str, content: bytes, packing: int = zipfile.ZIP_D
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (npy_header("(1000000000000, 3)"), "half of the free memory; came 10.9 TiB for the arrays of"),
-        (npy_header("(70000000, 3)"), "on disk; came .* for the arrays of"),
+        (npy_header("(1000000000000, 3)"), "half of the free memory; got 10.9 TiB for the arrays of"),
+        (npy_header("(70000000, 3)"), "on disk; got .* for the arrays of"),
         (npy_header("(True, 4)"), "cut or damaged at key 'actions'"),
         (npy_header("(-1, 4)"), "cut or damaged at key 'actions'"),
         (npy_header("(4,"), "cut or damaged at key 'actions'"),
@@ -65,7 +65,7 @@ def test_megabytes_of_zeros_are_not_unpacked(
     path = tmp_path / "bomb.npz"
     demonstrations.save(path)
     replaced(path, "actions.npy", npy_header("(400000, 2)") + bytes(3_200_000))
-    with pytest.raises(InputError, match=r"on disk; came 3\.1 MiB for the arrays of .*bomb\.npz; check"):
+    with pytest.raises(InputError, match=r"on disk; got 3\.1 MiB for the arrays of .*bomb\.npz; check"):
         Demonstrations.load(path)
 
 
@@ -85,7 +85,7 @@ def test_a_gzipped_idx_file_is_not_unpacked_beyond_its_proportion(tmp_path: Path
 
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 300_000, 28, 28) + bytes(1000)))
-    with pytest.raises(InputError, match=r"on disk; came 224\.3 MiB for the bytes of"):
+    with pytest.raises(InputError, match=r"on disk; got 224\.3 MiB for the bytes of"):
         read_idx(path, 3)
 
 
@@ -115,7 +115,7 @@ def test_chunks_that_were_never_written_are_not_allocated(demonstrations: Demons
 
     with h5py.File(path, "a") as file:
         file.create_dataset("observations", (10**8, 3), "f4", chunks=(1000, 3))
-    with pytest.raises(InputError, match=r"on disk; came 1\.1 GiB for the arrays of .*bomb\.hdf5"):
+    with pytest.raises(InputError, match=r"on disk; got 1\.1 GiB for the arrays of .*bomb\.hdf5"):
         Demonstrations.load(path)
 
 
@@ -124,7 +124,7 @@ def test_many_arrays_are_counted_together(
 ) -> None:
     path = write_hdf5(tmp_path / "many.hdf5", demonstrations)
     monkeypatch.setattr(memory, "free_memory", lambda: 1000)
-    with pytest.raises(InputError, match="half of the free memory; came"):
+    with pytest.raises(InputError, match="half of the free memory; got"):
         Demonstrations.load(path)
 
 
@@ -217,7 +217,7 @@ def folder(episodes: list[Episode], tmp_path: Path) -> Path:
 )
 def test_a_state_of_another_type_is_refused(folder: Path, state: str) -> None:
     (folder / "state.json").write_text(state)
-    with pytest.raises(InputError, match=r"^expected .*; came .*folder.*; "):
+    with pytest.raises(InputError, match=r"^expected .*; got .*folder.*; "):
         Demonstrations.load(folder)
 
 
@@ -230,7 +230,7 @@ def test_compressed_arrow_is_refused_before_it_is_unpacked(folder: Path) -> None
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
-    with pytest.raises(InputError, match="plain record batches; came a compressed one"):
+    with pytest.raises(InputError, match="plain record batches; got a compressed one"):
         Demonstrations.load(folder)
 
 

@@ -74,5 +74,5 @@ def test_a_file_that_is_cut_or_foreign_is_refused(path: Path, content: bytes, sa
 
 
 def test_a_missing_file_is_refused(path: Path) -> None:
-    with pytest.raises(InputError, match="came nothing"):
+    with pytest.raises(InputError, match="got nothing"):
         read_idx(path, 3)

@@ -14,7 +14,7 @@ from rlgen.errors import InputError
 
 def test_unknown_arrays_are_listed(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", states=np.zeros(3))
-    with pytest.raises(InputError, match=r"came states in .*other\.npz; rename"):
+    with pytest.raises(InputError, match=r"got states in .*other\.npz; rename"):
         Demonstrations.load(tmp_path / "other.npz")
 
 
@@ -27,7 +27,7 @@ def test_a_missing_key_is_named_when_the_format_is_given(tmp_path: Path) -> None
 def test_a_path_where_nothing_lies_and_an_unknown_format_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="where nothing lies"):
         Demonstrations.load(tmp_path / "absent.npz")
-    with pytest.raises(InputError, match=r"a format among auto, rlgen, .*; came 'csv'"):
+    with pytest.raises(InputError, match=r"a format among auto, rlgen, .*; got 'csv'"):
         Demonstrations.load(tmp_path / "absent.npz", format="csv")
     with pytest.raises(InputError, match="which holds neither"):
         Demonstrations.load(tmp_path)
@@ -54,7 +54,7 @@ def test_whole_episodes_are_read_from_npz(
 def test_lengths_that_do_not_add_up_name_the_key(episodes: list[Episode], tmp_path: Path) -> None:
     ends = {"lengths": np.array([5, 3, 6]), "terminated": np.array([False, True, False])}
     np.savez(tmp_path / "full.npz", **joined(episodes), **ends)
-    with pytest.raises(InputError, match=r"expected 14 rows under 'acts' .*; came 15 in"):
+    with pytest.raises(InputError, match=r"expected 14 rows under 'acts' .*; got 15 in"):
         Demonstrations.load(tmp_path / "full.npz")
 
 

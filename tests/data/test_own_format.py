@@ -109,7 +109,7 @@ def test_a_cut_npz_is_named(demonstrations: Demonstrations, tmp_path: Path, shar
     path = tmp_path / "demos.npz"
     demonstrations.save(path)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(InputError, match=r"came .*demos\.npz"):
+    with pytest.raises(InputError, match=r"got .*demos\.npz"):
         Demonstrations.load(path)
 
 
@@ -131,7 +131,7 @@ def test_a_pickled_array_is_refused_and_does_not_run(
     demonstrations.save(tmp_path / "demos.npz")
     with np.load(tmp_path / "demos.npz") as file:
         np.savez(tmp_path / "evil.npz", **{**file, key: np.array([payload], object)})
-    with pytest.raises(InputError, match=f"plain numbers under '{key}'; came pickled objects"):
+    with pytest.raises(InputError, match=f"plain numbers under '{key}'; got pickled objects"):
         Demonstrations.load(tmp_path / "evil.npz")
     assert not mark.exists()
 

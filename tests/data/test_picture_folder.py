@@ -51,17 +51,17 @@ def test_folders_train_and_test_are_the_splits(tmp_path: Path) -> None:
                 save(tmp_path / split / name / f"{number}.png", number)
     assert (len(ImageSet.load(tmp_path, "train")), len(ImageSet.load(tmp_path, "test"))) == (6, 4)
     save(tmp_path / "test" / "c" / "0.png", 0)
-    with pytest.raises(InputError, match="the same folders of classes in train and test; came a, b and a, b, c"):
+    with pytest.raises(InputError, match="the same folders of classes in train and test; got a, b and a, b, c"):
         ImageSet.load(tmp_path, "test")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: save(folder / "z.png", 0, size=(7, 4)), r"pictures of one size; came 6 × 4 in .*resize"),
+        (lambda folder: save(folder / "z.png", 0, size=(7, 4)), r"pictures of one size; got 6 × 4 in .*resize"),
         (lambda folder: (folder / "z.png").write_text("no picture"), r"z\.png, cut or damaged"),
-        (lambda folder: (folder / "z.txt").write_text("x"), r"pictures .* alone; came .*z\.txt"),
-        (lambda folder: Image.new("I;16", (6, 4)).save(folder / "z.png"), r"8 bits per channel; came mode I;16"),
+        (lambda folder: (folder / "z.txt").write_text("x"), r"pictures .* alone; got .*z\.txt"),
+        (lambda folder: Image.new("I;16", (6, 4)).save(folder / "z.png"), r"8 bits per channel; got mode I;16"),
         (lambda folder: save(folder / "class" / "z.png", 0), "in the folder of its class, or none"),
         (lambda folder: (folder / "class").mkdir(), "in the folder of its class, or none"),
         (lambda folder: Image.new("RGB", (6, 4)).save(folder / "z.png", "GIF"), r"z\.png, cut or damaged"),
@@ -90,5 +90,5 @@ def test_a_picture_of_few_bytes_and_many_pixels_is_not_decoded(tmp_path: Path, m
     for number in range(5):
         save(tmp_path / f"{number}.png", number, "1", size=(800, 800))
     monkeypatch.setattr(memory, "UNPACKED", 2**20)
-    with pytest.raises(InputError, match=r"on disk; came .* MiB for the pictures in"):
+    with pytest.raises(InputError, match=r"on disk; got .* MiB for the pictures in"):
         ImageSet.load(tmp_path)

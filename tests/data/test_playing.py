@@ -85,7 +85,7 @@ def test_a_model_trained_under_vecnormalize_sees_normalised_observations_where_t
 
 @pytest.mark.parametrize("options", [{"norm_reward": True, "training": False}, {"norm_reward": False}])
 def test_scaled_rewards_and_moving_statistics_are_not_evaluated(options: dict[str, bool]) -> None:
-    with pytest.raises(InputError, match=r"pays the task's own reward; came a VecNormalize.*env\.venv"):
+    with pytest.raises(InputError, match=r"pays the task's own reward; got a VecNormalize.*env\.venv"):
         evaluate(Forgetful(), VecNormalize(counts(3), **options), 1, label=None)  # type: ignore[arg-type]
 
 
@@ -138,7 +138,7 @@ class Blind(VecEnvWrapper):
 
 
 def test_a_recording_without_last_observations_says_what_is_missing() -> None:
-    with pytest.raises(InputError, match=r"'terminal_observation' in the info .*came an environment that"):
+    with pytest.raises(InputError, match=r"'terminal_observation' in the info .*got an environment that"):
         Demonstrations.record(Forgetful(), Blind(counts(2)), 1)  # type: ignore[arg-type]
 
 
@@ -156,5 +156,5 @@ def test_a_policy_whose_weights_diverged_is_not_evaluated() -> None:
     for parameter in model.policy.parameters():
         parameter.data.fill_(np.nan)
     for deterministic in (True, False):
-        with pytest.raises(InputError, match=r"a policy that acts; came one whose actions are NaN or infinite"):
+        with pytest.raises(InputError, match=r"a policy that acts; got one whose actions are NaN or infinite"):
             evaluate(model, counts(3), 1, deterministic=deterministic)

@@ -116,12 +116,12 @@ def test_a_recording_says_how_it_was_made() -> None:
 
 
 def test_a_normalising_environment_is_refused() -> None:
-    with pytest.raises(InputError, match="raw observations; came a VecNormalize"):
+    with pytest.raises(InputError, match="raw observations; got a VecNormalize"):
         Demonstrations.record(Wild(), VecNormalize(corridors()), 2)
 
 
 def test_no_episodes_are_refused() -> None:
-    with pytest.raises(InputError, match="at least one episode to record; came 0"):
+    with pytest.raises(InputError, match="at least one episode to record; got 0"):
         Demonstrations.record(Wild(), corridors(), 0)
 
 

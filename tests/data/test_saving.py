@@ -76,7 +76,7 @@ def test_datasets_reads_what_was_written_for_imitation(
 def test_subsampled_demonstrations_are_refused_by_formats_of_whole_episodes(
     demonstrations: Demonstrations, tmp_path: Path, format: str
 ) -> None:
-    with pytest.raises(InputError, match=r"whole episodes for .*; came . of the . steps of episode 0"):
+    with pytest.raises(InputError, match=r"whole episodes for .*; got . of the . steps of episode 0"):
         demonstrations.every(2).save(tmp_path / TARGETS[format], format=format)
     assert list(tmp_path.iterdir()) == []
 

@@ -31,7 +31,7 @@ def test_fitting_demonstrations_pass_in_silence(
 
 
 def test_another_number_of_observations_names_both_and_the_way_out(demonstrations: Demonstrations) -> None:
-    expected = r"expected 27 numbers per row under 'observations', which is what Toy-v0 has; came 3 in these episodes"
+    expected = r"expected 27 numbers per row under 'observations', which is what Toy-v0 has; got 3 in these episodes"
     with pytest.raises(InputError, match=expected):
         demonstrations.validate(toy(observation=27))
 
@@ -48,7 +48,7 @@ def test_numbers_that_are_not_finite_name_key_row_and_number(
 ) -> None:
     array = getattr(demonstrations, key).copy()
     array[6, 1] = value
-    with pytest.raises(InputError, match=f"came {value} in these episodes, key '{key}', row 6, number 1; "):
+    with pytest.raises(InputError, match=f"got {value} in these episodes, key '{key}', row 6, number 1; "):
         replace(demonstrations, **{key: array}).validate(toy())
 
 
@@ -69,7 +69,7 @@ def test_numbers_beyond_float32_are_found(demonstrations: Demonstrations) -> Non
 def test_actions_outside_the_action_space_name_row_and_share(demonstrations: Demonstrations) -> None:
     actions = demonstrations.actions * 0.3
     actions[9, 1] = 0.5
-    with pytest.raises(InputError, match=r"between -0.4 and 0.4.*came 0.5 .*row 9, number 1 \(6.7% of the rows\)"):
+    with pytest.raises(InputError, match=r"between -0.4 and 0.4.*got 0.5 .*row 9, number 1 \(6.7% of the rows\)"):
         replace(demonstrations, actions=actions).validate(toy(bound=0.4))
 
 
@@ -99,7 +99,7 @@ def test_actions_that_no_row_can_hold_are_refused(demonstrations: Demonstrations
     env = toy()
     for space in (spaces.Box(-1, 1, (2, 2)), spaces.Dict({"a": spaces.Discrete(2)}), spaces.MultiBinary([2, 2])):
         env.action_space = space
-        with pytest.raises(InputError, match=r"actions that are vectors .*came "):
+        with pytest.raises(InputError, match=r"actions that are vectors .*got "):
             demonstrations.validate(env)
 
 
@@ -108,12 +108,12 @@ def test_actions_that_no_row_can_hold_are_refused(demonstrations: Demonstrations
     [
         (spaces.Discrete(3), [0, 2, 1], None),
         (spaces.Discrete(3, start=-1), [-1, 1, 0], None),
-        (spaces.Discrete(3), [0, 3, 1], "actions between 0 and 2.*came 3"),
-        (spaces.Discrete(3), [0, 0.5, 1], "whole numbers under 'actions'.*came 0.5"),
+        (spaces.Discrete(3), [0, 3, 1], "actions between 0 and 2.*got 3"),
+        (spaces.Discrete(3), [0, 0.5, 1], "whole numbers under 'actions'.*got 0.5"),
         (spaces.MultiDiscrete([2, 3]), [[0, 2], [1, 0], [1, 1]], None),
-        (spaces.MultiDiscrete([2, 3]), [[2, 2], [1, 0], [1, 1]], "actions between 0 and 1.*came 2"),
+        (spaces.MultiDiscrete([2, 3]), [[2, 2], [1, 0], [1, 1]], "actions between 0 and 1.*got 2"),
         (spaces.MultiBinary(2), [[0, 1], [1, 0], [1, 1]], None),
-        (spaces.MultiBinary(2), [[0, 2], [1, 0], [1, 1]], "actions between 0 and 1.*came 2"),
+        (spaces.MultiBinary(2), [[0, 2], [1, 0], [1, 1]], "actions between 0 and 1.*got 2"),
     ],
 )
 def test_kinds_of_action_are_whole_numbers_of_their_space(space: Any, actions: Any, complaint: str | None) -> None:
@@ -195,7 +195,7 @@ def test_bounds_that_are_none_are_not_believed(demonstrations: Demonstrations, b
 def test_dictionaries_and_tuples_of_observations_are_refused_by_name(demonstrations: Demonstrations) -> None:
     env = toy()
     env.observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (3,))})
-    with pytest.raises(InputError, match=r"observations of numbers \(a Box\); came Dict"):
+    with pytest.raises(InputError, match=r"observations of numbers \(a Box\); got Dict"):
         demonstrations.validate(env)
 
 

@@ -45,5 +45,5 @@ def test_without_them_steps_report_ends_of_episodes_alone():
 
 
 def test_warp_has_none_and_says_so():
-    with pytest.raises(InputError, match=r"infos.*came infos=True; use backend"):
+    with pytest.raises(InputError, match=r"infos.*got infos=True; use backend"):
         make_vec("Ant-v5", 1, backend="warp", infos=True)

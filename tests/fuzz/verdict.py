@@ -11,7 +11,7 @@ from rlgen.errors import InputError
 
 KINDS = ("ok", "clean", "traceback", "signal", "memory", "hang", "code")
 BAD = KINDS[2:]
-THREE_PARTS = re.compile(r"expected \S.*?; came \S.*; \S.*", re.DOTALL)
+THREE_PARTS = re.compile(r"expected \S.*?; got \S.*; \S.*", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -90,7 +90,7 @@ def test_features_have_a_mean_square_of_one_whatever_training_made_of_them(train
 
 
 def test_images_of_another_size_are_refused_and_not_resized(trained: Classifier) -> None:
-    with pytest.raises(InputError, match="images of 1 × 8 × 8; came 1 × 9 × 8"):
+    with pytest.raises(InputError, match="images of 1 × 8 × 8; got 1 × 9 × 8"):
         ClassifierExtractor(trained, "bars").features(torch.zeros(2, 1, 9, 8))
 
 
@@ -101,7 +101,7 @@ def test_images_of_any_size_from_four_pixels_have_a_network(shape: tuple[int, in
 
 
 def test_images_that_are_too_small_are_refused() -> None:
-    with pytest.raises(InputError, match="4 × 4; came 3 × 28"):
+    with pytest.raises(InputError, match="4 × 4; got 3 × 28"):
         Classifier((1, 3, 28), 2, ClassifierConfig())
 
 

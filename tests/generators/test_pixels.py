@@ -76,5 +76,5 @@ def test_logistic_pixels_have_as_many_numbers_as_their_mixture_needs(channels: i
 
 
 def test_a_mixture_of_logistics_is_refused_for_neither_grey_nor_colour() -> None:
-    with pytest.raises(InputError, match="1 or 3 channels for the likelihood logistic; came 2 channels"):
+    with pytest.raises(InputError, match="1 or 3 channels for the likelihood logistic; got 2 channels"):
         PIXELS["logistic"](ImageShape(channels=2, height=1, width=1), 5)

@@ -215,7 +215,7 @@ def test_tensors_that_the_disk_refuses_are_an_error_of_the_system(tmp_path, monk
 
 
 def test_no_checkpoint_and_only_damaged_ones_are_told_apart(tmp_path):
-    with pytest.raises(InputError, match="came none"):
+    with pytest.raises(InputError, match="got none"):
         load_checkpoint(tmp_path)
     (save_checkpoint(tmp_path, 10, {}) / "state.json").write_text("")
     with pytest.raises(InputError, match="1 damaged"):
@@ -287,7 +287,7 @@ def test_a_manifest_of_another_kind_is_passed_over(tmp_path, manifest):
 def test_damaged_checkpoints_are_told_by_the_folder_of_the_run(tmp_path):
     run = RunFolder.create(tmp_path / "run", {"secret": "setting"})
     (save_checkpoint(run, 10, {}) / "state.json").write_text("")
-    with pytest.raises(InputError, match=f"expected a whole checkpoint in {run.path}; came 1 damaged") as error:
+    with pytest.raises(InputError, match=f"expected a whole checkpoint in {run.path}; got 1 damaged") as error:
         load_checkpoint(run)
     assert "setting" not in str(error.value)
 
@@ -297,7 +297,7 @@ def test_damaged_checkpoints_are_told_by_the_folder_of_the_run(tmp_path):
 )
 def test_a_state_that_does_not_fit_is_named_in_three_parts_on_one_line(tmp_path, fault):
     with (
-        pytest.raises(InputError, match=r"expected the state .*000000000010; came \w+Error.*; remove") as error,
+        pytest.raises(InputError, match=r"expected the state .*000000000010; got \w+Error.*; remove") as error,
         restoring(tmp_path, 10),
     ):
         raise fault

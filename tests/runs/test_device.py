@@ -56,7 +56,7 @@ def test_the_cpu_is_taken_when_asked_for_beside_a_gpu(one_cuda):
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_a_remedy(no_cuda):
-    with pytest.raises(InputError, match=r"expected a CUDA device .* came PyTorch .* use --device cpu"):
+    with pytest.raises(InputError, match=r"expected a CUDA device .* got PyTorch .* use --device cpu"):
         choose_device("cuda")
 
 

@@ -58,7 +58,7 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
 
 def test_a_file_is_not_a_place_for_a_run(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match="came a file"):
+    with pytest.raises(InputError, match="got a file"):
         RunFolder.create(tmp_path / "run", {})
 
 
@@ -75,7 +75,7 @@ def test_opening_something_that_is_not_a_run_says_what_to_give(tmp_path, exists)
 
 
 def test_a_configuration_that_json_cannot_hold_is_refused_before_the_run_exists(tmp_path):
-    with pytest.raises(InputError, match=r"a finite number or none for learner\.rates\[1\]; came nan"):
+    with pytest.raises(InputError, match=r"a finite number or none for learner\.rates\[1\]; got nan"):
         RunFolder.create(tmp_path / "run", {"learner": {"rates": (3e-4, math.nan)}})
     assert not (tmp_path / "run" / "config.json").exists()
 
@@ -131,7 +131,7 @@ def test_a_broken_json_file_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"\xff{}", b"[" * 100_000, b"[]", b"null", b'"text"', b"3"])
 def test_a_damaged_configuration_is_refused_in_three_parts(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"expected .*config\.json; came .*; "):
+    with pytest.raises(InputError, match=r"expected .*config\.json; got .*; "):
         RunFolder.open(tmp_path)
     with pytest.raises(InputError, match=r"config\.json"):
         read_object(tmp_path / "config.json")
@@ -211,7 +211,7 @@ def test_links_out_of_a_run_are_refused(tmp_path):
     assert RunFolder.open(tmp_path / "name").config == {}
     for place in ("video.mp4", "samples/000000001.png", "tensorboard"):
         (run / place).symlink_to(secret if "." in place else tmp_path)
-        with pytest.raises(InputError, match=f"came the link {place}"):
+        with pytest.raises(InputError, match=f"got the link {place}"):
             RunFolder.open(run.path)
         (run / place).unlink()
 

@@ -141,7 +141,7 @@ def test_tensorboard_shows_a_resumed_run_without_the_steps_it_repeats(tmp_path):
 def test_a_damaged_table_is_refused_in_three_parts(tmp_path, damage):
     (tmp_path / "metrics.csv").write_bytes(damage)
     for read in (read_metrics, Metrics):
-        with pytest.raises(InputError, match=r"expected rows of numbers.*metrics\.csv; came .*; move"):
+        with pytest.raises(InputError, match=r"expected rows of numbers.*metrics\.csv; got .*; move"):
             read(tmp_path)
 
 

@@ -46,12 +46,12 @@ def test_a_changed_weight_is_paid_from_the_next_step_on(cheetah, through):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda env: env.set_attr("wings", 2), "a setting of HalfCheetah.*came wings"),
-        (lambda env: env.set_attr("ctrl_cost_weight", "much"), "of the kind of 0.1; came 'much'"),
+        (lambda env: env.set_attr("wings", 2), "a setting of HalfCheetah.*got wings"),
+        (lambda env: env.set_attr("ctrl_cost_weight", "much"), "of the kind of 0.1; got 'much'"),
         (lambda env: env.set_attr("frame_skip", 0), "frame_skip of at least 1"),
         (lambda env: env.set_attr("ctrl_cost_weight", 1.0, indices=[1]), "all environments"),
         (lambda env: env.set_attr("exclude_current_positions_from_observation", False), "17 observation numbers"),
-        (lambda env: env.env_method("jump"), r"render of an environment on threads; came jump.*backend=\"gymnasium\""),
+        (lambda env: env.env_method("jump"), r"render of an environment on threads; got jump.*backend=\"gymnasium\""),
     ],
 )
 def test_what_cannot_be_changed_is_told(cheetah, change, message):
@@ -124,5 +124,5 @@ def test_threads_keep_the_task_that_is_drawn_and_leave_windows_to_gymnasium():
     env = make_vec("Hopper-v5", 1, env_kwargs=DRAWN)
     assert (env.backend, env.render_mode, env.metadata["render_fps"]) == ("threads", "rgb_array", 125)
     env.close()
-    with pytest.raises(InputError, match="rgb_array or None; came 'human'"):
+    with pytest.raises(InputError, match="rgb_array or None; got 'human'"):
         make_vec(CAR, 1, env_kwargs={"render_mode": "human"})

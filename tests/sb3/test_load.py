@@ -87,7 +87,7 @@ def test_an_activation_of_someone_s_own_is_refused(tmp_path: Path) -> None:
         pass
 
     _, path = saved(PPO, tmp_path, policy_kwargs={"activation_fn": Own})
-    with pytest.raises(InputError, match=r"an activation among Tanh.*came .*Own"):
+    with pytest.raises(InputError, match=r"an activation among Tanh.*got .*Own"):
         load_policy(path, OBSERVATION, ACTION)
 
 
@@ -210,13 +210,13 @@ def test_pickles_among_the_tensors_are_not_run(tmp_path: Path, zipped: bool) -> 
 def test_an_environment_of_another_size_is_refused(tmp_path: Path) -> None:
     for algorithm in (PPO, SAC, TD3):
         _, path = saved(algorithm, tmp_path)
-        with pytest.raises(InputError, match=r"of 6 observation and 2 action numbers.*; came one of 5 and 2 in"):
+        with pytest.raises(InputError, match=r"of 6 observation and 2 action numbers.*; got one of 5 and 2 in"):
             load_policy(path, spaces.Box(-1, 1, (6,)), ACTION)
         with pytest.raises(InputError, match="of 5 observation and 3 action numbers"):
             load_policy(path, OBSERVATION, spaces.Box(-1, 1, (3,)))
     for algorithm in (PPO, SAC, TD3):
         _, path = saved(algorithm, tmp_path)
-        with pytest.raises(InputError, match=r"an action space of .* \(Box\).*; came Discrete"):
+        with pytest.raises(InputError, match=r"an action space of .* \(Box\).*; got Discrete"):
             load_policy(path, OBSERVATION, spaces.Discrete(2))
 
 
@@ -267,7 +267,7 @@ def test_what_unpacks_to_more_than_its_size_allows_is_refused(tmp_path: Path) ->
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data", b" " * (300 * 2**20))
         archive.writestr("policy.pth", b"")
-    with pytest.raises(InputError, match=r"at most .* on disk; came 300\.0 MiB for what .*bomb\.zip holds"):
+    with pytest.raises(InputError, match=r"at most .* on disk; got 300\.0 MiB for what .*bomb\.zip holds"):
         load_policy(path, OBSERVATION, ACTION)
 
 
@@ -302,5 +302,5 @@ def test_weights_that_are_not_finite_are_refused(algorithm: type[BaseAlgorithm],
     with torch.no_grad():
         next(iter((model.policy if algorithm is PPO else model.policy.actor).parameters()))[..., 0] = value  # type: ignore[union-attr]
     model.save(path)
-    with pytest.raises(InputError, match=r"finite weights; came NaN or infinity in .*; take an earlier checkpoint"):
+    with pytest.raises(InputError, match=r"finite weights; got NaN or infinity in .*; take an earlier checkpoint"):
         load_policy(path, OBSERVATION, ACTION)

@@ -164,14 +164,14 @@ def test_what_is_not_sb3s_own_is_refused_by_its_name(tmp_path: Path) -> None:
     ]
     for algorithm, observation, policy, arguments, name in cases:
         saved(algorithm, path, observation, NUMBERS, policy, policy_kwargs=arguments)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match=rf"expected MlpPolicy of PPO.*; came .*{name}.*; load it with SB3"):
+        with pytest.raises(InputError, match=rf"expected MlpPolicy of PPO.*; got .*{name}.*; load it with SB3"):
             load_policy(path)
 
 
 def test_contrib_s_others_are_refused_by_their_names(tmp_path: Path) -> None:
     contrib, path = pytest.importorskip("sb3_contrib"), tmp_path / "m.zip"
     saved(contrib.ARS, path, VECTOR, NUMBERS, "LinearPolicy", policy_kwargs={})
-    with pytest.raises(InputError, match=r"came a policy class of sb3_contrib\.ars\.policies"):
+    with pytest.raises(InputError, match=r"got a policy class of sb3_contrib\.ars\.policies"):
         load_policy(path)
 
 
@@ -186,5 +186,5 @@ def test_the_environment_of_another_kind_of_action_is_refused(tmp_path: Path) ->
         (SAC, NUMBERS, spaces.Discrete(2)),
     ):
         saved(algorithm, path, VECTOR, own)
-        with pytest.raises(InputError, match=r"action.*; came "):
+        with pytest.raises(InputError, match=r"action.*; got "):
             load_policy(path, VECTOR, other)

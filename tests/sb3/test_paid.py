@@ -78,7 +78,7 @@ def learn(source: Any, algorithm: Any = PPO, blind: bool = False, falls: bool = 
 
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 @pytest.mark.parametrize(
-    ("pay", "came"),
+    ("pay", "got"),
     [
         (lambda n: torch.zeros(n - 1), "one of shape"),
         (lambda n: torch.zeros(n, 1), "one of shape"),
@@ -88,16 +88,16 @@ def learn(source: Any, algorithm: Any = PPO, blind: bool = False, falls: bool = 
         (lambda n: 0.0, "a float"),
     ],
 )
-def test_a_source_that_pays_wrongly_is_named(algorithm: Any, pay: Any, came: str) -> None:
-    with pytest.raises(InputError, match=rf"the reward source 'mine'; came {came}.*; mend the `reward` of Pays"):
+def test_a_source_that_pays_wrongly_is_named(algorithm: Any, pay: Any, got: str) -> None:
+    with pytest.raises(InputError, match=rf"the reward source 'mine'; got {got}.*; mend the `reward` of Pays"):
         learn(Pays(pay), algorithm)
 
 
 @pytest.mark.parametrize("kind", [Relabel, RelabelReplay])
 def test_a_source_without_its_name_and_weight_is_refused(kind: Any) -> None:
     source = Pays(torch.zeros)
-    for wrong, came in ((source, "came Pays"), ({"mine": source}, "came a dictionary of Pays")):
-        with pytest.raises(InputError, match=rf"in a Paid; {came}; write e\.g\. Relabel"):
+    for wrong, got in ((source, "got Pays"), ({"mine": source}, "got a dictionary of Pays")):
+        with pytest.raises(InputError, match=rf"in a Paid; {got}; write e\.g\. Relabel"):
             kind(wrong)
 
 
@@ -108,7 +108,7 @@ def test_an_end_that_nothing_reads_may_be_unknown(algorithm: Any) -> None:
 
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_an_end_that_a_source_reads_is_asked_for(algorithm: Any) -> None:
-    with pytest.raises(InputError, match=r"'terminal_observation' .*which mine must see; came a vector environment"):
+    with pytest.raises(InputError, match=r"'terminal_observation' .*which mine must see; got a vector environment"):
         learn(Pays(torch.zeros), algorithm, blind=True)
 
 

@@ -138,12 +138,12 @@ def test_a_state_saved_before_the_first_reset_keeps_its_seed(backend):
 
 def test_a_state_of_another_environment_is_refused():
     ant, hopper, reference = make_vec("Ant-v5", 1), make_vec("Hopper-v5", 1), make_vec("Ant-v5", 2, backend="gymnasium")
-    with pytest.raises(InputError, match="expected a state of Hopper-v5 on the threads backend; came one of Ant-v5"):
+    with pytest.raises(InputError, match="expected a state of Hopper-v5 on the threads backend; got one of Ant-v5"):
         hopper.load_state_dict(ant.state_dict())
-    with pytest.raises(InputError, match="on the gymnasium backend; came one of Ant-v5 on the threads"):
+    with pytest.raises(InputError, match="on the gymnasium backend; got one of Ant-v5 on the threads"):
         reference.load_state_dict(ant.state_dict())
     single = make_vec("Ant-v5", 1, backend="gymnasium")
-    with pytest.raises(InputError, match="expected 2 environments, margin rule native; came a state of 1"):
+    with pytest.raises(InputError, match="expected 2 environments, margin rule native; got a state of 1"):
         reference.load_state_dict(single.state_dict())
     for env in (ant, hopper, reference, single):
         env.close()
@@ -153,7 +153,7 @@ def test_an_environment_whose_state_is_hidden_says_so_only_when_asked():
     env = make_vec("CartPole-v1", 2)
     env.reset()
     assert not env.can_resume
-    with pytest.raises(InputError, match="came CartPole-v1; resume the learner without its environment"):
+    with pytest.raises(InputError, match="got CartPole-v1; resume the learner without its environment"):
         env.state_dict()
     env.close()
 
@@ -184,7 +184,7 @@ def test_a_second_reset_goes_on_with_the_generators_and_seed_starts_them_again()
 def test_actions_of_a_wrong_shape_are_refused():
     env = make_vec("Hopper-v5", 2)
     env.reset()
-    with pytest.raises(InputError, match=r"actions of shape \(2, 3\) for Hopper-v5; came shape \(3,\)"):
+    with pytest.raises(InputError, match=r"actions of shape \(2, 3\) for Hopper-v5; got shape \(3,\)"):
         env.step(np.zeros(3))
     env.close()
 

@@ -82,7 +82,7 @@ def test_a_saved_state_is_a_copy():
 
 def test_a_state_of_another_task_or_size_is_refused():
     ant, cheetah = make(), make("HalfCheetah-v5")
-    with pytest.raises(InputError, match=r"expected a state of 4 × HalfCheetah.*came one of 4 × Ant"):
+    with pytest.raises(InputError, match=r"expected a state of 4 × HalfCheetah.*got one of 4 × Ant"):
         cheetah.load_state_dict(ant.state_dict())
     legacy = make(margin_rule="legacy")
     with pytest.raises(InputError, match="margin rule native"):

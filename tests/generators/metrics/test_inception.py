@@ -48,7 +48,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("installed")
 def test_without_the_weights_it_says_where_they_are_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"weights\.pth; came no file"):
+    with pytest.raises(InputError, match=r"weights\.pth; got no file"):
         InceptionExtractor(tmp_path / "weights.pth")
 
 

@@ -82,7 +82,7 @@ def test_the_mean_over_batches_is_over_images() -> None:
 
 
 def test_weights_of_another_shape_and_no_images_are_refused() -> None:
-    with pytest.raises(InputError, match=r"log weights \[2, 4\]; came \[4, 2\]"):
+    with pytest.raises(InputError, match=r"log weights \[2, 4\]; got \[4, 2\]"):
         importance_log_likelihood(lambda images, samples: torch.zeros(len(images), samples), IMAGES, 2)
     with pytest.raises(InputError, match="at least one batch"):
         negative_log_likelihood(Model(), [])
