@@ -34,16 +34,21 @@ log = logging.getLogger("rlgen")
 
 
 def finish(
-    folder: RunFolder, config: Training, model: BaseAlgorithm, demonstrations: Demonstrations | None, seconds: float
+    folder: RunFolder,
+    config: Training,
+    model: BaseAlgorithm,
+    demonstrations: Demonstrations | None,
+    seconds: float,
+    cloning: str | None = None,
 ) -> Result:
-    """Save the policy and write everything a finished run holds. `seconds`: training time."""
+    """Save the policy and write everything a finished run holds. `seconds`: training time; `cloning`: the kept one."""
     policy = io.BytesIO()
     with plain_rate(model):
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
     codes = codes_of(config)
     ways = [] if codes is None else [UnderCode(model, codes, code) for code in range(codes)]
-    result = judge(folder, config, model, ways, demonstrations, seconds)
+    result = judge(folder, config, model, ways, demonstrations, seconds, cloning)
     result.write(folder)
     if config.video:
         film(folder, config, ways or [model])
@@ -60,6 +65,7 @@ def judge(
     ways: Sequence[Policy],
     demonstrations: Demonstrations | None,
     seconds: float,
+    cloning: str | None = None,
 ) -> Result:
     """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
     reference, whose = reference_of(demonstrations)
@@ -88,6 +94,7 @@ def judge(
             versions=folder.versions["packages"],
             git_commit=folder.versions["git_commit"],
             updates=cloning_updates(folder) if isinstance(config, TrainBC) else None,
+            cloning=cloning,
             **found_by_exploring(folder),
         )
     finally:
@@ -148,6 +155,7 @@ def print_result(result: Result, folder: RunFolder) -> None:
         f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
     )
     work = f"{result.env_steps:,} steps" if result.updates is None else f"{result.updates:,} updates"
+    work += f" ({result.cloning} cloning kept)" if result.cloning else ""
     table.add_row("training", f"{work} in {duration(result.wall_seconds)}{speed}")
     table.add_row("folder", str(folder.path))
     Console().print(table)

@@ -98,11 +98,11 @@ def _train(folder: RunFolder, config: Training, parts: Parts) -> int:
             model.set_logger(Logger(None, [MetricsWriter(metrics)]))
             if isinstance(parts.agent, BC):
                 assert isinstance(config, TrainBC)
-                seconds = _clone(config, parts.agent, metrics)
+                seconds, cloning = _clone(config, parts.agent, metrics)
             else:
                 assert isinstance(config, SteppedTraining)
-                seconds = _step(folder, config, parts.agent, metrics)
-            result = finish(folder, config, model, parts.demonstrations, seconds)
+                seconds, cloning = _step(folder, config, parts.agent, metrics), None
+            result = finish(folder, config, model, parts.demonstrations, seconds, cloning)
             note_result(metrics, folder, result)
     except Stopped as stop:
         log.info("stopped and saved at step %s; continue with: %s", f"{model.num_timesteps:,}", remedy)
@@ -149,8 +149,8 @@ def _session(
     return Session(folder, agent, env, curve_env, metrics, steps, *config.intervals())
 
 
-def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:
-    """Seconds of training."""
+def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> tuple[float, str]:
+    """Seconds of training, and which cloning was kept."""
     metrics.truncate(-1)  # cloning starts anew: it is shorter than what a checkpoint would save
     since = time.perf_counter()
     with Progress("BC", config.bc.most_updates, unit="updates") as progress:
@@ -164,4 +164,4 @@ def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> float:
             f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}, "
             f"cloned {result.regularisation}"
         )
-    return time.perf_counter() - since
+    return time.perf_counter() - since, result.kept

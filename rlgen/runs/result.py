@@ -71,6 +71,8 @@ class Result:
     """Undiscounted return of every evaluation episode."""
     updates: int | None = None
     """Gradient steps of cloning, which makes no step in the environment; None of other agents."""
+    cloning: str | None = None
+    """Which cloning was kept: regularised (by dropout and noise) or plain; None of other agents."""
     first_reward_step: int | None = None
     """Environment steps of the training after which the task had paid for the first time."""
     cells_visited: int | None = None
@@ -100,6 +102,7 @@ class Result:
         versions: dict[str, str] | None = None,
         git_commit: str | None = None,
         updates: int | None = None,
+        cloning: str | None = None,
         first_reward_step: int | None = None,
         cells_visited: int | None = None,
         of_code: Sequence[Evaluation] = (),
@@ -124,6 +127,7 @@ class Result:
             versions=versions or {},
             git_commit=git_commit,
             updates=updates,
+            cloning=cloning,
             peak_memory_mb=peak_memory_mb(),
             share_of_failures=share_of_failures(evaluation.returns, expert_return),
             per_episode_returns=evaluation.returns.tolist(),

@@ -117,7 +117,7 @@ def test_a_code_of_a_policy_without_any_is_refused(rlgen_train, tmp_path: Path, 
 
 def test_the_help_says_what_codes_are_and_how_to_ask_for_one(capsys) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["train", "infogail", "--help"])
+        cli.main(["train", "infogail", "--help-all"])
     shown = " ".join(capsys.readouterr().out.split())
     for piece in ("--codes", "--gail.information", "--gail.posterior.hidden", "rlgen evaluate RUN --code 1"):
         assert piece in shown

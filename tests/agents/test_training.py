@@ -45,12 +45,22 @@ def test_the_saved_policy_is_the_trained_one_and_opens_in_plain_sb3(
     rlgen_train, no_finish, tmp_path: Path, demos
 ) -> None:
     assert rlgen_train("gail", "--steps", "128") == 0
-    model, demonstrations, seconds = no_finish[0][2:]
+    model, demonstrations, seconds, _ = no_finish[0][2:]
     assert seconds > 0
     model.save(tmp_path / "policy.zip")
     observations = demonstrations.observations
     loaded = PPO.load(tmp_path / "policy.zip", device="cpu").predict(observations, deterministic=True)[0]
     np.testing.assert_array_equal(loaded, model.predict(observations, deterministic=True)[0])
+
+
+CLONINGS = [([], "regularised"), (["--bc.dropout", "0", "--bc.noise", "0"], "plain")]
+
+
+@pytest.mark.parametrize(("options", "kept"), CLONINGS)
+def test_a_cloning_run_says_which_cloning_was_kept(rlgen_train, tmp_path: Path, capsys, options, kept) -> None:
+    assert rlgen_train("bc", *options) == 0
+    assert Result.read(tmp_path / "run").cloning == kept
+    assert f"50 updates ({kept} cloning" in capsys.readouterr().out
 
 
 def test_a_finished_bc_run_holds_its_losses_and_result(rlgen_train, tmp_path: Path) -> None:
