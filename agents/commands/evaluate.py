@@ -11,43 +11,22 @@ import tyro
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id
 from rlgen.errors import problem
-from rlgen.runs.scores import RETURN_OF, Reference
+from rlgen.runs.scores import RETURN_OF
 
 from .environment_options import EnvKwargs, Imports, import_typed
 from .output import refuse_existing
+from .subject import Subject, of_run, require_bearable
 
 if TYPE_CHECKING:
     from rlgen.runs.folder import RunFolder
 
 log = logging.getLogger("rlgen")
-MOST_EPISODES = 100_000
-"""That a run's files can ask for; more only with --episodes."""
 OF_POLICIES = (
     *("episodes", "env", "env_kwargs", "imports", "seed", "code"),
     *("n_envs", "backend", "deterministic", "normaliser", "expert"),
 )
 OF_IMAGES = ("measured", "importance_samples", "classifier", "device")
 """Options that mean nothing for the other kind."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """Whose policy is played, where and how, and the returns it is measured against (None where unknown)."""
-
-    zip: Path
-    env: str
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    episodes: int = 50
-    seed: int = 10_000
-    backend: Backend = "auto"
-    codes: int | None = None
-    """How many the policy has; None where it has none."""
-    random_return: float | None = None
-    expert_return: float | None = None
-    reference: Reference = "demonstrations"
-    """Whose `expert_return` is."""
-    reference_seed: int | None = None
-    """Of the evaluation that measured these returns; None where none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,54 +207,6 @@ class Evaluate:
 def _left_out(option: Field[Any]) -> Any:
     """What an option is when it is not given."""
     return option.default if option.default_factory is MISSING else option.default_factory()
-
-
-def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
-    """The policy of the run folder `path` and how the run evaluated it; in `env` and with `env_kwargs`, if given."""
-    from rlgen.runs.config import restored
-    from rlgen.runs.folder import RunFolder
-    from rlgen.runs.result import Result
-
-    from .environment import judging
-
-    folder = RunFolder.open(path)
-    if not (folder / "policy.zip").is_file():
-        raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
-    hints = {"episodes": int, "backend": str, "codes": int, "env": str}
-    known: dict[str, Any] = {
-        name: restored(hint, folder.config[name], f"{name} in {path / 'config.json'}")
-        for name, hint in hints.items()
-        if folder.config.get(name) is not None
-    }
-    recorded = known.pop("env", None)
-    if recorded is None and env is None:
-        raise problem(f"an env in {path / 'config.json'}", "none", "give the id it was trained in by --env")
-    if "backend" in known:
-        known["backend"] = judging(known["backend"])
-    own_id = recorded if env is None else env
-    imports = folder.config.get("imports", ()) if env is None else ()
-    own_kwargs = folder.config.get("env_kwargs", {}) if env is None else {}
-    subject = Subject(
-        zip=folder / "policy.zip",
-        env=registered_id(own_id, imports, f"rlgen evaluate {path}"),
-        env_kwargs=env_kwargs or own_kwargs,
-        **known,
-    )
-    if not (folder / "result.json").is_file():
-        return subject
-    result = Result.read(path)
-    subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
-    if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
-        return subject
-    known = {name: getattr(result, name) for name in ("random_return", "expert_return", "reference")}
-    return replace(subject, **known, reference_seed=result.evaluation_seed)
-
-
-def require_bearable(subject: Subject, path: Path) -> None:
-    """Raises `InputError` for more episodes than a file may ask for by itself, which nobody would wait for."""
-    if not 1 <= subject.episodes <= MOST_EPISODES:
-        came = f"{subject.episodes} in {path}"
-        raise problem(f"1 to {MOST_EPISODES:,} episodes of a run's own evaluation", came, "give --episodes")
 
 
 def show(numbers: dict[str, Any]) -> None:
