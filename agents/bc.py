@@ -106,11 +106,6 @@ class BCResult:
     """Noise of the cloning that is kept."""
 
     @property
-    def kept(self) -> str:
-        """Which cloning that is: regularised or plain."""
-        return "regularised" if self.dropout or self.noise else "plain"
-
-    @property
     def regularisation(self) -> str:
         """The same in words."""
         if not (self.dropout or self.noise):

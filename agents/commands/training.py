@@ -164,4 +164,4 @@ def _clone(config: TrainBC, agent: BC, metrics: Metrics) -> tuple[float, str]:
             f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}, "
             f"cloned {result.regularisation}"
         )
-    return time.perf_counter() - since, result.kept
+    return time.perf_counter() - since, "regularised" if result.dropout or result.noise else "plain"
