@@ -69,10 +69,11 @@ class RunFolder:
     def versions(self) -> dict[str, Any]:
         """What versions.json recorded when the run started; raises `InputError` where it is another file."""
         found = read_object(self.path / "versions.json")
-        packages, sittings = found.setdefault("packages", {}), found.get("sittings", [])
-        if not isinstance(packages, dict) or not isinstance(sittings, list):
-            came = "other types"
-            raise problem(f"packages by name and a list of sittings in {self.path / 'versions.json'}", came, REMEDY)
+        packages, commit = found.setdefault("packages", {}), found.setdefault("git_commit", None)
+        named = isinstance(packages, dict) and all(isinstance(version, str) for version in packages.values())
+        if not named or not isinstance(commit, str | None) or not isinstance(found.get("sittings", []), list):
+            what = f"packages' versions by name, a commit and a list of sittings in {self.path / 'versions.json'}"
+            raise problem(what, "other types", REMEDY)
         return found
 
     @property

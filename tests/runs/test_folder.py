@@ -68,6 +68,20 @@ def test_a_start_killed_before_its_configuration_may_start_again(tmp_path):
     assert RunFolder.create(tmp_path, {"n": 1}).config == {"n": 1}
 
 
+@pytest.mark.parametrize("entry", [{"packages": {"torch": 2}}, {"packages": []}, {"git_commit": 3}, {"sittings": {}}])
+def test_versions_of_other_types_are_refused(tmp_path, entry):
+    run = RunFolder.create(tmp_path / "run", {})
+    (run / "versions.json").write_text(json.dumps(entry))
+    with pytest.raises(InputError, match=r"expected packages' versions by name, a commit .* came other types; "):
+        run.versions  # noqa: B018
+
+
+def test_versions_without_a_commit_have_none(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    (run / "versions.json").write_text("{}")
+    assert run.versions == {"packages": {}, "git_commit": None}
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_opening_something_that_is_not_a_run_says_what_to_give(tmp_path, exists):
     with pytest.raises(InputError, match="a folder without config" if exists else "no such folder"):
