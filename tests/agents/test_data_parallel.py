@@ -32,6 +32,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 
 def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    pytest.importorskip("warp")
     return subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -74,6 +75,7 @@ def test_two_processes_train_resume_and_write_one_run(
 
 
 def test_a_stop_asked_of_one_process_saves_what_both_have_done(tmp_path: Path) -> None:
+    pytest.importorskip("warp")
     run = tmp_path / "run"
     chosen = (*SHARED.split(), "--evaluate-every", "0", "--steps", "1e9", "--out", str(run))
     shown = {**os.environ, "PYTHONFAULTHANDLER": "1"}

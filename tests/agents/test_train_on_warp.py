@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from stable_baselines3 import PPO
 
 from rlgen.agents import DevicePPO, cli
@@ -11,6 +12,8 @@ from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result import Result
+
+pytest.importorskip("warp")
 
 SMALL = """--backend warp --device cpu --threads 1 --n-envs 8 --learner.n-steps 16 --learner.batch-size 64
 --learner.n-epochs 1 --learner.hidden 8 --episodes 25 --no-video --evaluate-every 0"""

@@ -8,6 +8,8 @@ from stable_baselines3 import PPO
 from rlgen.envs import make_device, make_vec
 from rlgen.errors import InputError
 
+pytest.importorskip("warp")
+
 ID = "HalfCheetah-v5"
 
 

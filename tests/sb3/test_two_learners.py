@@ -9,6 +9,8 @@ import torch
 from ..processes import in_processes
 from .two_learners import STEPS, WORLDS, ppo
 
+pytest.importorskip("warp")
+
 FILE = Path(__file__).with_name("two_learners.py")
 
 

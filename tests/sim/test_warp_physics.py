@@ -14,6 +14,8 @@ from rlgen.sim.task import State
 from rlgen.sim.threads import ThreadedSim
 from rlgen.sim.warp_physics import WarpPhysics, solved_by_newton
 
+pytest.importorskip("warp")
+
 CPU = torch.device("cpu")
 WORLDS, MOMENTS, BETWEEN = 100, 4, 12
 SIZE_OF = {"cfrc_ext": 1e-3}
