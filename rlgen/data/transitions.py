@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from rlgen.errors import problem
+
 
 @dataclass(frozen=True)
 class Transitions:
@@ -29,6 +31,21 @@ class Transitions:
 
     def to(self, device: torch.device | str) -> "Transitions":
         return Transitions(*(tensor.to(device) for tensor in self.tensors()))
+
+    def checked(self) -> "Transitions":
+        """Itself. Raises `InputError` unless its tensors, which a file has given, fit each other."""
+        rows, flags = len(self.observations), (self.terminated, self.truncated)
+        fit = (
+            self.observations.ndim == self.actions.ndim == 2
+            and self.observations.shape == self.next_observations.shape
+            and len(self.actions) == rows
+            and all(flag.shape == (rows,) and flag.dtype == torch.bool for flag in flags)
+        )
+        if not fit:
+            came = ", ".join(f"{list(each.shape)} of {each.dtype}" for each in self.tensors())
+            expected = "observations [B, O], actions [B, A], next observations [B, O] and two flags [B] of torch.bool"
+            raise problem(expected, came, "load the state of the same training")
+        return self
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Its tensors, in the order of the fields."""

@@ -45,8 +45,8 @@ class TransitionPool:
         return {"next": self.next, "rows": {str(number): value for number, value in rows.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`, for a pool of the same capacity."""
+        """The inverse of `state_dict`, for a pool of the same capacity; `InputError` where rows do not fit."""
         self.rows, self.next, self.size = None, 0, 0
         if state["rows"]:
-            self.add(Transitions(*(state["rows"][str(number)] for number in range(len(state["rows"])))))
-        self.next = state["next"]
+            self.add(Transitions(*(state["rows"][str(number)] for number in range(len(state["rows"])))).checked())
+        self.next = int(state["next"]) % self.capacity

@@ -7,7 +7,7 @@ import torch
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.sb3.plain_state import own_array, plain
+from rlgen.sb3.plain_state import array_like, own_array, plain
 
 
 class Step(NamedTuple):
@@ -68,6 +68,12 @@ class NewSteps:
         return plain({"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.taken = state["taken"]
+        """The inverse of `state_dict`; raises `InputError` for arrays that do not fit each other."""
         columns = [own_array(state["steps"][name]) for name in Step._fields if state["steps"]]
-        self.steps = [Step(*rows) for rows in zip(*columns, strict=True)]
+        if columns:
+            *arrays, starts = columns
+            Transitions(*(torch.from_numpy(array).flatten(0, 1) for array in arrays)).checked()
+            array_like(arrays[-1], starts, "starts of episodes")
+        if not 0 <= state["taken"] <= 1:
+            raise problem("0 or 1 step that was taken", str(state["taken"]), "load the state of the same training")
+        self.steps, self.taken = [Step(*rows) for rows in zip(*columns, strict=True)], int(state["taken"])

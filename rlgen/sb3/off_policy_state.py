@@ -70,7 +70,9 @@ def load_off_policy_state(model: OffPolicyAlgorithm, state: dict[str, Any]) -> N
     if state["noise"]:
         _load_noise(model, state["noise"])
     if state["last_original_observations"] is not None:
-        model._last_original_obs = own_array(state["last_original_observations"])
+        expected = np.empty((model.n_envs, *(model.observation_space.shape or ())), model.observation_space.dtype)
+        saved = state["last_original_observations"]
+        model._last_original_obs = array_like(expected, saved, "last original observations").copy()
     _load_replay(model, state["replay"])
 
 

@@ -1,9 +1,11 @@
 """What an SB3 model needs to go on exactly where it stopped, as plain tensors and JSON values."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -15,7 +17,7 @@ from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.keep_once import KeepOnce
 from rlgen.sb3.off_policy_state import load_off_policy_state, off_policy_state
 from rlgen.sb3.own_tensors import own_tensors
-from rlgen.sb3.plain_state import own_array, plain
+from rlgen.sb3.plain_state import array_like, own_array, plain
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
@@ -59,6 +61,12 @@ def _of_all_worlds(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray
     return observations
 
 
+def _shaped_like(expected: Sequence[Tensor], saved: Sequence[Tensor], name: str) -> None:
+    shapes = [[list(each.shape) for each in tensors] for tensors in (expected, saved)]
+    if shapes[0] != shapes[1]:
+        raise problem(f"{name} {shapes[0]}", f"{shapes[1]}", "load the state into the same model and environment")
+
+
 def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
     if isinstance(model, OffPolicyAlgorithm):
         return {"off_policy": off_policy_state(model)}
@@ -89,13 +97,20 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     model._n_updates = state["n_updates"]
     if state["last_observations"] is not None:
         model._last_obs = _of_all_worlds(model, own_array(state["last_observations"]))
-        model._last_episode_starts = own_array(state["last_episode_starts"])
+        starts = state["last_episode_starts"]
+        if starts is not None:
+            starts = array_like(np.empty(model.n_envs, bool), starts, "last episode starts").copy()
+        model._last_episode_starts = starts
     if state.get("memory"):
         hidden = [value.to(model.device) for value in state["memory"]]
         states: Any = model._last_lstm_states  # type: ignore[attr-defined]
+        _shaped_like([each for pair in states for each in pair], hidden, "memory")
         model._last_lstm_states = type(states)(tuple(hidden[:2]), tuple(hidden[2:]))  # type: ignore[attr-defined]
     if state.get("sde_noise"):
         noise: Any = model.policy.action_dist
+        shape = noise.exploration_mat.shape
+        expected = [torch.empty(shape), torch.empty(model.n_envs, *shape)]
+        _shaped_like(expected, state["sde_noise"], "noise")
         noise.exploration_mat, noise.exploration_matrices = (each.to(model.device) for each in state["sde_noise"])
         KeepOnce(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
     episodes = [{"r": r, "l": length, "t": t} for r, length, t in state["episodes"]]

@@ -70,3 +70,13 @@ def test_a_pool_follows_the_device_of_what_comes() -> None:
     pool.add(numbered(4, 6).to("meta"))
     assert pool.rows is not None
     assert {tensor.device.type for tensor in pool.rows.tensors()} == {"meta"}
+
+
+def test_rows_of_a_file_that_do_not_fit_each_other_are_refused() -> None:
+    pool = TransitionPool(10)
+    pool.add(numbered(0, 4))
+    for field, damaged in (("4", torch.zeros(4)), ("3", torch.zeros(3, dtype=torch.bool)), ("2", torch.zeros(4, 9))):
+        state = pool.state_dict()
+        state["rows"][field] = damaged
+        with pytest.raises(InputError, match=r"expected observations \[B, O\].*load the state of the same training"):
+            TransitionPool(10).load_state_dict(state)

@@ -82,3 +82,23 @@ def test_no_steps_at_all_are_saved_and_loaded_too() -> None:
 def test_updates_every_zero_steps_are_refused() -> None:
     with pytest.raises(InputError):
         NewSteps(0)
+
+
+DAMAGE = {
+    "flags that are numbers": {"truncated": np.zeros((1, ENVS), np.float32)},
+    "flags of other environments": {"terminated": np.zeros((1, ENVS + 1), bool)},
+    "starts that are numbers": {"starts": np.zeros((1, ENVS), np.float32)},
+    "other observations after": {"following": np.zeros((1, ENVS, 3), np.float32)},
+    "observations of one number": {"observations": np.zeros((1, ENVS), np.float32)},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_steps_of_a_file_that_do_not_fit_each_other_are_refused(damage: dict[str, np.ndarray]) -> None:
+    steps = NewSteps(6)
+    add(steps, 0)
+    state = steps.state_dict()
+    state["steps"] |= damage
+    with pytest.raises(InputError, match=r"load the state of the same training|with the same settings"):
+        NewSteps(6).load_state_dict(state)
+    assert len(steps.steps) == 1

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HumanOutputFormat, KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from rlgen.errors import InputError
 from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.state import load_model_state, model_state
@@ -149,3 +150,23 @@ def test_counters_and_episodes_come_back() -> None:
     assert (other.num_timesteps, other._n_updates) == (48, 6)
     assert list(other.ep_info_buffer) == [{"r": 1.5, "l": 5, "t": 0.25}]
     assert other.ep_info_buffer.maxlen == model.ep_info_buffer.maxlen
+
+
+STATES = {
+    "numbers for starts": (PPO, {}, "last_episode_starts", torch.zeros(2)),
+    "starts of other environments": (PPO, {}, "last_episode_starts", torch.zeros(3, dtype=torch.bool)),
+    "memory of other environments": (RecurrentPPO, {}, "memory", [torch.zeros(1, 3, 256)] * 4),
+    "noise of other actions": (PPO, {"use_sde": True}, "sde_noise", [torch.zeros(3, 1), torch.zeros(2, 3, 1)]),
+}
+
+
+@pytest.mark.usefixtures("own_random_numbers")
+@pytest.mark.parametrize(("algorithm", "settings", "name", "damage"), STATES.values(), ids=STATES)
+def test_a_state_that_does_not_fit_the_model_is_refused(
+    algorithm: type, settings: dict[str, Any], name: str, damage: Any
+) -> None:
+    saved = SaveAt(32)
+    make(algorithm, **settings).learn(64, saved)
+    state = saved.saved[0]
+    with pytest.raises(InputError, match="load the state into"):
+        load_model_state(make(algorithm, **settings), {**state, name: damage})
