@@ -72,7 +72,7 @@ def test_a_start_killed_before_its_configuration_may_start_again(tmp_path):
 def test_versions_of_other_types_are_refused(tmp_path, entry):
     run = RunFolder.create(tmp_path / "run", {})
     (run / "versions.json").write_text(json.dumps(entry))
-    with pytest.raises(InputError, match=r"expected packages' versions by name, a commit .* came other types; "):
+    with pytest.raises(InputError, match=r"expected packages' versions by name, a commit .* got other types; "):
         run.versions  # noqa: B018
 
 
