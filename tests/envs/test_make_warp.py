@@ -13,6 +13,17 @@ pytest.importorskip("warp")
 ID = "HalfCheetah-v5"
 
 
+def test_options_of_the_constructor_mean_the_same_on_warp() -> None:
+    kwargs = {"exclude_current_positions_from_observation": False, "ctrl_cost_weight": 5.0}
+    warp = make_vec(ID, 2, seed=2, backend="warp", device="cpu", env_kwargs=kwargs)
+    threads = make_vec(ID, 2, seed=2, backend="threads", env_kwargs=kwargs)
+    assert warp.observation_space == threads.observation_space
+    assert warp.reset().shape == threads.reset().shape == (2, 18)
+    paid = [env.step(np.ones((2, 6), np.float32))[1] for env in (warp, threads)]
+    np.testing.assert_allclose(*paid, atol=1e-2)
+    assert (paid[0] < -25).all(), "6 actions of 1 cost 30"
+
+
 def test_an_sb3_environment_on_warp_steps_as_that_on_threads():
     kwargs = {"env_kwargs": {"max_episode_steps": 5}, "margin_rule": "legacy"}
     warp = make_vec(ID, 3, seed=2, backend="warp", device="cpu", **kwargs)
