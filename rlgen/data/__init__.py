@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlgen.data.demonstrations import Demonstrations
-    from rlgen.data.rows import Episode
+    from rlgen.data.episode import Episode
     from rlgen.data.transitions import Transitions
 
 __all__ = ["Demonstrations", "Episode", "Transitions"]
 
 _HOMES = {
     "Demonstrations": "rlgen.data.demonstrations",
-    "Episode": "rlgen.data.rows",
+    "Episode": "rlgen.data.episode",
     "Transitions": "rlgen.data.transitions",
 }
 

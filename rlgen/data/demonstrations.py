@@ -1,20 +1,22 @@
 """Demonstrations: what an expert did, row by row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlgen.data.columns import column, matrix
-from rlgen.data.rows import Episode, rows_from_episodes
-from rlgen.data.structure import check_structure
+from rlgen.data import formats
+from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
+from rlgen.data.playing import Policy
+from rlgen.data.recording import record
+from rlgen.data.rows import Rows
+from rlgen.data.summary import Summary, summarise
+from rlgen.data.validation import check_finite, validate
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
-    from rlgen.data.playing import Policy
-    from rlgen.data.summary import Summary
     from rlgen.data.transitions import Transitions
 
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
@@ -24,72 +26,12 @@ WHOLE_FILE_RETURN = "expert_return_of_whole_file"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Demonstrations:
+class Demonstrations(Rows):
     """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action numbers.
 
     Rows of an episode follow each other in time. Subsampled demonstrations keep the whole episodes' lengths and
-    returns.
+    returns. The arrays are those of `Rows`.
     """
-
-    observations: np.ndarray
-    """[R, O]."""
-
-    actions: np.ndarray
-    """[R, A] in environment scale, as the environment received them; whole numbers where they stand for kinds."""
-
-    next_observations: np.ndarray
-    """[R, O]; at an episode's end its true last observation."""
-
-    terminated: np.ndarray
-    """[R] bool: the task itself ended here. Where a file sets both flags, this one holds."""
-
-    truncated: np.ndarray
-    """[R] bool: a time limit (or the end of the recording) cut the episode here."""
-
-    episode: np.ndarray
-    """[R] int32: number of the episode, 0 to E - 1."""
-
-    step: np.ndarray
-    """[R] int32: time step within the episode."""
-
-    episode_lengths: np.ndarray
-    """[E] int32: steps of the whole episode."""
-
-    rewards: np.ndarray | None = None
-    """[R] task rewards, if known: a column of NaN becomes None."""
-
-    episode_returns: np.ndarray | None = None
-    """[E] undiscounted task return of the whole episode, if known: a column of NaN becomes None."""
-
-    env_id: str | None = None
-    """Gymnasium id of the environment they were recorded in, if known."""
-
-    stride: int = 1
-    """Every how many steps a row was kept; 1 = every step."""
-
-    metadata: dict[str, Any] = field(default_factory=dict)
-    """JSON values: where the data came from, versions, seed, margin rule …"""
-
-    source: str = "these demonstrations"
-    """Name for error messages, normally the file's; not saved."""
-
-    def __post_init__(self) -> None:
-        for name in ("observations", "actions", "next_observations"):
-            self._freeze(name, matrix(getattr(self, name), name, self.source), np.float32)
-        for name in ("rewards", "episode_returns"):
-            if getattr(self, name) is not None:
-                values = column(getattr(self, name), "number", 1, name, self.source)
-                if len(values) and np.isnan(values).all():  # how files of others say that nobody knows
-                    object.__setattr__(self, name, None)
-                else:
-                    self._freeze(name, values, np.float32)
-        for name in ("episode", "step", "episode_lengths"):
-            self._freeze(name, column(getattr(self, name), "count", 1, name, self.source), np.int32)
-        for name in ("terminated", "truncated"):
-            self._freeze(name, column(getattr(self, name), "flag", 1, name, self.source), np.bool_)
-        object.__setattr__(self, "stride", int(column(self.stride, "count", 0, "stride", self.source)))
-        check_structure(self)
-        self._freeze("truncated", self.truncated & ~self.terminated, np.bool_)
 
     @classmethod
     def load(cls, path: str | Path, format: str = "auto", time_limit: int | None = None) -> "Demonstrations":
@@ -108,9 +50,7 @@ class Demonstrations:
             InputError: nothing there, unknown or damaged content, missing keys, pickled content, values of a wrong
                 kind, more than there is memory for.
         """
-        from rlgen.data import formats
-
-        return cls(**formats.read(Path(path), format, time_limit))
+        return cls(**vars(formats.read(Path(path), format, time_limit)))
 
     @classmethod
     def from_episodes(
@@ -121,11 +61,11 @@ class Demonstrations:
         source: str = "these episodes",
     ) -> "Demonstrations":
         """Joins whole episodes, of any lengths."""
-        return cls(**rows_from_episodes(episodes, source=source, env_id=env_id, metadata=metadata))
+        return cls(**vars(rows_from_episodes(episodes, source=source, env_id=env_id, metadata=metadata)))
 
     @classmethod
     def record(
-        cls, policy: "Policy", env: Any, episodes: int, seed: int = 0, deterministic: bool = True
+        cls, policy: Policy, env: Any, episodes: int, seed: int = 0, deterministic: bool = True
     ) -> "Demonstrations":
         """Plays `policy` in an SB3 vector environment and keeps everything it saw and did.
 
@@ -143,9 +83,6 @@ class Demonstrations:
             InputError: a normalising environment, other spaces than the policy's or than demonstrations can hold
                 (images, dictionaries), NaN or infinity in what the policy did or saw, `episodes` < 1.
         """
-        from rlgen.data.recording import record
-        from rlgen.data.validation import check_finite
-
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
         recorded = cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
         check_finite(recorded)
@@ -163,8 +100,6 @@ class Demonstrations:
             InputError: a name that says no format, a missing folder or package, subsampled demonstrations for a format
                 of whole episodes.
         """
-        from rlgen.data import formats
-
         formats.write(self, Path(path), format)
 
     def episodes(self) -> list[Episode]:
@@ -173,29 +108,7 @@ class Demonstrations:
         Raises:
             InputError: subsampled demonstrations, whose episodes are not whole.
         """
-        self.require_whole("a list of episodes")
-        ends = np.cumsum(self.episode_lengths)
-        rows = [slice(end - length, end) for end, length in zip(ends, self.episode_lengths, strict=True)]
-        return [
-            Episode(
-                observations=np.concatenate([self.observations[each], self.next_observations[each][-1:]]),
-                actions=self.actions[each],
-                rewards=None if self.rewards is None else self.rewards[each],
-                terminated=bool(self.terminated[each][-1]),
-            )
-            for each in rows
-        ]
-
-    def require_whole(self, what: str) -> None:
-        """Raises an InputError where a step of an episode is missing, which `what` has no place for."""
-        kept = np.bincount(self.episode, minlength=self.n_episodes)
-        if (kept != self.episode_lengths).any():
-            number = int(np.argmax(kept != self.episode_lengths))
-            raise problem(
-                f"whole episodes for {what}",
-                f"{kept[number]} of the {self.episode_lengths[number]} steps of episode {number} in {self.source}",
-                "take the demonstrations before they were subsampled, or save them as rlgen's own .npz",
-            )
+        return episodes_of(self)
 
     def first(self, n: int) -> "Demonstrations":
         """The first `n` episodes, as the GAIL paper cuts its data sets; `expert_return` stays that of all.
@@ -227,10 +140,8 @@ class Demonstrations:
         kept = (row_in_episode - offsets[self.episode]) % k == 0
         return self._replace(kept, stride=self.stride * k, metadata=self.metadata | {"stride_seed": seed})
 
-    def summary(self, action_space: Any = None) -> "Summary":
+    def summary(self, action_space: Any = None) -> Summary:
         """Counts, returns, ranges and warnings; `action_space` (a Box) adds the share of clipped actions."""
-        from rlgen.data.summary import summarise
-
         return summarise(self, action_space)
 
     def validate(self, env: Any) -> None:
@@ -243,8 +154,6 @@ class Demonstrations:
             InputError: observations or actions that are no Box, or of other sizes; NaN or infinity, actions outside the
                 action space.
         """
-        from rlgen.data.validation import validate
-
         validate(self, env)
 
     def transitions(self, device: str = "cpu") -> "Transitions":
@@ -258,19 +167,12 @@ class Demonstrations:
         )
 
     @property
-    def n_episodes(self) -> int:
-        return len(self.episode_lengths)
-
-    @property
     def expert_return(self) -> float | None:
         """Mean return of all episodes of the file that these are the first of; None where no returns are known."""
         whole = self.metadata.get(WHOLE_FILE_RETURN)
         if isinstance(whole, int | float) and np.isfinite(whole):
             return float(whole)
         return None if self.episode_returns is None else float(self.episode_returns.mean(dtype=np.float64))
-
-    def __len__(self) -> int:
-        return len(self.observations)
 
     def __repr__(self) -> str:
         return (
@@ -286,10 +188,3 @@ class Demonstrations:
         cut: dict[str, Any] = {name: None if array is None else array[rows] for name, array in by_row.items()}
         cut |= {name: None if array is None else array[:episodes] for name, array in by_episode.items()}
         return replace(self, **cut, **changes)
-
-    def _freeze(self, name: str, array: np.ndarray, dtype: type) -> None:
-        """Sets a read-only view of `array` in the field's type; the caller's own array stays writeable."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            view: np.ndarray = array.astype(dtype, copy=False).view()
-        view.flags.writeable = False
-        object.__setattr__(self, name, view)

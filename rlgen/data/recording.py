@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data.episode import Episode
 from rlgen.data.playing import Policy, episode_shares, is_normalising, play
-from rlgen.data.rows import Episode
 from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 from rlgen.packages import package_versions

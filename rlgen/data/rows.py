@@ -1,123 +1,195 @@
-"""From whole episodes to rows: one row is one transition."""
+"""Transitions of episodes as arrays that fit together: one row is one transition."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+import json
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import numpy as np
 
 from rlgen.data.columns import column, matrix
 from rlgen.errors import problem
 
+ROUNDING = 1e-3
+"""Relative to the sum of a return's absolute rewards: sums in float32, in any order."""
 
-@dataclass(frozen=True, kw_only=True)
-class Episode:
-    """One recorded episode of T steps."""
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Rows:
+    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action numbers.
+
+    Rows of an episode follow each other in time. Raises an `InputError` naming the source, the key and the row if
+    shapes, order or metadata are wrong.
+    """
 
     observations: np.ndarray
-    """[T + 1, O]: the last one is what the agent saw after its last action."""
+    """[R, O]."""
 
     actions: np.ndarray
-    """[T, A] in environment scale, as the environment received them."""
+    """[R, A] in environment scale, as the environment received them; whole numbers where they stand for kinds."""
+
+    next_observations: np.ndarray
+    """[R, O]; at an episode's end its true last observation."""
+
+    terminated: np.ndarray
+    """[R] bool: the task itself ended here. Where a file sets both flags, this one holds."""
+
+    truncated: np.ndarray
+    """[R] bool: a time limit (or the end of the recording) cut the episode here."""
+
+    episode: np.ndarray
+    """[R] int32: number of the episode, 0 to E - 1."""
+
+    step: np.ndarray
+    """[R] int32: time step within the episode."""
+
+    episode_lengths: np.ndarray
+    """[E] int32: steps of the whole episode."""
 
     rewards: np.ndarray | None = None
-    """[T] task rewards, if known."""
+    """[R] task rewards, if known: a column of NaN becomes None."""
 
-    terminated: bool = False
-    """True where the task itself ended (a fall, a goal); False for a time limit or where the recording stopped."""
+    episode_returns: np.ndarray | None = None
+    """[E] undiscounted task return of the whole episode, if known: a column of NaN becomes None."""
+
+    env_id: str | None = None
+    """Gymnasium id of the environment they were recorded in, if known."""
+
+    stride: int = 1
+    """Every how many steps a row was kept; 1 = every step."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """JSON values: where the data came from, versions, seed, margin rule …"""
+
+    source: str = "these demonstrations"
+    """Name for error messages, normally the file's; not saved."""
+
+    def __post_init__(self) -> None:
+        for name in ("observations", "actions", "next_observations"):
+            self._freeze(name, matrix(getattr(self, name), name, self.source), np.float32)
+        for name in ("rewards", "episode_returns"):
+            if getattr(self, name) is not None:
+                values = column(getattr(self, name), "number", 1, name, self.source)
+                if len(values) and np.isnan(values).all():  # how files of others say that nobody knows
+                    object.__setattr__(self, name, None)
+                else:
+                    self._freeze(name, values, np.float32)
+        for name in ("episode", "step", "episode_lengths"):
+            self._freeze(name, column(getattr(self, name), "count", 1, name, self.source), np.int32)
+        for name in ("terminated", "truncated"):
+            self._freeze(name, column(getattr(self, name), "flag", 1, name, self.source), np.bool_)
+        object.__setattr__(self, "stride", int(column(self.stride, "count", 0, "stride", self.source)))
+        _check_shapes(self)
+        _check_order(self)
+        _check_returns(self)
+        _check_metadata(self)
+        self._freeze("truncated", self.truncated & ~self.terminated, np.bool_)
+
+    @property
+    def n_episodes(self) -> int:
+        return len(self.episode_lengths)
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def require_whole(self, what: str) -> None:
+        """Raises an InputError where a step of an episode is missing, which `what` has no place for."""
+        kept = np.bincount(self.episode, minlength=self.n_episodes)
+        if (kept != self.episode_lengths).any():
+            number = int(np.argmax(kept != self.episode_lengths))
+            raise problem(
+                f"whole episodes for {what}",
+                f"{kept[number]} of the {self.episode_lengths[number]} steps of episode {number} in {self.source}",
+                "take the demonstrations before they were subsampled, or save them as rlgen's own .npz",
+            )
+
+    def _freeze(self, name: str, array: np.ndarray, dtype: type) -> None:
+        """Sets a read-only view of `array` in the field's type; the caller's own array stays writeable."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            view: np.ndarray = array.astype(dtype, copy=False).view()
+        view.flags.writeable = False
+        object.__setattr__(self, name, view)
 
 
-class Rows(TypedDict):
-    """What a reader hands to `Demonstrations`: its fields, see there."""
-
-    observations: np.ndarray
-    actions: np.ndarray
-    next_observations: np.ndarray
-    rewards: np.ndarray | None
-    terminated: np.ndarray
-    truncated: np.ndarray
-    episode: np.ndarray
-    step: np.ndarray
-    episode_returns: np.ndarray | None
-    episode_lengths: np.ndarray
-    env_id: str | None
-    stride: int
-    metadata: dict[str, Any]
-    source: str
+def _check_shapes(rows: Rows) -> None:
+    n = len(rows.observations)
+    if n == 0 or rows.observations.shape[1] == 0 or rows.actions.size == 0:
+        raise problem("at least one row", f"none in {rows.source}", "record or choose a file that is not empty")
+    if rows.next_observations.shape != rows.observations.shape:
+        _misfit(rows, "next_observations", list(rows.observations.shape))
+    if len(rows.actions) != n:
+        _misfit(rows, "actions", [n, rows.actions.shape[1]])
+    for name in ("rewards", "terminated", "truncated", "episode", "step"):
+        if getattr(rows, name) is not None and getattr(rows, name).shape != (n,):
+            _misfit(rows, name, [n])
+    if rows.episode_lengths.ndim != 1:
+        _misfit(rows, "episode_lengths", [int(rows.episode.max()) + 1])
+    if rows.episode_returns is not None and rows.episode_returns.shape != rows.episode_lengths.shape:
+        _misfit(rows, "episode_returns", list(rows.episode_lengths.shape))
 
 
-def rows_from_episodes(
-    episodes: Sequence[Episode], *, source: str, env_id: str | None = None, metadata: dict[str, Any] | None = None
-) -> Rows:
-    """Joins episodes of any lengths.
-
-    Args:
-        episodes: at least one, each with at least one step.
-        source: file or origin, for error messages.
-
-    Raises:
-        InputError: no episode, an empty one, or one whose arrays do not fit together.
-    """
-    if not episodes:
-        raise problem("at least one episode", f"none in {source}", "record or choose a file that is not empty")
-    parts = [_checked(episode, number, source) for number, episode in enumerate(episodes)]
-    lengths = np.array([len(part.actions) for part in parts], np.int32)
-    last = np.zeros(lengths.sum(), bool)
-    last[np.cumsum(lengths) - 1] = True
-    terminated = last & np.repeat([part.terminated for part in parts], lengths)
-    known = [part.rewards for part in parts if part.rewards is not None]
-    with_rewards = len(known) == len(parts)
-    return Rows(
-        observations=_join([part.observations[:-1] for part in parts], "observations", source),
-        actions=_join([part.actions for part in parts], "actions", source),
-        next_observations=_join([part.observations[1:] for part in parts], "observations", source),
-        rewards=np.concatenate(known) if with_rewards else None,
-        terminated=terminated,
-        truncated=last & ~terminated,
-        episode=np.repeat(np.arange(len(parts), dtype=np.int32), lengths),
-        step=np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
-        episode_returns=_returns(known) if with_rewards else None,
-        episode_lengths=lengths,
-        env_id=env_id,
-        stride=1,
-        metadata=dict(metadata or {}),
-        source=source,
+def _misfit(rows: Rows, name: str, shape: list[int]) -> NoReturn:
+    raise problem(
+        f"shape {shape} under {name!r}",
+        f"{list(getattr(rows, name).shape)} in {rows.source}",
+        "the file is incomplete or was put together wrongly: write it again",
     )
 
 
-def _returns(rewards: Sequence[np.ndarray]) -> np.ndarray:
-    """[E] sum of each episode's rewards; those that are not finite are named by validation."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.array([each.sum(dtype=np.float64) for each in rewards])
+def _check_order(rows: Rows) -> None:
+    """Episodes are numbered, rows of an episode follow each other, and only its last step may end it."""
+    episode, step, episodes = rows.episode, rows.step, rows.n_episodes
+    numbered = (episode >= 0) & (episode < episodes)
+    if not numbered.all():
+        _out_of_order(rows, f"'episode' outside 0 to {episodes - 1}", int(np.argmin(numbered)))
+    ordered = np.where(episode[1:] == episode[:-1], step[1:] > step[:-1], episode[1:] > episode[:-1])
+    if not ordered.all():
+        _out_of_order(rows, "'episode' or 'step' going backwards", int(np.argmin(ordered)) + 1)
+    length = rows.episode_lengths[episode]
+    inside = (step >= 0) & (step < length)
+    if not inside.all():
+        _out_of_order(rows, "'step' outside the episode's length", int(np.argmin(inside)))
+    early = (rows.terminated | rows.truncated) & (step != length - 1)
+    if early.any():
+        _out_of_order(rows, "an end of the episode before its last step", int(np.argmax(early)))
 
 
-def _checked(episode: Episode, number: int, source: str) -> Episode:
-    """The episode with two-dimensional arrays, or an error that names it."""
-    observations = matrix(episode.observations, "observations", source)
-    actions = matrix(episode.actions, "actions", source)
-    rewards = None if episode.rewards is None else column(episode.rewards, "number", 1, "rewards", source)
-    terminated = bool(column(episode.terminated, "flag", 0, "terminated", source))
-    steps = len(actions)
-    if steps == 0 or len(observations) != steps + 1 or (rewards is not None and rewards.shape != (steps,)):
-        shapes = f"{len(observations)} observations and {steps} actions"
+def _check_returns(rows: Rows) -> None:
+    """Where every step of an episode is there, its return is the sum of its rewards."""
+    if rows.rewards is None or rows.episode_returns is None:
+        return
+    whole = np.bincount(rows.episode, minlength=rows.n_episodes) == rows.episode_lengths
+    with np.errstate(invalid="ignore"):  # validation names what is not finite
+        returns, rewards = (each.astype(np.float64) for each in (rows.episode_returns, rows.rewards))
+        sums, sizes = (np.bincount(rows.episode, each, rows.n_episodes) for each in (rewards, abs(rewards)))
+        slack = ROUNDING * sizes
+        wrong = whole & np.isfinite(sums) & (abs(returns - sums) > slack)
+    if wrong.any():
+        number = int(np.argmax(wrong))
         raise problem(
-            "episodes of T >= 1 actions, T rewards and T + 1 observations (the final one included)",
-            f"{shapes}{'' if rewards is None else f', rewards of shape {list(rewards.shape)}'} "
-            f"in episode {number} of {source}",
-            "write the file again with the observation after the last action, and leave empty episodes out",
+            f"the sum of its rewards, {sums[number]:g}, as the return of episode {number}",
+            f"{returns[number]:g} under 'episode_returns' in {rows.source}",
+            "leave one of the two out: they are of different rewards (scaled ones, for instance)",
         )
-    return Episode(observations=observations, actions=actions, rewards=rewards, terminated=terminated)
 
 
-def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
-    """Float32 rows of all episodes; the episodes must agree on the number of columns."""
-    widths = [part.shape[1] for part in parts]
-    odd = next((number for number, width in enumerate(widths) if width != widths[0]), None)
-    if odd is not None:
-        raise problem(
-            f"{widths[0]} numbers per row under {key!r}, as in episode 0",
-            f"{widths[odd]} in episode {odd} of {source}",
-            "put only episodes of one environment into one file",
-        )
-    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 becomes inf, and validation names it
-        return np.concatenate([part.astype(np.float32) for part in parts])
+def _out_of_order(rows: Rows, got: str, row: int) -> NoReturn:
+    raise problem(
+        "rows in order: 'episode' counting up from 0, 'step' counting up within each episode",
+        f"{got}, row {row} of {rows.source}",
+        "sort the rows by episode and step, or build them with Demonstrations.from_episodes",
+    )
+
+
+def _check_metadata(rows: Rows) -> None:
+    if not isinstance(rows.metadata, dict):
+        came = f"{type(rows.metadata).__name__} in {rows.source}"
+        raise problem("metadata by name (a dictionary)", came, "give a dictionary, which may be empty")
+    if rows.env_id is not None and not isinstance(rows.env_id, str):
+        came = f"{type(rows.env_id).__name__} in {rows.source}"
+        raise problem("a Gymnasium id or None as env_id", came, "give the id as a text")
+    if rows.stride < 1:
+        raise problem("a stride of at least 1", f"{rows.stride} in {rows.source}", "give 1 for every step")
+    try:
+        json.dumps(rows.metadata, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise problem("metadata of JSON values", f"{error} in {rows.source}", "convert it to plain values") from error

@@ -1,15 +1,13 @@
 """A set of demonstrations in numbers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rlgen.data.rows import Rows
 from rlgen.data.spaces import action_bounds, is_whole
 from rlgen.data.validation import beyond_bounds, recorded_bounds
-
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,7 @@ class Summary:
     warnings: tuple[str, ...]
 
 
-def summarise(demonstrations: "Demonstrations", action_space: Any = None) -> Summary:
+def summarise(demonstrations: Rows, action_space: Any = None) -> Summary:
     """See `Demonstrations.summary`. Bounds come from `action_space`, else from the metadata of a recording."""
     bounds = bounds_of(demonstrations, action_space)
     returns, lengths = demonstrations.episode_returns, demonstrations.episode_lengths
@@ -85,7 +83,7 @@ def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
     return (actions <= low.astype(np.float32)) | (actions >= high.astype(np.float32))
 
 
-def bounds_of(demonstrations: "Demonstrations", action_space: Any = None) -> tuple[np.ndarray, np.ndarray] | None:
+def bounds_of(demonstrations: Rows, action_space: Any = None) -> tuple[np.ndarray, np.ndarray] | None:
     """Lowest and highest action, [A] each: of `action_space`, else noted by the recording, else None; None for kinds of
     action, of which every one would count as one at a bound."""
     if action_space is None:
@@ -98,7 +96,7 @@ def _range(array: np.ndarray) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
 
 
-def _warnings(demonstrations: "Demonstrations", bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
+def _warnings(demonstrations: Rows, bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
     """What a user should look at before training, one sentence each."""
     found = []
     for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):

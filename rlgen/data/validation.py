@@ -1,16 +1,14 @@
 """Do demonstrations fit an environment, and are their numbers usable?"""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rlgen.data.recording import environment_id, environment_options, kwargs_text
+from rlgen.data.rows import Rows
 from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
-
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
 
 TOLERANCE = 1e-5
 """How far beyond a bound an action may lie, relative to the bound's size: float32 rounding."""
@@ -18,7 +16,7 @@ TOLERANCE = 1e-5
 log = logging.getLogger("rlgen")
 
 
-def validate(demonstrations: "Demonstrations", env: Any) -> None:
+def validate(demonstrations: Rows, env: Any) -> None:
     """Raises an InputError naming source, key and row. See `Demonstrations.validate`."""
     name = environment_id(env)
     where = name or "the environment"
@@ -32,7 +30,7 @@ def validate(demonstrations: "Demonstrations", env: Any) -> None:
     _compare_recording(demonstrations, env, name, low, high)
 
 
-def recorded_bounds(demonstrations: "Demonstrations") -> tuple[np.ndarray, np.ndarray] | None:
+def recorded_bounds(demonstrations: Rows) -> tuple[np.ndarray, np.ndarray] | None:
     """Lowest and highest action, [A] each, as the metadata of a recording note them; None where they do not."""
     low, high = (demonstrations.metadata.get(f"action_{side}") for side in ("low", "high"))
     try:
@@ -43,7 +41,7 @@ def recorded_bounds(demonstrations: "Demonstrations") -> tuple[np.ndarray, np.nd
     return bounds if fits else None
 
 
-def check_finite(demonstrations: "Demonstrations") -> None:
+def check_finite(demonstrations: Rows) -> None:
     """No infinity in any column, and no NaN but in rewards and returns, where it says that they are not known."""
     for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
         array = getattr(demonstrations, key)
@@ -69,7 +67,7 @@ def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
     return (actions < low - slack) | (actions > high + slack)
 
 
-def _check_width(demonstrations: "Demonstrations", key: str, expected: int, where: str) -> None:
+def _check_width(demonstrations: Rows, key: str, expected: int, where: str) -> None:
     came = getattr(demonstrations, key).shape[1]
     if came != expected:
         known = f" (recorded on {demonstrations.env_id})" if demonstrations.env_id else ""
@@ -80,7 +78,7 @@ def _check_width(demonstrations: "Demonstrations", key: str, expected: int, wher
         )
 
 
-def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.ndarray, where: str) -> None:
+def _check_bounds(demonstrations: Rows, low: np.ndarray, high: np.ndarray, where: str) -> None:
     outside = beyond_bounds(demonstrations.actions, low, high)
     if outside.any():
         row, number = (int(i) for i in np.argwhere(outside)[0])
@@ -92,7 +90,7 @@ def _check_bounds(demonstrations: "Demonstrations", low: np.ndarray, high: np.nd
         )
 
 
-def _check_whole(demonstrations: "Demonstrations", where: str) -> None:
+def _check_whole(demonstrations: Rows, where: str) -> None:
     broken = demonstrations.actions != np.round(demonstrations.actions)
     if broken.any():
         row, number = (int(i) for i in np.argwhere(broken)[0])
@@ -103,9 +101,7 @@ def _check_whole(demonstrations: "Demonstrations", where: str) -> None:
         )
 
 
-def _compare_recording(
-    demonstrations: "Demonstrations", env: Any, name: str | None, low: np.ndarray, high: np.ndarray
-) -> None:
+def _compare_recording(demonstrations: Rows, env: Any, name: str | None, low: np.ndarray, high: np.ndarray) -> None:
     """Warns where the environment is another than the recording's, as far as both are known."""
     noted = demonstrations.metadata
     _compare(demonstrations, "env_id", demonstrations.env_id, name)
@@ -120,7 +116,7 @@ def _compare_recording(
         )
 
 
-def _compare(demonstrations: "Demonstrations", what: str, recorded: Any, present: Any) -> None:
+def _compare(demonstrations: Rows, what: str, recorded: Any, present: Any) -> None:
     if recorded and present and recorded != present:
         log.warning(
             "expected demonstrations of %s %s; %s were recorded with %s; the dynamics may differ, so record them again "

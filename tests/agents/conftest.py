@@ -20,8 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rlgen.agents import cli
 from rlgen.agents.commands import training
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.runs.metrics import Metrics
 from rlgen.sb3.features import normalised_policy

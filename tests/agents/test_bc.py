@@ -12,8 +12,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents.bc import BC, BCConfig
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
 from rlgen.sb3.features import normalised_policy
 

@@ -17,8 +17,7 @@ from stable_baselines3.common.logger import Logger
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.gail import GAIL, GAILConfig
 from rlgen.agents.learner import LearnerConfig, make_model
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm

@@ -14,8 +14,7 @@ from stable_baselines3 import PPO
 from rlgen.agents import GAIL, InfoGAIL, InfoGAILConfig
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.learner import LearnerConfig, make_model
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.rewards.adversarial import AdversarialConfig

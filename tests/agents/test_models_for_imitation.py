@@ -15,8 +15,7 @@ from torch import nn
 from rlgen.agents import BC, GAIL
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.gail import GAILConfig
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
 
 FEW = BCConfig(max_updates=200, noise=0.0, dropout=0.0, average=0.0, learning_rate=1e-2)

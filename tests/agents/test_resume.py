@@ -14,8 +14,7 @@ import torch
 
 from rlgen.agents import cli, session
 from rlgen.agents.commands import training
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
 

@@ -15,8 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from rlgen.agents.bc import BCConfig
 from rlgen.agents.gail import GAIL, GAILConfig
 from rlgen.agents.learner import LearnerConfig, make_model
-from rlgen.data import Demonstrations, Transitions
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode, Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.sb3.features import normalised_policy

@@ -10,8 +10,7 @@ import torch
 from stable_baselines3 import PPO
 
 from rlgen.agents.commands.references import chance_return
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics

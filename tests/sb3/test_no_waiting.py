@@ -14,8 +14,7 @@ from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
 from rlgen.agents.curiosity import CURIOSITIES, Curiosity
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import make_model
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.data.state_axis import axes_within
 from rlgen.data.transitions import Transitions
 from rlgen.data.visits import Visits

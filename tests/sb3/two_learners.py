@@ -10,8 +10,7 @@ from rlgen import ranks
 from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import make_model
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.rewards.adversarial import AdversarialConfig

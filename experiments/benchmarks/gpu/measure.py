@@ -45,8 +45,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import make_model
-from rlgen.data import Demonstrations
-from rlgen.data.rows import Episode
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_device, make_vec
 from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.versions import checkout_commit, cpu_name

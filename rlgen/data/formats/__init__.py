@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rlgen.data.formats import (
     baselines_npz,
@@ -24,9 +23,6 @@ from rlgen.data.formats.true_names import hdf5_name, true_name, zip_name
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
-
 READERS: dict[str, Callable[[Path, int | None], Rows]] = {
     "rlgen": rlgen_npz.read,
     "episodes": episodes_npz.read,
@@ -43,7 +39,7 @@ READERS: dict[str, Callable[[Path, int | None], Rows]] = {
 ASK_FOR_TIME_LIMIT = ("imitation", "d4rl", "robomimic")
 """Formats that may mark falls and time limits alike; in the others a time limit has nothing to say."""
 
-WRITERS: dict[str, Callable[["Demonstrations", Path], None]] = {
+WRITERS: dict[str, Callable[[Rows, Path], None]] = {
     "npz": rlgen_npz.write,
     "hdf5": d4rl.write,
     "minari": minari_writer.write,
@@ -83,7 +79,7 @@ def read(path: Path, format: str = "auto", time_limit: int | None = None) -> Row
     return READERS[found](path, time_limit)
 
 
-def write(demonstrations: "Demonstrations", path: Path, format: str = "auto") -> None:
+def write(demonstrations: Rows, path: Path, format: str = "auto") -> None:
     """Writes a file or folder. See `Demonstrations.save`."""
     if format != "auto" and format not in WRITERS:
         raise problem(f"a format among auto, {', '.join(WRITERS)}", f"{format!r}", "choose one of these")

@@ -1,6 +1,7 @@
 """Expert data of OpenAI's baselines, `obs [E, T, O], acs [E, T, A], rews [E, T], ep_rets [E]`, and of
 Stable-Baselines 2, `obs [R, O], actions [R, A], rewards [R], episode_returns [E], episode_starts [R]`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def _read_stable_baselines(path: Path) -> Rows:
 
 def _with_returns(rows: Rows, returns: np.ndarray, path: Path) -> Rows:
     """With the file's own returns, which must be those of the rewards where both are there."""
-    sums = rows["episode_returns"]
-    if len(returns) != len(rows["episode_lengths"]):
+    sums = rows.episode_returns
+    if len(returns) != len(rows.episode_lengths):
         came = f"{len(returns)} in {path}"
         raise problem(f"a return for each of {len(rows['episode_lengths'])} episodes", came, "write the file again")
     if sums is not None and not np.allclose(sums, returns, rtol=1e-3, atol=1e-3 * float(abs(sums).max(initial=0))):
@@ -67,5 +68,4 @@ def _with_returns(rows: Rows, returns: np.ndarray, path: Path) -> Rows:
             f"{returns[number]:g} in {path}",
             "leave one of the two out: they are of different rewards (scaled ones, for instance)",
         )
-    rows["episode_returns"] = returns
-    return rows
+    return replace(rows, episode_returns=returns)

@@ -3,7 +3,6 @@
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from rlgen.data.formats.hdf5 import HDF5, open_hdf5
 from rlgen.data.formats.json_text import json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
-
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
 
 WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
 
@@ -58,7 +54,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     )
 
 
-def write(demonstrations: "Demonstrations", path: Path) -> None:
+def write(demonstrations: Rows, path: Path) -> None:
     """Writes whole episodes with `next_observations`, atomically; an existing file is replaced. The environment's id
     and the metadata go into attributes that other readers pass over.
 

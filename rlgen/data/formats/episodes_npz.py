@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from rlgen.data.columns import column, matrix, text
+from rlgen.data.episode import Episode, rows_from_episodes
 from rlgen.data.formats.npz import read_npz
-from rlgen.data.rows import Episode, Rows, rows_from_episodes
+from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
 KEYS = {"obs", "acts", "lengths", "terminated"}

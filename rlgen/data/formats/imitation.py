@@ -8,23 +8,21 @@ folder format, by `time_limit`, or by the episodes' lengths.
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rlgen.data.columns import column, text
 from rlgen.data.damage import reading
+from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.formats.arrow import arrays_of, read_arrow, values_of
 from rlgen.data.formats.episode_ends import time_limited
 from rlgen.data.formats.episodes_npz import split
 from rlgen.data.formats.json_text import json_file
 from rlgen.data.formats.npz import read_npz
 from rlgen.data.formats.whole_folder import whole_folder
-from rlgen.data.rows import Episode, Rows, rows_from_episodes
+from rlgen.data.rows import Rows
 from rlgen.errors import problem
-
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
 
 KEYS = {"obs", "acts", "indices", "terminal"}
 NOTED = "rlgen.json"
@@ -50,7 +48,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     return rows_from_episodes(kept, source=str(path), env_id=env_id, metadata={"source": path.name, **metadata})
 
 
-def write(demonstrations: "Demonstrations", path: Path) -> None:
+def write(demonstrations: Rows, path: Path) -> None:
     """Writes a folder with `datasets`, which `imitation` reads, whole or not at all.
 
     Raises:
@@ -63,7 +61,7 @@ def write(demonstrations: "Demonstrations", path: Path) -> None:
         raise problem(
             "the package datasets, which writes this folder", "a Python without it", "pip install datasets"
         ) from error
-    episodes = demonstrations.episodes()
+    episodes = episodes_of(demonstrations)
     columns: dict[str, list[Any]] = {
         "obs": [episode.observations for episode in episodes],
         "acts": [episode.actions for episode in episodes],

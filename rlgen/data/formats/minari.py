@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.columns import column, matrix
+from rlgen.data.episode import Episode, rows_from_episodes
 from rlgen.data.formats.arrow import read_arrow, values_of
 from rlgen.data.formats.hdf5 import HDF5, is_hdf5, open_hdf5
 from rlgen.data.formats.json_text import json_file, json_object
-from rlgen.data.rows import Episode, Rows, rows_from_episodes
+from rlgen.data.rows import Rows
 from rlgen.errors import InputError, problem
 
 ID = re.compile(r"[-\w]+(/[-\w]+)*-v\d+")

@@ -2,20 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rlgen.data.episode import Episode, episodes_of
 from rlgen.data.formats.minari import ID, find_data
 from rlgen.data.formats.whole_folder import whole_folder
-from rlgen.data.rows import Episode
+from rlgen.data.rows import Rows
+from rlgen.data.validation import recorded_bounds
 from rlgen.errors import problem
 
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
 
-
-def write(demonstrations: "Demonstrations", path: Path) -> None:
+def write(demonstrations: Rows, path: Path) -> None:
     """Writes the folder `path` with data/, whole or not at all. Its name and that of the folder around it become the
     data set's id. Unknown rewards are written as NaN.
 
@@ -32,7 +31,7 @@ def write(demonstrations: "Demonstrations", path: Path) -> None:
         ) from error
     with whole_folder(path, lambda there: find_data(there) is not None) as partial:
         storage = MinariStorage.new(partial / "data", *_spaces(demonstrations), env_spec=None, data_format="hdf5")
-        storage.update_episodes(_buffer(number, each) for number, each in enumerate(demonstrations.episodes()))
+        storage.update_episodes(_buffer(number, each) for number, each in enumerate(episodes_of(demonstrations)))
         noted: dict[str, Any] = {
             "dataset_id": dataset_id(path),
             "minari_version": minari.__version__,
@@ -51,11 +50,9 @@ def dataset_id(path: Path) -> str:
     return f"{path.parent.name}/{name}" if inside else name
 
 
-def _spaces(demonstrations: "Demonstrations") -> tuple[Any, Any]:
+def _spaces(demonstrations: Rows) -> tuple[Any, Any]:
     """Boxes of the numbers' sizes; bounds of the actions where a recording noted them."""
     from gymnasium.spaces import Box
-
-    from rlgen.data.validation import recorded_bounds
 
     observations = Box(-np.inf, np.inf, (demonstrations.observations.shape[1],), np.float32)
     bounds = recorded_bounds(demonstrations)

@@ -14,7 +14,6 @@ metadata                 string, JSON object
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,9 +24,6 @@ from rlgen.data.formats.npz import read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
-if TYPE_CHECKING:
-    from rlgen.data.demonstrations import Demonstrations
-
 FORMAT = "rlgen-demonstrations"
 VERSION = 1
 KEYS = {"format", "format_version", "observations", "actions", "next_observations", "terminated", "truncated"}
@@ -35,7 +31,7 @@ KEYS |= {"episode", "step", "episode_lengths", "stride", "env_id", "metadata"}
 OPTIONAL = ("rewards", "episode_returns", "next_is_following_row")
 
 
-def write(demonstrations: "Demonstrations", path: Path) -> None:
+def write(demonstrations: Rows, path: Path) -> None:
     """Writes atomically; an existing file is replaced. The folder must exist."""
     follows = _next_is_following_row(demonstrations)
     arrays = {
@@ -86,7 +82,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     )
 
 
-def _next_is_following_row(demonstrations: "Demonstrations") -> np.ndarray:
+def _next_is_following_row(demonstrations: Rows) -> np.ndarray:
     """[R] bool: rows whose next observation is, bit for bit, the next row's observation; halves the file."""
     follows = np.zeros(len(demonstrations), bool)
     after = np.ascontiguousarray(demonstrations.next_observations[:-1]).view(np.uint32)
