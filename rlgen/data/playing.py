@@ -70,6 +70,22 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
         observations = following
 
 
+def play_episodes(policy: Policy, env: Any, episodes: int, deterministic: bool) -> Iterator[tuple[Step, np.ndarray]]:
+    """Plays as `play` until `episodes` whole episodes have ended, a share of them in each environment.
+
+    Yields each step with a mask [N] of the environments whose episode counts: the first E to end would be short ones,
+    so shares are fixed beforehand, and an environment that is done plays on without being counted.
+    """
+    n = env.num_envs
+    left = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
+    for step in play(policy, env, deterministic):
+        counts = left > 0
+        yield step, counts
+        left -= step.dones & counts
+        if not left.any():
+            return
+
+
 def require_same_spaces(policy: Any, env: Any) -> None:
     """Raises `InputError` where `policy` tells its spaces and `env` has others, as far as kinds and sizes go."""
     for name in ("observation_space", "action_space"):
@@ -81,12 +97,6 @@ def require_same_spaces(policy: Any, env: Any) -> None:
             f"{given}",
             "make the environment that it was trained in, with the same options",
         )
-
-
-def episode_shares(episodes: int, n_envs: int) -> np.ndarray:
-    """[N] how many of `episodes` each environment contributes, fixed beforehand: the first E to finish would be short
-    ones."""
-    return np.full(n_envs, episodes // n_envs) + (np.arange(n_envs) < episodes % n_envs)
 
 
 def is_normalising(env: Any) -> bool:

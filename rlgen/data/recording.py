@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from rlgen.data.episode import Episode
-from rlgen.data.playing import Policy, episode_shares, is_normalising, play
+from rlgen.data.playing import Policy, is_normalising, play_episodes
 from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 from rlgen.packages import package_versions
@@ -91,24 +92,19 @@ def _check(env: Any, episodes: int) -> None:
 
 
 def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:
-    """Environment i plays its share of the episodes; episode j of environment i comes in round j."""
-    share = episode_shares(episodes, env.num_envs)
-    finished: list[tuple[int, int, Episode]] = []
-    done_by_env = np.zeros(env.num_envs, int)
-    tracks = [_Track() for _ in share]
+    """Round by round: the first episode of each environment, then the second of each."""
+    finished: list[list[Episode]] = [[] for _ in range(env.num_envs)]
+    tracks = [_Track() for _ in finished]
     env.seed(seed)
     with _progress(episodes) as advance:
-        for step in play(policy, env, deterministic):
-            for i in np.flatnonzero(done_by_env < share):
+        for step, counts in play_episodes(policy, env, episodes, deterministic):
+            for i in np.flatnonzero(counts):
                 tracks[i].add(step.observations[i], step.actions[i], step.rewards[i])
                 if step.dones[i]:
-                    finished.append((int(done_by_env[i]), int(i), tracks[i].close(step.infos[i])))
+                    finished[i].append(tracks[i].close(step.infos[i]))
                     tracks[i] = _Track()
-                    done_by_env[i] += 1
                     advance()
-            if (done_by_env == share).all():
-                break
-    return [episode for _, _, episode in sorted(finished, key=lambda entry: entry[:2])]
+    return [episode for of_round in zip_longest(*finished) for episode in of_round if episode is not None]
 
 
 class _Track:

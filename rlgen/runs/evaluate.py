@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgen.data.playing import Policy, episode_shares, is_normalising, play
+from rlgen.data.playing import Policy, is_normalising, play_episodes
 from rlgen.errors import problem
 from rlgen.runs.progress import Progress
 from rlgen.runs.threads import torch_threads
@@ -48,7 +48,7 @@ def evaluate(
 ) -> Evaluation:
     """Play `episodes` whole episodes on an SB3 VecEnv that pays the task's own reward.
 
-    Each of the N environments contributes a number of episodes fixed beforehand (`episode_shares`). `seed` seeds the
+    Each of the N environments contributes a number of episodes fixed beforehand (`play_episodes`). `seed` seeds the
     environments and, for a stochastic policy, torch, whose own state is put back afterwards. `label` names the progress
     display; None shows nothing (wanted where another display is running).
     """
@@ -67,27 +67,22 @@ def evaluate(
         if seed is not None:
             torch.manual_seed(seed)
         with Progress(label or "", total=episodes, unit="episodes", show=label is not None) as progress:
-            return _play(policy, env, episode_shares(episodes, env.num_envs), deterministic, progress)
+            return _play(policy, env, episodes, deterministic, progress)
 
 
-def _play(policy: Policy, env: Any, quotas: np.ndarray, deterministic: bool, progress: Progress) -> Evaluation:
+def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress: Progress) -> Evaluation:
     running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
-    finished: list[list[tuple[float, int, bool]]] = [[] for _ in quotas]
-    left = int(quotas.sum())
-    for step in play(policy, env, deterministic):
+    finished: list[list[tuple[float, int, bool]]] = [[] for _ in range(env.num_envs)]
+    for step, counts in play_episodes(policy, env, episodes, deterministic):
         running_return += step.rewards
         running_length += 1
-        for index in np.flatnonzero(step.dones):
-            if len(finished[index]) < quotas[index]:
-                fell = not step.infos[index].get("TimeLimit.truncated", False)
-                finished[index].append((running_return[index], running_length[index], fell))
-                left -= 1
-            running_return[index] = running_length[index] = 0
+        for index in np.flatnonzero(step.dones & counts):
+            terminated = not step.infos[index].get("TimeLimit.truncated", False)
+            finished[index].append((running_return[index], running_length[index], terminated))
+        running_return[step.dones] = running_length[step.dones] = 0
         if step.dones.any():
             done = [episode for of_env in finished for episode in of_env]
             progress.update(len(done), {"return": float(np.mean([episode[0] for episode in done]))} if done else {})
-        if not left:
-            break
     returns, lengths, terminated = zip(*(episode for of_env in finished for episode in of_env), strict=True)
     return Evaluation(np.array(returns), np.array(lengths, dtype=np.int64), np.array(terminated, dtype=bool))
 
