@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.nn.dropout import dropout_after_activations
+from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.threads import torch_threads
-from rlgen.sb3.features import fit_normaliser
-from rlgen.sb3.raw_observations import require_raw_environment
+from rlgen.sb3.observation_normalisation import fit_normaliser
+from rlgen.sb3.rollout import require_raw_environment
 
 Report = Callable[[int, dict[str, float]], None]
 LEAST_ERROR = 1e-12  # one row met by chance must not decide

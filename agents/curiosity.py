@@ -17,14 +17,11 @@ from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCurio
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
-from rlgen.rewards.source import RewardSource
-from rlgen.rewards.task_shape import TaskShape
-from rlgen.sb3.episode_returns import EpisodeReturns
-from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.own_tensors import own_tensors
-from rlgen.sb3.paid import Paid
+from rlgen.rewards.source import RewardSource, TaskShape
+from rlgen.sb3.model_state import own_tensors
 from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
+from rlgen.sb3.relabel_replay import UPDATE_EVERY, NewSteps, RelabelReplay
+from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
 
 Config = TypeVar("Config")
 

@@ -22,19 +22,18 @@ from rlgen.nn.historical_average import HistoricalAverage
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
 from rlgen.nn.quantiser import Quantise
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.early_end import warn_of_early_ends
-from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.threads import torch_threads
-from rlgen.sb3.adaptive_rate import FollowKL
-from rlgen.sb3.anneal import Anneal
 from rlgen.sb3.average import PolicyAverage
-from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3.observation_normalisation import fit_normaliser
 from rlgen.sb3.own_log import OwnLog
-from rlgen.sb3.paid import Paid
-from rlgen.sb3.pay_on_device import payer
-from rlgen.sb3.raw_observations import require_raw_environment
-from rlgen.sb3.state import load_model_state, model_state
+from rlgen.sb3.relabel import payer
+from rlgen.sb3.rollout import require_raw_environment
+from rlgen.sb3.schedules import Anneal, FollowKL
 from rlgen.sb3.torch_threads import ActOnOneThread
+from rlgen.sb3.weighted_reward import Paid
 
 from .bc import BC, BCConfig, require_actor_critic
 
@@ -126,7 +125,7 @@ class GAIL:
         GAIL(PPO("MlpPolicy", make_vec("Ant-v5", 16)), Demonstrations.load("ant.npz")).learn(1_000_000)
 
     The task's own reward is not used. The policy's class stays as it is; if it has a normaliser
-    (`rlgen.sb3.features.normalised_policy`), the normaliser takes the statistics of the demonstrations.
+    (`rlgen.sb3.normalised_policy`), the normaliser takes the statistics of the demonstrations.
 
     Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
     demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are

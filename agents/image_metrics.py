@@ -13,12 +13,10 @@ from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import Classifies, Coded, ImageModel, Probed, Weighs
 from rlgen.generators.metrics.codes import code_accuracy
-from rlgen.generators.metrics.extractor import Extractor, in_pieces
-from rlgen.generators.metrics.inception import InceptionExtractor
+from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.linear_probe import fit_linear_probe
-from rlgen.generators.metrics.log_likelihood import negative_log_likelihood
+from rlgen.generators.metrics.log_likelihood import negative_log_likelihood, parzen
 from rlgen.generators.metrics.modes import accuracy, semi_supervised_errors
-from rlgen.generators.metrics.parzen import parzen
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
 

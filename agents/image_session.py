@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgen.data.minibatches import Minibatches
-from rlgen.data.partly_labelled import PartlyLabelled
+from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.errors import InputError
 from rlgen.generators.trainer import Diverged, Game
 from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint

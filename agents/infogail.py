@@ -12,7 +12,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
 from rlgen.sb3.latent_code import latent_code
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.weighted_reward import Paid
 
 from .gail import GAIL, GAILConfig
 

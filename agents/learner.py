@@ -17,10 +17,10 @@ from torch import Tensor
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.evaluate import RandomPolicy
-from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
-from rlgen.sb3.features import normalised_policy
-from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.sb3.schedules import AdaptiveRate
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
@@ -176,7 +176,7 @@ def policy_settings(config: OnPolicyConfig) -> dict[str, Any]:
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
     if config.algorithm == "ppo":
-        kind = LeanPPO if worlds_of(shared["env"]) is None else DevicePPO
+        kind = FastPPO if worlds_of(shared["env"]) is None else DevicePPO
         return kind(
             **shared,
             batch_size=config.batch_size,
@@ -189,10 +189,10 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
     if config.algorithm == "a2c":
         return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
     try:
-        from rlgen.sb3.lean_trpo import LeanTRPO
+        from rlgen.sb3.fast_trpo import FastTRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
-    return LeanTRPO(
+    return FastTRPO(
         **shared,
         batch_size=config.batch_size,
         target_kl=config.target_kl or TRUST_REGION_KL,

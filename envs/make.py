@@ -13,8 +13,7 @@ from rlgen.runs.device import choose_device, device_name
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.classic import ClassicSim
-from rlgen.sim.device_env import DeviceEnv
-from rlgen.sim.hosted import HostedSim
+from rlgen.sim.device_env import DeviceEnv, HostedSim
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim

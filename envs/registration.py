@@ -29,7 +29,7 @@ def make_single(env_id: str, **kwargs: Any) -> gym.Env:
     """One environment of a task of ours. `kwargs`: fields of the task, and what `MujocoEnv` takes for rendering."""
     from dataclasses import fields
 
-    from rlgen.sim.classic_env import ClassicEnv
+    from rlgen.sim.classic import ClassicEnv
     from rlgen.sim.task_env import TaskEnv
 
     from .registry import CLASSIC_TASKS, TASKS

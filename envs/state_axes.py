@@ -2,7 +2,7 @@
 
 from math import pi
 
-from rlgen.data.state_axis import Axis
+from rlgen.data.visits import Axis
 
 _FORWARD = Axis(name="x [m]", columns=(0,), width=0.1)
 _SIDEWAYS = Axis(name="y [m]", columns=(1,), width=0.1)
@@ -25,4 +25,4 @@ STATE_AXES: dict[str, tuple[Axis, ...]] = {
     "rlgen/SparseHumanoid-v0": (_FORWARD, _SIDEWAYS),
     "rlgen/SwimmerGather-v0": (_FORWARD, _SIDEWAYS),
 }
-"""Gymnasium id → axes; of other tasks `rlgen.data.state_axis.axes_within` takes the first two numbers."""
+"""Gymnasium id → axes; of other tasks `rlgen.data.visits.axes_within` takes the first two numbers."""

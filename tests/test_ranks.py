@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgen import ranks
 from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.rank_states import OTHERS, own_state
 
 from .processes import in_processes

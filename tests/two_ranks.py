@@ -6,8 +6,7 @@ import torch
 
 from rlgen import ranks
 from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.bonus_unit import LargestSoFar
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import LargestSoFar, ReturnScale
 from rlgen.runs.rank_states import OTHERS, own_state, with_others
 
 ROWS = torch.arange(24.0).view(12, 2).sin()

@@ -14,11 +14,10 @@ from stable_baselines3.common.utils import set_random_seed
 
 from rlgen import ranks
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.state_axis import axes_within
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Visits, axes_within
 from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.device import choose_device
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.device_ppo import DevicePPO

@@ -22,8 +22,8 @@ from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF
 from rlgen.runs.video import record_video
-from rlgen.sb3.adaptive_rate import plain_rate
 from rlgen.sb3.latent_code import UnderCode
+from rlgen.sb3.schedules import plain_rate
 
 from .environment import codes_of, judges_of
 from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of

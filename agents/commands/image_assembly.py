@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rlgen.data.binarisation import fixed_binarisation, stochastic_binarisation
-from rlgen.data.images import ImageSet
-from rlgen.data.minibatches import Minibatches
-from rlgen.data.partly_labelled import PartlyLabelled
-from rlgen.generators.image_shape import ImageShape
+from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
+from rlgen.data.minibatches import Minibatches, PartlyLabelled
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.pictures import grids
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game

@@ -25,7 +25,7 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig, make_model
 from rlgen.envs import make_vec
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.versions import checkout_commit, cpu_name
 
 

@@ -21,7 +21,7 @@ from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sb3.fast_ppo import FastPPO
 
 N_ENVS, N_STEPS, EPOCHS, BATCH = 8, 256, 10, 64
 ROUND = N_ENVS * N_STEPS
@@ -42,7 +42,7 @@ def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
         warm_start=False,
     )
     fused = {"optimizer_kwargs": {"fused": True}}  # the same Adam in one kernel
-    model = LeanPPO(
+    model = FastPPO(
         "MlpPolicy",
         env,
         n_steps=N_STEPS,

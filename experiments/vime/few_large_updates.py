@@ -25,9 +25,9 @@ from rlgen.data.transitions import Transitions
 from rlgen.envs import make_vec
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
-from rlgen.rewards.task_shape import TaskShape
-from rlgen.sb3.paid import Paid
+from rlgen.rewards.source import TaskShape
 from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.weighted_reward import Paid
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -1,4 +1,4 @@
-"""Labelled images: what a generative model learns from and is measured against."""
+"""Images of a data set, and their binarisation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -126,3 +126,27 @@ class ImageSet:
     def __repr__(self) -> str:
         sizes = " × ".join(str(size) for size in self.images.shape)
         return f"ImageSet({self.name}, {self.split}: {sizes}, {self.n_classes} classes)"
+
+
+Images = Float[Tensor, "*batch"]
+PIECE = 4096
+"""Images binarised at a time."""
+
+
+def stochastic_binarisation(images: Images, generator: torch.Generator) -> Images:
+    """1 with the probability that the brightness [0, 1] says, else 0: a transform of `Minibatches`.
+
+    The noise is drawn on the generator's device, so that a seed gives the same images on every other one.
+    """
+    noise = torch.rand(images.shape, generator=generator, device=generator.device, dtype=images.dtype)
+    return (noise.to(images.device) < images).to(images.dtype)
+
+
+def fixed_binarisation(image_set: ImageSet, seed: int = 0) -> ImageSet:
+    """The set with every pixel 0 or 255, drawn once. The first n images are the same however many follow."""
+    generator = torch.Generator().manual_seed(seed)
+    pieces = [
+        stochastic_binarisation(image_set.floats(slice(start, start + PIECE)), generator).mul(255).to(torch.uint8)
+        for start in range(0, len(image_set), PIECE)
+    ]
+    return replace(image_set, images=torch.cat(pieces), name=f"{image_set.name}, binarised with seed {seed}")

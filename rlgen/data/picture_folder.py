@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.damage import reading
+from rlgen.data.columns import reading
 from rlgen.errors import problem
 from rlgen.memory import require_room
 

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from rlgen.equations.boundary_equilibrium import balanced_weight, convergence_measure
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.autoencoder import decoder, encoder
 from rlgen.nn.precision import full_precision

@@ -10,11 +10,10 @@ from torch.nn import functional as F
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.nn.maxout import Maxout
+from rlgen.nn.layers import Maxout, SideBySide
 from rlgen.nn.penalties import Penalty
-from rlgen.nn.side_by_side import SideBySide
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlgen.errors import problem
-from rlgen.generators.metrics.extractor import in_pieces
+from rlgen.generators.metrics.inception import in_pieces
 
 SMALLEST = 4
 """Images are halved while they are larger than this."""

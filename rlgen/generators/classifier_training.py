@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rlgen.errors import problem
 from rlgen.generators.classifier import Classifier, ClassifierConfig
-from rlgen.generators.metrics.extractor import in_pieces
+from rlgen.generators.metrics.inception import in_pieces
 
 log = logging.getLogger("rlgen")
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.nn.conv import down, required_halvings, small_weights, up
 from rlgen.nn.penalties import Penalty
 

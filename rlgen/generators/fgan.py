@@ -11,9 +11,9 @@ from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Terms
-from rlgen.nn.mlp import mlp, normalised_layers
+from rlgen.nn.layers import mlp, normalised_layers
 from rlgen.nn.penalties import Penalty
 
 NAMES = tuple(f"f_{name}" for name in F_DIVERGENCES)

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.contest import contest, reported
-from rlgen.nn.maxout import Maxout
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import Maxout, mlp
 from rlgen.nn.penalties import R1, GradientPenalty, Penalty
 from rlgen.nn.precision import full_precision
 

@@ -1,13 +1,50 @@
 """What image models have in common, and what some of them can do besides."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
-from rlgen.generators.image_shape import ImageShape
-from rlgen.generators.interpolation import great_circle
+from rlgen.errors import problem
 from rlgen.generators.player import Player, Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageShape:
+    """Images [channels, height, width], with `n_classes` kinds of label (0: without labels)."""
+
+    channels: int
+    height: int
+    width: int
+    n_classes: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.height, self.width) < 1 or self.n_classes < 0:
+            raise problem("images of at least one pixel", str(self), "check the shape of the data")
+
+    @property
+    def chw(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.height, self.width
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in one image."""
+        return self.channels * self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.channels} × {self.height} × {self.width}"
+
+
+def great_circle(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    """From `begin` to `end` [..., Z], `share` [..., 1] of the way (Shoemake 1985; for latents White 2016, 1609.04468).
+    A straight line would pass through lengths that a Gaussian prior in many dimensions never has."""
+    cosine = (begin * end).sum(-1, keepdim=True) / (begin.norm(dim=-1, keepdim=True) * end.norm(dim=-1, keepdim=True))
+    angle = cosine.clamp(-1, 1).acos()
+    curved = (torch.sin((1 - share) * angle) * begin + torch.sin(share * angle) * end) / angle.sin()
+    return torch.where(angle.sin() < 1e-4, torch.lerp(begin, end, share), curved)  # parallel: there is no circle
 
 
 class ImageModel(nn.Module):

@@ -12,13 +12,13 @@ from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Terms
+from rlgen.nn.batch_norm import VirtualBatchNorm, WithReference
 from rlgen.nn.conv import small_weights
 from rlgen.nn.historical_average import HistoricalAverage, Remembering
-from rlgen.nn.minibatch_discrimination import MinibatchDiscrimination
+from rlgen.nn.layers import MinibatchDiscrimination
 from rlgen.nn.penalties import Penalty
-from rlgen.nn.virtual_batch_norm import VirtualBatchNorm, WithReference
 
 
 @dataclass(frozen=True, kw_only=True)

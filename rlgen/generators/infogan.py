@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import down, required_halvings, small_weights, up
-from rlgen.nn.mlp import normalised_layers
+from rlgen.nn.layers import normalised_layers
 from rlgen.nn.penalties import Penalty
 from rlgen.nn.precision import full_precision
 

@@ -11,12 +11,11 @@ from rlgen.equations.laplacian_pyramid import collapsed, doubled, laplacian_pyra
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import required_halvings
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 
 
 @dataclass(frozen=True, kw_only=True)

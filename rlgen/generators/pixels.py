@@ -18,7 +18,7 @@ from rlgen.equations.likelihoods import (
     discretised_logistic_mixture_mean,
 )
 from rlgen.errors import problem
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 
 LEVELS = 256
 LEAST_LOG_STD = -math.log(LEVELS * math.sqrt(12))

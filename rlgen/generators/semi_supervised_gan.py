@@ -11,12 +11,10 @@ from torch import Tensor, nn
 from rlgen.equations.penalties import feature_matching
 from rlgen.equations.semi_supervised import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.gaussian_noise import GaussianNoise
+from rlgen.nn.layers import GaussianNoise, WeightNormLinear, standardise
 from rlgen.nn.precision import full_precision
-from rlgen.nn.weight_norm import WeightNormLinear, standardise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rlgen.errors import NotFinite, problem
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.batch_statistics import batch_norms_of_others, held
+from rlgen.nn.batch_norm import batch_norms_of_others, held
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimiser_state import load_optimiser
 

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
+from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
-from rlgen.generators.traversal import DRAWN, active_traversal
-from rlgen.nn.activations import ACTIVATIONS
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
 from rlgen.nn.precision import full_precision
 

@@ -13,10 +13,9 @@ from rlgen.equations.divergences import log_d_reward, survival_reward
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
+from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.player import Player, Terms
-from rlgen.generators.traversal import DRAWN, active_traversal
 from rlgen.nn.conv import even_weights, small_weights
 from rlgen.nn.posterior import DiagonalGaussian
 from rlgen.nn.precision import full_precision

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.penalties import Critic, dual_ascent
 from rlgen.errors import problem
-from rlgen.nn.head import split_head
+from rlgen.nn.layers import split_head
 from rlgen.nn.posterior import DiagonalGaussian
 
 SMALLEST_STD = 1e-4

@@ -27,8 +27,7 @@ from rlgen.nn.bayesian_dense import (
     Scalar,
     check_sampling,
 )
-from rlgen.nn.coupling import affine_couplings
-from rlgen.nn.flow import Flow
+from rlgen.nn.flows import Flow, affine_couplings
 from rlgen.nn.likelihood import inverse_softplus
 
 Noise = Float[Tensor, "*samples I"]

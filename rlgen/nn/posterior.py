@@ -12,9 +12,7 @@ from torch import Tensor, nn
 
 from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.errors import problem
-from rlgen.nn.coupling import affine_couplings
-from rlgen.nn.flow import Flow
-from rlgen.nn.inverse_autoregressive_flow import InverseAutoregressiveStep
+from rlgen.nn.flows import Flow, InverseAutoregressiveStep, affine_couplings
 from rlgen.nn.precision import full_precision
 
 Features = Float[Tensor, "B F"]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.penalties import Critic, commitment
 from rlgen.errors import problem
-from rlgen.nn.head import split_head
+from rlgen.nn.layers import split_head
 from rlgen.nn.precision import full_precision, without_autocast
 
 Features = Float[Tensor, "B D *place"]

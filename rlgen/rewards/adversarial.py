@@ -11,9 +11,8 @@ from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
-from rlgen.nn.activations import ACTIVATIONS
 from rlgen.nn.contest import contest, reported
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.penalties import GradientPenalty, Penalty

@@ -1,5 +1,8 @@
-"""The unit in which a bonus is paid: its size in nats or squared errors means nothing to a policy."""
+"""The unit of a bonus: what running statistics divide it by."""
 
+from typing import Any, TypeVar
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,6 +10,20 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
+
+SHARES = (10, 50, 90)
+"""In 100, evenly apart."""
+
+
+def spread_of(values: Float[Tensor, " B"]) -> Float[Tensor, "3"]:
+    """The values that 10, 50 and 90 in 100 of them stay below."""
+    low, _, high = SHARES
+    return torch.quantile(values, torch.linspace(low / 100, high / 100, len(SHARES), device=values.device))
+
+
+def named(name: str, spread: Float[Tensor, "3"]) -> dict[str, Tensor]:
+    """For a log: `name_10`, `name_50`, `name_90`."""
+    return {f"{name}_{share}": value for share, value in zip(SHARES, spread, strict=True)}
 
 
 class BonusUnit(nn.Module):
@@ -109,3 +126,40 @@ def discounted_sums(
         goes_on[reach:] = goes_on[reach:] * goes_on[:-reach]  # no start within twice the reach
         reach *= 2
     return sums
+
+
+Rewards = TypeVar("Rewards", np.ndarray, Tensor)
+
+
+class ReturnScale:
+    """Divides rewards by the running standard deviation of the discounted returns so far. Engstrom et al. 2020
+    (2005.12729), section 2, "reward scaling"; what Stable-Baselines3's VecNormalize does to task rewards.
+
+    Differs from it: sees the rewards that the policy learns from, whole rollouts at a time, and divides a rollout by
+    statistics that include it. Rewards keep their sign and zero stays zero.
+    """
+
+    def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
+        self.spread, self.clip = ReturnSpread(n_envs, gamma), clip
+
+    def update(self, rewards: np.ndarray | Tensor, episode_starts: np.ndarray | Tensor) -> None:
+        """Take a rollout into the statistics. Rewards [T, N]; episode_starts [T, N]: the step begins an episode."""
+        paid = torch.as_tensor(rewards)
+        self.spread.to(paid.device).merge(paid.flatten(), torch.as_tensor(episode_starts))
+
+    def __call__(self, rewards: Rewards) -> Rewards:
+        """Rewards [T, N] divided by the spread of returns, clipped; tensors for tensors. What is not finite stays so: a
+        clip would hide it from whoever stops there."""
+        given = torch.as_tensor(rewards)
+        divided = self.spread(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
+        divided = torch.where(torch.isfinite(given), divided, given)
+        return divided if isinstance(rewards, Tensor) else divided.numpy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Stays as it is while the statistics move on."""
+        own = {name: value.clone() for name, value in self.spread.state_dict().items()}
+        return {"running": own.pop("sums"), **own}  # as checkpoints have called it
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        values = {name: torch.as_tensor(value) for name, value in state.items()}
+        self.spread.load_state_dict({"sums": values.pop("running"), **values})

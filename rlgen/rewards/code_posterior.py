@@ -12,7 +12,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.mutual_information import categorical_information
 from rlgen.errors import problem
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.rewards.source import RewardSource
 

@@ -8,9 +8,9 @@ from rlgen.equations.novelty import disagreement, prediction_error
 from rlgen.errors import problem
 from rlgen.nn.ensemble import EnsembleMLP
 from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
-from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
+from rlgen.rewards.transition_pool import NormalisedTransitions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,18 +10,17 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.nn.activations import ACTIVATIONS
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
+from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.recorded import Recorded
-from rlgen.rewards.normalised_transitions import NormalisedTransitions
-from rlgen.rewards.pool import TransitionPool
-from rlgen.rewards.spread import named, spread_of
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.bonus_unit import named, spread_of
+from rlgen.rewards.source import TaskShape
+from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 Gain = Literal["information", "compression", "first_order"]
 LOWEST_STD = 0.01  # of a likelihood that is learned

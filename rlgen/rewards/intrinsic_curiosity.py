@@ -9,11 +9,11 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.novelty import feature_error
 from rlgen.errors import problem
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.bonus_unit import BonusUnit
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from rlgen.equations.elbo import elbo
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
 from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
-from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
+from rlgen.rewards.transition_pool import NormalisedTransitions
 
 LARGEST_LOG_STD = 2.0
 """Far from what was seen a linear log-deviation means nothing, and the divergence grows with its exponential."""

@@ -13,8 +13,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.recorded import Recorded
-from rlgen.rewards.bonus_unit import BonusUnit
-from rlgen.rewards.spread import named, spread_of
+from rlgen.rewards.bonus_unit import BonusUnit, named, spread_of
 
 
 @dataclass(frozen=True, kw_only=True)

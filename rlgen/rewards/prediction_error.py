@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import prediction_error
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.rewards.bonus_unit import LargestSoFar
-from rlgen.rewards.normalised_transitions import NormalisedTransitions
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.pool import TransitionPool
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
+from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 
 @dataclass(frozen=True, kw_only=True)

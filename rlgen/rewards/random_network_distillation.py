@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import distillation_error
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 from rlgen import ranks
 from rlgen.data.visits import Visits
 from rlgen.sb3.device_ppo import DevicePPO
-from rlgen.sb3.plain_state import own_array, plain
-from rlgen.sb3.raw_observations import RawObservations, normaliser_of
+from rlgen.sb3.plain_pickle import own_array, plain
+from rlgen.sb3.rollout import RawObservations, normaliser_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
 

@@ -12,11 +12,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import problem
-from rlgen.sb3.plain_state import plain
+from rlgen.sb3.plain_pickle import plain
 from rlgen.sb3.vec_env import check_origin
-from rlgen.sim.classic_env import ClassicEnv
-from rlgen.sim.margins import combine_margins
-from rlgen.sim.model import no_compiler_log, warn_of_solver
+from rlgen.sim.classic import ClassicEnv
+from rlgen.sim.model import combine_margins, no_compiler_log, warn_of_solver
 from rlgen.sim.task import MarginRule, State
 from rlgen.sim.task_env import TaskEnv
 

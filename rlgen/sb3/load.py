@@ -16,7 +16,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.data.playing import require_same_spaces
 from rlgen.errors import problem
-from rlgen.sb3.frozen_normaliser import NONE, FrozenNormaliser, find_normaliser, read_normaliser
+from rlgen.sb3.observation_normalisation import NONE, FrozenNormaliser, find_normaliser, read_normaliser
 from rlgen.sb3.readable import require_readable
 from rlgen.sb3.rebuild import rebuild
 from rlgen.sb3.saved_model import SavedModel, read_saved_model

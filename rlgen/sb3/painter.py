@@ -7,8 +7,8 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 
-from rlgen.sim.classic_env import ClassicEnv
-from rlgen.sim.hosted import HostedSim
+from rlgen.sim.classic import ClassicEnv
+from rlgen.sim.device_env import HostedSim
 from rlgen.sim.model import no_compiler_log
 from rlgen.sim.simulator import Simulator
 

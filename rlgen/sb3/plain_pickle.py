@@ -1,9 +1,4 @@
-"""Pickles of spaces, arrays and running statistics, read without running anything.
-
-An unpickler that looks up classes can be made to call anything. This one looks nothing up: a name on its list stands
-for an inert record that keeps what the pickle says of it, a name that is not ends the reading, and arrays are made
-afterwards from the records' bytes. It is Python's own unpickler in Python, whose memory no index in a file can blow up.
-"""
+"""What pickles of Stable-Baselines3 say, read without looking up a class."""
 
 import io
 import math
@@ -11,6 +6,8 @@ import pickle
 from typing import Any
 
 import numpy as np
+import torch
+from gymnasium import spaces
 
 from rlgen.errors import problem
 
@@ -170,3 +167,57 @@ def _filled(raw: Any, dtype: np.dtype, shape: Any, fortran: bool = False) -> np.
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise ValueError("an array of another size than its bytes")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C").copy()
+
+
+def plain(tree: Any) -> Any:
+    """`tree` of dicts, lists and tuples with tensors, which share their memory, for arrays, and plain numbers."""
+    if isinstance(tree, np.ndarray):
+        return torch.from_numpy(tree)
+    if isinstance(tree, np.generic):
+        return tree.item()
+    if isinstance(tree, dict):
+        return {key: plain(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [plain(value) for value in tree]
+    return tree
+
+
+def own_array(saved: Any) -> np.ndarray:
+    """A copy of a tensor or, as older states have it, of an array."""
+    return np.asarray(saved).copy()
+
+
+def array_like(expected: np.ndarray, saved: Any, name: str) -> np.ndarray:
+    """`saved` as an array. Raises `InputError` unless it has the shape of `expected` and can be cast to its type: NumPy
+    would spread one row over all of them."""
+    array = np.asarray(saved)
+    if array.shape != expected.shape or not np.can_cast(array.dtype, expected.dtype, "same_kind"):
+        kinds = [f"{list(each.shape)} of {each.dtype}" for each in (expected, array)]
+        raise problem(f"{name} {kinds[0]}", kinds[1], "load the state into what was made with the same settings")
+    return array
+
+
+def space_of(record: Any) -> spaces.Space:
+    """The Gymnasium space that a record of `rlgen.sb3.plain_pickle` describes, that of Gym before it too.
+
+    Raises `ValueError` for other records, and for numbers that make no space."""
+    try:
+        return _space(record)
+    except (TypeError, AttributeError, AssertionError, OverflowError) as error:
+        raise ValueError(f"no space: {error}") from error
+
+
+def _space(record: Any) -> spaces.Space:
+    name = getattr(record, "name", None)
+    if name == "Box":
+        low, high = array_of(record.get("low")), array_of(record.get("high"))
+        return spaces.Box(low, high, dtype=low.dtype.type)
+    if name == "Discrete":
+        start = record.get("start", 0)
+        return spaces.Discrete(int(array_of(record.get("n"))), start=int(array_of(start)))
+    if name == "MultiDiscrete":
+        return spaces.MultiDiscrete(array_of(record.get("nvec")).astype(np.int64))
+    if name == "MultiBinary":
+        sizes = record.get("n")
+        return spaces.MultiBinary(list(sizes) if isinstance(sizes, tuple | list) else int(array_of(sizes)))
+    raise ValueError(f"a space of the kind {name or type(record).__name__}")

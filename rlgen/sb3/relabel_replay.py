@@ -1,10 +1,10 @@
-"""Pays an off-policy SB3 model by reward sources: fresh rewards for what it draws from its replay buffer."""
+"""Rewards of a replay buffer from reward sources, computed when a minibatch is drawn."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from operator import getitem
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,11 +20,80 @@ from torch import Tensor
 from rlgen import ranks
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.sb3.last_observation import last_observation
-from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.paid import Paid, paid_sources
-from rlgen.sb3.progress import progress_remaining
-from rlgen.sb3.raw_observations import normaliser_of
+from rlgen.sb3.plain_pickle import array_like, own_array, plain
+from rlgen.sb3.rollout import last_observation, normaliser_of
+from rlgen.sb3.schedules import progress_remaining
+from rlgen.sb3.weighted_reward import Paid, paid_sources
+
+
+class Step(NamedTuple):
+    """One step of N environments."""
+
+    observations: np.ndarray
+    """[N, O]."""
+    actions: np.ndarray
+    """[N, A], as the environments received them."""
+    following: np.ndarray
+    """[N, O], at an episode's end its true last observation."""
+    terminated: np.ndarray
+    """[N] bool."""
+    truncated: np.ndarray
+    """[N] bool, by the time limit."""
+    starts: np.ndarray
+    """[N] bool: the first step of an episode."""
+
+
+class NewSteps:
+    """Gathers steps of N environments until there are `enough`, counted over all environments."""
+
+    def __init__(self, enough: int):
+        if enough < 1:
+            raise problem("1 step or more between two updates", str(enough), "use e.g. 1000")
+        self.enough = enough
+        self.steps: list[Step] = []
+        self.taken = 0
+        """How many of these at the front were taken: the one before the new ones, 0 before the first time."""
+
+    def add(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        following: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> None:
+        """One more step; arrays as in `Step`. An episode starts after another's end, or where a reset has put the
+        environment elsewhere than the step before left it."""
+        starts = np.ones(len(observations), bool)
+        if self.steps:
+            before = self.steps[-1]
+            starts = before.terminated | before.truncated | (before.following != observations).any(1)
+        self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
+
+    def take(self, device: torch.device | str) -> tuple[Transitions, np.ndarray] | None:
+        """The new steps as T * N transitions, time-major, and where episodes start [T, N]; None if they are too few."""
+        new = self.steps[self.taken :]
+        if not new or len(new) * len(new[0].observations) < self.enough:
+            return None
+        self.steps, self.taken = self.steps[-1:], 1
+        *arrays, starts = (np.stack(column) for column in zip(*new, strict=True))
+        return Transitions(*(torch.as_tensor(array, device=device).flatten(0, 1) for array in arrays)), starts
+
+    def state_dict(self) -> dict[str, Any]:
+        columns = dict(zip(Step._fields, zip(*self.steps, strict=True), strict=True)) if self.steps else {}
+        return plain({"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`; raises `InputError` for arrays that do not fit each other."""
+        columns = [own_array(state["steps"][name]) for name in Step._fields if state["steps"]]
+        if columns:
+            *arrays, starts = columns
+            Transitions(*(torch.from_numpy(array).flatten(0, 1) for array in arrays)).checked()
+            array_like(arrays[-1], starts, "starts of episodes")
+        if not 0 <= state["taken"] <= 1:
+            raise problem("0 or 1 step that was taken", str(state["taken"]), "load the state of the same training")
+        self.steps, self.taken = [Step(*rows) for rows in zip(*columns, strict=True)], int(state["taken"])
+
 
 UPDATE_EVERY = 1000
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from rlgen.errors import InputError, problem
 from rlgen.memory import require_room
-from rlgen.sb3.plain_pickle import read_plain
-from rlgen.sb3.plain_space import space_of
+from rlgen.sb3.plain_pickle import read_plain, space_of
 
 AGAIN = "save the model again with an unmodified Stable-Baselines3"
 

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 
 from rlgen.errors import problem
 from rlgen.sb3.painter import Painter
-from rlgen.sb3.plain_state import plain
-from rlgen.sim.hosted import HostedSim
+from rlgen.sb3.plain_pickle import plain
+from rlgen.sim.device_env import HostedSim
 from rlgen.sim.simulator import Simulator, Step
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgen.sim.beginning import begin
+from rlgen.sim.model import begin
 from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.task import Task
 

@@ -19,7 +19,7 @@ Array = Any
 
 MarginRule = Literal["native", "legacy"]
 """How contact margins of two geoms combine: "native", their sum, as in MuJoCo 3.5 and later; "legacy", the larger of
-them, as in 3.4 and before. Either means the same on every version, see `rlgen.sim.margins`."""
+them, as in 3.4 and before. Either means the same on every version, see `rlgen.sim.model`."""
 
 
 class State:

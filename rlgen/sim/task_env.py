@@ -7,8 +7,7 @@ import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 
-from rlgen.sim.margins import own_rule
-from rlgen.sim.model import load_model
+from rlgen.sim.model import load_model, own_rule
 from rlgen.sim.task import State, Task
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from rlgen.sim.beginning import begin
-from rlgen.sim.model import load_model
+from rlgen.sim.model import begin, load_model
 from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule, State, Task

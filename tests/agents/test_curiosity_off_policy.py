@@ -20,7 +20,7 @@ from rlgen.rewards.information_gain import InformationGainConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillationConfig
 from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.state_tree import decode, encode
-from rlgen.sb3.state import load_model_state, model_state
+from rlgen.sb3.model_state import load_model_state, model_state
 
 QUICK = InformationGainConfig(updates_per_rollout=5, batch_size=16, hidden=(4,))
 QUICK_RND = RandomNetworkDistillationConfig(updates_per_rollout=5, target_hidden=(4,), predictor_hidden=(4,))

@@ -12,7 +12,7 @@ from rlgen.agents.image_metrics import likelihood_bounds
 from rlgen.data.images import ImageSet
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.vae import VAE, VAEConfig
 
 SHAPE = ImageShape(channels=3, height=8, width=8)

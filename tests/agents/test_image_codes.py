@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rlgen.agents.image_metrics import measure
 from rlgen.data.images import ImageSet
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.infogan import InfoGAN, InfoGANConfig
 
 

@@ -16,7 +16,7 @@ from rlgen.data.images import ImageSet
 from rlgen.errors import InputError
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor
 from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.vae import VAE, VAEConfig
 
 SHAPE = ImageShape(channels=1, height=8, width=8, n_classes=2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from rlgen.agents import cli
 from rlgen.agents.image_soundness import require_sound
 from rlgen.data.images import ImageSet
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.trainer import Diverged, Game
 from rlgen.generators.vae import VAE, VAEConfig
 from rlgen.runs.checkpoint import list_checkpoints

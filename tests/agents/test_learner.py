@@ -13,8 +13,8 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents.learner import LearnerConfig, initial_log_std, learning_rate, make_model
 from rlgen.errors import InputError
-from rlgen.sb3.adaptive_rate import AdaptiveRate
-from rlgen.sb3.features import NormalisedObservations
+from rlgen.sb3.observation_normalisation import NormalisedObservations
+from rlgen.sb3.schedules import AdaptiveRate
 
 SMALL = {"n_steps": 8, "batch_size": 16, "hidden": (8, 4)}
 
@@ -43,7 +43,7 @@ def test_a2c_and_trpo_are_made_too(point_env) -> None:
 
 
 def test_trpo_without_its_package_says_what_to_install(point_env, monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "rlgen.sb3.lean_trpo", raising=False)
+    monkeypatch.delitem(sys.modules, "rlgen.sb3.fast_trpo", raising=False)
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     with pytest.raises(InputError, match=r"rlgen\[contrib\]"):
         make_model(LearnerConfig(algorithm="trpo", **SMALL), point_env(2), seed=0)

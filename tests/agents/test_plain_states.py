@@ -14,12 +14,12 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.explorer import Explorer
 from rlgen.data.visits import Axis, Visits
 from rlgen.envs import make_vec
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game, GameConfig
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.coverage import Coverage
-from rlgen.sb3.state import model_state
+from rlgen.sb3.model_state import model_state
 
 ON_POLICY = (PPO, A2C, TRPO)
 

@@ -18,7 +18,7 @@ from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations, Episode, Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.sb3.features import normalised_policy
+from rlgen.sb3.observation_normalisation import normalised_policy
 
 SMALL = AdversarialConfig(hidden=(8,), learning_rate=1e-3, updates_per_rollout=2, batch_size=32)
 CONFIG = GAILConfig(discriminator=SMALL, warm_start=False, scale_reward=False)

@@ -46,7 +46,7 @@ def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
 def test_settings_that_cannot_work_leave_no_folder_behind(
     options: list[str], rlgen_train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "rlgen.sb3.lean_trpo", raising=False)
+    monkeypatch.delitem(sys.modules, "rlgen.sb3.fast_trpo", raising=False)
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     try:
         code = rlgen_train("gail", *options)

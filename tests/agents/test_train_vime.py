@@ -15,8 +15,8 @@ from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION
 from rlgen.data.visits import Visits
 from rlgen.errors import InputError
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.information_gain import InformationGainConfig
-from rlgen.rewards.scale import ReturnScale
 from rlgen.runs.checkpoint import load_checkpoint
 from rlgen.runs.config import from_json
 from rlgen.runs.metrics import read_metrics

@@ -15,7 +15,7 @@ import pytest
 
 from rlgen import memory
 from rlgen.data import Demonstrations, Episode, formats
-from rlgen.data.idx import read_idx
+from rlgen.data.image_sources import read_idx
 from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 
@@ -90,7 +90,7 @@ def test_a_gzipped_idx_file_is_not_unpacked_beyond_its_proportion(tmp_path: Path
 
 
 def test_a_file_of_visits_is_not_believed(tmp_path: Path) -> None:
-    from rlgen.data.state_axis import Axis
+    from rlgen.data.visits import Axis
 
     path = tmp_path / "visits.npz"
     path.write_bytes(Visits([Axis(name="x", columns=(0,), width=1.0)]).to_bytes())

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from rlgen.data.binarisation import fixed_binarisation, stochastic_binarisation
-from rlgen.data.images import ImageSet
+from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
 from rlgen.data.minibatches import Minibatches
 from rlgen.errors import InputError
 
@@ -110,5 +109,5 @@ def test_fixed_binarisation_is_drawn_once(grey: ImageSet) -> None:
 def test_fixed_binarisation_of_more_images_begins_with_the_same(
     grey: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlgen.data.binarisation.PIECE", 64)
+    monkeypatch.setattr("rlgen.data.images.PIECE", 64)
     assert torch.equal(fixed_binarisation(grey).images[:128], fixed_binarisation(grey.take(slice(0, 128))).images)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgen.data.images import ImageSet
-from rlgen.data.partly_labelled import UNLABELLED, PartlyLabelled
+from rlgen.data.minibatches import UNLABELLED, PartlyLabelled
 from rlgen.errors import InputError
 
 

@@ -5,7 +5,7 @@ from math import inf, nan, pi
 import numpy as np
 import pytest
 
-from rlgen.data.state_axis import Axis, axes_within
+from rlgen.data.visits import Axis, axes_within
 from rlgen.errors import InputError
 
 

@@ -6,8 +6,7 @@ from math import pi
 import numpy as np
 import pytest
 
-from rlgen.data.state_axis import Axis, axes_within
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Axis, Visits, axes_within
 from rlgen.errors import InputError
 
 PLANE = (Axis(name="x", columns=(0,), width=0.5), Axis(name="y", columns=(1,), width=1.0))

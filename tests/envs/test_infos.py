@@ -5,7 +5,7 @@ import pytest
 
 from rlgen.envs import CLASSIC_TASKS, TASKS, make_vec
 from rlgen.errors import InputError
-from rlgen.sim.margins import own_rule
+from rlgen.sim.model import own_rule
 
 
 @pytest.mark.parametrize("env_id", [*TASKS, *CLASSIC_TASKS])

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from rlgen.envs import TASKS
-from rlgen.sim.margins import own_rule
-from rlgen.sim.model import no_compiler_log
+from rlgen.sim.model import no_compiler_log, own_rule
 from rlgen.sim.task import State
 from rlgen.sim.threads import ThreadedSim
 

@@ -5,7 +5,7 @@ import torch
 
 from rlgen.errors import InputError
 from rlgen.generators.began import BEGAN, BEGANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.trainer import Game
 
 SMALL = ImageShape(channels=1, height=8, width=8)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from rlgen.equations.penalties import r1
 from rlgen.errors import InputError
 from rlgen.generators.cgan import CGAN, CGANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.trainer import Game, GameConfig
 

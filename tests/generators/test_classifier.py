@@ -19,7 +19,7 @@ from rlgen.generators.classifier_training import (
     shifted,
     train_classifier,
 )
-from rlgen.generators.metrics.extractor import Extractor
+from rlgen.generators.metrics.inception import Extractor
 
 QUICK = ClassifierConfig(widths=(4, 8), n_features=16, epochs=2, least_updates=60, batch=16, shift=0.0)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.generators.fgan import FGAN, NAMES, FGANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player
 from rlgen.generators.trainer import Game

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game, GameConfig
 from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint

@@ -8,8 +8,7 @@ from rlgen.equations.divergences import GENERATOR_DIVERGENCES
 from rlgen.errors import InputError
 from rlgen.generators.dcgan import DCGAN, DCGANConfig
 from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import Decodes, Probed
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import Decodes, ImageShape, Probed
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.trainer import Game, GameConfig
 from rlgen.nn.bottleneck import Bottleneck

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.generators.iaf_vae import IAFVAE, IAFVAEConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.pixels import Pixels
 from rlgen.generators.trainer import Game
 from rlgen.nn.posterior import DiagonalGaussian, InverseAutoregressive

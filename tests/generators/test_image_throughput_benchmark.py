@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlgen.generators.dcgan import DCGAN
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "benchmarks"
 

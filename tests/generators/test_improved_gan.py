@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from rlgen.errors import InputError
 from rlgen.generators.dcgan import DCGAN, DCGANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.improved_gan import ImprovedGAN, ImprovedGANConfig
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.trainer import Game, GameConfig

@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import Coded
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import Coded, ImageShape
 from rlgen.generators.infogan import InfoGAN, InfoGANConfig
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.pictures import grids, own_randomness

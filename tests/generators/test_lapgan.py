@@ -5,7 +5,7 @@ import torch
 
 from rlgen.equations.laplacian_pyramid import doubled, halved
 from rlgen.errors import InputError
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.lapgan import LAPGAN, LAPGANConfig
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Terms

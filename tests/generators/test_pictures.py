@@ -7,9 +7,8 @@ from rlgen.errors import InputError
 from rlgen.generators.began import BEGAN, BEGANConfig
 from rlgen.generators.cgan import CGAN, CGANConfig
 from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape, great_circle
 from rlgen.generators.infogan import InfoGAN, InfoGANConfig
-from rlgen.generators.interpolation import great_circle
 from rlgen.generators.pictures import grids, own_randomness, reconstruction_grid
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig

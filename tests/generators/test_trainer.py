@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from rlgen.errors import InputError
 from rlgen.generators.dcgan import DCGAN, DCGANConfig
 from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.generators.registry import GENERATORS

@@ -3,11 +3,9 @@
 import pytest
 import torch
 
-from rlgen.generators.image_model import Traverses
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape, Traverses
 from rlgen.generators.infogan import InfoGAN, InfoGANConfig
-from rlgen.generators.pictures import grids
-from rlgen.generators.traversal import active_traversal, activity, traversal
+from rlgen.generators.pictures import active_traversal, activity, grids, traversal
 from rlgen.generators.vae import VAE, VAEConfig
 from rlgen.generators.vae_gan import VAEGAN, VAEGANConfig
 

@@ -8,8 +8,7 @@ import torch
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
 from rlgen.generators import vae
-from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import Decodes, ImageShape, Reconstructs, Weighs
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.trainer import Game
 from rlgen.generators.vae import VAE, VAEConfig

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import Decodes, Probed, Reconstructs
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import Decodes, ImageShape, Probed, Reconstructs
 from rlgen.generators.trainer import Game
 from rlgen.generators.vae_gan import VAEGAN, Costs, VAEGANConfig
 

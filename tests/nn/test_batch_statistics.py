@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rlgen.nn.batch_statistics import batch_norms_of_others, held
+from rlgen.nn.batch_norm import batch_norms_of_others, held
 
 
 def network() -> nn.ModuleDict:

@@ -10,8 +10,8 @@ from torch.distributions import Normal, kl_divergence
 from rlgen.errors import InputError
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.bayesian_dense import BayesianDense, GaussianDense
+from rlgen.nn.layers import mlp
 from rlgen.nn.likelihood import LikelihoodStd
-from rlgen.nn.mlp import mlp
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])
 

@@ -7,7 +7,7 @@ from torch.distributions import Normal, kl_divergence
 from rlgen.equations.divergences import logistic_discriminator_loss
 from rlgen.errors import InputError
 from rlgen.nn.bottleneck import Bottleneck, GaussianBottleneck
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.nn.contest import contest, reported
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.penalties import R1, Entropy
 from rlgen.nn.quantiser import Quantise
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlgen.nn.dropout import dropout_after_activations
+from rlgen.nn.layers import dropout_after_activations
 
 
 @pytest.fixture

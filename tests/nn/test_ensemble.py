@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rlgen.errors import InputError
 from rlgen.nn.ensemble import EnsembleMLP
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 
 SIZES = [3, 8, 5, 2]
 

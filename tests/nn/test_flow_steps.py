@@ -5,9 +5,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 
-from rlgen.nn.coupling import AdditiveCoupling, AffineCoupling, Coupling, affine_couplings, alternating_mask
-from rlgen.nn.inverse_autoregressive_flow import InverseAutoregressiveStep
-from rlgen.nn.mlp import mlp
+from rlgen.nn.flows import (
+    AdditiveCoupling,
+    AffineCoupling,
+    Coupling,
+    InverseAutoregressiveStep,
+    affine_couplings,
+    alternating_mask,
+)
+from rlgen.nn.layers import mlp
 
 SIZE, CONTEXT = 5, 3
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlgen.nn.minibatch_discrimination import MinibatchDiscrimination
+from rlgen.nn.layers import MinibatchDiscrimination
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch.distributions import Bernoulli
 from rlgen.equations import penalties as equations
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.historical_average import HistoricalAverage
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, Reporting, SpectralNorm
 from rlgen.nn.quantiser import Quantise
 

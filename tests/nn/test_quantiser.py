@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from rlgen.errors import InputError
-from rlgen.nn.mlp import mlp
+from rlgen.nn.layers import mlp
 from rlgen.nn.quantiser import Quantise, VectorQuantiser
 
 

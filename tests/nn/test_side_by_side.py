@@ -3,8 +3,7 @@
 import torch
 from torch import nn
 
-from rlgen.nn.mlp import normalised_layers
-from rlgen.nn.side_by_side import SideBySide
+from rlgen.nn.layers import SideBySide, normalised_layers
 
 
 def test_each_network_sees_its_own_numbers() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import InputError
-from rlgen.nn.virtual_batch_norm import VirtualBatchNorm, WithReference
+from rlgen.nn.batch_norm import VirtualBatchNorm, WithReference
 
 
 def layer(reference: Tensor) -> WithReference:

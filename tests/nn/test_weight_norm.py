@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from rlgen.errors import InputError
-from rlgen.nn.weight_norm import WeightNormLinear, standardise
+from rlgen.nn.layers import WeightNormLinear, standardise
 
 
 def test_it_is_torchs_weight_norm_forward_and_backward() -> None:

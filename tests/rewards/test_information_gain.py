@@ -9,7 +9,7 @@ import torch
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)

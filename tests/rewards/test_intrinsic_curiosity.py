@@ -9,7 +9,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.nn.normaliser import FLOOR
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 CONFIG = IntrinsicCuriosityConfig(updates_per_rollout=60, batch_size=64)
 NUMBERS = TaskShape(observation_size=2, action_size=2)

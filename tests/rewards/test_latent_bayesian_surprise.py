@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 PLANE = TaskShape(observation_size=2, action_size=2, n_envs=4)
 

@@ -16,8 +16,7 @@ from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, Laten
 from rlgen.rewards.novelty import Novelty
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
-from rlgen.rewards.source import RewardSource
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)

@@ -5,7 +5,7 @@ import torch
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.pool import TransitionPool
+from rlgen.rewards.transition_pool import TransitionPool
 
 
 def numbered(first: int, end: int) -> Transitions:

@@ -8,7 +8,7 @@ from torch import nn
 from rlgen.data.transitions import Transitions
 from rlgen.nn.normaliser import FLOOR
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 PLANE = TaskShape(observation_size=2, action_size=2)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
-from rlgen.rewards.task_shape import TaskShape
+from rlgen.rewards.source import TaskShape
 
 SHAPE = TaskShape(observation_size=2, action_size=2, n_envs=4)
 CONFIG = RandomNetworkDistillationConfig(updates_per_rollout=20, batch_size=64, gamma=0.9)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.vae import VAE, VAEConfig
 from rlgen.runs.image_model_file import CARD, WEIGHTS, load_image_model, save_image_model

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.image_shape import ImageShape
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game
 from rlgen.runs import curve_figure, image_report

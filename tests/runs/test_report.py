@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from rlgen.data.state_axis import Axis
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Axis, Visits
 from rlgen.errors import InputError
 from rlgen.runs import comparison, curve_figure
 from rlgen.runs.comparison import group_runs

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlgen.data.state_axis import Axis
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Axis, Visits
 from rlgen.errors import InputError
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.folder import VISITS

@@ -11,8 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlgen.data.state_axis import Axis
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Axis, Visits
 from rlgen.sb3 import coverage
 from rlgen.sb3.coverage import Coverage
 

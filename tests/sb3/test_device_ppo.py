@@ -13,16 +13,14 @@ from torch import nn
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.scale import ReturnScale
-from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
-from rlgen.sb3.episode_returns import EpisodeReturns
-from rlgen.sb3.features import normalised_policy
-from rlgen.sb3.lean_ppo import LeanPPO
-from rlgen.sb3.paid import Paid
-from rlgen.sb3.pay_on_device import PayOnDevice, payer
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.state import load_model_state, model_state
+from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.sb3.relabel import PayOnDevice, Relabel, payer
+from rlgen.sb3.schedules import AdaptiveRate, plain_rate
+from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
 
 from .worlds import TARGET, Aim, aiming
 
@@ -201,7 +199,7 @@ def test_rewards_are_scaled_as_on_the_host() -> None:
 
 def test_who_pays_depends_on_where_the_rollout_is() -> None:
     assert isinstance(payer(model_of(), {}), PayOnDevice)
-    assert isinstance(payer(LeanPPO("MlpPolicy", aiming(), device="cpu"), {}), Relabel)
+    assert isinstance(payer(FastPPO("MlpPolicy", aiming(), device="cpu"), {}), Relabel)
 
 
 def test_the_rate_follows_the_kl() -> None:

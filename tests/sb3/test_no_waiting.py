@@ -15,14 +15,13 @@ from rlgen.agents.curiosity import CURIOSITIES, Curiosity
 from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
-from rlgen.data.state_axis import axes_within
 from rlgen.data.transitions import Transitions
-from rlgen.data.visits import Visits
+from rlgen.data.visits import Visits, axes_within
 from rlgen.envs import make_vec
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
-from rlgen.rewards.scale import ReturnScale
 from rlgen.sb3.coverage import Coverage
 
 from ..no_waiting import DEVICES, no_waiting

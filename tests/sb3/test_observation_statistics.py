@@ -7,9 +7,8 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.sb3.features import normalised_policy
-from rlgen.sb3.lean_ppo import LeanPPO
-from rlgen.sb3.observation_statistics import ObservationStatistics
+from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.sb3.observation_normalisation import ObservationStatistics, normalised_policy
 
 
 class Rollouts(BaseCallback):
@@ -43,7 +42,7 @@ def learn(kind: type[PPO], policy_kwargs: dict) -> tuple[PPO, Rollouts]:
 
 
 def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -> None:
-    for kind in (PPO, LeanPPO):
+    for kind in (PPO, FastPPO):
         model, seen = learn(kind, normalised_policy([8]))
         normaliser = model.policy.features_extractor.normaliser
         learned_from = np.concatenate(seen.observations)
@@ -56,7 +55,7 @@ def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -
 def test_every_rollout_joins_once_however_often_training_is_called() -> None:
     statistics, seen = ObservationStatistics(), Rollouts()
     env = make_vec_env("Pendulum-v1", 2, seed=0)
-    model = LeanPPO(
+    model = FastPPO(
         "MlpPolicy", env, n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu",
         policy_kwargs=normalised_policy([8]),
     )  # fmt: skip
@@ -66,7 +65,7 @@ def test_every_rollout_joins_once_however_often_training_is_called() -> None:
 
 
 def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:
-    _, seen = learn(LeanPPO, normalised_policy([8]))
+    _, seen = learn(FastPPO, normalised_policy([8]))
     assert max(seen.apart) < 1e-4
 
 

@@ -11,9 +11,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.paid import Paid
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import RelabelReplay
+from rlgen.sb3.weighted_reward import Paid
 
 
 class Pays:

@@ -16,9 +16,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlgen.errors import InputError
-from rlgen.sb3.frozen_normaliser import find_normaliser, read_normaliser
-from rlgen.sb3.plain_pickle import array_of, read_plain
-from rlgen.sb3.plain_space import space_of
+from rlgen.sb3.observation_normalisation import find_normaliser, read_normaliser
+from rlgen.sb3.plain_pickle import array_of, read_plain, space_of
 
 SPACES = [
     spaces.Box(-2, np.array([3.0, np.inf], np.float32)),

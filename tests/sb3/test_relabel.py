@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.relabel import Paid, Relabel, received_actions
 
 STEPS, ENVS, GAMMA, LAMBDA = 6, 2, 0.9, 0.8

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.episode_returns import EpisodeReturns
-from rlgen.sb3.lean_ppo import LeanPPO
-from rlgen.sb3.paid import Paid
+from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
 
 STEPS, ENVS, GAMMA = 12, 2, 0.9
 
@@ -91,7 +90,7 @@ CASES: dict[str, tuple[type, str, spaces.Space, dict[str, Any]]] = {
     "PPO, actions of two dimensions": (PPO, "MlpPolicy", GRID, {}),
     "PPO with gSDE": (PPO, "MlpPolicy", BOX, {"use_sde": True, "sde_sample_freq": 4}),
     "PPO by choice": (PPO, "MlpPolicy", CHOICE, {}),
-    "lean PPO": (LeanPPO, "MlpPolicy", BOX, {}),
+    "lean PPO": (FastPPO, "MlpPolicy", BOX, {}),
     "A2C": (A2C, "MlpPolicy", BOX, {}),
     "A2C by choice": (A2C, "MlpPolicy", CHOICE, {}),
     "TRPO": (TRPO, "MlpPolicy", BOX, {}),

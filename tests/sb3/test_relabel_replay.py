@@ -21,9 +21,8 @@ from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.paid import Paid
-from rlgen.sb3.relabel_replay import RelabelReplay, own_buffer, own_buffer_in_the_end
+from rlgen.sb3.relabel_replay import NewSteps, RelabelReplay, own_buffer, own_buffer_in_the_end
+from rlgen.sb3.weighted_reward import Paid
 
 ENVS, GAMMA = 2, 0.9
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32)

@@ -14,8 +14,8 @@ from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.information_gain import InformationGainConfig
-from rlgen.rewards.scale import ReturnScale
 
 WORLDS, STEPS, SEED = 8, 16, 3
 

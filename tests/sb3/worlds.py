@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from rlgen.sb3.vec_env import SimVecEnv
-from rlgen.sim.device_env import DeviceEnv, DeviceStep
-from rlgen.sim.hosted import HostedSim
+from rlgen.sim.device_env import DeviceEnv, DeviceStep, HostedSim
 
 TARGET = torch.tensor([0.3, -0.5])
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from rlgen.errors import InputError
-from rlgen.sim.classic import ClassicSim, ClassicTask
-from rlgen.sim.classic_env import ClassicEnv
+from rlgen.sim.classic import ClassicEnv, ClassicSim, ClassicTask
 from rlgen.sim.task import nowhere
 
 

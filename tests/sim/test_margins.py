@@ -9,9 +9,8 @@ import pytest
 
 from rlgen.envs import TASKS, make_vec
 from rlgen.errors import InputError
-from rlgen.sim import margins, model
-from rlgen.sim.margins import combine_margins, own_rule
-from rlgen.sim.model import load_model
+from rlgen.sim import model
+from rlgen.sim.model import combine_margins, load_model, own_rule
 
 RULES = ("native", "legacy")
 BALL = """<mujoco><worldbody><geom type="plane" size="5 5 .1" margin="{floor}"/>
@@ -63,7 +62,7 @@ def test_margins_that_differ_follow_the_own_rule_alone(rule):
 @pytest.mark.parametrize("env_id", list(TASKS))
 def test_every_task_can_follow_both_rules(env_id, monkeypatch):
     for own in RULES:
-        monkeypatch.setattr(margins, "own_rule", lambda own=own: own)
+        monkeypatch.setattr(model, "own_rule", lambda own=own: own)
         native, legacy = (load_model(TASKS[env_id](), rule).geom_margin for rule in RULES)
         np.testing.assert_array_equal(native, 2 * legacy)
 

@@ -14,7 +14,7 @@ from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.rewards.scale import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.evaluate import RandomPolicy, evaluate
 
 EPISODES, SEED = 50, 10_000

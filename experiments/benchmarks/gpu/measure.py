@@ -13,7 +13,7 @@ The speeds, with random demonstrations and rewards, whose numbers do not matter 
 - threads: the same task stepped by C MuJoCo on the host's cores, 64 environments.
 - ppo, gail, vime: whole rounds of `DevicePPO` (24 steps of every world, four passes over them), paid by the task, a
   discriminator, or VIME beside the task.
-- sb3 on warp: LeanPPO on the same worlds through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
+- sb3 on warp: FastPPO on the same worlds through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
   DummyVecEnv, 256 steps each, its own defaults. Both are what the training speeds are divided by.
 - shares: one more round of GAIL and of VIME, waiting for the device after each part.
 
@@ -49,7 +49,7 @@ from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_device, make_vec
 from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.versions import checkout_commit, cpu_name
-from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sim.model import no_compiler_log
 
 
@@ -216,7 +216,7 @@ def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seco
     gail = GAIL(imitator, demonstrations(imitator.get_env()), GAILConfig(warm_start=False))
     of("gail", gail, "discriminator")
 
-    peer = LeanPPO(
+    peer = FastPPO(
         "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=n_steps,
         batch_size=learner.batch_size, n_epochs=learner.n_epochs, device=device, policy_kwargs={"net_arch": [128, 128]},
     )  # fmt: skip

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.columns import text
-from rlgen.data.damage import reading
+from rlgen.data.columns import reading, text
 from rlgen.errors import problem
 from rlgen.memory import require_room
 

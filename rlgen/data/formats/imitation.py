@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.columns import column, text
-from rlgen.data.damage import reading
+from rlgen.data.columns import column, reading, text
 from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.formats.arrow import arrays_of, read_arrow, values_of
 from rlgen.data.formats.episode_ends import time_limited
 from rlgen.data.formats.episodes_npz import split
-from rlgen.data.formats.json_text import json_file
-from rlgen.data.formats.npz import read_npz
+from rlgen.data.formats.npz import json_file, read_npz
 from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.data.rows import Rows
 from rlgen.errors import problem

@@ -13,7 +13,7 @@ from rlgen.data.columns import column, matrix
 from rlgen.data.episode import Episode, rows_from_episodes
 from rlgen.data.formats.arrow import read_arrow, values_of
 from rlgen.data.formats.hdf5 import HDF5, is_hdf5, open_hdf5
-from rlgen.data.formats.json_text import json_file, json_object
+from rlgen.data.formats.npz import json_file, json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import InputError, problem
 

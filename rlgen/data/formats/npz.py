@@ -1,16 +1,40 @@
-"""Opening .npz files that strangers wrote: no pickle, a bound on memory, and an error that says what is wrong."""
+"""NumPy archives, read without unpickling, and the JSON in them."""
 
+import json
 import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-from rlgen.data.damage import reading
+from rlgen.data.columns import reading
 from rlgen.errors import problem
 from rlgen.memory import require_room
+
+
+def json_object(content: str | bytes, what: str, path: Path) -> dict[str, Any]:
+    """The JSON object in `content`.
+
+    Raises:
+        InputError: no JSON, or of another type; the message names `what` of `path`.
+    """
+    with reading(f"JSON object under {what!r}", path):
+        found = json.loads(content)
+    if not isinstance(found, dict):
+        raise problem(f"a JSON object as {what!r}", f"{type(found).__name__} in {path}", "write the file again")
+    return found
+
+
+def json_file(path: Path) -> dict[str, Any]:
+    """The JSON object of a file; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    with reading("JSON file", path):
+        content = path.read_bytes()
+    return json_object(content, path.name, path)
+
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How NumPy packs. The others unpack to any size at once."""

@@ -19,8 +19,7 @@ import numpy as np
 
 from rlgen.atomic import atomic_write
 from rlgen.data.columns import column, matrix, text
-from rlgen.data.formats.json_text import json_object
-from rlgen.data.formats.npz import read_npz
+from rlgen.data.formats.npz import json_object, read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from rlgen.errors import problem
-from rlgen.generators.metrics.assignment import assignment
 
 
 class CodeAccuracy(NamedTuple):
@@ -23,8 +23,9 @@ def code_accuracy(
     """Accuracy of the code as a classifier. Chen et al. 2016 (1606.03657), section 7.2: matching each code to a
     digit, about 5 % error on MNIST.
 
-    Each code means one class and each class has at most one code, by `assignment` on a random half; the accuracy is
-    of the other half, so that the best of K! matchings is not chosen on what it is judged by.
+    Each code means one class and each class has at most one code, by the matching that gets the most images of a random
+    half right; the accuracy is of the other half, so that the best of K! matchings is not chosen on what it is judged
+    by.
 
     Args:
         codes: the likeliest code of each real image, 0 to n_codes - 1.
@@ -54,8 +55,6 @@ def _table(
 
 def _matching(table: Float[Tensor, "codes classes"]) -> tuple[int | None, ...]:
     """The class of each code with the most images on it; codes or classes may be left over."""
-    n_codes, n_classes = table.shape
-    if n_codes <= n_classes:
-        return tuple(assignment(-table).tolist())
-    code_of_class = assignment(-table.T).tolist()
-    return tuple(code_of_class.index(code) if code in code_of_class else None for code in range(n_codes))
+    codes, classes = linear_sum_assignment(table.cpu().numpy(), maximize=True)
+    class_of = dict(zip(codes.tolist(), classes.tolist(), strict=True))
+    return tuple(class_of.get(code) for code in range(len(table)))

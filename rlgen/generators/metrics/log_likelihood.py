@@ -1,7 +1,7 @@
-"""Log-likelihood of images under a model with latents, by importance sampling from its encoder."""
+"""Log-likelihood of images: by importance sampling from an encoder, and by Parzen windows around samples."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -63,3 +63,63 @@ def negative_log_likelihood(
     values = -torch.cat(pieces)
     error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return NegativeLogLikelihood(float(values.mean()), error, len(values), samples)
+
+
+SIGMAS = tuple(10 ** (-1 + step / 9) for step in range(10))
+"""Ten widths from 0.1 to 1, evenly spaced in their logarithm, in units of brightness [0, 1]."""
+PIECE = 500
+"""Rows of the distance matrix held at a time."""
+
+
+class Parzen(NamedTuple):
+    log_likelihood: float
+    """Mean over the test images, nats."""
+    standard_error: float
+    """Of that mean, over the test images, nats."""
+    sigma: float
+    """The chosen width."""
+
+
+def parzen_log_prob(samples: Float[Tensor, "m d"], points: Float[Tensor, "n d"], sigma: float) -> Float[Tensor, " n"]:
+    """log of the mean over samples of N(point; sample, σ² I), nats, float64. Parzen 1962; Breuleux et al. 2011."""
+    return _log_probs(samples, points, [sigma])[0]
+
+
+def parzen(
+    samples: Float[Tensor, "m d"],
+    validation: Float[Tensor, "v d"],
+    test: Float[Tensor, "n d"],
+    sigmas: Sequence[float] = SIGMAS,
+) -> Parzen:
+    """Mean log-likelihood of `test` with the width that `validation` likes best. Goodfellow et al. 2014 (1406.2661),
+    section 5: MNIST in [0, 1], 10,000 samples, σ by cross-validation; 225 ± 2 nats.
+
+    High variance and a poor guide in many dimensions (Theis et al. 2016, 1511.01844, section 3): k-means centres beat
+    the true distribution. For comparison with papers, not for choosing models.
+    """
+    if not len(sigmas) or min(sigmas) <= 0:
+        raise problem("positive widths to choose from", f"{list(sigmas)}", "give e.g. 0.1 to 1")
+    means = _log_probs(samples, validation, sigmas).mean(1)
+    sigma = float(sigmas[int(means.argmax())])
+    log_probs = parzen_log_prob(samples, test, sigma)
+    error = float(log_probs.std()) / math.sqrt(len(test)) if len(test) > 1 else math.nan
+    return Parzen(float(log_probs.mean()), error, sigma)
+
+
+def _log_probs(
+    samples: Float[Tensor, "m d"], points: Float[Tensor, "n d"], sigmas: Sequence[float]
+) -> Float[Tensor, "s n"]:
+    """For every width, from one matrix of distances."""
+    if not len(samples) or not len(points):
+        raise problem("samples and points", f"{len(samples)} and {len(points)}", "measure at least one image")
+    centre = samples.double().mean(0)  # |a|² + |b|² - 2 a·b loses less where the numbers are small
+    rows, width = samples.double() - centre, samples.shape[1]
+    pieces = []
+    for piece in (points.double() - centre).split(PIECE):
+        squares = piece.square().sum(1)[:, None] + rows.square().sum(1) - 2 * piece @ rows.T
+        halves = squares.clamp_min_(0).mul_(-0.5)
+        norms = [width * math.log(sigma * math.sqrt(2 * math.pi)) + math.log(len(rows)) for sigma in sigmas]
+        pieces.append(
+            torch.stack([(halves / sigma**2).logsumexp(1) - norm for sigma, norm in zip(sigmas, norms, strict=True)])
+        )
+    return torch.cat(pieces, dim=1)

@@ -5,10 +5,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from rlgen.errors import problem
-from rlgen.generators.metrics.extractor import Extractor
-from rlgen.generators.metrics.frechet import frechet_inception_distance
-from rlgen.generators.metrics.inception_score import inception_score
-from rlgen.generators.metrics.kernel_distance import kernel_inception_distance
+from rlgen.generators.metrics.distances import frechet_inception_distance, kernel_inception_distance
+from rlgen.generators.metrics.inception import Extractor, inception_score
 from rlgen.generators.metrics.manifold import density_coverage, precision_recall
 from rlgen.generators.metrics.modes import accuracy, mode_coverage
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.extractor import Extractor
-from rlgen.generators.metrics.inception import InceptionExtractor
+from rlgen.generators.metrics.inception import Extractor, InceptionExtractor
 
 MODULE = "torch_fidelity.feature_extractor_inceptionv3"
 

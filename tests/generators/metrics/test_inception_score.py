@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Categorical, kl_divergence
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.inception_score import inception_score
+from rlgen.generators.metrics.inception import inception_score
 
 
 def test_one_class_only_scores_one() -> None:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics import parzen as module
-from rlgen.generators.metrics.parzen import SIGMAS, parzen, parzen_log_prob
+from rlgen.generators.metrics import log_likelihood as module
+from rlgen.generators.metrics.log_likelihood import SIGMAS, parzen, parzen_log_prob
 
 
 def rows(seed: int, count: int, width: int = 5) -> Tensor:

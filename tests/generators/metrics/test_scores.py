@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.extractor import Extractor, in_pieces
-from rlgen.generators.metrics.frechet import frechet_inception_distance
-from rlgen.generators.metrics.kernel_distance import kernel_inception_distance
+from rlgen.generators.metrics.distances import frechet_inception_distance, kernel_inception_distance
+from rlgen.generators.metrics.inception import Extractor, in_pieces
 from rlgen.generators.metrics.manifold import density_coverage, precision_recall
 from rlgen.generators.metrics.scores import image_scores
 

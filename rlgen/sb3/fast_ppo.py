@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
 from rlgen.sb3.finite import require_finite
 from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values
-from rlgen.sb3.lean_rollout import LeanRollout
+from rlgen.sb3.rollout import FastRollout
 
 
 class Minibatch(NamedTuple):
@@ -38,9 +38,9 @@ class Update(NamedTuple):
     log_ratio: Tensor
 
 
-class LeanPPO(LeanRollout, PPO):
+class FastPPO(FastRollout, PPO):
     """PPO that takes the steps of SB3's, up to rounding, faster where networks and minibatches are small: the rollouts
-    of `LeanRollout`, one gather per epoch, a loss with a written-out gradient, the log's numbers fetched once a round.
+    of `FastRollout`, one gather per epoch, a loss with a written-out gradient, the log's numbers fetched once a round.
 
     Policies that are not plain Gaussians, a clipped value function and a rollout buffer of one's own get SB3's update
     itself. What it saves opens with `PPO.load`. Raises `InputError` when the loss is no longer finite.

@@ -1,4 +1,4 @@
-"""Observation statistics that no longer move, for a policy that was trained on normalised observations."""
+"""Normalisation of observations inside a policy."""
 
 import json
 import logging
@@ -9,10 +9,101 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
 
 from rlgen.errors import InputError, problem
 from rlgen.memory import require_room
+from rlgen.nn.normaliser import Normaliser
+from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.plain_pickle import array_of, read_plain
+
+
+class NormalisedObservations(BaseFeaturesExtractor):
+    """A features extractor that normalises flat observations [B, O] with statistics kept in the policy's state dict.
+
+    The statistics stand still while the policy learns, so old and new log-probabilities see the same inputs.
+    """
+
+    def __init__(self, observation_space: spaces.Box, clip: float = 10.0):
+        super().__init__(observation_space, features_dim=spaces.flatdim(observation_space))
+        self.normaliser = Normaliser(self.features_dim, clip)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return self.normaliser(observations.flatten(1))
+
+
+def normalised_policy(net_arch: list[int], log_std_init: float = -1.0, **optimiser: Any) -> dict[str, Any]:
+    """`policy_kwargs` for SB3's on-policy algorithms: tanh networks of `net_arch` behind `NormalisedObservations`."""
+    return {
+        "net_arch": net_arch,
+        "log_std_init": log_std_init,
+        "ortho_init": False,
+        "features_extractor_class": NormalisedObservations,
+        "optimizer_kwargs": {"fused": True, "eps": 1e-5, **optimiser},
+    }
+
+
+def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
+    """The one inside the policy, if it has one."""
+    return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
+
+
+def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
+    """Take demonstrated `observations` [B, ...] into the policy's normaliser, if it has one, so that none is clipped.
+    Returns whether it has one."""
+    normaliser = policy_normaliser(policy)
+    if normaliser is None:
+        return False
+    rows = observations.flatten(1).to(normaliser.mean.device)
+    normaliser.merge(rows)
+    normaliser.cover(rows)
+    return True
+
+
+class ObservationStatistics(BaseCallback):
+    """Takes every rollout into the policy's normaliser once the policy has learned from it, when the next one begins or
+    training ends.
+
+    So the statistics stand still from a rollout's first step to its last update: log-probabilities and values computed
+    while acting are compared with those of the same inputs. The first rollout is seen as it comes. Models without such
+    a normaliser, or that are not on-policy, stay as they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned_from: np.ndarray | Tensor | None = None
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if isinstance(self.model, DevicePPO):
+            self.learned_from = self.model.rollout.observations  # which the next rollout writes over, and not before
+        elif isinstance(self.model, OnPolicyAlgorithm):
+            # No copy: a buffer begins its next rollout with new arrays.
+            self.learned_from = self.model.rollout_buffer.observations
+
+    def _on_rollout_start(self) -> None:
+        self._take()
+
+    def _on_training_end(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        """At most once for each rollout."""
+        if self.learned_from is None:
+            return
+        normaliser = policy_normaliser(self.model.policy)
+        if normaliser is not None:
+            rows = torch.as_tensor(self.learned_from, device=normaliser.mean.device)
+            normaliser.merge_rollout(rows.flatten(0, 1).flatten(1))
+        self.learned_from = None
+
 
 logger = logging.getLogger("rlgen")
 

@@ -14,9 +14,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.errors import InputError
-from rlgen.sb3 import lean_ppo
-from rlgen.sb3.features import normalised_policy
-from rlgen.sb3.lean_ppo import LeanPPO
+from rlgen.sb3 import fast_ppo
+from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.sb3.observation_normalisation import normalised_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -78,15 +78,15 @@ def require_alike(model: PPO, expected: PPO) -> None:
 def closed_form(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for every loss that was computed in closed form."""
     calls: list[int] = []
-    loss = lean_ppo.gaussian_surrogate
-    monkeypatch.setattr(lean_ppo, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
+    loss = fast_ppo.gaussian_surrogate
+    monkeypatch.setattr(fast_ppo, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
     return calls
 
 
 @pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_it_takes_the_steps_of_sb3_and_logs_the_same(settings: dict, closed_form: list[int]) -> None:
-    expected, model = trained(PPO, **settings), trained(LeanPPO, **settings)
+    expected, model = trained(PPO, **settings), trained(FastPPO, **settings)
     assert closed_form
     require_alike(model, expected)
     theirs, ours = expected.logger.name_to_value, model.logger.name_to_value
@@ -99,19 +99,19 @@ def test_it_takes_the_steps_of_sb3_and_logs_the_same(settings: dict, closed_form
 
 @pytest.mark.parametrize("settings", FALL_BACK.values(), ids=FALL_BACK)
 def test_what_has_no_closed_form_takes_sb3s_update(settings: dict, closed_form: list[int]) -> None:
-    model, expected = trained(LeanPPO, **settings), trained(PPO, **settings)
+    model, expected = trained(FastPPO, **settings), trained(PPO, **settings)
     assert not closed_form
     for name, weight in expected.policy.state_dict().items():
         torch.testing.assert_close(model.policy.state_dict()[name], weight, rtol=1e-4, atol=1e-6)
 
 
 def test_discrete_actions_take_sb3s_update(closed_form: list[int]) -> None:
-    trained(LeanPPO, "CartPole-v1")
+    trained(FastPPO, "CartPole-v1")
     assert not closed_form
 
 
 def test_a_saved_model_opens_in_plain_sb3(tmp_path) -> None:
-    model = trained(LeanPPO)
+    model = trained(FastPPO)
     model.save(tmp_path / "model.zip")
     observation = np.array([0.5, 0.5, 1.0], np.float32)
     opened = PPO.load(tmp_path / "model.zip", device="cpu")
@@ -134,20 +134,20 @@ def test_images_and_their_preprocessing_are_sb3s() -> None:
 
     descent = {"optimizer_class": torch.optim.SGD}  # Adam makes steps of rounding where the gradient is zero
     settings = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "seed": 0, "device": "cpu", "policy_kwargs": descent}
-    ours, theirs = (algorithm("CnnPolicy", Pictures(), **settings).learn(8) for algorithm in (LeanPPO, PPO))
+    ours, theirs = (algorithm("CnnPolicy", Pictures(), **settings).learn(8) for algorithm in (FastPPO, PPO))
     for name, weight in theirs.policy.state_dict().items():
         torch.testing.assert_close(ours.policy.state_dict()[name], weight, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_falls_time_limits_and_actions_in_rows_are_sb3s(closed_form: list[int]) -> None:
     settings = {"learning_rate": 1e-2, "gae_lambda": 0.5, "seed": 3}
-    require_alike(trained(LeanPPO, "Falling-v0", **settings), trained(PPO, "Falling-v0", **settings))
+    require_alike(trained(FastPPO, "Falling-v0", **settings), trained(PPO, "Falling-v0", **settings))
     assert closed_form
 
 
 def test_a_callback_that_stops_the_rollout_stops_it() -> None:
     models = [
-        trained(algorithm, callback=lambda seen, _: seen["self"].num_timesteps < 84) for algorithm in (LeanPPO, PPO)
+        trained(algorithm, callback=lambda seen, _: seen["self"].num_timesteps < 84) for algorithm in (FastPPO, PPO)
     ]
     require_alike(*models)
     assert models[0].num_timesteps == 84
@@ -170,10 +170,10 @@ class Counting(RolloutBuffer):
 
 
 def test_a_policy_or_a_buffer_of_ones_own_takes_sb3s_way(closed_form: list[int], monkeypatch) -> None:
-    model = trained(LeanPPO, rollout_buffer_class=Counting)
+    model = trained(FastPPO, rollout_buffer_class=Counting)
     assert model.rollout_buffer.added == 3 * 16
     models = []
-    for algorithm in (LeanPPO, PPO):
+    for algorithm in (FastPPO, PPO):
         env = make_vec_env("Pendulum-v1", 4, seed=0)
         settings = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "seed": 0, "device": "cpu"}
         models.append(algorithm(Own, env, **settings).learn(128))
@@ -194,7 +194,7 @@ class Dropping(BaseFeaturesExtractor):
 def test_the_policy_acts_in_evaluation_mode_and_learns_in_training_mode() -> None:
     modes = {"acting": set(), "learning": set()}
 
-    class Spy(LeanPPO):
+    class Spy(FastPPO):
         def _losses(self, rows, clip_range):
             modes["learning"].add(self.policy.training)
             return super()._losses(rows, clip_range)
@@ -220,7 +220,7 @@ class Poisoned(gym.Wrapper):
 
 def test_numbers_that_are_not_finite_stop_the_training_and_are_named() -> None:
     env = make_vec_env("Pendulum-v1", 2, seed=0, wrapper_class=Poisoned)
-    model = LeanPPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=2, seed=0, device="cpu")
+    model = FastPPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=2, seed=0, device="cpu")
     with pytest.raises(InputError, match=r"finite numbers for .* at environment step 32"):
         model.learn(96)
     env.close()
