@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.threads import torch_threads
 from rlgen.sb3.observation_normalisation import fit_normaliser
-from rlgen.sb3.rollout import require_raw_environment
+from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
 
 Report = Callable[[int, dict[str, float]], None]
 LEAST_ERROR = 1e-12  # one row met by chance must not decide
@@ -106,27 +105,16 @@ class BCResult:
     """Noise of the cloning that is kept."""
 
     @property
+    def kept(self) -> str:
+        """Which cloning that is: regularised or plain."""
+        return "regularised" if self.dropout or self.noise else "plain"
+
+    @property
     def regularisation(self) -> str:
         """The same in words."""
         if not (self.dropout or self.noise):
             return "by plain regression"
         return f"with dropout {self.dropout:g} and noise {self.noise:g}"
-
-
-def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
-    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
-    policy = getattr(model, "policy", None)
-    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
-    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
-        return policy
-    given = f"{type(model).__name__} with a {type(policy).__name__}"
-    if not isinstance(model, BaseAlgorithm):
-        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
-    raise problem(
-        "an on-policy SB3 model with an ActorCriticPolicy without memory",
-        given,
-        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
-    )
 
 
 class BC:
@@ -147,7 +135,7 @@ class BC:
             )
         require_raw_environment(model)
         demonstrations.validate(model.get_env() or model)
-        self.policy, self.config = policy, config or BCConfig()
+        self.model, self.policy, self.config = model, policy, config or BCConfig()
         batch, observed = demonstrations.transitions(str(model.device)), model.observation_space
         assert observed.shape is not None, "validate has asked for a Box"
         numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)

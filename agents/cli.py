@@ -9,16 +9,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import rlgen
 from rlgen.errors import InputError, problem
 from rlgen.runs.interrupt import exit_code, signals_raise
 
 from .commands.reporting import log_on_stderr, print_error
+from .commands.table import COMMANDS, Command, Runnable, load
 from .commands.typed import taken
 
 INPUT_ERROR = 2  # exit code
@@ -26,112 +25,6 @@ CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
 GENERAL = "-q, --quiet: warnings and results alone. -v, --verbose: reasons as well."
 CONFIG = "--config FILE: settings from the config.json of another run, or its folder, which typed options override."
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
-
-
-class Runnable(Protocol):
-    """A parsed command. `run` returns an exit code, None for 0, and raises `InputError` for what the user can mend."""
-
-    def run(self) -> int | None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One line of the table."""
-
-    words: str
-    """What is typed after `rlgen`."""
-    target: str
-    """`module:class` under rlgen.agents.commands; the class is a dataclass with a `run` method."""
-    summary: str
-    example: str
-
-
-COMMANDS = (
-    Command(
-        words="train gail",
-        target="train:TrainGAIL",
-        summary="Imitate demonstrations against a discriminator (GAIL).",
-        example="rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --seed 0 --out runs/ant-gail",
-    ),
-    Command(
-        words="train infogail",
-        target="train:TrainInfoGAIL",
-        summary="Imitate several experts at once, one for each code (InfoGAIL).",
-        example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
-    ),
-    Command(
-        words="train bc",
-        target="train:TrainBC",
-        summary="Imitate demonstrations by regression (behavioural cloning).",
-        example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
-    ),
-    Command(
-        words="train ppo",
-        target="train_ppo:TrainPPO",
-        summary="Learn a task from its own reward (PPO).",
-        example="rlgen train ppo --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
-    ),
-    Command(
-        words="train vime",
-        target="train_vime:TrainVIME",
-        summary="Explore out of curiosity where rewards are rare (VIME and others).",
-        example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
-    ),
-    Command(
-        words="train image",
-        target="train_image:TrainImage",
-        summary="Learn to make images (VAE, GAN and others).",
-        example="rlgen train image --model vae --data digits --epochs 100 --out runs/digits-vae",
-    ),
-    Command(
-        words="resume",
-        target="resume:Resume",
-        summary="Continue a run that was stopped or killed, or train it on.",
-        example="rlgen resume runs/ant-gail",
-    ),
-    Command(
-        words="evaluate",
-        target="evaluate:Evaluate",
-        summary="Play a run's policy, or any Stable-Baselines3 zip, or measure a run's image model.",
-        example="rlgen evaluate runs/ant-gail --episodes 50",
-    ),
-    Command(
-        words="report",
-        target="report:Report",
-        summary="Write one web page on a run, or a comparison of several.",
-        example="rlgen report runs/ant-gail runs/ant-bc --out comparison.html",
-    ),
-    Command(
-        words="demos record",
-        target="demos:DemosRecord",
-        summary="Record demonstrations by playing a policy.",
-        example="rlgen demos record --policy expert.zip --env Ant-v5 --episodes 25 --out ant.npz",
-    ),
-    Command(
-        words="demos convert",
-        target="demos:DemosConvert",
-        summary="Convert demonstrations from one file format to another.",
-        example="rlgen demos convert theirs.h5 ours.npz",
-    ),
-    Command(
-        words="demos inspect",
-        target="demos:DemosInspect",
-        summary="Show what a file of demonstrations holds.",
-        example="rlgen demos inspect ant.npz",
-    ),
-    Command(
-        words="demo",
-        target="demo:Demo",
-        summary="See it work: train, evaluate and report in a few minutes.",
-        example="rlgen demo",
-    ),
-    Command(
-        words="doctor",
-        target="doctor:Doctor",
-        summary="Check this machine: versions, devices, stepping, rendering.",
-        example="rlgen doctor",
-    ),
-)
 
 
 def help_text(commands: Sequence[Command]) -> str:
@@ -211,11 +104,6 @@ def os_problem(error: OSError) -> InputError:
     came = f"{error.strerror or error or type(error).__name__}{place}"
     remedy = remedies.get(error.errno or 0, "check the path and the disk")
     return problem("files and folders that can be read and written", came, remedy)
-
-
-def load(command: Command) -> type[Runnable]:
-    module, _, name = command.target.partition(":")
-    return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
 
 
 def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:

@@ -30,12 +30,12 @@ from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalisation import fit_normaliser
 from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.relabel import payer
-from rlgen.sb3.rollout import require_raw_environment
+from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
 from rlgen.sb3.schedules import Anneal, FollowKL
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.sb3.weighted_reward import Paid
 
-from .bc import BC, BCConfig, require_actor_critic
+from .bc import BC, BCConfig
 
 log = logging.getLogger("rlgen")
 

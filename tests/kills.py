@@ -26,9 +26,9 @@ import sklearn.datasets  # noqa: F401  # imported once, before the forks
 import torch
 import torch._dynamo
 
-from rlgen.agents import cli, session
+from rlgen.agents import cli
 from rlgen.agents.commands import finish as end
-from rlgen.agents.commands import training
+from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
@@ -146,7 +146,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    session.CURVE_EPISODES = training.CURVE_EPISODES = end.RANDOM_EPISODES = 2  # most of the time otherwise
+    policy_training.CURVE_EPISODES = end.RANDOM_EPISODES = 2  # most of the time otherwise
     draw = random.Random(asked.seed)
     tally: dict[str, Counter[str]] = {name: Counter() for name in ("runs", "kills", "equal")}
     with contextlib.ExitStack() as stack:

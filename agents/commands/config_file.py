@@ -12,7 +12,7 @@ from rlgen.runs.config import fields_from_json, required_fields, restored
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_object
 
-from .train import TRAININGS
+from .table import trainings
 from .train_settings import RunSettings
 from .typed import typed
 
@@ -39,7 +39,7 @@ def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> R
 
 def _require_agent(kind: type[RunSettings], agent: Any, path: Path) -> None:
     if agent != kind.agent:
-        known = isinstance(agent, str) and agent in TRAININGS
+        known = agent in trainings()
         remedy = f"use `rlgen train {agent}`" if known else "take the config.json of a run"
         raise problem(f"settings of the agent {kind.agent}", f"those of {agent!r} in {path}", remedy)
 

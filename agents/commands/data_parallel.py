@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed
@@ -17,10 +17,7 @@ import torch.distributed.nn
 from rlgen import ranks
 from rlgen.errors import problem
 
-from .train_settings import SteppedTraining, Training
-
 log = logging.getLogger("rlgen")
-Settings = TypeVar("Settings", bound=Training)
 
 
 @contextmanager
@@ -48,18 +45,18 @@ def joined(device: str) -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
-def share_of(config: Settings) -> Settings:
+def share_of(config: Any) -> Any:
     """The settings of one of the processes, that together do what `config` says: a share of the environments and of the
     rows of a gradient step. Raises `InputError` where they cannot be shared out."""
     n = ranks.count()
     if n == 1:
         return config
     learner: Any = getattr(config, "learner", None)
-    if not isinstance(config, SteppedTraining) or learner is None or config.backend != "warp":
+    if learner is None or config.backend != "warp":
         came = f"{n} of `train {config.agent}` on the backend {config.backend}"
         raise problem("one process, or PPO on --backend warp", came, "start it without torchrun, or on that backend")
     for name, value in (("--n-envs", config.n_envs), ("--learner.batch-size", learner.batch_size)):
         if value % n:
             raise problem(f"{name} that {n} processes can share", str(value), f"give a multiple of {n}")
     own = replace(learner, batch_size=learner.batch_size // n)
-    return replace(config, n_envs=config.n_envs // n, learner=own)  # type: ignore[call-arg]
+    return replace(config, n_envs=config.n_envs // n, learner=own)

@@ -14,12 +14,10 @@ from rlgen.runs.image_model_file import WEIGHTS, load_image_model
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.json_file import write_json
 
-from ..image_metrics import measure
-from .finish_image import print_result
-from .image_assembly import as_seen
 from .image_faults import binarisation_of, require_classifier_file, require_measurable
-from .train_image import TrainImage
-from .train_settings import set_torch_threads
+from .image_training import print_result
+from .torch_threads import set_torch_threads
+from .train_image import TrainImage, as_seen
 
 log = logging.getLogger("rlgen")
 
@@ -63,4 +61,4 @@ def found_in(folder: RunFolder, config: TrainImage) -> dict[str, Any]:
     require_measurable(train, test, config.classifier, config.measured)
     model = load_image_model(folder, device)
     held_out = as_seen(test, binarisation_of(model, config.binarise))
-    return measure(model, train, test, held_out, config.classifier, config.measured, config.importance_samples)
+    return config.measurement.of(model, train, test, held_out)

@@ -2,7 +2,9 @@
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,7 +18,6 @@ from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
 from rlgen.runs.evaluate import evaluate
 from rlgen.runs.folder import VISITS, RunFolder
-from rlgen.runs.metrics import read_metrics
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
@@ -25,33 +26,49 @@ from rlgen.runs.video import record_video
 from rlgen.sb3.latent_code import UnderCode
 from rlgen.sb3.schedules import plain_rate
 
-from .environment import codes_of, judges_of
 from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of
-from .train import TrainBC
-from .train_settings import Training
 
 log = logging.getLogger("rlgen")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a policy is trained for, and how it is judged."""
+
+    agent: str
+    """Name of the agent, as in result.json."""
+    env: str
+    """Gymnasium id."""
+    env_kwargs: Mapping[str, Any]
+    make_evaluation_env: Callable[[int, int], Any]
+    """(environments, seed) to the VecEnv that the policy is judged in."""
+    backend: str
+    seed: int
+    episodes: int
+    video: bool
+    codes: int | None = None
+    """How many codes the policy has; None where it has none."""
+
+
 def finish(
     folder: RunFolder,
-    config: Training,
+    task: Task,
     model: BaseAlgorithm,
     demonstrations: Demonstrations | None,
     seconds: float,
-    cloning: str | None = None,
+    facts: Mapping[str, Any],
 ) -> Result:
-    """Save the policy and write everything a finished run holds. `seconds`: training time; `cloning`: the kept one."""
+    """Save the policy and write everything a finished run holds. `seconds`: training time; `facts`: further
+    entries of the result."""
     policy = io.BytesIO()
     with plain_rate(model):
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
-    codes = codes_of(config)
-    ways = [] if codes is None else [UnderCode(model, codes, code) for code in range(codes)]
-    result = judge(folder, config, model, ways, demonstrations, seconds, cloning)
+    ways = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
+    result = judge(folder, task, model, ways, demonstrations, seconds, facts)
     result.write(folder)
-    if config.video:
-        film(folder, config, ways or [model])
+    if task.video:
+        film(folder, task, ways or [model])
     draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
@@ -60,52 +77,51 @@ def finish(
 
 def judge(
     folder: RunFolder,
-    config: Training,
+    task: Task,
     model: BaseAlgorithm,
     ways: Sequence[Policy],
     demonstrations: Demonstrations | None,
     seconds: float,
-    cloning: str | None = None,
+    facts: Mapping[str, Any],
 ) -> Result:
     """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
     reference, whose = reference_of(demonstrations)
-    env = judges_of(config, min(config.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
+    env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
-        found = evaluate(model, env, config.episodes, seed=EVALUATION_SEED)
+        found = evaluate(model, env, task.episodes, seed=EVALUATION_SEED)
         of_code = [
-            evaluate(way, env.venv, config.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}")
+            evaluate(way, env.venv, task.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}")
             for code, way in enumerate(ways)
         ]
         return Result.of(
             found,
             of_code=of_code,
-            agent=config.agent,
-            env=config.env,
-            seed=config.seed,
+            agent=task.agent,
+            env=task.env,
+            seed=task.seed,
             env_steps=model.num_timesteps,
             wall_seconds=seconds,
             evaluation_seed=EVALUATION_SEED,
             expert_return=reference,
-            random_return=chance_return(lambda n: judges_of(config, n, EVALUATION_SEED)),
+            random_return=chance_return(lambda n: task.make_evaluation_env(n, EVALUATION_SEED)),
             reference=whose,
             device=device_name(model.device),
-            backend="warp" if config.backend == "warp" else env.backend,
+            backend="warp" if task.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
             versions=folder.versions["packages"],
             git_commit=folder.versions["git_commit"],
-            updates=cloning_updates(folder) if isinstance(config, TrainBC) else None,
-            cloning=cloning,
+            **facts,
             **found_by_exploring(folder),
         )
     finally:
         env.close()
 
 
-def film(folder: RunFolder, config: Training, policies: Sequence[Policy]) -> None:
+def film(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> None:
     """A video of each; of several, the ways of one policy, named by their codes."""
     names = ["video"] if len(policies) == 1 else [f"video_code_{code}" for code in range(len(policies))]
     for name, policy in zip(names, policies, strict=True):
-        video = record_video(policy, config.env, folder / f"{name}.mp4", env_kwargs=config.env_kwargs)
+        video = record_video(policy, task.env, folder / f"{name}.mp4", env_kwargs=task.env_kwargs)
         if video.path is None:
             log.info("no video: %s", video.reason)
 
@@ -114,12 +130,6 @@ def final_numbers(result: Result) -> dict[str, float]:
     """The final evaluation by the names of a learning curve's points."""
     names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
     return {f"evaluation/{name}": getattr(result, name) for name in names}
-
-
-def cloning_updates(folder: RunFolder) -> int | None:
-    """Gradient steps that a cloning has made; None where it noted nothing."""
-    steps = read_metrics(folder).get("step")
-    return None if steps is None or not len(steps) else int(steps[-1])
 
 
 def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:

@@ -1,86 +1,226 @@
-"""The training of an image model in a run folder: start it, or continue it, to its metrics and report."""
+"""The training of an image model on the images of a data set."""
 
-import logging
-from functools import partial
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from rlgen.runs.device import device_name
+import numpy as np
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from rlgen.data.images import ImageSet
+from rlgen.data.minibatches import Minibatches, PartlyLabelled
+from rlgen.generators.image_model import ImageModel
+from rlgen.generators.pictures import grids
+from rlgen.generators.trainer import Diverged, Game
+from rlgen.runs.console import Console
+from rlgen.runs.device import device_name, peak_gpu_memory_mb
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import note_images, require_noted_images
-from rlgen.runs.image_grid import write_png
-from rlgen.runs.interrupt import Stopped, exit_code
+from rlgen.runs.image_grid import image_grid, write_png
+from rlgen.runs.image_model_file import save_image_model
+from rlgen.runs.image_report import METRICS, write_image_report
+from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import Metrics
+from rlgen.runs.progress import duration, number
+from rlgen.runs.result import peak_memory_mb
 
-from ..image_metrics import classification_error, likelihood_bounds
-from ..image_session import ImageSession
-from .finish_image import finish
-from .image_assembly import Parts, build
-from .sittings import note_sitting
-from .train_image import TrainImage
-from .train_on import note_steps
-from .train_settings import set_torch_threads
+from ..image_metrics import classification_error, likelihood_bounds, measure
+from ..image_soundness import require_sound
+from ..trainable import Observer
 
-log = logging.getLogger("rlgen")
+PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
+FINITE = {"nll", "elbo", "parzen", "fid"}
+"""Metrics of every model that is one."""
+SHOWN = 3
+"""Logged values in the progress display: the first player's first."""
 
 
-def start(config: TrainImage) -> int:
-    """Train in a new run folder. Returns the exit code."""
-    set_torch_threads(config.threads)
-    parts = build(config)  # before there is a folder, which a second try would find in its way
-    folder = RunFolder.create(config.out, config.recorded(), device=device_name(parts.game.device))
-    with folder.locked():
-        note_images(folder, parts.train, parts.test)
-        return _train(folder, config, parts)
+class Means:
+    """Means of logged values over the updates since they were last read."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, logs: Mapping[str, Tensor]) -> None:
+        for name, value in logs.items():
+            self.totals[name] = self.totals[name] + value if name in self.totals else value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """The means, read from the device in one go; counting begins anew."""
+        if not self.count:
+            return {}
+        values = (torch.stack([value.double() for value in self.totals.values()]) / self.count).tolist()
+        names, self.totals, self.count = list(self.totals), {}, 0
+        return dict(zip(names, values, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"totals": dict(self.totals), "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self.totals = {name: value.to(device) for name, value in state["totals"].items()}
+        self.count = state["count"]
 
 
-def go_on(folder: RunFolder, config: TrainImage) -> int:
-    """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
-    set_torch_threads(config.threads)
-    with folder.locked():
-        parts = build(config)
-        require_noted_images(folder, parts.train, parts.test)
-        folder = note_steps(folder, config)
-        note_sitting(folder, device_name(parts.game.device))
-        return _train(folder, config, parts)
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How the finished model is measured."""
+
+    classifier: str
+    """Whose features are compared: auto, inception, none, or the .json of a kept one."""
+    samples: int
+    """Of the model, and at most as many test images."""
+    importance_samples: int
+    """Latents drawn for each test image."""
+
+    def of(self, model: ImageModel, train: ImageSet, test: ImageSet, held_out: ImageSet) -> dict[str, Any]:
+        """Every metric by name."""
+        return measure(model, train, test, held_out, self.classifier, self.samples, self.importance_samples)
 
 
-def _train(folder: RunFolder, config: TrainImage, parts: Parts) -> int:
-    """Train, and finish the run. Returns the exit code."""
-    remedy = f"rlgen resume {folder.path}"
-    folder.begin()
-    try:
-        with Metrics(folder) as metrics:
-            steps = config.updates(len(parts.train), parts.batches.of_epoch)
-            session = ImageSession(
-                folder,
-                parts.game,
-                parts.batches,
-                metrics,
-                steps,
-                config.log_every,
-                config.checkpoint_every,
-                config.evaluate_every,
-                partial(_evaluate, folder, parts, metrics, steps),
-                parts.require_sound,
-            )
-            session.run()
-            finish(folder, config, parts, metrics, session.seconds)
-    except Stopped as stop:
-        log.info("stopped and saved at update %s; continue with: %s", f"{parts.game.step:,}", remedy)
-        return exit_code(stop)
-    except KeyboardInterrupt as stop:
-        log.info("stopped at once; continue from what was saved last with: %s", remedy)
-        return exit_code(stop)
-    folder.end()
-    return 0
+@dataclass(kw_only=True)
+class ImageTraining:
+    """A `Trainable`: `game` learns from `batches`."""
+
+    game: Game
+    batches: Minibatches | PartlyLabelled
+    train: ImageSet
+    """As they are, not binarised."""
+    test: ImageSet
+    """As they are, too."""
+    held_out: ImageSet
+    """The test images as the model sees images: binarised once where it is trained on zeros and ones."""
+    log_every: int
+    """Updates between rows of metrics."""
+    measurement: Measurement
+    unit: ClassVar[str] = "updates"
+    means: Means = field(default_factory=Means, init=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.game.device
+
+    @property
+    def step(self) -> int:
+        return self.game.step
+
+    def advance(self, until: int, observer: Observer) -> None:
+        while self.step < until:
+            self.means.add(self.game.update(*next(self.batches)))
+            last = self.step >= until
+            if self.step % self.log_every == 0 or last:
+                self._report(observer)
+            if not last:
+                observer.between()
+
+    def _report(self, observer: Observer) -> None:
+        """The means since the last report."""
+        self.game.require_finite()
+        values = self.means.take()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        seconds = observer.seconds()
+        speed = self.step * self.batches.size / seconds if seconds else 0.0
+        observer.log({**values, "time/images_per_second": speed})
+        observer.show({**dict(list(values.items())[:SHOWN]), "images/s": speed})
+
+    def evaluate(self) -> Mapping[str, float]:
+        """Bounds on the likelihood of test images, where the model has them, and errors of its classes."""
+        self.require_sound()
+        with self.game.evaluating() as model:
+            bounds = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
+            return bounds | classification_error(model, self.held_out)
+
+    def pictures(self) -> Mapping[str, np.ndarray]:
+        """Always of the same latents and test images."""
+        with self.game.evaluating() as model:
+            shown = grids(model, self.held_out.floats(slice(PICTURED)), PICTURE_SEED)
+        return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
+
+    def describe(self, evaluation: Mapping[str, float]) -> str:
+        return ", ".join(f"{name} {number(value)}" for name, value in evaluation.items())
+
+    def require_sound(self) -> None:
+        """Raise `Diverged` where the model is no longer one."""
+        require_sound(self.game, self.held_out.floats(slice(JUDGED)))
+
+    def files(self) -> Mapping[str, bytes]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        self.require_sound()
+        return {
+            "image": self.game.state_dict(),
+            "batches": self.batches.state_dict(),
+            "means": self.means.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.game.load_state_dict(state["image"])
+        self.batches.load_state_dict(state["batches"])
+        self.means.load_state_dict(state["means"], self.device)
+
+    def keep(self, folder: RunFolder) -> None:
+        """Note which images the run is trained on."""
+        note_images(folder, self.train, self.test)
+
+    def require_kept(self, folder: RunFolder) -> None:
+        """Raise `InputError` unless these are the images that the run began with."""
+        require_noted_images(folder, self.train, self.test)
+
+    def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
+        """Write everything a finished run holds: weights, metrics, pictures and report."""
+        self.require_sound()
+        with self.game.evaluating() as model:
+            found = self.measurement.of(model, self.train, self.test, self.held_out)
+            for name in FINITE & found.keys():
+                if not math.isfinite(found[name]):
+                    raise Diverged(self.step, name)
+            save_image_model(folder, model)
+        for name, picture in self.pictures().items():
+            metrics.write_image(self.step, name, picture)
+            write_png(folder / f"{name}.png", picture)
+        result = self.result(folder, found, seconds)
+        result.write(folder)
+        write_image_report(folder)
+        print_result(result, folder)
+
+    def result(self, folder: RunFolder, found: dict[str, Any], seconds: float) -> ImageResult:
+        images = self.step * self.batches.size
+        return ImageResult(
+            agent="image",
+            model=folder.config["model"],
+            data=self.train.name,
+            seed=folder.config["seed"],
+            steps=self.step,
+            images=images,
+            wall_seconds=seconds,
+            images_per_second=images / seconds if seconds > 0 else None,
+            parameters=sum(parameter.numel() for parameter in self.game.model.parameters()),
+            metrics=found,
+            device=device_name(self.device),
+            versions=folder.versions["packages"],
+            git_commit=folder.versions["git_commit"],
+            peak_memory_mb=peak_memory_mb(),
+            peak_gpu_memory_mb=peak_gpu_memory_mb(self.device),
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
-def _evaluate(folder: RunFolder, parts: Parts, metrics: Metrics, last: int, step: int) -> dict[str, float]:
-    """Pictures in folders of their own, one for each time, and in TensorBoard; bounds on the likelihood, errors. After
-    update `last` no pictures: the end of the run has its own."""
-    for name, picture in parts.pictures().items() if step < last else ():
-        metrics.write_image(step, name, picture)
-        write_png(folder / name / f"{step:09d}.png", picture)
-    with parts.game.evaluating() as model:
-        bounds = likelihood_bounds(model, parts.held_out, CURVE_IMAGES)
-        return bounds | classification_error(model, parts.held_out)
+def print_result(result: ImageResult, folder: RunFolder) -> None:
+    """A summary for the terminal."""
+    table = Table(title=f"{folder.agent_name} of {result.data}", show_header=False, title_justify="left")
+    for metric in METRICS:
+        if metric.name in result.metrics:
+            table.add_row(metric.label, f"{metric.text(result.metrics)}  {metric.unit}".rstrip())
+    speed = "" if result.images_per_second is None else f", {number(result.images_per_second)} images/s"
+    table.add_row("training", f"{result.steps:,} updates in {duration(result.wall_seconds)}{speed}")
+    table.add_row("folder", str(folder.path))
+    Console().print(table)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.runs.evaluate import RandomPolicy, evaluate
 from rlgen.runs.scores import Reference
 from rlgen.sb3.load import load_policy
-
-from .environment import judging, make_env
-from .train import TrainImitation
 
 log = logging.getLogger("rlgen")
 EVALUATION_SEED = 10_000
@@ -51,16 +47,16 @@ def played_by_expert(policy: Path, make: Callable[[int], Any], episodes: int, se
         env.close()
 
 
-def with_expert(demonstrations: Demonstrations, config: TrainImitation) -> Demonstrations:
+def with_expert(
+    demonstrations: Demonstrations, expert: Path | None, make: Callable[[int], Any], episodes: int
+) -> Demonstrations:
     """The demonstrations, with what the expert's policy earns in the run's evaluation in their metadata, if the policy
     is at hand; an evaluation that a file brings along is another's, and goes."""
     metadata = {name: value for name, value in demonstrations.metadata.items() if name != EXPERT}
-    if config.expert is None:
+    if expert is None:
         return replace(demonstrations, metadata=metadata)
-    how: dict[str, Any] = {"threads": config.threads, "env_kwargs": config.env_kwargs}
-    make = partial(make_env, config.env, seed=EVALUATION_SEED, backend=judging(config.backend), **how)
-    earned = played_by_expert(config.expert, make, config.episodes)
-    played = {"policy": config.expert.name, "episodes": config.episodes, "seed": EVALUATION_SEED}
+    earned = played_by_expert(expert, make, episodes)
+    played = {"policy": expert.name, "episodes": episodes, "seed": EVALUATION_SEED}
     return replace(demonstrations, metadata={**metadata, EXPERT: {**played, "return_mean": earned}})
 
 

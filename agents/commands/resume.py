@@ -1,11 +1,22 @@
 """`rlgen resume`: continue a run that was stopped or killed, or train it on."""
 
+import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
+from rlgen.errors import problem
+from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import read_json
+
 from .environment_options import Imports, import_typed
+from .table import settings_of_agent
+from .train_settings import RunSettings
+
+log = logging.getLogger("rlgen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +40,46 @@ class Resume:
     before it is given here."""
 
     def run(self) -> int:
-        from .train import resume
-
         import_typed(self.imports)
         return resume(self.run_folder, self.steps)
+
+
+def resume(run: Path, steps: float | None = None) -> int:
+    """Continue the run in folder `run` from its newest checkpoint, to `steps` in all. Returns the exit code."""
+    folder = RunFolder.open(run)
+    settings = recorded_settings(folder)
+    if steps is not None:
+        _require_more(folder, steps)
+        return settings.with_steps(folder, steps).go_on(folder)
+    if folder.finished and not _is_behind(folder, settings):
+        more = " (--steps trains it on)" if getattr(settings, "steps", None) else ""
+        log.info("%s is finished already; see its result.json%s", folder.path, more)
+        return 0
+    return settings.go_on(folder)
+
+
+def recorded_settings(folder: RunFolder) -> RunSettings:
+    """The settings of the run in `folder`. Raises `InputError` for an agent that nobody knows, or settings that its
+    class refuses."""
+    values = dict(folder.config)
+    return settings_of_agent(values.pop("agent", None), folder.path).restored(values)
+
+
+def _require_more(folder: RunFolder, steps: float) -> None:
+    found = list_checkpoints(folder)
+    done = int(found[0].name.partition(".")[0]) if found else 0
+    if not done < steps < math.inf or int(steps) == done:
+        raise problem(
+            f"--steps above the {done:,} that {folder.path} has done",
+            f"{steps:g}",
+            "count from the beginning of the run: its steps in all",
+        )
+
+
+def _is_behind(folder: RunFolder, settings: RunSettings) -> bool:
+    """Whether the result is that of fewer steps than the run is to have: it was trained on, and stopped."""
+    wanted = getattr(settings, "steps", None)
+    if wanted is None or not (folder / "result.json").is_file():
+        return False
+    result = read_json(folder / "result.json")
+    return int(result.get("env_steps", result.get("steps", wanted))) < int(wanted)

@@ -1,23 +1,25 @@
-"""`rlgen train bc|gail|infogail`: from demonstrations to an evaluated, resumable policy; and any `resume`."""
+"""`rlgen train bc|gail|infogail`: from demonstrations to an evaluated, resumable policy."""
 
-import logging
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
+
+from rlgen import ranks
+from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
 
-from ..bc import BCConfig
-from ..gail import GAILConfig
-from ..infogail import InfoGAILConfig
-from ..learner import LearnerConfig
-from .train_image import TrainImage
-from .train_ppo import TrainPPO
-from .train_settings import RunSettings, SteppedTraining, Training
-from .train_vime import TrainVIME
-
-log = logging.getLogger("rlgen")
+from ..bc import BC, BCConfig
+from ..gail import GAIL, GAILConfig
+from ..infogail import InfoGAIL, InfoGAILConfig
+from ..learner import LearnerConfig, make_model
+from .environment import judging, make_env
+from .policy_training import DEMONSTRATIONS, CloningTraining, PolicyTraining
+from .references import EVALUATION_SEED, with_expert
+from .train_settings import SteppedTraining, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,26 @@ class TrainImitation(Training):
         if self.trajectories is not None and self.trajectories < 1:
             raise problem("trajectories of at least 1", str(self.trajectories), "leave it out for the default")
 
+    def demonstrations(self, folder: RunFolder | None) -> Demonstrations:
+        if folder is not None:
+            return Demonstrations.load(folder / DEMONSTRATIONS)
+        whole = Demonstrations.load(self.demos)
+        chosen = whole if self.trajectories is None else whole.first(self.trajectories)
+        return self._with_expert(chosen) if ranks.number() == 0 else chosen
+
+    def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
+        """What the expert's policy earns is noted; without codes, which it does not know."""
+        how: dict[str, Any] = {"threads": self.threads, "env_kwargs": self.env_kwargs}
+        make = partial(make_env, self.env, seed=EVALUATION_SEED, backend=judging(self.backend), **how)
+        return with_expert(demonstrations, self.expert, make, self.episodes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBC(TrainImitation):
     """Behavioural cloning: regression of the demonstrated actions."""
 
     agent: ClassVar[str] = "bc"
+    training: ClassVar[type[PolicyTraining]] = CloningTraining
 
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the policy's hidden layers."""
@@ -51,6 +67,15 @@ class TrainBC(TrainImitation):
     does not touch it)."""
     bc: BCConfig = field(default_factory=BCConfig)
     """The cloning."""
+
+    def total(self, training: Any) -> int:
+        return self.bc.most_updates
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> BC:
+        # One environment needs longer rollouts; they matter to those alone who open the policy in SB3 and learn on.
+        steps = LearnerConfig.batch_size
+        learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
+        return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +88,9 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     """The policy and the reinforcement learner."""
     gail: GAILConfig = field(default_factory=GAILConfig)
     """The discriminator, its penalties and the warm start."""
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> GAIL:
+        return GAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,28 +116,9 @@ class TrainInfoGAIL(TrainGAIL):
         if self.codes < 2:
             raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one way of acting")
 
+    @property
+    def n_codes(self) -> int:
+        return self.codes
 
-TRAININGS: dict[str, type[RunSettings]] = {
-    kind.agent: kind for kind in (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
-}
-
-
-def resume(run: Path, steps: float | None = None) -> int:
-    """Continue the run in folder `run` from its newest checkpoint, to `steps` in all. Returns the exit code."""
-    from .train_on import is_behind, with_steps
-
-    folder = RunFolder.open(run)
-    values = dict(folder.config)
-    agent = values.pop("agent", None)
-    if not isinstance(agent, str) or agent not in TRAININGS:
-        raise problem(
-            f"a run of {' or '.join(TRAININGS)}", f"agent {agent!r} in {run}", "resume it with the rlgen that wrote it"
-        )
-    config = TRAININGS[agent].restored(values)
-    if steps is not None:
-        return with_steps(folder, config, steps).go_on(folder)
-    if folder.finished and not is_behind(folder, config):
-        more = " (--steps trains it on)" if getattr(config, "steps", None) else ""
-        log.info("%s is finished already; see its result.json%s", folder.path, more)
-        return 0
-    return config.go_on(folder)
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> InfoGAIL:
+        return InfoGAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)

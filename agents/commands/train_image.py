@@ -1,19 +1,38 @@
 """`rlgen train image`: a generative model of images, from the data to samples that are measured."""
 
+import logging
 import math
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
+import torch
+
+from rlgen import ranks
 from rlgen.data.image_sources import is_folder
+from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
+from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.errors import problem
+from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import GameConfig
+from rlgen.generators.trainer import Game, GameConfig
 from rlgen.runs.config import from_json
+from rlgen.runs.device import choose_device
 from rlgen.runs.folder import RunFolder
 
+from .image_faults import (
+    binarisation_of,
+    require_batches,
+    require_classifier_file,
+    require_measurable,
+    require_one_kind,
+)
+from .image_training import ImageTraining, Measurement
 from .train_settings import RunSettings, require_at_least
 from .typed import typed
 
@@ -23,6 +42,7 @@ if TYPE_CHECKING:
 else:
     Model = Literal[*GENERATORS]
 
+log = logging.getLogger("rlgen")
 DEFAULT_STEPS = 5_000
 DEFAULT_LABELS = 100
 
@@ -142,15 +162,61 @@ class TrainImage(RunSettings):
             return math.ceil(self.epochs * n_images / images_per_update)
         return math.ceil(DEFAULT_STEPS if self.steps is None else self.steps)
 
-    def run(self) -> int:
-        from .image_training import start
+    def total(self, training: Any) -> int:
+        return self.updates(len(training.train), training.batches.of_epoch)
 
-        return start(self)
+    def intervals(self) -> tuple[float, float]:
+        return self.checkpoint_every or math.inf, self.evaluate_every
 
-    def go_on(self, folder: RunFolder) -> int:
-        from .image_training import go_on
+    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+        return replace(self, steps=steps, epochs=None)
 
-        return go_on(folder, self)
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:
+        ranks.require_one("an image model")
+        require_classifier_file(self.classifier)
+        device, sentence = choose_device(self.device)
+        log.info(sentence)
+        train, test = (ImageSet.load(self.data, split).to(device) for split in ("train", "test"))
+        require_one_kind(train, test)
+        require_measurable(train, test, self.classifier, self.measured)
+        channels, height, width = train.shape
+        shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
+        for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two
+            seed(self.seed)
+        # Its weights are drawn on the CPU, so that a seed means the same ones everywhere.
+        model = GENERATORS[self.model](shape, self.model_config).to(device)
+        require_batches(model, self.batch_size, train)
+        training = self._training(Game(model, self.game), train, test)
+        if folder is not None:
+            training.require_kept(folder)
+        return training
+
+    def _training(self, game: Game, train: ImageSet, test: ImageSet) -> ImageTraining:
+        binarise = binarisation_of(game.model, self.binarise)
+        seen = fixed_binarisation(train, self.seed) if binarise == "fixed" else train
+        transforms = [stochastic_binarisation] if binarise == "stochastic" else []
+        size = self.batch_size * game.turns
+        batches = (
+            PartlyLabelled(seen.labelled(self.told_labels, self.seed), seen, size, self.seed, transforms)
+            if game.model.semi_supervised
+            else Minibatches(seen, size, self.seed, transforms)
+        )
+        return ImageTraining(
+            game=game,
+            batches=batches,
+            train=train,
+            test=test,
+            held_out=as_seen(test, binarise),
+            log_every=self.log_every,
+            measurement=self.measurement,
+        )
+
+    @property
+    def measurement(self) -> Measurement:
+        """How the finished model is measured."""
+        return Measurement(
+            classifier=self.classifier, samples=self.measured, importance_samples=self.importance_samples
+        )
 
 
 @cache
@@ -160,3 +226,8 @@ def settings_of(model: str) -> type[TrainImage]:
     own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
     namespace = {"__doc__": TrainImage.__doc__, "__module__": __name__}
     return make_dataclass("TrainImage", own, bases=(TrainImage,), namespace=namespace, frozen=True, kw_only=True)
+
+
+def as_seen(test: ImageSet, binarise: str) -> ImageSet:
+    """Test images as a model trained with such binarisation sees images."""
+    return test if binarise == "none" else fixed_binarisation(test)

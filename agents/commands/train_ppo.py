@@ -1,9 +1,14 @@
 """`rlgen train ppo`: a task's own reward and nothing else."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ..learner import OnPolicyConfig
+import torch
+
+from rlgen.rewards.bonus_unit import ReturnScale
+
+from ..explorer import Explorer
+from ..learner import LearnerConfig, OnPolicyConfig, make_model
 from .train_settings import SteppedTraining
 
 
@@ -21,3 +26,7 @@ class TrainPPO(SteppedTraining):
     """Divide the reward by the running spread of its discounted returns."""
     learner: OnPolicyConfig = field(default_factory=OnPolicyConfig)
     """The policy and its learner."""
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: None) -> Explorer:
+        model = make_model(LearnerConfig(**vars(self.learner)), env, self.seed, device)
+        return Explorer(model, scale=ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward else None)

@@ -1,19 +1,35 @@
 """What every training asks for on the command line."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import gymnasium as gym
+import torch
+from stable_baselines3.common.utils import set_random_seed
+
+from rlgen import ranks
+from rlgen.data.demonstrations import Demonstrations
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import from_json, to_json
+from rlgen.runs.device import choose_device
 from rlgen.runs.folder import RunFolder
-from rlgen.sim.pool import usable_cpus
+from rlgen.sb3.device_ppo import DevicePPO
 
+from .data_parallel import share_of
+from .environment import judging, make_env
 from .environment_options import EnvKwargs, Imports, import_typed
+from .finish import Task
+from .policy_training import PolicyTraining
+from .runner import go_on, start
+
+log = logging.getLogger("rlgen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +57,29 @@ class RunSettings:
 
     def run(self) -> int:
         """Train in a new run folder. Returns the exit code."""
-        raise NotImplementedError
+        return start(self)
 
     def go_on(self, folder: RunFolder) -> int:
         """Continue in `folder` from its newest checkpoint. Returns the exit code."""
+        return go_on(folder, self)
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> Any:
+        """See `runner.Settings`."""
         raise NotImplementedError
+
+    def total(self, training: Any) -> int:
+        """Steps or updates in all."""
+        raise NotImplementedError
+
+    def intervals(self) -> tuple[float, float]:
+        """Steps between checkpoints, and between evaluations."""
+        return math.inf, math.inf
+
+    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+        """These settings for `steps` steps (of an image model updates) in all. Raises `InputError` where a training
+        does not count steps."""
+        expected = "a run that trains by steps for --steps"
+        raise problem(expected, f"one of {folder.agent_name}", "start a new run, with another --bc.max-updates")
 
     def recorded(self) -> dict[str, Any]:
         """What config.json holds, from which a resumed run makes the same settings."""
@@ -71,6 +105,9 @@ class RunSettings:
 class Training(RunSettings):
     """What every training in an environment needs."""
 
+    training: ClassVar[type[PolicyTraining]] = PolicyTraining
+    """How its agent is trained."""
+
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
     env_kwargs: EnvKwargs = field(default_factory=dict)
@@ -94,8 +131,6 @@ class Training(RunSettings):
         require_at_least(1, episodes=self.episodes)
 
     def run(self) -> int:
-        from .training import start
-
         import_typed(self.imports, self.env)
         return start(self.known())
 
@@ -106,9 +141,71 @@ class Training(RunSettings):
         return replace(self, env=registered_id(self.env, imports, command), imports=imports)
 
     def go_on(self, folder: RunFolder) -> int:
-        from .training import go_on
-
         return go_on(folder, self.known(f"rlgen resume {folder.path}"))
+
+    @property
+    def n_codes(self) -> int | None:
+        """How many codes the policy has; None where it has none."""
+        return None
+
+    def make_env(self, n_envs: int, seed: int) -> Any:
+        """What the training acts in."""
+        of_warp = {name: getattr(self, name) for name in ("device", "contacts", "constraints")}
+        return make_env(
+            self.env, n_envs, seed, self.backend, self.threads, self.n_codes, None, self.env_kwargs, **of_warp
+        )
+
+    def make_evaluation_env(self, n_envs: int, seed: int) -> Any:
+        """What its policy is judged in: the same environment, on C MuJoCo where MuJoCo Warp trains it."""
+        return replace(self, backend=judging(self.backend)).make_env(n_envs, seed)
+
+    def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
+        """What is imitated: that of the settings, or what the run in `folder` kept; None where nothing is."""
+        return None
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Any) -> Any:
+        """The agent with a new model of `env`, or the cloning of one."""
+        raise NotImplementedError
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
+        demonstrations = self.demonstrations(folder)
+        return share_of(self)._build(stack, demonstrations)
+
+    def _build(self, stack: ExitStack, demonstrations: Demonstrations | None) -> PolicyTraining:
+        device, sentence = choose_device(self.device)
+        log.info(sentence)
+        env = self.make_env(getattr(self, "n_envs", 1), self.seed)
+        stack.callback(env.close)
+        self._require_time_limit()
+        set_random_seed(self.seed)
+        agent = self.agent_in(env, device, demonstrations)
+        if not isinstance(agent.model, DevicePPO):
+            ranks.require_one(type(agent.model).__name__)
+        training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)
+        stack.callback(training.close)
+        return training
+
+    def _task(self) -> Task:
+        return Task(
+            agent=self.agent,
+            env=self.env,
+            env_kwargs=self.env_kwargs,
+            make_evaluation_env=self.make_evaluation_env,
+            backend=self.backend,
+            seed=self.seed,
+            episodes=self.episodes,
+            video=self.video,
+            codes=self.n_codes,
+        )
+
+    def _require_time_limit(self) -> None:
+        limit = self.env_kwargs.get("max_episode_steps") or gym.spec(self.env).max_episode_steps
+        if limit is None or limit == -1:
+            raise problem(
+                "an environment with a time limit, so that every evaluation ends",
+                f"{self.env} without max_episode_steps",
+                "add --env-kwargs max_episode_steps=1000, or register it with a limit",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,17 +238,15 @@ class SteppedTraining(Training):
             max(2.5e4, self.steps / 20) if evaluations is None else evaluations,
         )
 
+    def total(self, training: Any) -> int:
+        return int(self.steps)
+
+    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+        return replace(self, steps=steps)
+
 
 def require_at_least(lowest: int, **values: float) -> None:
     """Raise for the first of `values` that is below `lowest` or has no end."""
     for name, value in values.items():
         if not lowest <= value < math.inf:
             raise problem(f"{name} of at least {lowest} and finite", f"{value:g}", "leave it out for the default")
-
-
-def set_torch_threads(threads: int | None) -> None:
-    """At most the usable cores; None leaves torch its own choice: the usable cores, or what OMP_NUM_THREADS says."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(min(threads, usable_cpus()))

@@ -1,15 +1,26 @@
 """`rlgen train vime`: from nothing but a task to a policy that explored it out of curiosity, or without."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.data.visits import Visits, axes_within
+from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem
+from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.runs.folder import RunFolder
+from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 
 from ..curiosity import CURIOSITIES, Curiosity
-from ..learner import EXPLORATION, EXPLORATION_ENVS, OnPolicyConfig
-from ..soft_actor_critic import SACConfig
+from ..explorer import Explorer
+from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig, OnPolicyConfig, make_model
+from ..soft_actor_critic import SACConfig, default_buffer_size, make_sac
 from .train_settings import SteppedTraining
 from .typed import typed
 
@@ -93,6 +104,28 @@ class TrainVIME(CuriositySettings, SteppedTraining):
             came = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             expected = f"settings that --algo {self.algo} --curiosity {self.curiosity} reads"
             raise problem(expected, came, "leave that out, or choose another learner or curiosity")
+
+    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+        longer = replace(self, steps=steps)
+        if self.algo != "sac" or self.sac.buffer_size is not None:
+            return longer
+        size = default_buffer_size(int(self.steps), self.n_envs)  # a saved buffer keeps its size
+        return replace(longer, sac=replace(self.sac, buffer_size=size))
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: None) -> Explorer:
+        observed = env.observation_space
+        if not isinstance(observed, spaces.Box):
+            raise problem("observations that are numbers (Box)", f"{observed}", "wrap the environment")
+        model = self._model(env, device)
+        axes = STATE_AXES.get(self.env) or axes_within(observed.low, observed.high)
+        on_policy = isinstance(model, OnPolicyAlgorithm)
+        scale = ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward and on_policy else None
+        return Explorer(model, self.curiosities(), Coverage(Visits(axes)), scale)
+
+    def _model(self, env: Any, device: torch.device) -> BaseAlgorithm:
+        if self.algo == "sac":
+            return make_sac(self.sac, env, int(self.steps), self.seed, device)
+        return make_model(LearnerConfig(algorithm=self.algo, **vars(self.learner)), env, self.seed, device)
 
     def curiosities(self) -> list[Curiosity[Any]]:
         """The curiosity that was chosen; none or one. It checks its settings."""

@@ -4,15 +4,16 @@ Its rows of metrics every 50 updates, TensorBoard and the watch for losses that 
 checkpoints are off.
 """
 
+import math
 import tempfile
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
 from turns import Turns, arguments
 
-from rlgen.agents.commands.image_assembly import build
 from rlgen.agents.commands.train_image import settings_of
-from rlgen.agents.image_session import ImageSession
+from rlgen.agents.session import Session
 from rlgen.generators.trainer import GameConfig
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
@@ -20,13 +21,13 @@ from rlgen.runs.metrics import Metrics
 BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
 
 
-class Session(ImageSession):
-    """Ends its updates with the call that counts them."""
+class Counted(Session):
+    """Counts an update with every call between two of them."""
 
     turns: Turns
 
-    def after_update(self) -> None:
-        super().after_update()
+    def between(self) -> None:
+        super().between()
         self.turns()
 
 
@@ -48,11 +49,12 @@ def main() -> None:
             game=GameConfig(precision=chosen.precision, compile=chosen.compile),
         )
         assert (config.batch_size, config.model_config.latent) == (BATCH, LATENT[chosen.model])
-        parts = build(config)
-        folder = RunFolder.create(config.out, config.recorded())
-        with Metrics(folder) as metrics:
-            session = Session(
-                folder, parts.game, parts.batches, metrics, 10**9, config.log_every, 0, 0, evaluate=lambda step: {}
+        with ExitStack() as stack:
+            training = config.build(stack, None)
+            folder = RunFolder.create(config.out, config.recorded())
+            metrics = stack.enter_context(Metrics(folder))
+            session = Counted(
+                folder=folder, trainable=training, metrics=metrics, steps=10**9, save_every=math.inf, evaluate_every=0
             )
             session.turns = turns
             session.run()

@@ -106,6 +106,15 @@ class RunFolder:
         (self.path / UNFINISHED).unlink(missing_ok=True)
         sync_folder(self.path)
 
+    def training_to(self, config: Mapping[str, Any]) -> "RunFolder":
+        """The run with the steps or epochs of `config`, recorded where they are others. The folder must be locked."""
+        text = json_text(dict(config), non_finite="refuse")
+        changed = json.loads(text)
+        if all(self.config.get(name) == changed.get(name) for name in ("steps", "epochs")):
+            return self
+        atomic_write(self / "config.json", text)
+        return RunFolder(self.path, changed)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while training, rid of what a killed one left half written. Raises `InputError` when another

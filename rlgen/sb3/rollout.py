@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import Tensor
 
@@ -51,6 +52,22 @@ def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
             "make VecNormalize the outermost wrapper",
         )
     return env
+
+
+def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
+    policy = getattr(model, "policy", None)
+    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
+    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
+        return policy
+    given = f"{type(model).__name__} with a {type(policy).__name__}"
+    if not isinstance(model, BaseAlgorithm):
+        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
+    raise problem(
+        "an on-policy SB3 model with an ActorCriticPolicy without memory",
+        given,
+        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
+    )
 
 
 def require_raw_environment(model: BaseAlgorithm) -> None:

@@ -19,7 +19,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rlgen.agents import cli
-from rlgen.agents.commands import training
+from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.runs.metrics import Metrics
@@ -208,8 +208,8 @@ def read_by_vime(options: tuple[str, ...]) -> str:
 def no_finish(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Leaves out the final evaluation, drawing and reporting; holds the arguments of each call."""
     calls: list[tuple] = []
-    monkeypatch.setattr(training, "finish", lambda *arguments: calls.append(arguments))
-    monkeypatch.setattr(training, "note_result", lambda *arguments: None)
+    monkeypatch.setattr(policy_training, "finish", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(policy_training, "note_result", lambda *arguments: None)
     return calls
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.train import TRAININGS
+from rlgen.agents.commands.table import settings_of_agent, trainings
 
 from .conftest import SMALL, SMALL_VIME
 
@@ -21,7 +21,7 @@ Parsed = Callable[..., Any]
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Parsed:
     """The settings that a command line would train with; None where it is refused."""
     seen: list[Any] = []
-    for kind in TRAININGS.values():
+    for kind in (settings_of_agent(agent, "here") for agent in trainings()):
         monkeypatch.setattr(kind, "run", lambda self: seen.append(self))
 
     def main(words: str, values: dict[str, Any], path: Path) -> Any:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.agents import cli, session
-from rlgen.agents.commands import training
+from rlgen.agents import cli
+from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
 from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
 from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
@@ -83,10 +83,10 @@ CASES = {
 # The command line in a process of its own, which kills itself when it is about to write a row after step argv[1].
 KILLED = """
 import os, signal, sys
-from rlgen.agents import cli, session
-from rlgen.agents.commands import training
+from rlgen.agents import cli
+from rlgen.agents.commands import policy_training
 from rlgen.runs.metrics import Metrics
-session.CURVE_EPISODES = training.CURVE_EPISODES = 1
+policy_training.CURVE_EPISODES = 1
 write = Metrics.write
 def die(metrics, step, values):
     if step > int(sys.argv[1]):
@@ -118,10 +118,9 @@ def finish_run(command: list[str]) -> Run:
     """Run a command of the line in this process to its end, without the final evaluation and drawing."""
     ended: list[tuple[Any, ...]] = []
     with pytest.MonkeyPatch.context() as patch:
-        for module in (session, training):
-            patch.setattr(module, "CURVE_EPISODES", 1)
-        patch.setattr(training, "finish", lambda *arguments: ended.append(arguments))
-        patch.setattr(training, "note_result", lambda *arguments: None)
+        patch.setattr(policy_training, "CURVE_EPISODES", 1)
+        patch.setattr(policy_training, "finish", lambda *arguments: ended.append(arguments))
+        patch.setattr(policy_training, "note_result", lambda *arguments: None)
         assert cli.main(command) == 0
     folder, _, model = ended[0][:3]
     return Run(folder.path, {name: value.clone() for name, value in model.policy.state_dict().items()})
@@ -193,8 +192,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit(
             pressed.append(step)
             os.kill(os.getpid(), signal.SIGINT)
 
-    for module in (session, training):
-        monkeypatch.setattr(module, "CURVE_EPISODES", 1)
+    monkeypatch.setattr(policy_training, "CURVE_EPISODES", 1)
     monkeypatch.setattr(Metrics, "write", press)
     assert cli.main(case.command(demos, out)) == 130
     monkeypatch.undo()

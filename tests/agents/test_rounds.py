@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from rlgen.agents.rounds import Every, Rounds, Stopped
+from rlgen.agents.commands.policy_training import Rounds
+from rlgen.agents.session import Every, Session
+from rlgen.runs.interrupt import Stopped
 
 
 @pytest.mark.parametrize("start", [0, 64, 128, 192])
@@ -19,46 +21,73 @@ def test_an_interval_of_infinity_never_comes() -> None:
     assert not Every.from_step(math.inf, 0).due(10**12)
 
 
-class Log(list):
-    """Rounds that log what they do; a stop is asked for at step `stop_at`."""
+class Rest:
+    """A `Trainable` of single rounds of 64 steps, and a session of it that logs what it does."""
 
-    def run(self, point_ppo, save_every: float, evaluate_every: float, stop_at: float = math.inf):
-        model = point_ppo()
-        self.rounds = Rounds(
-            lambda: self.append(("save", model.num_timesteps)),
-            lambda: self.append(("evaluate", model.num_timesteps)),
-            lambda: self.append(("show", model.num_timesteps)),
-            lambda: model.num_timesteps >= stop_at,
-            save_every,
-            evaluate_every,
-        )
-        model.learn(320, self.rounds)
+    def __init__(self, save_every: float, evaluate_every: float, stop_at: float = math.inf):
+        self.log: list[tuple[str, int]] = []
+        self.step, self.stop_at = 0, stop_at
+        self.session = Session(
+            folder=None, trainable=self, metrics=None, steps=320, save_every=save_every, evaluate_every=evaluate_every
+        )  # type: ignore[arg-type]
+        self.session.save = lambda final=False: self.log.append(("save", self.step))  # type: ignore[method-assign]
+        self.session.evaluate = lambda last=False: self.log.append(("evaluate", self.step))  # type: ignore[method-assign]
+        self.session.interrupt = self  # type: ignore[assignment]
+
+    @property
+    def requested(self) -> bool:
+        return self.step >= self.stop_at
+
+    def run(self) -> "Rest":
+        self.session.begin()
+        for self.step in (0, 64, 128, 192, 256):
+            self.session.between()
         return self
 
     def of(self, what: str) -> list[int]:
-        return [step for name, step in self if name == what]
+        return [step for name, step in self.log if name == what]
 
 
-def test_saving_and_evaluation_come_in_their_intervals(point_ppo) -> None:
-    log = Log().run(point_ppo, save_every=128, evaluate_every=100)
-    assert log.of("save") == [128, 256]
-    assert log.of("evaluate") == [128, 256]
-    assert log.of("show") == [64, 128, 192, 256, 320]
+def test_saving_and_evaluation_come_in_their_intervals() -> None:
+    found = Rest(save_every=128, evaluate_every=100).run()
+    assert found.of("save") == [128, 256]
+    assert found.of("evaluate") == [128, 256]
 
 
-def test_saving_every_zero_steps_is_after_every_round_and_evaluating_is_never(point_ppo) -> None:
-    log = Log().run(point_ppo, save_every=0, evaluate_every=0)
-    assert log.of("save") == [64, 128, 192, 256]
-    assert log.of("evaluate") == []
+def test_saving_every_zero_steps_is_after_every_round_and_evaluating_is_never() -> None:
+    found = Rest(save_every=0, evaluate_every=0).run()
+    assert found.of("save") == [64, 128, 192, 256]
+    assert found.of("evaluate") == []
 
 
-def test_an_evaluation_comes_before_the_checkpoint_that_remembers_it(point_ppo) -> None:
-    log = Log().run(point_ppo, save_every=128, evaluate_every=128)
-    assert [line for line in log if line[1] == 128 and line[0] != "show"] == [("evaluate", 128), ("save", 128)]
+def test_saving_after_infinitely_many_steps_is_never() -> None:
+    assert Rest(save_every=math.inf, evaluate_every=math.inf).run().log == []
 
 
-def test_a_stop_saves_first_and_loses_no_evaluation(point_ppo) -> None:
-    log = Log()
+def test_an_evaluation_comes_before_the_checkpoint_that_remembers_it() -> None:
+    found = Rest(save_every=128, evaluate_every=128).run()
+    assert [line for line in found.log if line[1] == 128] == [("evaluate", 128), ("save", 128)]
+
+
+def test_a_stop_saves_first_and_loses_no_evaluation() -> None:
+    found = Rest(save_every=1e9, evaluate_every=128, stop_at=128)
     with pytest.raises(Stopped):
-        log.run(point_ppo, save_every=1e9, evaluate_every=128, stop_at=128)
-    assert log[-2:] == [("evaluate", 128), ("save", 128)]
+        found.run()
+    assert found.log == [("evaluate", 128), ("save", 128)]
+
+
+def test_an_observer_is_told_of_each_round_of_a_model(point_ppo) -> None:
+    seen: list[tuple[str, int]] = []
+
+    class Watch:
+        def between(self) -> None:
+            seen.append(("between", model.num_timesteps))
+
+        def show(self, values) -> None:
+            seen.append(("show", model.num_timesteps))
+
+    model = point_ppo()
+    rounds = Rounds(Watch(), {})  # type: ignore[arg-type]
+    model.learn(192, rounds)
+    assert [step for name, step in seen if name == "between"] == [0, 64, 128]
+    assert seen[1] == ("show", 64)

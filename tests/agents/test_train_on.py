@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands import training
+from rlgen.agents.commands import policy_training
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics, same_metrics
 from rlgen.runs.result import Result
@@ -53,7 +53,7 @@ def test_a_continuation_that_is_killed_keeps_the_result_and_goes_on(tmp_path: Pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "finish", die)
+        patch.setattr(policy_training, "finish", die)
         assert cli.main(["resume", str(run), "--steps", "128"]) == 130
     assert {name: (run / name).read_bytes() for name in before} == before
     assert cli.main(["resume", str(run)]) == 0

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents.bc import BCConfig
-from rlgen.agents.commands import train
-from rlgen.agents.commands.environment import judges_of
-from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainImage, TrainInfoGAIL, TrainPPO, TrainVIME
+from rlgen.agents.commands.table import settings_of_agent, trainings
+from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainInfoGAIL
+from rlgen.agents.commands.train_image import TrainImage
+from rlgen.agents.commands.train_ppo import TrainPPO
+from rlgen.agents.commands.train_vime import TrainVIME
 from rlgen.agents.gail import GAILConfig
 from rlgen.agents.infogail import InfoGAILConfig
 from rlgen.agents.learner import LearnerConfig
@@ -101,7 +103,7 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
     kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
-    assert {kind.agent: kind for kind in kinds} == train.TRAININGS
+    assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {kind.agent: kind for kind in kinds}
 
 
 def test_long_trainings_are_saved_and_evaluated_at_longer_intervals_and_curves_have_twenty_points() -> None:
@@ -113,6 +115,6 @@ def test_long_trainings_are_saved_and_evaluated_at_longer_intervals_and_curves_h
 def test_c_mujoco_judges_what_warp_has_trained() -> None:
     config = TrainPPO(env="HalfCheetah-v5", out=Path("b"), backend="warp")
     for backend, judge in (("warp", "threads"), ("gymnasium", "gymnasium")):
-        env = judges_of(replace(config, backend=backend), 1, 0)
+        env = replace(config, backend=backend).make_evaluation_env(1, 0)
         assert env.backend == judge
         env.close()

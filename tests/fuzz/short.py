@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from rlgen.agents import image_session, session
+from rlgen.agents import session
 from rlgen.agents.commands import finish
 from rlgen.runs import versions
 from rlgen.runs.interrupt import Interrupt
@@ -33,10 +33,7 @@ class StopsSoon(Interrupt):
 @contextmanager
 def stopped_soon() -> Iterator[None]:
     """Trainings within the block stop after a round or two."""
-    with (
-        mock.patch.object(session, "Interrupt", StopsSoon),
-        mock.patch.object(image_session, "Interrupt", StopsSoon),
-    ):
+    with mock.patch.object(session, "Interrupt", StopsSoon):
         yield
 
 

@@ -60,7 +60,7 @@ def _with_returns(rows: Rows, returns: np.ndarray, path: Path) -> Rows:
     sums = rows.episode_returns
     if len(returns) != len(rows.episode_lengths):
         came = f"{len(returns)} in {path}"
-        raise problem(f"a return for each of {len(rows['episode_lengths'])} episodes", came, "write the file again")
+        raise problem(f"a return for each of {len(rows.episode_lengths)} episodes", came, "write the file again")
     if sums is not None and not np.allclose(sums, returns, rtol=1e-3, atol=1e-3 * float(abs(sums).max(initial=0))):
         number = int(np.argmax(abs(sums - returns)))
         raise problem(

@@ -1,0 +1,245 @@
+"""The training of a policy: a Stable-Baselines3 model and an agent around it, or a clone."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.runs.evaluate import evaluate
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import Metrics
+from rlgen.runs.progress import number
+from rlgen.runs.report_page import flat
+from rlgen.runs.result import Result
+from rlgen.sb3.finite import finite_weights, require_finite_state
+
+from ..bc import BC
+from ..trainable import Observer
+from .finish import Task, final_numbers, finish
+
+log = logging.getLogger("rlgen")
+CURVE_EPISODES, CURVE_SEED = 10, 20_000
+SHOW_INTERVAL_S = 0.2
+DEMONSTRATIONS = "demonstrations.npz"
+
+
+class Agent(Protocol):
+    """A Stable-Baselines3 model and all that belongs to its learning: GAIL, InfoGAIL, Explorer."""
+
+    name: str
+    """Of its state in a checkpoint."""
+    on_warm_up: Callable[[int, int], None] | None
+    """Called with the updates done and the most there are, while something is learned before the first step."""
+    shown: Mapping[str, str]
+    """Logged names that the progress display shows, each with its label there."""
+
+    @property
+    def model(self) -> BaseAlgorithm: ...
+
+    def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> Any:
+        """Train for `total_timesteps` more environment steps, as SB3's `learn` does. The model ends as it is handed
+        over, also with 0."""
+        ...
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within the block, between two rounds, the model acts as it would be handed over."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """What belongs in the run folder beside a checkpoint, by name."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        ...
+
+
+class ObserverWriter(KVWriter):
+    """SB3's log lines, written to a run's metrics."""
+
+    observer: Observer
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        numbers = (int, float, np.number)
+        self.observer.log({name: float(v) for name, v in key_values.items() if isinstance(v, numbers)})
+
+    def close(self) -> None:
+        """The run closes its metrics."""
+
+
+class Rounds(BaseCallback):
+    """Tells `observer` of rounds: between two of them all state is at rest. An off-policy model's rounds are single
+    steps, or what its `train_freq` says; they are shown now and then."""
+
+    def __init__(self, observer: Observer, shown: Mapping[str, str]):
+        super().__init__()
+        self.observer, self.shown_names, self.shown_at = observer, shown, 0.0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.observer.between()
+
+    def _on_rollout_end(self) -> None:
+        now = time.perf_counter()
+        if now - self.shown_at < SHOW_INTERVAL_S:
+            return
+        self.shown_at = now
+        logged = self.model.logger.name_to_value
+        values = {label: float(logged[name]) for name, label in self.shown_names.items() if name in logged}
+        if self.model.ep_info_buffer:
+            values = {"return": float(np.mean([each["r"] for each in self.model.ep_info_buffer])), **values}
+        self.observer.show(values)
+
+
+def note_result(metrics: Metrics, folder: RunFolder, result: Result) -> None:
+    """Show configuration and final evaluation in TensorBoard."""
+    metrics.write_hparams(result.updates or result.env_steps, flat(folder.config), final_numbers(result))
+
+
+@dataclass(kw_only=True)
+class PolicyTraining:
+    """A `Trainable`: `agent` learns in the environment of its model."""
+
+    agent: Agent
+    task: Task
+    demonstrations: Demonstrations | None = None
+    unit: ClassVar[str] = "steps"
+    curve_env: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = ObserverWriter()
+        self.model.set_logger(Logger(None, [self.writer]))  # a checkpoint has values that are still to be written
+
+    @property
+    def model(self) -> BaseAlgorithm:
+        return self.agent.model
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def step(self) -> int:
+        return self.model.num_timesteps
+
+    def advance(self, until: int, observer: Observer) -> None:
+        self.writer.observer = observer
+        self.agent.on_warm_up = observer.show_warm_up
+        if self.step >= until:
+            self.agent.learn(0)
+            return
+        with finite_weights(self.model):
+            self.agent.learn(until - self.step, Rounds(observer, self.agent.shown))
+
+    def evaluate(self) -> Mapping[str, float]:
+        """The policy's mean action on held-out seeds."""
+        if self.curve_env is None:
+            self.curve_env = self.task.make_evaluation_env(CURVE_EPISODES, 0)
+        with self.agent.acting():
+            found = evaluate(self.model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
+        names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
+        return {name: found[name] for name in names}
+
+    def pictures(self) -> Mapping[str, np.ndarray]:
+        return {}
+
+    def describe(self, evaluation: Mapping[str, float]) -> str:
+        mean, std, lowest = (number(evaluation[f"return_{name}"]) for name in ("mean", "std", "min"))
+        return f"return {mean} ± {std} (lowest {lowest}) over {CURVE_EPISODES} episodes"
+
+    def files(self) -> Mapping[str, bytes]:
+        return self.agent.files()
+
+    def state_dict(self) -> dict[str, Any]:
+        state, env = self.agent.state_dict(), self.model.get_env()
+        learned = {name: part for name, part in state.items() if name != "coverage"}  # NaN: a width not chosen yet
+        require_finite_state(learned, self.step)
+        return {self.agent.name: state, "env": env.state_dict() if env.can_resume else None}  # type: ignore[union-attr]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.agent.load_state_dict(state[self.agent.name])
+        if state["env"] is None:
+            log.info("this environment cannot be saved mid-episode: new episodes begin at step %d", self.step)
+            self.model._last_obs = None  # type: ignore[attr-defined]
+        else:
+            self.model.get_env().load_state_dict(state["env"])  # type: ignore[union-attr]
+
+    def keep(self, folder: RunFolder) -> None:
+        """Write what the run needs to be resumed wherever its folder goes."""
+        if self.demonstrations is not None:
+            self.demonstrations.save(folder / DEMONSTRATIONS)
+
+    def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
+        result = finish(folder, self.task, self.model, self.demonstrations, seconds, self.facts())
+        note_result(metrics, folder, result)
+
+    def close(self) -> None:
+        """Close what evaluations used."""
+        if self.curve_env is not None:
+            self.curve_env.close()
+
+    def facts(self) -> dict[str, Any]:
+        """More entries of the result."""
+        return {}
+
+
+@dataclass(kw_only=True)
+class CloningTraining(PolicyTraining):
+    """A `Trainable`: behavioural cloning, which is shorter than what a checkpoint would save, and so starts anew."""
+
+    agent: BC  # type: ignore[assignment]
+    unit: ClassVar[str] = "updates"
+    done: int = field(default=0, init=False)
+    kept: str | None = field(default=None, init=False)
+    """Which of its clonings: regularised or plain."""
+
+    @property
+    def step(self) -> int:
+        return self.done
+
+    def advance(self, until: int, observer: Observer) -> None:
+        def report(update: int, values: dict[str, float]) -> None:
+            self.done = update
+            observer.log(values)
+            observer.show(values)
+            observer.between()
+
+        result = self.agent.learn(report)
+        self.kept = result.kept
+        observer.message(
+            f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}, "
+            f"cloned {result.regularisation}"
+        )
+
+    def evaluate(self) -> Mapping[str, float]:
+        return {}
+
+    def describe(self, evaluation: Mapping[str, float]) -> str:
+        return ""
+
+    def files(self) -> Mapping[str, bytes]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        raise ValueError("a checkpoint of a cloning, which writes none")
+
+    def facts(self) -> dict[str, Any]:
+        return {"updates": self.done, "cloning": self.kept}

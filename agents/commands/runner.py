@@ -1,0 +1,134 @@
+"""A training in a run folder: start it, or continue it, to its evaluation and report."""
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from rlgen import ranks
+from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.device import device_name
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.interrupt import Stopped, exit_code
+from rlgen.runs.metrics import Metrics
+
+from ..session import Session
+from ..trainable import Trainable
+from .data_parallel import joined
+from .sittings import note_sitting
+from .torch_threads import set_torch_threads
+
+log = logging.getLogger("rlgen")
+
+
+class RunTraining(Trainable, Protocol):
+    """A `Trainable` with the files of its run."""
+
+    def keep(self, folder: RunFolder) -> None:
+        """Write into a new folder what the run needs to be resumed."""
+        ...
+
+    def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
+        """Evaluate the trained model, and write result, pictures and report. `seconds`: training time."""
+        ...
+
+
+class Settings(Protocol):
+    """What the command line asked for."""
+
+    @property
+    def out(self) -> Path: ...
+    @property
+    def threads(self) -> int | None: ...
+    @property
+    def device(self) -> str: ...
+
+    def recorded(self) -> dict[str, Any]:
+        """What config.json holds."""
+        ...
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> RunTraining:
+        """Everything that may find fault with the settings or the data. `folder`: of a run that is resumed, for what it
+        kept; `stack` closes what is open. Of several processes each builds its share."""
+        ...
+
+    def total(self, training: Any) -> int:
+        """Steps or updates in all."""
+        ...
+
+    def intervals(self) -> tuple[float, float]:
+        """Steps between checkpoints, and between evaluations; infinity for never."""
+        ...
+
+
+def start(settings: Settings) -> int:
+    """Train in a new run folder. Returns the exit code."""
+    set_torch_threads(settings.threads)
+    with ExitStack() as stack:
+        stack.enter_context(joined(settings.device))
+        training = settings.build(stack, None)  # before there is a folder, which a second try would find in its way
+        if ranks.number() != 0:
+            return _follow(settings.out, settings, training)
+        folder = RunFolder.create(settings.out, settings.recorded(), device=device_name(training.device))
+        stack.enter_context(folder.locked())
+        training.keep(folder)
+        return _train(folder, settings, training)
+
+
+def go_on(folder: RunFolder, settings: Settings) -> int:
+    """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
+    set_torch_threads(settings.threads)
+    with ExitStack() as stack:
+        stack.enter_context(joined(settings.device))
+        if ranks.number() == 0:
+            stack.enter_context(folder.locked())
+        training = settings.build(stack, folder)
+        if ranks.number() != 0:
+            return _follow(folder.path, settings, training)
+        folder = folder.training_to(settings.recorded())
+        note_sitting(folder, device_name(training.device))
+        return _train(folder, settings, training)
+
+
+def _train(folder: RunFolder, settings: Settings, training: RunTraining) -> int:
+    """Train, and finish the run. Returns the exit code."""
+    remedy = f"rlgen resume {folder.path}"
+    folder.begin()
+    try:
+        with Metrics(folder) as metrics:
+            session = _session(folder, settings, training, metrics)
+            session.run()
+            training.finish(folder, metrics, session.trained_seconds)
+    except Stopped as stop:
+        if list_checkpoints(folder):
+            unit = training.unit.removesuffix("s")
+            log.info("stopped and saved at %s %s; continue with: %s", unit, f"{training.step:,}", remedy)
+        else:
+            log.info("stopped; start anew with: %s", remedy)
+        return exit_code(stop)
+    except KeyboardInterrupt as stop:
+        log.info("stopped at once; continue from what was saved last with: %s", remedy)
+        return exit_code(stop)
+    folder.end()
+    return 0
+
+
+def _follow(path: Path, settings: Settings, training: RunTraining) -> int:
+    """Train along with process 0, which alone writes. Returns the exit code."""
+    try:
+        _session(RunFolder(path, settings.recorded()), settings, training, None).run()
+    except (Stopped, KeyboardInterrupt) as stop:
+        return exit_code(stop)
+    return 0
+
+
+def _session(folder: RunFolder, settings: Settings, training: RunTraining, metrics: Metrics | None) -> Session:
+    save_every, evaluate_every = settings.intervals()
+    return Session(
+        folder=folder,
+        trainable=training,
+        metrics=metrics,
+        steps=settings.total(training),
+        save_every=save_every,
+        evaluate_every=evaluate_every,
+    )

@@ -1,0 +1,133 @@
+"""The commands, of which only the chosen one is imported. A new agent is one line here, and the file it names."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from rlgen.errors import problem
+
+
+class Runnable(Protocol):
+    """A parsed command. `run` returns an exit code, None for 0, and raises `InputError` for what the user can mend."""
+
+    def run(self) -> int | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One line of the table."""
+
+    words: str
+    """What is typed after `rlgen`."""
+    target: str
+    """`module:class` under rlgen.agents.commands; the class is a dataclass with a `run` method."""
+    summary: str
+    example: str
+
+
+COMMANDS = (
+    Command(
+        words="train gail",
+        target="train:TrainGAIL",
+        summary="Imitate demonstrations against a discriminator (GAIL).",
+        example="rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --seed 0 --out runs/ant-gail",
+    ),
+    Command(
+        words="train infogail",
+        target="train:TrainInfoGAIL",
+        summary="Imitate several experts at once, one for each code (InfoGAIL).",
+        example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
+    ),
+    Command(
+        words="train bc",
+        target="train:TrainBC",
+        summary="Imitate demonstrations by regression (behavioural cloning).",
+        example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
+    ),
+    Command(
+        words="train ppo",
+        target="train_ppo:TrainPPO",
+        summary="Learn a task from its own reward (PPO).",
+        example="rlgen train ppo --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
+    ),
+    Command(
+        words="train vime",
+        target="train_vime:TrainVIME",
+        summary="Explore out of curiosity where rewards are rare (VIME and others).",
+        example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
+    ),
+    Command(
+        words="train image",
+        target="train_image:TrainImage",
+        summary="Learn to make images (VAE, GAN and others).",
+        example="rlgen train image --model vae --data digits --epochs 100 --out runs/digits-vae",
+    ),
+    Command(
+        words="resume",
+        target="resume:Resume",
+        summary="Continue a run that was stopped or killed, or train it on.",
+        example="rlgen resume runs/ant-gail",
+    ),
+    Command(
+        words="evaluate",
+        target="evaluate:Evaluate",
+        summary="Play a run's policy, or any Stable-Baselines3 zip, or measure a run's image model.",
+        example="rlgen evaluate runs/ant-gail --episodes 50",
+    ),
+    Command(
+        words="report",
+        target="report:Report",
+        summary="Write one web page on a run, or a comparison of several.",
+        example="rlgen report runs/ant-gail runs/ant-bc --out comparison.html",
+    ),
+    Command(
+        words="demos record",
+        target="demos:DemosRecord",
+        summary="Record demonstrations by playing a policy.",
+        example="rlgen demos record --policy expert.zip --env Ant-v5 --episodes 25 --out ant.npz",
+    ),
+    Command(
+        words="demos convert",
+        target="demos:DemosConvert",
+        summary="Convert demonstrations from one file format to another.",
+        example="rlgen demos convert theirs.h5 ours.npz",
+    ),
+    Command(
+        words="demos inspect",
+        target="demos:DemosInspect",
+        summary="Show what a file of demonstrations holds.",
+        example="rlgen demos inspect ant.npz",
+    ),
+    Command(
+        words="demo",
+        target="demo:Demo",
+        summary="See it work: train, evaluate and report in a few minutes.",
+        example="rlgen demo",
+    ),
+    Command(
+        words="doctor",
+        target="doctor:Doctor",
+        summary="Check this machine: versions, devices, stepping, rendering.",
+        example="rlgen doctor",
+    ),
+)
+
+
+def load(command: Command) -> type[Runnable]:
+    module, _, name = command.target.partition(":")
+    return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
+
+
+def trainings() -> list[str]:
+    """The agents that `rlgen train` knows."""
+    return [command.words.split()[1] for command in COMMANDS if command.words.startswith("train ")]
+
+
+def settings_of_agent(agent: Any, where: object) -> Any:
+    """The settings' class of the run `where` with this agent. Raises `InputError` for an agent that nobody knows."""
+    for command in COMMANDS:
+        if command.words == f"train {agent}":
+            return load(command)
+    raise problem(
+        f"a run of {' or '.join(trainings())}", f"agent {agent!r} in {where}", "use the version of rlgen that wrote it"
+    )
