@@ -38,10 +38,15 @@ class Observer(Protocol):
 class Trainable(Protocol):
     """One training. Adding an agent is adding one of these, and settings that build it."""
 
-    unit: str
-    """What is counted: `steps` in the environment, or `updates`."""
-    device: torch.device
-    """Where the networks are."""
+    @property
+    def unit(self) -> str:
+        """What is counted: `steps` in the environment, or `updates`."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        ...
 
     @property
     def step(self) -> int:

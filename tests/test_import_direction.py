@@ -109,6 +109,16 @@ def test_imports_point_down_the_layers() -> None:
     assert upward == []
 
 
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for types only count, too."""
+    imported = {module: {target for here, _, target in EDGES if here == module and target in FILES} for module in FILES}
+    open_, order = {module: targets - {module} for module, targets in imported.items()}, []
+    while free := [module for module, targets in open_.items() if not targets]:
+        order += free
+        open_ = {module: targets - set(free) for module, targets in open_.items() if module not in free}
+    assert open_ == {}, "these modules lie on circles, or import from one"
+
+
 def test_agents_do_not_import_environments() -> None:
     met = [(module, target) for module, _, target in EDGES if (layer_of(module), layer_of(target)) in STRANGERS]
     assert met == []

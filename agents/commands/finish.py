@@ -132,7 +132,7 @@ def final_numbers(result: Result) -> dict[str, float]:
     return {f"evaluation/{name}": getattr(result, name) for name in names}
 
 
-def found_by_exploring(folder: RunFolder) -> dict[str, int | None]:
+def found_by_exploring(folder: RunFolder) -> dict[str, Any]:
     """What a run that counted its visits tells of them."""
     if not (folder / VISITS).is_file():
         return {}

@@ -77,8 +77,8 @@ def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress
         running_return += step.rewards
         running_length += 1
         for index in np.flatnonzero(step.dones & counts):
-            terminated = not step.infos[index].get("TimeLimit.truncated", False)
-            finished[index].append((running_return[index], running_length[index], terminated))
+            by_task = not step.infos[index].get("TimeLimit.truncated", False)
+            finished[index].append((running_return[index], running_length[index], by_task))
         running_return[step.dones] = running_length[step.dones] = 0
         if step.dones.any():
             done = [episode for of_env in finished for episode in of_env]
