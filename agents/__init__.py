@@ -8,14 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bc import BC, BCConfig
     from .curiosity import ICM, L2, LBS, RND, VIME, Disagreement
-    from .curiosity_callbacks import (
-        DisagreementCallback,
-        ICMCallback,
-        L2Callback,
-        LBSCallback,
-        RNDCallback,
-        VIMECallback,
-    )
     from .gail import GAIL, GAILConfig
     from .infogail import InfoGAIL, InfoGAILConfig
     from .learner import DevicePPO, LearnerConfig
@@ -31,16 +23,10 @@ __all__ = [
     "BCConfig",
     "DevicePPO",
     "Disagreement",
-    "DisagreementCallback",
     "GAILConfig",
-    "ICMCallback",
     "InfoGAIL",
     "InfoGAILConfig",
-    "L2Callback",
-    "LBSCallback",
     "LearnerConfig",
-    "RNDCallback",
-    "VIMECallback",
 ]
 
 _HOMES = {
@@ -48,26 +34,26 @@ _HOMES = {
     "BCConfig": "bc",
     "DevicePPO": "learner",
     "Disagreement": "curiosity",
-    "DisagreementCallback": "curiosity_callbacks",
     "GAIL": "gail",
     "GAILConfig": "gail",
     "ICM": "curiosity",
-    "ICMCallback": "curiosity_callbacks",
     "InfoGAIL": "infogail",
     "InfoGAILConfig": "infogail",
     "L2": "curiosity",
-    "L2Callback": "curiosity_callbacks",
     "LBS": "curiosity",
-    "LBSCallback": "curiosity_callbacks",
     "LearnerConfig": "learner",
     "RND": "curiosity",
-    "RNDCallback": "curiosity_callbacks",
     "VIME": "curiosity",
-    "VIMECallback": "curiosity_callbacks",
 }
 
 
 def __getattr__(name: str) -> Any:
+    curiosity = name.removesuffix("Callback")
+    if curiosity != name and _HOMES.get(curiosity) == "curiosity":
+        import warnings
+
+        warnings.warn(f"{name} is {curiosity} from now on", DeprecationWarning, stacklevel=2)
+        name = curiosity
     if name not in _HOMES:
         raise AttributeError(f"module 'rlgen.agents' has no attribute {name!r}")
     from importlib import import_module

@@ -1,11 +1,14 @@
 """Exploration by curiosity, for Stable-Baselines3 models: VIME and what it is compared with."""
 
 import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
@@ -23,18 +26,23 @@ from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, NewSteps, RelabelReplay
 from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
 
+from .plain_settings import config_of, require
+
 Config = TypeVar("Config")
 
 
-class Curiosity(Generic[Config]):
-    """Pays an SB3 model, on-policy or off-policy, for what is new, beside the task's own reward:
+class Curiosity(CallbackList, Generic[Config]):
+    """A callback that adds a bonus for what is new to the task's own reward of any SB3 model, on-policy or off-policy:
 
-        model.learn(1_000_000, callback=VIME(eta=1e-3).callback())
+        model.learn(1_000_000, callback=VIME(eta=1e-3))
 
     The policy learns from reward + η · bonus, through advantages and value functions alike; η falls in proportion to
     the steps done, to `final_eta` of it at the end. Several at once, in a list of callbacks, add up. `config` is that
-    of the reward source, which is `source` once the training has begun. The source learns from every rollout, or beside
-    an off-policy model every `update_every` environment steps, counted over all environments.
+    of the reward source, which is `source` once the training has begun, or a mapping of its settings by name, as a YAML
+    file has it. The source learns from every rollout, or beside an off-policy model every `update_every` environment
+    steps, counted over all environments.
+
+    `model.learn` raises `InputError` for spaces that are not flat and for replay buffers that are not SB3's plain ones.
     """
 
     name: ClassVar[str]
@@ -47,18 +55,24 @@ class Curiosity(Generic[Config]):
 
     def __init__(
         self,
-        config: Config | None = None,
+        config: Config | Mapping[str, Any] | None = None,
         *,
         eta: float | None = None,
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
     ):
+        super().__init__([])
+        require("eta", eta, float | None)
+        require("final_eta", final_eta, float)
+        require("update_every", update_every, int)
         eta = self.usual_eta if eta is None else eta
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
         if not 0 <= final_eta <= 1:
             raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
-        self.config, self.eta, self.final_eta = config, eta, final_eta
+        plain = config is not None and not is_dataclass(config)
+        self.config = config_of(self.config_type(), config) if plain else config  # type: ignore[arg-type]
+        self.eta, self.final_eta = eta, final_eta
         self.source: RewardSource | None = None
         self.steps = NewSteps(update_every)
 
@@ -68,10 +82,20 @@ class Curiosity(Generic[Config]):
         bases = cls.__orig_bases__  # type: ignore[attr-defined]
         return next(get_args(base)[0] for base in bases if get_args(base))
 
-    def callback(self) -> BaseCallback:
-        """For `model.learn`, which raises `InputError` for spaces that are not flat and for replay buffers that are not
-        SB3's plain ones."""
-        return Curious(self)
+    def callback(self) -> "Curiosity[Config]":
+        """Itself. Deprecated: give the curiosity as the callback."""
+        warnings.warn(
+            "give the curiosity itself as the callback, without .callback()", DeprecationWarning, stacklevel=2
+        )
+        return self
+
+    def _init_callback(self) -> None:
+        if not isinstance(self.model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+            raise problem("an on-policy or off-policy SB3 model", type(self.model).__name__, "use e.g. PPO or SAC")
+        sources = {self.name: self.begin(self.model)}
+        on_policy = isinstance(self.model, OnPolicyAlgorithm)
+        self.callbacks = [Relabel(sources, adds=True) if on_policy else RelabelReplay(sources, self.steps)]
+        super()._init_callback()
 
     def begin(self, model: BaseAlgorithm) -> Paid:
         """The paid reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
@@ -179,19 +203,3 @@ def shape_of(model: BaseAlgorithm) -> TaskShape:
         n_envs=model.n_envs,
         device=model.device,
     )
-
-
-class Curious(CallbackList):
-    """What pays the model, chosen when the model is known."""
-
-    def __init__(self, curiosity: Curiosity[Any]):
-        super().__init__([])
-        self.curiosity = curiosity
-
-    def _init_callback(self) -> None:
-        if not isinstance(self.model, OnPolicyAlgorithm | OffPolicyAlgorithm):
-            raise problem("an on-policy or off-policy SB3 model", type(self.model).__name__, "use e.g. PPO or SAC")
-        paid = {self.curiosity.name: self.curiosity.begin(self.model)}
-        on_policy = isinstance(self.model, OnPolicyAlgorithm)
-        self.callbacks = [Relabel(paid, adds=True) if on_policy else RelabelReplay(paid, self.curiosity.steps)]
-        super()._init_callback()

@@ -86,7 +86,7 @@ class Explorer:
     def _payers(self) -> list[BaseCallback]:
         """On-policy one for all, because each computes bootstraps and advantages anew."""
         if not isinstance(self.model, OnPolicyAlgorithm):
-            return [each.callback() for each in self.curiosities]
+            return list(self.curiosities)
         sources = {each.name: each.begin(self.model) for each in self.curiosities}
         return [payer(self.model, sources, self.scale, adds=True)] if sources or self.scale is not None else []
 

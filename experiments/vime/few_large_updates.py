@@ -71,7 +71,7 @@ def explored(rollouts: int, seed: int) -> list[Transitions]:
     """What a policy meets that explores."""
     env, kept = make_vec(TASK, N_ENVS, seed=seed, n_threads=1), Kept()
     model = PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=500, seed=seed, device="cpu")
-    callbacks = CallbackList([Relabel({"kept": Paid(kept)}, adds=True), VIME(eta=1e-2).callback()])
+    callbacks = CallbackList([Relabel({"kept": Paid(kept)}, adds=True), VIME(eta=1e-2)])
     model.learn(rollouts * N_STEPS * N_ENVS, callbacks)
     env.close()
     return kept.rollouts

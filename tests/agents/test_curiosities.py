@@ -36,7 +36,7 @@ def test_it_pays_kinds_and_numbers_of_actions_from_the_first_rollout(name: str, 
     for eta in (0.0, 0.5):
         env, seen = make_vec_env(env_id, 2, seed=0), Rewards()
         model = PPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
-        model.learn(64, CallbackList([CURIOSITIES[name](eta=eta).callback(), seen]))
+        model.learn(64, CallbackList([CURIOSITIES[name](eta=eta), seen]))
         env.close()
         paid.append(seen.paid[0])
     assert (paid[1] > paid[0]).all()

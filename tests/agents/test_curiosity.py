@@ -34,7 +34,7 @@ def learn(algorithm: type, env_id: str, vime: VIME, steps: int = 192, **settings
     env = make_vec_env(env_id, 2, seed=0)
     seen = Rewards()
     model = algorithm("MlpPolicy", env, n_steps=32, seed=0, device="cpu", **settings)
-    model.learn(steps, CallbackList([vime.callback(), seen]))
+    model.learn(steps, CallbackList([vime, seen]))
     env.close()
     return seen
 
@@ -127,14 +127,14 @@ class Images(gym.Env):
 @pytest.mark.filterwarnings("ignore:.*GPU")
 def test_what_it_cannot_work_with_is_refused_at_the_start(make, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        make().learn(8, callback=VIME().callback())
+        make().learn(8, callback=VIME())
 
 
 def test_pictures_that_were_flattened_as_the_error_says_are_explored() -> None:
     env = gym.wrappers.FlattenObservation(Images())
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, device="cpu")
     vime = VIME(QUICK)
-    model.learn(16, callback=vime.callback())
+    model.learn(16, callback=vime)
     assert vime.source.updates == 2
 
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen import agents
-from rlgen.agents import GAIL, VIME, GAILConfig, VIMECallback
+from rlgen.agents import GAIL, VIME, GAILConfig
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.errors import InputError
 from rlgen.rewards.adversarial import AdversarialConfig
@@ -22,7 +22,7 @@ Pendulum-v1:
   n_timesteps: 60
   policy: MlpPolicy
   callback:
-    - rlgen.agents.VIMECallback:
+    - rlgen.agents.VIME:
         eta: 0.5
         final_eta: 0.1
         update_every: 20
@@ -30,7 +30,7 @@ Pendulum-v1:
           hidden: [4]
           updates_per_rollout: 2
           activation: tanh
-    - rlgen.agents.RNDCallback
+    - rlgen.agents.RND
 """
 QUICK = InformationGainConfig(updates_per_rollout=5, batch_size=16, hidden=(4,))
 
@@ -51,16 +51,16 @@ def test_a_zoo_file_names_the_curiosities_and_their_settings(algorithm: type) ->
     more = {"n_steps": 20, "batch_size": 20} if algorithm is PPO else {"learning_starts": 30, "buffer_size": 100}
     model = algorithm("MlpPolicy", make_vec_env("Pendulum-v1", 1, seed=0), device="cpu", **more)
     model.learn(60, [first, second], log_interval=10)
-    vime = first.curiosity
+    vime = first
     assert (vime.eta, vime.final_eta, vime.steps.enough) == (0.5, 0.1, 20)
     assert vime.config == InformationGainConfig(hidden=(4,), updates_per_rollout=2, activation="tanh")
     assert vime.source.updates == 3
-    assert second.curiosity.eta == agents.RND().eta
+    assert second.eta == agents.RND().eta
 
 
 def test_a_callback_may_be_told_twice_that_the_training_is_over() -> None:
     """The zoo tells the first one again, also after a Ctrl-C."""
-    callback = VIMECallback()
+    callback = VIME()
     model = SAC("MlpPolicy", make_vec_env("Pendulum-v1"), learning_starts=10, buffer_size=100, device="cpu")
     before = model.replay_buffer
     model.learn(20, callback)
@@ -70,9 +70,19 @@ def test_a_callback_may_be_told_twice_that_the_training_is_over() -> None:
 
 def test_every_curiosity_can_be_named_in_a_file() -> None:
     for kind in CURIOSITIES.values():
-        made = getattr(agents, f"{kind.__name__}Callback")({"updates_per_rollout": 3}, eta=0.25)
-        assert type(made.curiosity) is kind
-        assert (made.curiosity.eta, made.curiosity.config.updates_per_rollout) == (0.25, 3)
+        made = getattr(agents, kind.__name__)({"updates_per_rollout": 3}, eta=0.25)
+        assert type(made) is kind
+        assert (made.eta, made.config.updates_per_rollout) == (0.25, 3)
+
+
+def test_earlier_spellings_work_and_say_what_is_written_now() -> None:
+    with pytest.warns(DeprecationWarning, match="VIME from now on"):
+        assert agents.VIMECallback is VIME
+    vime = VIME()
+    with pytest.warns(DeprecationWarning, match="the curiosity itself"):
+        assert vime.callback() is vime
+    with pytest.raises(AttributeError, match="GAILCallback"):
+        _ = agents.GAILCallback
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,7 @@ def test_every_curiosity_can_be_named_in_a_file() -> None:
 )
 def test_settings_that_cannot_be_meant_are_refused(keywords: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        VIMECallback(**yaml.safe_load(keywords))
+        VIME(**yaml.safe_load(keywords))
 
 
 class Relabelled(BaseCallback):
@@ -120,7 +130,7 @@ def test_curiosity_is_added_to_what_gail_pays(point_ppo, point_demonstrations) -
     discriminator = AdversarialConfig(hidden=(8,), updates_per_rollout=2, batch_size=32)
     gail = GAIL(point_ppo(), point_demonstrations, GAILConfig(discriminator=discriminator, warm_start=False))
     by_gail, by_both, vime = Relabelled(), Relabelled(), VIME(QUICK, eta=0.5)
-    gail.learn(192, [by_gail, vime.callback(), by_both])
+    gail.learn(192, [by_gail, vime, by_both])
     bonus = by_both.rewards[-1] - by_gail.rewards[-1]
     assert bonus.mean() == pytest.approx(0.5 * by_both.logged["vime/reward"], rel=1e-4)
     assert bonus.min() > 0

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from rlgen.agents.curiosity import CURIOSITIES
-from rlgen.agents.curiosity_callbacks import CuriosityCallback
+from rlgen.agents.curiosity import CURIOSITIES, Curiosity
 
 TEXT = (Path(__file__).parents[2] / "docs" / "curiosity.md").read_text(encoding="utf-8")
 
@@ -18,11 +17,10 @@ def test_the_zoos_file_makes_callbacks() -> None:
     for entry in settings["callback"]:
         ((name, keywords),) = entry.items()
         module, _, kind = name.rpartition(".")
-        assert isinstance(getattr(importlib.import_module(module), kind)(**keywords), CuriosityCallback)
+        assert isinstance(getattr(importlib.import_module(module), kind)(**keywords), Curiosity)
 
 
 def test_every_curiosity_is_there_with_its_eta() -> None:
     for kind in CURIOSITIES.values():
         (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", TEXT, re.MULTILINE)
         assert f"| {kind.usual_eta} |" in row
-        assert f"`{kind.__name__}Callback`" in TEXT

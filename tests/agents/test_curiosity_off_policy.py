@@ -83,7 +83,7 @@ class Drawn(BaseCallback):
 def test_every_curiosity_pays_an_off_policy_model(kind: type[Curiosity[Any]]) -> None:
     """CartPole pays 1 for every step."""
     drawn, rows = Drawn(), Rows()
-    make(DQN, rows).learn(120, [kind(eta=0.5, update_every=20).callback(), drawn])
+    make(DQN, rows).learn(120, [kind(eta=0.5, update_every=20), drawn])
     assert (np.array(drawn.rewards[:2]) == 1).all(), "after 8 and 16 steps nothing is known yet"
     assert np.isfinite(drawn.rewards).all()
     assert (drawn.rewards[-1] > 1).all()
@@ -114,7 +114,7 @@ def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> No
     half, end = (60, 120)
     whole, rest, first, second = Rows(), Rows(), curiosities(), curiosities()
     model, save = make(algorithm, whole), SaveAt(half, first)
-    model.learn(end, [save, *(each.callback() for each in first)], log_interval=1)
+    model.learn(end, [save, *(each for each in first)], log_interval=1)
     other = make(algorithm, rest, 7)
     state = decode(*save.saved)
     load_model_state(other, state["model"])
@@ -123,7 +123,7 @@ def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> No
         each.load_state_dict(saved)
     other.get_env().envs = save.envs
     set_rng_state(state["random"])
-    other.learn(end - half, [each.callback() for each in second], log_interval=1, reset_num_timesteps=False)
+    other.learn(end - half, [each for each in second], log_interval=1, reset_num_timesteps=False)
     assert {"vime/return", "rnd/return", "vime/loss", "rnd/reward"} <= set().union(*rest.rows)
     assert rest.rows == whole.rows[-len(rest.rows) :]
     for name, value in model.policy.state_dict().items():
@@ -133,10 +133,10 @@ def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> No
 @pytest.mark.parametrize("kind", CURIOSITIES.values())
 def test_a_state_kept_in_memory_stays_as_it_was_taken(kind: type[Curiosity[Any]]) -> None:
     curiosity, model = kind(update_every=20), make(PPO)
-    model.learn(20, curiosity.callback())
+    model.learn(20, curiosity)
     kept = {"curiosity": curiosity.state_dict(), "model": model_state(model)}
     json, tensors = copy.deepcopy(encode(kept))
-    model.learn(40, curiosity.callback())
+    model.learn(40, curiosity)
     now, later = encode(kept)
     assert now == json
     for name, tensor in tensors.items():
@@ -146,7 +146,7 @@ def test_a_state_kept_in_memory_stays_as_it_was_taken(kind: type[Curiosity[Any]]
 def test_a_state_from_before_the_beginning_takes_everything_back() -> None:
     vime = VIME(QUICK, update_every=18)
     nothing = vime.state_dict()
-    make(SAC).learn(40, vime.callback())
+    make(SAC).learn(40, vime)
     assert vime.source is not None
     vime.load_state_dict(nothing)
     assert vime.source is None
@@ -162,7 +162,7 @@ def test_a_state_is_refused_as_long_as_the_task_is_not_known() -> None:
 
 def test_what_a_curiosity_paid_per_episode_is_apart_from_what_the_task_paid() -> None:
     rows, vime = Rows(), VIME(QUICK, eta=0.5, update_every=18)
-    make(SAC, rows).learn(90, vime.callback(), log_interval=2)
+    make(SAC, rows).learn(90, vime, log_interval=2)
     last = [row for row in rows.rows if "vime/return" in row][-1]
     assert last["rollout/ep_rew_mean"] < 0 < last["vime/return"]
     assert last["rollout/ep_len_mean"] == TIME_LIMIT

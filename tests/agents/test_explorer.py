@@ -76,7 +76,7 @@ def test_two_curiosities_and_a_scale_give_the_advantages_of_a_chain_of_callbacks
         return VIME(QUICK, eta=0.5, final_eta=0.2), RND(RandomNetworkDistillationConfig(batch_size=16), eta=2.0)
 
     chained = point_ppo()
-    links = [each.callback() for each in curiosities()]
+    links = curiosities()
     chained.learn(192, [ObservationStatistics(), *links, Relabel({}, scale(), adds=True), spy])
     assert len(computed) == 3 * (1 + 3)
     computed.clear()

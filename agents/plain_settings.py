@@ -1,76 +1,16 @@
-"""Curiosities as callbacks that are made from plain values, for settings in a file such as rl-baselines3-zoo's."""
+"""Settings from plain values, such as those of a YAML file, where sequences are lists."""
 
 from collections.abc import Mapping
 from dataclasses import fields
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rlgen.errors import problem
-from rlgen.sb3.relabel_replay import UPDATE_EVERY
-
-from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Curious, Disagreement
 
 
-class CuriosityCallback(Curious):
-    """`kind(config, eta=…).callback()`. `config`: settings of its config by name, sequences as lists."""
-
-    kind: ClassVar[type[Curiosity[Any]]]
-
-    def __init__(
-        self,
-        config: Mapping[str, Any] | None = None,
-        *,
-        eta: float | None = None,
-        final_eta: float = 1.0,
-        update_every: int = UPDATE_EVERY,
-    ):
-        require("eta", eta, float | None)
-        require("final_eta", final_eta, float)
-        require("update_every", update_every, int)
-        made = None if config is None else config_of(self.kind, config)
-        super().__init__(self.kind(made, eta=eta, final_eta=final_eta, update_every=update_every))
-
-
-class VIMECallback(CuriosityCallback):
-    """`VIME` from plain values."""
-
-    kind = VIME
-
-
-class RNDCallback(CuriosityCallback):
-    """`RND` from plain values."""
-
-    kind = RND
-
-
-class ICMCallback(CuriosityCallback):
-    """`ICM` from plain values."""
-
-    kind = ICM
-
-
-class L2Callback(CuriosityCallback):
-    """`L2` from plain values."""
-
-    kind = L2
-
-
-class DisagreementCallback(CuriosityCallback):
-    """`Disagreement` from plain values."""
-
-    kind = Disagreement
-
-
-class LBSCallback(CuriosityCallback):
-    """`LBS` from plain values."""
-
-    kind = LBS
-
-
-def config_of(kind: type[Curiosity[Any]], settings: Mapping[str, Any]) -> Any:
-    """The config of `kind`, its other settings left at their defaults. Raises `InputError` for unknown names and
-    for values of another type."""
-    config_type = kind.config_type()
+def config_of(config_type: type[Any], settings: Mapping[str, Any]) -> Any:
+    """The config with these settings, its others left at their defaults. Raises `InputError` for unknown names and for
+    values of another type."""
     if not isinstance(settings, Mapping):
         raise problem("settings by their names for config", repr(settings), "write e.g. config: {hidden: [32]}")
     hints = get_type_hints(config_type)
