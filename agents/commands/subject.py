@@ -56,19 +56,20 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     if "backend" in known:
         known["backend"] = judging(known["backend"])
     own_id = recorded if env is None else env
-    imports = folder.config.get("imports", ()) if env is None else ()
-    own_kwargs = folder.config.get("env_kwargs", {}) if env is None else {}
+    own_kwargs = restored(dict[str, Any], folder.config.get("env_kwargs", {}), f"env_kwargs in {path / 'config.json'}")
+    imports = restored(tuple[str, ...], folder.config.get("imports", []), f"imports in {path / 'config.json'}")
+    used_kwargs, used_imports = (own_kwargs, imports) if env is None else ({}, ())
     subject = Subject(
         zip=folder / "policy.zip",
-        env=registered_id(own_id, imports, f"rlgen evaluate {path}"),
-        env_kwargs=env_kwargs or own_kwargs,
+        env=registered_id(own_id, used_imports, f"rlgen evaluate {path}"),
+        env_kwargs=env_kwargs or used_kwargs,
         **known,
     )
     if not (folder / "result.json").is_file():
         return subject
     result = Result.read(path)
     subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
-    if (subject.env, subject.env_kwargs) != (result.env, folder.config.get("env_kwargs", {})):
+    if (subject.env, subject.env_kwargs) != (result.env, own_kwargs):
         return subject
     known = {name: getattr(result, name) for name in ("random_return", "expert_return", "reference")}
     return replace(subject, **known, reference_seed=result.evaluation_seed)

@@ -237,8 +237,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         load_optimiser(model.policy.optimizer, state["optimiser"])
     if isinstance(model.learning_rate, AdaptiveRate):
         model.learning_rate.load_state_dict(state["learning_rate"])
-    model.num_timesteps = state["num_timesteps"]
-    model._n_updates = state["n_updates"]
+    model.num_timesteps, model._n_updates = int(state["num_timesteps"]), int(state["n_updates"])
     if state["last_observations"] is not None:
         model._last_obs = _of_all_worlds(model, own_array(state["last_observations"]))
         starts = state["last_episode_starts"]
@@ -257,11 +256,11 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         _shaped_like(expected, state["sde_noise"], "noise")
         noise.exploration_mat, noise.exploration_matrices = (each.to(model.device) for each in state["sde_noise"])
         KeepOnce(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
-    episodes = [{"r": r, "l": length, "t": t} for r, length, t in state["episodes"]]
+    episodes = [{"r": float(r), "l": int(length), "t": float(t)} for r, length, t in state["episodes"]]
     model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
-    model.ep_success_buffer = deque(state.get("successes", ()), maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(map(float, state.get("successes", ())), maxlen=model._stats_window_size)
     logger = getattr(model, "_logger", None)
     if logger is not None:
-        logger.name_to_value.update(state["logged"])
-        logger.name_to_count.update(state["logged_counts"])
-        logger.name_to_excluded.update({name: tuple(to) for name, to in state["logged_excluded"].items()})
+        logger.name_to_value.update({name: float(value) for name, value in state["logged"].items()})
+        logger.name_to_count.update({name: int(count) for name, count in state["logged_counts"].items()})
+        logger.name_to_excluded.update({name: tuple(map(str, to)) for name, to in state["logged_excluded"].items()})
