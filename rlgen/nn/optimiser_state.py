@@ -18,6 +18,9 @@ from rlgen.errors import problem
 MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "sum"}
 """What torch's elementwise optimisers, and Stable-Baselines3's, remember of each parameter in its own shape."""
 
+OF_MACHINE = ("fused", "foreach", "capturable")
+"""Settings that say how this machine computes, not what: the state takes over those of the optimiser that loads it."""
+
 
 def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
     """`optimiser.load_state_dict` of a copy of `state`: torch keeps the tensors that it is given, and two optimisers
@@ -28,7 +31,10 @@ def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
     """
     before = [dict(group) for group in optimiser.param_groups]
     try:
-        optimiser.load_state_dict(deepcopy(state))
+        mine = deepcopy(state)
+        for fresh, saved in zip(before, mine["param_groups"], strict=True):
+            saved.update({name: fresh[name] for name in OF_MACHINE if name in fresh})
+        optimiser.load_state_dict(mine)
     except Exception as error:  # whatever torch meets in it
         raise _foreign(f"{type(error).__name__}: {error}") from error
     _require_floats(state)  # which torch has made of whole numbers by now
@@ -59,9 +65,9 @@ def _require_settings(fresh: dict[str, Any], loaded: dict[str, Any]) -> None:
 
 
 def _alike(was: Any, now: Any) -> bool:
-    """Whether `now` can stand for `was`: a switch for a switch, a finite number or 0-d tensor for a number."""
+    """Whether `now` can stand for `was`: the same switch, a finite number or 0-d tensor for a number."""
     if was is None or isinstance(was, bool):
-        return now is None or isinstance(now, bool)
+        return now is was
     if isinstance(was, tuple | list):
         return isinstance(now, tuple | list) and len(now) == len(was) and all(map(_alike, was, now))
     if isinstance(was, Real | Tensor):

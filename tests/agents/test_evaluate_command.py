@@ -70,6 +70,16 @@ def test_the_defaults_repeat_a_runs_own_evaluation_and_another_seed_is_told(
     assert (json.loads(other.read_text())["seed"], json.loads(other.read_text())["reference_seed"]) == (7, 123)
 
 
+@pytest.mark.parametrize(("name", "value"), [("env_kwargs", "gail"), ("env_kwargs", [1]), ("imports", 3)])
+def test_entries_of_another_type_in_a_runs_configuration_are_named(
+    name: str, value: object, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"agent": "gail", "env": "InvertedPendulum-v5", name: value}
+    (run_folder / "config.json").write_text(json.dumps(config))
+    assert cli.main(["evaluate", str(run_folder)]) == 2
+    assert f"expected {name} in" in capsys.readouterr().err
+
+
 def test_the_table_shows_return_and_falls(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", str(run_folder), "--episodes", "2"]) == 0
     shown = capsys.readouterr()

@@ -67,6 +67,7 @@ DAMAGES = {
     "rate as text": lambda state: state["param_groups"][0].update(lr="fast"),
     "infinite rate": lambda state: state["param_groups"][0].update(lr=torch.inf),
     "one beta": lambda state: state["param_groups"][0].update(betas=[0.9]),
+    "another switch": lambda state: state["param_groups"][0].update(maximize=True),
     "switch as number": lambda state: state["param_groups"][0].update(amsgrad=3),
     "no rate": lambda state: state["param_groups"][0].pop("lr"),
     "no groups": lambda state: state.pop("param_groups"),
@@ -81,6 +82,17 @@ def test_a_foreign_state_is_refused_in_three_parts(damage: str) -> None:
     DAMAGES[damage](state)
     with pytest.raises(InputError, match=r"expected the state of the same optimiser; got .*; load"):
         load_optimiser(optimiser, state)
+
+
+def test_how_a_machine_computes_is_not_taken_from_a_state() -> None:
+    """A GPU's switches in a run that goes on without one, or damage, would end the next step."""
+    optimiser = stepped(fused=True)
+    state = deepcopy(optimiser.state_dict())
+    state["param_groups"][0].update(fused=None, capturable=True, foreach=True)
+    load_optimiser(optimiser, state)
+    group = optimiser.param_groups[0]
+    assert (group["fused"], group["capturable"], group["foreach"]) == (True, False, None)
+    optimiser.step()
 
 
 def test_every_optimiser_of_the_library_is_loaded_so() -> None:

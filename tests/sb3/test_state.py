@@ -170,3 +170,12 @@ def test_a_state_that_does_not_fit_the_model_is_refused(
     state = saved.saved[0]
     with pytest.raises(InputError, match="load the state into"):
         load_model_state(make(algorithm, **settings), {**state, name: damage})
+
+
+@pytest.mark.parametrize(("name", "damage"), [("logged", {"train/loss": [[]]}), ("episodes", [[[None], 5, 0.25]])])
+def test_numbers_that_are_none_are_noticed_when_they_are_loaded(name: str, damage: Any) -> None:
+    """A run's checkpoint turns what is raised here into an error that names it, and the way back."""
+    model = make(PPO)
+    model.set_logger(Logger(None, []))
+    with pytest.raises(TypeError):
+        load_model_state(model, {**model_state(model), name: damage})
