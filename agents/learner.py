@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
-from rlgen.runs.evaluate import RandomPolicy
+from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.observation_normalisation import normalised_policy

@@ -31,9 +31,9 @@ from rlgen.agents.commands import finish as end
 from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
-from rlgen.runs.evaluate import RandomPolicy
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder, load_checkpoint
+from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.evaluation import RandomPolicy
 from rlgen.runs.metrics import same_metrics
 
 from .fuzz.short import short, undrawn

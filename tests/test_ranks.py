@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from rlgen import ranks
-from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.nn import Normaliser
+from rlgen.rewards import ReturnScale
 from rlgen.runs.rank_states import OTHERS, own_state
 
 from .processes import in_processes

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from rlgen import ranks
-from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.bonus_unit import LargestSoFar, ReturnScale
+from rlgen.nn import Normaliser
+from rlgen.rewards import ReturnScale
+from rlgen.rewards.bonus_unit import LargestSoFar
 from rlgen.runs.rank_states import OTHERS, own_state, with_others
 
 ROWS = torch.arange(24.0).view(12, 2).sin()

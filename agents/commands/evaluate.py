@@ -91,7 +91,7 @@ class Evaluate:
             raise problem("a .json file", str(self.out), "e.g. --out evaluation.json")
 
     def run(self) -> int:
-        from rlgen.runs.evaluate import evaluate
+        from rlgen.runs.evaluation import evaluate
         from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
 

@@ -16,7 +16,7 @@ from rlgen.data.visits import Visits
 from rlgen.runs.console import Console
 from rlgen.runs.curves import draw_curves
 from rlgen.runs.device import device_name
-from rlgen.runs.evaluate import evaluate
+from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import VISITS, RunFolder
 from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report

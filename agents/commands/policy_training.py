@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.runs.evaluate import evaluate
+from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.progress import number

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium import spaces
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.scores import Reference
 from rlgen.sb3.load import load_policy
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from rlgen.envs import make_vec
 from rlgen.envs.backend import Backend
 from rlgen.runs.device import choose_device, device_name
-from rlgen.runs.evaluate import evaluate
+from rlgen.runs.evaluation import evaluate
 from rlgen.runs.versions import checkout_commit, cpu_name
 
 

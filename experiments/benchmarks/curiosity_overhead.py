@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rlgen.agents import Explorer, LearnerConfig
 from rlgen.agents.curiosity import CURIOSITIES
-from rlgen.agents.explorer import Explorer
-from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig, make_model
+from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, make_model
 from rlgen.envs import make_vec
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards import ReturnScale
 from rlgen.runs.versions import checkout_commit, cpu_name
 
 

@@ -37,7 +37,8 @@ from typing import IO
 import numpy as np
 import torch
 
-from rlgen.data.images import ImageSet, fixed_binarisation
+from rlgen.data import ImageSet
+from rlgen.data.images import fixed_binarisation
 from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.versions import checkout_commit, cpu_name
 from rlgen.sim.pool import usable_cpus

@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.nn.bayesian import BayesianMLP
+from rlgen.nn import BayesianMLP
 from rlgen.runs.versions import checkout_commit, cpu_name
 
 STEP, LIKELIHOOD_STD = 0.01, 0.5

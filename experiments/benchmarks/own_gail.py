@@ -15,13 +15,13 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
+from rlgen.agents import GAIL, GAILConfig, LearnerConfig
 from rlgen.agents.commands.train import TrainGAIL
-from rlgen.agents.gail import GAIL, GAILConfig
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.rewards import AdversarialConfig
+from rlgen.sb3 import FastPPO
 
 N_ENVS, N_STEPS, EPOCHS, BATCH = 8, 256, 10, 64
 ROUND = N_ENVS * N_STEPS

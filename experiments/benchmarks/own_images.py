@@ -14,9 +14,8 @@ from turns import Turns, arguments
 
 from rlgen.agents.commands.train_image import settings_of
 from rlgen.agents.session import Session
-from rlgen.generators.trainer import GameConfig
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics
+from rlgen.generators import GameConfig
+from rlgen.runs import Metrics, RunFolder
 
 BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
 

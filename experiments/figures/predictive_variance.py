@@ -13,7 +13,7 @@ import matplotlib
 import torch
 from torch import Tensor, nn
 
-from rlgen.nn.bayesian import BayesianMLP
+from rlgen.nn import BayesianMLP
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from stable_baselines3.common.utils import set_random_seed
 
-from rlgen.agents.bc import BC, BCConfig
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents import BC, BCConfig, LearnerConfig
+from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.runs.evaluate import evaluate
+from rlgen.runs.evaluation import evaluate
 
 HERE = Path(__file__).parent
 CSV, TABLE = HERE / "cloning.csv", HERE / "cloning.md"

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlgen.runs import draw_curves
 from rlgen.runs.batch import train_all
-from rlgen.runs.curves import draw_curves
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 
 HERE = Path(__file__).parent

@@ -18,9 +18,8 @@ from itertools import product
 from pathlib import Path
 
 from rlgen.equations.divergences import DIVERGENCES
+from rlgen.runs import draw_curves, read_metrics
 from rlgen.runs.batch import train_all
-from rlgen.runs.curves import draw_curves
-from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import middle_of_runs
 

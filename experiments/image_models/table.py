@@ -21,10 +21,10 @@ from statistics import mean
 
 import numpy as np
 
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 from rlgen.generators.classifier_files import classifier_extractor
+from rlgen.runs import read_metrics
 from rlgen.runs.batch import train_all
-from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result_rows import merge_rows
 
 HERE = Path(__file__).parent

@@ -21,13 +21,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CallbackList
 
 from rlgen.agents import VIME
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.envs import make_vec
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
-from rlgen.rewards.source import TaskShape
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.rewards import InformationGain, InformationGainConfig, TaskShape
+from rlgen.sb3 import Paid, Relabel
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

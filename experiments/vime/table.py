@@ -19,9 +19,8 @@ from statistics import median
 
 import numpy as np
 
+from rlgen.runs import draw_curves, read_metrics
 from rlgen.runs.batch import train_all
-from rlgen.runs.curves import draw_curves
-from rlgen.runs.metrics import read_metrics
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.runs.visit_map import draw_visits
 

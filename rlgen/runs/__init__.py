@@ -1,1 +1,8 @@
-"""A run is a folder: configuration, metrics, checkpoints, evaluation, curves, video and report."""
+"""A run is a folder: configuration, metrics, checkpoints, evaluation, curves, video and report.
+
+Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.errors import problem
-from rlgen.runs.evaluate import Evaluation
+from rlgen.runs.evaluation import Evaluation
 from rlgen.runs.json_file import read_entries, write_json
 from rlgen.runs.scores import Reference, normalised_return, share_of_failures
 

@@ -1,1 +1,8 @@
-"""The door to Stable-Baselines3: no other layer below `agents` and `envs` imports it."""
+"""The adapter to Stable-Baselines3: no other layer below `agents` and `envs` imports it.
+
+Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,8 +22,8 @@ from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
-from rlgen.runs.metrics import Metrics
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.runs import Metrics
+from rlgen.sb3 import normalised_policy
 
 LIMIT = 0.4  # of Humanoid's actions
 LEARNER = "--learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1 --learner.hidden 8"

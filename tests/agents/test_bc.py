@@ -11,10 +11,10 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.agents.bc import BC, BCConfig
+from rlgen.agents import BC, BCConfig
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.sb3 import normalised_policy
 
 QUICK = BCConfig(max_updates=400, check_every=50, learning_rate=3e-3, average=0.98, plain_below=0.0)
 GAIN = np.array([[0.3, -0.1], [0.05, 0.2]], np.float32)

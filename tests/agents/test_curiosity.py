@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import VIME
 from rlgen.errors import InputError
-from rlgen.rewards.information_gain import InformationGainConfig
+from rlgen.rewards import InformationGainConfig
 
 QUICK = InformationGainConfig(updates_per_rollout=20, batch_size=32, hidden=(8,))
 

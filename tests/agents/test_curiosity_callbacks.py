@@ -14,8 +14,7 @@ from rlgen import agents
 from rlgen.agents import GAIL, VIME, GAILConfig
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.errors import InputError
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.rewards.information_gain import InformationGainConfig
+from rlgen.rewards import AdversarialConfig, InformationGainConfig
 
 ZOO = """
 Pendulum-v1:

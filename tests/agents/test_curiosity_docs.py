@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from rlgen.agents.curiosity import CURIOSITIES, Curiosity
+from rlgen.agents import Curiosity
+from rlgen.agents.curiosity import CURIOSITIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "curiosity.md").read_text(encoding="utf-8")
 

@@ -13,14 +13,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 
-from rlgen.agents import RND, VIME
-from rlgen.agents.curiosity import CURIOSITIES, Curiosity
+from rlgen.agents import RND, VIME, Curiosity
+from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.errors import InputError
-from rlgen.rewards.information_gain import InformationGainConfig
-from rlgen.rewards.random_network_distillation import RandomNetworkDistillationConfig
+from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig
 from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.state_tree import decode, encode
-from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3 import load_model_state, model_state
 
 QUICK = InformationGainConfig(updates_per_rollout=5, batch_size=16, hidden=(4,))
 QUICK_RND = RandomNetworkDistillationConfig(updates_per_rollout=5, target_hidden=(4,), predictor_hidden=(4,))

@@ -18,11 +18,10 @@ from rlgen.agents.commands.data_parallel import joined, share_of
 from rlgen.agents.commands.train import TrainBC
 from rlgen.agents.commands.train_ppo import TrainPPO
 from rlgen.agents.learner import OnPolicyConfig
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import read_metrics, same_metrics
+from rlgen.runs import Result, RunFolder, load_checkpoint, read_metrics
+from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.metrics import same_metrics
 from rlgen.runs.rank_states import OTHERS
-from rlgen.runs.result import Result
 
 SHARED = """--env rlgen/SparseHalfCheetah-v0 --backend warp --device cpu --threads 1 --n-envs 8
 --learner.n-steps 16 --learner.batch-size 64 --learner.n-epochs 1 --learner.hidden 8 --episodes 4 --no-video

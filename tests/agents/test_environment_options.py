@@ -13,7 +13,8 @@ from rlgen.agents.commands.environment_options import parse_kwargs
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.runs.folder import UNFINISHED, RunFolder
+from rlgen.runs import RunFolder
+from rlgen.runs.folder import UNFINISHED
 from rlgen.runs.run_groups import kin
 
 from .conftest import SMALL

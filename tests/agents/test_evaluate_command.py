@@ -9,9 +9,9 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import cli
 from rlgen.envs import make_vec
-from rlgen.runs.evaluate import evaluate
-from rlgen.runs.result import Result
-from rlgen.sb3.load import load_policy
+from rlgen.runs import Result
+from rlgen.runs.evaluation import evaluate
+from rlgen.sb3 import load_policy
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder
 from rlgen.runs.image_result import ImageResult
 
 OPTIONS = """--data digits --threads 1 --device cpu --batch-size 16 --steps 3 --measured 20 --importance-samples 2

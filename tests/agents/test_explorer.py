@@ -9,18 +9,15 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
-from rlgen.agents import RND, VIME
-from rlgen.agents.explorer import Explorer
-from rlgen.agents.learner import EXPLORATION, LearnerConfig, make_model
-from rlgen.data.visits import Visits, axes_within
+from rlgen.agents import RND, VIME, Explorer, LearnerConfig
+from rlgen.agents.learner import EXPLORATION, make_model
+from rlgen.data import Visits
+from rlgen.data.visits import axes_within
 from rlgen.errors import InputError
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.rewards.information_gain import InformationGainConfig
-from rlgen.rewards.random_network_distillation import RandomNetworkDistillationConfig
+from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig, ReturnScale
+from rlgen.sb3 import Paid, Relabel
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.observation_normalisation import ObservationStatistics
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.weighted_reward import Paid
 
 QUICK = InformationGainConfig(hidden=(8,), updates_per_rollout=2, batch_size=16)
 

@@ -11,10 +11,9 @@ import pytest
 from rlgen.agents import cli
 from rlgen.agents.commands import evaluate
 from rlgen.errors import InputError
+from rlgen.runs import Result, RunFolder
 from rlgen.runs.config import from_json
-from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.result import Result
 
 OTHERS: list[Any] = [[], 3, None, "text", {"n": []}]
 

@@ -14,15 +14,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
-from rlgen.agents.bc import BCConfig
-from rlgen.agents.gail import GAIL, GAILConfig
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents import GAIL, BCConfig, GAILConfig, LearnerConfig
+from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.nn import R1, Entropy, GradientPenalty, SpectralNorm
+from rlgen.rewards import AdversarialConfig
+from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.scores import normalised_return
 

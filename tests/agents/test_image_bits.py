@@ -9,11 +9,9 @@ import torch
 
 from rlgen.agents import cli
 from rlgen.agents.image_metrics import likelihood_bounds
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 from rlgen.equations.gaussians import kl_gaussian
-from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.vae import VAE, VAEConfig
+from rlgen.generators import GAN, VAE, GANConfig, ImageShape, VAEConfig
 
 SHAPE = ImageShape(channels=3, height=8, width=8)
 PIXEL = ImageShape(channels=1, height=1, width=1)

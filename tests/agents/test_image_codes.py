@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from rlgen.agents.image_metrics import measure
-from rlgen.data.images import ImageSet
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.infogan import InfoGAN, InfoGANConfig
+from rlgen.data import ImageSet
+from rlgen.generators import ImageShape, InfoGAN, InfoGANConfig
 
 
 class Knowing(InfoGAN):

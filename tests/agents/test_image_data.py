@@ -10,7 +10,7 @@ import pytest
 
 from rlgen.agents import cli
 from rlgen.agents.commands import image_training
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder
 from rlgen.runs.image_result import ImageResult
 
 OPTIONS = """--threads 1 --device cpu --batch-size 8 --steps 4 --checkpoint-every 2 --measured 10 --importance-samples 2

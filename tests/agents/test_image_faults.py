@@ -12,12 +12,10 @@ from rlgen.agents.commands import image_assembly
 from rlgen.agents.commands.image_faults import binarisation_of, require_measurable
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.image_metrics import extractor_of, measure
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 from rlgen.errors import InputError
+from rlgen.generators import GAN, VAE, GANConfig, ImageShape, VAEConfig
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor
-from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.vae import VAE, VAEConfig
 
 SHAPE = ImageShape(channels=1, height=8, width=8, n_classes=2)
 

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from rlgen.agents import cli
 from rlgen.agents.image_soundness import require_sound
-from rlgen.data.images import ImageSet
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.trainer import Diverged, Game
-from rlgen.generators.vae import VAE, VAEConfig
+from rlgen.data import ImageSet
+from rlgen.generators import VAE, Game, ImageShape, VAEConfig
+from rlgen.generators.trainer import Diverged
 from rlgen.runs.checkpoint import list_checkpoints
 
 SMALL = """--data digits --threads 1 --device cpu --batch-size 16 --measured 40 --importance-samples 2 --classifier none

@@ -11,7 +11,7 @@ import tyro
 from rlgen.agents import GAILConfig
 from rlgen.agents.commands.train import TrainGAIL
 from rlgen.equations.divergences import DIVERGENCES
-from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.rewards import AdversarialConfig
 
 TEXT = (Path(__file__).parents[2] / "docs" / "imitation_variants.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^\| [^|]+ \| `([^`|]+)` \| `(--[^`|]+)` \| [^|]*arxiv", TEXT, re.MULTILINE)

@@ -11,16 +11,14 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from rlgen.agents import GAIL, InfoGAIL, InfoGAILConfig
-from rlgen.agents.bc import BCConfig
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents import GAIL, BCConfig, InfoGAIL, InfoGAILConfig, LearnerConfig
+from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.rewards.code_posterior import CodePosteriorConfig
+from rlgen.rewards import AdversarialConfig, CodePosteriorConfig
 from rlgen.runs.rng import rng_state, set_rng_state
-from rlgen.sb3.latent_code import LatentCode
+from rlgen.sb3 import LatentCode
 
 STEPS, FURTHEST = 8, 0.4
 

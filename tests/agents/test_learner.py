@@ -11,7 +11,8 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.agents.learner import LearnerConfig, initial_log_std, learning_rate, make_model
+from rlgen.agents import LearnerConfig
+from rlgen.agents.learner import initial_log_std, learning_rate, make_model
 from rlgen.errors import InputError
 from rlgen.sb3.observation_normalisation import NormalisedObservations
 from rlgen.sb3.schedules import AdaptiveRate

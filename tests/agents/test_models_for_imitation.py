@@ -12,9 +12,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
 
-from rlgen.agents import BC, GAIL
-from rlgen.agents.bc import BCConfig
-from rlgen.agents.gail import GAILConfig
+from rlgen.agents import BC, GAIL, BCConfig, GAILConfig
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
 

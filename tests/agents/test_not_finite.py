@@ -11,11 +11,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import SAC
 
-from rlgen.agents import cli
-from rlgen.agents.explorer import Explorer
+from rlgen.agents import Explorer, cli
 from rlgen.envs import make_vec
 from rlgen.errors import NotFinite
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
+from rlgen.runs import load_checkpoint
+from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.sb3 import finite
 
 SAC_OPTIONS = "--algo sac --sac.learning-starts 20 --sac.batch-size 8 --sac.hidden 8 --curiosity none --n-envs 2"

@@ -9,17 +9,15 @@ from sb3_contrib import TRPO
 from stable_baselines3 import A2C, PPO, SAC, TD3
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
-from rlgen.agents import BC, session
+from rlgen.agents import BC, Explorer, session
 from rlgen.agents.curiosity import CURIOSITIES
-from rlgen.agents.explorer import Explorer
-from rlgen.data.visits import Axis, Visits
+from rlgen.data import Visits
+from rlgen.data.visits import Axis
 from rlgen.envs import make_vec
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Game, GameConfig
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.generators import GENERATORS, Game, GameConfig, ImageShape
+from rlgen.rewards import ReturnScale
+from rlgen.sb3 import model_state
 from rlgen.sb3.coverage import Coverage
-from rlgen.sb3.model_state import model_state
 
 ON_POLICY = (PPO, A2C, TRPO)
 

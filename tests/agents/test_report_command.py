@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder
 
 
 def make_run(path: Path, agent: str) -> Path:

@@ -15,8 +15,9 @@ import torch
 from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
-from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+from rlgen.runs import Metrics, load_checkpoint, read_metrics
+from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.metrics import same_metrics
 
 SMALL_PPO = "--learner.batch-size 32 --learner.n-epochs 2 --learner.hidden 8 --learner.target-kl 0.001"
 
@@ -85,7 +86,7 @@ KILLED = """
 import os, signal, sys
 from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
-from rlgen.runs.metrics import Metrics
+from rlgen.runs import Metrics
 policy_training.CURVE_EPISODES = 1
 write = Metrics.write
 def die(metrics, step, values):

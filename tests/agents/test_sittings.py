@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents.commands.sittings import note_sitting
-from rlgen.runs import versions
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder, versions
 
 
 @pytest.fixture

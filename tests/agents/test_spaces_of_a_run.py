@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlgen.agents import LearnerConfig
 from rlgen.agents.cli import main
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents.learner import make_model
 from rlgen.errors import InputError
-from rlgen.runs.result import Result
+from rlgen.runs import Result
 
 KINDS = {"discrete": spaces.Discrete(3), "multi": spaces.MultiDiscrete([2, 3]), "binary": spaces.MultiBinary(3)}
 

@@ -10,9 +10,7 @@ import pytest
 
 from rlgen.agents import cli
 from rlgen.data import Demonstrations
-from rlgen.runs.checkpoint import load_checkpoint
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics, read_metrics
+from rlgen.runs import Metrics, RunFolder, load_checkpoint, read_metrics
 
 ROUND = 64  # 4 environments, 16 steps
 
@@ -66,7 +64,7 @@ def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(rlgen_train, tmp_path:
 
 
 def test_ctrl_c_in_the_warm_start_saves_it(rlgen_train, no_finish, tmp_path: Path, monkeypatch) -> None:
-    from rlgen.agents.bc import BC
+    from rlgen.agents import BC
 
     learn, cloned = BC.learn, []
 

@@ -12,13 +12,12 @@ import torch
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlgen.agents.bc import BCConfig
-from rlgen.agents.gail import GAIL, GAILConfig
-from rlgen.agents.learner import LearnerConfig, make_model
+from rlgen.agents import GAIL, BCConfig, GAILConfig, LearnerConfig
+from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.rewards import AdversarialConfig
+from rlgen.sb3 import normalised_policy
 
 SMALL = AdversarialConfig(hidden=(8,), learning_rate=1e-3, updates_per_rollout=2, batch_size=32)
 CONFIG = GAILConfig(discriminator=SMALL, warm_start=False, scale_reward=False)

@@ -20,16 +20,12 @@ from torch import Tensor
 from rlgen.agents import cli, image_metrics
 from rlgen.agents.commands import image_faults, image_training
 from rlgen.agents.commands.train_image import TrainImage, settings_of
-from rlgen.generators.gan import GANConfig
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Game, GameConfig
-from rlgen.generators.vae import VAEConfig
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
+from rlgen.generators import GENERATORS, Game, GameConfig, GANConfig, VAEConfig
+from rlgen.runs import Metrics, RunFolder, load_checkpoint, load_image_model, read_metrics
+from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.config import from_json, to_json
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_model_file import load_image_model
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+from rlgen.runs.metrics import same_metrics
 
 SHARED = """--data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2 --checkpoint-every 5
 --evaluate-every 6 --measured 40 --importance-samples 2 --classifier none --game.average 0.9"""
@@ -45,7 +41,7 @@ CASES = {
 KILLED = """
 import os, signal, sys
 from rlgen.agents import cli
-from rlgen.runs.metrics import Metrics
+from rlgen.runs import Metrics
 write = Metrics.write
 def die(metrics, step, values):
     if step > int(sys.argv[1]):

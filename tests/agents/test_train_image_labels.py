@@ -11,10 +11,9 @@ from safetensors.torch import load_file
 from rlgen.agents import cli
 from rlgen.agents.commands import image_assembly
 from rlgen.agents.commands.train_image import settings_of
-from rlgen.data.images import ImageSet
-from rlgen.runs.image_model_file import load_image_model
+from rlgen.data import ImageSet
+from rlgen.runs import Metrics, load_image_model, read_metrics
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.metrics import Metrics, read_metrics
 
 SHARED = """--data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2 --checkpoint-every 3
 --evaluate-every 4 --measured 40 --classifier none --steps 6"""

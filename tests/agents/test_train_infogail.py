@@ -15,11 +15,11 @@ from rlgen.agents import cli
 from rlgen.agents.commands import finish
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.runs.evaluate import evaluate
-from rlgen.runs.metrics import read_metrics
-from rlgen.runs.result import Result
+from rlgen.runs import Result, read_metrics
+from rlgen.runs.evaluation import evaluate
 from rlgen.runs.video import Video
-from rlgen.sb3.latent_code import LatentCode, UnderCode
+from rlgen.sb3 import LatentCode
+from rlgen.sb3.latent_code import UnderCode
 
 TRAINING = """--env PointWorld-v0 --codes 3 --steps 320 --evaluate-every 128 --checkpoint-every 128 --n-envs 4
     --device cpu --no-video --episodes 4 --learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1

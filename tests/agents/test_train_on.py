@@ -7,10 +7,9 @@ import pytest
 
 from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import read_metrics, same_metrics
-from rlgen.runs.result import Result
-from rlgen.sb3.load import load_policy
+from rlgen.runs import Result, RunFolder, read_metrics
+from rlgen.runs.metrics import same_metrics
+from rlgen.sb3 import load_policy
 
 from .conftest import LEARNER
 

@@ -8,10 +8,8 @@ import pytest
 from stable_baselines3 import PPO
 
 from rlgen.agents import DevicePPO, cli
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import read_metrics
-from rlgen.runs.result import Result
+from rlgen.runs import Result, RunFolder, load_checkpoint, read_metrics
+from rlgen.runs.checkpoint import list_checkpoints
 
 pytest.importorskip("warp")
 

@@ -6,8 +6,7 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from rlgen.agents import cli
-from rlgen.runs.metrics import read_metrics
-from rlgen.runs.result import Result
+from rlgen.runs import Result, read_metrics
 
 
 def test_a_finished_run_holds_everything_and_is_called_ppo(rlgen_train, tmp_path: Path, capsys) -> None:

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rlgen.agents.bc import BCConfig
+from rlgen.agents import BCConfig, GAILConfig, InfoGAILConfig, LearnerConfig
 from rlgen.agents.commands.table import settings_of_agent, trainings
 from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainInfoGAIL
 from rlgen.agents.commands.train_image import TrainImage
 from rlgen.agents.commands.train_ppo import TrainPPO
 from rlgen.agents.commands.train_vime import TrainVIME
-from rlgen.agents.gail import GAILConfig
-from rlgen.agents.infogail import InfoGAILConfig
-from rlgen.agents.learner import LearnerConfig
-from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.rewards import AdversarialConfig
 from rlgen.runs.config import from_json, to_json
 
 

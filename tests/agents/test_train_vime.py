@@ -7,20 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlgen.agents import cli
+from rlgen.agents import Explorer, cli
 from rlgen.agents.commands import assembly
 from rlgen.agents.commands.train_vime import TrainVIME
 from rlgen.agents.curiosity import CURIOSITIES
-from rlgen.agents.explorer import Explorer
 from rlgen.agents.learner import EXPLORATION
-from rlgen.data.visits import Visits
+from rlgen.data import Visits
 from rlgen.errors import InputError
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.rewards.information_gain import InformationGainConfig
-from rlgen.runs.checkpoint import load_checkpoint
+from rlgen.rewards import InformationGainConfig, ReturnScale
+from rlgen.runs import Result, load_checkpoint, read_metrics
 from rlgen.runs.config import from_json
-from rlgen.runs.metrics import read_metrics
-from rlgen.runs.result import Result
 
 ROUND = 64  # 4 environments, 16 steps
 SAC = ["--algo", "sac", "--sac.hidden", "8", "--sac.batch-size", "8", "--sac.learning-starts", "50"]

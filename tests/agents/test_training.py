@@ -12,9 +12,7 @@ from stable_baselines3 import PPO
 from rlgen.agents.commands.references import chance_return
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import read_metrics
-from rlgen.runs.result import Result
+from rlgen.runs import Result, RunFolder, read_metrics
 
 
 def test_a_finished_gail_run_holds_everything(rlgen_train, tmp_path: Path, capsys) -> None:

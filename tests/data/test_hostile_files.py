@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from rlgen import memory
-from rlgen.data import Demonstrations, Episode, formats
+from rlgen.data import Demonstrations, Episode, Visits, formats
 from rlgen.data.image_sources import read_idx
-from rlgen.data.visits import Visits
 from rlgen.errors import InputError
 
 COLUMNS = ("observations", "actions", "rewards", "terminals", "timeouts")

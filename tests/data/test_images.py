@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlgen.data import image_sources
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet, image_sources
 from rlgen.errors import InputError
 
 CLASSES = 5

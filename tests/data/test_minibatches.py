@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
+from rlgen.data import ImageSet
+from rlgen.data.images import fixed_binarisation, stochastic_binarisation
 from rlgen.data.minibatches import Minibatches
 from rlgen.errors import InputError
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 from rlgen.data.minibatches import UNLABELLED, PartlyLabelled
 from rlgen.errors import InputError
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from rlgen import memory
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 from rlgen.errors import InputError
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecNorm
 from rlgen.data import Demonstrations
 from rlgen.data.playing import play
 from rlgen.errors import InputError
-from rlgen.runs.evaluate import evaluate
+from rlgen.runs.evaluation import evaluate
 
 
 class Count(gym.Env):

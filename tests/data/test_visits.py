@@ -6,7 +6,8 @@ from math import pi
 import numpy as np
 import pytest
 
-from rlgen.data.visits import Axis, Visits, axes_within
+from rlgen.data import Visits
+from rlgen.data.visits import Axis, axes_within
 from rlgen.errors import InputError
 
 PLANE = (Axis(name="x", columns=(0,), width=0.5), Axis(name="y", columns=(1,), width=1.0))

@@ -10,8 +10,7 @@ import pytest
 
 from rlgen.envs import CLASSIC_TASKS, TASKS, make_vec
 from rlgen.errors import InputError
-from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
-from rlgen.sb3.vec_env import SimVecEnv
+from rlgen.sb3 import GymnasiumVecEnv, SimVecEnv
 
 
 def test_every_task_id_is_registered_with_gymnasium():

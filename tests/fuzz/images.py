@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from rlgen.data.images import ImageSet
+from rlgen.data import ImageSet
 
 from .byte_damage import damaged_bytes, damaged_file
 from .subject import Subject

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.began import BEGAN, BEGANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.trainer import Game
+from rlgen.generators import BEGAN, BEGANConfig, Game, ImageShape
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 

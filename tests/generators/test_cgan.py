@@ -6,10 +6,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.penalties import r1
 from rlgen.errors import InputError
-from rlgen.generators.cgan import CGAN, CGANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.trainer import Game, GameConfig
+from rlgen.generators import CGAN, CGANConfig, Game, GameConfig, ImageShape, PenaltyConfig
 
 SMALL = ImageShape(channels=1, height=4, width=4, n_classes=3)
 PIXEL = ImageShape(channels=1, height=1, width=1, n_classes=2)

@@ -7,11 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.equations.f_divergences import F_DIVERGENCES
-from rlgen.generators.fgan import FGAN, NAMES, FGANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.player import Player
-from rlgen.generators.trainer import Game
+from rlgen.generators import FGAN, FGANConfig, Game, ImageShape, PenaltyConfig, Player
+from rlgen.generators.fgan import NAMES
 
 PIXEL = ImageShape(channels=1, height=1, width=1)
 CELLS = 2_000

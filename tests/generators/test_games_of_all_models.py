@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Game, GameConfig
-from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint
+from rlgen.generators import GENERATORS, Game, GameConfig, ImageShape
+from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.runs.rng import rng_state, set_rng_state
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -6,15 +6,9 @@ from torch.nn import functional as F
 
 from rlgen.equations.divergences import GENERATOR_DIVERGENCES
 from rlgen.errors import InputError
-from rlgen.generators.dcgan import DCGAN, DCGANConfig
-from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import Decodes, ImageShape, Probed
-from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.trainer import Game, GameConfig
-from rlgen.nn.bottleneck import Bottleneck
-from rlgen.nn.historical_average import HistoricalAverage
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, SpectralNorm
-from rlgen.nn.quantiser import Quantise
+from rlgen.generators import DCGAN, GAN, DCGANConfig, Game, GameConfig, GANConfig, ImageShape, PenaltyConfig
+from rlgen.generators.image_model import Decodes, Probed
+from rlgen.nn import R1, Bottleneck, Entropy, GradientPenalty, HistoricalAverage, Quantise, SpectralNorm
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 

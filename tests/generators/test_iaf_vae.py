@@ -10,11 +10,9 @@ from torch.distributions import Normal
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
-from rlgen.generators.iaf_vae import IAFVAE, IAFVAEConfig
-from rlgen.generators.image_model import ImageShape
+from rlgen.generators import IAFVAE, Game, IAFVAEConfig, ImageShape
 from rlgen.generators.pixels import Pixels
-from rlgen.generators.trainer import Game
-from rlgen.nn.posterior import DiagonalGaussian, InverseAutoregressive
+from rlgen.nn import DiagonalGaussian, InverseAutoregressive
 
 NOISE = 0.5
 LIKELIHOOD = Normal(0.0, math.sqrt(2 + NOISE**2)).log_prob(torch.tensor(0.7))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.generators.dcgan import DCGAN
-from rlgen.generators.image_model import ImageShape
+from rlgen.generators import DCGAN, ImageShape
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "benchmarks"
 

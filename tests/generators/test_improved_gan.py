@@ -6,11 +6,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.dcgan import DCGAN, DCGANConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.improved_gan import ImprovedGAN, ImprovedGANConfig
-from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.trainer import Game, GameConfig
+from rlgen.generators import (
+    DCGAN,
+    DCGANConfig,
+    Game,
+    GameConfig,
+    ImageShape,
+    ImprovedGAN,
+    ImprovedGANConfig,
+    PenaltyConfig,
+)
 from rlgen.nn.historical_average import Remembering
 
 SMALL = ImageShape(channels=1, height=8, width=8)

@@ -7,11 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import Coded, ImageShape
-from rlgen.generators.infogan import InfoGAN, InfoGANConfig
-from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators import Game, ImageShape, InfoGAN, InfoGANConfig, PenaltyConfig
+from rlgen.generators.image_model import Coded
 from rlgen.generators.pictures import grids, own_randomness
-from rlgen.generators.trainer import Game
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 

@@ -5,11 +5,8 @@ import torch
 
 from rlgen.equations.laplacian_pyramid import doubled, halved
 from rlgen.errors import InputError
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.lapgan import LAPGAN, LAPGANConfig
-from rlgen.generators.penalty_config import PenaltyConfig
+from rlgen.generators import LAPGAN, Game, GameConfig, ImageShape, LAPGANConfig, PenaltyConfig
 from rlgen.generators.player import Terms
-from rlgen.generators.trainer import Game, GameConfig
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 

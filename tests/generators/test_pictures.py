@@ -4,15 +4,24 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.began import BEGAN, BEGANConfig
-from rlgen.generators.cgan import CGAN, CGANConfig
-from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import ImageShape, great_circle
-from rlgen.generators.infogan import InfoGAN, InfoGANConfig
+from rlgen.generators import (
+    BEGAN,
+    CGAN,
+    GAN,
+    GENERATORS,
+    VAE,
+    BEGANConfig,
+    CGANConfig,
+    GANConfig,
+    ImageShape,
+    InfoGAN,
+    InfoGANConfig,
+    SemiSupervisedGAN,
+    SemiSupervisedGANConfig,
+    VAEConfig,
+)
+from rlgen.generators.image_model import great_circle
 from rlgen.generators.pictures import grids, own_randomness, reconstruction_grid
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
-from rlgen.generators.vae import VAE, VAEConfig
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 CPU = torch.device("cpu")

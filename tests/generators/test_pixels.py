@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Categorical, Normal
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import ImageShape
+from rlgen.generators import ImageShape
 from rlgen.generators.pixels import LEAST_LOG_STD, LEVELS, PIXELS
 
 PIXEL = ImageShape(channels=1, height=1, width=1)

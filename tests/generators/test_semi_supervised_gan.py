@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import Classifies, ImageShape
-from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
-from rlgen.generators.trainer import Game
-from rlgen.nn.layers import WeightNormLinear
+from rlgen.generators import Game, ImageShape, SemiSupervisedGAN, SemiSupervisedGANConfig
+from rlgen.generators.image_model import Classifies
+from rlgen.nn import WeightNormLinear
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=3)
 LABELS = torch.tensor([2, -1, 0, -1, -1, 1, -1, -1])

@@ -8,15 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import InputError
-from rlgen.generators.dcgan import DCGAN, DCGANConfig
-from rlgen.generators.gan import GAN, GANConfig
-from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
-from rlgen.generators.player import Player, Terms
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Diverged, Game, GameConfig
-from rlgen.generators.vae import VAE, VAEConfig
-from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint
+from rlgen.generators import (
+    DCGAN,
+    GAN,
+    GENERATORS,
+    VAE,
+    DCGANConfig,
+    Game,
+    GameConfig,
+    GANConfig,
+    ImageModel,
+    ImageShape,
+    PenaltyConfig,
+    Player,
+    VAEConfig,
+)
+from rlgen.generators.player import Terms
+from rlgen.generators.trainer import Diverged
+from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.runs.rng import rng_state, set_rng_state
 
 PIXEL = ImageShape(channels=1, height=1, width=1)

@@ -3,11 +3,9 @@
 import pytest
 import torch
 
-from rlgen.generators.image_model import ImageShape, Traverses
-from rlgen.generators.infogan import InfoGAN, InfoGANConfig
+from rlgen.generators import VAE, VAEGAN, ImageShape, InfoGAN, InfoGANConfig, VAEConfig, VAEGANConfig
+from rlgen.generators.image_model import Traverses
 from rlgen.generators.pictures import active_traversal, activity, grids, traversal
-from rlgen.generators.vae import VAE, VAEConfig
-from rlgen.generators.vae_gan import VAEGAN, VAEGANConfig
 
 SHAPE = ImageShape(channels=1, height=8, width=8)
 

@@ -7,11 +7,9 @@ import torch
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
-from rlgen.generators import vae
-from rlgen.generators.image_model import Decodes, ImageShape, Reconstructs, Weighs
+from rlgen.generators import VAE, Game, ImageShape, VAEConfig, vae
+from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
 from rlgen.generators.pixels import PIXELS
-from rlgen.generators.trainer import Game
-from rlgen.generators.vae import VAE, VAEConfig
 
 TINY = ImageShape(channels=1, height=1, width=3)
 SMALL = ImageShape(channels=3, height=4, width=3)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import Decodes, ImageShape, Probed, Reconstructs
-from rlgen.generators.trainer import Game
-from rlgen.generators.vae_gan import VAEGAN, Costs, VAEGANConfig
+from rlgen.generators import VAEGAN, Game, ImageShape, VAEGANConfig
+from rlgen.generators.image_model import Decodes, Probed, Reconstructs
+from rlgen.generators.vae_gan import Costs
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 PLAYERS = {"encoder": ("encoder", "posterior"), "decoder": ("decoder",), "discriminator": ("discriminator", "head")}

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from rlgen.errors import InputError
-from rlgen.nn.bayesian import BayesianMLP
-from rlgen.nn.bayesian_dense import BayesianDense, GaussianDense
-from rlgen.nn.layers import mlp
+from rlgen.nn import BayesianDense, BayesianMLP, GaussianDense, mlp
 from rlgen.nn.likelihood import LikelihoodStd
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])

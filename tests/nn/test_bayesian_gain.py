@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from rlgen.equations.reparametrisation import local_reparametrisation, shared_reparametrisation
 from rlgen.errors import InputError
-from rlgen.nn.bayesian import BayesianMLP
+from rlgen.nn import BayesianMLP
 from rlgen.nn.first_order_gain import first_order_gain
 
 STD = 0.6

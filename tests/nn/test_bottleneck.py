@@ -6,8 +6,8 @@ from torch.distributions import Normal, kl_divergence
 
 from rlgen.equations.divergences import logistic_discriminator_loss
 from rlgen.errors import InputError
-from rlgen.nn.bottleneck import Bottleneck, GaussianBottleneck
-from rlgen.nn.layers import mlp
+from rlgen.nn import Bottleneck, mlp
+from rlgen.nn.bottleneck import GaussianBottleneck
 
 
 @pytest.fixture

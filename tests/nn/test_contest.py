@@ -4,10 +4,8 @@ import torch
 from torch import Tensor
 
 from rlgen.equations.divergences import DIVERGENCES
+from rlgen.nn import R1, Entropy, Quantise, mlp
 from rlgen.nn.contest import contest, reported
-from rlgen.nn.layers import mlp
-from rlgen.nn.penalties import R1, Entropy
-from rlgen.nn.quantiser import Quantise
 
 REAL, FAKE = torch.tensor([2.0, 1.0, -1.0, 3.0]), torch.tensor([-2.0, -3.0, 0.0, 5.0])
 

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import InputError
-from rlgen.nn.ensemble import EnsembleMLP
-from rlgen.nn.layers import mlp
+from rlgen.nn import EnsembleMLP, mlp
 
 SIZES = [3, 8, 5, 2]
 

@@ -11,10 +11,9 @@ from torch.nn.functional import softplus
 
 from rlgen.equations.multiplicative_noise import scaled_local_reparametrisation, scaled_shared_reparametrisation
 from rlgen.errors import InputError
-from rlgen.nn.bayesian import BayesianMLP
-from rlgen.nn.bayesian_dense import BayesianDense, Drawn, GaussianDense
+from rlgen.nn import BayesianDense, BayesianMLP, FlowDense, GaussianDense
+from rlgen.nn.bayesian_dense import Drawn
 from rlgen.nn.first_order_gain import first_order_gain
-from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.likelihood import LikelihoodStd
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])

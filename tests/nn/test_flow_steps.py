@@ -5,15 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 
-from rlgen.nn.flows import (
-    AdditiveCoupling,
-    AffineCoupling,
-    Coupling,
-    InverseAutoregressiveStep,
-    affine_couplings,
-    alternating_mask,
-)
-from rlgen.nn.layers import mlp
+from rlgen.nn import AdditiveCoupling, AffineCoupling, InverseAutoregressiveStep, affine_couplings, mlp
+from rlgen.nn.flows import Coupling, alternating_mask
 
 SIZE, CONTEXT = 5, 3
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.nn.layers import GaussianNoise
+from rlgen.nn import GaussianNoise
 
 
 def test_noise_of_the_deviation_is_added_in_training_alone() -> None:

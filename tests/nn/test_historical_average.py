@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from rlgen.errors import InputError
-from rlgen.nn.historical_average import HistoricalAverage, Remembering
+from rlgen.nn import HistoricalAverage
+from rlgen.nn.historical_average import Remembering
 
 
 def test_the_mean_is_that_of_all_parameters_remembered_and_of_the_start() -> None:

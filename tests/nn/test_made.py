@@ -8,7 +8,7 @@ from torch.autograd.functional import jacobian
 
 from rlgen.equations.likelihoods import bernoulli_log_prob
 from rlgen.errors import InputError
-from rlgen.nn.flows import MADE
+from rlgen.nn import MADE
 
 shapes = pytest.mark.parametrize(
     ("size", "hidden"), [(1, (4,)), (2, (1,)), (5, (7,)), (5, (3, 2)), (6, (40, 3, 17)), (4, (1, 1))]

@@ -2,7 +2,7 @@
 
 import torch
 
-from rlgen.nn.layers import Maxout
+from rlgen.nn import Maxout
 
 
 def test_each_output_is_the_largest_of_its_own_linear_functions() -> None:

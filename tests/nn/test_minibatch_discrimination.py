@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlgen.nn.layers import MinibatchDiscrimination
+from rlgen.nn import MinibatchDiscrimination
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rlgen.nn.layers import mlp
+from rlgen.nn import mlp
 
 
 def test_a_perceptron_is_linear_layers_with_activations_between_them() -> None:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rlgen.errors import InputError
-from rlgen.nn.moving_average import MovingAverage
+from rlgen.nn import MovingAverage
 
 
 def set_to(module: nn.Linear, value: float) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.nn.normaliser import Normaliser
+from rlgen.nn import Normaliser
 
 ROWS = torch.tensor([[1.0, 10.0], [3.0, 10.0], [5.0, 10.0], [7.0, 10.0]])
 

@@ -6,11 +6,8 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
 from rlgen.equations import penalties as equations
-from rlgen.nn.bottleneck import Bottleneck
-from rlgen.nn.historical_average import HistoricalAverage
-from rlgen.nn.layers import mlp
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, Reporting, SpectralNorm
-from rlgen.nn.quantiser import Quantise
+from rlgen.nn import R1, Bottleneck, Entropy, GradientPenalty, HistoricalAverage, Penalty, Quantise, SpectralNorm, mlp
+from rlgen.nn.penalties import Reporting
 
 
 def steep(rows: Tensor) -> Tensor:

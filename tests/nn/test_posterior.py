@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from rlgen.errors import InputError
-from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior
+from rlgen.nn import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior
 
 POSTERIORS = {
     "gaussian": lambda latent=2: DiagonalGaussian(3, latent),

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from rlgen.errors import InputError
-from rlgen.nn.layers import mlp
-from rlgen.nn.quantiser import Quantise, VectorQuantiser
+from rlgen.nn import Quantise, VectorQuantiser, mlp
 
 
 def quantiser(codebook: list[list[float]], **settings) -> VectorQuantiser:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import InputError
-from rlgen.nn.batch_norm import VirtualBatchNorm, WithReference
+from rlgen.nn import VirtualBatchNorm
+from rlgen.nn.batch_norm import WithReference
 
 
 def layer(reference: Tensor) -> WithReference:

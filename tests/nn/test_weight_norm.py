@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from rlgen.errors import InputError
-from rlgen.nn.layers import WeightNormLinear, standardise
+from rlgen.nn import WeightNormLinear
+from rlgen.nn.layers import standardise
 
 
 def test_it_is_torchs_weight_norm_forward_and_backward() -> None:

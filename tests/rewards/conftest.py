@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 
 World = Callable[..., Transitions]
 

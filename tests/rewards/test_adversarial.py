@@ -11,15 +11,23 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
-from rlgen.nn.bottleneck import Bottleneck
-from rlgen.nn.historical_average import HistoricalAverage
+from rlgen.nn import (
+    R1,
+    Bottleneck,
+    Entropy,
+    GradientPenalty,
+    HistoricalAverage,
+    Penalty,
+    Quantise,
+    SpectralNorm,
+    VectorQuantiser,
+)
 from rlgen.nn.normaliser import FLOOR
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
-from rlgen.nn.quantiser import Quantise, VectorQuantiser
-from rlgen.rewards.adversarial import ActionScale, Adversarial, AdversarialConfig
+from rlgen.rewards import Adversarial, AdversarialConfig
+from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])

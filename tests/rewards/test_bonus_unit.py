@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.rewards.bonus_unit import BonusUnit, LargestSoFar, ReturnSpread, check_discount, discounted_sums
+from rlgen.rewards import BonusUnit
+from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread, check_discount, discounted_sums
 
 GAMMA = 0.9
 

@@ -5,13 +5,12 @@ import math
 import pytest
 import torch
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.equations.mutual_information import categorical_information
 from rlgen.errors import InputError
-from rlgen.nn.penalties import GradientPenalty
-from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
-from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode, without_code
-from rlgen.rewards.source import RewardSource
+from rlgen.nn import GradientPenalty
+from rlgen.rewards import Adversarial, AdversarialConfig, CodePosterior, CodePosteriorConfig, RewardSource
+from rlgen.rewards.code_posterior import WithoutCode, without_code
 from rlgen.runs.state_tree import decode, encode
 
 CODES = 3

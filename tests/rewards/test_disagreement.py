@@ -5,10 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rlgen.data.transitions import Transitions
-from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
-from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.data import Transitions
+from rlgen.rewards import (
+    EnsembleDisagreement,
+    EnsembleDisagreementConfig,
+    PredictionError,
+    PredictionErrorConfig,
+    TaskShape,
+)
 from rlgen.rewards.transition_pool import NormalisedTransitions
 
 SETTINGS = {"updates_per_rollout": 60, "batch_size": 64, "learning_rate": 1e-3}

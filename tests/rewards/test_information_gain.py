@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards import InformationGain, InformationGainConfig, TaskShape
 from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)

@@ -5,11 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.nn.normaliser import FLOOR
-from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
-from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards import (
+    IntrinsicCuriosity,
+    IntrinsicCuriosityConfig,
+    PredictionError,
+    PredictionErrorConfig,
+    TaskShape,
+)
 
 CONFIG = IntrinsicCuriosityConfig(updates_per_rollout=60, batch_size=64)
 NUMBERS = TaskShape(observation_size=2, action_size=2)

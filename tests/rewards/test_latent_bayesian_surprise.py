@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards import LatentBayesianSurprise, LatentBayesianSurpriseConfig, TaskShape
 
 PLANE = TaskShape(observation_size=2, action_size=2, n_envs=4)
 

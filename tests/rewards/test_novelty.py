@@ -8,15 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
-from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
-from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.novelty import Novelty
-from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
-from rlgen.rewards.source import RewardSource, TaskShape
+from rlgen.rewards import (
+    EnsembleDisagreement,
+    EnsembleDisagreementConfig,
+    IntrinsicCuriosity,
+    IntrinsicCuriosityConfig,
+    LatentBayesianSurprise,
+    LatentBayesianSurpriseConfig,
+    Novelty,
+    PredictionError,
+    PredictionErrorConfig,
+    RandomNetworkDistillation,
+    RandomNetworkDistillationConfig,
+    RewardSource,
+    TaskShape,
+)
 from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards.transition_pool import TransitionPool
 

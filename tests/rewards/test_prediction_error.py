@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.nn.normaliser import FLOOR
-from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards import PredictionError, PredictionErrorConfig, TaskShape
 
 PLANE = TaskShape(observation_size=2, action_size=2)
 

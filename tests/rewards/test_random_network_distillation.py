@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rlgen.data.transitions import Transitions
-from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
-from rlgen.rewards.source import TaskShape
+from rlgen.data import Transitions
+from rlgen.rewards import RandomNetworkDistillation, RandomNetworkDistillationConfig, TaskShape
 
 SHAPE = TaskShape(observation_size=2, action_size=2, n_envs=4)
 CONFIG = RandomNetworkDistillationConfig(updates_per_rollout=20, batch_size=64, gamma=0.9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards import ReturnScale
 
 GAMMA = 0.9
 

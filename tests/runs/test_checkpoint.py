@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 
 from rlgen.errors import InputError
-from rlgen.runs import checkpoint
-from rlgen.runs.checkpoint import list_checkpoints, load_checkpoint, restoring, save_checkpoint
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder, checkpoint, load_checkpoint, save_checkpoint
+from rlgen.runs.checkpoint import list_checkpoints, restoring
 from rlgen.runs.state_tree import decode, encode
 
 
@@ -224,7 +223,7 @@ def test_no_checkpoint_and_only_damaged_ones_are_told_apart(tmp_path):
 
 WRITER = """
 import sys, torch
-from rlgen.runs.checkpoint import save_checkpoint
+from rlgen.runs import save_checkpoint
 for step in range(1, 10**6):
     save_checkpoint(sys.argv[1], step // 3, {"step": step // 3, "w": torch.full((100_000,), float(step // 3))})
 """

@@ -9,12 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from rlgen.errors import InputError
-from rlgen.runs import curve_panel
+from rlgen.runs import Metrics, curve_panel, draw_curves
 from rlgen.runs.curve_data import RETURN, Panel, Series, curve_of, panels_for, read_tables, smoothed
 from rlgen.runs.curve_figure import curves_in_words
 from rlgen.runs.curve_panel import DARK, PRINT, draw_panel, draw_references, telling_series
-from rlgen.runs.curves import NARROW, WIDE, curves_png, draw_curves, references_of
-from rlgen.runs.metrics import Metrics
+from rlgen.runs.curves import NARROW, WIDE, curves_png, references_of
 
 SB3_NAMES = ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/std", "time/fps"]
 GAIL_NAMES = ["gail/expert_accuracy", "gail/policy_accuracy", "gail/loss", "gail/penalty", "gail/reward"]

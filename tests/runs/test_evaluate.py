@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 
 from rlgen.errors import InputError
-from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.runs.evaluation import RandomPolicy, evaluate
 
 
 class Countdown:

@@ -15,8 +15,8 @@ import pytest
 import rlgen
 from rlgen import agents, envs
 from rlgen.errors import InputError
-from rlgen.runs import renderer, versions
-from rlgen.runs.folder import RunFolder, agent_name
+from rlgen.runs import RunFolder, renderer, versions
+from rlgen.runs.folder import agent_name
 from rlgen.runs.json_file import json_text, read_json, read_object
 from rlgen.runs.lock import LOCK
 
@@ -96,7 +96,8 @@ def test_a_configuration_that_json_cannot_hold_is_refused_before_the_run_exists(
 
 HOLD = """
 import sys
-from rlgen.runs.folder import RunFolder, agent_name
+from rlgen.runs import RunFolder
+from rlgen.runs.folder import agent_name
 with RunFolder.open(sys.argv[1]).locked():
     print("held", flush=True)
     sys.stdin.read()
@@ -255,7 +256,7 @@ import rlgen
 from rlgen import agents, envs
 from rlgen.errors import InputError
 from rlgen.runs import renderer, versions
-from rlgen.runs.folder import RunFolder
+from rlgen.runs import RunFolder
 versions.describe = lambda device: {"packages": {}}
 print(flush=True)
 for place in sys.stdin:

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.vae import VAE, VAEConfig
-from rlgen.runs.image_model_file import CARD, WEIGHTS, load_image_model, save_image_model
+from rlgen.generators import GENERATORS, VAE, ImageShape, VAEConfig
+from rlgen.runs import load_image_model
+from rlgen.runs.image_model_file import CARD, WEIGHTS, save_image_model
 from rlgen.runs.json_file import read_json, write_json
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)

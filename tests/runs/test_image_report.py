@@ -9,18 +9,13 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Game
-from rlgen.runs import curve_figure, image_report
+from rlgen.generators import GENERATORS, Game, ImageShape
+from rlgen.runs import Metrics, RunFolder, curve_figure, image_report, write_report
 from rlgen.runs.curve_data import panels_for
-from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import image_grid, write_png
 from rlgen.runs.image_panels import PANELS
 from rlgen.runs.image_report import METRICS
 from rlgen.runs.image_result import ImageResult
-from rlgen.runs.metrics import Metrics
-from rlgen.runs.report import write_report
 from rlgen.runs.run_groups import kin
 
 ATTACK = "<script>alert(1)</script>"

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlgen.errors import InputError
-from rlgen.runs.metrics import Metrics, read_metrics, same_metrics
+from rlgen.runs import Metrics, read_metrics
+from rlgen.runs.metrics import same_metrics
 from rlgen.runs.tensorboard import TensorBoard
 
 

@@ -8,17 +8,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from rlgen.data.visits import Axis, Visits
+from rlgen.data import Visits
+from rlgen.data.visits import Axis
 from rlgen.errors import InputError
-from rlgen.runs import comparison, curve_figure
+from rlgen.runs import Metrics, Result, RunFolder, comparison, curve_figure, write_report
 from rlgen.runs.comparison import group_runs
-from rlgen.runs.evaluate import Evaluation
-from rlgen.runs.folder import VISITS, RunFolder
+from rlgen.runs.evaluation import Evaluation
+from rlgen.runs.folder import VISITS
 from rlgen.runs.json_file import write_json
-from rlgen.runs.metrics import Metrics
-from rlgen.runs.report import write_report
 from rlgen.runs.report_page import Row, count, facts, flat, spread
-from rlgen.runs.result import Result
 
 ATTACK = "<script>alert('1')</script>\"'><img src=https://example.com/x.png>"
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rlgen.errors import InputError
-from rlgen.runs.evaluate import Evaluation
-from rlgen.runs.result import Result, peak_memory_mb
+from rlgen.runs import Result
+from rlgen.runs.evaluation import Evaluation
+from rlgen.runs.result import peak_memory_mb
 
 # The fields that scripts rely on, as the design lists them.
 PROMISED = {

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import torch
 
-from rlgen.runs.checkpoint import load_checkpoint, save_checkpoint
+from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.runs.rng import rng_state, set_rng_state
 
 

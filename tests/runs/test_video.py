@@ -9,10 +9,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from rlgen.runs import draw_frames, renderer, video
+from rlgen.runs import draw_frames, record_video, renderer, video
 from rlgen.runs.renderer import Renderer, find_renderer
-from rlgen.runs.video import record_video
-from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
+from rlgen.sb3 import GymnasiumVecEnv
 
 ANT_DT_S = 0.05
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlgen.data.visits import Axis, Visits
+from rlgen.data import Visits
+from rlgen.data.visits import Axis
 from rlgen.errors import InputError
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.folder import VISITS

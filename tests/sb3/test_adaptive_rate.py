@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.sb3 import normalised_policy
 from rlgen.sb3.schedules import AdaptiveRate, FollowKL, plain_rate
 
 

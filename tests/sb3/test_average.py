@@ -8,7 +8,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.sb3.average import PolicyAverage
+from rlgen.sb3 import PolicyAverage
 
 
 @pytest.fixture

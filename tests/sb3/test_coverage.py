@@ -11,7 +11,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlgen.data.visits import Axis, Visits
+from rlgen.data import Visits
+from rlgen.data.visits import Axis
 from rlgen.sb3 import coverage
 from rlgen.sb3.coverage import Coverage
 

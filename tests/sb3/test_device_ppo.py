@@ -11,16 +11,14 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.sb3.device_ppo import DevicePPO, worlds_of
-from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.model_state import load_model_state, model_state
-from rlgen.sb3.observation_normalisation import normalised_policy
-from rlgen.sb3.relabel import PayOnDevice, Relabel, payer
+from rlgen.rewards import ReturnScale
+from rlgen.sb3 import DevicePPO, FastPPO, Paid, Relabel, load_model_state, model_state, normalised_policy
+from rlgen.sb3.device_ppo import worlds_of
+from rlgen.sb3.relabel import PayOnDevice, payer
 from rlgen.sb3.schedules import AdaptiveRate, plain_rate
-from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
+from rlgen.sb3.weighted_reward import EpisodeReturns
 
 from .worlds import TARGET, Aim, aiming
 

@@ -14,9 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.errors import InputError
-from rlgen.sb3 import fast_ppo
-from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.sb3 import FastPPO, fast_ppo, normalised_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},

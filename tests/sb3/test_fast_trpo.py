@@ -8,7 +8,7 @@ import torch
 from sb3_contrib import TRPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.sb3.fast_trpo import FastTRPO
+from rlgen.sb3 import FastTRPO
 
 
 def trained(algorithm: type[TRPO], env_id: str) -> TRPO:

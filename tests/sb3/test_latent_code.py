@@ -9,7 +9,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.runs.state_tree import decode, encode
-from rlgen.sb3.latent_code import LatentCode, latent_code
+from rlgen.sb3 import LatentCode
+from rlgen.sb3.latent_code import latent_code
 
 CAR = "rlgen/SparseMountainCar-v0"  # observations of two numbers, an action of one
 

@@ -18,8 +18,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
 
 from rlgen.errors import InputError
-from rlgen.sb3.load import load_policy
-from rlgen.sb3.observation_normalisation import fit_normaliser, normalised_policy
+from rlgen.sb3 import load_policy, normalised_policy
+from rlgen.sb3.observation_normalisation import fit_normaliser
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (5,))
 ACTION = spaces.Box(np.array([-0.4, -2.0], np.float32), np.array([0.4, 1.0], np.float32))

@@ -15,9 +15,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.data import Demonstrations
 from rlgen.errors import InputError
-from rlgen.runs.evaluate import evaluate
-from rlgen.sb3.load import load_policy
-from rlgen.sb3.observation_normalisation import normalised_policy
+from rlgen.runs.evaluation import evaluate
+from rlgen.sb3 import load_policy, normalised_policy
 
 VECTOR, NUMBERS = spaces.Box(-3, 3, (4,)), spaces.Box(np.float32([-0.4, -2]), np.float32([0.4, 1]))
 SMALL = {"net_arch": [8]}

@@ -10,18 +10,14 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
-from rlgen.agents.curiosity import CURIOSITIES, Curiosity
-from rlgen.agents.explorer import Explorer
+from rlgen.agents import GAIL, VIME, Curiosity, DevicePPO, Explorer, GAILConfig, LearnerConfig
+from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import make_model
-from rlgen.data import Demonstrations, Episode
-from rlgen.data.transitions import Transitions
-from rlgen.data.visits import Visits, axes_within
+from rlgen.data import Demonstrations, Episode, Transitions, Visits
+from rlgen.data.visits import axes_within
 from rlgen.envs import make_vec
 from rlgen.nn.recorded import Recorded
-from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
+from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnScale
 from rlgen.sb3.coverage import Coverage
 
 from ..no_waiting import DEVICES, no_waiting

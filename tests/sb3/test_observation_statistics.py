@@ -7,8 +7,8 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.observation_normalisation import ObservationStatistics, normalised_policy
+from rlgen.sb3 import FastPPO, normalised_policy
+from rlgen.sb3.observation_normalisation import ObservationStatistics
 
 
 class Rollouts(BaseCallback):

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from rlgen.errors import InputError
 from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.state_tree import decode, encode
-from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3 import load_model_state, model_state
 
 TIME_LIMIT = 9
 STATISTICS = ("obs_rms", "ret_rms", "returns")

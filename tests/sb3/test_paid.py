@@ -9,11 +9,9 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.relabel_replay import RelabelReplay
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3 import Paid, Relabel, RelabelReplay
 
 
 class Pays:

@@ -13,9 +13,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from rlgen.data.transitions import Transitions
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.sb3.relabel import Paid, Relabel, received_actions
+from rlgen.data import Transitions
+from rlgen.rewards import ReturnScale
+from rlgen.sb3 import Relabel
+from rlgen.sb3.relabel import Paid, received_actions
 
 STEPS, ENVS, GAMMA, LAMBDA = 6, 2, 0.9, 0.8
 TASK_REWARD = 100.0  # which must not reach the learner

@@ -14,11 +14,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 from torch import Tensor
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
+from rlgen.sb3 import FastPPO, Paid, Relabel
+from rlgen.sb3.weighted_reward import EpisodeReturns
 
 STEPS, ENVS, GAMMA = 12, 2, 0.9
 

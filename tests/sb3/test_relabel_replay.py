@@ -19,10 +19,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor
 
-from rlgen.data.transitions import Transitions
+from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3.relabel_replay import NewSteps, RelabelReplay, own_buffer, own_buffer_in_the_end
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3 import Paid, RelabelReplay
+from rlgen.sb3.relabel_replay import NewSteps, own_buffer, own_buffer_in_the_end
 
 ENVS, GAMMA = 2, 0.9
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32)

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import InputError
 from rlgen.runs.rng import rng_state, set_rng_state
-from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3 import load_model_state, model_state
 from rlgen.sb3.schedules import AdaptiveRate
 
 

@@ -7,15 +7,12 @@ from stable_baselines3.common.utils import set_random_seed
 from torch import Tensor
 
 from rlgen import ranks
-from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
-from rlgen.agents.explorer import Explorer
+from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
-from rlgen.nn.bottleneck import Bottleneck
-from rlgen.rewards.adversarial import AdversarialConfig
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.rewards.information_gain import InformationGainConfig
+from rlgen.nn import Bottleneck
+from rlgen.rewards import AdversarialConfig, InformationGainConfig, ReturnScale
 
 WORLDS, STEPS, SEED = 8, 16, 3
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgen.sb3.vec_env import SimVecEnv
+from rlgen.sb3 import SimVecEnv
 from rlgen.sim.device_env import DeviceEnv, DeviceStep, HostedSim
 
 TARGET = torch.tensor([0.3, -0.5])

@@ -9,13 +9,12 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from rlgen.agents import GAIL, DevicePPO, GAILConfig, LearnerConfig
-from rlgen.agents.explorer import Explorer
+from rlgen.agents import GAIL, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
-from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.runs.evaluate import RandomPolicy, evaluate
+from rlgen.rewards import ReturnScale
+from rlgen.runs.evaluation import RandomPolicy, evaluate
 
 EPISODES, SEED = 50, 10_000
 IMITATED = 0.9  # of the way from random actions to the expert

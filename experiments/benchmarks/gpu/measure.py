@@ -42,14 +42,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlgen.agents import GAIL, VIME, DevicePPO, GAILConfig, LearnerConfig
-from rlgen.agents.explorer import Explorer
+from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_device, make_vec
 from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.versions import checkout_commit, cpu_name
-from rlgen.sb3.fast_ppo import FastPPO
+from rlgen.sb3 import FastPPO
 from rlgen.sim.model import no_compiler_log
 
 

@@ -1,0 +1,27 @@
+from .bc import BC, BCConfig, BCResult
+from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
+from .explorer import Explorer
+from .gail import GAIL, GAILConfig
+from .infogail import InfoGAIL, InfoGAILConfig
+from .learner import DevicePPO, FastPPO, LearnerConfig
+
+__all__ = [
+    "BC",
+    "GAIL",
+    "ICM",
+    "L2",
+    "LBS",
+    "RND",
+    "VIME",
+    "BCConfig",
+    "BCResult",
+    "Curiosity",
+    "DevicePPO",
+    "Disagreement",
+    "Explorer",
+    "FastPPO",
+    "GAILConfig",
+    "InfoGAIL",
+    "InfoGAILConfig",
+    "LearnerConfig",
+]

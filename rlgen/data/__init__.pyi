@@ -1,0 +1,15 @@
+from .demonstrations import Demonstrations
+from .episode import Episode
+from .images import ImageSet
+from .rows import Rows
+from .transitions import Transitions
+from .visits import Visits
+
+__all__ = [
+    "Demonstrations",
+    "Episode",
+    "ImageSet",
+    "Rows",
+    "Transitions",
+    "Visits",
+]

@@ -1,0 +1,53 @@
+from .began import BEGAN, BEGANConfig
+from .cgan import CGAN, CGANConfig
+from .dcgan import DCGAN, DCGANConfig
+from .fgan import FGAN, FGANConfig
+from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig
+from .iaf_vae import IAFVAE, IAFVAEConfig
+from .image_model import ImageModel, ImageShape
+from .improved_gan import ImprovedGAN, ImprovedGANConfig
+from .infogan import InfoGAN, InfoGANConfig
+from .lapgan import LAPGAN, LAPGANConfig
+from .penalty_config import PenaltyConfig
+from .player import Player
+from .registry import GENERATORS
+from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
+from .trainer import Game, GameConfig
+from .vae import VAE, VAEConfig
+from .vae_gan import VAEGAN, VAEGANConfig
+
+__all__ = [
+    "BEGAN",
+    "CGAN",
+    "DCGAN",
+    "FGAN",
+    "GAN",
+    "GENERATORS",
+    "IAFVAE",
+    "LAPGAN",
+    "VAE",
+    "VAEGAN",
+    "AdversarialGame",
+    "AdversarialGameConfig",
+    "BEGANConfig",
+    "CGANConfig",
+    "DCGANConfig",
+    "FGANConfig",
+    "GANConfig",
+    "Game",
+    "GameConfig",
+    "IAFVAEConfig",
+    "ImageModel",
+    "ImageShape",
+    "ImprovedGAN",
+    "ImprovedGANConfig",
+    "InfoGAN",
+    "InfoGANConfig",
+    "LAPGANConfig",
+    "PenaltyConfig",
+    "Player",
+    "SemiSupervisedGAN",
+    "SemiSupervisedGANConfig",
+    "VAEConfig",
+    "VAEGANConfig",
+]

@@ -1,0 +1,49 @@
+from .batch_norm import VirtualBatchNorm
+from .bayesian import BayesianMLP
+from .bayesian_dense import BayesianDense, GaussianDense
+from .bottleneck import Bottleneck
+from .ensemble import EnsembleMLP
+from .flow_dense import FlowDense
+from .flows import MADE, AdditiveCoupling, AffineCoupling, Flow, InverseAutoregressiveStep, affine_couplings
+from .historical_average import HistoricalAverage
+from .layers import GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
+from .moving_average import MovingAverage
+from .normaliser import Normaliser
+from .penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior
+from .quantiser import Quantise, VectorQuantiser
+
+__all__ = [
+    "MADE",
+    "R1",
+    "AdditiveCoupling",
+    "AffineCoupling",
+    "BayesianDense",
+    "BayesianMLP",
+    "Bottleneck",
+    "CouplingFlow",
+    "DiagonalGaussian",
+    "EnsembleMLP",
+    "Entropy",
+    "Flow",
+    "FlowDense",
+    "GaussianDense",
+    "GaussianNoise",
+    "GradientPenalty",
+    "HistoricalAverage",
+    "InverseAutoregressive",
+    "InverseAutoregressiveStep",
+    "Maxout",
+    "MinibatchDiscrimination",
+    "MovingAverage",
+    "Normaliser",
+    "Penalty",
+    "Posterior",
+    "Quantise",
+    "SpectralNorm",
+    "VectorQuantiser",
+    "VirtualBatchNorm",
+    "WeightNormLinear",
+    "affine_couplings",
+    "mlp",
+]

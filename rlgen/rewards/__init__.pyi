@@ -1,0 +1,36 @@
+from .adversarial import Adversarial, AdversarialConfig
+from .bonus_unit import BonusUnit, ReturnScale
+from .code_posterior import CodePosterior, CodePosteriorConfig
+from .disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
+from .information_gain import InformationGain, InformationGainConfig
+from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
+from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
+from .novelty import Novelty, NoveltyConfig
+from .prediction_error import PredictionError, PredictionErrorConfig
+from .random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
+from .source import RewardSource, TaskShape
+
+__all__ = [
+    "Adversarial",
+    "AdversarialConfig",
+    "BonusUnit",
+    "CodePosterior",
+    "CodePosteriorConfig",
+    "EnsembleDisagreement",
+    "EnsembleDisagreementConfig",
+    "InformationGain",
+    "InformationGainConfig",
+    "IntrinsicCuriosity",
+    "IntrinsicCuriosityConfig",
+    "LatentBayesianSurprise",
+    "LatentBayesianSurpriseConfig",
+    "Novelty",
+    "NoveltyConfig",
+    "PredictionError",
+    "PredictionErrorConfig",
+    "RandomNetworkDistillation",
+    "RandomNetworkDistillationConfig",
+    "ReturnScale",
+    "RewardSource",
+    "TaskShape",
+]
