@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -129,7 +129,7 @@ class GAIL:
 
     Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
     demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are
-    never read.
+    never read. `penalties` join those of the config: any `rlgen.nn.Penalty`, your own too.
     """
 
     name = "gail"
@@ -138,7 +138,14 @@ class GAIL:
     on_warm_up: Callable[[int, int], None] | None = None
     """Called with the updates of the warm start's cloning that are done, and how many there are at most."""
 
-    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: GAILConfig | None = None):
+    def __init__(
+        self,
+        model: OnPolicyAlgorithm,
+        demonstrations: Demonstrations,
+        config: GAILConfig | None = None,
+        *,
+        penalties: Sequence[Penalty] = (),
+    ):
         require_actor_critic(model)
         space = model.action_space
         if not isinstance(space, spaces.Box):
@@ -147,9 +154,8 @@ class GAIL:
         self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
         self._validate(space)
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
-        self.source = Adversarial(
-            demonstrations.transitions(str(model.device)), low, high, self.config.discriminator, self.config.penalties()
-        )
+        experts, all_penalties = demonstrations.transitions(str(model.device)), [*self.config.penalties(), *penalties]
+        self.source = Adversarial(experts, low, high, self.config.discriminator, all_penalties)
         self.average = PolicyAverage(self.config.average)
         self.warm, self.own_log = False, OwnLog()
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None

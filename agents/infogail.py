@@ -1,7 +1,7 @@
 """Imitation of several experts at once by one policy with a latent code (InfoGAIL, Li et al. 2017, 1703.08840)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
+from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
 from rlgen.sb3.latent_code import latent_code
 from rlgen.sb3.weighted_reward import Paid
@@ -50,9 +51,16 @@ class InfoGAIL(GAIL):
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes told"}
     config: InfoGAILConfig
 
-    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: InfoGAILConfig | None = None):
+    def __init__(
+        self,
+        model: OnPolicyAlgorithm,
+        demonstrations: Demonstrations,
+        config: InfoGAILConfig | None = None,
+        *,
+        penalties: Sequence[Penalty] = (),
+    ):
         self.code = latent_code(model.get_env())
-        super().__init__(model, demonstrations, config or InfoGAILConfig())
+        super().__init__(model, demonstrations, config or InfoGAILConfig(), penalties=penalties)
         size = self.source.expert_inputs().shape[1]
         self.posterior = CodePosterior(
             self.source.inputs, size, self.code.n_codes, self.config.posterior, self.model.device

@@ -150,6 +150,24 @@ def test_every_divergence_and_every_penalty_runs(
     assert torch.isfinite(weights(gail)).all()
 
 
+def test_a_penalty_of_ones_own_joins_the_discriminators_loss(point_ppo, point_demonstrations) -> None:
+    class Counted:
+        calls = 0
+
+        def wrap(self, network):
+            return network
+
+        def loss(self, critic, real, fake, real_logit, fake_logit):
+            self.calls += 1
+            return 0 * real_logit.sum() + 7.0
+
+    mine = Counted()
+    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, gradient_penalty=0.0), penalties=[mine])
+    gail.learn(ROUND, log_interval=100)
+    assert mine.calls == TINY.updates_per_rollout
+    assert gail.model.logger.name_to_value["gail/penalty"] == 7.0
+
+
 def test_penalties_are_those_with_a_weight() -> None:
     assert GAILConfig(gradient_penalty=0.0).penalties() == []
     chosen = GAILConfig(gradient_penalty=2.0, gradient_centre=0.0, r1=3.0, entropy=0.1, spectral_norm=True).penalties()
