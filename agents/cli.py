@@ -14,7 +14,7 @@ from typing import Any
 
 import rlgen
 from rlgen.errors import InputError, problem
-from rlgen.runs.interrupt import exit_code, signals_raise
+from rlgen.system.interrupt import exit_code, signals_raise
 
 from .commands.reporting import log_on_stderr, print_error
 from .commands.table import COMMANDS, Command, Runnable, load
@@ -135,7 +135,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     """Parse the arguments of a command and run it. Returns its exit code."""
     # Read where torch is imported, that is, in `load`: waiting threads sleep instead of taking cores from who works.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from rlgen.runs.console import is_plain
+    from rlgen.system.console import is_plain
 
     from .commands.parsing import parse
 

@@ -12,7 +12,6 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.folder import VISITS
-from rlgen.runs.threads import torch_threads
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.model_state import load_model_state, model_state
@@ -22,6 +21,7 @@ from rlgen.sb3.relabel import payer
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
 from rlgen.sb3.schedules import FollowKL
 from rlgen.sb3.torch_threads import ActOnOneThread
+from rlgen.system.threads import torch_threads
 
 from .curiosity import Curiosity
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Conve
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.nn.bottleneck import Bottleneck
@@ -24,7 +24,6 @@ from rlgen.nn.quantiser import Quantise
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.early_end import warn_of_early_ends
-from rlgen.runs.threads import torch_threads
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalisation import fit_normaliser
@@ -34,6 +33,7 @@ from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
 from rlgen.sb3.schedules import Anneal, FollowKL
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.sb3.weighted_reward import Paid
+from rlgen.system.threads import torch_threads
 
 from .bc import BC, BCConfig
 
@@ -234,7 +234,7 @@ class GAIL:
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
         else:
             fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
-        ranks.agree_on_random_numbers()  # rounding decides how long they have cloned
+        distributed.broadcast_random_state()  # rounding decides how long they have cloned
         self.warm = True
 
     def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:

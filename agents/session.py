@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from rlgen import ranks
-from rlgen.atomic import atomic_write
+from rlgen import distributed
 from rlgen.errors import InputError, NotFinite, problem
 from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_grid import write_png
-from rlgen.runs.interrupt import Interrupt, Stopped
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.progress import Progress
 from rlgen.runs.rank_states import own_state, with_others
-from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.system.atomic import atomic_write
+from rlgen.system.console import Progress
+from rlgen.system.interrupt import Interrupt, Stopped
+from rlgen.system.rng import rng_state, set_rng_state
 
 from .trainable import Trainable
 
@@ -85,7 +85,7 @@ class Session:
             if self.evaluate_every:
                 self.evaluate(last=True)
             self.save(final=True)
-            if ranks.any_of(self.interrupt.requested):  # in the last round
+            if distributed.any_of(self.interrupt.requested):  # in the last round
                 raise Stopped
 
     def begin(self) -> None:
@@ -98,7 +98,7 @@ class Session:
         now = self.trainable.step
         if self.evaluate_due.due(now):
             self.evaluate()
-        stopping = ranks.any_of(self.interrupt.requested)
+        stopping = distributed.any_of(self.interrupt.requested)
         if self.save_due.due(now) or stopping:
             self.save()
         if stopping:
@@ -109,8 +109,8 @@ class Session:
         self.since = time.perf_counter()
         found = list_checkpoints(self.folder)
         latest = int(found[0].name.partition(".")[0]) if found else -1
-        if len(set(ranks.gather(torch.tensor([latest])).tolist())) > 1:
-            got = f"process {ranks.number()} found {'another checkpoint' if found else 'none'}"
+        if len(set(distributed.all_gather(torch.tensor([latest])).tolist())) > 1:
+            got = f"process {distributed.rank()} found {'another checkpoint' if found else 'none'}"
             raise problem("one run folder that all processes see", got, "put it on a disk that they share")
         if not found:
             if self.metrics is not None:

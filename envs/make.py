@@ -9,7 +9,6 @@ import mujoco
 import torch
 
 from rlgen.errors import InputError, problem
-from rlgen.runs.device import choose_device, device_name
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.classic import ClassicSim
@@ -17,6 +16,7 @@ from rlgen.sim.device_env import DeviceEnv, HostedSim
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
+from rlgen.system.device import choose_device, device_name
 
 from .backend import Backend
 from .ids import imported_id

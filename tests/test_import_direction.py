@@ -17,10 +17,8 @@ SOURCE_FOLDERS = {"rlgen": "rlgen", "agents": "rlgen.agents", "envs": "rlgen.env
 LAYERS = (
     "rlgen",
     "rlgen.errors",
-    "rlgen.atomic",
-    "rlgen.memory",
-    "rlgen.packages",
-    "rlgen.ranks",
+    "rlgen.system",
+    "rlgen.distributed",
     "rlgen.equations",
     "rlgen.nn",
     "rlgen.generators",

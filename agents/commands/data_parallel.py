@@ -14,7 +14,7 @@ import torch.distributed
 # abort a process that ends while they work. An optimiser's first step imports it.
 import torch.distributed.nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.errors import problem
 
 log = logging.getLogger("rlgen")
@@ -22,8 +22,8 @@ log = logging.getLogger("rlgen")
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Within the block, the processes that torchrun has started know each other (`rlgen.ranks`), each with the GPU of
-    its number on its machine. Without torchrun nothing happens."""
+    """Within the block, the processes that torchrun started are one group (`rlgen.distributed`), each with the GPU of
+    its local rank. Without torchrun nothing happens."""
     if not torch.distributed.is_torchelastic_launched():
         yield
         return
@@ -36,19 +36,19 @@ def joined(device: str) -> Iterator[None]:
             raise problem(f"at most {gpus} processes on a machine of {gpus} GPUs", f"{here + 1}", "start fewer")
         torch.cuda.set_device(here)
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
-    if ranks.number() != 0:
+    if distributed.rank() != 0:
         log.setLevel(logging.WARNING)  # one report is enough
-    log.info("%d processes train together%s", ranks.count(), ", each on a GPU" if on_gpu else "")
+    log.info("%d processes train together%s", distributed.world_size(), ", each on a GPU" if on_gpu else "")
     yield
     # An error leaves without this: the others, who may be waiting for this process, end when torchrun sees it end.
-    ranks.wait()  # torchrun ends all when one does, and process 0 may still be writing
+    distributed.barrier()  # torchrun ends all when one does, and process 0 may still be writing
     torch.distributed.destroy_process_group()
 
 
 def share_of(config: Any) -> Any:
     """The settings of one of the processes, that together do what `config` says: a share of the environments and of the
     rows of a gradient step. Raises `InputError` where they cannot be shared out."""
-    n = ranks.count()
+    n = distributed.world_size()
     if n == 1:
         return config
     learner: Any = getattr(config, "learner", None)

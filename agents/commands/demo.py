@@ -72,8 +72,8 @@ def print_table(out: Path) -> None:
     """Random, BC, GAIL and the demonstrations side by side."""
     from rich.table import Table
 
-    from rlgen.runs.console import Console
     from rlgen.runs.result import Result
+    from rlgen.system.console import Console
 
     bc, gail = Result.read(out / "bc"), Result.read(out / "gail")
     assert gail.random_return is not None

@@ -139,7 +139,7 @@ class DemosInspect:
         from rlgen.data import Demonstrations
         from rlgen.data.spaces import action_bounds
         from rlgen.data.validation import recorded_bounds
-        from rlgen.runs.console import Console
+        from rlgen.system.console import Console
 
         from .demos_plot import draw
         from .demos_table import show
@@ -179,7 +179,7 @@ def require_target(path: Path, to: Target, overwrite: bool, subsampled: bool) ->
 
 def write(demonstrations: "Demonstrations", path: Path, to: Target = "auto") -> None:
     """Saves and says in one line what was saved."""
-    from rlgen.runs.console import Console
+    from rlgen.system.console import Console
 
     demonstrations.save(path, to)
     summary = demonstrations.summary()

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlgen.data.summary import Summary, at_bound
-from rlgen.runs.console import Console
+from rlgen.system.console import Console
 
 if TYPE_CHECKING:
     from rlgen.data import Demonstrations

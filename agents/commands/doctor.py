@@ -63,7 +63,7 @@ def stepping(seconds: float = 1.0) -> "Finding":
 
     from rlgen.envs import make_vec
     from rlgen.runs.doctor import Finding
-    from rlgen.sim.pool import usable_cpus
+    from rlgen.system.pool import usable_cpus
 
     env = make_vec("Ant-v5", n_envs=4 * usable_cpus(), seed=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (16, env.num_envs, 8)).astype(np.float32)
@@ -99,7 +99,7 @@ class Doctor:
     def run(self) -> int:
         from rich.markup import escape
 
-        from rlgen.runs.console import Console
+        from rlgen.system.console import Console
 
         console = Console(soft_wrap=True, highlight=False)
         failed = False

@@ -213,7 +213,7 @@ def show(numbers: dict[str, Any]) -> None:
     """The numbers as a small table on standard output."""
     from rich.table import Table
 
-    from rlgen.runs.console import Console
+    from rlgen.system.console import Console
 
     table = Table("", f"{numbers['env']}, {numbers['episodes']} episodes", box=None, pad_edge=False)
     table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")

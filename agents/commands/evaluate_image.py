@@ -7,16 +7,16 @@ from typing import Any
 
 from rlgen.data.images import ImageSet
 from rlgen.errors import problem
-from rlgen.runs.device import choose_device
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import require_noted_images
 from rlgen.runs.image_model_file import WEIGHTS, load_image_model
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.json_file import write_json
+from rlgen.system.device import choose_device
+from rlgen.system.threads import set_torch_threads
 
 from .image_faults import binarisation_of, require_classifier_file, require_measurable
 from .image_training import print_result
-from .torch_threads import set_torch_threads
 from .train_image import TrainImage, as_seen
 
 log = logging.getLogger("rlgen")

@@ -9,22 +9,21 @@ from typing import Any
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from rlgen.atomic import atomic_write
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.playing import Policy
 from rlgen.data.visits import Visits
-from rlgen.runs.console import Console
 from rlgen.runs.curves import draw_curves
-from rlgen.runs.device import device_name
 from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import VISITS, RunFolder
-from rlgen.runs.progress import duration, number
 from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF
 from rlgen.runs.video import record_video
 from rlgen.sb3.latent_code import UnderCode
 from rlgen.sb3.schedules import plain_rate
+from rlgen.system.atomic import atomic_write
+from rlgen.system.console import Console, duration, number
+from rlgen.system.device import device_name
 
 from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of
 

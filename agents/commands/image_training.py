@@ -15,8 +15,6 @@ from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.pictures import grids
 from rlgen.generators.trainer import Diverged, Game
-from rlgen.runs.console import Console
-from rlgen.runs.device import device_name, peak_gpu_memory_mb
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import note_images, require_noted_images
 from rlgen.runs.image_grid import image_grid, write_png
@@ -24,8 +22,9 @@ from rlgen.runs.image_model_file import save_image_model
 from rlgen.runs.image_report import METRICS, write_image_report
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.progress import duration, number
 from rlgen.runs.result import peak_memory_mb
+from rlgen.system.console import Console, duration, number
+from rlgen.system.device import device_name, peak_gpu_memory_mb
 
 from ..image_metrics import classification_error, likelihood_bounds, measure
 from ..image_soundness import require_sound

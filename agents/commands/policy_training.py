@@ -17,10 +17,10 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.progress import number
 from rlgen.runs.report_page import flat
 from rlgen.runs.result import Result
 from rlgen.sb3.finite import finite_weights, require_finite_state
+from rlgen.system.console import number
 
 from ..bc import BC
 from ..trainable import Observer

@@ -9,7 +9,7 @@ def print_error(message: str) -> None:
     """Print a message for the user on standard error, red where that is a terminal."""
     from rich.text import Text
 
-    from rlgen.runs.console import Console
+    from rlgen.system.console import Console
 
     Console(stderr=True, soft_wrap=True).print(Text(f"error: {message}", style="bold red"))
 

@@ -5,18 +5,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.runs.checkpoint import list_checkpoints
-from rlgen.runs.device import device_name
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.interrupt import Stopped, exit_code
 from rlgen.runs.metrics import Metrics
+from rlgen.system.device import device_name
+from rlgen.system.interrupt import Stopped, exit_code
+from rlgen.system.threads import set_torch_threads
 
 from ..session import Session
 from ..trainable import Trainable
 from .data_parallel import joined
 from .sittings import note_sitting
-from .torch_threads import set_torch_threads
 
 log = logging.getLogger("rlgen")
 
@@ -67,7 +67,7 @@ def start(settings: Settings) -> int:
     with ExitStack() as stack:
         stack.enter_context(joined(settings.device))
         training = settings.build(stack, None)  # before there is a folder, which a second try would find in its way
-        if ranks.number() != 0:
+        if distributed.rank() != 0:
             return _follow(settings.out, settings, training)
         folder = RunFolder.create(settings.out, settings.recorded(), device=device_name(training.device))
         stack.enter_context(folder.locked())
@@ -80,10 +80,10 @@ def go_on(folder: RunFolder, settings: Settings) -> int:
     set_torch_threads(settings.threads)
     with ExitStack() as stack:
         stack.enter_context(joined(settings.device))
-        if ranks.number() == 0:
+        if distributed.rank() == 0:
             stack.enter_context(folder.locked())
         training = settings.build(stack, folder)
-        if ranks.number() != 0:
+        if distributed.rank() != 0:
             return _follow(folder.path, settings, training)
         folder = folder.training_to(settings.recorded())
         note_sitting(folder, device_name(training.device))

@@ -6,7 +6,7 @@ from typing import Any
 
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import write_json
-from rlgen.runs.versions import describe
+from rlgen.system.versions import describe
 
 log = logging.getLogger("rlgen")
 

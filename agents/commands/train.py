@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
@@ -44,7 +44,7 @@ class TrainImitation(Training):
             return Demonstrations.load(folder / DEMONSTRATIONS)
         whole = Demonstrations.load(self.demos)
         chosen = whole if self.trajectories is None else whole.first(self.trajectories)
-        return self._with_expert(chosen) if ranks.number() == 0 else chosen
+        return self._with_expert(chosen) if distributed.rank() == 0 else chosen
 
     def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
         """What the expert's policy earns is noted; without codes, which it does not know."""

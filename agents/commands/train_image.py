@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
 from rlgen.data.minibatches import Minibatches, PartlyLabelled
@@ -22,8 +22,8 @@ from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Game, GameConfig
 from rlgen.runs.config import from_json
-from rlgen.runs.device import choose_device
 from rlgen.runs.folder import RunFolder
+from rlgen.system.device import choose_device
 
 from .image_faults import (
     binarisation_of,
@@ -172,7 +172,7 @@ class TrainImage(RunSettings):
         return replace(self, steps=steps, epochs=None)
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:
-        ranks.require_one("an image model")
+        distributed.require_single_process("an image model")
         require_classifier_file(self.classifier)
         device, sentence = choose_device(self.device)
         log.info(sentence)

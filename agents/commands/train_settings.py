@@ -12,15 +12,15 @@ import gymnasium as gym
 import torch
 from stable_baselines3.common.utils import set_random_seed
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import from_json, to_json
-from rlgen.runs.device import choose_device
 from rlgen.runs.folder import RunFolder
 from rlgen.sb3.device_ppo import DevicePPO
+from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
 from .environment import judging, make_env
@@ -180,7 +180,7 @@ class Training(RunSettings):
         set_random_seed(self.seed)
         agent = self.agent_in(env, device, demonstrations)
         if not isinstance(agent.model, DevicePPO):
-            ranks.require_one(type(agent.model).__name__)
+            distributed.require_single_process(type(agent.model).__name__)
         training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)
         stack.callback(training.close)
         return training

@@ -22,9 +22,9 @@ from rich.table import Table
 
 from rlgen.envs import make_vec
 from rlgen.envs.backend import Backend
-from rlgen.runs.device import choose_device, device_name
 from rlgen.runs.evaluation import evaluate
-from rlgen.runs.versions import checkout_commit, cpu_name
+from rlgen.system.device import choose_device, device_name
+from rlgen.system.versions import checkout_commit, cpu_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, make_model
 from rlgen.envs import make_vec
 from rlgen.rewards import ReturnScale
-from rlgen.runs.versions import checkout_commit, cpu_name
+from rlgen.system.versions import checkout_commit, cpu_name
 
 
 @dataclass(frozen=True, kw_only=True)

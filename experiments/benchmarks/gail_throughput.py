@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from rlgen.runs.versions import checkout_commit, cpu_name
-from rlgen.sim.pool import usable_cpus
+from rlgen.system.pool import usable_cpus
+from rlgen.system.versions import checkout_commit, cpu_name
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

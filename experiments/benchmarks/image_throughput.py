@@ -39,9 +39,9 @@ import torch
 
 from rlgen.data import ImageSet
 from rlgen.data.images import fixed_binarisation
-from rlgen.runs.device import choose_device, device_name
-from rlgen.runs.versions import checkout_commit, cpu_name
-from rlgen.sim.pool import usable_cpus
+from rlgen.system.device import choose_device, device_name
+from rlgen.system.pool import usable_cpus
+from rlgen.system.versions import checkout_commit, cpu_name
 
 HERE = Path(__file__).parent
 BATCH, THREADS = 100, 1

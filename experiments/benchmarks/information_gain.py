@@ -34,7 +34,7 @@ from torch.func import functional_call, grad, vmap
 
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.nn import BayesianMLP
-from rlgen.runs.versions import checkout_commit, cpu_name
+from rlgen.system.versions import checkout_commit, cpu_name
 
 STEP, LIKELIHOOD_STD = 0.01, 0.5
 Gain = Callable[[BayesianMLP, Tensor, Tensor, str], Tensor]

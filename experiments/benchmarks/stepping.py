@@ -32,10 +32,10 @@ from rich.table import Table
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.envs import TASKS, make_vec
-from rlgen.runs.versions import checkout_commit, cpu_name
 from rlgen.sim.model import no_compiler_log
-from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.threads import ThreadedSim
+from rlgen.system.pool import Pool, usable_cpus
+from rlgen.system.versions import checkout_commit, cpu_name
 
 SEED = 0
 

@@ -16,7 +16,7 @@ import torch
 
 from rlgen.data.picture_folder import has_pictures, read_pictures
 from rlgen.errors import InputError, problem
-from rlgen.memory import require_room
+from rlgen.system.memory import require_room
 
 UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "unsigned bytes", 0x09: "bytes", 0x0B: "shorts", 0x0C: "ints", 0x0D: "floats", 0x0E: "doubles"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from rlgen.data.columns import reading
 from rlgen.errors import problem
-from rlgen.memory import require_room
+from rlgen.system.memory import require_room
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")

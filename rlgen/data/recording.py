@@ -12,7 +12,7 @@ from rlgen.data.episode import Episode
 from rlgen.data.playing import Policy, is_normalising, play_episodes
 from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
-from rlgen.packages import package_versions
+from rlgen.system.versions import package_versions
 
 
 def record(

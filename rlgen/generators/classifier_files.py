@@ -14,11 +14,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import InputError, problem
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
 from rlgen.generators.classifier_training import LabelledImages, accuracy_of, train_classifier
-from rlgen.packages import package_versions
+from rlgen.system.atomic import atomic_write
+from rlgen.system.versions import package_versions
 
 FORMAT = 1
 log = logging.getLogger("rlgen")

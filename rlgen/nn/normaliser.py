@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
@@ -70,11 +70,11 @@ class Normaliser(nn.Module):
 
     @torch.no_grad()
     def merge_rollout(self, rows: Tensor) -> None:
-        """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.ranks`)."""
-        if ranks.count() == 1:
+        """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.distributed`)."""
+        if distributed.world_size() == 1:
             return self.merge(rows)
         rows = rows.double()
-        for moments in zip(*(ranks.gather(each[None]) for each in self._moments(rows)), strict=True):
+        for moments in zip(*(distributed.all_gather(each[None]) for each in self._moments(rows)), strict=True):
             self._take(*moments)
 
     def _merge(self, rows: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
@@ -153,14 +153,14 @@ class Adversarial:
             logit = self.logit(self.inputs(batch))
             if self._floats:
                 boundary = torch.as_tensor(self.divergence.boundary(self.logit(self.expert_inputs()), logit))
-                logit = logit - ranks.mean(boundary)
+                logit = logit - distributed.all_reduce_mean(boundary)
             reward = self.divergence.reward(logit)
-            return reward + ranks.largest((-reward).max()) if self.config.zero == "lowest" else reward
+            return reward + distributed.all_reduce_max((-reward).max()) if self.config.zero == "lowest" else reward
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         if self.config.normaliser == "running":
             self.normaliser.merge_rollout(batch.observations)
-        ranks.agree(self.network)
+        distributed.broadcast_parameters(self.network)
         self.network.train()
         expert, policy = self.expert_inputs(), self.inputs(batch)
         rows = expert.new_empty(2 * self.config.batch_size, expert.shape[1])
@@ -169,7 +169,7 @@ class Adversarial:
         for _ in range(self.config.updates_per_rollout):
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
             torch.index_select(expert, 0, places, out=halves[0])
-            halves[1].copy_(ranks.draw([policy], len(policy), self.config.batch_size)[0])
+            halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
             for name, value in self._recorded(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}

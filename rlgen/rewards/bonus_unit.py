@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
@@ -47,7 +47,7 @@ class LargestSoFar(BonusUnit):
         self.register_buffer("largest", torch.zeros(()))
 
     def merge(self, bonus: Float[Tensor, " B"]) -> None:
-        self.largest.copy_(torch.maximum(self.largest, ranks.largest(finite(bonus).max())))
+        self.largest.copy_(torch.maximum(self.largest, distributed.all_reduce_max(finite(bonus).max())))
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
         return divided(bonus, self.largest)
@@ -82,7 +82,7 @@ class ReturnSpread(BonusUnit):
         self.sums.copy_(sums[-1])
         own = sums.mean(), sums.var(correction=0), torch.full_like(self.count, sums.numel())
         kept = self.mean, self.var, self.count
-        for moments in zip(*(ranks.gather(each[None]) for each in own), strict=True):
+        for moments in zip(*(distributed.all_gather(each[None]) for each in own), strict=True):
             for old, new in zip(kept, merge_moments(*kept, *moments), strict=True):
                 old.copy_(new)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
@@ -116,18 +116,18 @@ class InformationGain:
             self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
             parameters += self.likelihood.to(shape.device).parameters()
         self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
-        self.pool = TransitionPool(-(-self.config.pool_size // ranks.count()))
+        self.pool = TransitionPool(-(-self.config.pool_size // distributed.world_size()))
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
         self._recorded, self._n_data = Recorded(self._step, self.optimiser), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
-        ranks.agree(self.model, *([] if self.likelihood is None else [self.likelihood]))
+        distributed.broadcast_parameters(self.model, *([] if self.likelihood is None else [self.likelihood]))
         gain = self.gain(batch)
         self._known = (batch, gain)
         if self.updates:
-            median = ranks.mean(gain.median())  # of several processes' medians the mean
+            median = distributed.all_reduce_mean(gain.median())  # of several processes' medians the mean
             self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
@@ -160,7 +160,7 @@ class InformationGain:
 
     def _learn(self) -> Tensor:
         """Take the gradient steps of a rollout on rows of the pool; their losses, nats per transition."""
-        n_data = self.config.n_data or len(self.pool) * ranks.count()
+        n_data = self.config.n_data or len(self.pool) * distributed.world_size()
         if n_data != self._n_data:  # a recording would go on with the old one
             self._recorded, self._n_data = Recorded(self._step, self.optimiser), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
@@ -77,7 +77,7 @@ class Novelty:
         self._recorded = Recorded(self._step, self.optimiser)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
-        ranks.agree(self.networks)
+        distributed.broadcast_parameters(self.networks)
         self.view.merge(batch)
         novelty = self.novelty(batch)
         self.unit.merge(novelty)
@@ -103,7 +103,7 @@ class Novelty:
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
         """`n` transitions to learn from after the rollout `batch`: its own, with replacement."""
-        return Transitions(*ranks.draw(batch.tensors(), len(batch), n))
+        return Transitions(*distributed.draw(batch.tensors(), len(batch), n))
 
     def _minibatches(self, batch: Transitions) -> Iterator[tuple[Tensor, ...]]:
         """What the networks see in each gradient step."""

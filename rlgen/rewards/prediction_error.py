@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import prediction_error
 from rlgen.nn.layers import mlp
@@ -45,7 +45,7 @@ class PredictionError(Novelty):
         view = NormalisedTransitions(shape)
         networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
         super().__init__(view, networks, LargestSoFar(), config, shape.device)
-        self.pool = TransitionPool(-(-config.pool_size // ranks.count()))
+        self.pool = TransitionPool(-(-config.pool_size // distributed.world_size()))
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
         """`n` transitions of the pool, which takes in the rollout `batch` first."""

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.normaliser import Normaliser
@@ -69,7 +69,7 @@ class TransitionPool:
     def draw(self, n: int) -> Transitions:
         """`n` transitions, with replacement, from the pools of all processes. None may be empty."""
         assert self.rows is not None, "the pool is empty"
-        return Transitions(*ranks.draw(self.rows.tensors(), self.size, n))
+        return Transitions(*distributed.draw(self.rows.tensors(), self.size, n))
 
     def state_dict(self) -> dict[str, Any]:
         """All of it, as far as it is filled."""

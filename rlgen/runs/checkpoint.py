@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rlgen.atomic import PARTIAL, sync_folder
 from rlgen.errors import InputError, problem
 from rlgen.runs.state_tree import decode, encode
+from rlgen.system.atomic import PARTIAL, sync_folder
 
 FORMAT = 1
 KEEP = 2

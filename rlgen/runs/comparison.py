@@ -11,13 +11,13 @@ from rlgen.runs.curve_figure import curves_figure
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
-from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
 from rlgen.runs.run_groups import kin, shared_lines_note
 from rlgen.runs.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
 from rlgen.runs.scores import middle_of_runs, over_runs
 from rlgen.runs.visit_map import has_visits, visits_png
+from rlgen.system.console import duration, number
 
 log = logging.getLogger("rlgen")
 

@@ -6,7 +6,7 @@ from rlgen.runs import report_page as html
 from rlgen.runs.curve_data import PANELS, RETURN, Panel, curve_of, panels_for, read_tables
 from rlgen.runs.curve_panel import DARK, LIGHT
 from rlgen.runs.curves import NARROW, WIDE, Folder, curves_png
-from rlgen.runs.progress import number
+from rlgen.system.console import number
 
 
 def curves_figure(

@@ -8,13 +8,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs.config import restored
 from rlgen.runs.curve_data import PANELS, RETURN, Panel, Table, panels_for, read_tables
 from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend, name_steps, style_legend
 from rlgen.runs.json_file import read_object
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, Reference
+from rlgen.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

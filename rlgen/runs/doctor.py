@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlgen.runs.renderer import find_renderer
-from rlgen.runs.versions import cpu_name
-from rlgen.sim.pool import usable_cpus
+from rlgen.system.pool import usable_cpus
+from rlgen.system.versions import cpu_name
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 LOW_DISK_GIB = 1.0
@@ -88,7 +88,7 @@ def _threads() -> tuple[bool, str]:
 
 
 def _device() -> tuple[bool, str]:
-    from rlgen.runs.device import choose_device
+    from rlgen.system.device import choose_device
 
     return True, choose_device("auto")[1].removeprefix("device ")
 

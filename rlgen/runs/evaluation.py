@@ -9,8 +9,8 @@ import torch
 
 from rlgen.data.playing import Policy, is_normalising, play_episodes
 from rlgen.errors import problem
-from rlgen.runs.progress import Progress
-from rlgen.runs.threads import torch_threads
+from rlgen.system.console import Progress
+from rlgen.system.threads import torch_threads
 
 
 @dataclass(frozen=True)

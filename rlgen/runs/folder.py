@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlgen.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
 from rlgen.errors import problem
-from rlgen.runs import versions
 from rlgen.runs.config import REMEDY
 from rlgen.runs.json_file import json_text, read_object, write_json
-from rlgen.runs.lock import LOCK, locked
+from rlgen.system import versions
+from rlgen.system.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
+from rlgen.system.lock import LOCK, locked
 
 UNFINISHED = ".unfinished"
 VISITS = "visits.npz"

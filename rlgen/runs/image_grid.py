@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import problem
+from rlgen.system.atomic import atomic_write
 
 LEAST_SIDE = 56
 """Pixels: images smaller than this are shown enlarged by a whole factor, every pixel still a square."""

@@ -7,12 +7,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.registry import GENERATORS
 from rlgen.runs.config import restored
 from rlgen.runs.json_file import read_object, write_json
+from rlgen.system.atomic import atomic_write
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 

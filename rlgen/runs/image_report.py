@@ -7,15 +7,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rlgen.atomic import atomic_write
+from rlgen.errors import problem
 from rlgen.runs import report_page as html
 from rlgen.runs.curve_figure import curves_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_panels import PANELS
 from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import read_metrics
-from rlgen.runs.progress import duration, number
 from rlgen.runs.scores import over_runs
+from rlgen.system.atomic import atomic_write
+from rlgen.system.console import duration, number
 
 AGENT = "image"
 PICTURES = {
@@ -41,21 +42,29 @@ class Metric:
 
     def text(self, metrics: Mapping[str, Any]) -> str:
         """The value to read, e.g. 84.2 ± 0.3, or 97.1 %."""
-        value = metrics.get(self.name)
+        value = _number(metrics, self.name)
         if value is None:
             return "–"
         if self.share:
             return f"{100 * value:.1f} %"
-        return html.spread(value, metrics.get(self.spread)) if self.spread else number(value)
+        return html.spread(value, _number(metrics, self.spread)) if self.spread else number(value)
 
     def middle(self, runs: Sequence[Mapping[str, Any]]) -> str:
         """What several runs come to (`over_runs`), e.g. 84.2 (83.9 to 84.6), or 97.1 % (96.8 % to 97.5 %)."""
-        values = [metrics[self.name] for metrics in runs if metrics.get(self.name) is not None]
+        values = [value for metrics in runs if (value := _number(metrics, self.name)) is not None]
         if not values:
             return "–"
         if self.share:
             return over_runs(values, lambda share: f"{100 * share:.1f} %")
         return over_runs(values, number)
+
+
+def _number(metrics: Mapping[str, Any], name: str) -> float | None:
+    """One of them; None where it is missing. Raises `InputError` for anything else."""
+    value = metrics.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise problem(f"a number for {name} among a result's metrics", repr(value), "evaluate the run again")
+    return value
 
 
 METRICS = (

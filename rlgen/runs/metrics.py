@@ -16,9 +16,9 @@ from typing import Any, Self, SupportsFloat
 
 import numpy as np
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs.tensorboard import TensorBoard
+from rlgen.system.atomic import atomic_write
 
 CLOCK = "time/"
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from rlgen.atomic import atomic_write
 from rlgen.errors import problem
 from rlgen.runs import report_page as html
 from rlgen.runs.comparison import VISITS_NOTE, comparison, visits_figure
@@ -15,11 +14,12 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_comparison import image_comparison
 from rlgen.runs.image_report import image_page, is_image_run
 from rlgen.runs.metrics import read_metrics
-from rlgen.runs.progress import duration, number
 from rlgen.runs.report_page import Row
 from rlgen.runs.result import Result
 from rlgen.runs.score_scale import ENDED_NOTE, scores_note
 from rlgen.runs.scores import normalised_return
+from rlgen.system.atomic import atomic_write
+from rlgen.system.console import duration, number
 
 Folder = str | os.PathLike[str]
 

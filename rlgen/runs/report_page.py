@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import rlgen
-from rlgen.runs.progress import number
 from rlgen.runs.report_style import STYLE
+from rlgen.system.console import number
 
 MEDIA = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
 

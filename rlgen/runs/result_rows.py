@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlgen.atomic import atomic_write
+from rlgen.system.atomic import atomic_write
 
 Row = Mapping[str, Any]
 

@@ -6,9 +6,9 @@ from typing import Self
 
 import numpy as np
 
-from rlgen.runs.progress import number
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF, Reference, normalised_return, share_of_failures
+from rlgen.system.console import number
 
 ENDED_NOTE = "Ended by the task: before the time limit, by success or failure."
 ALIKE = 0.01

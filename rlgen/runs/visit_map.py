@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlgen.atomic import atomic_write
 from rlgen.data.visits import Visits
 from rlgen.errors import problem
 from rlgen.runs.curve_panel import PRINT, Theme
 from rlgen.runs.folder import VISITS
+from rlgen.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.visits import Visits
 from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.plain_pickle import own_array, plain
@@ -76,11 +76,11 @@ class Coverage(BaseCallback):
         if self.on_device is None:
             return
         (seen, best), self.on_device = self.on_device, None
-        rewarded = np.flatnonzero(ranks.largest(best).cpu().numpy() > 0)
+        rewarded = np.flatnonzero(distributed.all_reduce_max(best).cpu().numpy() > 0)
         if self.visits.first_reward_step is None and len(rewarded):
-            since = int(len(best) - 1 - rewarded[0]) * (len(seen) // len(best)) * ranks.count()
+            since = int(len(best) - 1 - rewarded[0]) * (len(seen) // len(best)) * distributed.world_size()
             self.visits.first_reward_step = self.model.num_timesteps - since
-        self._count(ranks.gather(seen).cpu().numpy()[None], self.visits.columns)
+        self._count(distributed.all_gather(seen).cpu().numpy()[None], self.visits.columns)
 
     def _count_waiting(self) -> None:
         if self.waiting:

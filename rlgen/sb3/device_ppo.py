@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.generalised_advantage import generalised_advantages
@@ -48,9 +48,9 @@ class DevicePPO(PPO):
     clipped value function or a `target_kl`, which would end a round early and wait for the device to say when; and
     when a loss is no longer finite.
 
-    Where several processes train together (`rlgen.ranks`), `n_envs` and `batch_size` are those of each; the gradient,
-    the spread of advantages and the KL divergence are of all of them, what is logged is the mean of theirs, and
-    `num_timesteps` counts all.
+    In a data-parallel training (`rlgen.distributed`), `n_envs` and `batch_size` are those of each process; gradients,
+    the standard deviation of advantages and the KL divergence are over all processes, logged values are their means, and
+    `num_timesteps` counts the steps of all.
     """
 
     action_space: spaces.Box
@@ -80,7 +80,7 @@ class DevicePPO(PPO):
         self._learned = {
             name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
         }
-        alone = ranks.count() == 1  # recordings hold no messages between processes
+        alone = distributed.world_size() == 1  # recordings hold no messages between processes
         recorded = Recorded(self._step, self.policy.optimizer)
         self._minibatch: Callable[[Tensor], dict[str, Tensor]] = recorded if alone else self._step
 
@@ -88,7 +88,7 @@ class DevicePPO(PPO):
         """SB3's, and of several processes the worlds of each begin where those of the one before it end."""
         super().set_random_seed(seed)
         if seed is not None and self.env is not None:
-            self.env.seed(seed + ranks.number() * self.n_envs)
+            self.env.seed(seed + distributed.rank() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
         own = ["worlds", "measured", "of_episodes", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
@@ -98,7 +98,7 @@ class DevicePPO(PPO):
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         self.policy.set_training_mode(False)
-        ranks.agree(self.policy)
+        distributed.broadcast_parameters(self.policy)
         callback.on_rollout_start()
         rollout, worlds = self.rollout, self.worlds
         log_std = self.policy.log_std.detach()
@@ -107,7 +107,9 @@ class DevicePPO(PPO):
             rollout.starts[t].copy_(worlds.elapsed == 0)
             with torch.no_grad():
                 mean = mean_action(self.policy, observations)
-            noise = ranks.own(torch.randn(ranks.count() * len(mean), *mean.shape[1:], device=self.device))
+            noise = distributed.local_rows(
+                torch.randn(distributed.world_size() * len(mean), *mean.shape[1:], device=self.device)
+            )
             actions = mean + std * noise
             received = actions.clamp(self._low, self._high)
             step = worlds.step(received)
@@ -126,7 +128,7 @@ class DevicePPO(PPO):
                 episode_lengths=step.episode_lengths,
             )
             observations = step.observations
-            self.num_timesteps += worlds.n_envs * ranks.count()
+            self.num_timesteps += worlds.n_envs * distributed.world_size()
             rollout_buffer.pos = t  # as far as SB3's own buffer would be
             callback.update_locals(locals())
             if not callback.on_step():
@@ -151,7 +153,7 @@ class DevicePPO(PPO):
             self._n_updates += 1
         if isinstance(self.learning_rate, AdaptiveRate):
             remaining = progress_remaining(self)
-            self.learning_rate.observe(ranks.mean(divergence / count), self.num_timesteps, remaining)
+            self.learning_rate.observe(distributed.all_reduce_mean(divergence / count), self.num_timesteps, remaining)
         means = {name: value / (count * self.n_epochs) for name, value in sums.items()}
         self._log({**means, "approx_kl": divergence / count, "loss": found["loss"]})
         self.worlds.check()
@@ -178,7 +180,7 @@ class DevicePPO(PPO):
         observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
         old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
         if self.normalize_advantage and len(rows) > 1:
-            centre, spread = ranks.mean_and_std(advantages)
+            centre, spread = distributed.mean_and_std(advantages)
             advantages = (advantages - centre) / (spread + 1e-8)
         mean, values = mean_and_values(self.policy, observations)
         log_std = self.policy.log_std
@@ -190,7 +192,7 @@ class DevicePPO(PPO):
         loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
         self.policy.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        ranks.average_gradients(self.policy.parameters())
+        distributed.average_gradients(self.policy.parameters())
         clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return {
@@ -224,7 +226,7 @@ class DevicePPO(PPO):
             **self.of_episodes,
         }
         together = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())])
-        numbers = dict(zip((*self.measured, *ended), ranks.mean(together).tolist(), strict=True))
+        numbers = dict(zip((*self.measured, *ended), distributed.all_reduce_mean(together).tolist(), strict=True))
         count, returns, lengths, *sums = (numbers.pop(name) for name in ended)
         if count and self.ep_info_buffer is not None:  # the episodes of this round, as one
             self.ep_info_buffer.clear()

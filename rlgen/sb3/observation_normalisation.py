@@ -17,10 +17,10 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from rlgen.errors import InputError, problem
-from rlgen.memory import require_room
 from rlgen.nn.normaliser import Normaliser
 from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.plain_pickle import array_of, read_plain
+from rlgen.system.memory import require_room
 
 
 class NormalisedObservations(BaseFeaturesExtractor):

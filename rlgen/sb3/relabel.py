@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.device_ppo import DevicePPO
@@ -54,7 +54,7 @@ class Relabel(BaseCallback):
         self.ends: list[EpisodeEnd] = []
 
     def _init_callback(self) -> None:
-        ranks.require_one(type(self.model).__name__)
+        distributed.require_single_process(type(self.model).__name__)
         self.normaliser = normaliser_of(self.model)
 
     def _on_rollout_start(self) -> None:

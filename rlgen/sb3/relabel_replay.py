@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
@@ -127,7 +127,7 @@ class RelabelReplay(BaseCallback):
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer that draws in its own way, and in several processes."""
-        ranks.require_one(type(self.model).__name__)
+        distributed.require_single_process(type(self.model).__name__)
         kind = type(own_buffer(self.model))
         if (kind.sample, kind._get_samples) not in DRAWING:
             raise problem(

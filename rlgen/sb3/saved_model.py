@@ -18,8 +18,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlgen.errors import InputError, problem
-from rlgen.memory import require_room
 from rlgen.sb3.plain_pickle import read_plain, space_of
+from rlgen.system.memory import require_room
 
 AGAIN = "save the model again with an unmodified Stable-Baselines3"
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from rlgen.sim.model import begin
-from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.task import Task
+from rlgen.system.pool import Pool, usable_cpus
 
 LEAST_STARTS, LEAST_PER_WORLD = 4096, 4
 

@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 
 from rlgen.sim.model import begin, load_model
-from rlgen.sim.pool import Pool, usable_cpus
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule, State, Task
+from rlgen.system.pool import Pool, usable_cpus
 
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION  # all that mj_step reads, the solver's warm start included
 

@@ -173,7 +173,7 @@ def test_a_closed_pipe_is_silent() -> None:
 def test_no_color_means_neither_colour_nor_bold(monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
-    from rlgen.runs.console import Console
+    from rlgen.system.console import Console
 
     for value, styled in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", value)

@@ -17,9 +17,9 @@ from rlgen.agents import RND, VIME, Curiosity
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.errors import InputError
 from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig
-from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.state_tree import decode, encode
 from rlgen.sb3 import load_model_state, model_state
+from rlgen.system.rng import rng_state, set_rng_state
 
 QUICK = InformationGainConfig(updates_per_rollout=5, batch_size=16, hidden=(4,))
 QUICK_RND = RandomNetworkDistillationConfig(updates_per_rollout=5, target_hidden=(4,), predictor_hidden=(4,))

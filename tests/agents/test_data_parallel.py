@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.agents import cli
 from rlgen.agents.commands.data_parallel import joined, share_of
 from rlgen.agents.commands.train import TrainBC
@@ -102,7 +102,7 @@ def test_a_stop_asked_of_one_process_saves_what_both_have_done(tmp_path: Path) -
 
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, "count", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
 
 
 def ppo(**settings: object) -> TrainPPO:

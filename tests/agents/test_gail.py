@@ -22,8 +22,8 @@ from rlgen.errors import InputError
 from rlgen.nn import R1, Entropy, GradientPenalty, SpectralNorm
 from rlgen.rewards import AdversarialConfig
 from rlgen.runs.evaluation import RandomPolicy, evaluate
-from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.scores import normalised_return
+from rlgen.system.rng import rng_state, set_rng_state
 
 TINY = AdversarialConfig(hidden=(8,), updates_per_rollout=2, batch_size=32)
 CONFIG = GAILConfig(discriminator=TINY, warm_start=False)

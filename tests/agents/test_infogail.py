@@ -17,8 +17,8 @@ from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.rewards import AdversarialConfig, CodePosteriorConfig
-from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.sb3 import LatentCode
+from rlgen.system.rng import rng_state, set_rng_state
 
 STEPS, FURTHEST = 8, 0.4
 

@@ -6,7 +6,7 @@ import pytest
 
 from rlgen.agents.commands.policy_training import Rounds
 from rlgen.agents.session import Every, Session
-from rlgen.runs.interrupt import Stopped
+from rlgen.system.interrupt import Stopped
 
 
 @pytest.mark.parametrize("start", [0, 64, 128, 192])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents.commands.sittings import note_sitting
-from rlgen.runs import RunFolder, versions
+from rlgen.runs import RunFolder
+from rlgen.system import versions
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlgen import memory
 from rlgen.data import Demonstrations, Episode, Visits, formats
 from rlgen.data.image_sources import read_idx
 from rlgen.errors import InputError
+from rlgen.system import memory
 
 COLUMNS = ("observations", "actions", "rewards", "terminals", "timeouts")
 

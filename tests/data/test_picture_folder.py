@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rlgen import memory
 from rlgen.data import ImageSet
 from rlgen.errors import InputError
+from rlgen.system import memory
 
 
 def save(path: Path, brightness: int, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> None:

@@ -9,8 +9,8 @@ from unittest import mock
 
 from rlgen.agents import session
 from rlgen.agents.commands import finish
-from rlgen.runs import versions
-from rlgen.runs.interrupt import Interrupt
+from rlgen.system import versions
+from rlgen.system.interrupt import Interrupt
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=")
 

@@ -8,7 +8,7 @@ import torch
 
 from rlgen.generators import GENERATORS, Game, GameConfig, ImageShape
 from rlgen.runs import load_checkpoint, save_checkpoint
-from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.system.rng import rng_state, set_rng_state
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "began": {"latent": 3, "filters": 2, "balance_rate": 0.1},

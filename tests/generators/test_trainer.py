@@ -26,7 +26,7 @@ from rlgen.generators import (
 from rlgen.generators.player import Terms
 from rlgen.generators.trainer import Diverged
 from rlgen.runs import load_checkpoint, save_checkpoint
-from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.system.rng import rng_state, set_rng_state
 
 PIXEL = ImageShape(channels=1, height=1, width=1)
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)

@@ -15,10 +15,11 @@ import pytest
 import rlgen
 from rlgen import agents, envs
 from rlgen.errors import InputError
-from rlgen.runs import RunFolder, renderer, versions
+from rlgen.runs import RunFolder, renderer
 from rlgen.runs.folder import agent_name
 from rlgen.runs.json_file import json_text, read_json, read_object
-from rlgen.runs.lock import LOCK
+from rlgen.system import versions
+from rlgen.system.lock import LOCK
 
 
 def test_a_run_reads_back_the_configuration_it_started_with(tmp_path):
@@ -255,7 +256,8 @@ from pathlib import Path
 import rlgen
 from rlgen import agents, envs
 from rlgen.errors import InputError
-from rlgen.runs import renderer, versions
+from rlgen.runs import renderer
+from rlgen.system import versions
 from rlgen.runs import RunFolder
 versions.describe = lambda device: {"packages": {}}
 print(flush=True)

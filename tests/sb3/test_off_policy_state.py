@@ -18,9 +18,9 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Ornst
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlgen.errors import InputError
-from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.runs.state_tree import decode, encode
 from rlgen.sb3 import load_model_state, model_state
+from rlgen.system.rng import rng_state, set_rng_state
 
 TIME_LIMIT = 9
 STATISTICS = ("obs_rms", "ret_rms", "returns")

@@ -17,9 +17,9 @@ from stable_baselines3.common.logger import HumanOutputFormat, KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import InputError
-from rlgen.runs.rng import rng_state, set_rng_state
 from rlgen.sb3 import load_model_state, model_state
 from rlgen.sb3.schedules import AdaptiveRate
+from rlgen.system.rng import rng_state, set_rng_state
 
 
 class Counter(gym.Env):

@@ -6,7 +6,7 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
@@ -18,10 +18,10 @@ WORLDS, STEPS, SEED = 8, 16, 3
 
 
 def learner(batch: int = WORLDS * STEPS) -> DevicePPO:
-    n = WORLDS // ranks.count()
+    n = WORLDS // distributed.world_size()
     env = make_vec("HalfCheetah-v5", n, backend="warp", device="cpu")
     set_random_seed(SEED)
-    config = LearnerConfig(n_steps=STEPS, batch_size=batch // ranks.count(), n_epochs=2, hidden=(16,))
+    config = LearnerConfig(n_steps=STEPS, batch_size=batch // distributed.world_size(), n_epochs=2, hidden=(16,))
     model = make_model(config, env, SEED)
     assert isinstance(model, DevicePPO)
     return model

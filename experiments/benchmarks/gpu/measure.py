@@ -46,10 +46,10 @@ from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerCon
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_device, make_vec
-from rlgen.runs.device import choose_device, device_name
-from rlgen.runs.versions import checkout_commit, cpu_name
 from rlgen.sb3 import FastPPO
 from rlgen.sim.model import no_compiler_log
+from rlgen.system.device import choose_device, device_name
+from rlgen.system.versions import checkout_commit, cpu_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from rlgen.data.columns import reading
 from rlgen.errors import problem
-from rlgen.memory import require_room
+from rlgen.system.memory import require_room
 
 FILE = b"ARROW1\0\0"
 """How the file format begins; a stream, which is the rest of it but for a footer, follows."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rlgen.atomic import atomic_write
 from rlgen.data.columns import column
 from rlgen.data.formats.by_step import rows_by_step
 from rlgen.data.formats.hdf5 import HDF5, open_hdf5
 from rlgen.data.formats.npz import json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
+from rlgen.system.atomic import atomic_write
 
 WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlgen.data.columns import reading, text
 from rlgen.errors import problem
-from rlgen.memory import require_room
+from rlgen.system.memory import require_room
 
 
 def is_hdf5(path: Path) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlgen.data.columns import reading
 from rlgen.errors import problem
-from rlgen.memory import require_room
+from rlgen.system.memory import require_room
 
 
 def json_object(content: str | bytes, what: str, path: Path) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rlgen.atomic import PARTIAL, sync_folder
 from rlgen.errors import problem
+from rlgen.system.atomic import PARTIAL, sync_folder
 
 
 @contextmanager

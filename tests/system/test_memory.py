@@ -2,9 +2,9 @@
 
 import pytest
 
-from rlgen import memory
 from rlgen.errors import InputError
-from rlgen.memory import free_memory, require_room
+from rlgen.system import memory
+from rlgen.system.memory import free_memory, require_room
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 

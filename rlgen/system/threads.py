@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
+from rlgen.system.pool import usable_cpus
+
 
 @contextmanager
 def torch_threads(n: int) -> Iterator[None]:
@@ -16,3 +18,9 @@ def torch_threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def set_torch_threads(threads: int | None) -> None:
+    """At most the usable cores; None leaves torch its own choice: the usable cores, or what OMP_NUM_THREADS says."""
+    if threads is not None:
+        torch.set_num_threads(min(threads, usable_cpus()))

@@ -1,16 +1,34 @@
-"""How far a run is: a bar on a terminal, a plain line now and then elsewhere."""
+"""What a terminal shows: plain or coloured text, and how far a run is."""
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from rlgen.runs.console import Console
+
+class Console(RichConsole):
+    """Rich's, which obeys NO_COLOR by dropping colours only; a closed pipe is an error like any other."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.no_color:
+            super().__init__(**{**options, "color_system": None})
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that is being handled: the command decides how it ends."""
+        raise
+
+
+def is_plain() -> bool:
+    """Whether no colours are wanted."""
+    return RichConsole().no_color
+
 
 PLAIN_INTERVAL_S = 30.0
 # The speed shown is that of the last minute, so that an evaluation or a sleeping laptop does not spoil it for long.

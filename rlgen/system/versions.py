@@ -1,13 +1,39 @@
-"""What produced a run: packages, Python, machine, and the state of the project's own checkout."""
+"""Versions of packages and of this checkout, and the processor's name."""
 
 import platform
 import subprocess
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import rlgen
-from rlgen.packages import package_versions
-from rlgen.sim.pool import usable_cpus
+from rlgen.system.pool import usable_cpus
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "gymnasium",
+    "mujoco",
+    "mujoco-core",
+    "stable-baselines3",
+    "sb3-contrib",
+    "mujoco-warp",
+    "warp-lang",
+    "safetensors",
+    "tensorboard",
+    "minari",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions by distribution name, rlgen first; what is not installed is left out."""
+    versions = {"rlgen": rlgen.__version__}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 def cpu_name() -> str:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from rlgen.runs.interrupt import STOPS, Interrupt, Stopped, Terminated, exit_code, signals_raise
+from rlgen.system.interrupt import STOPS, Interrupt, Stopped, Terminated, exit_code, signals_raise
 
 
 def ctrl_c() -> None:

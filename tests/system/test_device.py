@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.runs.device import choose_device, device_name
+from rlgen.system.device import choose_device, device_name
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from rlgen.sim.pool import Pool, usable_cpus
+from rlgen.system.pool import Pool, usable_cpus
 
 
 def pool_threads() -> list[threading.Thread]:

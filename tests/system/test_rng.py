@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from rlgen.runs import load_checkpoint, save_checkpoint
-from rlgen.runs.rng import rng_state, set_rng_state
+from rlgen.system.rng import rng_state, set_rng_state
 
 
 def draw() -> tuple:

@@ -7,28 +7,34 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlgen import ranks
+from rlgen import distributed
 from rlgen.nn import Normaliser
 from rlgen.rewards import ReturnScale
 from rlgen.runs.rank_states import OTHERS, own_state
 
-from .processes import in_processes
-from .two_ranks import ROWS, STARTS
+from ..processes import in_processes
+from .two_processes import ROWS, STARTS
 
 
 def test_one_process_gets_back_what_it_gave() -> None:
-    assert (ranks.count(), ranks.number()) == (1, 0)
-    for function in (ranks.own, ranks.gather, ranks.total, ranks.mean, ranks.largest):
+    assert (distributed.world_size(), distributed.rank()) == (1, 0)
+    for function in (
+        distributed.local_rows,
+        distributed.all_gather,
+        distributed.all_reduce_sum,
+        distributed.all_reduce_mean,
+        distributed.all_reduce_max,
+    ):
         assert torch.equal(function(ROWS), ROWS)
-    assert [ranks.any_of(flag) for flag in (False, True)] == [False, True]
-    assert ranks.mean_and_std(ROWS[:, 0]) == (ROWS[:, 0].mean(), ROWS[:, 0].std())
-    (drawn,) = ranks.draw([ROWS], 4, 100)
+    assert [distributed.any_of(flag) for flag in (False, True)] == [False, True]
+    assert distributed.mean_and_std(ROWS[:, 0]) == (ROWS[:, 0].mean(), ROWS[:, 0].std())
+    (drawn,) = distributed.draw([ROWS], 4, 100)
     assert {tuple(row) for row in drawn.tolist()} == {tuple(row) for row in ROWS[:4].tolist()}
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return in_processes(Path(__file__).with_name("two_ranks.py"), "of_two", tmp_path_factory.mktemp("two"))
+    return in_processes(Path(__file__).with_name("two_processes.py"), "of_two", tmp_path_factory.mktemp("two"))
 
 
 def same(found: list[dict[str, Any]], name: str) -> Any:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from rlgen.runs.progress import Progress, duration, number
+from rlgen.system.console import Progress, duration, number
 
 
 class Clock:

@@ -1,0 +1,1 @@
+"""This machine: files, memory, devices, threads, signals, random generators, the terminal."""
