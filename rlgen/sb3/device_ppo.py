@@ -49,7 +49,7 @@ class DevicePPO(PPO):
     when a loss is no longer finite.
 
     In a data-parallel training (`rlgen.distributed`), `n_envs` and `batch_size` are those of each process; gradients,
-    the standard deviation of advantages and the KL divergence are over all processes, logged values are their means, and
+    the standard deviation of advantages and the KL divergence are over all of them, logged values are their means, and
     `num_timesteps` counts the steps of all.
     """
 
