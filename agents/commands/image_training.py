@@ -142,7 +142,8 @@ class ImageTraining:
         return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
 
     def describe(self, evaluation: Mapping[str, float]) -> str:
-        return ", ".join(f"{name} {number(value)}" for name, value in evaluation.items())
+        shown = {name: value for name, value in evaluation.items() if not name.endswith("_standard_error")}
+        return ", ".join(f"{name} {number(value)}" for name, value in shown.items())
 
     def require_sound(self) -> None:
         """Raise `Diverged` where the model is no longer one."""

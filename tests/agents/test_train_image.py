@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rlgen.agents import cli, image_metrics
-from rlgen.agents.commands import image_faults, image_training
+from rlgen.agents.commands import image_faults
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.generators import GENERATORS, Game, GameConfig, GANConfig, VAEConfig
 from rlgen.runs import Metrics, RunFolder, load_checkpoint, load_image_model, read_metrics
@@ -176,7 +176,7 @@ def test_ctrl_c_at_the_last_update_leaves_only_the_end_to_do(
     assert cli.main(command("vae", out)) == 130
     assert load_checkpoint(out).step == STEPS
     played: list[int] = []
-    monkeypatch.setattr(image_training.ImageSession, "after_update", lambda session: played.append(1))
+    monkeypatch.setattr(Game, "update", lambda *batch: played.append(1))
     assert cli.main(["resume", str(out)]) == 0
     assert played == []
     assert (out / "samples.png").is_file()
@@ -190,7 +190,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path, mo
         raise PowerCut
 
     out, whole = tmp_path / "cut", tmp_path / "whole"
-    monkeypatch.setattr(image_training.ImageSession, "save", cut)
+    monkeypatch.setattr(Session, "save", cut)
     with pytest.raises(PowerCut):
         cli.main(command("vae", out))
     monkeypatch.undo()
@@ -232,7 +232,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         ([], "vae", "gan"),
     ):
         with pytest.raises(SystemExit):
-            cli.main(["train", "image", *arguments, "--help"])
+            cli.main(["train", "image", *arguments, "--help-all"])
         text = capsys.readouterr().out
         assert f"--{model}.latent" in text
         assert f"--{other}.latent" not in text

@@ -80,13 +80,22 @@ class HDF5:
         """The text under an attribute, None where there is none."""
         with self._reading():
             found = self._find(group)
-            return text(found.attrs[name], name, str(self.path)) if found and name in found.attrs else None
+            return text(self._attribute(found, name), name, str(self.path)) if found and name in found.attrs else None
 
     def number_attribute(self, name: str, group: str = "/") -> int | None:
         """The whole number under an attribute, None where there is none."""
         with self._reading():
             found = self._find(group)
-            return int(found.attrs[name]) if found and name in found.attrs else None
+            return int(self._attribute(found, name)) if found and name in found.attrs else None
+
+    def _attribute(self, found: Any, name: str) -> Any:
+        """A single value; a damaged file may declare ages of reading."""
+        declared = found.attrs.get_id(name)
+        if declared.shape != ():
+            came = f"values of shape {list(declared.shape)} in {self.path}"
+            raise problem(f"one value as the attribute {name!r}", came, "write the file again")
+        require_room(declared.get_storage_size(), f"the attribute {name!r} of {self.path}", self.path.stat().st_size)
+        return found.attrs[name]
 
     def _find(self, key: str) -> Any:
         """The object under `key`, reached by names of this file alone; None where there is none."""

@@ -59,7 +59,8 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     if file.is_file():
         with open_hdf5(file) as opened:
             episodes = [_episode(found, source) for found, source in _from_hdf5(opened)]
-            described = _attributes(opened) | described
+            if "dataset_id" not in described:  # HDF5 never returns from a text in a damaged heap
+                described = _attributes(opened) | described
     elif described.get("data_format") == "arrow":
         episodes = [_episode(found, source) for found, source in _from_arrow(folder)]
     else:
