@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands import image_training
+from rlgen.agents.commands.image_training import ImageTraining
+from rlgen.agents.commands.train_image import TrainImage
 from rlgen.runs import RunFolder
 from rlgen.runs.image_result import ImageResult
 
@@ -42,7 +43,7 @@ def cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path / "here")
-        patch.setattr(image_training, "finish", cut)
+        patch.setattr(ImageTraining, "finish", cut)
         with pytest.raises(PowerCut):
             cli.main(["train", "image", "--data", "data", *OPTIONS.split(), "--out", str(tmp_path / "run")])
     return tmp_path / "run"
@@ -75,6 +76,6 @@ def test_a_run_that_noted_no_images_goes_on(cut_short: Path, capsys: pytest.Capt
 
 def test_a_kept_classifier_is_recorded_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    config = image_training.TrainImage(out=Path("run"), classifier="kept.json")
+    config = TrainImage(out=Path("run"), classifier="kept.json")
     assert config.recorded()["classifier"] == str(tmp_path / "kept.json")
     assert config.recorded()["data"] == "digits"

@@ -1,6 +1,7 @@
 """Faults of the data are told before a training."""
 
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 import torch
 
 from rlgen.agents import image_metrics
-from rlgen.agents.commands import image_assembly
 from rlgen.agents.commands.image_faults import binarisation_of, require_measurable
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.image_metrics import extractor_of, measure
@@ -51,13 +51,13 @@ def test_data_that_cannot_be_measured_are_refused_before_the_training(
 ) -> None:
     load(monkeypatch, train, test)
     with pytest.raises(InputError) as refused:
-        image_assembly.build(config())
+        config().build(ExitStack(), None)
     assert said in str(refused.value)
 
 
 def test_without_a_classifier_small_images_may_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     load(monkeypatch, images(20, side=3), images(5, side=3))
-    assert image_assembly.build(config(classifier="none")).train.shape == (1, 3, 3)
+    assert config(classifier="none").build(ExitStack(), None).train.shape == (1, 3, 3)
 
 
 def test_a_classifier_of_other_images_is_refused_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +72,9 @@ def test_batches_larger_than_the_training_set_are_told(
 ) -> None:
     load(monkeypatch, images(20), images(20))
     monkeypatch.setattr(logging.getLogger("rlgen"), "propagate", True)
-    image_assembly.build(config(batch_size=20))
+    config(batch_size=20).build(ExitStack(), None)
     assert "more than" not in caplog.text
-    image_assembly.build(config(batch_size=21))
+    config(batch_size=21).build(ExitStack(), None)
     assert "--batch-size 21 is more than the 20 training images" in caplog.text
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from rlgen.agents import cli, image_metrics
 from rlgen.agents.commands import image_faults
 from rlgen.agents.commands.train_image import TrainImage, settings_of
+from rlgen.agents.session import Session
 from rlgen.generators import GENERATORS, Game, GameConfig, GANConfig, VAEConfig
 from rlgen.runs import Metrics, RunFolder, load_checkpoint, load_image_model, read_metrics
 from rlgen.runs.checkpoint import list_checkpoints

@@ -1,6 +1,7 @@
 """`rlgen train image --labels`: a classifier from a few labels, its test error, and a run that goes on bit for bit."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 
 from rlgen.agents import cli
-from rlgen.agents.commands import image_assembly
 from rlgen.agents.commands.train_image import settings_of
 from rlgen.data import ImageSet
 from rlgen.runs import Metrics, load_image_model, read_metrics
@@ -40,7 +40,7 @@ def test_the_result_holds_the_test_error_of_the_classifier(tmp_path: Path) -> No
 
 def test_only_the_labels_asked_for_are_told() -> None:
     config = settings_of("semi_supervised_gan")(out=Path("run"), labels=20, batch_size=40, device="cpu")
-    parts = image_assembly.build(config)
+    parts = config.build(ExitStack(), None)
     seen: dict[bytes, int] = {}
     for _ in range(30):
         images, labels = next(parts.batches)
@@ -51,7 +51,7 @@ def test_only_the_labels_asked_for_are_told() -> None:
 
 def test_an_epoch_is_a_pass_over_the_images_without_labels() -> None:
     config = settings_of("semi_supervised_gan")(out=Path("run"), labels=20, batch_size=40, epochs=1, device="cpu")
-    parts = image_assembly.build(config)
+    parts = config.build(ExitStack(), None)
     updates = config.updates(len(parts.train), parts.batches.of_epoch)
     assert updates == -(-len(parts.train) // 20)
     unlabelled = set()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlgen.agents import Explorer, cli
-from rlgen.agents.commands import assembly
+from rlgen.agents.commands import train_vime
 from rlgen.agents.commands.train_vime import TrainVIME
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION
@@ -153,7 +153,7 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
             super().__init__(*arguments)
             scales.append(self.scale)
 
-    monkeypatch.setattr(assembly, "Explorer", Seen)
+    monkeypatch.setattr(train_vime, "Explorer", Seen)
     assert rlgen_train("vime", *options, "--steps", "64", "--evaluate-every", "0") == 0
     (scale,) = scales
     assert (scale is not None) == scaled
