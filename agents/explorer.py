@@ -12,6 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.folder import VISITS
+from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.model_state import load_model_state, model_state
@@ -19,7 +20,6 @@ from rlgen.sb3.observation_normalisation import ObservationStatistics
 from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.relabel import payer
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
-from rlgen.sb3.schedules import FollowKL
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.system.threads import torch_threads
 
@@ -31,7 +31,7 @@ class Explorer:
 
     `scale` brings the sum to returns of unit spread, and `coverage` counts the states that are visited, if given; the
     scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normaliser
-    (`rlgen.sb3.observation_normalisation.normalised_policy`) takes the running statistics of what it has seen.
+    (`rlgen.sb3.normalised_policy`) takes the running statistics of what it has seen.
 
     Raises `InputError` for a model that a curiosity cannot pay, and for two curiosities of one name.
     """

@@ -24,13 +24,14 @@ from rlgen.nn.quantiser import Quantise
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.early_end import warn_of_early_ends
+from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.average import PolicyAverage
+from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.model_state import load_model_state, model_state
-from rlgen.sb3.observation_normalisation import fit_normaliser
 from rlgen.sb3.own_log import OwnLog
 from rlgen.sb3.relabel import payer
 from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
-from rlgen.sb3.schedules import Anneal, FollowKL
+from rlgen.sb3.schedules import Anneal
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.sb3.weighted_reward import Paid
 from rlgen.system.threads import torch_threads

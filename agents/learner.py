@@ -17,10 +17,10 @@ from torch import Tensor
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
+from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of
 from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.observation_normalisation import normalised_policy
-from rlgen.sb3.schedules import AdaptiveRate
+from rlgen.sb3.features import normalised_policy
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01

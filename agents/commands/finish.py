@@ -19,8 +19,8 @@ from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF
 from rlgen.runs.video import record_video
+from rlgen.sb3.adaptive_rate import plain_rate
 from rlgen.sb3.latent_code import UnderCode
-from rlgen.sb3.schedules import plain_rate
 from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Console, duration, number
 from rlgen.system.device import device_name

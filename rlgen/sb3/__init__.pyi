@@ -2,11 +2,11 @@ from .average import PolicyAverage
 from .device_ppo import DevicePPO
 from .fast_ppo import FastPPO
 from .fast_trpo import FastTRPO
+from .features import normalised_policy
 from .gymnasium_vec_env import GymnasiumVecEnv
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
-from .observation_normalisation import normalised_policy
 from .relabel import Relabel
 from .relabel_replay import RelabelReplay
 from .vec_env import SimVecEnv

@@ -19,10 +19,11 @@ from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.generalised_advantage import generalised_advantages
 from rlgen.errors import problem
 from rlgen.nn.recorded import Recorded, make_recordable, set_rate
+from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.finite import not_finite
 from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, mean_and_values
 from rlgen.sb3.rollout import DeviceRollout
-from rlgen.sb3.schedules import AdaptiveRate, progress_remaining
+from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.device_env import DeviceEnv, HostedSim
 

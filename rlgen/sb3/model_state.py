@@ -21,9 +21,9 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import own_buffer
-from rlgen.sb3.schedules import AdaptiveRate
 
 
 def own_tensors(tree: Any) -> Any:

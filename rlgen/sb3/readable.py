@@ -8,7 +8,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Flatten
 from torch import nn
 
 from rlgen.errors import InputError, problem
-from rlgen.sb3.observation_normalisation import NormalisedObservations
+from rlgen.sb3.features import NormalisedObservations
 from rlgen.sb3.saved_model import SavedModel
 
 ACTIVATIONS = ("Tanh", "ReLU", "ELU", "SiLU", "GELU", "LeakyReLU", "SELU", "CELU", "Mish", "Sigmoid", "Softplus")

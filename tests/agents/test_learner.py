@@ -14,8 +14,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from rlgen.agents import LearnerConfig
 from rlgen.agents.learner import initial_log_std, learning_rate, make_model
 from rlgen.errors import InputError
-from rlgen.sb3.observation_normalisation import NormalisedObservations
-from rlgen.sb3.schedules import AdaptiveRate
+from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.features import NormalisedObservations
 
 SMALL = {"n_steps": 8, "batch_size": 16, "hidden": (8, 4)}
 

@@ -40,7 +40,7 @@ def test_the_saved_policy_needs_rlgen_for_its_features_alone(rlgen_train, tmp_pa
         data = json.loads(archive.read("data"))
     pickles = [base64.b64decode(value[":serialized:"]) for value in data.values() if ":serialized:" in str(value)]
     words = {word for content in pickles for _, word, _ in pickletools.genops(content) if isinstance(word, str)}
-    assert {word for word in words if word.startswith("rlgen")} == {"rlgen.sb3.observation_normalisation"}
+    assert {word for word in words if word.startswith("rlgen")} == {"rlgen.sb3.features"}
 
 
 def test_a_checkpoint_on_disk_holds_what_a_resume_needs(rlgen_train, no_finish, tmp_path: Path) -> None:

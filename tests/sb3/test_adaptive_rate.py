@@ -13,7 +13,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
 from rlgen.sb3 import normalised_policy
-from rlgen.sb3.schedules import AdaptiveRate, FollowKL, plain_rate
+from rlgen.sb3.adaptive_rate import AdaptiveRate, FollowKL, plain_rate
 
 
 def test_a_large_step_lowers_the_rate_and_a_small_one_raises_it() -> None:
@@ -103,8 +103,8 @@ def test_a_model_saved_with_a_plain_rate_needs_no_module_but_the_features(tmp_pa
     schedule = model.lr_schedule
     with plain_rate(model):
         model.save(tmp_path / "plain.zip")
-    assert "rlgen.sb3.schedules" in pickled_modules(tmp_path / "adaptive.zip")
-    assert pickled_modules(tmp_path / "plain.zip") == {"rlgen.sb3.observation_normalisation"}
+    assert "rlgen.sb3.adaptive_rate" in pickled_modules(tmp_path / "adaptive.zip")
+    assert pickled_modules(tmp_path / "plain.zip") == {"rlgen.sb3.features"}
     assert PPO.load(tmp_path / "plain.zip", device="cpu").lr_schedule(0.5) == 2e-4
     assert model.learning_rate is rate
     assert model.lr_schedule is schedule

@@ -15,9 +15,9 @@ from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import DevicePPO, FastPPO, Paid, Relabel, load_model_state, model_state, normalised_policy
+from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
 from rlgen.sb3.device_ppo import worlds_of
 from rlgen.sb3.relabel import PayOnDevice, payer
-from rlgen.sb3.schedules import AdaptiveRate, plain_rate
 from rlgen.sb3.weighted_reward import EpisodeReturns
 
 from .worlds import TARGET, Aim, aiming

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.nn.normaliser import FLOOR
 from rlgen.sb3 import normalised_policy
-from rlgen.sb3.observation_normalisation import NormalisedObservations, fit_normaliser
+from rlgen.sb3.features import NormalisedObservations, fit_normaliser
 
 ROWS = torch.tensor([[0.0, 1.0, -8.0], [1.0, 0.0, 8.0], [-1.0, 0.5, 0.0]])
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from rlgen.errors import InputError
 from rlgen.sb3 import load_policy, normalised_policy
-from rlgen.sb3.observation_normalisation import fit_normaliser
+from rlgen.sb3.features import fit_normaliser
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (5,))
 ACTION = spaces.Box(np.array([-0.4, -2.0], np.float32), np.array([0.4, 1.0], np.float32))

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import InputError
 from rlgen.sb3 import load_model_state, model_state
-from rlgen.sb3.schedules import AdaptiveRate
+from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.system.rng import rng_state, set_rng_state
 
 

@@ -1,0 +1,87 @@
+"""A learning rate that keeps the policy's step per round near a wanted KL divergence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import FloatSchedule
+from torch import Tensor
+
+from rlgen.errors import problem
+from rlgen.sb3.schedules import progress_remaining
+
+
+class AdaptiveRate:
+    """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`,
+    and rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
+
+    Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
+    does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks: `GAIL` and
+    `Explorer` bring it along.
+    """
+
+    def __init__(
+        self, start: float, target_kl: float, lowest: float = 1e-5, highest: float = 1e-3, factor: float = 1.5
+    ):
+        if not 0 < lowest <= start <= highest:
+            raise problem("0 < lowest <= start <= highest", f"{lowest}, {start}, {highest}", "start within the bounds")
+        if target_kl <= 0:
+            raise problem("a positive KL", str(target_kl), "use e.g. 0.01")
+        self.rate: float | Tensor = start
+        self.target_kl, self.observed_at = target_kl, 0
+        self.lowest, self.highest, self.factor = lowest, highest, factor
+
+    def __call__(self, progress_remaining: float) -> float:
+        return float(self.rate)
+
+    def observe(self, kl: float | Tensor, step: int, progress_remaining: float = 1.0) -> None:
+        """Take the KL divergence (nats) between the policies before and after the round that ended at `step`; a second
+        look at the same round, as after a resume, changes nothing. The wanted KL falls in proportion to
+        `progress_remaining` (1 at the start of the training, 0 at its end), to a twentieth at least. Of a tensor the
+        rate is one from then on, so that nobody waits for its device."""
+        if step == self.observed_at:
+            return
+        self.observed_at = step
+        wanted = self.target_kl * max(progress_remaining, 0.05)
+        rate = self.rate * self.factor ** (1.0 * (kl < wanted / 2) - 1.0 * (kl > 2 * wanted))
+        if isinstance(rate, Tensor):
+            self.rate = rate.clamp(self.lowest, self.highest)
+        else:
+            self.rate = min(max(rate, self.lowest), self.highest)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rate": float(self.rate), "observed_at": self.observed_at}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rate, self.observed_at = state["rate"], state["observed_at"]
+
+
+class FollowKL(BaseCallback):
+    """Shows every round's KL to the model's learning rate, if that is an `AdaptiveRate`."""
+
+    model: OnPolicyAlgorithm
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        kl = self.model.logger.name_to_value.get("train/approx_kl")
+        if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
+            self.model.learning_rate.observe(float(kl), self.model.num_timesteps, progress_remaining(self.model))
+
+
+@contextmanager
+def plain_rate(model: BaseAlgorithm) -> Iterator[None]:
+    """Within the block, an `AdaptiveRate` of `model` is the number it stands at: what `model.save` writes then opens
+    without this module."""
+    rate, schedule = model.learning_rate, model.lr_schedule
+    if isinstance(rate, AdaptiveRate):
+        model.learning_rate = float(rate.rate)
+        model.lr_schedule = FloatSchedule(model.learning_rate)
+    try:
+        yield
+    finally:
+        model.learning_rate, model.lr_schedule = rate, schedule
