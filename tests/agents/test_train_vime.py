@@ -211,7 +211,7 @@ def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:
 
 def test_the_help_names_the_curiosities_and_their_settings(capsys) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["train", "vime", "--help"])
+        cli.main(["train", "vime", "--help-all"])
     text = capsys.readouterr().out
     assert "--algo {ppo,a2c,trpo,sac}" in text
     for name in CURIOSITIES:
