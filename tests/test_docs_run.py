@@ -150,7 +150,7 @@ def options_of(words: list[str]) -> set[str]:
     """Options that the help of a command shows."""
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-        cli.main([*words, "--help"])
+        cli.main([*words, "--help-all"])
     return set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", shown.getvalue()))
 
 
