@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rlgen
+from rlgen.deprecation import present_options
 from rlgen.errors import InputError, problem
 from rlgen.system.interrupt import exit_code, signals_raise
 
@@ -142,6 +143,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     level, rest = volume_of(arguments)
     with log_on_stderr(level), signals_raise():
         chosen = load(command)
+        rest = present_options(settings_for(chosen, rest), rest)
         default, rest = without_config(chosen, rest)
         chosen = settings_for(chosen, rest) if default is None else type(default)
         general = f"{GENERAL} {CONFIG}" if hasattr(chosen, "taken_first") else GENERAL

@@ -6,9 +6,10 @@ from typing import Any
 
 import tyro
 
+from rlgen.deprecation import present_fields
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
-from rlgen.runs.config import fields_from_json, required_fields, restored
+from rlgen.runs.config import fields_from_json, required_fields, restored, to_json
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_object
 
@@ -29,7 +30,7 @@ def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> R
     """
     found = RunFolder.open(path).config if path.is_dir() else read_object(path)
     _require_agent(kind, found.get("agent", kind.agent), path)
-    values = {name: value for name, value in found.items() if name not in OWN}
+    values = {name: value for name, value in present_fields(kind, found, to_json).items() if name not in OWN}
     kind = kind.for_arguments(arguments, values)
     settings = fields_from_json(kind, kind.without_idle(values, arguments))
     if "env" in settings:

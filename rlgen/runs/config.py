@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from rlgen.deprecation import present_fields
 from rlgen.errors import problem
 
 Config = TypeVar("Config")
@@ -51,6 +52,7 @@ def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
     Raises `InputError` for a field that `kind` does not have, because then the file comes from another version, for one
     that is missing, and for a value of another type.
     """
+    values = present_fields(kind, values, to_json)
     missing = [name for name in required_fields(kind) if name not in values]
     if missing:
         raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", REMEDY)
@@ -58,9 +60,10 @@ def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the dataclass `kind` that `values` give, some or all. Raises `InputError` as `from_json`."""
-    hints = get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
+    """The fields of the dataclass `kind` that `values` give, some or all, old names (`rlgen.deprecation`) included.
+    Raises `InputError` as `from_json`."""
+    values, hints = present_fields(kind, values, to_json), get_type_hints(kind)
+    unknown = sorted(set(values) - {each.name for each in dataclasses.fields(kind)})
     if unknown:
         near = difflib.get_close_matches(unknown[0], list(hints), n=1)
         meant = f"did you mean {near[0]!r}? Otherwise " if near else ""

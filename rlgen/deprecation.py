@@ -1,0 +1,117 @@
+"""Old names of settings, which keep working for one version, each with a note of the present one."""
+
+import dataclasses
+import functools
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, get_type_hints
+
+log = logging.getLogger("rlgen")
+Kind = TypeVar("Kind", bound=type)
+
+
+def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
+    """Class decorator of a settings dataclass: the present path of each field that had another name.
+
+        @renamed_fields(gradient_penalty="penalties.gradient")
+        @dataclass(frozen=True, kw_only=True)
+        class GAILConfig: ...
+
+    The old names work as keywords, in JSON (`present_fields`) and as options (`present_options`). A subclass inherits
+    the names, but needs the decorator too for its keywords, because `@dataclass` gives it an `__init__` of its own.
+    """
+
+    def decorate(kind: Kind) -> Kind:
+        kind.renamed = {**getattr(kind, "renamed", {}), **names}  # type: ignore[attr-defined]
+        initialise = kind.__init__  # type: ignore[misc]
+
+        @functools.wraps(initialise)
+        def accept_old_names(self: Any, *positional: Any, **values: Any) -> None:
+            old = _old_names(kind, values)
+            if old:
+                warnings.warn(_note(kind.__name__, old), DeprecationWarning, stacklevel=2)
+            initialise(self, *positional, **_moved(kind, values, lambda default: default))
+
+        kind.__init__ = accept_old_names  # type: ignore[misc]
+        return kind
+
+    return decorate
+
+
+def present_fields(kind: type, values: Mapping[str, Any], to_json: Callable[[Any], Any]) -> dict[str, Any]:
+    """The JSON `values` of the dataclass `kind` under the present names of its fields; logs which were old.
+
+    A group of settings that only old names fill has the defaults of `kind` elsewhere, as JSON by `to_json`.
+    """
+    old = _old_names(kind, values)
+    if old:
+        log.info(_note(kind.__name__, old))
+    return _moved(kind, values, to_json)
+
+
+def present_options(kind: type, arguments: Sequence[str]) -> list[str]:
+    """The command line `arguments` with the present names of the options of the dataclass `kind`; logs which were
+    old."""
+    renamed, found, old = _renamed_options(kind), [], {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        plain = name.replace("_", "-")
+        if plain in renamed:
+            old[plain] = renamed[plain]
+        found.append(f"{renamed[plain]}{equals}{value}" if plain in renamed else argument)
+    if old:
+        log.warning(_note("options", old))
+    return found
+
+
+def _old_names(kind: type, values: Mapping[str, Any]) -> dict[str, str]:
+    return {old: path for old, path in getattr(kind, "renamed", {}).items() if old in values}
+
+
+def _note(where: str, renamed: Mapping[str, str]) -> str:
+    pairs = ", ".join(f"{old} is now {path}" for old, path in renamed.items())
+    return f"{where}: {pairs}; the next version does not know the old names"
+
+
+def _moved(kind: type, values: Mapping[str, Any], form: Callable[[Any], Any]) -> dict[str, Any]:
+    old = _old_names(kind, values)
+    found = {name: value for name, value in values.items() if name not in old}
+    for name, path in old.items():
+        group, *inner = path.split(".")
+        if inner and group not in found:
+            found[group] = form(_default(kind, group))
+        found[group] = _placed(found.get(group), inner, values[name])
+    return found
+
+
+def _default(kind: type, name: str) -> Any:
+    (field,) = (each for each in dataclasses.fields(kind) if each.name == name)
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _placed(whole: Any, path: Sequence[str], value: Any) -> Any:
+    """A copy of `whole`, dataclass or dictionary, with `value` at `path`; anything else as it is."""
+    if not path:
+        return value
+    name, *inner = path
+    if isinstance(whole, Mapping):
+        return {**whole, name: _placed(whole.get(name), inner, value)}
+    if dataclasses.is_dataclass(whole) and not isinstance(whole, type):
+        return dataclasses.replace(whole, **{name: _placed(getattr(whole, name), inner, value)})
+    return whole
+
+
+def _renamed_options(kind: type, prefix: str = "") -> dict[str, str]:
+    """Old option → present one, of the dataclass `kind` and its parts; of switches also the forms with no-."""
+    found = {}
+    for old, path in getattr(kind, "renamed", {}).items():
+        group, dot, last = path.rpartition(".")
+        for negated in ("", "no_"):
+            option, present = f"{prefix}{negated}{old}", f"{prefix}{group}{dot}{negated}{last}"
+            found[f"--{option}".replace("_", "-")] = f"--{present}".replace("_", "-")
+    hints = get_type_hints(kind)
+    for each in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[each.name]):
+            found |= _renamed_options(hints[each.name], f"{prefix}{each.name}.")
+    return found
