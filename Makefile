@@ -12,7 +12,7 @@ test test-lowest check: export OMP_NUM_THREADS ?= 1
 # What the lowest versions are tested by: physics against Gymnasium, files, generators' states, one training of each kind.
 LOWEST := tests/sim/test_margins.py tests/envs/test_parity.py tests/runs/test_checkpoint.py tests/runs/test_rng.py \
 	tests/runs/test_doctor.py tests/agents/test_doctor_command.py tests/sb3/test_load.py tests/data/test_npz_formats.py \
-	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_ppo.py
+	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_rl.py
 
 .PHONY: install demo test test-lowest check kill-test fuzz
 .DEFAULT_GOAL := install

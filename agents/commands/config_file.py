@@ -13,8 +13,8 @@ from rlgen.runs.config import fields_from_json, required_fields, restored, to_js
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_object
 
+from .settings import RunSettings
 from .table import trainings
-from .train_settings import RunSettings
 from .typed import typed
 
 OWN = ("agent", "out", "imports")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from rlgen.errors import problem
 
-from .train import TrainBC, TrainGAIL, TrainImitation
+from .imitation_settings import TrainImitation
+from .train_bc import TrainBC
+from .train_gail import TrainGAIL
 
 log = logging.getLogger("rlgen")
 ENV_ID = "Ant-v5"

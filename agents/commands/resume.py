@@ -13,8 +13,8 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_json
 
 from .environment_options import Imports, import_typed
+from .settings import RunSettings
 from .table import settings_of_agent
-from .train_settings import RunSettings
 
 log = logging.getLogger("rlgen")
 
@@ -49,8 +49,9 @@ def resume(run: Path, steps: float | None = None) -> int:
     folder = RunFolder.open(run)
     settings = recorded_settings(folder)
     if steps is not None:
+        _require_counted(folder, settings)
         _require_more(folder, steps)
-        return settings.with_steps(folder, steps).go_on(folder)
+        return settings.with_steps(steps).go_on(folder)
     if folder.finished and not _is_behind(folder, settings):
         more = " (--steps trains it on)" if getattr(settings, "steps", None) else ""
         log.info("%s is finished already; see its result.json%s", folder.path, more)
@@ -63,6 +64,15 @@ def recorded_settings(folder: RunFolder) -> RunSettings:
     class refuses."""
     values = dict(folder.config)
     return settings_of_agent(values.pop("agent", None), folder.path).restored(values)
+
+
+def _require_counted(folder: RunFolder, settings: RunSettings) -> None:
+    if not settings.counts_steps:
+        raise problem(
+            "a run that is trained by steps for --steps",
+            f"{folder.path}, a run of {folder.agent_name}, which counts no steps",
+            "start a new run with another --bc.max-updates",
+        )
 
 
 def _require_more(folder: RunFolder, steps: float) -> None:

@@ -28,31 +28,31 @@ class Command:
 COMMANDS = (
     Command(
         words="train gail",
-        target="train:TrainGAIL",
+        target="train_gail:TrainGAIL",
         summary="Imitate demonstrations against a discriminator (GAIL).",
         example="rlgen train gail --env Ant-v5 --demos ant.npz --steps 1e6 --seed 0 --out runs/ant-gail",
     ),
     Command(
         words="train infogail",
-        target="train:TrainInfoGAIL",
+        target="train_gail:TrainInfoGAIL",
         summary="Imitate several experts at once, one for each code (InfoGAIL).",
         example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
     ),
     Command(
         words="train bc",
-        target="train:TrainBC",
+        target="train_bc:TrainBC",
         summary="Imitate demonstrations by regression (behavioural cloning).",
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
         words="train ppo",
-        target="train_ppo:TrainPPO",
+        target="train_rl:TrainRL",
         summary="Learn a task from its own reward (PPO).",
         example="rlgen train ppo --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
     ),
     Command(
         words="train vime",
-        target="train_vime:TrainVIME",
+        target="train_explore:TrainExplore",
         summary="Explore out of curiosity where rewards are rare (VIME and others).",
         example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
     ),

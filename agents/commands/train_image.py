@@ -33,7 +33,7 @@ from .image_faults import (
     require_one_kind,
 )
 from .image_training import ImageTraining, Measurement
-from .train_settings import RunSettings, require_at_least
+from .settings import RunSettings, require_at_least
 from .typed import typed
 
 # A model that joins `GENERATORS` has its place on the command line by that; a static checker cannot follow it.
@@ -168,7 +168,7 @@ class TrainImage(RunSettings):
     def intervals(self) -> tuple[float, float]:
         return self.checkpoint_every or math.inf, self.evaluate_every
 
-    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+    def with_steps(self, steps: float) -> Self:
         return replace(self, steps=steps, epochs=None)
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:

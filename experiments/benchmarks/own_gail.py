@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rlgen.agents import GAIL, GAILConfig, LearnerConfig
-from rlgen.agents.commands.train import TrainGAIL
+from rlgen.agents.commands.train_gail import TrainGAIL
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec

@@ -55,6 +55,8 @@ class DevicePPO(PPO):
     """
 
     action_space: spaces.Box
+    data_parallel = True
+    """Whether several processes can train it as one (`rlgen.distributed`)."""
 
     def _setup_model(self) -> None:
         super()._setup_model()

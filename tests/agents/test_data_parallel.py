@@ -15,8 +15,8 @@ import torch
 from rlgen import distributed
 from rlgen.agents import cli
 from rlgen.agents.commands.data_parallel import joined, share_of
-from rlgen.agents.commands.train import TrainBC
-from rlgen.agents.commands.train_ppo import TrainPPO
+from rlgen.agents.commands.train_bc import TrainBC
+from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.learner import OnPolicyConfig
 from rlgen.runs import Result, RunFolder, load_checkpoint, read_metrics
 from rlgen.runs.checkpoint import list_checkpoints
@@ -105,8 +105,8 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
 
 
-def ppo(**settings: object) -> TrainPPO:
-    return TrainPPO(env="Ant-v5", out=Path("run"), **settings)  # type: ignore[arg-type]
+def ppo(**settings: object) -> TrainRL:
+    return TrainRL(env="Ant-v5", out=Path("run"), **settings)  # type: ignore[arg-type]
 
 
 def test_each_process_has_a_share_of_worlds_and_rows(two: None) -> None:

@@ -9,7 +9,7 @@ import torch
 import tyro
 
 from rlgen.agents import GAILConfig
-from rlgen.agents.commands.train import TrainGAIL
+from rlgen.agents.commands.train_gail import TrainGAIL
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.rewards import AdversarialConfig
 

@@ -78,8 +78,11 @@ def test_cloning_has_no_steps_to_add(tmp_path: Path, capsys) -> None:
     run.mkdir()
     config = {"agent": "bc", "env": "Ant-v5", "out": str(run), "demos": "demos.npz"}
     (run / "config.json").write_text(json.dumps(config))
-    assert cli.main(["resume", str(run), "--steps", "100"]) == 2
-    assert "another --bc.max-updates" in capsys.readouterr().err
+    for steps in ("100", "0", "nan"):  # whatever the number
+        assert cli.main(["resume", str(run), "--steps", steps]) == 2
+        shown = capsys.readouterr().err
+        assert "a run of BC, which counts no steps" in shown
+        assert "another --bc.max-updates" in shown
 
 
 def test_sac_keeps_the_replay_buffer_that_it_saved(tmp_path: Path) -> None:

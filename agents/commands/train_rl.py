@@ -9,11 +9,11 @@ from rlgen.rewards.bonus_unit import ReturnScale
 
 from ..explorer import Explorer
 from ..learner import LearnerConfig, OnPolicyConfig, make_model
-from .train_settings import SteppedTraining
+from .settings import SteppedTraining
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPPO(SteppedTraining):
+class TrainRL(SteppedTraining):
     """Proximal policy optimisation (Schulman et al. 2017) of a task's own reward, for experts and for comparison.
 
     On a GPU, with --backend warp, thousands of environments and short rollouts are quick: --n-envs 4096

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,6 @@ from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
-from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
@@ -33,10 +33,12 @@ log = logging.getLogger("rlgen")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
+class RunSettings(ABC):
     """What every run needs, whatever is trained in it."""
 
     agent: ClassVar[str]
+    counts_steps: ClassVar[bool] = True
+    """Whether a training has a length in steps, so that it can be trained on."""
     taken_first: ClassVar[tuple[str, ...]] = ("--config",)
     """Options that are read before the settings."""
 
@@ -63,23 +65,22 @@ class RunSettings:
         """Continue in `folder` from its newest checkpoint. Returns the exit code."""
         return go_on(folder, self)
 
+    @abstractmethod
     def build(self, stack: ExitStack, folder: RunFolder | None) -> Any:
         """See `runner.Settings`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def total(self, training: Any) -> int:
         """Steps or updates in all."""
-        raise NotImplementedError
 
     def intervals(self) -> tuple[float, float]:
         """Steps between checkpoints, and between evaluations."""
         return math.inf, math.inf
 
-    def with_steps(self, folder: RunFolder, steps: float) -> Self:
-        """These settings for `steps` steps (of an image model updates) in all. Raises `InputError` where a training
-        does not count steps."""
-        expected = "a run that trains by steps for --steps"
-        raise problem(expected, f"one of {folder.agent_name}", "start a new run, with another --bc.max-updates")
+    def with_steps(self, steps: float) -> Self:
+        """These settings for `steps` steps (of an image model updates) in all."""
+        assert self.counts_steps
+        return replace(self, **{"steps": steps})
 
     def recorded(self) -> dict[str, Any]:
         """What config.json holds, from which a resumed run makes the same settings."""
@@ -163,9 +164,9 @@ class Training(RunSettings):
         """What is imitated: that of the settings, or what the run in `folder` kept; None where nothing is."""
         return None
 
+    @abstractmethod
     def agent_in(self, env: Any, device: torch.device, demonstrations: Any) -> Any:
         """The agent with a new model of `env`, or the cloning of one."""
-        raise NotImplementedError
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
         demonstrations = self.demonstrations(folder)
@@ -179,7 +180,7 @@ class Training(RunSettings):
         self._require_time_limit()
         set_random_seed(self.seed)
         agent = self.agent_in(env, device, demonstrations)
-        if not isinstance(agent.model, DevicePPO):
+        if not getattr(agent.model, "data_parallel", False):  # models of SB3 do not have it
             distributed.require_single_process(type(agent.model).__name__)
         training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)
         stack.callback(training.close)
@@ -240,9 +241,6 @@ class SteppedTraining(Training):
 
     def total(self, training: Any) -> int:
         return int(self.steps)
-
-    def with_steps(self, folder: RunFolder, steps: float) -> Self:
-        return replace(self, steps=steps)
 
 
 def require_at_least(lowest: int, **values: float) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from rlgen.agents import BCConfig, GAILConfig, InfoGAILConfig, LearnerConfig
 from rlgen.agents.commands.table import settings_of_agent, trainings
-from rlgen.agents.commands.train import TrainBC, TrainGAIL, TrainInfoGAIL
+from rlgen.agents.commands.train_bc import TrainBC
+from rlgen.agents.commands.train_explore import TrainExplore
+from rlgen.agents.commands.train_gail import TrainGAIL, TrainInfoGAIL
 from rlgen.agents.commands.train_image import TrainImage
-from rlgen.agents.commands.train_ppo import TrainPPO
-from rlgen.agents.commands.train_vime import TrainVIME
+from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.rewards import AdversarialConfig
 from rlgen.runs.config import from_json, to_json
 
@@ -99,18 +100,18 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainPPO, TrainVIME, TrainImage)
+    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainRL, TrainExplore, TrainImage)
     assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {kind.agent: kind for kind in kinds}
 
 
 def test_long_trainings_are_saved_and_evaluated_at_longer_intervals_and_curves_have_twenty_points() -> None:
-    short, long = (TrainPPO(env="Ant-v5", out=Path("b"), steps=steps) for steps in (1e6, 75e6))
+    short, long = (TrainRL(env="Ant-v5", out=Path("b"), steps=steps) for steps in (1e6, 75e6))
     assert (short.intervals(), long.intervals()) == ((1e5, 5e4), (7.5e5, 3.75e6))
     assert replace(long, checkpoint_every=0.0, evaluate_every=3.0).intervals() == (0.0, 3.0)
 
 
 def test_c_mujoco_judges_what_warp_has_trained() -> None:
-    config = TrainPPO(env="HalfCheetah-v5", out=Path("b"), backend="warp")
+    config = TrainRL(env="HalfCheetah-v5", out=Path("b"), backend="warp")
     for backend, judge in (("warp", "threads"), ("gymnasium", "gymnasium")):
         env = replace(config, backend=backend).make_evaluation_env(1, 0)
         assert env.backend == judge

@@ -13,7 +13,6 @@ from rlgen.data.visits import Visits, axes_within
 from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnScale
-from rlgen.runs.folder import RunFolder
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 
@@ -21,7 +20,7 @@ from ..curiosity import CURIOSITIES, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig, OnPolicyConfig, make_model
 from ..soft_actor_critic import SACConfig, default_buffer_size, make_sac
-from .train_settings import SteppedTraining
+from .settings import SteppedTraining
 from .typed import typed
 
 # A kind that joins `CURIOSITIES` has its place on the command line by that; a static checker cannot follow it.
@@ -42,7 +41,7 @@ else:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVIME(CuriositySettings, SteppedTraining):
+class TrainExplore(CuriositySettings, SteppedTraining):
     """Exploration by curiosity: the task's reward + η · a bonus for what is new, on any task, without demonstrations.
 
     --curiosity vime pays what a step taught a Bayesian model of the dynamics (Houthooft et al. 2016); the other kinds
@@ -105,7 +104,7 @@ class TrainVIME(CuriositySettings, SteppedTraining):
             expected = f"settings that --algo {self.algo} --curiosity {self.curiosity} reads"
             raise problem(expected, came, "leave that out, or choose another learner or curiosity")
 
-    def with_steps(self, folder: RunFolder, steps: float) -> Self:
+    def with_steps(self, steps: float) -> Self:
         longer = replace(self, steps=steps)
         if self.algo != "sac" or self.sac.buffer_size is not None:
             return longer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rlgen.agents import Explorer, cli
-from rlgen.agents.commands import train_vime
-from rlgen.agents.commands.train_vime import TrainVIME
+from rlgen.agents.commands import train_explore
+from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION
 from rlgen.data import Visits
@@ -80,15 +80,15 @@ def test_only_the_settings_that_are_read_are_recorded(rlgen_train, no_finish, tm
     assert config["eta"] == CURIOSITIES["vime"].usual_eta
     assert not {"sac", "update_every", *CURIOSITIES} & set(config) - {"vime"}
     values = {name: value for name, value in config.items() if name != "agent"}
-    again = from_json(TrainVIME, values)
+    again = from_json(TrainExplore, values)
     assert again.vime.samples == 2
     assert again.recorded() == config
-    alone = TrainVIME(env="x", out=Path("y"), curiosity="none", algo="sac").recorded()
+    alone = TrainExplore(env="x", out=Path("y"), curiosity="none", algo="sac").recorded()
     assert not {"learner", "eta", "final_eta", "scale_reward", "update_every", *CURIOSITIES} & set(alone)
 
 
 def test_every_curiosity_has_its_settings_on_the_command_line() -> None:
-    own = {field.name: field for field in fields(TrainVIME)}
+    own = {field.name: field for field in fields(TrainExplore)}
     for name, kind in CURIOSITIES.items():
         assert own[name].type is kind.config_type()
         assert kind(own[name].default_factory()).config == kind.config_type()()
@@ -153,7 +153,7 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
             super().__init__(*arguments)
             scales.append(self.scale)
 
-    monkeypatch.setattr(train_vime, "Explorer", Seen)
+    monkeypatch.setattr(train_explore, "Explorer", Seen)
     assert rlgen_train("vime", *options, "--steps", "64", "--evaluate-every", "0") == 0
     (scale,) = scales
     assert (scale is not None) == scaled
@@ -202,7 +202,7 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
 )
 def test_settings_that_nothing_reads_are_refused(given: dict, named: str) -> None:
     with pytest.raises(InputError, match=f"got {named}; leave that out"):
-        TrainVIME(env="x", out=Path("y"), **given)
+        TrainExplore(env="x", out=Path("y"), **given)
 
 
 def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:

@@ -1,0 +1,47 @@
+"""What every training from demonstrations asks for on the command line."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlgen import distributed
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
+from rlgen.runs.folder import RunFolder
+
+from .environment import judging, make_env
+from .policy_training import DEMONSTRATIONS
+from .references import EVALUATION_SEED, with_expert
+from .settings import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainImitation(Training):
+    """What every training from demonstrations needs."""
+
+    demos: Path
+    """Demonstrations: rlgen's .npz, Minari, imitation, D4RL-style HDF5 (see `rlgen demos inspect`)."""
+    trajectories: int | None = None
+    """Use the first N episodes of the demonstrations; all when left out."""
+    expert: Path | None = None
+    """Policy of the expert, a .zip saved by Stable-Baselines3: what it earns in the run's evaluation is then 1 of the
+    normalised score; the mean return of the demonstrated episodes when left out."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trajectories is not None and self.trajectories < 1:
+            raise problem("trajectories of at least 1", str(self.trajectories), "leave it out for the default")
+
+    def demonstrations(self, folder: RunFolder | None) -> Demonstrations:
+        if folder is not None:
+            return Demonstrations.load(folder / DEMONSTRATIONS)
+        whole = Demonstrations.load(self.demos)
+        chosen = whole if self.trajectories is None else whole.first(self.trajectories)
+        return self._with_expert(chosen) if distributed.rank() == 0 else chosen
+
+    def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
+        """What the expert's policy earns is noted; without codes, which it does not know."""
+        how: dict[str, Any] = {"threads": self.threads, "env_kwargs": self.env_kwargs}
+        make = partial(make_env, self.env, seed=EVALUATION_SEED, backend=judging(self.backend), **how)
+        return with_expert(demonstrations, self.expert, make, self.episodes)

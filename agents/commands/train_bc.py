@@ -1,0 +1,39 @@
+"""`rlgen train bc`: behavioural cloning."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from rlgen.data.demonstrations import Demonstrations
+
+from ..bc import BC, BCConfig
+from ..learner import LearnerConfig, make_model
+from .imitation_settings import TrainImitation
+from .policy_training import CloningTraining, PolicyTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBC(TrainImitation):
+    """Behavioural cloning: regression of the demonstrated actions."""
+
+    agent: ClassVar[str] = "bc"
+    training: ClassVar[type[PolicyTraining]] = CloningTraining
+    counts_steps: ClassVar[bool] = False
+
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the policy's hidden layers."""
+    initial_std: float = LearnerConfig.initial_std
+    """Standard deviation of the policy's actions, as a share of half the action range (for sampling: the squared error
+    does not touch it)."""
+    bc: BCConfig = field(default_factory=BCConfig)
+    """The cloning."""
+
+    def total(self, training: Any) -> int:
+        return self.bc.most_updates
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> BC:
+        # One environment needs longer rollouts; they matter to those alone who open the policy in SB3 and learn on.
+        steps = LearnerConfig.batch_size
+        learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
+        return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)

@@ -1,0 +1,61 @@
+"""`rlgen train gail|infogail`: imitation against a discriminator."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
+
+from ..gail import GAIL, GAILConfig
+from ..infogail import InfoGAIL, InfoGAILConfig
+from ..learner import LearnerConfig, make_model
+from .imitation_settings import TrainImitation
+from .settings import SteppedTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainGAIL(SteppedTraining, TrainImitation):
+    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO."""
+
+    agent: ClassVar[str] = "gail"
+
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """The policy and the reinforcement learner."""
+    gail: GAILConfig = field(default_factory=GAILConfig)
+    """The discriminator, its penalties and the warm start."""
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> GAIL:
+        return GAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainInfoGAIL(TrainGAIL):
+    """Several experts in one policy, from demonstrations with nothing to tell them by (InfoGAIL, Li et al. 2017).
+
+    Each episode shows the policy one of --codes codes, and each code becomes one way of acting; which becomes which
+    expert is left to chance. Everything else is as in `rlgen train gail`, apart from the warm start, which is off.
+
+    The finished policy is played with a code drawn for each episode (return_mean in result.json), and then as many
+    episodes under each code (return_mean_of_code). Afterwards `rlgen evaluate RUN --code 1` plays one of them.
+    """
+
+    agent: ClassVar[str] = "infogail"
+
+    codes: int = 2
+    """Ways of acting that the policy is to have: as many as experts, where their number is known."""
+    gail: InfoGAILConfig = field(default_factory=InfoGAILConfig)
+    """The discriminator, its penalties, what is paid for a code that shows, and the warm start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.codes < 2:
+            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one way of acting")
+
+    @property
+    def n_codes(self) -> int:
+        return self.codes
+
+    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> InfoGAIL:
+        return InfoGAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
