@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import RunFolder
@@ -119,9 +120,15 @@ class PolicyTraining:
     task: Task
     demonstrations: Demonstrations | None = None
     unit: ClassVar[str] = "steps"
+    has_curve: ClassVar[bool] = True
+    """Whether it is evaluated while it trains."""
     curve_env: Any = field(default=None, init=False)
+    """Where the points of the learning curve are measured; None in all processes but the first."""
 
     def __post_init__(self) -> None:
+        # Made before the run's random numbers are restored, so that a resumed run draws those of an undisturbed one.
+        if self.has_curve and distributed.rank() == 0:
+            self.curve_env = self.task.make_evaluation_env(CURVE_EPISODES, 0)
         self.writer = ObserverWriter()
         self.model.set_logger(Logger(None, [self.writer]))  # a checkpoint has values that are still to be written
 
@@ -148,8 +155,6 @@ class PolicyTraining:
 
     def evaluate(self) -> Mapping[str, float]:
         """The policy's mean action on held-out seeds."""
-        if self.curve_env is None:
-            self.curve_env = self.task.make_evaluation_env(CURVE_EPISODES, 0)
         with self.agent.acting():
             found = evaluate(self.model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
         names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
@@ -204,6 +209,7 @@ class CloningTraining(PolicyTraining):
 
     agent: BC  # type: ignore[assignment]
     unit: ClassVar[str] = "updates"
+    has_curve: ClassVar[bool] = False
     done: int = field(default=0, init=False)
     kept: str | None = field(default=None, init=False)
     """Which of its clonings: regularised or plain."""

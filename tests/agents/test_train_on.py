@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
+from rlgen.agents.commands.table import settings_of_agent
 from rlgen.runs import Result, RunFolder, read_metrics
 from rlgen.runs.metrics import same_metrics
 from rlgen.sb3 import load_policy
@@ -102,3 +104,27 @@ def test_an_image_model_trains_on(tmp_path: Path) -> None:
     assert cli.main(["resume", str(run), "--steps", "6"]) == 0
     assert json.loads((run / "result.json").read_text())["steps"] == 6
     assert read_metrics(run)["step"][-1] == 6
+
+
+def test_a_resumed_run_draws_no_random_number_that_the_undisturbed_one_drew_before_its_first_step(
+    no_finish, stop_after, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the environment of the learning curve draws one when it is made."""
+    settings = settings_of_agent("vime", "")
+    made = settings.make_evaluation_env
+
+    def drawing(settings, *arguments):
+        torch.rand(1)
+        return made(settings, *arguments)
+
+    monkeypatch.setattr(settings, "make_evaluation_env", drawing)
+    often = f"{PPO} --curiosity none --evaluate-every 128 --checkpoint-every 0 --steps 320".split()
+
+    def train_to(out: str) -> int:
+        return cli.main(["train", "vime", *often, "--out", str(tmp_path / out)])
+
+    assert train_to("undisturbed") == 0
+    with stop_after(192):
+        assert train_to("run") == 130
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert same_metrics(tmp_path / "run", tmp_path / "undisturbed")
