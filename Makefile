@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := data,contrib,video,gpu,dev
+EXTRAS := data,contrib,video,gpu,dev,docs
 WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all.
@@ -14,7 +14,7 @@ LOWEST := tests/sim/test_margins.py tests/envs/test_parity.py tests/runs/test_ch
 	tests/runs/test_doctor.py tests/agents/test_doctor_command.py tests/sb3/test_load.py tests/data/test_npz_formats.py \
 	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_rl.py
 
-.PHONY: install demo test test-lowest check kill-test fuzz
+.PHONY: install demo test test-lowest lint types docs check kill-test fuzz
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -28,11 +28,25 @@ test: $(INSTALLED)
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) $(ARGS) $(LOWEST)
 
-check: $(INSTALLED)
+lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
+
+types: $(INSTALLED)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Into site/. A warning is an error. Nothing is fetched.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --strict
+
+# The figure counts what the tests run in their own process, not the trainings that they start in others. Python 3.12
+# and later count lines at hardly any cost (sys.monitoring).
+check: export COVERAGE_CORE = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
+check: lint types docs
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
+	@echo "coverage: $$($(BIN)/python -m coverage report --format=total) % of the lines"
 
 # Kills trainings at MOMENTS random moments, and compares what is resumed with the undisturbed, bit for bit.
 kill-test: export OMP_NUM_THREADS = 1

@@ -8,10 +8,12 @@ import io
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import tyro
 from stable_baselines3 import PPO
@@ -19,9 +21,10 @@ from stable_baselines3 import PPO
 from rlgen.agents import BC, cli
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
+from rlgen.equations.divergences import DIVERGENCES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 LANGUAGES = {"python", "bash", "yaml", "mermaid"}
 MOST = 128
@@ -117,7 +120,17 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.usefixtures("short_trainings")
+@pytest.fixture
+def new_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A page may add a divergence to the table. Types, which name the choices, are checked in tests alone."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    before = dict(DIVERGENCES)
+    yield
+    DIVERGENCES.clear()
+    DIVERGENCES.update(before)
+
+
+@pytest.mark.usefixtures("short_trainings", "new_names")
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_python_runs(block: Block, ant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a namespace of its own and an empty folder, but for a demonstration where the page reads one."""
@@ -167,6 +180,12 @@ def test_options_named_in_the_text_exist(monkeypatch: pytest.MonkeyPatch) -> Non
                 assert option in options, f"{page.name}: {option}"
 
 
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Those of other pages are checked where the site is built."""
+    for target in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
+
+
 def test_code_stands_in_blocks_of_a_known_language() -> None:
     assert {block.language for block in ALL} == LANGUAGES
     for page in PAGES:
@@ -180,6 +199,9 @@ def test_pages_show_what_is_tested() -> None:
         "README.md",
         "docs/curiosity.md",
         "docs/imitation_variants.md",
-        "docs/rewards.md",
+        "docs/image_models.md",
+        "docs/imitation.md",
+        "docs/quickstart.md",
+        *(f"docs/extend/{page}.md" for page in ("agent", "divergence", "image_model", "penalty", "reward_source")),
     }
     assert {block.page for block, _ in COMMANDS} >= {"README.md", "docs/gpu.md", "docs/environments.md"}

@@ -136,7 +136,7 @@ class VAE(ImageModel):
         return {"loss": self.config.beta * charged - terms["log_likelihood"], **terms}
 
     def kl_groups(self, features: Tensor, latents: Tensor, log_posterior: Tensor) -> Tensor:
-        """KL[q(z|x) ‖ p(z)] [B, G]: for each latent number where that has a closed form, else one estimate of all."""
+        """KL(q(z|x) ‖ p(z)) [B, G]: for each latent number where that has a closed form, else one estimate of all."""
         if isinstance(self.posterior, DiagonalGaussian):
             return self.posterior.kl(features)
         return (log_posterior - log_prior(latents)).mean(0).unsqueeze(-1)

@@ -1,6 +1,6 @@
 from .checkpoint import load_checkpoint, save_checkpoint
 from .curves import draw_curves
-from .evaluate import Evaluation, RandomPolicy, evaluate
+from .evaluation import Evaluation, RandomPolicy, evaluate
 from .folder import RunFolder
 from .image_model_file import load_image_model
 from .metrics import Metrics, read_metrics
