@@ -21,7 +21,7 @@ from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normaliser import Normaliser
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.features import fit_normaliser
-from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
+from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.system.threads import torch_threads
 
 Report = Callable[[int, dict[str, float]], None]

@@ -21,10 +21,11 @@ from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, Laten
 from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
+from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.model_state import own_tensors
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, NewSteps, RelabelReplay
-from rlgen.sb3.weighted_reward import EpisodeReturns, Paid
+from rlgen.sb3.weighted_reward import Paid
 
 from .plain_settings import config_of, require
 

@@ -15,10 +15,10 @@ from rlgen.runs.folder import VISITS
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
+from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalisation import ObservationStatistics
-from rlgen.sb3.own_log import OwnLog
-from rlgen.sb3.relabel import payer
+from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import own_buffer_in_the_end
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.system.threads import torch_threads
@@ -88,7 +88,7 @@ class Explorer:
         if not isinstance(self.model, OnPolicyAlgorithm):
             return list(self.curiosities)
         sources = {each.name: each.begin(self.model) for each in self.curiosities}
-        return [payer(self.model, sources, self.scale, adds=True)] if sources or self.scale is not None else []
+        return [Relabel(sources, self.scale, adds=True)] if sources or self.scale is not None else []
 
     @property
     def log_interval(self) -> int:

@@ -27,10 +27,10 @@ from rlgen.rewards.early_end import warn_of_early_ends
 from rlgen.sb3.adaptive_rate import FollowKL
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
-from rlgen.sb3.own_log import OwnLog
-from rlgen.sb3.relabel import payer
-from rlgen.sb3.rollout import require_actor_critic, require_raw_environment
+from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.sb3.schedules import Anneal
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.sb3.weighted_reward import Paid
@@ -216,7 +216,7 @@ class GAIL:
         return [
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
-            payer(self.model, self.payers(), self.scale),
+            Relabel(self.payers(), self.scale),
             FollowKL(),
             self.average,
         ]

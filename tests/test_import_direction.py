@@ -196,3 +196,8 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
         if b"\0" not in content[:1024] and homes.search(content):
             guilty.append(str(path.relative_to(ROOT)))
     assert guilty == []
+
+
+def test_nobody_asks_a_model_whether_it_is_on_a_device() -> None:
+    asked = [str(path) for path in FILES.values() if re.search(r"isinstance\(.*DevicePPO", path.read_text("utf-8"))]
+    assert asked == [], "a rollout on a device is a Rollout"

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from rlgen import distributed
 from rlgen.data.visits import Visits
-from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.plain_pickle import own_array, plain
-from rlgen.sb3.rollout import RawObservations, normaliser_of
+from rlgen.sb3.required_model import normaliser_of
+from rlgen.sb3.rollout import RawObservations, Rollout, rollout_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
 
@@ -25,7 +25,7 @@ class Coverage(BaseCallback):
 
     Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if that ends), `coverage/first_reward`
     (environment steps, once there was one) and `coverage/rewarded` (share of the recent episodes with a positive
-    return). On-policy models are looked at once per rollout, a `DevicePPO` when the next begins, others every 1000
+    return). On-policy models are looked at once per rollout, one on a device when the next begins, others every 1000
     states.
     """
 
@@ -33,49 +33,55 @@ class Coverage(BaseCallback):
         super().__init__()
         self.visits = visits
         self.waiting: list[np.ndarray] = []
-        self.on_device: tuple[Tensor, Tensor] | None = None
+        self.pending: tuple[Tensor, Tensor] | None = None
 
     def _init_callback(self) -> None:
-        self.on_policy = isinstance(self.model, OnPolicyAlgorithm)
+        on_policy = isinstance(self.model, OnPolicyAlgorithm)
+        self.rollout: Rollout | None = rollout_of(self.model) if on_policy else None
         self.normaliser = normaliser_of(self.model)
         self.columns = torch.tensor(self.visits.columns, device=self.model.device)
 
     def _on_rollout_start(self) -> None:
-        self._count_from_device()
-        self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
+        self._count_pending()
+        if self.rollout is not None:
+            self.rollout.begin()
+        else:
+            self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
-        if isinstance(self.model, DevicePPO):
-            return True
-        if self.visits.first_reward_step is None and (self.locals["rewards"] > 0).any():
+        rewards = self.locals.get("rewards")  # on a device nobody looks at a single step's
+        if rewards is not None and self.visits.first_reward_step is None and (rewards > 0).any():
             self.visits.first_reward_step = self.model.num_timesteps
-        if not self.on_policy:
-            acted_in = self.model._last_obs if self.raw is None else self.raw.rows[-1]
-            self.waiting.append(np.array(acted_in, dtype=np.float32))
-            if len(self.waiting) * self.model.n_envs >= CHUNK:
-                self._count_waiting()
+        if self.rollout is not None:
+            self.rollout.record(self.locals)
+            return True
+        acted_in = self.model._last_obs if self.raw is None else self.raw.rows[-1]
+        self.waiting.append(np.array(acted_in, dtype=np.float32))
+        if len(self.waiting) * self.model.n_envs >= CHUNK:
+            self._count_waiting()
         if self.raw is not None:
             self.raw.add()
         return True
 
     def _on_rollout_end(self) -> None:
-        if isinstance(self.model, DevicePPO):
-            rollout = self.model.rollout
-            seen = rollout.observations.flatten(0, 1).index_select(1, self.columns)
-            self.on_device = seen, rollout.task_rewards.amax(1)
-        elif self.on_policy:
-            seen = self.model.rollout_buffer.observations  # type: ignore[attr-defined]
-            self._count(seen if self.raw is None else np.stack(self.raw.rows[:-1]))
+        if self.rollout is None:
+            return
+        states = self.rollout.states
+        if self.rollout.log.on_device:
+            seen = states.flatten(0, 1).index_select(1, self.columns)
+            self.pending = seen, self.rollout.task_rewards.amax(1)
+        else:
+            self._count(states.numpy())
 
     def _on_training_end(self) -> None:
         self._count_waiting()
-        self._count_from_device()
+        self._count_pending()
 
-    def _count_from_device(self) -> None:
-        """What a `DevicePPO` saw in the rollout that it has learned from by now: nobody waited for it until here."""
-        if self.on_device is None:
+    def _count_pending(self) -> None:
+        """What was seen on a device in the rollout that is learned from by now: nobody waited for it until here."""
+        if self.pending is None:
             return
-        (seen, best), self.on_device = self.on_device, None
+        (seen, best), self.pending = self.pending, None
         rewarded = np.flatnonzero(distributed.all_reduce_max(best).cpu().numpy() > 0)
         if self.visits.first_reward_step is None and len(rewarded):
             since = int(len(best) - 1 - rewarded[0]) * (len(seen) // len(best)) * distributed.world_size()

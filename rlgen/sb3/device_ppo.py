@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from rlgen import distributed
-from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
+from rlgen.equations.clipped_surrogate import kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.generalised_advantage import generalised_advantages
 from rlgen.errors import problem
 from rlgen.nn.recorded import Recorded, make_recordable, set_rate
 from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.finite import not_finite
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action, mean_and_values
-from rlgen.sb3.rollout import DeviceRollout
+from rlgen.sb3.gaussian_policy import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
 from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.device_env import DeviceEnv, HostedSim
@@ -41,9 +41,9 @@ class DevicePPO(PPO):
 
     What it saves opens with `PPO.load`. Callbacks see `rollout`, a `DeviceRollout`, instead of the rollout buffer, and
     among their `locals` in a step `step` (`rlgen.sim.device_env.DeviceStep`) instead of `infos`, `rewards`, `dones`;
-    tensors that they put into `measured` are logged, and sums over the episodes of the round that they put into
-    `of_episodes`, divided by how many ended. `rollout.rewards` is what is learned from: a callback may change
-    it when a rollout ends. Numbers reach the host once a round, together; room for contacts is checked then.
+    tensors are logged by `rollout.log` (`rlgen.sb3.log.DeviceLog`). `rollout.rewards` is what is learned from: a
+    callback may change it when a rollout ends. Numbers reach the host once a round, together; room for contacts is
+    checked then.
 
     Raises `InputError` for another environment or device than the worlds', a policy that is not a plain Gaussian, a
     clipped value function or a `target_kl`, which would end a round early and wait for the device to say when; and
@@ -72,8 +72,6 @@ class DevicePPO(PPO):
             if getattr(self, name) is not None:
                 raise problem(f"no {name} on a device", str(getattr(self, name)), "leave it out")
         self.worlds = worlds
-        self.measured: dict[str, Tensor] = {}
-        self.of_episodes: dict[str, Tensor] = {}
         observed, acted = self.observation_space.shape, self.action_space.shape
         assert observed is not None
         self.rollout = DeviceRollout.empty(self.n_steps, self.n_envs, observed[0], acted[0], self.device)
@@ -94,7 +92,7 @@ class DevicePPO(PPO):
             self.env.seed(seed + distributed.rank() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        own = ["worlds", "measured", "of_episodes", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
+        own = ["worlds", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
 
     def collect_rollouts(
@@ -170,7 +168,7 @@ class DevicePPO(PPO):
         returns = advantages + values
         self._learned["advantages"].copy_(advantages.flatten())
         self._learned["returns"].copy_(returns.flatten())
-        self.measured["train/explained_variance"] = 1 - advantages.var() / (returns.var() + 1e-8)
+        rollout.log.record("train/explained_variance", 1 - advantages.var() / (returns.var() + 1e-8))
 
     def _orders(self) -> Iterator[Tensor]:
         """The numbers of the rows of each minibatch of an epoch."""
@@ -185,26 +183,20 @@ class DevicePPO(PPO):
         if self.normalize_advantage and len(rows) > 1:
             centre, spread = distributed.mean_and_std(advantages)
             advantages = (advantages - centre) / (spread + 1e-8)
-        mean, values = mean_and_values(self.policy, observations)
-        log_std = self.policy.log_std
-        surrogate = gaussian_surrogate(
-            mean, log_std, values, actions, old_log_prob, advantages, learned["returns"][rows],
-            self._clip, self.vf_coef,
-        )  # fmt: skip
-        entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
-        loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
+        batch = Minibatch(observations, actions, old_log_prob, advantages, learned["returns"][rows])
+        update = surrogate_loss(self.policy, batch, self._clip, self.vf_coef, self.ent_coef)
         self.policy.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        update.loss.backward()
         distributed.average_gradients(self.policy.parameters())
         clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return {
-            "loss": loss.detach(),
-            "policy_gradient_loss": surrogate.policy_loss,
-            "value_loss": surrogate.value_loss,
-            "entropy_loss": -entropy.detach(),
-            "approx_kl": kl_estimate(surrogate.log_ratio),
-            "clip_fraction": (surrogate.log_ratio.expm1().abs() > self._clip).float().mean(),
+            "loss": update.loss.detach(),
+            "policy_gradient_loss": update.policy_loss,
+            "value_loss": update.value_loss,
+            "entropy_loss": -update.entropy.detach(),
+            "approx_kl": kl_estimate(update.log_ratio),
+            "clip_fraction": (update.log_ratio.expm1().abs() > self._clip).float().mean(),
         }
 
     def _set_rate(self) -> None:
@@ -214,28 +206,22 @@ class DevicePPO(PPO):
         set_rate(
             self.policy.optimizer, schedule.rate if adaptive else self.lr_schedule(self._current_progress_remaining)
         )
-        self.measured["train/learning_rate"] = self.policy.optimizer.param_groups[0]["lr"]
+        self.rollout.log.record("train/learning_rate", self.policy.optimizer.param_groups[0]["lr"])
 
     def _log(self, values: dict[str, Tensor]) -> None:
         """Bring all numbers of the round to the host, together."""
-        rollout, finished = self.rollout, self.rollout.finished
-        self.measured |= {f"train/{name}": value for name, value in values.items()}
-        self.measured["train/clip_range"] = self._clip
-        self.measured["train/std"] = self.policy.log_std.detach().exp().mean()
-        ended = {
-            "count": finished.sum(),
-            "r": (rollout.episode_returns * finished).sum(),
-            "l": (rollout.episode_lengths * finished).sum(),
-            **self.of_episodes,
-        }
-        together = torch.stack([value.double() for value in (*self.measured.values(), *ended.values())])
-        numbers = dict(zip((*self.measured, *ended), distributed.all_reduce_mean(together).tolist(), strict=True))
-        count, returns, lengths, *sums = (numbers.pop(name) for name in ended)
-        if count and self.ep_info_buffer is not None:  # the episodes of this round, as one
+        rollout, log, finished = self.rollout, self.rollout.log, self.rollout.finished
+        std = self.policy.log_std.detach().exp().mean()
+        own = {**values, "clip_range": self._clip, "std": std}
+        for name, value in own.items():
+            log.record(f"train/{name}", value)
+        log.record_episodes("r", (rollout.episode_returns * finished).sum())
+        log.record_episodes("l", (rollout.episode_lengths * finished).sum())
+        numbers, means = log.take(finished.sum())
+        if means and self.ep_info_buffer is not None:  # the episodes of this round, as one
             self.ep_info_buffer.clear()
-            self.ep_info_buffer.append({"r": returns / count, "l": lengths / count, "t": 0.0})
-            numbers |= {name: total / count for name, total in zip(self.of_episodes, sums, strict=True)}
-        self.measured, self.of_episodes = {}, {}
+            self.ep_info_buffer.append({"r": means.pop("r"), "l": means.pop("l"), "t": 0.0})
+            numbers |= means
         for name, number in numbers.items():
             self.logger.record(name, number)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -243,8 +229,6 @@ class DevicePPO(PPO):
         if lost:
             raise not_finite(lost[0], self.num_timesteps)
 
-    @torch.no_grad()
     def _values(self, observations: Tensor) -> Tensor:
         """[T, N] for observations [T, N, O]."""
-        rows = observations.flatten(0, 1).split(VALUE_ROWS)
-        return torch.cat([self.policy.predict_values(each) for each in rows]).view(observations.shape[:2])
+        return values_of(self.policy, observations.flatten(0, 1), VALUE_ROWS).view(observations.shape[:2])

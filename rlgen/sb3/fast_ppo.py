@@ -1,41 +1,18 @@
 """SB3's PPO with less overhead: the same numbers from fewer and larger operations."""
 
-import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.utils import explained_variance
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
+from rlgen.equations.clipped_surrogate import kl_estimate
+from rlgen.sb3.fast_rollout import FastRollout
 from rlgen.sb3.finite import require_finite
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_and_values
-from rlgen.sb3.rollout import FastRollout
-
-
-class Minibatch(NamedTuple):
-    """B rows of a rollout."""
-
-    observations: Tensor
-    actions: Tensor
-    old_log_prob: Tensor
-    advantages: Tensor
-    returns: Tensor
-
-
-class Update(NamedTuple):
-    """What one minibatch came to, without gradient."""
-
-    loss: Tensor
-    policy_loss: Tensor
-    value_loss: Tensor
-    entropy: Tensor
-    log_ratio: Tensor
+from rlgen.sb3.gaussian_policy import Minibatch, Update, is_plain_gaussian, surrogate_loss
 
 
 class FastPPO(FastRollout, PPO):
@@ -70,7 +47,7 @@ class FastPPO(FastRollout, PPO):
         updates: list[Update] = []
         parameters, optimiser = list(self.policy.parameters()), self.policy.optimizer
         for rows in self._minibatches():
-            update = self._losses(rows, clip_range)
+            update = surrogate_loss(self.policy, rows, clip_range, self.vf_coef, self.ent_coef)
             updates.append(Update(*(value.detach() for value in update)))
             if self.target_kl is not None and kl_estimate(update.log_ratio) > 1.5 * self.target_kl:
                 return updates, True
@@ -79,14 +56,6 @@ class FastPPO(FastRollout, PPO):
             clip_grad_norm_(parameters, self.max_grad_norm)
             optimiser.step()
         return updates, False
-
-    def _losses(self, rows: Minibatch, clip_range: float) -> Update:
-        mean, values = mean_and_values(self.policy, rows.observations)
-        log_std = self.policy.log_std
-        surrogate = gaussian_surrogate(mean, log_std, values, *rows[1:], clip_range, self.vf_coef)
-        entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
-        loss = surrogate.loss - self.ent_coef * entropy if self.ent_coef else surrogate.loss
-        return Update(loss, surrogate.policy_loss, surrogate.value_loss, entropy, surrogate.log_ratio)
 
     def _minibatches(self) -> Iterator[Minibatch]:
         """Those that `RolloutBuffer.get` would draw: a permutation of the rows numbered environment by environment."""

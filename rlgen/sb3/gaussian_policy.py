@@ -1,8 +1,14 @@
-"""The two heads of an SB3 policy whose actions are N(mean(observation), exp(log_std)²)."""
+"""SB3 policies whose actions are N(mean(observation), exp(log_std)²): their two heads, and PPO's loss of them."""
 
+import math
+from typing import NamedTuple
+
+import torch
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
+
+from rlgen.equations.clipped_surrogate import gaussian_surrogate
 
 SB3S_OWN = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent", "extract_features")
 
@@ -32,3 +38,45 @@ def mean_and_values(policy: ActorCriticPolicy, observations: Tensor) -> tuple[Te
         actor = policy.mlp_extractor.forward_actor(features[0])
         critic = policy.mlp_extractor.forward_critic(features[1])
     return policy.action_net(actor), policy.value_net(critic)
+
+
+@torch.no_grad()
+def values_of(policy: ActorCriticPolicy, observations: Tensor, rows: int) -> Tensor:
+    """[B] for observations [B, ...], so many `rows` per pass through the value function."""
+    return torch.cat([policy.predict_values(each) for each in observations.split(rows)]).flatten()
+
+
+class Minibatch(NamedTuple):
+    """B rows of a rollout."""
+
+    observations: Tensor
+    actions: Tensor
+    old_log_prob: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+class Update(NamedTuple):
+    """What one minibatch came to."""
+
+    loss: Tensor
+    """Alone it has a gradient."""
+    policy_loss: Tensor
+    value_loss: Tensor
+    entropy: Tensor
+    """Of the policy, nats."""
+    log_ratio: Tensor
+    """[B]: log π(a|s) - log π_old(a|s), nats."""
+
+
+def surrogate_loss(
+    policy: ActorCriticPolicy, rows: Minibatch, clip_range: float | Tensor, value_weight: float, entropy_weight: float
+) -> Update:
+    """PPO's loss of these rows: the clipped surrogate, the value loss and the entropy bonus. Schulman et al. 2017
+    (1707.06347), eq. 9."""
+    mean, values = mean_and_values(policy, rows.observations)
+    log_std = policy.log_std
+    surrogate = gaussian_surrogate(mean, log_std, values, *rows[1:], clip_range, value_weight)
+    entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
+    loss = surrogate.loss - entropy_weight * entropy if entropy_weight else surrogate.loss
+    return Update(loss, surrogate.policy_loss, surrogate.value_loss, entropy, surrogate.log_ratio)

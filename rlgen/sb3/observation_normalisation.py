@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from rlgen.errors import InputError, problem
-from rlgen.sb3.device_ppo import DevicePPO
 from rlgen.sb3.features import policy_normaliser
 from rlgen.sb3.plain_pickle import array_of, read_plain
+from rlgen.sb3.rollout import rollout_of
 from rlgen.system.memory import require_room
 
 
@@ -32,17 +31,15 @@ class ObservationStatistics(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.learned_from: np.ndarray | Tensor | None = None
+        self.learned_from: Tensor | None = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        if isinstance(self.model, DevicePPO):
-            self.learned_from = self.model.rollout.observations  # which the next rollout writes over, and not before
-        elif isinstance(self.model, OnPolicyAlgorithm):
-            # No copy: a buffer begins its next rollout with new arrays.
-            self.learned_from = self.model.rollout_buffer.observations
+        if isinstance(self.model, OnPolicyAlgorithm) and policy_normaliser(self.model.policy) is not None:
+            # No copy: a buffer begins its next rollout with new arrays, and a device does not write over these before.
+            self.learned_from = rollout_of(self.model).observations
 
     def _on_rollout_start(self) -> None:
         self._take()
@@ -52,11 +49,9 @@ class ObservationStatistics(BaseCallback):
 
     def _take(self) -> None:
         """At most once for each rollout."""
-        if self.learned_from is None:
-            return
         normaliser = policy_normaliser(self.model.policy)
-        if normaliser is not None:
-            rows = torch.as_tensor(self.learned_from, device=normaliser.mean.device)
+        if self.learned_from is not None and normaliser is not None:
+            rows = self.learned_from.to(normaliser.mean.device)
             normaliser.merge_rollout(rows.flatten(0, 1).flatten(1))
         self.learned_from = None
 

@@ -20,10 +20,12 @@ from torch import Tensor
 from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.log import HostLog
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
-from rlgen.sb3.rollout import last_observation, normaliser_of
+from rlgen.sb3.required_model import normaliser_of
+from rlgen.sb3.rollout import last_observation
 from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import Paid, paid_sources
+from rlgen.sb3.weighted_reward import Paid, paid_sources, readers_of_ends
 
 
 class Step(NamedTuple):
@@ -161,8 +163,9 @@ class RelabelReplay(BaseCallback):
         """Take in a new step, and let the sources learn when there are enough of them."""
         self.steps.add(*step)
         if (new := self.steps.take(self.model.device)) is not None:
+            batch, starts = new[0], torch.as_tensor(new[1], device=self.model.device)
             for name, paid in self.sources.items():
-                paid.learn_and_pay(name, *new, progress_remaining(self.model), self.logger)
+                paid.learn_and_pay(name, batch, starts, progress_remaining(self.model), HostLog(self.model))
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of what the sources pay now."""
@@ -215,7 +218,7 @@ class PaidReplay:
             return
         for env in np.flatnonzero(done).tolist():
             for payer in self.payers:
-                last_observation(infos[env], obs[env], payer.sources)
+                last_observation(infos[env], obs[env], readers_of_ends(payer.sources))
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
         limited = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
         ended = np.asarray(done, bool)

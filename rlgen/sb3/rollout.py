@@ -1,26 +1,80 @@
-"""Rollouts: what a policy collected, in SB3's buffer or as tensors of a device."""
+"""A rollout of an on-policy model, wherever it is: in SB3's buffer or as tensors of a device."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
-from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.errors import problem
-from rlgen.sb3.finite import require_finite
-from rlgen.sb3.gaussian_policy import is_plain_gaussian, mean_action
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3.device_rollout import DeviceRollout
+from rlgen.sb3.log import HostLog, RoundLog
+from rlgen.sb3.required_model import normaliser_of
+
+
+class Rollout(Protocol):
+    """T steps of N environments that a policy collects and then learns from, as a callback sees them.
+
+    A callback calls `begin` when a rollout starts and `record` after every step; the rest is there once it has ended.
+    """
+
+    @property
+    def log(self) -> RoundLog:
+        """Where numbers of the round go."""
+
+    @property
+    def observations(self) -> Tensor:
+        """[T, N, ...]: as the policy saw them."""
+
+    @property
+    def states(self) -> Tensor:
+        """[T, N, ...]: the same as the environment gave them."""
+
+    @property
+    def task_rewards(self) -> Tensor:
+        """[T, N]: the rewards of the task."""
+
+    @property
+    def rewards(self) -> Tensor:
+        """[T, N]: what the policy is to learn from so far, without the bootstraps of time limits."""
+
+    @property
+    def starts(self) -> Tensor:
+        """[T, N] bool: the step is an episode's first."""
+
+    def begin(self) -> None:
+        """A new rollout starts."""
+
+    def record(self, found: Mapping[str, Any]) -> None:
+        """Take in a step from the `locals` of the callback."""
+
+    def transitions(self) -> Transitions:
+        """All as T * N transitions, time-major, actions as the environment received them, on the model's device."""
+
+    def set_rewards(self, rewards: Tensor) -> None:
+        """Have the policy learn from `rewards` [T, N]; the value after a time limit is added to them."""
+
+
+def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Rollout:
+    """The rollouts of an on-policy model.
+
+    Args:
+        readers: names of what will read the last observations of episodes, for the error where one is missing; None
+            where nothing will ask for transitions or set rewards.
+
+    Raises:
+        InputError: the model is not on-policy, or its VecNormalize is not the outermost wrapper.
+    """
+    if not isinstance(model, OnPolicyAlgorithm):
+        raise problem("an on-policy SB3 model", f"a {type(model).__name__}", "use PPO, A2C or TRPO")
+    of_device = getattr(model, "rollout", None)
+    return of_device if isinstance(of_device, DeviceRollout) else BufferRollout(model, readers)
 
 
 class RawObservations:
@@ -41,53 +95,14 @@ class RawObservations:
         return np.asarray(self.env.unnormalize_obs(observation))
 
 
-def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
-    """The VecNormalize of the model's environment, if it has one. Raises `InputError` where its observations are not
-    those of the model, because another wrapper changes their shape."""
-    env = model.get_vec_normalize_env()
-    if env is not None and env.observation_space.shape != model.observation_space.shape:
-        raise problem(
-            f"a VecNormalize of the observations that the model sees, {model.observation_space.shape}",
-            f"one of {env.observation_space.shape} below another wrapper",
-            "make VecNormalize the outermost wrapper",
-        )
-    return env
-
-
-def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
-    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
-    policy = getattr(model, "policy", None)
-    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
-    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
-        return policy
-    given = f"{type(model).__name__} with a {type(policy).__name__}"
-    if not isinstance(model, BaseAlgorithm):
-        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
-    raise problem(
-        "an on-policy SB3 model with an ActorCriticPolicy without memory",
-        given,
-        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
-    )
-
-
-def require_raw_environment(model: BaseAlgorithm) -> None:
-    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's own numbers."""
-    if model.get_vec_normalize_env() is not None:
-        raise problem(
-            "an environment of raw observations and rewards",
-            "one under VecNormalize, whose scales the demonstrations would not share",
-            "pass the environment itself: `rlgen.sb3.normalised_policy` normalises observations, GAIL scales rewards",
-        )
-
-
-def last_observation(info: dict[str, Any], before: np.ndarray, sources: Mapping[str, Paid]) -> np.ndarray:
+def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Sequence[str]) -> np.ndarray:
     """`terminal_observation` of the `info` of an episode's last step; where it is missing and nothing reads it, the
     observation `before` that step in its place.
 
     As for SB3, the key is optional where the task ended the episode: then no value of that observation is learned from.
 
     Args:
-        sources: what pays for the step. One that says `reads_next_observations = False` does without.
+        readers: names of what reads it.
 
     Raises:
         InputError: it is missing, and a time limit cut the episode or something reads it.
@@ -95,9 +110,7 @@ def last_observation(info: dict[str, Any], before: np.ndarray, sources: Mapping[
     last = info.get("terminal_observation")
     if last is not None:
         return last
-    readers = [name for name, paid in sources.items() if getattr(paid.source, "reads_next_observations", True)]
-    if info.get("TimeLimit.truncated", False):
-        readers.append("the value after a time limit")
+    readers = [*readers, *(["the value after a time limit"] if info.get("TimeLimit.truncated", False) else [])]
     if readers:
         raise problem(
             "the last observation of an episode under 'terminal_observation' in the info of its last step, which "
@@ -108,144 +121,143 @@ def last_observation(info: dict[str, Any], before: np.ndarray, sources: Mapping[
     return before
 
 
-VALUE_ROWS = 8192  # per pass through the value function
+Memory = tuple[Tensor, Tensor]
 
 
-class FastRollout(OnPolicyAlgorithm):
-    """Mixin: the rollouts of SB3, up to rounding, with values and log-probabilities computed at the end, all at once.
+class EpisodeEnd(NamedTuple):
+    """Where an episode ended within the rollout, its true last observation [O] as the policy sees it and in the
+    environment's own numbers, and what a recurrent critic remembered then, each [layers, 1, hidden]."""
 
-    A callback's `locals` lack what SB3 computes in between (`values`, `log_probs`, `obs_tensor`) during the rollout.
-    Policies that are not plain Gaussians, observations that are not arrays and a rollout buffer of one's own get SB3's
-    rollouts. Raises `InputError` when the policy's actions are no longer finite.
+    time: int
+    env: int
+    observation: np.ndarray
+    raw: np.ndarray
+    truncated: bool
+    memory: Memory | None
+
+
+class BufferRollout:
+    """The rollout buffer of an SB3 model, with what it does not keep: the task's own rewards, true last observations, and
+    observations below a VecNormalize.
+
+    SB3 adds a time limit's bootstrap to the task reward and computes advantages before `on_rollout_end`, so
+    `set_rewards` does both again: reward + γ V(true last observation) where the time limit cut the episode, nothing
+    where it terminated; then `compute_returns_and_advantage`.
     """
 
-    action_space: spaces.Box
-    _last_obs: np.ndarray
+    def __init__(self, model: OnPolicyAlgorithm, readers: Sequence[str] | None = None):
+        self.model, self.readers, self.log = model, readers, HostLog(model)
+        self.normaliser = normaliser_of(model)
+        self.raw: RawObservations | None = None
+        self.ends: list[EpisodeEnd] = []
 
-    def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
-    ) -> bool:
-        plain = type(rollout_buffer) is RolloutBuffer and isinstance(self.observation_space, spaces.Box)
-        if not (plain and is_plain_gaussian(self.policy)):
-            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
-        assert self._last_obs is not None, "the environment was not reset"
-        self.policy.set_training_mode(False)
-        rollout_buffer.reset()
-        callback.on_rollout_start()
-        std = self.policy.log_std.detach().exp()
-        low, high = self.action_space.low, self.action_space.high
-        noises: list[Tensor] = []
-        cut: list[tuple[int, int, np.ndarray]] = []
-        for step in range(n_rollout_steps):
-            with torch.no_grad():
-                mean = mean_action(self.policy, torch.as_tensor(self._last_obs, device=self.device))
-            noises.append(torch.randn_like(mean))
-            sampled = (mean + std * noises[-1]).cpu()  # the step's one wait for the device
-            require_finite({"the policy's actions": sampled}, self.num_timesteps)
-            actions = sampled.numpy()
-            clipped_actions = actions.reshape(env.num_envs, *low.shape).clip(low, high)
-            new_obs, rewards, dones, infos = env.step(clipped_actions)
-            self.num_timesteps += env.num_envs
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-            self._update_info_buffer(infos, dones)
-            for index in np.flatnonzero(dones).tolist():
-                last = infos[index].get("terminal_observation")
-                if last is not None and infos[index].get("TimeLimit.truncated", False):
-                    cut.append((step, index, last))
-            rollout_buffer.observations[step] = self._last_obs
-            rollout_buffer.actions[step] = actions
-            rollout_buffer.rewards[step] = rewards
-            rollout_buffer.episode_starts[step] = self._last_episode_starts
-            rollout_buffer.pos += 1
-            self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
-        rollout_buffer.full = True
-        rollout_buffer.log_probs[:] = self._log_prob(torch.stack(noises)).cpu().numpy()
-        observed = torch.as_tensor(rollout_buffer.observations, device=self.device).flatten(0, 1)
-        rollout_buffer.values[:] = self._values(observed).reshape(rollout_buffer.values.shape).cpu().numpy()
-        if cut:
-            steps, envs, ends = zip(*cut, strict=True)
-            bootstrap = self.gamma * self._values(torch.as_tensor(np.stack(ends), device=self.device))
-            np.add.at(rollout_buffer.rewards, (steps, envs), bootstrap.cpu().numpy())
-        values = self._values(torch.as_tensor(self._last_obs, device=self.device))
-        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
+    def begin(self) -> None:
+        buffer = self.model.rollout_buffer
+        self.ends, self._task_rewards = [], np.zeros_like(buffer.rewards)
+        buffer.relabelled = None  # type: ignore[attr-defined]
+        self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
-    def _log_prob(self, noise: Tensor) -> Tensor:
-        """Of mean + std · noise [..., A], in nats: [...]."""
-        return gaussian_log_prob(noise, torch.zeros_like(noise), 1.0).sum(-1) - self.policy.log_std.detach().sum()
-
-    @torch.no_grad()
-    def _values(self, observations: Tensor) -> Tensor:
-        """[B] for observations [B, ...]."""
-        return torch.cat([self.policy.predict_values(rows) for rows in observations.split(VALUE_ROWS)]).flatten()
-
-
-@dataclass(frozen=True)
-class DeviceRollout:
-    """T steps of N worlds as tensors of one device, written in place from rollout to rollout."""
-
-    observations: Tensor
-    """[T, N, O]: what the policy acted on."""
-    next_observations: Tensor
-    """[T, N, O]: what the step led to, at an episode's end its true last observation."""
-    actions: Tensor
-    """[T, N, A]: as the policy drew them, beyond the bounds where it did."""
-    received: Tensor
-    """[T, N, A]: as the worlds received them, within their bounds."""
-    log_probs: Tensor
-    """[T, N]: of `actions`, nats."""
-    task_rewards: Tensor
-    """[T, N]: what the task pays."""
-    rewards: Tensor
-    """[T, N]: what the policy learns from."""
-    starts: Tensor
-    """[T, N] bool: the step is an episode's first."""
-    terminated: Tensor
-    """[T, N] bool."""
-    truncated: Tensor
-    """[T, N] bool: the time limit came and the task was not over."""
-    episode_returns: Tensor
-    """[T, N]: the task's rewards of the episode up to and with the step."""
-    episode_lengths: Tensor
-    """[T, N] int64."""
-
-    @classmethod
-    def empty(cls, steps: int, n_envs: int, observed: int, acted: int, device: torch.device) -> "DeviceRollout":
-        """Room for T = `steps`, N = `n_envs`, O = `observed` and A = `acted`."""
-
-        def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(steps, n_envs, *shape, dtype=dtype, device=device)
-
-        return cls(
-            observations=room(observed),
-            next_observations=room(observed),
-            actions=room(acted),
-            received=room(acted),
-            log_probs=room(),
-            task_rewards=room(),
-            rewards=room(),
-            starts=room(dtype=torch.bool),
-            terminated=room(dtype=torch.bool),
-            truncated=room(dtype=torch.bool),
-            episode_returns=room(),
-            episode_lengths=room(dtype=torch.int64),
-        )
-
-    def write(self, step: int, **rows: Tensor) -> None:
-        """Fill step t of the named fields."""
-        for name, row in rows.items():
-            getattr(self, name)[step].copy_(row)
+    def record(self, found: Mapping[str, Any]) -> None:
+        time, self.last = self.model.rollout_buffer.pos, found
+        self._task_rewards[time] = found["rewards"]  # before SB3 adds a bootstrap
+        if self.raw is not None:
+            self.raw.add()
+        if self.readers is None:
+            return
+        for env in np.flatnonzero(found["dones"]).tolist():
+            info = found["infos"][env]
+            last = last_observation(info, self.model._last_obs[env], self.readers)  # type: ignore[index]
+            raw = last if self.raw is None else self.raw.raw(last)
+            truncated = bool(info.get("TimeLimit.truncated", False))
+            self.ends.append(EpisodeEnd(time, env, last, raw, truncated, self._memory(slice(env, env + 1))))
 
     @property
-    def finished(self) -> Tensor:
-        """[T, N] bool: the episode ended with the step."""
-        return self.terminated | self.truncated
+    def observations(self) -> Tensor:
+        return torch.as_tensor(self.model.rollout_buffer.observations)
+
+    @property
+    def states(self) -> Tensor:
+        return self.observations if self.raw is None else torch.as_tensor(np.stack(self.raw.rows[:-1]))
+
+    @property
+    def task_rewards(self) -> Tensor:
+        return torch.from_numpy(self._task_rewards)
+
+    @property
+    def rewards(self) -> Tensor:
+        earlier: np.ndarray | None = self.model.rollout_buffer.relabelled  # type: ignore[attr-defined]
+        return self.task_rewards if earlier is None else torch.from_numpy(earlier)
+
+    @property
+    def starts(self) -> Tensor:
+        return torch.as_tensor(self.model.rollout_buffer.episode_starts).bool()
 
     def transitions(self) -> Transitions:
-        """All as T·N transitions, time-major. Views, that the next rollout writes over."""
-        fields = (self.observations, self.received, self.next_observations, self.terminated, self.truncated)
-        return Transitions(*(each.flatten(0, 1) for each in fields))
+        buffer = self.model.rollout_buffer
+        if self.raw is None:
+            observations = _rows(buffer.observations)
+            following = np.concatenate([observations[1:], _rows(np.asarray(self.last["new_obs"])[None])])
+        else:
+            rows = _rows(np.stack(self.raw.rows))
+            observations, following = rows[:-1], rows[1:].copy()
+        terminated = np.zeros(observations.shape[:2], bool)
+        truncated = np.zeros(observations.shape[:2], bool)
+        for end in self.ends:
+            following[end.time, end.env] = end.raw.ravel()
+            (truncated if end.truncated else terminated)[end.time, end.env] = True
+        actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
+        arrays = (observations, actions, following, terminated, truncated)
+        return Transitions(*(torch.as_tensor(a, device=self.model.device).flatten(0, 1) for a in arrays))
+
+    def set_rewards(self, rewards: Tensor) -> None:
+        buffer = self.model.rollout_buffer
+        buffer.rewards[:] = rewards.numpy()
+        # For a later callback: what stands in the place of the rollout's rewards, before bootstraps.
+        buffer.relabelled = buffer.rewards.copy()  # type: ignore[attr-defined]
+        self._add_time_limit_bootstrap()
+        # SB3's own last values are not among the locals of every algorithm.
+        values = self._values(self.last["new_obs"], self._memory(slice(None)), self.last["dones"])
+        buffer.compute_returns_and_advantage(values, self.last["dones"])
+
+    def _add_time_limit_bootstrap(self) -> None:
+        """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""
+        cut = [end for end in self.ends if end.truncated]
+        if not cut:
+            return
+        memories = [end.memory for end in cut if end.memory is not None]
+        memory = (torch.cat([m[0] for m in memories], 1), torch.cat([m[1] for m in memories], 1)) if memories else None
+        last = np.stack([end.observation for end in cut])
+        values = self._values(last, memory, np.zeros(len(cut))).flatten().cpu().numpy()
+        for end, value in zip(cut, values, strict=True):
+            self.model.rollout_buffer.rewards[end.time, end.env] += self.model.gamma * value
+
+    def _memory(self, envs: slice) -> Memory | None:
+        """What a recurrent critic remembers after the present step, each [layers, B, hidden]; None without memory."""
+        states = self.last.get("lstm_states")
+        return None if states is None else (states.vf[0][:, envs].contiguous(), states.vf[1][:, envs].contiguous())
+
+    @torch.no_grad()
+    def _values(self, observations: np.ndarray, memory: Memory | None, starts: np.ndarray) -> Tensor:
+        """V [B, 1] of observations [B, O] as the policy sees them. For a recurrent policy also its memory, and where an
+        episode starts [B], which forgets it."""
+        seen = torch.as_tensor(observations, device=self.model.device)
+        if memory is None:
+            return self.model.policy.predict_values(seen)
+        begins = torch.as_tensor(starts, dtype=torch.float32, device=self.model.device)
+        return self.model.policy.predict_values(seen, memory, begins)  # type: ignore[call-arg]
+
+
+def _rows(observations: np.ndarray) -> np.ndarray:
+    """[T, N, ...] of any shape as float32 [T, N, O]."""
+    return observations.reshape(*observations.shape[:2], -1).astype(np.float32, copy=False)
+
+
+def received_actions(actions: np.ndarray, model: OnPolicyAlgorithm) -> np.ndarray:
+    """Actions [T, N, A] of a rollout buffer as the environment received them: unscaled or clipped to the bounds."""
+    space = model.action_space
+    if not isinstance(space, spaces.Box):
+        return actions
+    shaped = actions.reshape(*actions.shape[:2], *space.shape)
+    if model.policy.squash_output:
+        return model.policy.unscale_action(shaped).reshape(actions.shape)
+    return np.clip(shaped, space.low, space.high).reshape(actions.shape)

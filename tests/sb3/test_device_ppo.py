@@ -17,8 +17,9 @@ from rlgen.rewards import ReturnScale
 from rlgen.sb3 import DevicePPO, FastPPO, Paid, Relabel, load_model_state, model_state, normalised_policy
 from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
 from rlgen.sb3.device_ppo import worlds_of
-from rlgen.sb3.relabel import PayOnDevice, payer
-from rlgen.sb3.weighted_reward import EpisodeReturns
+from rlgen.sb3.device_rollout import DeviceRollout
+from rlgen.sb3.log import EpisodeReturns
+from rlgen.sb3.rollout import BufferRollout, rollout_of
 
 from .worlds import TARGET, Aim, aiming
 
@@ -167,7 +168,7 @@ class Pays:
 @pytest.mark.parametrize("adds", [False, True])
 def test_sources_pay_instead_of_the_task_or_beside_it(adds: bool) -> None:
     model, source = model_of(), Pays()
-    model.learn(80, PayOnDevice({"own": Paid(source, weight=lambda remaining: 2 * remaining)}, adds=adds))
+    model.learn(80, Relabel({"own": Paid(source, weight=lambda remaining: 2 * remaining)}, adds=adds))
     rollout = model.rollout
     expected = 2 * rollout.received[..., 0] + (rollout.task_rewards if adds else 0)
     torch.testing.assert_close(rollout.rewards, expected)
@@ -178,7 +179,7 @@ def test_sources_pay_instead_of_the_task_or_beside_it(adds: bool) -> None:
 
 def test_what_a_source_paid_per_episode_is_logged() -> None:
     model, returns = model_of(), EpisodeReturns(8)
-    model.learn(80, PayOnDevice({"own": Paid(Pays(), weight=3.0, returns=returns)}))
+    model.learn(80, Relabel({"own": Paid(Pays(), weight=3.0, returns=returns)}))
     rollout, expected = model.rollout, EpisodeReturns(8)
     arrays = (3 * rollout.received[..., 0], rollout.starts, rollout.finished)
     expected.add(*(each.numpy() for each in arrays))
@@ -189,15 +190,15 @@ def test_what_a_source_paid_per_episode_is_logged() -> None:
 
 def test_rewards_are_scaled_as_on_the_host() -> None:
     model, scale, other = model_of(), ReturnScale(0.9, 8), ReturnScale(0.9, 8)
-    model.learn(80, PayOnDevice({}, scale, adds=True))
+    model.learn(80, Relabel({}, scale, adds=True))
     rewards, starts = (each.float().numpy() for each in (model.rollout.task_rewards, model.rollout.starts))
     other.update(rewards, starts)
     np.testing.assert_allclose(model.rollout.rewards, other(rewards), rtol=1e-6)
 
 
-def test_who_pays_depends_on_where_the_rollout_is() -> None:
-    assert isinstance(payer(model_of(), {}), PayOnDevice)
-    assert isinstance(payer(FastPPO("MlpPolicy", aiming(), device="cpu"), {}), Relabel)
+def test_a_rollout_is_where_its_model_is() -> None:
+    assert isinstance(rollout_of(model_of()), DeviceRollout)
+    assert isinstance(rollout_of(FastPPO("MlpPolicy", aiming(), device="cpu")), BufferRollout)
 
 
 def test_the_rate_follows_the_kl() -> None:

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import torch
 
-from rlgen.sb3.weighted_reward import EpisodeReturns
+from rlgen.sb3.log import EpisodeReturns
 
 REWARDS = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0], [8.0, 80.0]])
 STARTS = np.array([[1, 1], [0, 0], [1, 0], [0, 1]], bool)

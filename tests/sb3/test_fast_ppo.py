@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.errors import InputError
-from rlgen.sb3 import FastPPO, fast_ppo, normalised_policy
+from rlgen.sb3 import FastPPO, gaussian_policy, normalised_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -76,8 +76,8 @@ def require_alike(model: PPO, expected: PPO) -> None:
 def closed_form(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for every loss that was computed in closed form."""
     calls: list[int] = []
-    loss = fast_ppo.gaussian_surrogate
-    monkeypatch.setattr(fast_ppo, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
+    loss = gaussian_policy.gaussian_surrogate
+    monkeypatch.setattr(gaussian_policy, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
     return calls
 
 
@@ -193,9 +193,9 @@ def test_the_policy_acts_in_evaluation_mode_and_learns_in_training_mode() -> Non
     modes = {"acting": set(), "learning": set()}
 
     class Spy(FastPPO):
-        def _losses(self, rows, clip_range):
+        def _minibatches(self):
             modes["learning"].add(self.policy.training)
-            return super()._losses(rows, clip_range)
+            return super()._minibatches()
 
     def look(seen, _):
         modes["acting"].add(seen["self"].policy.training)

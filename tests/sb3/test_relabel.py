@@ -16,7 +16,8 @@ from torch import Tensor
 from rlgen.data import Transitions
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import Relabel
-from rlgen.sb3.relabel import Paid, received_actions
+from rlgen.sb3.relabel import Paid
+from rlgen.sb3.rollout import BufferRollout, received_actions
 
 STEPS, ENVS, GAMMA, LAMBDA = 6, 2, 0.9, 0.8
 TASK_REWARD = 100.0  # which must not reach the learner
@@ -217,7 +218,7 @@ def test_a_falling_weight_begins_anew_with_every_training_and_goes_on_where_step
 
 
 def test_without_sources_no_transitions_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Relabel, "transitions")
+    monkeypatch.delattr(BufferRollout, "transitions")
     seen = roll(make_model(), adds=True)
     expected = TASK_REWARD + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
     np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5)

@@ -17,7 +17,7 @@ from torch import Tensor
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.sb3 import FastPPO, Paid, Relabel
-from rlgen.sb3.weighted_reward import EpisodeReturns
+from rlgen.sb3.log import EpisodeReturns
 
 STEPS, ENVS, GAMMA = 12, 2, 0.9
 

@@ -1,0 +1,138 @@
+"""What a training logs: its one TensorBoard folder, and the numbers of a round."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import configure_logger
+from torch import Tensor
+
+from rlgen import distributed
+from rlgen.rewards.bonus_unit import discounted_sums
+from rlgen.sb3.plain_pickle import own_array, plain
+
+
+class OwnLog:
+    """SB3 takes a training whose step count goes on for a continuation, and its curves into the newest folder, whosever
+    that is. Here the first block opens a new folder, as SB3's own first `learn` does, and later blocks go on in it."""
+
+    def __init__(self) -> None:
+        self.logger: Logger | None = None
+
+    @contextmanager
+    def of(self, model: BaseAlgorithm, name: str) -> Iterator[None]:
+        """Within the block `model` logs to this training's folder, NAME_1, NAME_2 …; one with a logger of the user's
+        (`model.set_logger`) keeps that."""
+        if model._custom_logger:
+            yield
+            return
+        if self.logger is None:
+            self.logger = configure_logger(model.verbose, model.tensorboard_log, name, reset_num_timesteps=True)
+        model.set_logger(self.logger)
+        try:
+            yield
+        finally:
+            model._custom_logger = False
+
+
+class EpisodeReturns:
+    """Undiscounted sums of rewards over the `window` episodes of N environments that ended last, whatever the rewards
+    are. An episode that is given up before its end, by a reset, does not count."""
+
+    def __init__(self, n_envs: int, window: int = 100):
+        self.running: np.ndarray | Tensor = np.zeros(n_envs)
+        self.finished: deque[float] = deque(maxlen=window)
+
+    def add(self, rewards: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
+        """Take in rewards [T, N]; starts and ends [T, N] bool: the step is the first, or the last, of an episode."""
+        for reward, start, end in zip(rewards, starts, ends, strict=True):
+            self.running = np.where(start, 0.0, self.running) + reward
+            self.finished.extend(self.running[end].tolist())
+
+    def add_on_device(self, rewards: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+        """The same for tensors, which stay on their device: the sum over the episodes that ended, of which `mean` knows
+        nothing."""
+        before = torch.as_tensor(self.running, device=rewards.device)
+        sums = discounted_sums(rewards.double(), before, 1.0, starts.double())
+        self.running = sums[-1]
+        return (sums * ends).sum()
+
+    def mean(self) -> float | None:
+        """Mean over those episodes; None before the first has ended."""
+        return float(np.mean(self.finished)) if self.finished else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return plain({"running": torch.as_tensor(self.running).cpu().clone(), "finished": list(self.finished)})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.running = own_array(state["running"])
+        self.finished = deque(state["finished"], self.finished.maxlen)
+
+
+class RoundLog(Protocol):
+    """Where the numbers of a round go."""
+
+    @property
+    def on_device(self) -> bool:
+        """Whether they are kept on a device, so that nobody may look at one before the policy has learned."""
+
+    def record(self, name: str, value: Tensor) -> None:
+        """Log a 0-d tensor."""
+
+    def record_return(self, name: str, returns: EpisodeReturns, rewards: Tensor, starts: Tensor, ends: Tensor) -> None:
+        """Take rewards [T, N] of episodes that start and end as `starts` and `ends` [T, N] say into `returns`, and log
+        their mean per episode."""
+
+
+class HostLog:
+    """The logger of an SB3 model."""
+
+    on_device = False
+
+    def __init__(self, model: BaseAlgorithm):
+        self.model = model
+
+    def record(self, name: str, value: Tensor) -> None:
+        self.model.logger.record(name, float(value))
+
+    def record_return(self, name: str, returns: EpisodeReturns, rewards: Tensor, starts: Tensor, ends: Tensor) -> None:
+        returns.add(*(each.cpu().numpy() for each in (rewards, starts, ends)))
+        if (mean := returns.mean()) is not None:
+            self.model.logger.record(name, mean)
+
+
+class DeviceLog:
+    """Numbers that stay on their device until `take` brings all of a round to the host, together."""
+
+    on_device = True
+
+    def __init__(self) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.episode_sums: dict[str, Tensor] = {}
+
+    def record(self, name: str, value: Tensor) -> None:
+        self.values[name] = value
+
+    def record_episodes(self, name: str, total: Tensor) -> None:
+        """Log a sum over the episodes that ended in the round, divided by how many they were."""
+        self.episode_sums[name] = total
+
+    def record_return(self, name: str, returns: EpisodeReturns, rewards: Tensor, starts: Tensor, ends: Tensor) -> None:
+        self.record_episodes(name, returns.add_on_device(rewards, starts, ends))
+
+    def take(self, episodes: Tensor) -> tuple[dict[str, float], dict[str, float]]:
+        """The round's numbers, and its means over the `episodes` (a count) that ended, none where there were none: both
+        means over all processes. The log then is empty."""
+        names = [*self.values, *self.episode_sums]
+        tensors = (*self.values.values(), *self.episode_sums.values(), episodes)
+        together = torch.stack([each.double() for each in tensors])
+        *numbers, count = distributed.all_reduce_mean(together).tolist()
+        found = dict(zip(names, numbers, strict=True))
+        means = {name: found.pop(name) / count if count else 0.0 for name in self.episode_sums}
+        self.values, self.episode_sums = {}, {}
+        return found, means if count else {}

@@ -1,0 +1,47 @@
+"""What a training asks of the model that it is given."""
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecNormalize
+
+from rlgen.errors import problem
+
+
+def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
+    """The VecNormalize of the model's environment, if it has one. Raises `InputError` where its observations are not
+    those of the model, because another wrapper changes their shape."""
+    env = model.get_vec_normalize_env()
+    if env is not None and env.observation_space.shape != model.observation_space.shape:
+        raise problem(
+            f"a VecNormalize of the observations that the model sees, {model.observation_space.shape}",
+            f"one of {env.observation_space.shape} below another wrapper",
+            "make VecNormalize the outermost wrapper",
+        )
+    return env
+
+
+def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
+    policy = getattr(model, "policy", None)
+    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
+    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
+        return policy
+    given = f"{type(model).__name__} with a {type(policy).__name__}"
+    if not isinstance(model, BaseAlgorithm):
+        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
+    raise problem(
+        "an on-policy SB3 model with an ActorCriticPolicy without memory",
+        given,
+        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
+    )
+
+
+def require_raw_environment(model: BaseAlgorithm) -> None:
+    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's own numbers."""
+    if model.get_vec_normalize_env() is not None:
+        raise problem(
+            "an environment of raw observations and rewards",
+            "one under VecNormalize, whose scales the demonstrations would not share",
+            "pass the environment itself: `rlgen.sb3.normalised_policy` normalises observations, GAIL scales rewards",
+        )
