@@ -13,6 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, below_one, positive, share
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
@@ -62,19 +63,13 @@ class BCConfig:
     decay faster, so that the average does not hang on to untrained weights."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.plain_below <= 1:
-            raise problem("plain_below between 0 and 1", str(self.plain_below), "use e.g. 0.5, or 0 for never")
+        share(self, "plain_below", remedy="use e.g. 0.5, or 0 for never")
         if not 0 < self.held_out < 1:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
-        if not 0 <= self.dropout < 1:
-            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use e.g. 0.1, or 0 for none")
-        if not 0 <= self.noise < math.inf:
-            raise problem("noise of at least 0", str(self.noise), "use e.g. 0.05, or 0 for none")
-        if not 0 <= self.average < 1:
-            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
-        for name in ("learning_rate", "batch_size", "max_updates", "check_every", "patience"):
-            if getattr(self, name) <= 0:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
+        below_one(self, "dropout", remedy="use e.g. 0.1, or 0 for none")
+        at_least(self, 0, "noise", remedy="use e.g. 0.05, or 0 for none")
+        below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
+        positive(self, "learning_rate", "batch_size", "max_updates", "check_every", "patience")
         if self.check_every > self.max_updates:
             expected = f"check_every of at most max_updates, {self.max_updates}"
             raise problem(expected, str(self.check_every), "look at the held-out rows once at least")

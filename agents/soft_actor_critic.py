@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3 import SAC
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlgen.checks import at_least, positive, up_to_one, widths
 from rlgen.errors import problem
 
 log = logging.getLogger("rlgen")
@@ -38,17 +39,10 @@ class SACConfig:
     """Widths of the hidden layers of actor and critics."""
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "buffer_size", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise problem(f"a positive {name}", str(value), "leave it out for the default")
-        if self.learning_starts < 0:
-            raise problem("learning_starts of at least 0", str(self.learning_starts), "leave it out for the default")
-        if any(width < 1 for width in self.hidden):
-            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
-        for name in ("tau", "gamma"):
-            if not 0 < getattr(self, name) <= 1:
-                raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "leave it out for the default")
+        positive(self, "learning_rate", "buffer_size", "batch_size")
+        at_least(self, 0, "learning_starts")
+        widths(self, "hidden")
+        up_to_one(self, "tau", "gamma")
 
 
 def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:

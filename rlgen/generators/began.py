@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, positive, share
 from rlgen.equations.boundary_equilibrium import balanced_weight, convergence_measure
-from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.autoencoder import decoder, encoder
@@ -38,14 +38,9 @@ class BEGANConfig:
     """Adam's."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "filters"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        for name in ("balance_rate", "generator_rate", "discriminator_rate"):
-            if not getattr(self, name) > 0:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
-        if not 0 <= self.ratio <= 1:
-            raise problem("a ratio from 0 to 1", str(self.ratio), "use e.g. 0.5")
+        at_least(self, 1, "latent", "filters")
+        positive(self, "balance_rate", "generator_rate", "discriminator_rate")
+        share(self, "ratio", remedy="use e.g. 0.5")
 
 
 class BEGAN(ImageModel):

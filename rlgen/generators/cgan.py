@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rlgen.checks import below_one, widths
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
@@ -43,10 +44,8 @@ class CGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(*self.generator_hidden, *self.discriminator_hidden, *self.pieces) < 1:
-            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
-        if not 0 <= self.dropout < 1:
-            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use 0 for none")
+        widths(self, "generator_hidden", "discriminator_hidden", "pieces")
+        below_one(self, "dropout", remedy="use 0 for none")
 
 
 class CGAN(AdversarialGame):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, positive
 from rlgen.errors import problem
 from rlgen.generators.metrics.inception import in_pieces
 
@@ -37,15 +38,10 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         if not self.widths or min(self.widths) < 1:
             raise problem("positive channels of at least one convolution", f"{self.widths}", "give e.g. (16, 32, 64)")
-        for name in ("n_features", "epochs", "least_updates"):
-            if getattr(self, name) < 1:
-                raise problem(f"a positive {name}", f"{getattr(self, name)}", "give at least 1")
-        if self.batch < 2:
-            raise problem("a batch of at least 2 images, for batch norm", f"{self.batch}", "give a larger batch")
-        if not self.learning_rate > 0:
-            raise problem("a positive learning_rate", f"{self.learning_rate}", "give e.g. 3e-3")
-        if not self.weight_decay >= 0:
-            raise problem("a weight_decay of at least 0", f"{self.weight_decay}", "give e.g. 1e-2")
+        at_least(self, 1, "n_features", "epochs", "least_updates")
+        at_least(self, 2, "batch", remedy="give a larger batch: batch norm needs 2 images")
+        positive(self, "learning_rate", remedy="give e.g. 3e-3")
+        at_least(self, 0, "weight_decay", remedy="give e.g. 1e-2")
         if not 0 <= self.shift < 0.5:
             raise problem("a shift from 0 to below 0.5 of the image", f"{self.shift}", "give e.g. 0.08")
 

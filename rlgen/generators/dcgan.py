@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rlgen.errors import problem
+from rlgen.checks import at_least
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.nn.conv import down, required_halvings, small_weights, up
@@ -31,8 +31,7 @@ class DCGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.width < 1:
-            raise problem("a width of at least 1", str(self.width), "leave it out for the default")
+        at_least(self, 1, "width")
         if self.batch_norm:
             self.penalties.refuse_for_batch_norm("switch the discriminator's batch norm off")
 

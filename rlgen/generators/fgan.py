@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
+from rlgen.checks import one_of, widths
 from rlgen.equations.divergences import variational
 from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.equations.penalties import Critic
-from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Terms
@@ -42,10 +42,8 @@ class FGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.divergence not in NAMES:
-            raise problem(f"divergence one of {', '.join(NAMES)}", repr(self.divergence), "choose one of these")
-        if min((1, *self.generator_hidden, *self.discriminator_hidden)) < 1:
-            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
+        one_of(self, "divergence", NAMES)
+        widths(self, "generator_hidden", "discriminator_hidden")
 
 
 class FGAN(AdversarialGame):

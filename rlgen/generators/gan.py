@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, below_one, one_of, positive, widths
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
-from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
@@ -45,16 +45,9 @@ class AdversarialGameConfig:
     """Of the discriminator."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "discriminator_turns"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        for name in ("generator_rate", "discriminator_rate"):
-            if not getattr(self, name) > 0:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
-        if self.divergence not in GENERATOR_DIVERGENCES:
-            raise problem(
-                f"divergence one of {', '.join(GENERATOR_DIVERGENCES)}", repr(self.divergence), "choose one of these"
-            )
+        at_least(self, 1, "latent", "discriminator_turns")
+        positive(self, "generator_rate", "discriminator_rate")
+        one_of(self, "divergence", GENERATOR_DIVERGENCES)
 
 
 class AdversarialGame(ImageModel):
@@ -176,10 +169,9 @@ class GANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min((self.pieces, *self.generator_hidden, *self.discriminator_hidden)) < 1:
-            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
-        if not 0 <= self.dropout < 1:
-            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use 0 for none")
+        at_least(self, 1, "pieces")
+        widths(self, "generator_hidden", "discriminator_hidden")
+        below_one(self, "dropout", remedy="use 0 for none")
 
 
 class GAN(AdversarialGame):

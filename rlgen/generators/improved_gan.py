@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import at_least
 from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss, smoothed_discriminator_loss
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
@@ -43,12 +44,8 @@ class ImprovedGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("width", "kernel_size"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        for name in ("kernels", "reference"):
-            if getattr(self, name) < 0:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        at_least(self, 1, "width", "kernel_size")
+        at_least(self, 0, "kernels", "reference", remedy="use 0 for none")
         if not 0.5 < self.real_target <= 1:
             raise problem("a real_target above 0.5, at most 1", str(self.real_target), "use e.g. 0.9, or 1 for none")
         if self.real_target != 1 and DIVERGENCES[self.divergence].discriminator_loss is not logistic_discriminator_loss:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rlgen.checks import at_least, positive
 from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
@@ -50,14 +51,11 @@ class InfoGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("categories", 2), ("uniform_codes", 0), ("width", 1), ("hidden", 1), ("guess_hidden", 1)):
-            if getattr(self, name) < least:
-                raise problem(f"{name} of at least {least}", str(getattr(self, name)), "leave it out for the default")
-        for name in ("information", "uniform_information"):
-            if not getattr(self, name) >= 0:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
-        if not self.code_std > 0:
-            raise problem("a positive code_std", str(self.code_std), "leave it out for the default")
+        at_least(self, 2, "categories")
+        at_least(self, 1, "width", "hidden", "guess_hidden")
+        at_least(self, 0, "uniform_codes")
+        at_least(self, 0, "information", "uniform_information", remedy="use 0 for none")
+        positive(self, "code_std")
         self.penalties.refuse_for_batch_norm("leave the penalty out")
 
 

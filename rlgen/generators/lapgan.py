@@ -7,9 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, below_one, widths
 from rlgen.equations.laplacian_pyramid import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
-from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.penalty_config import PenaltyConfig
@@ -46,10 +46,9 @@ class LAPGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min((self.width, *self.coarse_generator, *self.coarse_discriminator)) < 1:
-            raise problem("layers of width 1 or more", str(self), "leave it out for the default")
-        if not 0 <= self.dropout < 1:
-            raise problem("dropout of at least 0 and below 1", str(self.dropout), "use 0 for none")
+        at_least(self, 1, "width")
+        widths(self, "coarse_generator", "coarse_discriminator")
+        below_one(self, "dropout", remedy="use 0 for none")
 
 
 class LAPGAN(ImageModel):

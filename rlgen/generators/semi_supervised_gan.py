@@ -1,6 +1,5 @@
 """A classifier learned from a few labels and a generator (Salimans et al. 2016, 1606.03498, section 5)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import LEFT_OUT, at_least, positive, widths
 from rlgen.equations.penalties import feature_matching
 from rlgen.equations.semi_supervised import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.errors import problem
@@ -46,13 +46,12 @@ class SemiSupervisedGANConfig:
     """Adam's."""
 
     def __post_init__(self) -> None:
-        if min((self.latent, *self.generator_hidden, *self.hidden)) < 1 or not self.hidden:
-            raise problem("a latent and hidden layers of width 1 or more", str(self), "leave them out for the default")
-        for name in ("input_noise", "noise", "unlabelled"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
-        if not 0 < self.learning_rate < math.inf:
-            raise problem("a positive learning_rate", str(self.learning_rate), "leave it out for the default")
+        at_least(self, 1, "latent")
+        widths(self, "generator_hidden", "hidden")
+        if not self.hidden:
+            raise problem("one hidden layer or more", "none", LEFT_OUT)
+        at_least(self, 0, "input_noise", "noise", "unlabelled", remedy="use 0 for none")
+        positive(self, "learning_rate")
 
 
 class SemiSupervisedGAN(ImageModel):

@@ -1,6 +1,5 @@
 """Training as a game: every update lets the players take their turns, each with an optimiser of its own."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import below_one, positive
 from rlgen.errors import NotFinite, problem
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.player import Player, Terms
@@ -49,12 +49,9 @@ class GameConfig:
     gradient penalty or R1 is left as it is: torch.compile takes no gradients of gradients."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.average < 1:
-            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.999, or 0 for none")
-        if self.clip is not None and not 0 < self.clip < math.inf:
-            raise problem("a positive clip", str(self.clip), "leave it out for none")
-        if self.half_life is not None and not self.half_life > 0:
-            raise problem("a positive half_life", str(self.half_life), "leave it out for constant learning rates")
+        below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
+        positive(self, "clip", remedy="leave it out for none")
+        positive(self, "half_life", remedy="leave it out for constant learning rates")
 
 
 class Game:

@@ -1,6 +1,5 @@
 """Variational autoencoder (Kingma & Welling 2014, 1312.6114)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import LEFT_OUT, at_least, one_of, widths
 from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.errors import problem
@@ -65,20 +65,13 @@ class VAEConfig:
     """Adam's."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "samples", "mixture", "flow_steps", "flow_context"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        for name in ("hidden", "flow_hidden"):
-            if not getattr(self, name) or min(getattr(self, name)) < 1:
-                came = f"{name} {getattr(self, name)}"
-                raise problem("hidden layers of width 1 or more", came, "leave it out for the default")
-        for name in ("beta", "free_bits"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "leave it out for the default")
-        if self.likelihood not in PIXELS:
-            raise problem(f"likelihood one of {', '.join(PIXELS)}", repr(self.likelihood), "choose one of these")
-        if self.objective not in ("elbo", "iwae"):
-            raise problem("objective elbo or iwae", repr(self.objective), "choose one of these")
+        at_least(self, 1, "latent", "samples", "mixture", "flow_steps", "flow_context")
+        widths(self, "hidden", "flow_hidden")
+        if not self.hidden or not self.flow_hidden:
+            raise problem("one hidden layer or more", f"hidden {self.hidden}, flow_hidden {self.flow_hidden}", LEFT_OUT)
+        at_least(self, 0, "beta", "free_bits")
+        one_of(self, "likelihood", PIXELS)
+        one_of(self, "objective", ("elbo", "iwae"))
         if self.objective == "iwae":
             self._check_importance_weights()
 

@@ -1,7 +1,6 @@
 """Autoencoder whose reconstructions are compared by what a discriminator sees of them: VAE/GAN (Larsen et al. 2016,
 1512.09300)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import at_least, below_one, positive
 from rlgen.equations.divergences import log_d_reward, survival_reward
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
@@ -49,21 +49,11 @@ class VAEGANConfig:
     one is further above (released code). None: both always learn."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "width"):
-            if getattr(self, name) < 1:
-                raise problem(f"{name} of at least 1", str(getattr(self, name)), "leave it out for the default")
-        if self.layer < 0:
-            raise problem("a layer of at least 0", str(self.layer), "use 0 for the last one")
-        for name in ("reconstruction", "kl"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "leave it out for the default")
-        for name in ("learning_rate", "equilibrium"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
-        if not 0 <= self.decay < 1:
-            raise problem("decay of at least 0 and below 1", str(self.decay), "leave it out for the default")
-        if self.margin is not None and not 0 <= self.margin < math.inf:
-            raise problem("a margin of at least 0", str(self.margin), "leave it out for the default")
+        at_least(self, 1, "latent", "width")
+        at_least(self, 0, "layer", remedy="use 0 for the last one")
+        at_least(self, 0, "reconstruction", "kl", "margin")
+        positive(self, "learning_rate", "equilibrium")
+        below_one(self, "decay")
 
 
 class Costs(NamedTuple):

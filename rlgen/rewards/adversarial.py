@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
+from rlgen.checks import one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
@@ -58,16 +59,11 @@ class AdversarialConfig:
     """Statistics of the inputs: of the demonstrations alone, or merged with every rollout, before learning from it."""
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "updates_per_rollout", "batch_size"):
-            if getattr(self, name) <= 0:
-                raise problem(f"a positive {name}", f"{getattr(self, name)}", "leave it out for the default")
-        if not 0 <= self.final_rate <= 1:
-            raise problem("final_rate between 0 and 1", f"{self.final_rate}", "use e.g. 0.1, or 1 for a constant rate")
-        if any(width < 1 for width in self.hidden):
-            raise problem("hidden layers of width 1 or more", f"{self.hidden}", "leave it out for the default")
-        for name, choices in (("divergence", tuple(DIVERGENCES)), ("zero", ("own", "lowest"))):
-            if getattr(self, name) not in choices:
-                raise problem(f"{name} one of {', '.join(choices)}", repr(getattr(self, name)), "choose one of these")
+        positive(self, "learning_rate", "updates_per_rollout", "batch_size")
+        share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
+        widths(self, "hidden")
+        one_of(self, "divergence", DIVERGENCES)
+        one_of(self, "zero", ("own", "lowest"))
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,6 @@ def divided(bonus: Float[Tensor, " B"], unit: Float[Tensor, ""]) -> Float[Tensor
     return bonus / torch.where(unit > 0, unit, 1).to(bonus.dtype)
 
 
-def check_discount(gamma: float) -> None:
-    """For configurations that hold the discount of a `ReturnSpread`."""
-    if not 0 <= gamma < 1:
-        raise problem("gamma of at least 0 and below 1", str(gamma), "use e.g. 0.99")
-
-
 def discounted_sums(
     rewards: Float[Tensor, "T N"],
     before: Float[Tensor, " N"],

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
 from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.mutual_information import categorical_information
-from rlgen.errors import problem
 from rlgen.nn.layers import mlp
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.rewards.source import RewardSource
@@ -31,11 +31,8 @@ class CodePosteriorConfig:
     """Transitions per gradient step."""
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "updates_per_rollout", "batch_size"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise problem(f"a positive {name}", str(getattr(self, name)), "leave it out for the default")
-        if any(width < 1 for width in self.hidden):
-            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
+        positive(self, "learning_rate", "updates_per_rollout", "batch_size")
+        widths(self, "hidden")
 
 
 def without_code(batch: Transitions, codes: int) -> Transitions:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from rlgen.checks import at_least, below_one
 from rlgen.equations.novelty import disagreement, prediction_error
-from rlgen.errors import problem
 from rlgen.nn.ensemble import EnsembleMLP
-from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
+from rlgen.rewards.bonus_unit import ReturnSpread
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 from rlgen.rewards.transition_pool import NormalisedTransitions
@@ -34,9 +34,8 @@ class EnsembleDisagreementConfig(NoveltyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_discount(self.gamma)
-        if self.members < 2:
-            raise problem("2 members or more", str(self.members), "leave it out for the default: one cannot disagree")
+        below_one(self, "gamma", remedy="use e.g. 0.99")
+        at_least(self, 2, "members", remedy="leave it out for the default: one cannot disagree")
 
 
 class EnsembleDisagreement(Novelty):

@@ -1,6 +1,5 @@
 """What a transition teaches a Bayesian model of the dynamics, as a reward source: the bonus of VIME."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
+from rlgen.checks import one_of, positive, widths
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
@@ -77,14 +77,11 @@ class InformationGainConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, bool) and isinstance(value, int | float) and not 0 < value < math.inf:
-                raise problem(f"a positive {name}", str(value), "leave it out for the default")
-        if any(width < 1 for width in self.hidden):
-            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
-        allowed = {"gain": get_args(Gain), "activation": tuple(ACTIVATIONS), "posterior": tuple(LAYERS)}
-        for name, choices in allowed.items():
-            if getattr(self, name) not in choices:
-                raise problem(f"{name} one of {', '.join(choices)}", repr(getattr(self, name)), "choose one of these")
+            if not isinstance(value, bool) and isinstance(value, int | float):
+                positive(self, name)
+        widths(self, "hidden")
+        for name, choices in (("gain", get_args(Gain)), ("activation", ACTIVATIONS), ("posterior", LAYERS)):
+            one_of(self, name, choices)
         if self.posterior == "flow" and self.gain == "compression":
             expected = "a gain that is known for the posterior flow: information or first_order"
             raise problem(expected, "compression", "choose one of these, or the posterior gaussian")

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rlgen.checks import below_one
 from rlgen.equations.elbo import elbo
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
-from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
+from rlgen.rewards.bonus_unit import ReturnSpread
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 from rlgen.rewards.transition_pool import NormalisedTransitions
@@ -37,7 +38,7 @@ class LatentBayesianSurpriseConfig(NoveltyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_discount(self.gamma)
+        below_one(self, "gamma", remedy="use e.g. 0.99")
 
 
 class LatentBayesianSurprise(Novelty):

@@ -1,6 +1,5 @@
 """What all bonuses of networks that predict have in common: when they look, when they learn, what they report."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
+from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
-from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards.bonus_unit import BonusUnit, named, spread_of
@@ -29,10 +28,10 @@ class NoveltyConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, int | float) and not 0 < value < math.inf:
-                raise problem(f"a positive {name}", str(value), "leave it out for the default")
-            if isinstance(value, tuple) and any(width < 1 for width in value):
-                raise problem(f"{name} of widths of 1 or more", str(value), "leave it out for the default")
+            if isinstance(value, int | float):
+                positive(self, name)
+            if isinstance(value, tuple):
+                widths(self, name)
 
 
 @runtime_checkable

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from rlgen.checks import below_one
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import distillation_error
 from rlgen.nn.layers import mlp
 from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.bonus_unit import ReturnSpread, check_discount
+from rlgen.rewards.bonus_unit import ReturnSpread
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 
@@ -39,7 +40,7 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_discount(self.gamma)
+        below_one(self, "gamma", remedy="use e.g. 0.99")
 
 
 class RandomNetworkDistillation(Novelty):

@@ -137,8 +137,8 @@ class EpisodeEnd(NamedTuple):
 
 
 class BufferRollout:
-    """The rollout buffer of an SB3 model, with what it does not keep: the task's own rewards, true last observations, and
-    observations below a VecNormalize.
+    """The rollout buffer of an SB3 model, with what it does not keep: the task's own rewards, true last observations
+    and observations below a VecNormalize.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `on_rollout_end`, so
     `set_rewards` does both again: reward + γ V(true last observation) where the time limit cut the episode, nothing

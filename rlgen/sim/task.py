@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from rlgen.errors import problem
+from rlgen.checks import at_least
 
 Array = Any
 """np.ndarray or torch.Tensor; all arrays of one call are of one kind."""
@@ -107,10 +107,8 @@ class Task(ABC):
     """Size of the noise on the initial position and velocity."""
 
     def __post_init__(self) -> None:
-        if self.frame_skip < 1:
-            raise problem("frame_skip of at least 1", str(self.frame_skip), "give a positive whole number")
-        if self.reset_noise_scale < 0:
-            raise problem("reset_noise_scale ≥ 0", str(self.reset_noise_scale), "give 0 for no noise")
+        at_least(self, 1, "frame_skip", remedy="give a positive whole number")
+        at_least(self, 0, "reset_noise_scale", remedy="give 0 for no noise")
 
     @property
     def control_step_s(self) -> float:

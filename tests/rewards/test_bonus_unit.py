@@ -6,7 +6,7 @@ import torch
 
 from rlgen.errors import InputError
 from rlgen.rewards import BonusUnit
-from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread, check_discount, discounted_sums
+from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread, discounted_sums
 
 GAMMA = 0.9
 
@@ -59,12 +59,6 @@ def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
 def test_a_rollout_that_its_environments_cannot_share_is_refused() -> None:
     with pytest.raises(InputError, match="3 environments"):
         ReturnSpread(3, GAMMA).merge(torch.ones(7))
-
-
-@pytest.mark.parametrize("gamma", [-0.1, 1.0, float("nan")])
-def test_a_discount_without_an_end_is_refused(gamma: float) -> None:
-    with pytest.raises(InputError):
-        check_discount(gamma)
 
 
 def test_the_largest_bonus_so_far_is_paid_as_one() -> None:
