@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 from .registration import register
 
 if TYPE_CHECKING:
+    from .backend import WarpOptions
     from .make import make_device, make_vec
     from .registry import CLASSIC_TASKS, TASKS
 
-__all__ = ["CLASSIC_TASKS", "TASKS", "make_device", "make_vec"]
+__all__ = ["CLASSIC_TASKS", "TASKS", "WarpOptions", "make_device", "make_vec"]
 
-_HOMES = {"CLASSIC_TASKS": ".registry", "TASKS": ".registry", "make_device": ".make", "make_vec": ".make"}
+_HOMES = {
+    "CLASSIC_TASKS": ".registry",
+    "TASKS": ".registry",
+    "WarpOptions": ".backend",
+    "make_device": ".make",
+    "make_vec": ".make",
+}
 
 register()
 

@@ -10,7 +10,7 @@ import torch
 
 from rlgen.errors import InputError, problem
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
-from rlgen.sb3.vec_env import SimVecEnv
+from rlgen.sb3.vec_env import ResumableVecEnv, SimVecEnv
 from rlgen.sim.classic import ClassicSim
 from rlgen.sim.device_env import DeviceEnv, HostedSim
 from rlgen.sim.simulator import Simulator
@@ -18,7 +18,7 @@ from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
 from rlgen.system.device import choose_device, device_name
 
-from .backend import Backend
+from .backend import Backend, WarpOptions, with_old_keywords
 from .ids import imported_id
 from .registry import CLASSIC_TASKS, TASKS
 from .task_arguments import make_task
@@ -36,11 +36,11 @@ def make_vec(
     n_threads: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     margin_rule: MarginRule = "native",
-    device: str = "auto",
-    contacts: int | None = None,
-    constraints: int | None = None,
+    *,
+    warp: WarpOptions | None = None,
     infos: bool = False,
-) -> SimVecEnv | GymnasiumVecEnv:
+    **old: Any,
+) -> ResumableVecEnv:
     """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
 
     Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
@@ -55,21 +55,23 @@ def make_vec(
         n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
         env_kwargs: what `gymnasium.make` takes; with `render_mode="rgb_array"` there are pictures of any backend.
         margin_rule: how the contact margins of two geoms combine, see `rlgen.sim.task.MarginRule`.
-        device, contacts, constraints: of the warp backend, see `make_device`.
+        warp: device and room of the warp backend; its `device`, `contacts` and `constraints` are also taken as
+            keywords of this function, for one version.
         infos: whether every step has Gymnasium's infos; without them steps are faster, and only ends of episodes have
             some. The gymnasium backend always has them, warp never.
 
     Raises:
         InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
     """
-    kwargs = dict(env_kwargs or {})
+    kwargs, options = dict(env_kwargs or {}), with_old_keywords(warp, old)
     _check(n_envs, seed, backend, n_threads, margin_rule)
     env_id = imported_id(env_id)
     ours = {name: value for name, value in kwargs.items() if name not in _drawing(kwargs)}
     if backend == "warp":
         if infos:
             raise problem("no infos of single steps from the warp backend", "infos=True", 'use backend="threads"')
-        worlds = make_device(env_id, n_envs, device, ours, margin_rule, contacts, constraints)
+        room = options.contacts, options.constraints
+        worlds = make_device(env_id, n_envs, options.device, ours, margin_rule, *room)
         return SimVecEnv(env_id, HostedSim(worlds), seed, kwargs)
     obstacle = _not_ours_because(env_id, ours)
     own = "numpy" if env_id in CLASSIC_TASKS else "threads"

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.envs.backend import Backend
 from rlgen.sb3.latent_code import LatentCode
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 
 def make_env(
@@ -17,12 +18,11 @@ def make_env(
     codes: int | None = None,
     code: int | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
-    **of_warp: Any,
-) -> Any:
+    warp: WarpOptions | None = None,
+) -> ResumableVecEnv:
     """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode;
-    `env_kwargs`: what the environment's constructor takes;
-    `of_warp`: what `make_vec` takes for the warp backend."""
-    env = make_vec(env_id, n_envs, seed, backend, threads, dict(env_kwargs or {}), **of_warp)
+    `env_kwargs`: what the environment's constructor takes."""
+    env = make_vec(env_id, n_envs, seed, backend, threads, dict(env_kwargs or {}), warp=warp)
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 

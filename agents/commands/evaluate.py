@@ -19,6 +19,7 @@ from .subject import Subject, of_run, require_bearable
 
 if TYPE_CHECKING:
     from rlgen.runs.folder import RunFolder
+    from rlgen.sb3.vec_env import ResumableVecEnv
 
 log = logging.getLogger("rlgen")
 OF_POLICIES = (
@@ -193,7 +194,7 @@ class Evaluate:
             raise problem("--code with a run of `rlgen train infogail` alone", came, "leave it out")
         raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw them")
 
-    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: Any) -> None:
+    def write(self, numbers: dict[str, Any], per_episode: dict[str, list], env: "ResumableVecEnv") -> None:
         """The numbers, the episodes behind them and how they came about, as JSON."""
         from rlgen.runs.json_file import write_json
 

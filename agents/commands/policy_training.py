@@ -21,6 +21,7 @@ from rlgen.runs.metrics import Metrics
 from rlgen.runs.report_page import flat
 from rlgen.runs.result import Result
 from rlgen.sb3.finite import finite_weights, require_finite_state
+from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.console import number
 
 from ..bc import BC
@@ -122,7 +123,7 @@ class PolicyTraining:
     unit: ClassVar[str] = "steps"
     has_curve: ClassVar[bool] = True
     """Whether it is evaluated while it trains."""
-    curve_env: Any = field(default=None, init=False)
+    curve_env: ResumableVecEnv | None = field(default=None, init=False)
     """Where the points of the learning curve are measured; None in all processes but the first."""
 
     def __post_init__(self) -> None:

@@ -15,11 +15,13 @@ from stable_baselines3.common.utils import set_random_seed
 
 from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.envs import WarpOptions
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
+from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
@@ -149,14 +151,12 @@ class Training(RunSettings):
         """How many codes the policy has; None where it has none."""
         return None
 
-    def make_env(self, n_envs: int, seed: int) -> Any:
+    def make_env(self, n_envs: int, seed: int) -> ResumableVecEnv:
         """What the training acts in."""
-        of_warp = {name: getattr(self, name) for name in ("device", "contacts", "constraints")}
-        return make_env(
-            self.env, n_envs, seed, self.backend, self.threads, self.n_codes, None, self.env_kwargs, **of_warp
-        )
+        warp = WarpOptions(device=self.device, contacts=self.contacts, constraints=self.constraints)
+        return make_env(self.env, n_envs, seed, self.backend, self.threads, self.n_codes, None, self.env_kwargs, warp)
 
-    def make_evaluation_env(self, n_envs: int, seed: int) -> Any:
+    def make_evaluation_env(self, n_envs: int, seed: int) -> ResumableVecEnv:
         """What its policy is judged in: the same environment, on C MuJoCo where MuJoCo Warp trains it."""
         return replace(self, backend=judging(self.backend)).make_env(n_envs, seed)
 
@@ -165,7 +165,7 @@ class Training(RunSettings):
         return None
 
     @abstractmethod
-    def agent_in(self, env: Any, device: torch.device, demonstrations: Any) -> Any:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Any) -> Any:
         """The agent with a new model of `env`, or the cloning of one."""
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:

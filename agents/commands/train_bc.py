@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..bc import BC, BCConfig
 from ..learner import LearnerConfig, make_model
@@ -32,7 +33,7 @@ class TrainBC(TrainImitation):
     def total(self, training: Any) -> int:
         return self.bc.most_updates
 
-    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> BC:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> BC:
         # One environment needs longer rollouts; they matter to those alone who open the policy in SB3 and learn on.
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")

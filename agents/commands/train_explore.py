@@ -15,6 +15,7 @@ from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..curiosity import CURIOSITIES, Curiosity
 from ..explorer import Explorer
@@ -111,7 +112,7 @@ class TrainExplore(CuriositySettings, SteppedTraining):
         size = default_buffer_size(int(self.steps), self.n_envs)  # a saved buffer keeps its size
         return replace(longer, sac=replace(self.sac, buffer_size=size))
 
-    def agent_in(self, env: Any, device: torch.device, demonstrations: None) -> Explorer:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         observed = env.observation_space
         if not isinstance(observed, spaces.Box):
             raise problem("observations that are numbers (Box)", f"{observed}", "wrap the environment")
@@ -121,7 +122,7 @@ class TrainExplore(CuriositySettings, SteppedTraining):
         scale = ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward and on_policy else None
         return Explorer(model, self.curiosities(), Coverage(Visits(axes)), scale)
 
-    def _model(self, env: Any, device: torch.device) -> BaseAlgorithm:
+    def _model(self, env: ResumableVecEnv, device: torch.device) -> BaseAlgorithm:
         if self.algo == "sac":
             return make_sac(self.sac, env, int(self.steps), self.seed, device)
         return make_model(LearnerConfig(algorithm=self.algo, **vars(self.learner)), env, self.seed, device)

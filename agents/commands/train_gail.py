@@ -1,12 +1,13 @@
 """`rlgen train gail|infogail`: imitation against a discriminator."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..gail import GAIL, GAILConfig
 from ..infogail import InfoGAIL, InfoGAILConfig
@@ -26,7 +27,7 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     gail: GAILConfig = field(default_factory=GAILConfig)
     """The discriminator, its penalties and the warm start."""
 
-    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> GAIL:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> GAIL:
         return GAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
 
 
@@ -57,5 +58,5 @@ class TrainInfoGAIL(TrainGAIL):
     def n_codes(self) -> int:
         return self.codes
 
-    def agent_in(self, env: Any, device: torch.device, demonstrations: Demonstrations) -> InfoGAIL:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> InfoGAIL:
         return InfoGAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)

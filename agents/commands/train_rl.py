@@ -1,11 +1,12 @@
 """`rlgen train ppo`: a task's own reward and nothing else."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..explorer import Explorer
 from ..learner import LearnerConfig, OnPolicyConfig, make_model
@@ -27,6 +28,6 @@ class TrainRL(SteppedTraining):
     learner: OnPolicyConfig = field(default_factory=OnPolicyConfig)
     """The policy and its learner."""
 
-    def agent_in(self, env: Any, device: torch.device, demonstrations: None) -> Explorer:
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         model = make_model(LearnerConfig(**vars(self.learner)), env, self.seed, device)
         return Explorer(model, scale=ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward else None)

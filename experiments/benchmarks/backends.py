@@ -20,7 +20,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.envs.backend import Backend
 from rlgen.runs.evaluation import evaluate
 from rlgen.system.device import choose_device, device_name
@@ -65,7 +65,7 @@ class Expert:
 
 def measure(protocol: Protocol, env_id: str, backend: Backend) -> dict[str, Any]:
     """One row of the table."""
-    env = make_vec(env_id, protocol.n_envs, protocol.seed, backend, device=protocol.device)
+    env = make_vec(env_id, protocol.n_envs, protocol.seed, backend, warp=WarpOptions(device=protocol.device))
     space: Any = env.action_space
     try:
         expert = Expert(protocol.data / "experts" / f"{env_id}.npz", space.low, space.high)

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import problem
 from rlgen.sb3.plain_pickle import plain
-from rlgen.sb3.vec_env import check_origin
+from rlgen.sb3.vec_env import ResumableVecEnv, check_origin
 from rlgen.sim.classic import ClassicEnv
 from rlgen.sim.model import combine_margins, no_compiler_log, warn_of_solver
 from rlgen.sim.task import MarginRule, State
@@ -30,7 +30,7 @@ _DERIVED: tuple[str, ...] = (
 _KNOWN_WRAPPERS = (Monitor, TransformObservation, TimeLimit, OrderEnforcing, PassiveEnvChecker)
 
 
-class GymnasiumVecEnv(DummyVecEnv):
+class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
     """Gymnasium's own environments under SB3's Monitor; observations in float64 become float32.
 
     Gymnasium's MuJoCo environments and our own can be resumed bit for bit; of others the state cannot be read from

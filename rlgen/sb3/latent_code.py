@@ -9,9 +9,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from rlgen.data.playing import Policy
 from rlgen.errors import problem
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 
-class LatentCode(VecEnvWrapper):
+class LatentCode(VecEnvWrapper, ResumableVecEnv):
     """Appends one of K codes, one-hot, to the flat observations of a VecEnv: [N, O] to [N, O + K].
 
     A code is drawn, all alike likely, when an episode begins, and holds until it ends, its last observation included.

@@ -14,6 +14,7 @@ from rlgen.sb3.painter import Painter
 from rlgen.sb3.plain_pickle import plain
 from rlgen.sim.device_env import HostedSim
 from rlgen.sim.simulator import Simulator, Step
+from rlgen.sim.task import MarginRule
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
@@ -26,7 +27,32 @@ def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
         )
 
 
-class SimVecEnv(VecEnv):
+class ResumableVecEnv(VecEnv):
+    """An SB3 VecEnv that says what steps it, and goes on where it stopped if it `can_resume`."""
+
+    env_id: str
+    """A Gymnasium id."""
+    backend: str
+    """threads, numpy, warp or gymnasium."""
+    margin_rule: MarginRule
+    """How contact margins combine, see `rlgen.sim.task.MarginRule`."""
+    can_resume: bool
+    """Whether the states of its episodes can be saved."""
+
+    def current_observations(self) -> np.ndarray:
+        """[N, O] of the present state: what a resumed learner sees first."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from, bit for bit; only if it `can_resume`."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        raise NotImplementedError
+
+
+class SimVecEnv(ResumableVecEnv):
     """An SB3 VecEnv that resets itself, counts episodes as SB3's Monitor does and can be resumed bit for bit.
 
     Observations [N, O] and rewards [N] are float32. The info of an environment is empty, except in the step that ends

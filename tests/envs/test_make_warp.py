@@ -5,17 +5,18 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from rlgen.envs import make_device, make_vec
+from rlgen.envs import WarpOptions, make_device, make_vec
 from rlgen.errors import InputError
 
 pytest.importorskip("warp")
 
 ID = "HalfCheetah-v5"
+CPU = WarpOptions(device="cpu")
 
 
 def test_options_of_the_constructor_mean_the_same_on_warp() -> None:
     kwargs = {"exclude_current_positions_from_observation": False, "ctrl_cost_weight": 5.0}
-    warp = make_vec(ID, 2, seed=2, backend="warp", device="cpu", env_kwargs=kwargs)
+    warp = make_vec(ID, 2, seed=2, backend="warp", warp=CPU, env_kwargs=kwargs)
     threads = make_vec(ID, 2, seed=2, backend="threads", env_kwargs=kwargs)
     assert warp.observation_space == threads.observation_space
     assert warp.reset().shape == threads.reset().shape == (2, 18)
@@ -26,7 +27,7 @@ def test_options_of_the_constructor_mean_the_same_on_warp() -> None:
 
 def test_an_sb3_environment_on_warp_steps_as_that_on_threads():
     kwargs = {"env_kwargs": {"max_episode_steps": 5}, "margin_rule": "legacy"}
-    warp = make_vec(ID, 3, seed=2, backend="warp", device="cpu", **kwargs)
+    warp = make_vec(ID, 3, seed=2, backend="warp", warp=CPU, **kwargs)
     threads = make_vec(ID, 3, seed=2, backend="threads", **kwargs)
     assert (warp.backend, warp.margin_rule) == ("warp", "legacy")
     assert warp.observation_space == threads.observation_space
@@ -51,7 +52,7 @@ def test_an_sb3_environment_on_warp_steps_as_that_on_threads():
 
 
 def test_what_a_step_returned_is_not_written_over_by_the_next():
-    env = make_vec(ID, 2, backend="warp", device="cpu")
+    env = make_vec(ID, 2, backend="warp", warp=CPU)
     env.reset()
     first = env.step(np.ones((2, 6), np.float32))[0]
     kept = first.copy()
@@ -60,7 +61,7 @@ def test_what_a_step_returned_is_not_written_over_by_the_next():
 
 
 def test_a_resumed_environment_goes_on_bit_for_bit():
-    env, other = (make_vec(ID, 2, seed=seed, backend="warp", device="cpu") for seed in (0, 9))
+    env, other = (make_vec(ID, 2, seed=seed, backend="warp", warp=CPU) for seed in (0, 9))
     actions = np.random.default_rng(0).uniform(-1, 1, (6, 2, 6)).astype(np.float32)
     env.reset()
     other.reset()
@@ -73,7 +74,7 @@ def test_a_resumed_environment_goes_on_bit_for_bit():
 
 
 def test_stable_baselines3_learns_on_it():
-    env = make_vec(ID, 4, backend="warp", device="cpu")
+    env = make_vec(ID, 4, backend="warp", warp=CPU)
     model = PPO("MlpPolicy", env, n_steps=16, batch_size=32, n_epochs=1, device="cpu")
     model.learn(128)
     assert model.num_timesteps == 128
@@ -94,14 +95,28 @@ def test_tensors_in_and_out():
         ({"env_id": "rlgen/SparseMountainCar-v0"}, "not MuJoCo's"),
         ({"env_kwargs": {"no_such": 1}}, "has no no_such"),
         ({"n_envs": 0}, "at least one environment"),
-        ({"contacts": 0}, "contacts of at least 1"),
-        ({"device": "tpu"}, "auto, cpu, cuda"),
+        ({"warp": WarpOptions(device="tpu")}, "auto, cpu, cuda"),
         ({"margin_rule": "old"}, "margin_rule native or legacy"),
     ],
 )
 def test_what_warp_cannot_do_is_told_at_once(arguments, message):
     with pytest.raises(InputError, match=message):
-        make_vec(**{"env_id": ID, "n_envs": 1, "backend": "warp", "device": "cpu", **arguments})
+        make_vec(**{"env_id": ID, "n_envs": 1, "backend": "warp", "warp": CPU, **arguments})
+
+
+def test_room_for_nothing_is_refused():
+    with pytest.raises(InputError, match="contacts of at least 1"):
+        WarpOptions(contacts=0)
+
+
+def test_the_options_are_keywords_of_make_vec_for_one_version():
+    with pytest.warns(DeprecationWarning, match=r"warp=WarpOptions\(device='cpu', contacts=20\)"):
+        env = make_vec(ID, 1, backend="warp", device="cpu", contacts=20)
+    assert env.sim.env.physics.contacts == 20
+    with pytest.raises(TypeError, match="unexpected keyword argument 'devices'"):
+        make_vec(ID, 1, devices="cpu")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'device'"):
+        make_vec(ID, 1, backend="warp", warp=CPU, device="cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is not there")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlgen.envs import make, make_vec
+from rlgen.envs import WarpOptions, make, make_vec
 from rlgen.envs.ant import Ant
 from rlgen.envs.hopper import Hopper
 from rlgen.envs.task_arguments import make_task
@@ -61,4 +61,4 @@ def test_warp_takes_the_arguments_of_threads(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_warp_refuses_an_argument_that_the_task_definition_lacks() -> None:
     with pytest.raises(InputError, match="the task definition of Hopper-v5 has no xml_file"):
-        make_vec("Hopper-v5", 1, backend="warp", env_kwargs={"xml_file": "hopper.xml"}, device="cpu")
+        make_vec("Hopper-v5", 1, backend="warp", env_kwargs={"xml_file": "hopper.xml"}, warp=WarpOptions(device="cpu"))

@@ -15,7 +15,7 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions, Visits
 from rlgen.data.visits import axes_within
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnScale
 from rlgen.sb3.coverage import Coverage
@@ -37,7 +37,9 @@ LEARNER = LearnerConfig(n_steps=10, batch_size=40, hidden=(8,))
 
 
 def learner(device: str) -> DevicePPO:
-    env = aiming() if device == "cpu" else make_vec("HalfCheetah-v5", 8, backend="warp", device=device)
+    env = (
+        aiming() if device == "cpu" else make_vec("HalfCheetah-v5", 8, backend="warp", warp=WarpOptions(device=device))
+    )
     model = make_model(LEARNER, env, 0, device)
     assert isinstance(model, DevicePPO)
     return model

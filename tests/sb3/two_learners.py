@@ -10,7 +10,7 @@ from rlgen import distributed
 from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn import Bottleneck
 from rlgen.rewards import AdversarialConfig, InformationGainConfig, ReturnScale
 
@@ -19,7 +19,7 @@ WORLDS, STEPS, SEED = 8, 16, 3
 
 def learner(batch: int = WORLDS * STEPS) -> DevicePPO:
     n = WORLDS // distributed.world_size()
-    env = make_vec("HalfCheetah-v5", n, backend="warp", device="cpu")
+    env = make_vec("HalfCheetah-v5", n, backend="warp", warp=WarpOptions(device="cpu"))
     set_random_seed(SEED)
     config = LearnerConfig(n_steps=STEPS, batch_size=batch // distributed.world_size(), n_epochs=2, hidden=(16,))
     model = make_model(config, env, SEED)

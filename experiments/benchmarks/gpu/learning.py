@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlgen.agents import GAIL, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.rewards import ReturnScale
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 
@@ -93,7 +93,7 @@ def time_to(
 ) -> dict[str, float]:
     """Seconds and environment steps until the goal, NaN where `limit` seconds or its steps were too few, and what the
     policy's mean action earned when it was last judged. The warm start counts, judging and loading kernels do not."""
-    env = make_vec(goal.env, worlds, backend="warp", device=str(device))
+    env = make_vec(goal.env, worlds, backend="warp", warp=WarpOptions(device=str(device)))
     learner = LearnerConfig(
         n_steps=n_steps, batch_size=min(16_384, n_steps * worlds // 4), initial_std=goal.initial_std
     )

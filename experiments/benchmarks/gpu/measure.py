@@ -45,7 +45,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
-from rlgen.envs import make_device, make_vec
+from rlgen.envs import WarpOptions, make_device, make_vec
 from rlgen.sb3 import FastPPO
 from rlgen.sim.model import no_compiler_log
 from rlgen.system.device import choose_device, device_name
@@ -191,7 +191,9 @@ def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seco
     found: dict[str, float] = {}
 
     def model() -> DevicePPO:
-        made = make_model(learner, make_vec(env_id, worlds, backend="warp", device=str(device)), 0, device)
+        made = make_model(
+            learner, make_vec(env_id, worlds, backend="warp", warp=WarpOptions(device=str(device))), 0, device
+        )
         assert isinstance(made, DevicePPO)
         return made
 
@@ -216,7 +218,7 @@ def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seco
     of("gail", gail, "discriminator")
 
     peer = FastPPO(
-        "MlpPolicy", make_vec(env_id, worlds, backend="warp", device=str(device)), n_steps=n_steps,
+        "MlpPolicy", make_vec(env_id, worlds, backend="warp", warp=WarpOptions(device=str(device))), n_steps=n_steps,
         batch_size=learner.batch_size, n_epochs=learner.n_epochs, device=device, policy_kwargs={"net_arch": [128, 128]},
     )  # fmt: skip
     found["training, sb3 on warp"] = speed(lambda: _learn(peer, rows), device, seconds)
