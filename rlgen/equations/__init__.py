@@ -1,1 +1,1 @@
-"""Each published equation once: a pure function on tensors, cited, with two independent witnesses in the tests."""
+"""Published equations, each written once as a pure function on tensors, with its source and two independent tests."""

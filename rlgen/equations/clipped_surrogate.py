@@ -1,4 +1,4 @@
-"""PPO's loss for Gaussian policies, its gradient written out, which spares autograd a graph of small operations."""
+"""PPO's loss for Gaussian policies with an analytic gradient, which avoids an autograd graph of small operations."""
 
 import math
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ Actions = Float[Tensor, "B A"]
 
 
 class SurrogateLoss(NamedTuple):
-    """What `gaussian_surrogate` returns; only `loss` has a gradient."""
+    """Result of `gaussian_surrogate`. Only `loss` has a gradient."""
 
     loss: Scalar
     """policy_loss + value_weight · value_loss."""
@@ -39,8 +39,8 @@ def gaussian_surrogate(
 ) -> SurrogateLoss:
     """Clipped surrogate and value loss of PPO for the policy N(mean, exp(log_std)²).
 
-    Schulman et al. 2017 (1707.06347), eqs. 7 and 9. Gradients reach `mean`, `log_std` and `value`; the entropy bonus of
-    eq. 9 is left to the caller.
+    Schulman et al. 2017 (1707.06347), eqs. 7 and 9. Gradients reach `mean`, `log_std` and `value`. The caller adds the
+    entropy bonus of eq. 9.
     """
     return SurrogateLoss(
         *_Surrogate.apply(mean, log_std, value, action, old_log_prob, advantage, returns, clip_range, value_weight)
@@ -48,9 +48,9 @@ def gaussian_surrogate(
 
 
 def kl_estimate(log_ratio: Rows) -> Scalar:
-    """E[ratio - 1 - log ratio] over actions of the old policy: KL[old ‖ new] in nats, no variance where they agree.
+    """E[ratio - 1 - log ratio] over actions of the old policy: an estimate of KL[old ‖ new], nats.
 
-    Schulman 2020, "Approximating KL divergence", estimator k3.
+    Its variance is zero where both policies agree. Schulman 2020, "Approximating KL divergence", estimator k3.
     """
     return (log_ratio.expm1() - log_ratio).mean()
 

@@ -1,15 +1,15 @@
-"""Compression improvement of single transitions: the information gain with its divergence turned around.
+"""Compression improvement of single transitions: the information gain with the arguments of its divergence swapped.
 
-VIME, section 2.4 of Houthooft et al. 2016 (1605.09674), likens curiosity to the improvement in compressing the past
-(Schmidhuber 2010) and arrives at KL[q(θ; φ) ‖ q(θ; φ')] of the posteriors before and after a transition, where the
-information gain is KL[q(θ; φ') ‖ q(θ; φ)]. Both agree to second order in the step, so the closed form of
-`rlgen.equations.information` cannot tell them apart: here the step is taken for every weight of every row, with
-g_μ, g_σ of that module,
+Section 2.4 of VIME, Houthooft et al. 2016 (1605.09674), relates curiosity to the improvement in compressing the past
+(Schmidhuber 2010). It arrives at KL[q(θ; φ) ‖ q(θ; φ')], with φ the posterior before a transition and φ' the one after
+it; the information gain is KL[q(θ; φ') ‖ q(θ; φ)]. Both agree to second order in the step, so the closed form of
+`rlgen.equations.information` has the same value for both. This module therefore takes the step for every weight of
+every row, with g_μ, g_σ of that module:
 
-    μ' = μ - λ σ² g_μ,        log σ' = log σ - ½ λ σ g_σ,
+    μ' = μ - λ σ² g_μ,        log σ' = log σ - ½ λ σ g_σ.
 
-which is the same second-order step, of log σ instead of ρ so that σ' stays positive. Shapes: S weight samples, B batch,
-I inputs, J outputs. It works on a few rows at a time; its time grows with B · I · J.
+This is the same second-order step, in log σ instead of ρ so that σ' stays positive. Shapes: S weight samples, B batch,
+I inputs, J outputs. A few rows are processed at a time; time grows with B · I · J.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +27,9 @@ Moves = Iterator[tuple[Tensor, Tensor]]
 def compression_improvement_local(
     layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """KL of the posterior before each transition from the one after, nats [B], under local reparametrisation.
+    """KL[before ‖ after] of the posterior for each transition, nats [B], under local reparametrisation.
 
-    Houthooft et al. 2016 (1605.09674), section 2.4. Arguments as those of `information_gain_local`.
+    Houthooft et al. 2016 (1605.09674), section 2.4. Takes the arguments of `information_gain_local`.
     """
     return _improvement(_local_moves, layers, sensitivities, step_size)
 
@@ -37,7 +37,7 @@ def compression_improvement_local(
 def compression_improvement_shared(
     layers: Sequence[SharedPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """As `compression_improvement_local`, with weight samples shared by the batch. Houthooft et al. 2016 (1605.09674),
+    """`compression_improvement_local` with weight samples that the batch shares. Houthooft et al. 2016 (1605.09674),
     section 2.4."""
     return _improvement(_shared_moves, layers, sensitivities, step_size)
 
@@ -53,12 +53,12 @@ def _improvement(
 
 
 def _divergence(mean: Tensor, log_std: Tensor) -> Gain:
-    """KL[N(μ, σ²) ‖ N(μ - σ mean, (σ e^-log_std)²)] summed over the weights [B, I, J] of each row."""
+    """KL[N(μ, σ²) ‖ N(μ - σ mean, (σ e^-log_std)²)], summed over the weights [B, I, J] of each row."""
     return (-log_std + 0.5 * (1 + mean.square()) * (2 * log_std).exp() - 0.5).flatten(1).sum(1)
 
 
 def _local_moves(layer: LocalPass, sensitivity: Tensor) -> Moves:
-    """(σ g_μ, σ g_σ) [rows, I + 1, J], the bias as a weight whose input is 1."""
+    """(σ g_μ, σ g_σ) [rows, I + 1, J]; the bias is a weight with input 1."""
     slope = sensitivity * layer.noise * layer.var.rsqrt()
     std, inputs = torch.cat([layer.weight_std, layer.bias_std[None]]), _with_one(layer.inputs, len(sensitivity))
     for a, d, k in zip(*_few_rows(std.numel(), inputs, sensitivity, slope), strict=True):
@@ -66,7 +66,7 @@ def _local_moves(layer: LocalPass, sensitivity: Tensor) -> Moves:
 
 
 def _shared_moves(layer: SharedPass, sensitivity: Tensor) -> Moves:
-    """As `_local_moves`."""
+    """`_local_moves` for shared weight samples."""
     std, inputs = torch.cat([layer.weight_std, layer.bias_std[None]]), _with_one(layer.inputs, len(sensitivity))
     noise = torch.cat([layer.weight_noise, layer.bias_noise[:, None]], 1)
     for a, d in zip(*_few_rows(std.numel() * len(noise), inputs, sensitivity), strict=True):
@@ -84,5 +84,5 @@ def _with_one(inputs: Float[Tensor, "S_or_1 B I"], samples: int) -> Tensor:
 
 
 def _few_rows(numbers: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
-    """[S, B, ...] in pieces of rows whose outer products stay in a core's cache."""
+    """Tensors [S, B, ...] split by rows into pieces whose outer products fit into a core's cache."""
     return [tensor.split(max(1, CACHED_NUMBERS // numbers), 1) for tensor in tensors]

@@ -1,9 +1,8 @@
-"""f-divergences D_f(p ‖ q) = E_q[f(p / q)], nats, as games of a discriminator: f-GAN, Nowozin et al. 2016 (1606.00709).
+"""f-divergences D_f(p ‖ q) = E_q[f(p / q)], nats, as discriminator losses: f-GAN, Nowozin et al. 2016 (1606.00709).
 
 For every function T, D_f ≥ E_p[T] - E_q[f*(T)] (eq. 4), f* the convex conjugate of f, with equality at T = f'(p / q)
-(eq. 5).
-An activation that belongs to f takes a logit of any size to a T that f* accepts (eq. 7). Real or expert rows come from
-p, generated or policy rows from q.
+(eq. 5). Each f has an activation, which maps any logit to a T in the domain of f* (eq. 7). Real or expert rows come
+from p, generated or policy rows from q.
 """
 
 import math
@@ -17,31 +16,31 @@ from torch.nn import functional as F
 
 Numbers = Float[Tensor, "*batch"]
 STEEPEST = 20.0
-"""Exponents above it grow like a logarithm, so that exponentials go on along their tangent. Ratios of densities above
-e^20 are beyond what minibatches can tell; float32 holds e^88, and of gradients, whose squares Adam keeps, only e^44. A
-clamp would do as well against infinities, but its gradient is zero: a real row that was taken for certainly generated
-would never be put right."""
+"""Exponent above which exponentials continue linearly along their tangent. Minibatches cannot estimate density ratios
+above e^20. float32 holds e^88; gradients may reach only e^44, because Adam stores their squares. A clamp would also
+avoid infinities, but its gradient is zero: a real row classified as generated with certainty would never be
+corrected."""
 LEAST_RATIO = 1e-6
-"""A ratio of densities that is estimated as zero or less counts as this one, whose logarithm is finite."""
+"""Lower limit of estimated density ratios, so that their logarithms are finite."""
 
 
 def limited(x: Numbers) -> Numbers:
-    """x up to `STEEPEST`, above it S + log(1 + x - S): rising and smooth, with an exponential of slope e^S there. What
-    Huber 1964, "Robust estimation of a location parameter", does to the square."""
+    """x up to S = `STEEPEST`, and S + log(1 + x - S) above it: increasing and smooth, and its exponential has the slope
+    e^S above S. Huber 1964, "Robust estimation of a location parameter", limits the square in the same way."""
     return x.clamp(max=STEEPEST) + torch.log1p(F.relu(x - STEEPEST))
 
 
 def limited_below(x: Numbers) -> Numbers:
-    """`limited` for falling exponentials, -limited(-x). As Huber 1964."""
+    """-limited(-x), for decreasing exponentials. As Huber 1964."""
     return -limited(-x)
 
 
 def jeffreys_log_ratio(t: Numbers) -> Numbers:
-    """log u where f'(u) = 1 + log u - 1 / u is t, f that of Jeffreys: W(e^(1 - t)) + t - 1 with Lambert's W.
+    """Solution log u of f'(u) = 1 + log u - 1 / u = t, f that of Jeffreys: W(e^(1 - t)) + t - 1 with Lambert's W.
 
-    Corless et al. 1996, "On the Lambert W function", for W. Newton's method for log u itself, which begins below the
-    solution of this concave equation and so rises to it: neither e^(1 - t) nor W leaves the range of floats. Its
-    derivatives come out of the same iterations.
+    Corless et al. 1996, "On the Lambert W function", for W. Newton's method solves for log u itself, so e^(1 - t) and W
+    cannot overflow. The equation is concave and the start lies below the solution, so the iterates increase to it.
+    Autograd differentiates through the iterations.
     """
     z = torch.maximum(torch.maximum(t / 2, t - 1), -torch.log1p(F.relu(-t)))
     for _ in range(6):
@@ -53,8 +52,8 @@ def jeffreys_log_ratio(t: Numbers) -> Numbers:
 def pearson_conjugate(t: Numbers) -> Numbers:
     """sup over u ≥ 0 of u t - (u - 1)². Nowozin et al. 2016 (1606.00709), table 2.
 
-    Differs from the paper: constant below t = -2, where the paper's t² / 4 + t rises again, because a ratio of
-    densities is never negative; a generator would be led away from the data there.
+    Differs from the paper: constant below t = -2, because a density ratio is never negative. The paper's t² / 4 + t
+    increases again as t falls below -2 and would move a generator away from the data.
     """
     t = t.clamp(min=-2)
     return t.square() / 4 + t
@@ -67,28 +66,31 @@ def jeffreys_conjugate(t: Numbers) -> Numbers:
 
 
 class FDivergence(NamedTuple):
-    """One row of tables 1 and 2 (4 and 6 with all seven) of Nowozin et al. 2016. Every function is element by element.
+    """One row of tables 1 and 2 (4 and 6 with all seven) of Nowozin et al. 2016. All functions are elementwise.
 
-    Differs from the paper: the activation of KL is v + 1 instead of v, because with it 0 separates real from generated
-    rows for every divergence here: activation(0) = f'(1), the threshold of the paper's section 2.4. And where an
-    exponential would grow beyond e^`STEEPEST` the logit is `limited` first; the bound holds for that as well.
+    Differs from the paper:
+
+    - The activation of KL is v + 1 instead of v, because then the logit 0 separates real from generated rows for every
+      divergence: activation(0) = f'(1), the threshold of the paper's section 2.4.
+    - The logit is `limited` where an exponential would exceed e^`STEEPEST`, because it would overflow; the bound still
+      holds.
     """
 
     f: Callable[[Tensor], Tensor]
-    """p / q to f(p / q), convex, f(1) = 0."""
+    """Maps p / q to f(p / q); convex, f(1) = 0."""
     activation: Callable[[Tensor], Tensor]
-    """Logit to T."""
+    """Maps the logit to T."""
     conjugate: Callable[[Tensor], Tensor]
-    """T to f*(T)."""
+    """Maps T to f*(T)."""
     reward: Callable[[Tensor], Tensor]
-    """Logit to f*(T), conjugate(activation(v)) in a form without cancellation. It never falls with the logit; at the
-    optimum it is minus the derivative of D_f by the density q. What Ke et al. 2019 (1905.12888) and Zhang et al. 2020
-    (f-GAIL, 2010.01207) pay a policy."""
+    """Maps the logit v to f*(T) = conjugate(activation(v)), in a form without cancellation. It does not decrease with
+    the logit; at the optimum it is minus the derivative of D_f with respect to the density q. Reward of a policy in Ke
+    et al. 2019 (1905.12888) and Zhang et al. 2020 (f-GAIL, 2010.01207)."""
     log_ratio: Callable[[Tensor], Tensor]
-    """Logit to log(p / q), nats, at the optimum."""
+    """Maps the logit to log(p / q), nats, at the optimum."""
 
     def discriminator_loss(self, real_logit: Float[Tensor, "*r"], fake_logit: Float[Tensor, "*f"]) -> Float[Tensor, ""]:
-        """E_fake[f*(T)] - E_real[T], the least value of which is -D_f. Nowozin et al. 2016 (1606.00709), eq. 7."""
+        """E_fake[f*(T)] - E_real[T], whose minimum is -D_f. Nowozin et al. 2016 (1606.00709), eq. 7."""
         return self.reward(fake_logit).mean() - self.activation(real_logit).mean()
 
 
@@ -144,4 +146,4 @@ F_DIVERGENCES: dict[str, FDivergence] = {
     ),
 }
 """KL(p ‖ q), KL(q ‖ p), ∫(p - q)² / q, ∫(p - q)² / p, ∫(√p - √q)², twice the Jensen-Shannon divergence, and
-KL(p ‖ q) + KL(q ‖ p). The paper prints the integrals of the two χ² the other way round than its own f gives them."""
+KL(p ‖ q) + KL(q ‖ p). The paper prints the integrals of the two χ² divergences in the opposite order to its own f."""

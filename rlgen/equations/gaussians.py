@@ -1,4 +1,4 @@
-"""Diagonal Gaussians, number by number: sum over whatever dimension holds one distribution."""
+"""Diagonal Gaussians, elementwise: sum over the dimension that holds one distribution."""
 
 import math
 
@@ -10,7 +10,7 @@ Numbers = Float[Tensor, "..."]
 
 
 def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
-    """log N(x; mean, std²), nats, of each number by itself; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
+    """log N(x; mean, std²), nats, elementwise; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
     std = _like(x, std)
     return -0.5 * ((x - mean) / std).square() - (std.log() + 0.5 * math.log(2 * math.pi))
 
@@ -19,14 +19,14 @@ def gaussian_score(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
     """(x - mean) / std²: the derivative of `gaussian_log_prob` with respect to the mean. Fisher 1925, Theory of
     statistical estimation."""
     precision = _like(x, std).square().reciprocal()
-    return (x - mean) * precision  # on a CPU faster than a division by a tensor of one number
+    return (x - mean) * precision  # faster on a CPU than division by a one-element tensor
 
 
 def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_std: Numbers | float) -> Numbers:
-    """KL[N(mean, std²) ‖ N(prior_mean, prior_std²)], nats, of each number by itself; the shapes broadcast.
+    """KL[N(mean, std²) ‖ N(prior_mean, prior_std²)], nats, elementwise; the shapes broadcast.
 
-    Kullback & Leibler 1951; in this form Kingma & Welling 2014 (1312.6114), appendix B, for any prior. Written in the
-    ratio of the deviations, of which 1 is subtracted exactly: two posteriors a small step apart do not cancel.
+    Kullback & Leibler 1951; Kingma & Welling 2014 (1312.6114), appendix B, for any prior. Written in terms of the ratio
+    of standard deviations minus 1, so that there is no cancellation for two posteriors a small step apart.
     """
     ratio = std / prior_std
     distance = (mean - prior_mean) / prior_std
@@ -45,5 +45,6 @@ def kl_gaussian_gradient(
 
 
 def _like(x: Tensor, number: Tensor | float) -> Tensor:
-    """`number` in the dtype of `x` and on its device; of one that is no tensor a fill, since a copy would wait."""
+    """`number` as a tensor of the dtype and device of `x`. A Python number is filled in, because a copy from the host
+    would synchronize."""
     return number.to(x) if isinstance(number, Tensor) else torch.full((), number, dtype=x.dtype, device=x.device)

@@ -18,10 +18,10 @@ def generalised_advantages(
 ) -> Steps:
     """Σ_l (γλ)^l δ_{t+l} within an episode, δ_t = r_t + γ V(s_{t+1}) - V(s_t).
 
-    Schulman et al. 2015 (1506.02438), eq. 16. V(s_{t+1}) counts as 0 where the step `terminated` its episode.
-    `next_values` are those of the state that the step led to, also where a time limit cut the episode there (`finished`
-    without `terminated`): that is the bootstrap of Pardo et al. 2018 (1712.00378). Sums end with the episode and with
-    the rollout. `lam` is λ.
+    Schulman et al. 2015 (1506.02438), eq. 16. V(s_{t+1}) is 0 where the step `terminated` its episode. `next_values`
+    are the values of the state after the step, also where a time limit truncates the episode (`finished` without
+    `terminated`): the bootstrap of Pardo et al. 2018 (1712.00378). Sums end with the episode and with the rollout.
+    `lam` is λ.
     """
     deltas = rewards + gamma * torch.where(terminated, 0.0, next_values) - values
     goes_on = gamma * lam * (~finished).to(deltas.dtype)

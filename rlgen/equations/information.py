@@ -1,14 +1,15 @@
 """Information gain of single transitions about the weights of a Bayesian network, without per-sample gradients.
 
-VIME pays for KL[q(θ; φ') ‖ q(θ; φ)], φ' the posterior one second-order step of size λ after the transition. q is a
-diagonal Gaussian with mean μ and std σ, so that with g the gradient of -log p(y|x, θ), averaged over S weight samples,
+The reward of VIME is KL[q(θ; φ') ‖ q(θ; φ)], φ' the posterior one second-order step of size λ after the transition. q
+is a diagonal Gaussian with mean μ and std σ. With g the gradient of -log p(y|x, θ), averaged over S weight samples,
 
     KL ≈ ½ λ² gᵀ H⁻¹ g = ½ λ² Σ (σ² g_μ² + ½ σ² g_σ²)        over all weights and biases,
 
-H being the Hessian of KL[q(φ') ‖ q(φ)] at φ' = φ: 1/σ² for a mean, 2 (dσ/dρ)²/σ² for the ρ behind a std. Whatever
-function σ(ρ) is, its slope cancels. In a dense layer with input a [I] and pre-activation γ [J], δ = ∂(-log p)/∂γ, both
-gradients are outer products, and their squares sum to a matmul: a batch costs about one more forward pass, and memory
-is that of its activations. Bias: a weight whose input is 1. Shapes: S weight samples, B batch, I inputs, J outputs.
+where H is the Hessian of KL[q(φ') ‖ q(φ)] at φ' = φ: 1/σ² for a mean, 2 (dσ/dρ)²/σ² for the parameter ρ of a std
+σ(ρ). The slope of σ(ρ) cancels, whatever the function. In a dense layer with input a [I], pre-activation γ [J] and
+δ = ∂(-log p)/∂γ, both gradients are outer products, and the sums of their squares are matmuls: a batch costs about one
+more forward pass, and memory is that of its activations. A bias is a weight with input 1. Shapes: S weight samples, B
+batch, I inputs, J outputs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,20 +26,21 @@ Vector = Float[Tensor, " J"]
 Outputs = Float[Tensor, "S B J"]
 
 FEW_SAMPLES = 4
-"""Up to here a matmul per pair of samples costs less than the outer products of every row (measured)."""
+"""Largest number of samples for which a matmul per pair of samples is faster than outer products per row (measured)."""
 CACHED_NUMBERS = 2**18
-"""A megabyte in float32."""
+"""Numbers that fit into a core's cache: a megabyte in float32."""
 
 
 def information_gain_local(
     layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """KL of the posterior after each transition from the one before, nats [B], under local reparametrisation.
+    """KL[after ‖ before] of the posterior for each transition, nats [B], under local reparametrisation.
 
     Houthooft et al. 2016 (1605.09674), section 2.5; the sampling is Kingma et al. 2015 (1506.02557), eq. 6.
-    `sensitivities`: for each layer δ = ∂(-log p_s)/∂γ [S, B, J] of each sample's own -log p. `step_size`: λ.
+    `sensitivities`: δ = ∂(-log p_s)/∂γ [S, B, J] of each layer, with -log p_s of each sample. `step_size`: λ.
 
-    Differs from the paper's released code: has the ½ of the second-order expansion.
+    Differs from the paper's released code: the ½ of the second-order expansion is kept, because the value is then in
+    nats.
     """
     terms = [local_layer_gain(layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
     return 0.5 * step_size**2 * torch.stack(terms).sum(0)
@@ -47,7 +49,7 @@ def information_gain_local(
 def information_gain_shared(
     layers: Sequence[SharedPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """As `information_gain_local`, with weight samples shared by the batch. Houthooft et al. 2016 (1605.09674), section
+    """`information_gain_local` with weight samples that the batch shares. Houthooft et al. 2016 (1605.09674), section
     2.5; the sampling is Blundell et al. 2015 (1505.05424), section 3.2."""
     terms = [shared_layer_gain(layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
     return 0.5 * step_size**2 * torch.stack(terms).sum(0)
@@ -56,8 +58,8 @@ def information_gain_shared(
 def local_layer_gain(layer: LocalPass, sensitivity: Outputs) -> Gain:
     """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
 
-    g_μ = a δ and g_σ = a² σ κ with κ = δ ζ/√v, averaged over the samples. One sample: Σ_j δ² (v + ½ ζ²/v (a⁴ σ⁴ +
-    σ_b⁴)), where v is there already.
+    g_μ = a δ and g_σ = a² σ κ with κ = δ ζ/√v, averaged over the samples. For one sample: Σ_j δ² (v + ½ ζ²/v (a⁴ σ⁴ +
+    σ_b⁴)), where v is known from the forward pass.
     """
     slope = layer.slope(sensitivity)
     if len(layer.inputs) == 1 < len(sensitivity):
@@ -69,7 +71,7 @@ def local_layer_gain(layer: LocalPass, sensitivity: Outputs) -> Gain:
 def shared_layer_gain(layer: SharedPass, sensitivity: Outputs) -> Gain:
     """Σ (σ² g_μ² + ½ σ² g_σ²) of one layer's weights and biases [B]; Houthooft et al. 2016 (1605.09674), section 2.5.
 
-    g_μ = a δ and g_σ = a ε δ, averaged over the samples. One sample: Σ_j (a² σ² (1 + ½ ε²) + σ_b² (1 + ½ ε_b²)) δ².
+    g_μ = a δ and g_σ = a ε δ, averaged over the samples. For one sample: Σ_j (a² σ² (1 + ½ ε²) + σ_b² (1 + ½ ε_b²)) δ².
     """
     weight_var, bias_var = layer.weight_std.square(), layer.bias_std.square()
     inputs = layer.inputs.expand(len(sensitivity), -1, -1)
@@ -91,8 +93,9 @@ def _squares_of_mean(
 ) -> Gain:
     """Σ_ij weight_ij (mean_s left_si right_sj)² + Σ_j bias_weight_j (mean_s right_sj)² for every row.
 
-    The square of a sum of outer products is a sum over pairs of samples, a matmul each; `diagonal`: left_s² weight +
-    bias_weight, the matmul of each sample with itself, where it is known. Many samples on a CPU are faster row by row.
+    The square of a sum of outer products is a sum over pairs of samples, one matmul each. `diagonal`: left_s² weight +
+    bias_weight, the matmul of each sample with itself, if it is already known. With many samples on a CPU, row by row
+    is faster.
     """
     if len(right) > FEW_SAMPLES and right.device.type == "cpu":
         return _row_by_row(left, right, weight, bias_weight)
@@ -107,7 +110,7 @@ def _squares_of_mean(
 def _row_by_row(
     left: Float[Tensor, "S B I"], right: Float[Tensor, "S B J"], weight: Matrix, bias_weight: Vector
 ) -> Gain:
-    """`_squares_of_mean` from the outer products themselves, of as many rows at a time as stay in a core's cache."""
+    """`_squares_of_mean` from explicit outer products, for as many rows at a time as fit into a core's cache."""
     rows = max(1, CACHED_NUMBERS // weight.numel())
     sums = []
     for some_left, some_right in zip(left.split(rows, 1), right.split(rows, 1), strict=True):
@@ -117,7 +120,7 @@ def _row_by_row(
 
 
 def _pairs(samples: int) -> Iterator[tuple[int, int, int]]:
-    """(s, t, how often it stands in the square of a sum) for s ≤ t."""
+    """(s, t, number of times the pair occurs in the square of a sum) for s ≤ t."""
     for s in range(samples):
         for t in range(s, samples):
             yield s, t, 1 if s == t else 2

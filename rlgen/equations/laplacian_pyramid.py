@@ -1,4 +1,4 @@
-"""Images as a coarse one and the details that each doubling adds."""
+"""The Laplacian pyramid: an image as a coarse image and one band of details per doubling."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,24 @@ Images = Float[Tensor, "B C H W"]
 
 
 def halved(images: Images) -> Float[Tensor, "B C h w"]:
-    """Half as high and wide, each pixel the mean of four: d of Denton et al. 2015 (1506.05751), section 2.2.
+    """Images of half the height and width, each pixel the mean of four: d of Denton et al. 2015 (1506.05751), section
+    2.2.
 
-    Differs from Burt & Adelson 1983: a box instead of their five-tap filter, because a box needs no rule at the borders
-    of images as small as 8 × 8.
+    Differs from Burt & Adelson 1983: a box filter instead of their five-tap filter, because a box filter needs no
+    padding at the borders of images as small as 8 × 8.
     """
     return F.avg_pool2d(images, 2)
 
 
 def doubled(images: Images) -> Float[Tensor, "B C H2 W2"]:
-    """Twice as high and wide by linear interpolation between the centres of pixels: u of Denton et al. 2015
+    """Images of twice the height and width, by linear interpolation between pixel centres: u of Denton et al. 2015
     (1506.05751), section 2.2."""
     return F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def laplacian_pyramid(images: Images, levels: int) -> tuple[Float[Tensor, "B C h w"], list[Tensor]]:
-    """The images after `levels` halvings, and what each doubling on the way back misses, coarse to fine. Burt & Adelson
-    1983; Denton et al. 2015 (1506.05751), eq. 3. Height and width must allow the halvings."""
+    """The images after `levels` halvings, and the residual of each doubling, coarse to fine. Burt & Adelson 1983;
+    Denton et al. 2015 (1506.05751), eq. 3. Height and width must be divisible by 2^levels."""
     bands: list[Tensor] = []
     for _ in range(levels):
         coarse = halved(images)
@@ -36,7 +37,7 @@ def laplacian_pyramid(images: Images, levels: int) -> tuple[Float[Tensor, "B C h
 
 
 def collapsed(coarse: Images, bands: Sequence[Tensor]) -> Float[Tensor, "B C H2 W2"]:
-    """The images that `laplacian_pyramid` took apart. Denton et al. 2015 (1506.05751), eq. 4."""
+    """The images of a pyramid: the inverse of `laplacian_pyramid`. Denton et al. 2015 (1506.05751), eq. 4."""
     for band in bands:
         coarse = doubled(coarse) + band
     return coarse

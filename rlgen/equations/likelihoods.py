@@ -1,7 +1,7 @@
 """Likelihoods of images, rows and labels, nats per row.
 
-`x` is [B, ...]: rows first, one event (the pixels of an image, the numbers of a row) in the other dimensions.
-Parameters are [..., B, ...]: samples may stand before the rows. What comes out is [..., B], summed over the event.
+`x` is [B, ...]: B rows; the other dimensions hold one event (the pixels of an image, the values of a row). Parameters
+are [..., B, ...], with optional sample dimensions before the rows. Results are [..., B], summed over the event.
 """
 
 from collections.abc import Callable
@@ -18,34 +18,36 @@ Events = Float[Tensor, "B ..."]
 Parameters = Float[Tensor, "..."]
 LogProb = Float[Tensor, "*samples_and_B"]
 LOWEST_LOG_SCALE = -7.0
-"""A logistic of scale e⁻⁷ is a ninth of one of 256 levels wide: narrower ones would only lose the gradient."""
+"""Lower limit of log scales. A logistic of scale e⁻⁷ is a ninth of one of 256 levels wide; in narrower ones the
+gradient vanishes."""
 HIGHEST_LOG_SCALE = 7.0
-"""A logistic of scale e⁷ has a 2000th of its mass between black and white, evenly: a wider one would lose digits."""
+"""Upper limit of log scales. A logistic of scale e⁷ has a 2000th of its mass between black and white, evenly; a wider
+one would lose digits."""
 LOGISTIC_PARAMETERS = {1: 3, 3: 10}
-"""Numbers for each logistic of a pixel's mixture, by channels."""
+"""Parameters of each logistic of a pixel's mixture, by number of channels."""
 
 
 def bernoulli_log_prob(x: Events, logit: Parameters) -> LogProb:
     """Σ x log p + (1 - x) log(1 - p), p = sigmoid(logit). Bernoulli 1713, Ars conjectandi; as the decoder of a binary
     image Kingma & Welling 2014 (1312.6114), appendix C.1.
 
-    x is 0 or 1, or a grey of [0, 1]: the mean over images whose pixels are 1 with probability x, which is not the
-    logarithm of a normalised density of x.
+    x is 0 or 1, or a grey level in [0, 1]. For grey levels the result is the mean over binary images whose pixels are 1
+    with probability x; it is not the logarithm of a normalised density of x.
     """
     return _per_row(x * logit - F.softplus(logit), x.ndim)
 
 
 def diagonal_gaussian_log_prob(x: Events, mean: Parameters, std: Parameters | float) -> LogProb:
-    """Σ log N(x; mean, std²), `std` broadcast to the means. Gauss 1809, Theoria motus, §177; as a decoder Kingma &
+    """Σ log N(x; mean, std²); `std` broadcasts to the means. Gauss 1809, Theoria motus, §177; as a decoder Kingma &
     Welling 2014 (1312.6114), appendix C.2."""
     return _per_row(gaussian_log_prob(x, mean, std), x.ndim)
 
 
 def categorical_log_prob(x: Int[Tensor, "B ..."], logits: Parameters) -> LogProb:
-    """Σ log softmax(logits)[x]: x [B, ...] of whole numbers from 0, logits [..., B, ..., K]. Bridle 1990, Probabilistic
-    interpretation of feedforward classification network outputs.
+    """Σ log softmax(logits)[x], with class indices x [B, ...] from 0 and logits [..., B, ..., K]. Bridle 1990,
+    Probabilistic interpretation of feedforward classification network outputs.
 
-    Labels [B] are events of a single number. Logits are not probabilities: no softmax before.
+    Labels [B] are events of one value each. The logits are unnormalised: apply no softmax before.
     """
     chosen = x.expand(logits.shape[:-1]).unsqueeze(-1)
     return _per_row(logits.log_softmax(-1).gather(-1, chosen).squeeze(-1), x.ndim)
@@ -54,25 +56,26 @@ def categorical_log_prob(x: Int[Tensor, "B ..."], logits: Parameters) -> LogProb
 def discretised_logistic_mixture_log_prob(
     x: Float[Tensor, "B C H W"], params: Float[Tensor, "*samples B P H W"], levels: int = 256
 ) -> LogProb:
-    """log of the probability that a mixture of M logistics gives to each pixel's level, summed over pixels. Salimans et
-    al. 2017 (PixelCNN++, 1701.05517), eq. 2 and 3.
+    """Log-probability of each pixel's level under a mixture of M logistics, summed over pixels. Salimans et al. 2017
+    (PixelCNN++, 1701.05517), eq. 2 and 3.
 
-    x: grey (C = 1) or colour (C = 3) in [0, 1], k/(levels - 1). P is 3 M for grey, along which lie M logits of the
-    mixture, M means and M logarithms of scales; 10 M for colour, with 3 M of the latter two (M for red, M for green, M
-    for blue) and 3 M coefficients, of which the hyperbolic tangent counts: green's mean moves with red, blue's with red
-    and with green. Means and scales are those of x stretched to [-1, 1]. The lowest level reaches to -∞ and the highest
-    to ∞, so that the probabilities of all levels sum to 1.
+    - x: grey (C = 1) or colour (C = 3), values k/(levels - 1) in [0, 1].
+    - Grey: P = 3 M, in this order M mixture logits, M means and M log scales.
+    - Colour: P = 10 M, in this order M mixture logits, 3 M means, 3 M log scales (M each for red, green and blue) and
+      3 M coefficients, to which tanh is applied: green's mean depends on red, blue's on red and green.
+    - Means and scales refer to x rescaled to [-1, 1].
+    - The lowest level extends to -∞ and the highest to ∞, so the probabilities of all levels sum to 1.
 
-    Differs from the released code: the difference of two sigmoids is a product, σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b-a)),
-    which needs no approximation where both are almost equal.
+    Differs from the released code: the difference of two sigmoids is the product σ(a) - σ(b) = σ(a) σ(-b) (1 -
+    e^(b-a)), because that needs no approximation where both are almost equal.
     """
     stretched = 2 * x - 1
     log_share, mean, log_scale = _mixture(stretched, params)
     half, inverse_scale = 1 / (levels - 1), (-log_scale).exp()
     distance = stretched.unsqueeze(-4) - mean  # [..., B, M, C, H, W]
     above, below = (distance + half) * inverse_scale, (distance - half) * inverse_scale
-    highest = (stretched > 1 - half).unsqueeze(-4)  # has no upper edge
-    lowest = (stretched < half - 1).unsqueeze(-4)  # has no lower one
+    highest = (stretched > 1 - half).unsqueeze(-4)  # extends to ∞
+    lowest = (stretched < half - 1).unsqueeze(-4)  # extends to -∞
     inside = torch.where(highest | lowest, 0.0, torch.log(-torch.expm1(-2 * half * inverse_scale)))
     to_above, to_below = torch.where(highest, 0.0, F.logsigmoid(above)), torch.where(lowest, 0.0, F.logsigmoid(-below))
     log_prob = to_above + to_below + inside
@@ -83,11 +86,11 @@ def discretised_logistic_mixture_log_prob(
 def discretised_logistic_mixture_sample(
     params: Float[Tensor, "*batch P H W"], channels: int, levels: int = 256, generator: torch.Generator | None = None
 ) -> Float[Tensor, "*batch C H W"]:
-    """Pixels k/(levels - 1) drawn as `discretised_logistic_mixture_log_prob` values them. Salimans et al. 2017
-    (PixelCNN++, 1701.05517), section 2.1.
+    """Pixels k/(levels - 1), sampled from the distribution of `discretised_logistic_mixture_log_prob`. Salimans et al.
+    2017 (PixelCNN++, 1701.05517), section 2.1.
 
-    Differs from the released code: each colour's sample is rounded to its level before the next one's mean moves with
-    it, as in the likelihood.
+    Differs from the released code: each colour is rounded to its level before the mean of the next colour is computed
+    from it, because the likelihood does so.
     """
     count = _components(params, channels)
     log_share, *_ = parts = _parts(params, channels, count)
@@ -110,13 +113,13 @@ def discretised_logistic_mixture_sample(
 def discretised_logistic_mixture_mean(
     params: Float[Tensor, "*batch P H W"], channels: int
 ) -> Float[Tensor, "*batch C H W"]:
-    """Expected pixel in [0, 1] of the mixture of Salimans et al. 2017 (PixelCNN++, 1701.05517), eq. 1, with what its
-    logistics have beyond black a and white b counted as black and white: the sum over their shares of
-    E[clamp(x, a, b)] = a + ∫ P(x > t) dt, from a to b, = a + s softplus((μ - a)/s) - s softplus((μ - b)/s).
+    """Expected pixel in [0, 1] of the mixture of Salimans et al. 2017 (PixelCNN++, 1701.05517), eq. 1, with values
+    below black a counted as black and values above white b as white: the sum, weighted by the mixture probabilities,
+    of E[clamp(x, a, b)] = a + ∫ P(x > t) dt, from a to b, = a + s softplus((μ - a)/s) - s softplus((μ - b)/s).
 
-    Rounding to levels is left out, which moves the mean by half a level at most. A colour's mean is the conditional one
-    (eq. 3), given that the colours before it have theirs, in each logistic by itself: the expected colour as far as
-    nothing lies beyond black and white.
+    Rounding to levels is ignored, which changes the mean by half a level at most. Within each logistic, a colour's mean
+    is conditional (eq. 3) on the means of the colours before it. This is the exact expected colour if no mass lies
+    beyond black and white.
     """
     log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
 
@@ -129,12 +132,12 @@ def discretised_logistic_mixture_mean(
 
 
 def _per_row(log_prob: Tensor, dimensions: int) -> Tensor:
-    """Sum over the event of numbers whose last `dimensions` are [B, ...]."""
+    """Sum over the event; the last `dimensions` dimensions are [B, ...]."""
     return log_prob.sum(tuple(range(1 - dimensions, 0))) if dimensions > 1 else log_prob
 
 
 def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log shares [..., B, M, H, W], means given the colours before, and log scales [..., B, M, C, H, W]."""
+    """Log mixture weights [..., B, M, H, W], means given the preceding colours and log scales [..., B, M, C, H, W]."""
     channels = stretched.shape[-3]
     log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
     if channels == 3:
@@ -146,8 +149,8 @@ def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _in_turn(mean: Tensor, coefficient: Tensor, value: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Colours [..., C, H, W] in [-1, 1], one after another: each is the `value` of its mean, moved by those before it,
-    and its number."""
+    """Colours [..., C, H, W] in [-1, 1], one after another: each is `value(mean, index)`, its mean shifted by the
+    preceding colours."""
     colours: list[Tensor] = []
     for number in range(mean.shape[-3]):
         centre = mean.select(-3, number)
@@ -158,7 +161,7 @@ def _in_turn(mean: Tensor, coefficient: Tensor, value: Callable[[Tensor, int], T
 
 
 def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """log shares [..., M, H, W]; means, log scales [..., M, C, H, W]; coefficients [..., M, C or 3, H, W]."""
+    """Log mixture weights [..., M, H, W]; means, log scales [..., M, C, H, W]; coefficients [..., M, C or 3, H, W]."""
     logit, *others = params.split([count] + [count] * (params.shape[-3] // count - 1), -3)
     stacked = torch.stack(others, -3)  # [..., M, 2 C or 9, H, W]
     mean, log_scale, coefficient = stacked.tensor_split([channels, 2 * channels], -3)
@@ -166,7 +169,7 @@ def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, T
 
 
 def _components(params: Tensor, channels: int) -> int:
-    """M."""
+    """The number M of logistics in each mixture."""
     each, rest = LOGISTIC_PARAMETERS.get(channels, 0), params.shape[-3]
     if not each or rest % each:
         raise problem(

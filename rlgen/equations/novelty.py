@@ -1,4 +1,4 @@
-"""How new something is, as bonuses for exploration measure it: how far predictions are off, or apart."""
+"""Novelty measures for exploration bonuses: the error of predictions, or their disagreement."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,12 +8,12 @@ PerRow = Float[Tensor, "*batch"]
 
 
 def prediction_error(predicted: Outputs, actual: Outputs) -> PerRow:
-    """‖actual - predicted‖². Stadie, Levine & Abbeel 2015 (1507.00814), e(s, a) of a model of the dynamics."""
+    """‖actual - predicted‖². Stadie, Levine & Abbeel 2015 (1507.00814), e(s, a) of a dynamics model."""
     return (actual - predicted).square().sum(-1)
 
 
 def feature_error(predicted: Outputs, actual: Outputs) -> PerRow:
-    """½ ‖φ̂(s') - φ(s')‖² between features. Pathak et al. 2017 (1705.05363), eq. 5; times η it is the bonus, eq. 6."""
+    """½ ‖φ̂(s') - φ(s')‖² between features. Pathak et al. 2017 (1705.05363), eq. 5; η times it is the bonus, eq. 6."""
     return prediction_error(predicted, actual) / 2
 
 

@@ -1,4 +1,4 @@
-"""Penalties that keep a discriminator smooth or unsure, or a generator near its data: scalars to be added to a loss.
+"""Penalties that keep a discriminator smooth or uncertain, or a generator near its data: scalars, added to a loss.
 
 Inputs are rows [B, D] or images [B, C, H, W].
 """
@@ -13,11 +13,11 @@ from torch.nn import functional as F
 Inputs = Float[Tensor, "B D *event"]
 Scalar = Float[Tensor, ""]
 Critic = Callable[[Tensor], Tensor]
-"""[B, ...] to logits [B]; rows must not influence one another (no batch norm)."""
+"""Maps [B, ...] to logits [B]. Rows must not influence each other (no batch norm)."""
 
 
 def input_gradient(critic: Critic, inputs: Inputs) -> Inputs:
-    """d logit_b / d input_b for every row b, differentiable again."""
+    """d logit_b / d input_b for every row b; the result is differentiable."""
     inputs = inputs.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)
     return gradient
@@ -41,12 +41,12 @@ def r1(critic: Critic, real: Inputs) -> Scalar:
 
 
 def bernoulli_entropy(logit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """H(D) in nats, D = sigmoid(logit): from log 2 (unsure) down to 0. openai/imitation, `logit_bernoulli_entropy`."""
+    """H(D) in nats, D = sigmoid(logit): log 2 (uncertain) down to 0. openai/imitation, `logit_bernoulli_entropy`."""
     return F.softplus(logit) - logit * torch.sigmoid(logit)
 
 
 def feature_matching(real_features: Float[Tensor, " B *f"], fake_features: Float[Tensor, " B2 *f"]) -> Scalar:
-    """|E_real[features] - E_fake[features]|², for a generator; features of a layer of the discriminator.
+    """|E_real[features] - E_fake[features]|², a generator loss on the features of one layer of the discriminator.
     Salimans et al. 2016 (1606.03498), section 3.1."""
     return (real_features.mean(0) - fake_features.mean(0)).square().sum()
 
@@ -57,15 +57,17 @@ def historical_average_distance(parameters: Float[Tensor, " P"], past_mean: Floa
 
 
 def dual_ascent(multiplier: Scalar, excess: Scalar, step_size: float) -> Scalar:
-    """max(0, β + step size · excess): β of a constraint excess ≤ 0, here on the nats that a bottleneck lets through.
-    Peng et al. 2019 (VAIL, 1810.00821), section 4."""
+    """max(0, β + step size · excess): the multiplier β of a constraint excess ≤ 0, for example on the nats that pass a
+    bottleneck. Peng et al. 2019 (VAIL, 1810.00821), section 4."""
     return (multiplier + step_size * excess).clamp(min=0)
 
 
 def commitment(features: Float[Tensor, " B *f"], codes: Float[Tensor, " B *f"]) -> Scalar:
-    """Mean over all numbers of (features - codes)², with a gradient for the features only: it keeps an encoder near the
-    codes it chose. van den Oord et al. 2017 (1711.00937), third term of eq. 3; Zhao et al. 2020 (FQ-GAN, 2004.02088).
+    """Mean of (features - codes)² over all elements, with a gradient for the features only: it keeps an encoder near
+    the codes that it selected. van den Oord et al. 2017 (1711.00937), third term of eq. 3; Zhao et al. 2020 (FQ-GAN,
+    2004.02088).
 
-    Differs from the paper: a mean over the numbers of a vector instead of their sum, as in both papers' released code.
+    Differs from the paper: the mean over the elements of a vector instead of their sum, because both papers' released
+    code does so.
     """
     return F.mse_loss(features, codes.detach())

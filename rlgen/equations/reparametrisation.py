@@ -1,8 +1,8 @@
-"""Dense layers whose weights are diagonal Gaussians: pre-activations as functions of noise, and the way back.
+"""Dense layers whose weights are diagonal Gaussians: pre-activations as functions of noise, and their gradients.
 
 Shapes: S weight samples, B batch, I inputs, J outputs. Inputs are [S, B, I], or [1, B, I] where every sample has the
-same input, as the first layer does. Biases are weights whose input is 1. Sensitivity: δ = ∂(-log p)/∂γ of each row's
-and sample's pre-activations γ.
+same input, as in the first layer. Biases are weights with input 1. Sensitivity: δ = ∂(-log p)/∂γ of each row's and
+sample's pre-activations γ.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ Rows = Float[Tensor, "I_and_bias J"]
 
 
 class LocalPass(NamedTuple):
-    """What a layer with local reparametrisation leaves of one pass, besides its output."""
+    """Intermediate values of one pass through a layer with local reparametrisation."""
 
     inputs: Inputs
     """a"""
@@ -60,7 +60,7 @@ class LocalPass(NamedTuple):
 
 
 class SharedPass(NamedTuple):
-    """What a layer with weight samples leaves of one pass, besides its output."""
+    """Intermediate values of one pass through a layer with weight samples."""
 
     inputs: Inputs
     """a"""
@@ -89,10 +89,11 @@ class SharedPass(NamedTuple):
 def local_reparametrisation(
     inputs: Inputs, weight_mean: Matrix, weight_std: Matrix, bias_mean: Vector, bias_std: Vector, noise: Outputs
 ) -> tuple[Outputs, LocalPass]:
-    """a μ + μ_b + ζ √v, v = a² σ² + σ_b²: the sum of the weighted inputs sampled instead of the weights, so that rows
-    are independent of one another. Kingma, Salimans & Welling 2015 (1506.02557), eq. 6.
+    """a μ + μ_b + ζ √v, v = a² σ² + σ_b²: samples the pre-activations instead of the weights, so that rows are
+    independent. Kingma, Salimans & Welling 2015 (1506.02557), eq. 6.
 
-    Differs from VIME's released code: noise of its own for every row, where that has one for the batch.
+    Differs from VIME's released code: separate noise for every row instead of one noise for the batch, because eq. 6
+    has it so.
     """
     squares, weight_var, bias_var = inputs.square(), weight_std.square(), bias_std.square()
     var = F.linear(squares, weight_var.T, bias_var)
@@ -121,7 +122,7 @@ def shared_reparametrisation(
 
 
 def _outer(inputs: Inputs, outputs: Outputs) -> Rows:
-    """Σ over samples and rows of inputs ⊗ outputs, and of the outputs alone as last row: the input of a bias is 1."""
+    """Σ of inputs ⊗ outputs over samples and rows; the last row is Σ of the outputs, because a bias has input 1."""
     if len(inputs) < len(outputs):  # every sample has the same input
         outputs = outputs.sum(0, keepdim=True)
     flat = outputs.flatten(0, 1)

@@ -9,8 +9,8 @@ Numbers = Float[Tensor, "*#shape"]
 def merge_moments(
     mean_a: Numbers, var_a: Numbers, count_a: Numbers, mean_b: Numbers, var_b: Numbers, count_b: Numbers
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, (population) variance and count of the union of two samples, broadcast. Chan, Golub & LeVeque 1979, eq.
-    2.1."""
+    """Mean, (population) variance and count of the union of two samples; the shapes broadcast. Chan, Golub & LeVeque
+    1979, eq. 2.1."""
     count = count_a + count_b
     delta = mean_b - mean_a
     mean = mean_a + delta * (count_b / count)
