@@ -1,1 +1,1 @@
-"""This machine: files, memory, devices, threads, signals, random generators, the terminal."""
+"""The machine that rlgen runs on: files, memory, devices, threads, signals, random generators, the terminal."""

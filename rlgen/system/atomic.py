@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whatever kills the process."""
+"""Atomic file writes: a file is complete or absent, even if the process is killed."""
 
 import contextlib
 import os
@@ -10,10 +10,10 @@ PARTIAL = ".partial"
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
-    """Write `data` to `path` (text as UTF-8): readers see the old file or the new one, never a part.
+    """Write `data` to `path` (text as UTF-8): readers see the old file or the new one, never an incomplete one.
 
-    The bytes reach the disk before the name does, so this holds for a power cut too. The folder must exist. An
-    `OSError` names `path`, not the file beside it that is written first.
+    The bytes are on the disk before the file is renamed, so this also holds for a power cut. The folder must exist. An
+    `OSError` names `path`, not the temporary file next to it.
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
@@ -26,13 +26,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(target)) from error
     finally:
-        with contextlib.suppress(OSError):  # on a disk that cannot be written, the error that stands is the first one
+        with contextlib.suppress(OSError):  # on a read-only disk the first error is the one to raise
             partial.unlink(missing_ok=True)
     sync_folder(target.parent)
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what writers that were killed have left in `folder` and the folders in it."""
+    """Remove the partial files that killed writers left in `folder` and its subfolders."""
     for path in [*folder.glob(f"*{PARTIAL}"), *folder.glob(f"*/*{PARTIAL}")]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -41,7 +41,8 @@ def remove_partials(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable (POSIX; elsewhere a folder cannot be opened, and rename has to do)."""
+    """Flush the directory entries of `folder` to the disk. Does nothing outside POSIX, where a folder cannot be
+    opened."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

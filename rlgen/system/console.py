@@ -1,4 +1,4 @@
-"""What a terminal shows: plain or coloured text, and how far a run is."""
+"""Terminal output: a console, plain or coloured, and a progress display."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 
 
 class Console(RichConsole):
-    """Rich's, which obeys NO_COLOR by dropping colours only; a closed pipe is an error like any other."""
+    """Rich's console with two differences: NO_COLOR removes colours only, and a closed pipe raises its error."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -21,25 +21,26 @@ class Console(RichConsole):
             super().__init__(**{**options, "color_system": None})
 
     def on_broken_pipe(self) -> None:
-        """Raise the error that is being handled: the command decides how it ends."""
+        """Raise the current error again, so that the command decides how to end."""
         raise
 
 
 def is_plain() -> bool:
-    """Whether no colours are wanted."""
+    """Whether colours are switched off."""
     return RichConsole().no_color
 
 
 PLAIN_INTERVAL_S = 30.0
-# The speed shown is that of the last minute, so that an evaluation or a sleeping laptop does not spoil it for long.
+# The displayed speed is that of the last minute, so an evaluation or a suspended laptop affects it only briefly.
 SPEED_WINDOW_S = 60.0
 BAR_WIDTH = 20
 
 
 class Progress:
-    """Shows steps, steps/s, the time left and named values. Use as a context manager.
+    """Shows steps, steps/s, the remaining time and named values. Use as a context manager.
 
-    On resume `start` is the step the run goes on from: the bar begins there and the speed counts only new steps.
+    On resume `start` is the step from which the run continues: the bar begins there, and the speed counts only new
+    steps.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Progress:
             self._task = self._bar.add_task(title, total=total, completed=start, facts="")
 
     def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
-        """Report `step` done and the newest values; names stay on display until they get another value."""
+        """Show that `step` steps are done, and the latest values; a value stays visible until it is replaced."""
         self._step = step
         self._values.update(values or {})
         now = self._clock()
@@ -83,7 +84,7 @@ class Progress:
             self._print_plain()
 
     def aside(self, title: str, done: int, total: int, unit: str) -> None:
-        """Show other work that comes before the steps, such as cloning; the steps' speed begins after it."""
+        """Show the progress of work that precedes the steps, such as cloning; the speed of the steps excludes it."""
         now = self._clock()
         self._history = deque([(now, self._step)])
         if self._bar is not None:
@@ -93,13 +94,13 @@ class Progress:
             self.message(f"{title}: {done:,} of at most {total:,} {unit}")
 
     def message(self, text: str) -> None:
-        """A line that stays, above the bar."""
+        """Print a permanent line above the bar."""
         if self._show:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @property
     def steps_per_second(self) -> float | None:
-        """Speed over the last minute; None before there is something to measure."""
+        """Speed over the last minute; None before the first measurement."""
         (begin, first), (end, last) = self._history[0], self._history[-1]
         return (last - first) / (end - begin) if end > begin else None
 
@@ -125,7 +126,7 @@ class Progress:
         return ", ".join([*self._speed(), *self._left(), *self._shown()])
 
     def _fitting(self) -> str:
-        """As many facts, the time left and the first value before all, as a line beside the bar has room for."""
+        """The facts that fit on the bar's line, most important first: the remaining time, then the first value."""
         room = self._console.width - len(self._title) - BAR_WIDTH - len("100%") - 3
         first, *others = [*self._shown(), ""]
         chosen = ""
@@ -162,7 +163,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A value to read: 4,612 · 636 · 88.1 · 0.812 · 1.2e-05."""
+    """A value in short, readable form: 4,612 · 636 · 88.1 · 0.812 · 1.2e-05; – for NaN."""
     if value != value:
         return "–"
     size = abs(value)

@@ -1,4 +1,4 @@
-"""Choose where tensors live, and say why."""
+"""The device of tensors: its choice, name and memory."""
 
 import torch
 
@@ -6,10 +6,10 @@ from rlgen.errors import problem
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
-    """The device for `auto`, `cpu`, `cuda` or `cuda:N`, and a sentence for the log that says what was chosen and why.
-    Without a number it is PyTorch's present one, cuda:0 unless somebody has set another.
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`, and a text for the log: which device was chosen, and why.
 
-    Raises `InputError` for a device this machine or this PyTorch does not have.
+    Without a number it is PyTorch's current device, cuda:0 by default. Raises `InputError` for a device that this
+    machine or this build of PyTorch does not have.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -29,7 +29,7 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
 
 
 def device_name(device: torch.device | str) -> str:
-    """For the record: `cuda:0 (NVIDIA H200, 140 GiB)` or `cpu (1 torch thread)`."""
+    """A description of the device: `cuda:0 (NVIDIA H200, 140 GiB)` or `cpu (1 torch thread)`."""
     device = torch.device(device)
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -39,7 +39,7 @@ def device_name(device: torch.device | str) -> str:
 
 
 def peak_gpu_memory_mb(device: torch.device) -> float | None:
-    """Most memory that tensors of this process took on `device` at a time so far [MiB]; None unless it is a GPU."""
+    """Peak memory of this process's tensors on `device` so far [MiB]; None unless it is a GPU."""
     return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
 
 

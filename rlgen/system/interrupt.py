@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: the first one asks for a stop after the round and a checkpoint, the second ends all.
+"""Handling of Ctrl-C, SIGTERM and SIGUSR1: the first signal stops after the round and saves, the second stops at once.
 
-SIGTERM is what a cluster's scheduler, a container and a shutdown send, and SIGUSR1 what a scheduler can be asked to
-send some time before it.
+Cluster schedulers, containers and shutdowns send SIGTERM. A scheduler can be configured to send SIGUSR1 some time
+before it.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-"""Signals that ask for a stop; Windows lacks the last one."""
+"""Signals that request a stop; Windows lacks the last one."""
 
 
 class Stopped(Exception):
-    """A signal, `signum`, asked for a stop; the state has been saved."""
+    """The signal `signum` requested a stop, and the state has been saved."""
 
     signum: int = signal.SIGINT
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal other than Ctrl-C's asked to stop at once."""
+    """A signal other than Ctrl-C requested an immediate stop."""
 
     def __init__(self, signum: int) -> None:
         super().__init__()
@@ -31,26 +31,26 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(stop: Stopped | KeyboardInterrupt) -> int:
-    """The shell's, of a process that the signal ended: 130 after Ctrl-C, 143 after SIGTERM."""
+    """The exit code that a shell reports for a process ended by the signal: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + getattr(stop, "signum", signal.SIGINT)
 
 
 @contextlib.contextmanager
 def signals_raise() -> Iterator[None]:
-    """Within the block SIGTERM and SIGUSR1 raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, so that files are
-    closed and children ended."""
+    """Within the block, SIGTERM and SIGUSR1 raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, so that files are
+    closed and child processes ended."""
     with _handled([each for each in STOPS if each != signal.SIGINT], _stop_at_once):
         yield
 
 
 class Interrupt:
-    """While active, such a signal sets `requested` instead of ending the process; a second one raises.
+    """Context in which the first signal sets `requested` instead of ending the process; the second one raises.
 
         with Interrupt("continue with `rlgen resume RUN`") as interrupt:
             while not finished and not interrupt.requested: …
 
-    A `Stopped` that is raised within learns which signal it was. The handlers before it are put back at the end.
-    Outside the main thread Python has no signals, and this does nothing.
+    A `Stopped` raised within the block gets the number of the signal. At the end the earlier handlers are restored.
+    Outside the main thread, where Python cannot handle signals, it does nothing.
     """
 
     def __init__(self, remedy: str = "") -> None:
@@ -79,7 +79,7 @@ class Interrupt:
         self.signum = signum
         again = "Ctrl-C again" if signum == signal.SIGINT else f"{signal.Signals(signum).name} again"
         remedy = f"; {self._remedy}" if self._remedy else ""
-        # Not print: a handler that interrupts a print may not print through the same buffer.
+        # os.write instead of print: a handler that interrupts a print must not use the same buffer.
         with contextlib.suppress(OSError):
             os.write(2, f"\nstopping after this round and saving ({again}: at once){remedy}\n".encode())
 
@@ -100,5 +100,5 @@ def _handled(signums: list[signal.Signals], handler: Any) -> Iterator[None]:
         yield
     finally:
         for each, present in before.items():
-            # None: the handler before was not Python's, and Python cannot put it back.
+            # None: the earlier handler was not set by Python, so Python cannot restore it.
             signal.signal(each, signal.SIG_DFL if present is None else present)

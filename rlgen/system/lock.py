@@ -1,4 +1,4 @@
-"""A folder belongs to one training at a time."""
+"""A lock that keeps a run folder to one training at a time."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from rlgen.errors import problem
 
 try:
     import fcntl
-except ImportError:  # Windows: no advisory locks, so two trainings of one folder are not caught there
+except ImportError:  # Windows has no advisory locks, so two trainings in one folder are not detected
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
@@ -17,11 +17,12 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder`, which must exist. Raises `InputError` while another process holds it; a killed one does not."""
+    """Lock `folder`, which must exist. Raises `InputError` if another process holds the lock; a killed process
+    releases it."""
     if fcntl is None:
         yield
         return
-    # A link by that name, in a folder from elsewhere, is not followed.
+    # O_NOFOLLOW: a folder from an untrusted source may contain a symbolic link of this name.
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         try:

@@ -1,4 +1,4 @@
-"""Is there room for what a file says it holds? Asked before anything of that size is allocated."""
+"""Checks that a file's declared size fits into memory, before anything of that size is allocated."""
 
 import os
 from pathlib import Path
@@ -6,51 +6,52 @@ from pathlib import Path
 from rlgen.errors import problem
 
 SHARE = 0.5
-"""Part of the free memory that one file may fill: what reads it makes copies."""
+"""Share of the free memory that one file may fill; reading makes copies."""
 
 UNPACKED = 128 * 2**20
-"""Bytes that any file may unpack to, however small it is."""
+"""Unpacked size in bytes that is allowed for a file of any size on disk."""
 
 EXPANSION = 20
-"""Bytes per byte on disk, beyond `UNPACKED`. Recorded numbers compress 2 to 10 times; zeros 1000 times."""
+"""Largest allowed ratio of unpacked bytes to bytes on disk, above `UNPACKED`. Recorded data compress 2 to 10 times,
+zeros 1000 times."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 def require_room(n_bytes: int, what: str, on_disk: int | None = None) -> None:
-    """Passes if `n_bytes` may be allocated for `what`.
+    """Check that `n_bytes` may be allocated for `what`.
 
-    A file of a few kilobytes can declare terabytes: a header with nothing behind it, chunks that were never written,
-    a stride of 0, megabytes of zeros in an archive. So a declared size must fit into half of the free memory and, where
-    the size on disk is known, may exceed 128 MiB only up to 32 times that size. No file below 6 MiB can then ask for
-    more than 128 MiB, which leaves it below 1 GiB with the copies that reading makes.
+    A file of a few kilobytes can declare terabytes: a header without data, chunks that were never written, a stride of
+    0, megabytes of zeros in an archive. The declared size must therefore fit into half of the free memory. If the size
+    on disk is known, the declared size may exceed 128 MiB only up to 20 times the size on disk. A file below 6 MiB can
+    then allocate 128 MiB at most, which is below 1 GiB with the copies that reading makes.
 
     Args:
         n_bytes: bytes that will be allocated, as the file declares them.
-        what: what they are for, e.g. "the arrays of ant.npz".
-        on_disk: bytes that the file takes; None where it holds nothing packed.
+        what: their purpose, e.g. "the arrays of ant.npz".
+        on_disk: size of the file in bytes; None if it contains nothing compressed.
 
     Raises:
-        InputError: too little memory, or a size out of proportion to the file's.
+        InputError: too little memory, or a declared size out of proportion to the size on disk.
     """
     limit = int(SHARE * free_memory())
     if n_bytes > limit:
         raise problem(
             f"at most {_size(limit)}, half of the free memory",
             f"{_size(n_bytes)} for {what}",
-            "check where the file is from; if its size is true, free memory or take a smaller part of it",
+            "check where the file is from; if its size is correct, free memory or use a smaller part of it",
         )
     if on_disk is not None and n_bytes > max(UNPACKED, EXPANSION * on_disk):
         raise problem(
             f"at most {_size(UNPACKED)}, or {EXPANSION} times the {_size(on_disk)} on disk",
             f"{_size(n_bytes)} for {what}",
-            "check where the file is from: its size is out of proportion; if it is true, write the file uncompressed",
+            "check where the file is from; if its size is correct, write the file uncompressed",
         )
 
 
 def free_memory() -> int:
-    """Bytes that this process can still allocate: the machine's available memory, or what its control group or its
-    address space leaves, whichever is least."""
+    """Bytes that this process can still allocate: the least of the machine's available memory and what the limits of
+    its control groups and of its address space allow."""
     limits = [_of_the_machine(), *_of_the_groups(), *_of_the_address_space()]
     return max(0, min(limits))
 
@@ -67,7 +68,7 @@ def _of_the_machine() -> int:
 
 
 def _of_the_groups() -> list[int]:
-    """What the control groups (version 2) of this process leave, from its own up to the root."""
+    """Bytes left under the limit of each control group (version 2) of this process, from its own up to the root."""
     try:
         own = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2].lstrip("/")
     except OSError:
@@ -84,7 +85,7 @@ def _of_the_groups() -> list[int]:
 
 
 def _of_the_address_space() -> list[int]:
-    """What RLIMIT_AS leaves, where one is set."""
+    """Bytes left under RLIMIT_AS, if it is set."""
     try:
         import resource
 
@@ -98,7 +99,7 @@ def _of_the_address_space() -> list[int]:
 
 
 def _size(n_bytes: int) -> str:
-    """With a binary unit, e.g. 3.1 GiB."""
+    """A size with a binary unit, e.g. 3.1 GiB."""
     number, unit = float(n_bytes), "bytes"
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007
         if number < 1024:

@@ -1,4 +1,4 @@
-"""Threads that share out short pieces of work which release the interpreter lock."""
+"""A pool of threads for short work items that release the interpreter lock."""
 
 import os
 import weakref
@@ -10,15 +10,15 @@ Work = Callable[[int], None]
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use: a container or `taskset` may allow fewer than the machine has."""
+    """Number of CPUs that this process may use; a container or `taskset` may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
-    """`n_threads` threads, the caller's own among them.
+    """A pool of `n_threads` threads, including the caller's.
 
-    Which thread takes which item is left to chance, so that no thread waits for a slow one: the work on one item must
-    not depend on the others, and then the results do not depend on the number of threads either.
+    A free thread takes the next item, so no thread waits for a slow one. The work on one item must not depend on other
+    items; then the results do not depend on the number of threads.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -34,7 +34,7 @@ class Pool:
         self._stop = weakref.finalize(self, _stop, self._inboxes, threads)
 
     def run(self, work: Work, items: Sequence[int]) -> None:
-        """`work(item)` for every item; returns when all are done. An exception of any thread is raised here."""
+        """Call `work(item)` for every item and return when all are done. Raises the exception of any thread."""
         assert self._stop.alive, "the pool is closed"
         remaining = iter(items)
         finished: SimpleQueue[BaseException | None] = SimpleQueue()
@@ -47,16 +47,16 @@ class Pool:
                 raise outcome
 
     def close(self) -> None:
-        """Ends the threads and waits for them. A second call does nothing."""
+        """End the threads and wait for them. A second call does nothing."""
         self._stop()
 
 
 def _drain(work: Work, remaining: Iterator[int]) -> BaseException | None:
-    """Takes items until none is left (the iterator is shared; taking one is atomic under the interpreter lock)."""
+    """Take items until none is left. The iterator is shared; `next` is atomic under the interpreter lock."""
     try:
         for item in remaining:
             work(item)
-    except BaseException as error:  # whatever it is, the caller's thread must see it
+    except BaseException as error:  # of any kind: the caller's thread raises it
         return error
     return None
 
@@ -65,7 +65,7 @@ def _serve(inbox: SimpleQueue) -> None:
     while (job := inbox.get()) is not None:
         work, remaining, finished = job
         outcome = _drain(work, remaining)
-        del job, work, remaining  # the caller may drop the simulator as soon as it hears that the work is done
+        del job, work, remaining  # the caller may drop the simulator as soon as the work is reported as finished
         finished.put(outcome)
         del outcome, finished
 
@@ -74,5 +74,5 @@ def _stop(inboxes: list[SimpleQueue], threads: list[Thread]) -> None:
     for inbox in inboxes:
         inbox.put(None)
     for thread in threads:
-        if thread is not current_thread():  # a thread that held the last reference cannot wait for itself
+        if thread is not current_thread():  # a thread that held the last reference cannot join itself
             thread.join()

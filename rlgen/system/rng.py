@@ -1,4 +1,4 @@
-"""The state of every global random number generator, as values a checkpoint can hold."""
+"""The states of the global random number generators, as values that a checkpoint can store."""
 
 import logging
 import random
@@ -20,14 +20,14 @@ def rng_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": [],
     }
-    # Asking for the state would start CUDA on a machine where this run does not use it.
+    # Reading the state initializes CUDA, which a run on the CPU must not do.
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Continue where `rng_state` was taken; CUDA states as far as this machine has devices for them."""
+    """Restore the states that `rng_state` returned; CUDA states only for the devices that this machine has."""
     python, numpy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(int(word) for word in python["words"]), python["gauss"]))
     np.random.set_state(  # noqa: NPY002
@@ -39,7 +39,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(cuda, index)
     if len(state["cuda"]) > devices:
         log.warning(
-            "the run used %d CUDA devices, this machine has %d: it goes on, but not bit for bit",
+            "the run used %d CUDA devices, this machine has %d: the run continues, but not bit for bit",
             len(state["cuda"]),
             devices,
         )

@@ -1,4 +1,4 @@
-"""How many threads torch uses."""
+"""The number of threads that torch uses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from rlgen.system.pool import usable_cpus
 
 @contextmanager
 def torch_threads(n: int) -> Iterator[None]:
-    """Within the block torch uses `n` threads; afterwards, whatever happens in it, as many as before. One is best where
-    others step environments: idle threads spin, and would take the cores from those that step."""
+    """Within the block torch uses `n` threads; afterwards as many as before, also after an error. Use one thread where
+    other threads step environments: torch's idle threads spin and would occupy their cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -21,6 +21,7 @@ def torch_threads(n: int) -> Iterator[None]:
 
 
 def set_torch_threads(threads: int | None) -> None:
-    """At most the usable cores; None leaves torch its own choice: the usable cores, or what OMP_NUM_THREADS says."""
+    """Let torch use `threads` threads, at most the usable CPUs. None keeps torch's default: the usable CPUs, or
+    OMP_NUM_THREADS."""
     if threads is not None:
         torch.set_num_threads(min(threads, usable_cpus()))

@@ -1,4 +1,4 @@
-"""Versions of packages and of this checkout, and the processor's name."""
+"""Versions of packages, the commit of this checkout and the name of the processor."""
 
 import platform
 import subprocess
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def package_versions() -> dict[str, str]:
-    """Installed versions by distribution name, rlgen first; what is not installed is left out."""
+    """Installed versions by distribution name, rlgen first; packages that are not installed are omitted."""
     versions = {"rlgen": rlgen.__version__}
     for package in PACKAGES:
         try:
@@ -37,7 +37,7 @@ def package_versions() -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """The processor's model name, or the architecture where the system does not tell."""
+    """The processor's model name, or its architecture where the model name is unavailable."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -47,7 +47,7 @@ def cpu_name() -> str:
 
 
 def checkout_commit() -> str | None:
-    """Commit of the project's checkout, with `-dirty` for uncommitted changes; None when rlgen is installed."""
+    """Commit of the checkout, with `-dirty` for uncommitted changes; None if rlgen is installed without one."""
     root = Path(rlgen.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
@@ -64,7 +64,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def describe(device: str = "cpu") -> dict[str, Any]:
-    """Everything `versions.json` holds. `device` is the text to record, e.g. `cuda:0 (NVIDIA H200)`."""
+    """The content of `versions.json`. `device`: the text to record, e.g. `cuda:0 (NVIDIA H200)`."""
     import torch
 
     return {
