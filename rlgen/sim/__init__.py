@@ -1,1 +1,1 @@
-"""Batched stepping of one task definition."""
+"""Batched simulation of task definitions, on C MuJoCo, NumPy or MuJoCo Warp."""

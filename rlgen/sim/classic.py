@@ -1,4 +1,4 @@
-"""Classic control: tasks with their own equations of motion, simulated in one array or as a Gymnasium environment."""
+"""Classic control: tasks with their own equations of motion, as a batched simulator and as a Gymnasium environment."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,31 +15,31 @@ from rlgen.sim.task import Array, State, Task
 
 @dataclass(frozen=True, kw_only=True)
 class ClassicTask(Task):
-    """A task whose physics is an ordinary differential equation of a few coordinates, without contacts.
+    """A task whose physics is an ordinary differential equation in Q coordinates, without contacts.
 
-    An action is in [-1, 1], a share of the largest force; `State.ctrl` holds it clipped. Q coordinates.
+    An action is in [-1, 1], a fraction of the maximum force; `State.ctrl` holds the clipped action.
     """
 
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
     n_coordinates: ClassVar[int]
-    """Q."""
+    """Q, the number of coordinates."""
     n_actions: ClassVar[int] = 1
-    """A."""
+    """A, the dimension of an action."""
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 4.0)
-    """What a picture shows: x and y of its middle and its breadth, m."""
+    """View of a picture: x and y of its centre and its width, m."""
 
     frame_skip: int = 1
 
     @abstractmethod
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
-        """[N, Q]: of the coordinates, for positions and velocities [N, Q] and a held action [N, A]."""
+        """Accelerations [N, Q] for positions and velocities [N, Q] and a constant action [N, A]."""
 
     def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
-        """What a picture of coordinates [Q] shows, from the back to the front."""
-        raise problem("a task with a picture, for render_mode='rgb_array'", type(self).__name__, "define its scene")
+        """The shapes of a picture of coordinates [Q], from back to front."""
+        raise problem("a task with a scene, for render_mode='rgb_array'", type(self).__name__, "define its scene")
 
     def integrate(self, qpos: Array, qvel: Array, ctrl: Array) -> tuple[Array, Array]:
-        """(qpos, qvel) [N, Q] one control step later: the classical Runge-Kutta method, `frame_skip` times."""
+        """(qpos, qvel) [N, Q] after one control step: `frame_skip` steps of the classical Runge-Kutta method."""
         h = self.timestep_s
         for _ in range(self.frame_skip):
             v1, a1 = qvel, self.acceleration(qpos, qvel, ctrl)
@@ -55,7 +55,7 @@ class ClassicTask(Task):
 
 
 class ClassicSim(Simulator):
-    """N environments of one classic task; every operation is on the arrays of all of them."""
+    """N environments of one classic task; every operation is vectorized over them."""
 
     backend = "numpy"
 
@@ -68,12 +68,12 @@ class ClassicSim(Simulator):
 
     @property
     def physics(self) -> ClassicTask:
-        """The task, which is the physics too."""
+        """The task, which also defines the physics."""
         assert isinstance(self.task, ClassicTask)
         return self.task
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resources are held."""
 
     def _advance(self) -> None:
         before, now = self._before, self.now
@@ -81,7 +81,7 @@ class ClassicSim(Simulator):
         now.qpos[:], now.qvel[:] = self.physics.integrate(before.qpos, before.qvel, now.ctrl)
 
     def _rearrange(self) -> None:
-        """A classic task has no bodies of its own."""
+        """Do nothing: a classic task has no mocap bodies."""
 
     def _restart(self, which: np.ndarray) -> None:
         rest = np.zeros(self.physics.n_coordinates)
@@ -99,8 +99,8 @@ class ClassicEnv(gym.Env):
 
     Args:
         task: the definition.
-        render_mode: "rgb_array" for pictures, or None.
-        width, height: size of a picture in pixels.
+        render_mode: "rgb_array" or None.
+        width, height: size of a rendered image in pixels.
 
     Raises:
         InputError: another render mode.
@@ -134,7 +134,7 @@ class ClassicEnv(gym.Env):
         return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, {}
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
-        """[height, width, 3] bytes of the present state, or None without a render mode."""
+        """An image [height, width, 3] uint8 of the current state; None without a render mode."""
         if self.render_mode is None:
             return None
         x, y, breadth = self.task.view

@@ -1,7 +1,7 @@
-"""The frames of contacts between a plane and a capsule, as C MuJoCo chooses them.
+"""Frames of contacts between a plane and a capsule, as in C MuJoCo.
 
-MuJoCo Warp takes the world's y axis as first tangent where a capsule is steeper than 60°; C MuJoCo takes the capsule's
-own axis, projected on the plane, however steep it is. With pyramidal friction cones the tangents decide the forces.
+MuJoCo Warp uses the global y axis as the first tangent if a capsule is steeper than 60°. C MuJoCo always uses the
+capsule's axis, projected onto the plane. With pyramidal friction cones the forces depend on the tangents.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def _turn(
     normal = wp.vec3(old[0, 0], old[0, 1], old[0, 2])
     along = axis - normal * wp.dot(normal, axis)
     length = wp.length(along)
-    if length < 1.0e-6:  # upright: any tangent will do
+    if length < 1.0e-6:  # upright: any tangent is valid
         return
     first = along / length
     second = wp.cross(normal, first)
@@ -45,7 +45,7 @@ def _turn(
 
 
 def turn_contact_frames(model: Any, data: Any) -> None:
-    """For `Model.callback.contactfilter`: rewrites `data.contact.frame` in place."""
+    """Rewrite `data.contact.frame` in place; a callback for `Model.callback.contactfilter`."""
     contact = data.contact
     wp.launch(
         _turn,

@@ -1,4 +1,4 @@
-"""Environments of one task that never leave their device: torch tensors in and out, or NumPy at its edge."""
+"""Environments of one task on one device, with torch tensors, and an adapter with NumPy arrays."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,35 +16,36 @@ from rlgen.sim.warp_physics import WarpPhysics
 
 
 class DeviceStep(NamedTuple):
-    """One step of N worlds. Those that finished have already begun their next episode."""
+    """One step of N environments. Those that finished are already in their next episode."""
 
     observations: Tensor
-    """[N, O] float32; the first of the new episode where one finished."""
+    """[N, O] float32; the initial observation of the next episode where one finished."""
     rewards: Tensor
     """[N] float32."""
     terminated: Tensor
     """[N] bool."""
     truncated: Tensor
-    """[N] bool: the time limit came, maybe in the step that also terminated."""
+    """[N] bool: the time limit is reached, possibly in a step that also terminated."""
     final_observations: Tensor
-    """[N, O] float32: what the step led to, before any new episode."""
+    """[N, O] float32: observations after the step, before any reset."""
     episode_returns: Tensor
-    """[N] float32: the sum of rewards of the episode up to this step."""
+    """[N] float32: sum of the episode's rewards up to this step."""
     episode_lengths: Tensor
-    """[N] int64: its steps."""
+    """[N] int64: number of the episode's steps so far."""
 
 
 class DeviceEnv:
-    """N environments of one task on MuJoCo Warp. No method waits for the device but where it says so.
+    """N environments of one task on MuJoCo Warp. Methods do not synchronize with the device unless stated.
 
-    World i begins its first K episodes where Gymnasium's environment with `seeds[i]` does (see `StartPool`). It ends
-    an episode, as truncated and with a reward of 0, where the physics left the finite numbers; `lost` counts that.
+    The first K episodes of environment i have the initial states of Gymnasium's environment with the seed `seeds[i]`
+    (see `StartPool`). If the physics becomes non-finite, the episode is truncated with a reward of 0; `lost` counts
+    these episodes.
 
     Args:
-        task: what to observe, pay and end.
+        task: the definition of observation, reward and termination.
         n_envs: N.
         time_limit: steps after which an episode is truncated; None for never.
-        device: of the worlds and of all tensors.
+        device: device of the simulation and of all tensors.
         margin_rule: see `MarginRule`.
         contacts, constraints, captured: see `WarpPhysics`.
 
@@ -75,22 +76,23 @@ class DeviceEnv:
         self.elapsed = torch.zeros(n_envs, dtype=torch.int64, device=device)
         self.returns = torch.zeros(n_envs, device=device)
         self.episodes = torch.zeros(n_envs, dtype=torch.int64, device=device)
-        """[N]: how many each world has ended."""
+        """[N]: number of finished episodes of each environment."""
         self.lost = torch.zeros((), dtype=torch.int64, device=device)
 
     def reset(self, seeds: Sequence[int | None]) -> Tensor:
-        """New episodes everywhere: [N, O]. Where a seed is None the generator goes on. Computed on the host."""
+        """Start new episodes in all environments and return observations [N, O]. Where a seed is None the generator
+        continues. The initial states are computed on the host."""
         self._starts.draw(seeds)
         self.episodes.zero_()
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
         return self.observe()
 
     def observe(self) -> Tensor:
-        """Observations [N, O] of the present state."""
+        """Observations [N, O] of the current state."""
         return self.task.observe(self.physics.now)
 
     def step(self, actions: Tensor) -> DeviceStep:
-        """One step with `actions` [N, A] float32 on the device."""
+        """Take one step with `actions` [N, A] float32 on the device."""
         now, task = self.physics.now, self.task
         for name, kept in vars(self._before).items():
             kept.copy_(getattr(now, name))
@@ -114,11 +116,11 @@ class DeviceEnv:
         return DeviceStep(observations, rewards, terminated, truncated, final, returns, lengths)
 
     def check(self) -> None:
-        """Waits for the device. Raises `InputError` where contacts found no room, saying which size to raise."""
+        """Synchronize, and raise `InputError` if contacts or constraints exceeded the reserved memory."""
         self.physics.check()
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which the worlds go on bit for bit: arrays on the host and JSON values."""
+        """The state from which the environments continue bit for bit: arrays on the host and JSON values."""
         counts = {"elapsed": self.elapsed, "returns": self.returns, "episodes": self.episodes, "lost": self.lost}
         return {
             "made_as": self._made_as(),
@@ -128,10 +130,12 @@ class DeviceEnv:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over a `state_dict()` of worlds that were made with the same arguments, on whatever device."""
+        """Restore a `state_dict()`, on any device. Raises `InputError` if the environment has other arguments."""
         if state["made_as"] != self._made_as():
             raise problem(
-                f"a state of {self._made_as()}", f"one of {state['made_as']}", "make the environment as it was then"
+                f"a state of {self._made_as()}",
+                f"one of {state['made_as']}",
+                "make the environment with the same arguments",
             )
         for name, array in self.physics.arrays.items():
             array.copy_(torch.from_numpy(np.asarray(state["arrays"][name])))
@@ -140,7 +144,7 @@ class DeviceEnv:
         self._starts.load_state(state["generators"])
 
     def _begin(self, which: Tensor) -> None:
-        """Starts the next episode of the worlds `which` [N] bool."""
+        """Start the next episode of the environments `which` [N] bool."""
         for name, start in self._starts.rows(self.episodes).items():
             array = self.physics.arrays[name]
             array.copy_(torch.where(which.view(-1, *[1] * (array.ndim - 1)), start, array))
@@ -148,7 +152,7 @@ class DeviceEnv:
         self.returns.masked_fill_(which, 0.0)
 
     def _made_as(self) -> str:
-        """What a saved state depends on."""
+        """The settings that a saved state depends on."""
         return (
             f"{self.n_envs} × {self.task!r}, time limit {self.time_limit}, margin rule {self.margin_rule}, "
             f"MuJoCo {mujoco.__version__} on Warp"
@@ -156,7 +160,8 @@ class DeviceEnv:
 
 
 class HostedSim:
-    """The face of a `Simulator`; arrays come back through pinned memory, waiting for the device once a step."""
+    """NumPy adapter of a `DeviceEnv`, with the interface of a `Simulator`. Copies results through pinned memory and
+    synchronizes once per step, and again where episodes finish."""
 
     backend = "warp"
     reports = False
@@ -203,14 +208,14 @@ class HostedSim:
 
     @property
     def now(self) -> State:
-        """The present state on the host; of `mocap_pos` and the like what the task reads."""
+        """The current state on the host; only the arrays that the task reads."""
         return State(**{name: array.cpu().numpy() for name, array in vars(self.env.physics.now).items()})
 
     def close(self) -> None:
-        """Nothing is held besides memory."""
+        """Do nothing: no resources other than memory are held."""
 
     def _fetch(self, **tensors: Tensor) -> dict[str, np.ndarray]:
-        """Copies of the tensors on the host, all in one wait."""
+        """Copies of the tensors on the host, with one synchronization for all."""
         if self.env.device.type == "cpu":
             return {name: tensor.numpy().copy() for name, tensor in tensors.items()}
         for name, tensor in tensors.items():

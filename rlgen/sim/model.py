@@ -1,4 +1,4 @@
-"""A task's MuJoCo model: checked against the task, one margin rule on every version, and how its episodes begin."""
+"""A task's MuJoCo model: loading and checks, one margin rule on every version, and the start of an episode."""
 
 import logging
 import warnings
@@ -15,7 +15,7 @@ from rlgen.errors import problem
 from rlgen.sim.task import MarginRule, Task
 
 SUMMED_SINCE = (3, 5)
-"""The first MuJoCo that sums the margins of two geoms; those before it take the larger."""
+"""The first MuJoCo version that adds the margins of two geoms; earlier versions use the larger one."""
 
 
 def own_rule(version: str = mujoco.__version__) -> MarginRule:
@@ -25,13 +25,13 @@ def own_rule(version: str = mujoco.__version__) -> MarginRule:
 
 
 def combine_margins(model: mujoco.MjModel, rule: MarginRule) -> None:
-    """Changes the margins of a model as its file gives them, so that contacts combine by `rule` in this MuJoCo.
+    """Scale the margins of a freshly loaded model, so that contacts combine by `rule` in this MuJoCo version.
 
-    Where every geom that touches has the same margin m, the sum is 2 m and the larger one m: half of each margin turns
-    the first into the second, twice each the second into the first.
+    If all colliding geoms have the same margin m, the sum of two is 2 m and the larger is m. Halving every margin
+    therefore converts the first rule to the second; doubling converts the second to the first.
 
     Raises:
-        InputError: the rule is not this MuJoCo's own, and the margins differ.
+        InputError: the rule is not that of this MuJoCo version, and the margins differ.
     """
     if rule == own_rule():
         return
@@ -49,15 +49,15 @@ def combine_margins(model: mujoco.MjModel, rule: MarginRule) -> None:
 log = logging.getLogger("rlgen")
 
 WRONG_WHERE_SPARSE = "4.0.0"
-"""The MuJoCo whose solver is wrong where a model's constraint Jacobian is sparse; 4.0.1 mends it."""
+"""The MuJoCo version whose solver is wrong for models with a sparse constraint Jacobian; 4.0.1 fixes it."""
 
 
 @contextmanager
 def no_compiler_log() -> Iterator[None]:
-    """Keeps MuJoCo's compiler from writing MUJOCO_LOG.TXT into the user's folder, and from warning of what is in it.
+    """Context in which MuJoCo's compiler does not write MUJOCO_LOG.TXT into the working folder or warn about it.
 
-    Half-cheetah's XML uses an attribute that later MuJoCos deprecate and Gymnasium keeps: nothing that a user can act
-    on. Before MuJoCo had this log it had no such warning.
+    Half-cheetah's XML in Gymnasium uses an attribute that newer MuJoCo versions deprecate; a user cannot change that.
+    MuJoCo versions without this log have no such warning.
     """
     if not hasattr(mujoco, "MjLogConfig"):
         yield
@@ -74,7 +74,10 @@ def no_compiler_log() -> Iterator[None]:
 
 
 def load_model(task: Task, margin_rule: MarginRule = "native") -> mujoco.MjModel:
-    """The model of `task.xml` among Gymnasium's assets and what the task adds, contacts combined by `margin_rule`."""
+    """The model of `task.xml` from Gymnasium's assets with the task's additions; contacts combine by `margin_rule`.
+
+    Raises `InputError` for an unexpected physics step, or where `combine_margins` does.
+    """
     assert margin_rule in get_args(MarginRule), margin_rule
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / task.xml
     with no_compiler_log():
@@ -91,10 +94,10 @@ def load_model(task: Task, margin_rule: MarginRule = "native") -> mujoco.MjModel
 
 
 def warn_of_solver(model: mujoco.MjModel, name: str) -> None:
-    """Says in the log where this MuJoCo solves this model wrongly.
+    """Log a warning if the solver of this MuJoCo version is wrong for this model.
 
-    A Jacobian is sparse where the model's file asks for it, or leaves it to MuJoCo and has 60 degrees of freedom or
-    more. Gymnasium's models have 23 at most.
+    The Jacobian is sparse if the model's file sets it so, or if the file leaves the choice to MuJoCo and the model has
+    60 degrees of freedom or more. Gymnasium's models have 23 at most.
     """
     if mujoco.__version__ == WRONG_WHERE_SPARSE and mujoco.mj_isSparse(model):
         log.warning(
@@ -105,7 +108,7 @@ def warn_of_solver(model: mujoco.MjModel, name: str) -> None:
 
 
 def begin(task: Task, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
-    """Puts `data` at the start of an episode that `rng` chooses."""
+    """Set `data` to the initial state of an episode, drawn from `rng`."""
     mujoco.mj_resetData(model, data)
     data.qpos[:], data.qvel[:] = task.initial(rng, model.qpos0, np.zeros(model.nv))
     if model.nmocap:

@@ -1,4 +1,4 @@
-"""Pictures of plane mechanisms: strokes and discs in metres, drawn by Pillow."""
+"""Pictures of planar mechanisms: strokes and discs in metres, drawn with Pillow."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SMOOTH = 3
-"""Pixels drawn for each that is shown, along each side."""
+"""Supersampling factor: pixels drawn per pixel of the result, along each side."""
 PAPER, INK, GREY, LIGHT = "#fbfaf7", "#2b2d33", "#a9adb5", "#e7e5df"
 BLUE, ORANGE, GREEN = "#2f6db5", "#d9822b", "#4c9a5b"
 
@@ -17,7 +17,7 @@ class Stroke(NamedTuple):
 
     points: Sequence[tuple[float, float]]
     width: float
-    """m."""
+    """Width, m."""
     colour: str
 
 
@@ -25,16 +25,17 @@ class Disc(NamedTuple):
     """A filled circle."""
 
     centre: tuple[float, float]
-    """m."""
+    """Centre (x, y), m."""
     radius: float
-    """m."""
+    """Radius, m."""
     colour: str
 
 
 def paint(
     shapes: Sequence[Stroke | Disc], centre: tuple[float, float], breadth: float, width: int, height: int
 ) -> np.ndarray:
-    """[height, width, 3] bytes: the shapes in order, about `centre`, where the picture is `breadth` metres wide."""
+    """A picture [height, width, 3] uint8 of the shapes, drawn in order. The picture shows `breadth` metres around
+    `centre`."""
     scale = SMOOTH * width / breadth
     picture = Image.new("RGB", (SMOOTH * width, SMOOTH * height), PAPER)
     pen = ImageDraw.Draw(picture)

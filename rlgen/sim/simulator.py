@@ -1,4 +1,4 @@
-"""What every batched simulator has: episodes that are counted, ended and begun anew."""
+"""The base class of batched simulators: it counts, ends and restarts episodes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from rlgen.sim.task import MarginRule, State, Task
 
 
 class Step(NamedTuple):
-    """One step of N environments. The D of them that finished have already begun their next episode."""
+    """One step of N environments. The D environments that finished are already in their next episode."""
 
     observations: np.ndarray
-    """[N, O] float64; the first of the new episode where one finished."""
+    """[N, O] float64; the initial observation of the next episode where one finished."""
     rewards: np.ndarray
     """[N] float64."""
     terminated: np.ndarray
     """[N] bool."""
     truncated: np.ndarray
-    """[N] bool: the time limit came, maybe in the step that also terminated."""
+    """[N] bool: the time limit is reached, possibly in a step that also terminated."""
     finished: np.ndarray
-    """[D] numbers of the environments whose episode ended."""
+    """[D] indices of the environments whose episode ended."""
     final_observations: np.ndarray
     """[D, O] last observations of those episodes."""
     episode_returns: np.ndarray
@@ -32,28 +32,28 @@ class Step(NamedTuple):
     episode_lengths: np.ndarray
     """[D] steps."""
     infos: Mapping[str, np.ndarray] = {}
-    """[N, ...] each: what the task reports of the step, where the simulator reports; see `Task.info`."""
+    """Name → [N, ...], see `Task.info`; empty unless the simulator `reports`."""
 
 
 class Simulator(ABC):
-    """N environments of one task. Environment i is Gymnasium's, seeded with `seeds[i]`.
+    """N environments of one task. Environment i equals Gymnasium's environment with the seed `seeds[i]`.
 
-    A subclass moves the physics. It sets `now` and `_before`, states of N environments that take turns, and the
-    bounds of an action.
+    A subclass advances the physics. It sets `now` and `_before`, two states of N environments that are swapped every
+    step, and the bounds of an action.
 
     Args:
-        task: what to observe, pay and end.
+        task: the definition of observation, reward and termination.
         n_envs: N.
         time_limit: steps after which an episode is truncated; None for never.
     """
 
     backend: ClassVar[str]
-    """What steps the environments, as `make_vec` calls it."""
+    """Name of the backend, as in `make_vec`."""
     margin_rule: MarginRule = "native"
     reports: bool = False
-    """Whether steps carry `infos`."""
+    """Whether steps contain `infos`."""
     qpos0: np.ndarray
-    """[nq]: the model's own position."""
+    """[nq]: the model's default position."""
     now: State
     _before: State
     action_low: np.ndarray
@@ -68,7 +68,8 @@ class Simulator(ABC):
         self.returns = np.zeros(n_envs)
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
-        """New episodes everywhere: [N, O] float64. Where a seed is None the generator goes on from where it is."""
+        """Start new episodes in all environments and return observations [N, O] float64. Where a seed is None the
+        generator continues."""
         for i, seed in enumerate(seeds):
             if seed is not None:
                 self.rngs[i] = np.random.default_rng(seed)
@@ -76,11 +77,11 @@ class Simulator(ABC):
         return self.observe()
 
     def observe(self) -> np.ndarray:
-        """Observations [N, O] float64 of the present state."""
+        """Observations [N, O] float64 of the current state."""
         return self.task.observe(self.now)
 
     def step(self, actions: np.ndarray) -> Step:
-        """One step with `actions` [N, A]. An exception in a thread is raised here; reset() before going on then."""
+        """Take one step with `actions` [N, A]. Raises the exception of any thread; call reset() after one."""
         self._before, self.now = self.now, self._before
         self.now.ctrl[:] = actions
         self._advance()
@@ -100,18 +101,18 @@ class Simulator(ABC):
         return Step(observations, rewards, terminated, truncated, finished, *ended, infos)
 
     def _infos(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        """Copies, because a finished environment begins anew in the same arrays."""
+        """Copies of the task's infos, because a finished environment restarts in the same arrays."""
         if not self.reports:
             return {}
-        told = self.task.info(self._before, actions, self.now, self.qpos0)
-        return {name: np.array(array) for name, array in told.items()}
+        infos = self.task.info(self._before, actions, self.now, self.qpos0)
+        return {name: np.array(array) for name, array in infos.items()}
 
     def change_task(self, name: str, value: Any) -> None:
-        """Goes on with another value of one of the task's fields.
+        """Continue with another value of one of the task's fields.
 
         Raises:
-            InputError: the task has no such field, its value is of another kind, or an observation would have
-                another size.
+            InputError: the task has no such field, the value has another type, or the size of an observation would
+                change.
         """
         settings = [field.name for field in fields(self.task)]
         if name not in settings:
@@ -119,17 +120,17 @@ class Simulator(ABC):
         old = getattr(self.task, name)
         kinds = Real if isinstance(old, float) else type(old)
         if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(old, bool):
-            raise problem(f"{name} of the kind of {old!r}", repr(value), "give one of that kind")
+            raise problem(f"{name} of the same type as {old!r}", repr(value), "give a value of that type")
         changed: dict[str, Any] = {name: value}
         other = replace(self.task, **changed)
         before, after = (task.observe(self.now).shape[1] for task in (self.task, other))
         if before != after:
             remedy = "pass it in env_kwargs to make_vec"
-            raise problem(f"{before} observation numbers, as before", f"{name}={value!r} with {after}", remedy)
+            raise problem(f"observation dimension {before}, as before", f"{name}={value!r} with {after}", remedy)
         self.task = other
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which every environment goes on bit for bit: arrays and JSON values."""
+        """The state from which every environment continues bit for bit: arrays and JSON values."""
         return {
             "made_as": self._made_as(),
             "fields": {name: array.copy() for name, array in vars(self.now).items()},
@@ -139,12 +140,12 @@ class Simulator(ABC):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over a `state_dict()` of the same task, number of environments and settings."""
+        """Restore a `state_dict()`. Raises `InputError` if task, number of environments or settings differ."""
         if state["made_as"] != self._made_as():
             raise problem(
                 f"a state of {self._made_as()}",
                 f"one of {state['made_as']}",
-                "make the environment as it was made then",
+                "make the environment with the same arguments",
             )
         for name, array in vars(self.now).items():
             array[:] = np.asarray(state["fields"][name])
@@ -155,19 +156,19 @@ class Simulator(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back what the simulator holds besides memory."""
+        """Release the resources of the simulator other than memory."""
 
     @abstractmethod
     def _advance(self) -> None:
-        """Fills `now`, whose `ctrl` holds the action, with what follows `_before`."""
+        """Fill `now`, whose `ctrl` holds the action, with the state after `_before`."""
 
     @abstractmethod
     def _rearrange(self) -> None:
-        """Moves what the task itself moves, see `Task.moved`."""
+        """Move the task's own bodies, see `Task.moved`."""
 
     @abstractmethod
     def _restart(self, which: np.ndarray) -> None:
-        """Fills the rows `which` of `now` with the start of an episode."""
+        """Fill the rows `which` of `now` with initial states."""
 
     def _begin(self, which: np.ndarray) -> None:
         self._restart(which)
@@ -175,5 +176,5 @@ class Simulator(ABC):
         self.returns[which] = 0.0
 
     def _made_as(self) -> str:
-        """What a saved state depends on."""
+        """The settings that a saved state depends on."""
         return f"{self.n_envs} × {self.task!r}, time limit {self.time_limit}"

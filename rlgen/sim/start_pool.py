@@ -1,4 +1,4 @@
-"""Beginnings of episodes, made in advance for worlds that have no time to wait for them."""
+"""Precomputed initial states, so that device environments reset without the host."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,15 +16,16 @@ LEAST_STARTS, LEAST_PER_WORLD = 4096, 4
 
 
 class StartPool:
-    """K beginnings for each of N worlds: world i gets those that Gymnasium's environment with its seed would have.
+    """K initial states for each of N environments: those of Gymnasium's environment with the same seed.
 
-    After K episodes a world starts over with its first. K is at least 4, and N·K at least 4096.
+    After K episodes an environment uses its first initial state again. K is at least 4, and N·K at least 4096.
 
     Args:
-        task, model: what begins, as C MuJoCo steps it.
-        names: MuJoCo's names of the arrays that a beginning consists of.
+        task: the definition of the initial states.
+        model: the model of C MuJoCo, which computes them.
+        names: MuJoCo's names of the arrays of an initial state.
         n_envs: N.
-        device: of the tensors given out.
+        device: device of the returned tensors.
     """
 
     def __init__(
@@ -32,14 +33,14 @@ class StartPool:
     ) -> None:
         self.task, self.model, self.names, self.device = task, model, tuple(names), device
         self.per_world = max(LEAST_PER_WORLD, -(-LEAST_STARTS // n_envs))
-        """K."""
+        """K, initial states per environment."""
         self.rngs = [np.random.default_rng() for _ in range(n_envs)]
         self._worlds = torch.arange(n_envs, device=device)
         self._drawn_from: list[Any] = []
         self._rows: dict[str, Tensor] = {}
 
     def draw(self, seeds: Sequence[int | None]) -> None:
-        """New beginnings everywhere. Where a seed is None the generator goes on from where it is."""
+        """Draw new initial states for all environments. Where a seed is None the generator continues."""
         for i, seed in enumerate(seeds):
             if seed is not None:
                 self.rngs[i] = np.random.default_rng(seed)
@@ -47,12 +48,12 @@ class StartPool:
         self._fill()
 
     def rows(self, episodes: Tensor) -> dict[str, Tensor]:
-        """Of each world the beginning of its episode number `episodes` [N], counted from 0: name → [N, …] float32."""
+        """The initial state of episode `episodes` [N], from 0, of each environment: name → [N, …] float32."""
         index = self._worlds * self.per_world + episodes % self.per_world
         return {name: rows[index] for name, rows in self._rows.items()}
 
     def state(self) -> list[Any]:
-        """From which `load_state` makes the same beginnings again: JSON values."""
+        """Generator states as JSON values, from which `load_state` computes the same initial states."""
         return self._drawn_from
 
     def load_state(self, state: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""One of our MuJoCo tasks as a Gymnasium environment: the reference that the threads are held to."""
+"""One of our MuJoCo tasks as a Gymnasium environment: the reference for the threaded simulator."""
 
 from typing import Any
 
@@ -12,11 +12,13 @@ from rlgen.sim.task import State, Task
 
 
 class TaskEnv(MujocoEnv):
-    """Gymnasium's `MujocoEnv` steps and draws, the task observes, pays and ends. Observations [O] are float64.
+    """A task as a Gymnasium environment. Observations [O] are float64.
+
+    `MujocoEnv` steps the physics and renders; the task defines observation, reward and termination.
 
     Args:
         task: the definition.
-        render: what `MujocoEnv` takes besides: `render_mode`, `width`, `height`, `camera_id`, …
+        render: further arguments of `MujocoEnv`: `render_mode`, `width`, `height`, `camera_id`, …
     """
 
     def __init__(self, task: Task, **render: Any) -> None:
@@ -34,13 +36,13 @@ class TaskEnv(MujocoEnv):
         self.do_simulation(action, self.frame_skip)
         after = self._state()
         reward = float(self.task.reward(before, np.asarray(action)[None], after)[0])
-        told = self.task.info(before, np.asarray(action)[None], after, self.model.qpos0)
+        infos = self.task.info(before, np.asarray(action)[None], after, self.model.qpos0)
         if self.model.nmocap:
             self.data.mocap_pos[:] = self.task.moved(after)[0]
             after = self._state()
         if self.render_mode == "human":
             self.render()
-        info = {name: array[0] for name, array in told.items()}
+        info = {name: array[0] for name, array in infos.items()}
         return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, info
 
     def reset_model(self) -> np.ndarray:
@@ -51,11 +53,11 @@ class TaskEnv(MujocoEnv):
         return self.task.observe(self._state())[0]
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        model = load_model(self.task, own_rule())  # as every environment that gymnasium.make makes
+        model = load_model(self.task, own_rule())  # as in every environment of gymnasium.make
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
         return model, mujoco.MjData(model)
 
     def _state(self) -> State:
-        """The present state as a batch of one."""
+        """The current state as a batch of one."""
         return State(**{name: np.array(getattr(self.data, name))[None] for name in self._names})

@@ -1,4 +1,4 @@
-"""Batched stepping on C MuJoCo: one MjData per environment, a pool of threads, float64 throughout."""
+"""Batched stepping on C MuJoCo: one MjData per environment, a pool of threads, float64."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule, State, Task
 from rlgen.system.pool import Pool, usable_cpus
 
-_INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION  # all that mj_step reads, the solver's warm start included
+_INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION  # everything that mj_step reads, with the solver's warm start
 
 
 class ThreadedSim(Simulator):
-    """N environments of one task, whose results do not depend on the number of threads.
+    """N environments of one task. Results do not depend on the number of threads.
 
     Args:
-        task: what to observe, pay and end.
+        task: the definition of observation, reward and termination.
         n_envs: N.
         time_limit: steps after which an episode is truncated; None for never.
-        n_threads: threads that step, the caller's included; None for one per usable CPU.
+        n_threads: threads that step, including the caller's; None for one per usable CPU.
         margin_rule: see `MarginRule`.
-        reports: whether steps carry `infos`.
+        reports: whether steps contain `infos`.
     """
 
     backend = "threads"
@@ -67,7 +67,7 @@ class ThreadedSim(Simulator):
             mujoco.mj_setState(self.model, data, row, _INTEGRATION)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """End the threads."""
         self._pool.close()
 
     def _advance(self) -> None:

@@ -1,4 +1,4 @@
-"""The door to Warp: its modules if they are here, and what to install if they are not."""
+"""The import of Warp's modules, with an error that says what to install."""
 
 from types import ModuleType
 
@@ -8,7 +8,7 @@ INSTALL = 'pip install "rlgen[gpu]"'
 
 
 def warp_modules() -> tuple[ModuleType, ModuleType]:
-    """(warp, mujoco_warp), which from now on report errors only.
+    """The modules (warp, mujoco_warp); Warp logs only errors from then on.
 
     Raises:
         InputError: one of them is not installed.

@@ -1,4 +1,4 @@
-"""The physics of many worlds on one device: MuJoCo Warp, seen through torch."""
+"""Batched physics on one device: MuJoCo Warp behind torch tensors."""
 
 import logging
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ log = logging.getLogger("rlgen")
 
 
 class WarpPhysics:
-    """N worlds of a task's model in float32, a control step at a time.
+    """The physics of N environments of a task's model in float32, advanced by one control step at a time.
 
-    `arrays` are torch views of Warp's own memory: writing into them moves the worlds.
+    `arrays` are torch views of Warp's memory: writing to them changes the simulation.
 
     Args:
-        task: whose model, fields and `frame_skip`.
+        task: the source of the model, the fields and `frame_skip`.
         n_envs: N.
-        device: of the worlds.
+        device: device of the simulation.
         margin_rule: see `MarginRule`.
-        contacts: room for contacts per world, shared by all worlds; None for the task's.
-        constraints: room for rows of constraints in each world; None for the task's.
-        captured: record a control step once, as a graph, and replay it. The numbers are the same.
+        contacts: memory for contacts, per environment and shared by all; None for the task's value.
+        constraints: memory for constraint rows of each environment; None for the task's value.
+        captured: capture a control step once as a graph and replay it. The results are the same.
 
     Raises:
         InputError: Warp is not installed.
@@ -52,22 +52,23 @@ class WarpPhysics:
         self.task, self.device = task, device
         self.contacts, self.constraints = contacts or task.contacts, constraints or task.constraints
         self.host = load_model(task, margin_rule)
-        """The model as C MuJoCo steps it."""
+        """The model for C MuJoCo."""
         solved = solved_by_newton(self.host)
-        log.info("warp loads its kernels for %s; where they are new to its cache this takes a minute", device)
+        log.info("Warp loads its kernels for %s; this takes a minute if they are not in its cache", device)
         with self._scope():
             self._model = self._mjw.put_model(solved)
-            self._model.opt.warn_overflow = 0  # or the device prints, once per world and step
+            self._model.opt.warn_overflow = 0  # otherwise the device prints once per environment and step
             self._model.callback.contactfilter = turn_contact_frames
             self._data = self._mjw.make_data(solved, nworld=n_envs, nconmax=self.contacts, njmax=self.constraints)
         self.arrays = {name: self._view(name) for name in (*task.fields, "ctrl", "qacc_warmstart")}
-        """What a step reads and what the task reads, by MuJoCo's names, [N, …] float32."""
+        """Arrays that a step or the task reads, by MuJoCo's names, [N, …] float32."""
         self.now = State(**{name: self.arrays[name] for name in (*task.fields, "ctrl")})
         self._overflow = self._view("overflow")
         self._graph = self._recorded() if captured else None
 
     def advance(self) -> None:
-        """One control step of every world under `now.ctrl`; on a GPU in torch's current stream, without waiting."""
+        """Advance every environment by one control step with `now.ctrl`; on a GPU asynchronously, in torch's current
+        stream."""
         with self._scope():
             if self._graph is None:
                 self._control_step()
@@ -75,7 +76,8 @@ class WarpPhysics:
                 self._warp.capture_launch(self._graph)
 
     def check(self) -> None:
-        """Waits for the device and raises `InputError` if contacts ever found no room: some were then left out."""
+        """Synchronize, and raise `InputError` if contacts or constraints ever exceeded the reserved memory, in which
+        case some were omitted."""
         kinds = self._mjw.OverflowType
         for name, flags in (
             ("contacts", kinds.NARROWPHASE | kinds.BROADPHASE | kinds.CCD),
@@ -85,7 +87,7 @@ class WarpPhysics:
             if lost:
                 raise problem(
                     f"room for all {name} of {self.task.xml}",
-                    f"{name}={getattr(self, name)} was too few in {lost} of {len(self._overflow)} worlds",
+                    f"{name}={getattr(self, name)} was too few in {lost} of {len(self._overflow)} environments",
                     f"make the environment with a larger {name}, e.g. {2 * getattr(self, name)}",
                 )
 
@@ -96,7 +98,7 @@ class WarpPhysics:
             self._mjw.rne_postconstraint(self._model, self._data)
 
     def _recorded(self) -> Any:
-        """The graph of a control step. The step before it loads the kernels, which a recording cannot."""
+        """The graph of a control step. A first step loads the kernels, which is not possible during capture."""
         with self._own_stream(), self._scope():
             self._control_step()
             with self._warp.ScopedCapture() as capture:
@@ -105,7 +107,7 @@ class WarpPhysics:
 
     @contextmanager
     def _own_stream(self) -> Iterator[None]:
-        """On a GPU a stream of its own, since the default one cannot be recorded."""
+        """A new stream on a GPU, because the default stream cannot be captured."""
         if self.device.type != "cuda":
             yield
             return
@@ -125,7 +127,8 @@ class WarpPhysics:
 
 
 def solved_by_newton(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of the model with a solver that Warp has: Humanoid-v5 asks for PGS, whose answers are the same."""
+    """The model, or a copy with the Newton solver if it uses PGS, which Warp lacks (Humanoid-v5). Both solvers give the
+    same results."""
     if model.opt.solver != mujoco.mjtSolver.mjSOL_PGS:
         return model
     other = copy(model)

@@ -47,7 +47,7 @@ def test_a_changed_weight_is_paid_from_the_next_step_on(cheetah, through):
     ("change", "message"),
     [
         (lambda env: env.set_attr("wings", 2), "a setting of HalfCheetah.*got wings"),
-        (lambda env: env.set_attr("ctrl_cost_weight", "much"), "of the kind of 0.1; got 'much'"),
+        (lambda env: env.set_attr("ctrl_cost_weight", "much"), "of the same type as 0.1; got 'much'"),
         (lambda env: env.set_attr("frame_skip", 0), "frame_skip of at least 1"),
         (lambda env: env.set_attr("ctrl_cost_weight", 1.0, indices=[1]), "all environments"),
         (lambda env: env.set_attr("exclude_current_positions_from_observation", False), "17 observation numbers"),

@@ -68,5 +68,5 @@ def test_the_time_limit_truncates_and_a_new_episode_begins():
 def test_a_task_without_a_scene_says_so_when_it_is_drawn():
     env = ClassicEnv(Spring(), render_mode="rgb_array")
     env.reset(seed=0)
-    with pytest.raises(InputError, match=r"a task with a picture.*got Spring"):
+    with pytest.raises(InputError, match=r"a task with a scene.*got Spring"):
         env.render()
