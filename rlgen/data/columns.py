@@ -1,4 +1,4 @@
-"""Columns of files: checked numbers, and parsers that damage cannot escape."""
+"""Checked columns of numbers, flags and texts, and a guard for parsers of damaged files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from rlgen.errors import InputError, problem
 def reading(
     what: str, path: Path, place: str = "", remedy: str = "copy, download or record it again"
 ) -> Iterator[None]:
-    """Around the reading, and nothing else, of a file that may be damaged.
+    """Context manager around the code that parses a file that may be damaged, and around nothing else.
 
     Parsers raise anything there: KeyError and RuntimeError (HDF5), LZMAError and TokenError (NumPy's zip and headers),
     RecursionError and UnicodeDecodeError (JSON), MemoryError …
@@ -25,7 +25,7 @@ def reading(
         place: where in it, e.g. "key 'actions'".
 
     Raises:
-        InputError: in place of whatever was raised.
+        InputError: in place of any error raised inside.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def reading(
 Kind = Literal["number", "count", "flag"]
 
 MOST = 2**31 - 1
-"""Greatest count: counts are int32."""
+"""Largest count: counts are int32."""
 
 SAID = {
     "number": "real numbers",
@@ -56,19 +56,19 @@ SAID = {
 
 
 def column(values: Any, kind: Kind, ndim: Literal[0, 1], key: str, source: str) -> np.ndarray:
-    """`values` as an array of one kind: one value (`ndim` 0) or a vector [R] (`ndim` 1; [R, 1] is taken as one).
+    """`values` as an array of one kind: one value (`ndim` 0) or a vector [R] (`ndim` 1; [R, 1] becomes [R]).
 
-    Nothing is rounded, wrapped or guessed: "False" is no flag, 0.9 and 2**32 are no counts, a date is no number.
+    Nothing is rounded, wrapped or guessed: "False" is not a flag, 0.9 and 2**32 are not counts, a date is not a number.
 
     Args:
-        values: an array, or what becomes one.
+        values: an array, or anything that `np.asarray` turns into one.
         kind: "number" (real: bool, integer or float, NaN and infinity included) keeps its type up to float64, "count"
             becomes int32, "flag" becomes bool.
         key: name of the column, for error messages.
-        source: where it comes from, for error messages.
+        source: origin of the column, for error messages.
 
     Raises:
-        InputError: texts, dates, complex, structured or pickled values, another shape, or values that are not of the
+        InputError: texts, dates, complex, structured or pickled values, a wrong shape, or values that are not of this
             kind; the message names key and source.
     """
     array = _numbers(values, kind, key, source)
@@ -87,11 +87,11 @@ def column(values: Any, kind: Kind, ndim: Literal[0, 1], key: str, source: str) 
 
 
 def matrix(values: Any, key: str, source: str) -> np.ndarray:
-    """`values` as [rows, numbers] of real numbers: a vector becomes one column, and what has more dimensions is
-    flattened row by row, as gymnasium.wrappers.FlattenObservation does.
+    """`values` as [rows, numbers] of real numbers: a vector becomes one column, and an array of more dimensions is
+    flattened row by row, as by gymnasium.wrappers.FlattenObservation.
 
     Raises:
-        InputError: for anything that is not numeric, or one single value.
+        InputError: if the values are not numeric, or only one value.
     """
     array = _numbers(values, "number", key, source)
     if array.ndim == 0:
@@ -111,12 +111,12 @@ def text(values: Any, key: str, source: str) -> str:
     try:
         value = value.decode() if isinstance(value, bytes) else value
         if isinstance(value, str):
-            value.encode().decode()  # NumPy hands out characters beyond the last one, which only then show
+            value.encode().decode()  # NumPy returns code points beyond Unicode's last, which only fail here
     except (UnicodeError, SystemError):
         value = None
     if not isinstance(value, str):
-        came = f"{type(values).__name__} {getattr(values, 'dtype', '')!s}".strip()
-        raise problem(f"a text under {key!r}", f"{came} in {source}", "write that key again")
+        got = f"{type(values).__name__} {getattr(values, 'dtype', '')!s}".strip()
+        raise problem(f"a text under {key!r}", f"{got} in {source}", "write that key again")
     return value
 
 
@@ -138,7 +138,7 @@ def _numbers(values: Any, kind: Kind, key: str, source: str) -> np.ndarray:
 
 
 def _whole(array: np.ndarray) -> np.ndarray:
-    """Which values are counts; a bool is none."""
+    """Which values are counts; bools are not."""
     if array.dtype.kind == "b":
         return np.zeros(array.shape, bool)
     with np.errstate(invalid="ignore"):

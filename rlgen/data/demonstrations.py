@@ -1,4 +1,4 @@
-"""Demonstrations: what an expert did, row by row."""
+"""Demonstrations: the transitions of an expert, row by row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
 BY_EPISODE = ("episode_returns", "episode_lengths")
 WHOLE_FILE_RETURN = "expert_return_of_whole_file"
-"""Metadata of demonstrations that are the first of a file: the mean return of all its episodes."""
+"""Metadata key of demonstrations cut by `first`: the mean return of all episodes of the file."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Demonstrations(Rows):
-    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action numbers.
+    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action dimensions.
 
-    Rows of an episode follow each other in time. Subsampled demonstrations keep the whole episodes' lengths and
-    returns. The arrays are those of `Rows`.
+    The rows of an episode are in time order. Subsampled demonstrations keep the lengths and returns of the complete
+    episodes. The arrays are those of `Rows`.
     """
 
     @classmethod
     def load(cls, path: str | Path, format: str = "auto", time_limit: int | None = None) -> "Demonstrations":
-        """Reads a file, a folder or the id of a Minari data set on this disk. Never unpickles anything.
+        """Reads a file, a folder, or a Minari data set on this disk by its id. Never unpickles anything.
 
         Args:
-            path: an rlgen .npz; a .npz of whole episodes, of subsampled pairs, of OpenAI's or Stable-Baselines' expert
-                data; a Minari folder or id; a folder or .npz of the `imitation` library; an .hdf5 file of D4RL's,
-                robomimic's, tianshou's or openai/imitation's layout.
+            path: an rlgen .npz; a .npz of whole episodes, of subsampled pairs, or in the layout of OpenAI's or
+                Stable-Baselines' expert data; a Minari folder or id; a folder or .npz of the `imitation` library; an
+                .hdf5 file in the layout of D4RL, robomimic, tianshou or openai/imitation.
             format: "auto" (by content) or one of "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl",
                 "robomimic", "tianshou", "openai-imitation", "baselines".
-            time_limit: steps after which the environment cuts an episode; only for formats that do not keep falls
-                and time limits apart.
+            time_limit: steps after which the environment truncates an episode; only for formats that do not
+                distinguish termination from a time limit.
 
         Raises:
-            InputError: nothing there, unknown or damaged content, missing keys, pickled content, values of a wrong
-                kind, more than there is memory for.
+            InputError: a missing file, unknown or damaged content, missing keys, pickled content, values of a wrong
+                type, or more data than fits in memory.
         """
         return cls(**vars(formats.read(Path(path), format, time_limit)))
 
@@ -60,28 +60,28 @@ class Demonstrations(Rows):
         metadata: dict[str, Any] | None = None,
         source: str = "these episodes",
     ) -> "Demonstrations":
-        """Joins whole episodes, of any lengths."""
+        """Joins whole episodes of any lengths."""
         return cls(**vars(rows_from_episodes(episodes, source=source, env_id=env_id, metadata=metadata)))
 
     @classmethod
     def record(
         cls, policy: Policy, env: Any, episodes: int, seed: int = 0, deterministic: bool = True
     ) -> "Demonstrations":
-        """Plays `policy` in an SB3 vector environment and keeps everything it saw and did.
+        """Plays `policy` in an SB3 vector environment and records every transition.
 
-        Each of the environment's N copies contributes a fixed number of episodes (so short episodes are not favoured),
-        and episodes are ordered round by round. Actions are stored as the environment received them: clipped to its
-        action space. A progress bar shows when standard error is a terminal.
+        Each of the N environments contributes a fixed number of episodes (so short episodes are not favoured), and
+        episodes are ordered round by round. Actions are stored as the environment received them: clipped to its action
+        space. A progress bar appears if standard error is a terminal.
 
         Args:
-            policy: anything with SB3's `predict`; one with memory is handed its state (`rlgen.data.playing.Policy`).
-            env: SB3 VecEnv that gives raw observations; those of several dimensions (windows) are flattened.
-            episodes: how many to record, >= 1.
-            seed: of the environment, and of torch while recording.
+            policy: anything with SB3's `predict`; a recurrent policy receives its state (`rlgen.data.playing.Policy`).
+            env: SB3 VecEnv that returns raw observations; those of several dimensions (windows) are flattened.
+            episodes: number of episodes to record, >= 1.
+            seed: random seed of the environment, and of torch while recording.
 
         Raises:
-            InputError: a normalising environment, other spaces than the policy's or than demonstrations can hold
-                (images, dictionaries), NaN or infinity in what the policy did or saw, `episodes` < 1.
+            InputError: a normalising environment, spaces that differ from the policy's or that demonstrations cannot
+                hold (images, dictionaries), NaN or infinity in observations or actions, `episodes` < 1.
         """
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
         recorded = cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")
@@ -89,32 +89,32 @@ class Demonstrations(Rows):
         return recorded
 
     def save(self, path: str | Path, format: str = "auto") -> None:
-        """Writes a file or folder, whole or not at all; what is there of its kind is replaced. Never pickles anything.
+        """Writes a file or folder completely or not at all, and replaces one of the same kind. Never pickles anything.
 
         Args:
-            path: the new file, or the new folder of "minari" and "imitation".
+            path: the new file, or the new folder for "minari" and "imitation".
             format: "npz" (rlgen's own, which keeps everything), "hdf5" (D4RL's layout), "minari", "imitation", or
-                "auto": by the name, where .npz, .hdf5 and .h5 are files and NAME-vN is a Minari data set.
+                "auto": chosen by the name, where .npz, .hdf5 and .h5 are files and NAME-vN is a Minari data set.
 
         Raises:
-            InputError: a name that says no format, a missing folder or package, subsampled demonstrations for a format
-                of whole episodes.
+            InputError: a name that determines no format, a missing folder or package, or subsampled demonstrations for
+                a format of whole episodes.
         """
         formats.write(self, Path(path), format)
 
     def episodes(self) -> list[Episode]:
-        """The whole episodes, the inverse of `from_episodes`.
+        """The whole episodes; the inverse of `from_episodes`.
 
         Raises:
-            InputError: subsampled demonstrations, whose episodes are not whole.
+            InputError: if the demonstrations are subsampled.
         """
         return episodes_of(self)
 
     def first(self, n: int) -> "Demonstrations":
-        """The first `n` episodes, as the GAIL paper cuts its data sets; `expert_return` stays that of all.
+        """The first `n` episodes, as the GAIL paper cuts its data sets; `expert_return` stays the mean over all.
 
         Raises:
-            InputError: n < 1, or more than there are.
+            InputError: n < 1, or more episodes than there are.
         """
         if not 1 <= n <= self.n_episodes:
             raise problem(
@@ -126,8 +126,8 @@ class Demonstrations(Rows):
     def every(self, k: int, seed: int = 0) -> "Demonstrations":
         """Every k-th row of each episode from a random offset: the subsampling of Ho & Ermon 2016, Sec. 6.
 
-        Differs from the released code: offsets come from NumPy's PCG64 generator, and an episode shorter than k
-        starts within its length, so that it keeps a row. Episode e gets the same offset whatever comes after it.
+        Differs from the released code: offsets come from NumPy's PCG64 generator, and an episode shorter than k gets
+        an offset within its length, so that it keeps a row. The offset of an episode does not depend on later ones.
 
         Raises:
             InputError: k < 1.
@@ -141,18 +141,18 @@ class Demonstrations(Rows):
         return self._replace(kept, stride=self.stride * k, metadata=self.metadata | {"stride_seed": seed})
 
     def summary(self, action_space: Any = None) -> Summary:
-        """Counts, returns, ranges and warnings; `action_space` (a Box) adds the share of clipped actions."""
+        """Counts, returns, ranges and warnings; `action_space` (a Box) adds the fraction of clipped actions."""
         return summarise(self, action_space)
 
     def validate(self, env: Any) -> None:
-        """Checks that these demonstrations fit `env` (a VecEnv, or anything with the two spaces) and are finite.
+        """Checks that these demonstrations fit `env` (a VecEnv, or any object with the two spaces) and are finite.
 
-        NaN is a reward or return that nobody knows, and passes. Another environment id, other constructor's options,
-        another margin rule or other bounds of actions than the recording's are warnings in the log.
+        NaN marks a reward or return as unknown and is accepted. An environment id, constructor options, a margin rule
+        or action bounds that differ from the recording's only log a warning.
 
         Raises:
-            InputError: observations or actions that are no Box, or of other sizes; NaN or infinity, actions outside the
-                action space.
+            InputError: observations or actions of an unsupported space or a wrong size; NaN or infinity; actions
+                outside the action space.
         """
         validate(self, env)
 
@@ -168,7 +168,7 @@ class Demonstrations(Rows):
 
     @property
     def expert_return(self) -> float | None:
-        """Mean return of all episodes of the file that these are the first of; None where no returns are known."""
+        """Mean return of all episodes of the file, including those that `first` dropped; None if they are unknown."""
         whole = self.metadata.get(WHOLE_FILE_RETURN)
         if isinstance(whole, int | float) and np.isfinite(whole):
             return float(whole)
@@ -177,12 +177,12 @@ class Demonstrations(Rows):
     def __repr__(self) -> str:
         return (
             f"Demonstrations({self.source}: {len(self)} rows, {self.n_episodes} episodes, "
-            f"{self.observations.shape[1]} observation and {self.actions.shape[1]} action numbers, "
+            f"{self.observations.shape[1]} observation and {self.actions.shape[1]} action dimensions, "
             f"env_id={self.env_id}, stride={self.stride})"
         )
 
     def _replace(self, rows: np.ndarray, episodes: int | None = None, **changes: Any) -> "Demonstrations":
-        """The rows under a mask, and the first `episodes` episodes."""
+        """The rows selected by the mask `rows`, and the first `episodes` episodes."""
         by_row = {name: getattr(self, name) for name in BY_ROW}
         by_episode = {name: getattr(self, name) for name in BY_EPISODE}
         cut: dict[str, Any] = {name: None if array is None else array[rows] for name, array in by_row.items()}

@@ -1,4 +1,4 @@
-"""From whole episodes to rows."""
+"""One recorded episode, and the conversion between episodes and rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Episode:
     """One recorded episode of T steps."""
 
     observations: np.ndarray
-    """[T + 1, O]: the last one is what the agent saw after its last action."""
+    """[T + 1, O]: the last one is the observation after the last action."""
 
     actions: np.ndarray
     """[T, A] in environment scale, as the environment received them."""
@@ -25,7 +25,7 @@ class Episode:
     """[T] task rewards, if known."""
 
     terminated: bool = False
-    """True where the task itself ended (a fall, a goal); False for a time limit or where the recording stopped."""
+    """True if the task itself ended the episode (a fall, a goal); False for a time limit or a stopped recording."""
 
 
 def rows_from_episodes(
@@ -35,10 +35,10 @@ def rows_from_episodes(
 
     Args:
         episodes: at least one, each with at least one step.
-        source: file or origin, for error messages.
+        source: file or other origin, for error messages.
 
     Raises:
-        InputError: no episode, an empty one, or one whose arrays do not fit together.
+        InputError: no episode, an empty one, or one whose arrays do not match.
     """
     if not episodes:
         raise problem("at least one episode", f"none in {source}", "record or choose a file that is not empty")
@@ -68,10 +68,10 @@ def rows_from_episodes(
 
 
 def episodes_of(rows: Rows) -> list[Episode]:
-    """The whole episodes, the inverse of `rows_from_episodes`.
+    """The whole episodes; the inverse of `rows_from_episodes`.
 
     Raises:
-        InputError: subsampled rows, whose episodes are not whole.
+        InputError: if the rows are subsampled.
     """
     rows.require_whole("a list of episodes")
     ends = np.cumsum(rows.episode_lengths)
@@ -88,13 +88,13 @@ def episodes_of(rows: Rows) -> list[Episode]:
 
 
 def _returns(rewards: Sequence[np.ndarray]) -> np.ndarray:
-    """[E] sum of each episode's rewards; those that are not finite are named by validation."""
+    """[E] sum of each episode's rewards; validation reports those that are not finite."""
     with np.errstate(invalid="ignore", over="ignore"):
         return np.array([each.sum(dtype=np.float64) for each in rewards])
 
 
 def _checked(episode: Episode, number: int, source: str) -> Episode:
-    """The episode with two-dimensional arrays, or an error that names it."""
+    """The episode with two-dimensional arrays; an error names the episode's number."""
     observations = matrix(episode.observations, "observations", source)
     actions = matrix(episode.actions, "actions", source)
     rewards = None if episode.rewards is None else column(episode.rewards, "number", 1, "rewards", source)
@@ -112,7 +112,7 @@ def _checked(episode: Episode, number: int, source: str) -> Episode:
 
 
 def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
-    """Float32 rows of all episodes; the episodes must agree on the number of columns."""
+    """Float32 rows of all episodes, which must have the same number of columns."""
     widths = [part.shape[1] for part in parts]
     odd = next((number for number, width in enumerate(widths) if width != widths[0]), None)
     if odd is not None:
@@ -121,5 +121,5 @@ def _join(parts: Sequence[np.ndarray], key: str, source: str) -> np.ndarray:
             f"{widths[odd]} in episode {odd} of {source}",
             "put only episodes of one environment into one file",
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 becomes inf, and validation names it
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become inf, which validation reports
         return np.concatenate([part.astype(np.float32) for part in parts])

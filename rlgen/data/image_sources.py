@@ -1,4 +1,4 @@
-"""Where images come from: names, folders and files."""
+"""Loads images by data set name, from folders of pictures and from IDX files."""
 
 import gzip
 import importlib
@@ -22,7 +22,7 @@ UNSIGNED_BYTE = 0x08
 TYPES = {0x08: "unsigned bytes", 0x09: "bytes", 0x0B: "shorts", 0x0C: "ints", 0x0D: "floats", 0x0E: "doubles"}
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 24
-"""Bytes read at a time: a header that promises more than the file holds costs no memory."""
+"""Bytes read at a time, so that a header that promises more than the file holds costs no memory."""
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -30,8 +30,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     database", on the file format.
 
     Raises:
-        InputError: nothing there; not an IDX file; other numbers or dimensions; fewer or more bytes than the header
-            says; a damaged archive; more than there is memory for.
+        InputError: a missing file; not an IDX file; another type or number of dimensions; fewer or more bytes than the
+            header says; a damaged archive; more data than fits in memory.
     """
     if not path.is_file():
         raise problem(f"an IDX file at {path}", "nothing", "check the folder; the file may end in .gz or not")
@@ -44,9 +44,9 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, f"cannot be read ({type(error).__name__}: {error})") from error
     if len(content) != math.prod(sizes):
-        came = "more" if len(content) > math.prod(sizes) else f"{len(content)}"
+        got = "more" if len(content) > math.prod(sizes) else f"{len(content)}"
         shape = " × ".join(str(size) for size in sizes)
-        raise _damaged(path, f"holds {came} bytes where its header says {shape} = {math.prod(sizes)}")
+        raise _damaged(path, f"holds {got} bytes where its header says {shape} = {math.prod(sizes)}")
     return np.frombuffer(content, dtype=np.uint8).reshape(sizes)
 
 
@@ -63,19 +63,19 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 def _sizes(file: io.BufferedIOBase, path: Path, dimensions: int) -> tuple[int, ...]:
-    """The sizes along each dimension, after the magic number 0, 0, type, dimensions."""
+    """The size along each dimension, after the magic number 0, 0, type, dimensions."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         raise problem(
             "an IDX file, which begins with two zero bytes, a type and a number of dimensions",
             f"{path}, which begins with {magic.hex(' ') or 'nothing'}",
-            "check that this is the right file and that the download was no error page",
+            "check that this is the right file and that the download is not an error page",
         )
     if magic[2] != UNSIGNED_BYTE or magic[3] != dimensions:
         raise problem(
             f"unsigned bytes in {dimensions} dimensions",
             f"{path} with {TYPES[magic[2]]} in {magic[3]}",
-            "check that images and labels are not exchanged; images have 3 dimensions, labels 1",
+            "check that images and labels are not swapped; images have 3 dimensions, labels 1",
         )
     header = file.read(4 * dimensions)
     if len(header) < 4 * dimensions:
@@ -92,7 +92,7 @@ def _read(file: io.BufferedIOBase, most: int) -> bytearray:
 
 
 def _damaged(path: Path, what: str) -> InputError:
-    return problem("a whole IDX file", f"{path}, which {what}", "copy or download it again")
+    return problem("a complete IDX file", f"{path}, which {what}", "copy or download it again")
 
 
 SPLITS = ("train", "test")
@@ -100,13 +100,13 @@ PREFIX = {"train": "train", "test": "t10k"}
 
 
 class Hub(NamedTuple):
-    """A data set of the hub, in Parquet files: reading it runs none of its authors' code."""
+    """A data set on the Hugging Face hub, in Parquet files: reading it runs no code of its authors."""
 
     id: str
     image: str
     label: str
     mode: str
-    """Pillow's: L grey, RGB colour."""
+    """Pillow's mode: L grey, RGB colour."""
 
 
 HUB = {
@@ -117,7 +117,7 @@ HUB = {
 
 
 def is_folder(name_or_folder: str | Path) -> bool:
-    """Whether that is no name of a data set."""
+    """Whether the argument is a folder and not the name of a data set."""
     return name_or_folder not in ("digits", *HUB)
 
 
@@ -131,11 +131,11 @@ def read(name_or_folder: str | Path, split: str) -> dict[str, Any]:
 
 
 def _folder(folder: Path, split: str) -> dict[str, Any]:
-    """MNIST's files or one's own pictures, by what lies there."""
+    """Reads MNIST's files or a user's own pictures, depending on what the folder holds."""
     if not folder.is_dir():
         raise problem(
             f"one of {', '.join(['digits', *HUB])}, or a folder of pictures or IDX files",
-            f"{folder}, where no folder is",
+            f"{folder}, which is not a folder",
             "check the spelling",
         )
     if has_pictures(folder):
@@ -144,7 +144,7 @@ def _folder(folder: Path, split: str) -> dict[str, Any]:
 
 
 def _idx_folder(folder: Path, split: str) -> dict[str, Any]:
-    """MNIST's four file names, which Fashion-MNIST and others share, each with .gz or without."""
+    """Reads MNIST's four file names, which Fashion-MNIST and others share, each with or without .gz."""
     images = read_idx(_idx_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), 3)
     labels = read_idx(_idx_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), 1)
     if len(images) != len(labels):
@@ -157,7 +157,7 @@ def _idx_folder(folder: Path, split: str) -> dict[str, Any]:
 
 
 def _idx_file(folder: Path, name: str) -> Path:
-    """The plain file before the gzipped one; also with the last dash as a dot, as some archives unpack it."""
+    """The plain file if it exists, else the gzipped one; the last dash may be a dot, as some archives unpack it."""
     candidates = [folder / (stem + end) for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
@@ -171,10 +171,10 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def _digits(split: str) -> dict[str, Any]:
-    """1797 digits of 8 × 8 in 17 shades, those of scikit-learn (UCI Optical Recognition of Handwritten Digits, its test
-    part). The last fifth of each class in the file's order is the test split: no random generator decides."""
+    """1797 digits of 8 × 8 pixels in 17 shades, from scikit-learn (UCI Optical Recognition of Handwritten Digits, its
+    test part). The last fifth of each class in file order is the test split, so no random generator is involved."""
     try:
-        # By name, because scikit-learn is needed for this data set only and is no dependency.
+        # Imported by name, because scikit-learn is needed for this data set only and is not a dependency.
         found = importlib.import_module("sklearn.datasets").load_digits()
     except ImportError as error:
         raise problem(
@@ -193,7 +193,7 @@ def _digits(split: str) -> dict[str, Any]:
 
 
 def _hub(name: str, split: str) -> dict[str, Any]:
-    """From the cache of the package `datasets`, or downloaded into it."""
+    """Reads the cache of the package `datasets`, or downloads into it."""
     hub = HUB[name]
     try:
         from datasets import load_dataset
@@ -208,7 +208,7 @@ def _hub(name: str, split: str) -> dict[str, Any]:
         images = np.stack([np.asarray(image.convert(hub.mode), dtype=np.uint8) for image in found[hub.image]])
         labels = np.asarray(found[hub.label])
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        # No network, a name that has gone, a full disk: the hub's clients raise subclasses of these for all of it.
+        # No network, a removed data set, a full disk: the hub's clients raise subclasses of these for all of them.
         first_line = (str(error).splitlines() or [""])[0]
         raise problem(
             f"the data set {hub.id} in the cache of the package datasets, or a network to fetch it",

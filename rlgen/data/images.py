@@ -1,4 +1,4 @@
-"""Images of a data set, and their binarisation."""
+"""A set of labelled images, and its binarisation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,23 +22,23 @@ class ImageSet:
     """int64 [N], from 0."""
 
     name: str = "these images"
-    """What they are, for messages and results."""
+    """Name for messages and results."""
 
     split: str = "train"
-    """Which part: train, test, or of what it was cut."""
+    """The split: train, test, or a description of the selection."""
 
     classes: int | None = None
-    """How many classes there are; the largest label and one if not given."""
+    """Number of classes; the largest label plus one if not given."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            came = f"{self.images.dtype} {list(self.images.shape)}"
-            raise problem("images of bytes [N, C, H, W]", f"{came} in {self.name}", "give torch.uint8, 0 to 255")
+            got = f"{self.images.dtype} {list(self.images.shape)}"
+            raise problem("images of bytes [N, C, H, W]", f"{got} in {self.name}", "give torch.uint8, 0 to 255")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            came = f"{self.labels.dtype} {list(self.labels.shape)} for {len(self.images)} images"
-            raise problem("one int64 label for each image", f"{came} in {self.name}", "give labels [N]")
+            got = f"{self.labels.dtype} {list(self.labels.shape)} for {len(self.images)} images"
+            raise problem("one int64 label for each image", f"{got} in {self.name}", "give labels [N]")
         if not len(self.images):
-            raise problem("at least one image", f"none in {self.name}", "check where they come from")
+            raise problem("at least one image", f"none in {self.name}", "check the source of the images")
         least, most = int(self.labels.min()), int(self.labels.max())
         if least < 0 or (self.classes is not None and most >= self.classes):
             expected = f"labels from 0 to {self.classes - 1}" if self.classes else "labels from 0"
@@ -46,19 +46,19 @@ class ImageSet:
 
     @classmethod
     def load(cls, name_or_folder: str | Path, split: str = "train") -> "ImageSet":
-        """The "train" or "test" images of a data set by name, or of a folder of one's own pictures or of MNIST's files.
+        """Loads the "train" or "test" images of a named data set, a folder of pictures, or a folder of MNIST's files.
 
         Args:
-            name_or_folder: "digits" (scikit-learn's, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
-                the package `datasets`, from its cache or the Hugging Face hub: the only names that use a network);
-                anything else is a folder: of PNG or JPEG pictures of one size, in a folder for each class if there are
-                any, within folders train and test if there are any (else the last fifth of each class is the test
-                split); or with MNIST's file names, gzipped or not. A folder called like a data set is given as ./mnist.
+            name_or_folder: "digits" (from scikit-learn, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
+                the package `datasets`, from its cache or the Hugging Face hub: only these names use a network);
+                anything else is a folder. It holds PNG or JPEG pictures of one size, optionally in a folder for each
+                class and within folders train and test (without them, the last fifth of each class is the test split),
+                or files with MNIST's names, gzipped or not. Give a folder with the name of a data set as ./mnist.
             split: "train" or "test".
 
         Raises:
-            InputError: unknown split or folder, missing, damaged or foreign files, pictures of several sizes, a missing
-                package, no network.
+            InputError: an unknown split or folder; missing, damaged or unrelated files; pictures of several sizes; a
+                missing package; no network.
         """
         from rlgen.data import image_sources
 
@@ -75,17 +75,17 @@ class ImageSet:
         return self.images[rows].float().div_(255)
 
     def take(self, rows: Tensor | slice, split: str | None = None) -> "ImageSet":
-        """The images in `rows`, in that order; the number of classes stays."""
+        """The images in `rows`, in that order; the number of classes does not change."""
         return replace(
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
     def labelled(self, count: int, seed: int = 0) -> "ImageSet":
-        """`count` images with as many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
+        """`count` images, equally many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
         section 5: MNIST with 100 labels, ten of each class, chosen by seed.
 
         Raises:
-            InputError: a count that the classes do not divide, or more of a class than there are.
+            InputError: a count that the number of classes does not divide, or more images of a class than there are.
         """
         each, rest = divmod(count, self.n_classes)
         if rest or each < 1:
@@ -115,7 +115,7 @@ class ImageSet:
         return channels, height, width
 
     def in_order(self, size: int) -> Iterator[tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
-        """(floats, labels) of every image once, `size` at a time, the last of what is left: for measuring."""
+        """(floats, labels) of every image once, `size` at a time, the last time what is left; for evaluation."""
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             yield self.floats(rows), self.labels[rows]
@@ -134,16 +134,16 @@ PIECE = 4096
 
 
 def stochastic_binarisation(images: Images, generator: torch.Generator) -> Images:
-    """1 with the probability that the brightness [0, 1] says, else 0: a transform of `Minibatches`.
+    """1 with a probability equal to the brightness in [0, 1], else 0; a transform of `Minibatches`.
 
-    The noise is drawn on the generator's device, so that a seed gives the same images on every other one.
+    The noise is drawn on the generator's device, so that a seed gives the same images on every device.
     """
     noise = torch.rand(images.shape, generator=generator, device=generator.device, dtype=images.dtype)
     return (noise.to(images.device) < images).to(images.dtype)
 
 
 def fixed_binarisation(image_set: ImageSet, seed: int = 0) -> ImageSet:
-    """The set with every pixel 0 or 255, drawn once. The first n images are the same however many follow."""
+    """The set with every pixel 0 or 255, drawn once. The first n images do not depend on how many follow."""
     generator = torch.Generator().manual_seed(seed)
     pieces = [
         stochastic_binarisation(image_set.floats(slice(start, start + PIECE)), generator).mul(255).to(torch.uint8)

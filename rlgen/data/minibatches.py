@@ -1,4 +1,4 @@
-"""Minibatches of images, of which all or some have classes."""
+"""Endless minibatches of images, with labels for all of them or for some."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class Minibatches:
-    """(images [B, C, H, W] in [0, 1], labels [B]) on the set's device, one random order of the whole set after another.
+    """Endless minibatches (images [B, C, H, W] in [0, 1], labels [B]) on the device of the set.
 
-    Batches are always full: one that an epoch cannot fill takes the rest from the next, so that every image comes
-    equally often, also when the set is smaller than a batch. All randomness is one CPU generator by seed, the same on
-    every device.
+    Each epoch goes through the set in a new random order. Batches are always full: the last one of an epoch takes its
+    missing images from the next epoch. Every image thus comes equally often, also if the set is smaller than a batch.
+    One CPU generator with a seed draws everything, so the order is the same on every device.
     """
 
     def __init__(self, image_set: ImageSet, size: int, seed: int = 0, transforms: Sequence[Transform] = ()):
@@ -27,13 +27,13 @@ class Minibatches:
         self.image_set, self.size, self.transforms = image_set, size, tuple(transforms)
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.randperm(len(image_set), generator=self.generator)
-        """int64 [N]: the images of this epoch."""
+        """int64 [N]: the order of the images in this epoch."""
         self.position = 0
-        """How many of `order` have been drawn."""
+        """Number of images of `order` that have been drawn."""
 
     @property
     def of_epoch(self) -> int:
-        """How many images of each minibatch count towards an epoch, a pass over the set."""
+        """Number of images of each minibatch that count towards an epoch, one pass over the set."""
         return self.size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -62,7 +62,7 @@ class Minibatches:
         return {"generator": self.generator.get_state(), "order": self.order.clone(), "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue a stream over a set of the same size."""
+        """Continues a stream over a set of the same size."""
         if len(state["order"]) != len(self.image_set):
             raise problem(
                 f"the order of {len(self.image_set)} images", f"one of {len(state['order'])}", "load the same data set"
@@ -75,16 +75,16 @@ class Minibatches:
 
 
 UNLABELLED = -1
-"""In place of a label that is not told."""
+"""The label of an image whose class is withheld."""
 
 
 class PartlyLabelled:
-    """(images [B, C, H, W] in [0, 1], labels [B]): by turns an image of `labelled` with its label, and one of `every`
-    with the label `UNLABELLED`, whatever its own is.
+    """Minibatches (images [B, C, H, W] in [0, 1], labels [B]) that alternate between an image of `labelled` with its
+    label and an image of `every` with the label `UNLABELLED`, even if that image has a label.
 
-    Salimans et al. 2016 (1606.03498), released code: as many of either kind in every update, and the labelled images
-    once more among all the others. Both kinds come equally often, so the few labelled ones are seen much more often.
-    Any piece of even length has as many of either, for players with several turns.
+    Salimans et al. 2016 (1606.03498), released code: each update has equally many of both kinds, and the labelled
+    images also occur among all images. The few labelled images are thus seen much more often. Any slice of even length
+    has equally many of both kinds, which players with several steps per update rely on.
     """
 
     def __init__(
@@ -98,22 +98,22 @@ class PartlyLabelled:
 
     @property
     def of_epoch(self) -> int:
-        """How many images of each minibatch count towards an epoch: those of `every`."""
+        """Number of images of each minibatch that count towards an epoch: those of `every`."""
         return self.every.size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor]:
-        told, labels = next(self.labelled)
-        untold, _ = next(self.every)
-        images = torch.stack([told, untold], 1).flatten(0, 1)
+        labelled, labels = next(self.labelled)
+        unlabelled, _ = next(self.every)
+        images = torch.stack([labelled, unlabelled], 1).flatten(0, 1)
         return images, torch.stack([labels, torch.full_like(labels, UNLABELLED)], 1).flatten()
 
     def state_dict(self) -> dict[str, Any]:
         return {"labelled": self.labelled.state_dict(), "every": self.every.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue streams over sets of the same sizes."""
+        """Continues streams over sets of the same sizes."""
         self.labelled.load_state_dict(state["labelled"])
         self.every.load_state_dict(state["every"])

@@ -1,4 +1,4 @@
-"""A folder of one's own pictures: PNG and JPEG of one size, with a folder for each class or without any."""
+"""Reads a folder of PNG and JPEG pictures of one size, optionally with a folder for each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,37 +12,37 @@ from rlgen.system.memory import require_room
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")
-"""Pillow's decoders that are used, whatever a file is called: some of the others start programs."""
+"""The only Pillow decoders used, whatever a file's name: some of the others start programs."""
 
 DECODING = 12
-"""Bytes per pixel of the one picture that is being decoded, with its copies."""
+"""Bytes per pixel of the one picture being decoded, including copies."""
 
 GREY = {"1", "L", "LA"}
 COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
 BESIDE = {".ds_store", "thumbs.db", "desktop.ini"}
-"""What systems leave in folders of pictures."""
+"""Files that operating systems leave in folders of pictures."""
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether pictures lie in the folder, in its folders of classes, or in those of its splits."""
+    """Whether the folder, its class folders or the class folders of its splits hold pictures."""
     return any(_is_picture(path) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
 
 
 def read_pictures(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures.
 
-    Folders called train and test within `folder` are the splits; without them, the last fifth of each class in the
-    order of the names is the test split: no random generator decides. Within a split, each folder is a class, numbered
-    in the order of the names; pictures without folders are all of class 0. Grey pictures have one channel where all
-    are grey, else all become RGB; transparency is dropped.
+    Folders named train and test within `folder` are the splits; without them, the last fifth of each class in name
+    order is the test split, so no random generator is involved. Within a split, each folder is a class, numbered in
+    name order; pictures without class folders are all of class 0. If all pictures are grey they have one channel, else
+    all become RGB; transparency is dropped.
 
     Raises:
-        InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; one split of the
-            two alone; more than there is memory for.
+        InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; only one of the
+            two splits; more data than fits in memory.
     """
     labelled = _by_split(folder)
     if not labelled["test"]:
-        raise problem("at least 5 pictures of a class, one of which is for testing", f"fewer in {folder}", "add some")
+        raise problem("at least 5 pictures of a class, one of them for testing", f"fewer in {folder}", "add some")
     size, modes = _one_size([path for each in labelled.values() for path, _ in each])
     return _pixels(labelled[split], size, "L" if modes <= GREY else "RGB", folder)
 
@@ -78,7 +78,7 @@ def _classes(folder: Path) -> list[list[Path]]:
     if loose:
         raise problem(
             "every picture in the folder of its class, or none",
-            f"{len(loose)} beside the folders {', '.join(each.name for each in folders[:5])} in {folder}",
+            f"{len(loose)} next to the folders {', '.join(each.name for each in folders[:5])} in {folder}",
             "move them into one",
         )
     empty = next((each for each, paths in zip(folders or [folder], found, strict=True) if not paths), None)
@@ -92,20 +92,20 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """The pictures in one folder, by name; a file of another kind is named."""
+    """The pictures in one folder, by name; an error names a file of any other kind."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     files = [path for path in files if not path.name.startswith(".") and path.name.lower() not in BESIDE]
     other = next((path for path in files if not _is_picture(path)), None)
     if other is not None:
-        raise problem("pictures (.png, .jpg) alone", f"{other}", "move it elsewhere, or convert it to PNG")
+        raise problem("only pictures (.png, .jpg)", f"{other}", "move it elsewhere, or convert it to PNG")
     return files
 
 
 def _require_same_classes(folder: Path) -> None:
     names = [[each.name for each in _class_folders(folder / split)] for split in ("train", "test")]
     if names[0] != names[1]:
-        came = f"{', '.join(names[0]) or 'none'} and {', '.join(names[1]) or 'none'} in {folder}"
-        raise problem("the same folders of classes in train and test", came, "make them the same")
+        got = f"{', '.join(names[0]) or 'none'} and {', '.join(names[1]) or 'none'} in {folder}"
+        raise problem("the same folders of classes in train and test", got, "make them the same")
 
 
 def _pixels(
@@ -135,8 +135,8 @@ def _one_size(paths: Sequence[Path]) -> tuple[tuple[int, int], set[str]]:
         first = first or size
         if size != first:
             shapes = [f"{width} × {height}" for width, height in (first, size)]
-            came = f"{shapes[0]} in {paths[0].name} and {shapes[1]} in {path}"
-            raise problem("pictures of one size", came, "resize them all to one, e.g. 32 × 32")
+            got = f"{shapes[0]} in {paths[0].name} and {shapes[1]} in {path}"
+            raise problem("pictures of one size", got, "resize them all to one size, e.g. 32 × 32")
         modes.add(mode)
     assert first is not None
     return first, modes

@@ -1,5 +1,4 @@
-"""What recording, evaluating and filming have in common: who acts, what a step is, and how the episodes are shared
-out."""
+"""The policy protocol, the record of a step, and the episode loop shared by recording, evaluation and videos."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from rlgen.errors import InputError, problem
 
 
 class Policy(Protocol):
-    """What acts: an SB3 model or policy, or anything with the same `predict`."""
+    """An SB3 model or policy, or any other object with the same `predict`."""
 
     def predict(
         self,
@@ -21,17 +20,17 @@ class Policy(Protocol):
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """Actions [N, A] in environment scale for observations [N, O], and what the policy remembers.
+        """Actions [N, A] in environment scale for observations [N, O], and the next recurrent state.
 
-        `state` is what it remembered after the step before, None at the beginning; where `episode_start` [N] is true,
-        it forgets. A policy without memory may leave both arguments out.
+        `state` is the state returned by the previous call, None at first; where `episode_start` [N] is true, the policy
+        resets it. A policy without memory may leave both arguments out.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of N environments. The arrays may be those of the environment, which the next step overwrites."""
+    """One step of N environments. The arrays may belong to the environment, which overwrites them in its next step."""
 
     observations: np.ndarray
     """[N, O], before the step."""
@@ -40,20 +39,20 @@ class Step:
     rewards: np.ndarray
     """[N]."""
     dones: np.ndarray
-    """[N] bool: the episode ended with this step, and the next one has begun."""
+    """[N] bool: the episode ended with this step, and the next one has started."""
     infos: list[dict[str, Any]]
-    """Of each environment."""
+    """Info dictionary of each environment."""
 
 
 def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None) -> Iterator[Step]:
-    """Plays `policy` in an SB3 VecEnv, one step after the other, without end; from `observations`, those of a reset, or
-    from a reset made here.
+    """Plays `policy` in an SB3 VecEnv without end and yields every step. Starts from `observations`, those of a reset,
+    or resets the environment if they are None.
 
-    A policy with memory is handed its own state and where episodes start, as in SB3's `evaluate_policy`. A model that
-    was trained under a VecNormalize acts in an environment of raw observations through those statistics. Actions reach
-    the environments clipped to the action space.
+    A recurrent policy receives its own state and the episode starts, as in SB3's `evaluate_policy`. In an environment
+    of raw observations, a model trained under a VecNormalize normalises with the statistics of its training. Actions
+    are clipped to the action space.
 
-    Raises `InputError` for spaces that are not the policy's, and for actions that are not finite.
+    Raises `InputError` if the spaces differ from the policy's or an action is not finite.
     """
     require_same_spaces(policy, env)
     act = _acting(policy, env)
@@ -71,10 +70,11 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
 
 
 def play_episodes(policy: Policy, env: Any, episodes: int, deterministic: bool) -> Iterator[tuple[Step, np.ndarray]]:
-    """Plays as `play` until `episodes` whole episodes have ended, a share of them in each environment.
+    """Plays as `play` until `episodes` episodes have ended, a fixed share of them in each environment.
 
-    Yields each step with a mask [N] of the environments whose episode counts: the first E to end would be short ones,
-    so shares are fixed beforehand, and an environment that is done plays on without being counted.
+    Yields each step with a mask [N] of the environments whose episode counts. To count the first E episodes that end
+    would favour short ones, so shares are fixed beforehand; an environment that has completed its share plays on
+    without being counted.
     """
     n = env.num_envs
     left = np.full(n, episodes // n) + (np.arange(n) < episodes % n)
@@ -87,15 +87,15 @@ def play_episodes(policy: Policy, env: Any, episodes: int, deterministic: bool) 
 
 
 def require_same_spaces(policy: Any, env: Any) -> None:
-    """Raises `InputError` where `policy` tells its spaces and `env` has others, as far as kinds and sizes go."""
+    """Raises `InputError` if `policy` has spaces and those of `env` differ from them in class, shape or sizes."""
     for name in ("observation_space", "action_space"):
         own, given = getattr(policy, name, None), getattr(env, name, None)
         if own is None or given is None or _kind(own) == _kind(given):
             continue
         raise problem(
-            f"the {name.replace('_', ' ')} that the policy has, {own}",
+            f"the {name.replace('_', ' ')} of the policy, {own}",
             f"{given}",
-            "make the environment that it was trained in, with the same options",
+            "make the environment that the policy was trained in, with the same options",
         )
 
 
@@ -108,7 +108,7 @@ Acting = Callable[[Any, Any, np.ndarray, bool], tuple[np.ndarray, Any]]
 
 
 def _acting(policy: Any, env: Any) -> Acting:
-    """`predict` with four arguments, whichever of them it takes."""
+    """`policy.predict` as a function of four arguments, also if it accepts fewer."""
     normaliser = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
     see = (lambda seen: seen) if normaliser is None or is_normalising(env) else normaliser.normalize_obs
     parameters = inspect.signature(policy.predict).parameters
@@ -120,7 +120,7 @@ def _acting(policy: Any, env: Any) -> Acting:
         try:
             actions, state = policy.predict(see(observations), deterministic=deterministic, **memory)
         except ValueError as error:
-            if "invalid values" in str(error):  # a distribution of torch's that was given NaN
+            if "invalid values" in str(error):  # from a torch distribution that received NaN
                 raise _not_finite() from error
             raise
         actions = np.asarray(actions)
@@ -133,13 +133,13 @@ def _acting(policy: Any, env: Any) -> Acting:
 
 def _not_finite() -> InputError:
     return problem(
-        "a policy that acts",
-        "one whose actions are NaN or infinite: its weights, or what it sees, are not finite or too large",
-        "take a policy, or a checkpoint, from before its training diverged",
+        "a policy with finite actions",
+        "NaN or infinite actions: the policy's weights or observations are not finite or too large",
+        "use a policy, or a checkpoint, from before the training diverged",
     )
 
 
 def _kind(space: Any) -> tuple[Any, ...]:
-    """Class, shape and numbers of kinds."""
+    """Class, shape and numbers of discrete values."""
     sizes = [np.asarray(getattr(space, name)).tolist() for name in ("n", "nvec") if hasattr(space, name)]
     return type(space), getattr(space, "shape", None), sizes

@@ -1,4 +1,4 @@
-"""Recording a policy in an SB3 vector environment."""
+"""Records a policy in an SB3 vector environment."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ def record(
     import torch
 
     _check(env, episodes)
-    with torch.random.fork_rng(devices=[]):  # a sampling policy repeats with the seed, the caller's generator stays
+    with torch.random.fork_rng(devices=[]):  # a stochastic policy repeats with the seed; the caller's generator stays
         torch.manual_seed(seed)
         found = _play(policy, env, episodes, seed, deterministic)
     metadata: dict[str, Any] = {
@@ -43,20 +43,20 @@ def record(
 
 
 def kwargs_text(env_kwargs: Mapping[str, Any]) -> str:
-    """Keyword arguments of an environment as JSON, the same for the same ones."""
+    """Keyword arguments of an environment as JSON, the same text for equal arguments."""
     return json.dumps(env_kwargs, sort_keys=True, default=str)
 
 
 def environment_id(env: Any) -> str | None:
-    """Gymnasium id of an environment or vector environment, None where it does not tell."""
+    """Gymnasium id of an environment or vector environment; None if it has none."""
     if isinstance(getattr(env, "env_id", None), str):
         return env.env_id
     return getattr(_spec(env), "id", None)
 
 
 def environment_options(env: Any) -> dict[str, Any] | None:
-    """What an environment's constructor was given beside what its id is registered with, as JSON values; None where it
-    does not tell."""
+    """Constructor options of an environment that differ from those its id is registered with, as JSON values; None if
+    they are unknown."""
     import gymnasium
 
     options = getattr(env, "env_kwargs", None)
@@ -68,7 +68,7 @@ def environment_options(env: Any) -> dict[str, Any] | None:
 
 
 def _spec(env: Any) -> Any:
-    """Gymnasium's specification, None where there is none."""
+    """Gymnasium's specification of the environment; None if there is none."""
     spec = getattr(env, "spec", None)
     if spec is None and hasattr(env, "get_attr"):
         try:
@@ -80,12 +80,12 @@ def _spec(env: Any) -> Any:
 
 def _check(env: Any, episodes: int) -> None:
     if episodes < 1:
-        raise problem("at least one episode to record", f"{episodes}", "ask for one or more")
+        raise problem("at least one episode to record", f"{episodes}", "record one or more")
     if is_normalising(env):
         raise problem(
             "a vector environment of raw observations",
             "a VecNormalize, whose scale would be baked into the demonstrations",
-            "give its inner environment (env.venv): a model that was trained under it normalises by itself",
+            "give its inner environment (env.venv): a model that was trained under it normalises its own observations",
         )
     observation_size(env.observation_space)
     action_bounds(env.action_space)
@@ -108,7 +108,7 @@ def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: boo
 
 
 class _Track:
-    """The running episode of one environment; copies rows, as a vector environment may reuse its arrays."""
+    """The current episode of one environment. Copies rows, because a vector environment may reuse its arrays."""
 
     def __init__(self) -> None:
         self.observations: list[np.ndarray] = []
@@ -124,8 +124,8 @@ class _Track:
         if "terminal_observation" not in info:
             raise problem(
                 "the last observation of an episode under 'terminal_observation' in the info of its last step",
-                "an environment that does not tell it",
-                "record in an SB3 VecEnv such as DummyVecEnv, or mend the wrapper that drops it",
+                "an environment that leaves it out",
+                "record in an SB3 VecEnv such as DummyVecEnv, or fix the wrapper that drops it",
             )
         final = np.array(info["terminal_observation"], np.float32).ravel()
         return Episode(
@@ -138,7 +138,7 @@ class _Track:
 
 @contextmanager
 def _progress(episodes: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error if that is a terminal; gives the function that advances it by one episode."""
+    """A progress bar on standard error if that is a terminal; yields the function that advances it by one episode."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""Transitions of episodes as arrays that fit together: one row is one transition."""
+"""Transitions of episodes as checked arrays: one row is one transition."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,58 +10,58 @@ from rlgen.data.columns import column, matrix
 from rlgen.errors import problem
 
 ROUNDING = 1e-3
-"""Relative to the sum of a return's absolute rewards: sums in float32, in any order."""
+"""Tolerance of a return, relative to the sum of its absolute rewards: float32 sums in any order."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Rows:
-    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action numbers.
+    """R transitions of E episodes as read-only NumPy arrays; floats are float32. O observation, A action dimensions.
 
-    Rows of an episode follow each other in time. Raises an `InputError` naming the source, the key and the row if
-    shapes, order or metadata are wrong.
+    The rows of an episode are in time order. Raises an `InputError` naming the source, the key and the row if shapes,
+    order or metadata are wrong.
     """
 
     observations: np.ndarray
     """[R, O]."""
 
     actions: np.ndarray
-    """[R, A] in environment scale, as the environment received them; whole numbers where they stand for kinds."""
+    """[R, A] in environment scale, as the environment received them; whole numbers for discrete actions."""
 
     next_observations: np.ndarray
-    """[R, O]; at an episode's end its true last observation."""
+    """[R, O]; at the end of an episode its true last observation."""
 
     terminated: np.ndarray
-    """[R] bool: the task itself ended here. Where a file sets both flags, this one holds."""
+    """[R] bool: the task itself ended the episode here. Takes precedence if a file sets both flags."""
 
     truncated: np.ndarray
-    """[R] bool: a time limit (or the end of the recording) cut the episode here."""
+    """[R] bool: a time limit (or the end of the recording) ended the episode here."""
 
     episode: np.ndarray
-    """[R] int32: number of the episode, 0 to E - 1."""
+    """[R] int32: episode number, 0 to E - 1."""
 
     step: np.ndarray
     """[R] int32: time step within the episode."""
 
     episode_lengths: np.ndarray
-    """[E] int32: steps of the whole episode."""
+    """[E] int32: steps of the complete episode, before any subsampling."""
 
     rewards: np.ndarray | None = None
     """[R] task rewards, if known: a column of NaN becomes None."""
 
     episode_returns: np.ndarray | None = None
-    """[E] undiscounted task return of the whole episode, if known: a column of NaN becomes None."""
+    """[E] undiscounted task return of the complete episode, if known: a column of NaN becomes None."""
 
     env_id: str | None = None
-    """Gymnasium id of the environment they were recorded in, if known."""
+    """Gymnasium id of the recorded environment, if known."""
 
     stride: int = 1
-    """Every how many steps a row was kept; 1 = every step."""
+    """Stride of the kept rows, in steps; 1 = every step."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
-    """JSON values: where the data came from, versions, seed, margin rule …"""
+    """JSON values: origin of the data, versions, seed, margin rule …"""
 
     source: str = "these demonstrations"
-    """Name for error messages, normally the file's; not saved."""
+    """Name for error messages, normally the file name; not saved."""
 
     def __post_init__(self) -> None:
         for name in ("observations", "actions", "next_observations"):
@@ -69,7 +69,7 @@ class Rows:
         for name in ("rewards", "episode_returns"):
             if getattr(self, name) is not None:
                 values = column(getattr(self, name), "number", 1, name, self.source)
-                if len(values) and np.isnan(values).all():  # how files of others say that nobody knows
+                if len(values) and np.isnan(values).all():  # other formats mark unknown values like this
                     object.__setattr__(self, name, None)
                 else:
                     self._freeze(name, values, np.float32)
@@ -92,18 +92,18 @@ class Rows:
         return len(self.observations)
 
     def require_whole(self, what: str) -> None:
-        """Raises an InputError where a step of an episode is missing, which `what` has no place for."""
+        """Raises an InputError if steps of an episode are missing; `what` names the target that needs them all."""
         kept = np.bincount(self.episode, minlength=self.n_episodes)
         if (kept != self.episode_lengths).any():
             number = int(np.argmax(kept != self.episode_lengths))
             raise problem(
                 f"whole episodes for {what}",
                 f"{kept[number]} of the {self.episode_lengths[number]} steps of episode {number} in {self.source}",
-                "take the demonstrations before they were subsampled, or save them as rlgen's own .npz",
+                "use the demonstrations from before they were subsampled, or save them as rlgen's own .npz",
             )
 
     def _freeze(self, name: str, array: np.ndarray, dtype: type) -> None:
-        """Sets a read-only view of `array` in the field's type; the caller's own array stays writeable."""
+        """Sets a read-only view of `array` in the field's type; the caller's own array stays writable."""
         with np.errstate(over="ignore", invalid="ignore"):
             view: np.ndarray = array.astype(dtype, copy=False).view()
         view.flags.writeable = False
@@ -136,7 +136,7 @@ def _misfit(rows: Rows, name: str, shape: list[int]) -> NoReturn:
 
 
 def _check_order(rows: Rows) -> None:
-    """Episodes are numbered, rows of an episode follow each other, and only its last step may end it."""
+    """Episodes are numbered, the rows of an episode are in time order, and only its last step may end it."""
     episode, step, episodes = rows.episode, rows.step, rows.n_episodes
     numbered = (episode >= 0) & (episode < episodes)
     if not numbered.all():
@@ -154,11 +154,11 @@ def _check_order(rows: Rows) -> None:
 
 
 def _check_returns(rows: Rows) -> None:
-    """Where every step of an episode is there, its return is the sum of its rewards."""
+    """The return of an episode with all its steps is the sum of its rewards."""
     if rows.rewards is None or rows.episode_returns is None:
         return
     whole = np.bincount(rows.episode, minlength=rows.n_episodes) == rows.episode_lengths
-    with np.errstate(invalid="ignore"):  # validation names what is not finite
+    with np.errstate(invalid="ignore"):  # validation reports what is not finite
         returns, rewards = (each.astype(np.float64) for each in (rows.episode_returns, rows.rewards))
         sums, sizes = (np.bincount(rows.episode, each, rows.n_episodes) for each in (rewards, abs(rewards)))
         slack = ROUNDING * sizes
@@ -168,7 +168,7 @@ def _check_returns(rows: Rows) -> None:
         raise problem(
             f"the sum of its rewards, {sums[number]:g}, as the return of episode {number}",
             f"{returns[number]:g} under 'episode_returns' in {rows.source}",
-            "leave one of the two out: they are of different rewards (scaled ones, for instance)",
+            "leave one of the two out: they measure different rewards (scaled ones, for instance)",
         )
 
 
@@ -182,11 +182,11 @@ def _out_of_order(rows: Rows, got: str, row: int) -> NoReturn:
 
 def _check_metadata(rows: Rows) -> None:
     if not isinstance(rows.metadata, dict):
-        came = f"{type(rows.metadata).__name__} in {rows.source}"
-        raise problem("metadata by name (a dictionary)", came, "give a dictionary, which may be empty")
+        got = f"{type(rows.metadata).__name__} in {rows.source}"
+        raise problem("metadata by name (a dictionary)", got, "give a dictionary, which may be empty")
     if rows.env_id is not None and not isinstance(rows.env_id, str):
-        came = f"{type(rows.env_id).__name__} in {rows.source}"
-        raise problem("a Gymnasium id or None as env_id", came, "give the id as a text")
+        got = f"{type(rows.env_id).__name__} in {rows.source}"
+        raise problem("a Gymnasium id or None as env_id", got, "give the id as a text")
     if rows.stride < 1:
         raise problem("a stride of at least 1", f"{rows.stride} in {rows.source}", "give 1 for every step")
     try:

@@ -1,4 +1,4 @@
-"""Which spaces demonstrations can hold: observations that are numbers, actions that are vectors or kinds."""
+"""Spaces that demonstrations support: numeric observations, and actions that are vectors or discrete."""
 
 from typing import Any
 
@@ -8,29 +8,29 @@ from rlgen.errors import problem
 
 
 def observation_size(space: Any, where: str = "the environment") -> int:
-    """Numbers of an observation, those of several dimensions flattened; 1 for a kind (Discrete).
+    """Size of a flattened observation; 1 for a Discrete space.
 
     Raises:
-        InputError: dictionaries, tuples, texts, which have no shape, and images.
+        InputError: for spaces without a shape (dictionaries, tuples, texts) and for images.
     """
     if getattr(space, "shape", None) is None:
         raise problem(
-            "observations of numbers (a Box)",
+            "numeric observations (a Box)",
             f"{space} of {where}",
             "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
         )
     if len(space.shape) == 3 and space.dtype == np.uint8:
         raise problem(
-            "observations that are vectors or windows of numbers",
+            "observations that are vectors or windows of vectors",
             f"images of shape {list(space.shape)} of {where}",
-            "choose a task with states: demonstrations keep no images",
+            "choose a task with vector observations: demonstrations cannot hold images",
         )
     return int(np.prod(space.shape))
 
 
 def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action, [A] each: of a one-dimensional Box, or of the whole numbers that stand for kinds in a
-    Discrete, one-dimensional MultiDiscrete or MultiBinary space.
+    """Lowest and highest action, [A] each, of a one-dimensional Box, or of a discrete space: Discrete, one-dimensional
+    MultiDiscrete or MultiBinary.
 
     Raises `InputError` for other spaces."""
     if hasattr(space, "low") and len(space.shape) == 1:
@@ -41,13 +41,13 @@ def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
         sizes = np.atleast_1d(np.asarray(space.n if sizes is None else sizes, np.float64))
         return np.broadcast_to(low, sizes.shape), low + sizes - 1
     raise problem(
-        "actions that are vectors (a one-dimensional Box) or kinds (Discrete, MultiDiscrete, MultiBinary)",
+        "actions that are vectors (a one-dimensional Box) or discrete (Discrete, MultiDiscrete, MultiBinary)",
         f"{space}",
         "choose another task",
     )
 
 
 def is_whole(space: Any) -> bool:
-    """Whether actions are whole numbers that stand for kinds, in one dimension at most."""
+    """Whether actions are the whole numbers of a discrete space, in one dimension at most."""
     counted = hasattr(space, "n") or hasattr(space, "nvec")
     return counted and len(getattr(space, "shape", None) or ()) <= 1

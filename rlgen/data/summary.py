@@ -1,4 +1,4 @@
-"""A set of demonstrations in numbers."""
+"""Summary statistics of demonstrations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from rlgen.data.validation import beyond_bounds, recorded_bounds
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What `Demonstrations.summary` counts. Ranges leave out NaN and infinity, which `warnings` names."""
+    """Result of `Demonstrations.summary`. Ranges leave out NaN and infinity, which `warnings` reports."""
 
     source: str
     env_id: str | None
@@ -23,7 +23,7 @@ class Summary:
     action_size: int
 
     return_mean: float | None
-    """Mean of the whole episodes' undiscounted returns; None if one of them is unknown."""
+    """Mean undiscounted return of the complete episodes; None if one of them is unknown."""
 
     return_std: float | None
     return_min: float | None
@@ -33,16 +33,16 @@ class Summary:
     length_max: int
 
     terminated: int
-    """Episodes that the task itself ended, as far as their last step is among the rows."""
+    """Episodes that the task itself ended, counted if their last step is among the rows."""
 
     truncated: int
-    """Episodes that a time limit ended, as far as their last step is among the rows."""
+    """Episodes that a time limit ended, counted if their last step is among the rows."""
 
     observation_range: tuple[float, float]
     action_range: tuple[float, float]
 
     share_clipped: float | None
-    """Share of action numbers at a bound of the action space; None if the bounds are unknown."""
+    """Fraction of action components at a bound of the action space; None if the bounds are unknown."""
 
     warnings: tuple[str, ...]
 
@@ -84,8 +84,8 @@ def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
 
 
 def bounds_of(demonstrations: Rows, action_space: Any = None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest and highest action, [A] each: of `action_space`, else noted by the recording, else None; None for kinds of
-    action, of which every one would count as one at a bound."""
+    """Lowest and highest action, [A] each: of `action_space`, else from the recording's metadata, else None. None for
+    discrete actions, where every value would count as a bound."""
     if action_space is None:
         return recorded_bounds(demonstrations)
     return None if is_whole(action_space) else action_bounds(action_space)
@@ -97,7 +97,7 @@ def _range(array: np.ndarray) -> tuple[float, float]:
 
 
 def _warnings(demonstrations: Rows, bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
-    """What a user should look at before training, one sentence each."""
+    """Points to check before training, one sentence each."""
     found = []
     for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
         array = getattr(demonstrations, key)
@@ -118,7 +118,7 @@ def _warnings(demonstrations: Rows, bounds: tuple[np.ndarray, np.ndarray] | None
     if constant and len(demonstrations) > 1:
         size = demonstrations.observations.shape[1]
         found.append(
-            f"{constant} of {size} observation numbers never change: harmless where they never change in the "
+            f"{constant} of {size} observation dimensions never change: harmless where they never change in the "
             "environment either (contact forces that Gymnasium leaves at zero), else record more varied episodes"
         )
     return found

@@ -1,4 +1,4 @@
-"""A batch of transitions as tensors: what every reward source reads."""
+"""A batch of transitions as tensors, which every reward source reads."""
 
 from dataclasses import dataclass, fields
 
@@ -10,10 +10,10 @@ from rlgen.errors import problem
 
 @dataclass(frozen=True)
 class Transitions:
-    """B transitions, on one device. `terminated` and `truncated` stay apart: only the first ends the return.
+    """B transitions on one device. `terminated` and `truncated` are separate: only termination ends the return.
 
     Shapes: observations [B, O], actions [B, A] in environment scale (as the environment received them),
-    next_observations [B, O] (at an episode's end the true last observation, not the next episode's first),
+    next_observations [B, O] (at the end of an episode its true last observation, not the next episode's first),
     terminated [B] bool, truncated [B] bool (time limit).
     """
 
@@ -33,7 +33,7 @@ class Transitions:
         return Transitions(*(tensor.to(device) for tensor in self.tensors()))
 
     def checked(self) -> "Transitions":
-        """Itself. Raises `InputError` unless its tensors, which a file has given, fit each other."""
+        """Returns itself. Raises `InputError` if its tensors, loaded from a file, do not fit each other."""
         rows, flags = len(self.observations), (self.terminated, self.truncated)
         fit = (
             self.observations.ndim == self.actions.ndim == 2
@@ -42,9 +42,9 @@ class Transitions:
             and all(flag.shape == (rows,) and flag.dtype == torch.bool for flag in flags)
         )
         if not fit:
-            came = ", ".join(f"{list(each.shape)} of {each.dtype}" for each in self.tensors())
+            got = ", ".join(f"{list(each.shape)} of {each.dtype}" for each in self.tensors())
             expected = "observations [B, O], actions [B, A], next observations [B, O] and two flags [B] of torch.bool"
-            raise problem(expected, came, "load the state of the same training")
+            raise problem(expected, got, "load the state of the same training")
         return self
 
     def tensors(self) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Do demonstrations fit an environment, and are their numbers usable?"""
+"""Checks that demonstrations fit an environment and that their numbers are usable."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 
 TOLERANCE = 1e-5
-"""How far beyond a bound an action may lie, relative to the bound's size: float32 rounding."""
+"""Tolerance of an action beyond a bound, relative to the bound's size: float32 rounding."""
 
 log = logging.getLogger("rlgen")
 
@@ -31,7 +31,7 @@ def validate(demonstrations: Rows, env: Any) -> None:
 
 
 def recorded_bounds(demonstrations: Rows) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest and highest action, [A] each, as the metadata of a recording note them; None where they do not."""
+    """Lowest and highest action, [A] each, from the metadata of a recording; None if they are missing."""
     low, high = (demonstrations.metadata.get(f"action_{side}") for side in ("low", "high"))
     try:
         bounds = np.asarray(low, np.float64), np.asarray(high, np.float64)
@@ -42,7 +42,7 @@ def recorded_bounds(demonstrations: Rows) -> tuple[np.ndarray, np.ndarray] | Non
 
 
 def check_finite(demonstrations: Rows) -> None:
-    """No infinity in any column, and no NaN but in rewards and returns, where it says that they are not known."""
+    """Requires finite values in all columns, except that NaN marks a reward or return as unknown."""
     for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
         array = getattr(demonstrations, key)
         may_be_unknown = key in ("rewards", "episode_returns")
@@ -68,12 +68,12 @@ def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
 
 
 def _check_width(demonstrations: Rows, key: str, expected: int, where: str) -> None:
-    came = getattr(demonstrations, key).shape[1]
-    if came != expected:
+    got = getattr(demonstrations, key).shape[1]
+    if got != expected:
         known = f" (recorded on {demonstrations.env_id})" if demonstrations.env_id else ""
         raise problem(
             f"{expected} numbers per row under {key!r}, which is what {where} has",
-            f"{came} in {demonstrations.source}{known}",
+            f"{got} in {demonstrations.source}{known}",
             f"record the demonstrations on {where}, or make the environment with the options they were recorded with",
         )
 
@@ -95,14 +95,14 @@ def _check_whole(demonstrations: Rows, where: str) -> None:
     if broken.any():
         row, number = (int(i) for i in np.argwhere(broken)[0])
         raise problem(
-            f"whole numbers under 'actions', the kinds of {where}",
+            f"whole numbers under 'actions', the discrete actions of {where}",
             f"{demonstrations.actions[row, number]:g} in {demonstrations.source}, row {row}, number {number}",
             "record the demonstrations on this task",
         )
 
 
 def _compare_recording(demonstrations: Rows, env: Any, name: str | None, low: np.ndarray, high: np.ndarray) -> None:
-    """Warns where the environment is another than the recording's, as far as both are known."""
+    """Warns if the environment differs from the recording's, as far as both are known."""
     noted = demonstrations.metadata
     _compare(demonstrations, "env_id", demonstrations.env_id, name)
     _compare(demonstrations, "margin rule", noted.get("margin_rule"), getattr(env, "margin_rule", None))
@@ -111,9 +111,7 @@ def _compare_recording(demonstrations: Rows, env: Any, name: str | None, low: np
     _compare(demonstrations, "keyword arguments", recorded, present)
     bounds = recorded_bounds(demonstrations)
     if bounds is not None and not np.allclose(bounds, (low, high), rtol=TOLERANCE):
-        _compare(
-            demonstrations, "bounds of actions", *(f"{a.tolist()} to {b.tolist()}" for a, b in (bounds, (low, high)))
-        )
+        _compare(demonstrations, "action bounds", *(f"{a.tolist()} to {b.tolist()}" for a, b in (bounds, (low, high))))
 
 
 def _compare(demonstrations: Rows, what: str, recorded: Any, present: Any) -> None:

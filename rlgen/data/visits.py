@@ -1,4 +1,4 @@
-"""States that an agent has visited, counted in cells along chosen axes."""
+"""Counts of the states that an agent visits, in cells along chosen axes."""
 
 import io
 import math
@@ -13,30 +13,30 @@ import numpy as np
 from rlgen.data.formats.npz import read_npz
 from rlgen.errors import problem
 
-WIDEST_BOUND = 1e6  # bounds beyond it are no range to divide into cells
+WIDEST_BOUND = 1e6  # wider ranges are not divided into cells
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One direction of the grid: a number of the observation, or an angle that is observed as its sine and cosine.
+    """One axis of the grid: an observation component, or an angle that is observed as its sine and cosine.
 
-    Cells are `width` wide. With `low` and `high` the axis ends there, and what lies beyond counts as the outermost
-    cell; without, it has as many cells as are visited.
+    Cells are `width` wide. With `low` and `high` the axis ends there, and values beyond count in the outermost cell;
+    without them it has as many cells as are visited.
     """
 
     name: str
-    """With its unit."""
+    """Name, with its unit."""
     columns: tuple[int, ...]
-    """Place in the observation; two places: those of a sine and of a cosine."""
+    """Index of the observation component; for an angle the indices of its sine and cosine."""
     width: float | None = None
-    """None: a fiftieth of the axis, or, where that has no ends, of the range of the first observations counted, rounded
-    up to 1, 2 or 5 times a power of ten, so that the runs of a task share their cells."""
+    """Cell width. None: a fiftieth of the axis, or, if the axis has no ends, of the range of the first observations
+    counted, rounded up to 1, 2 or 5 times a power of ten, so that the runs of a task share their cells."""
     low: float | None = None
     high: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.columns) not in (1, 2):
-            raise problem("one column, or a sine's and a cosine's", str(self.columns), "name one or two places")
+            raise problem("one column, or a sine's and a cosine's", str(self.columns), "give one or two indices")
         if (self.low is None) != (self.high is None):
             raise problem("both ends of an axis, or neither", f"{self.low}, {self.high}", "give low and high")
         if self.low is not None and self.high is not None and not -math.inf < self.low < self.high < math.inf:
@@ -45,15 +45,15 @@ class Axis:
             raise problem("cells of a positive width", f"{self.width}", "leave it out for the default")
 
     def values(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
-        """[B] of observations [B, O], or of those places of them that `columns` names, in its order."""
+        """Values [B] along this axis; `columns` lists the components that `observations` holds, None for all."""
         places = self.columns if columns is None else [columns.index(column) for column in self.columns]
         found = observations[:, places].astype(np.float64)
         return found[:, 0] if len(self.columns) == 1 else np.arctan2(found[:, 0], found[:, 1])
 
 
 def axes_within(low: np.ndarray, high: np.ndarray) -> tuple[Axis, ...]:
-    """The first two numbers of any observation (one, where there is no second), within those of the bounds `low` and
-    `high` [O] that are finite and apart."""
+    """Axes for the first two observation components (or the only one), with ends where the bounds `low` and `high` [O]
+    are finite and differ."""
     axes = []
     for place, (least, most) in enumerate(zip(low.ravel()[:2].tolist(), high.ravel()[:2].tolist(), strict=True)):
         ends = (least, most) if -WIDEST_BOUND <= least < most <= WIDEST_BOUND else (None, None)
@@ -61,46 +61,46 @@ def axes_within(low: np.ndarray, high: np.ndarray) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-CELLS = 50  # along an axis that comes without a width
+CELLS = 50  # along an axis without a given width
 LARGEST_CELL = 2**31 - 1
 ARRAYS = ("names", "columns", "ends", "widths", "cells", "counts", "first_reward_step")
 
 
 class Visits:
-    """Counts of visited cells: cells [K, D] (number of the cell along each of one or two axes, K of them visited) in
-    dictionary order, counts [K]."""
+    """Counts of visited cells: cells [K, D] (cell number along each of D = 1 or 2 axes, for the K visited cells) in
+    lexicographic order, counts [K]."""
 
     def __init__(self, axes: Sequence[Axis]):
         if len(axes) not in (1, 2):
-            raise problem("one or two axes", f"{len(axes)}", "name the numbers of the observation to count")
+            raise problem("one or two axes", f"{len(axes)}", "name the observation components to count")
         self.axes = tuple(axes)
         self.widths = np.array([_fixed_width(axis) for axis in self.axes])
-        """[D], NaN until the first observations are known."""
+        """[D], NaN until the first observations are counted."""
         self.keys = np.zeros(0, dtype=np.int64)
-        """[K], ascending: a cell in one number, because sorting pairs takes ten times as long."""
+        """[K], ascending: each cell as one number, because sorting pairs takes ten times as long."""
         self.counts = np.zeros(0, dtype=np.int64)
         self.first_reward_step: int | None = None
-        """Environment steps after which the task had paid for the first time."""
+        """Environment steps until the first task reward."""
 
     @property
     def columns(self) -> list[int]:
-        """Places in the observation that the axes look at."""
+        """Indices of the observation components that the axes use."""
         return sorted({column for axis in self.axes for column in axis.columns})
 
     def add(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> None:
-        """Count the states [B, O], of which `columns`, if given, are all that is there; those with numbers that are not
-        finite are left out."""
+        """Counts the states [B, O], skipping those that are not finite; `columns` lists the components that they hold,
+        None for all."""
         values = np.stack([axis.values(observations, columns) for axis in self.axes], axis=1)
         values = values[np.isfinite(values).all(axis=1)]
         if not len(values):
             return
         unknown = np.isnan(self.widths)
         if unknown.any():
-            self.widths[unknown] = [_round_width(spread / CELLS) for spread in np.ptp(values[:, unknown], axis=0)]
+            self.widths[unknown] = [_round_width(extent / CELLS) for extent in np.ptp(values[:, unknown], axis=0)]
         self._merge(self.cells_of(values), np.ones(len(values), dtype=np.int64))
 
     def _merge(self, cells: np.ndarray, counts: np.ndarray) -> None:
-        """Add `counts` [B] to those of `cells` [B, D], which may be the same."""
+        """Adds `counts` [B] to those of `cells` [B, D], which may repeat."""
         keys, place = np.unique(_keys(cells), return_inverse=True)
         sums = np.bincount(place.ravel(), weights=counts, minlength=len(keys)).astype(np.int64)
         there = np.searchsorted(self.keys, keys)
@@ -129,16 +129,16 @@ class Visits:
 
     @staticmethod
     def together(every: Sequence["Visits"]) -> "Visits":
-        """The sum of visits of the same numbers, on the widest of their cells; it knows the earliest first reward.
+        """The sum of visits along the same axes, on the widest of their cells, with the earliest first reward.
 
-        Raises `InputError` where they are of other numbers than each other.
+        Raises `InputError` if the axes differ.
         """
         first = every[0]
         for other in every[1:]:
             same = [(axis.name, axis.low, axis.high) for axis in other.axes]
             if same != [(axis.name, axis.low, axis.high) for axis in first.axes]:
                 names = [", ".join(axis.name for axis in visits.axes) for visits in (first, other)]
-                raise problem(f"visits over {names[0]}", f"some over {names[1]}", "put runs of one task together")
+                raise problem(f"visits over {names[0]}", f"some over {names[1]}", "combine runs of one task")
         known = [visits for visits in every if len(visits.keys)]
         total = Visits(first.axes)
         if known:
@@ -150,7 +150,7 @@ class Visits:
         return total
 
     def cells_at(self, widths: np.ndarray) -> np.ndarray:
-        """The visited cells [K, D] by their middles in a grid of other widths [D], where some may be the same."""
+        """The visited cells [K, D], by their centres, in a grid of other widths [D], where some may coincide."""
         if np.array_equal(widths, self.widths):
             return self.cells
         other = Visits(self.axes)
@@ -159,11 +159,11 @@ class Visits:
 
     @property
     def lows(self) -> np.ndarray:
-        """[D]: where cell 0 begins."""
+        """[D]: lower end of cell 0."""
         return np.array([axis.low or 0.0 for axis in self.axes])
 
     def totals(self) -> list[int | None]:
-        """Cells along each axis; None where it has no ends."""
+        """Number of cells along each axis; None for an axis without ends."""
         return [
             None if axis.low is None or axis.high is None else max(1, round((axis.high - axis.low) / width))
             for axis, width in zip(self.axes, self.widths, strict=True)
@@ -171,7 +171,7 @@ class Visits:
 
     @property
     def share(self) -> float | None:
-        """Visited share of the grid; None where the grid has no end."""
+        """Visited fraction of the grid; None if the grid has no ends."""
         totals = [total for total in self.totals() if total is not None]
         return len(self.keys) / math.prod(totals) if len(totals) == len(self.axes) else None
 
@@ -189,7 +189,7 @@ class Visits:
         self.first_reward_step = state["first_reward_step"]
 
     def to_bytes(self) -> bytes:
-        """All of it as the bytes of a .npz without pickled objects."""
+        """All counts as the bytes of a .npz without pickled objects."""
         file = io.BytesIO()
         ends = [(_or_nan(axis.low), _or_nan(axis.high)) for axis in self.axes]
         columns = [(*axis.columns, -1)[:2] for axis in self.axes]
@@ -208,17 +208,17 @@ class Visits:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Visits":
-        """The visits in a file with the bytes of `to_bytes`, such as a run's visits.npz."""
+        """Reads the visits from a file with the bytes of `to_bytes`, such as a run's visits.npz."""
         path = Path(path)
         if not path.is_file():
             raise problem(f"a file of visits at {path}", "none", "train with `rlgen train vime`, which writes one")
         try:
             return cls._of_arrays(read_npz(path, ARRAYS))
-        except Exception as error:  # of any kind, as the arrays may hold anything
+        except Exception as error:  # of any type, because the arrays may hold anything
             raise problem(
-                f"a whole file of visits at {path}",
+                f"a complete file of visits at {path}",
                 f"a damaged one ({type(error).__name__}: {error})",
-                "delete it, or go on with `rlgen resume` where the run is not finished, which writes it anew",
+                "delete it; if the run is not finished, `rlgen resume` continues it and writes the file again",
             ) from error
 
     @classmethod
@@ -247,12 +247,12 @@ class Visits:
 
 
 def _keys(cells: np.ndarray) -> np.ndarray:
-    """[B] of cells [B, D]: one number for each cell, in the cells' order."""
+    """[B] from cells [B, D]: one number for each cell, in the order of the cells."""
     return cells[:, 0] if cells.shape[1] == 1 else (cells[:, 0] << 32) + cells[:, 1]
 
 
 def _fixed_width(axis: Axis) -> float:
-    """NaN where it depends on what will be seen."""
+    """NaN if the width depends on observations yet to come."""
     if axis.width is not None:
         return axis.width
     return math.nan if axis.low is None or axis.high is None else (axis.high - axis.low) / CELLS

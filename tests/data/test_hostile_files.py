@@ -94,7 +94,7 @@ def test_a_file_of_visits_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "visits.npz"
     path.write_bytes(Visits([Axis(name="x", columns=(0,), width=1.0)]).to_bytes())
     replaced(path, "cells.npy", npy_header("(1000000000000, 1)", "'<i8'"))
-    with pytest.raises(InputError, match=r"a whole file of visits at .* free memory"):
+    with pytest.raises(InputError, match=r"a complete file of visits at .* free memory"):
         Visits.read(path)
 
 

@@ -129,7 +129,7 @@ def test_dictionaries_and_images_are_refused_before_anything_is_played() -> None
     box = spaces.Box(-1, 1, (3,))
     for space, said in (
         (spaces.Dict({"a": box}), "FlattenObservation makes one vector of a dictionary"),
-        (spaces.Tuple((box, box)), "expected observations of numbers"),
+        (spaces.Tuple((box, box)), "expected numeric observations"),
         (spaces.Box(0, 255, (36, 36, 3), np.uint8), r"images of shape \[36, 36, 3\]"),
     ):
         env = SimpleNamespace(observation_space=space, action_space=box)

@@ -170,7 +170,7 @@ def test_most_of_the_humanoid_expert_s_actions_lie_at_a_bound(shared_data: Path)
     ("noted", "environment", "said"),
     [
         ({"env_kwargs": {"g": 5}}, {"env_kwargs": {}}, "keyword arguments"),
-        ({"action_low": [-2, -2], "action_high": [2, 2]}, {}, "bounds of actions"),
+        ({"action_low": [-2, -2], "action_high": [2, 2]}, {}, "action bounds"),
     ],
 )
 def test_what_a_recording_notes_is_compared_with_the_environment(
@@ -194,7 +194,7 @@ def test_bounds_that_are_none_are_not_believed(demonstrations: Demonstrations, b
 def test_dictionaries_and_tuples_of_observations_are_refused_by_name(demonstrations: Demonstrations) -> None:
     env = toy()
     env.observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (3,))})
-    with pytest.raises(InputError, match=r"observations of numbers \(a Box\); got Dict"):
+    with pytest.raises(InputError, match=r"numeric observations \(a Box\); got Dict"):
         demonstrations.validate(env)
 
 

@@ -99,7 +99,7 @@ def test_a_damaged_file_is_refused_by_its_name(damage: str, tmp_path) -> None:
             np.save(file, np.zeros(3))
     else:
         path.write_bytes(contents[damage])
-    with pytest.raises(InputError, match=r"whole file of visits at .*visits\.npz"):
+    with pytest.raises(InputError, match=r"complete file of visits at .*visits\.npz"):
         Visits.read(path)
 
 

@@ -311,7 +311,7 @@ def test_a_damaged_file_of_visits_costs_the_map_alone_and_is_said(tmp_path, fake
     page = write_report(run).read_text()
     assert "PPO + VIME" in page
     assert "States visited" not in page
-    assert f"a whole file of visits at {run / VISITS}" in caplog.text
+    assert f"a complete file of visits at {run / VISITS}" in caplog.text
 
 
 def test_a_training_that_was_never_rewarded_is_said_so(tmp_path, fake_curves, fake_maps):

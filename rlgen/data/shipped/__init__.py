@@ -1,4 +1,4 @@
-"""Demonstrations that come with rlgen, by experts it trained itself (recipes: experiments/experts)."""
+"""Demonstrations shipped with rlgen, by experts trained with rlgen (recipes: experiments/experts)."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ FOLDER = Path(__file__).parent
 
 
 def shipped_demonstrations(env_id: str) -> Path:
-    """The file of demonstrations shipped for `env_id`. Raises `InputError` when there is none."""
+    """The file of demonstrations shipped for `env_id`. Raises `InputError` if there is none."""
     path = FOLDER / f"{env_id}.npz"
     if not path.is_file():
         names = sorted(file.stem for file in FOLDER.glob("*.npz"))
-        came = f"only {', '.join(names) or 'none'}"
-        raise problem(f"shipped demonstrations for {env_id}", came, "give a file of your own")
+        got = f"only {', '.join(names) or 'none'}"
+        raise problem(f"shipped demonstrations for {env_id}", got, "give a file of your own")
     return path
