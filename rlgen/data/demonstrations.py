@@ -103,7 +103,7 @@ class Demonstrations(Rows):
         formats.write(self, Path(path), format)
 
     def episodes(self) -> list[Episode]:
-        """The whole episodes; the inverse of `from_episodes`.
+        """The complete episodes; the inverse of `from_episodes`.
 
         Raises:
             InputError: if the demonstrations are subsampled.

@@ -68,7 +68,7 @@ def rows_from_episodes(
 
 
 def episodes_of(rows: Rows) -> list[Episode]:
-    """The whole episodes; the inverse of `rows_from_episodes`.
+    """The complete episodes; the inverse of `rows_from_episodes`.
 
     Raises:
         InputError: if the rows are subsampled.

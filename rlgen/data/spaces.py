@@ -48,6 +48,6 @@ def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_whole(space: Any) -> bool:
-    """Whether actions are the whole numbers of a discrete space, in one dimension at most."""
+    """Whether actions are the integers of a discrete space, in one dimension at most."""
     counted = hasattr(space, "n") or hasattr(space, "nvec")
     return counted and len(getattr(space, "shape", None) or ()) <= 1

@@ -1,4 +1,4 @@
-"""Reward sources: discriminators, curiosities, and whatever else rewards an agent.
+"""Reward sources: discriminators, curiosities, and anything else that rewards an agent.
 
 Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
 """

@@ -1,4 +1,4 @@
-"""A discriminator between demonstrations and the policy's own transitions, as a reward source."""
+"""A discriminator between demonstrations and policy transitions, as a reward source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from rlgen.nn.recorded import Recorded
 
 Inputs = Literal["state_action", "state_transition"]
 
-# A divergence that joins the table can be chosen by that; a static checker cannot follow it.
+# Any divergence added to the table becomes a choice, which a static checker cannot follow.
 if TYPE_CHECKING:
     DivergenceName = str
 else:
@@ -30,33 +30,35 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
-    """Discriminator of adversarial imitation."""
+    """Settings of the discriminator of adversarial imitation."""
 
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the discriminator's hidden layers."""
     activation: Literal["tanh", "relu"] = "tanh"
-    """Activation between them."""
+    """Activation function of the hidden layers."""
     learning_rate: float = 3e-4
-    """Adam's learning rate at the start."""
+    """Initial learning rate of Adam."""
     final_rate: float = 1.0
-    """Share of the learning rate that is left at the end of the run; it falls step by step. 1: constant."""
+    """Fraction of the learning rate that is left at the end of the run; it decays with the steps. 1: constant."""
     updates_per_rollout: int = 8
     """Gradient steps after each rollout."""
     batch_size: int = 1024
-    """Rows drawn from each side, expert and policy, per gradient step."""
+    """Rows per gradient step from each side, expert and policy."""
     divergence: DivergenceName = "minimax"
-    """Loss and reward. With the loss of GAIL, minimax pays -log(1-D), non_saturating log D, reverse_kl log D - log(1-D)
-    and fairl -h exp h, h being log D - log(1-D). least_squares is that of AMP; hinge and wasserstein pay the
-    discriminator's output, the latter with a gradient penalty (WGAIL-GP); f_... are the f-divergences of f-GAN, which
-    pay the conjugate."""
+    """Loss and reward. With GAIL's loss the reward is -log(1-D) for minimax, log D for non_saturating, h for reverse_kl
+    and -h exp h for fairl, where h = log D - log(1-D). least_squares is AMP's; for hinge and wasserstein the reward is
+    the discriminator's output, for the latter with a gradient penalty (WGAIL-GP); f_... are the f-divergences of f-GAN,
+    whose reward is the conjugate."""
     zero: Literal["own", "lowest"] = "own"
-    """Where rewards count from. own: as the divergence has it; lowest: from the lowest one of the rollout, so that none
-    is negative and a longer episode never earns less. What an early end is worth depends on that, and nothing else."""
+    """Origin of rewards. own: as the divergence defines them; lowest: minus the lowest reward of the rollout, so that
+    none is negative and a longer episode never has a lower return. Only this origin decides whether ending an episode
+    early is worth anything."""
     inputs: Inputs = "state_action"
-    """What the discriminator sees: (s, a), or (s, s'), which also suits demonstrations whose actions are not known.
-    Their file then needs an array of actions of any values, and GAIL no warm start."""
+    """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions. Their file
+    then still needs an array of actions, with any values, and GAIL must train without its warm start."""
     normaliser: Literal["expert", "running"] = "expert"
-    """Statistics of the inputs: of the demonstrations alone, or merged with every rollout, before learning from it."""
+    """Statistics that normalise the inputs: of the demonstrations (expert), or merged with every rollout before
+    learning from it (running)."""
 
     def __post_init__(self) -> None:
         positive(self, "learning_rate", "updates_per_rollout", "batch_size")
@@ -68,7 +70,7 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class ActionScale:
-    """Actions from [low, high] to [-1, 1]; numbers without bounds, or that cannot move, keep their unit. Shapes [A]."""
+    """Maps actions from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay unscaled. [A]."""
 
     centre: Tensor
     half_range: Tensor
@@ -86,9 +88,9 @@ class ActionScale:
 
 @dataclass
 class Adversarial:
-    """GAIL's discriminator (Ho & Ermon 2016, Alg. 1): tells expert rows from policy rows, pays for passing as expert.
+    """GAIL's discriminator (Ho & Ermon 2016, Alg. 1): separates expert rows from policy rows, rewards expert-like ones.
 
-    `demonstrations` stay on their device; actions in environment scale are brought to [-1, 1] by `low`, `high` [A].
+    `demonstrations` stay on their device; `low` and `high` [A] scale actions to [-1, 1].
     """
 
     demonstrations: Transitions
@@ -119,11 +121,11 @@ class Adversarial:
         self._recorded = Recorded(self.step, self.optimiser)
 
     def logit(self, inputs: Tensor) -> Tensor:
-        """[B, D] to expert_logit [B]."""
+        """Maps inputs [B, D] to expert_logit [B]."""
         return self.network(inputs).squeeze(-1)
 
     def inputs(self, batch: Transitions) -> Tensor:
-        """What the discriminator sees of a batch, normalised: [B, D]."""
+        """Normalised discriminator inputs of a batch: [B, D]."""
         observations = self.normaliser(batch.observations)
         if self.config.inputs == "state_transition":
             return torch.cat([observations, self.normaliser(batch.next_observations)], -1)
@@ -134,7 +136,7 @@ class Adversarial:
         return self.config.inputs == "state_transition"
 
     def expert_inputs(self) -> Tensor:
-        """`inputs` of the demonstrations; computed once where nothing moves them."""
+        """`inputs` of the demonstrations; computed once if the normaliser is fixed."""
         if self.config.normaliser == "running":
             return self.inputs(self.demonstrations)
         if self._expert is None:
@@ -142,9 +144,10 @@ class Adversarial:
         return self._expert
 
     def reward(self, batch: Transitions) -> Tensor:
-        """A critic that is known up to a constant pays from halfway between the demonstrations' mean and the batch's:
-        else its own, arbitrary constant would decide whether a long episode is worth more than a short one."""
-        self.network.eval()  # in training mode a spectral norm moves with every pass
+        """Rewards [B]. A critic that is only defined up to a constant is measured from the midpoint between its means
+        on the demonstrations and on the batch: otherwise the arbitrary constant would decide whether a long episode is
+        worth more than a short one."""
+        self.network.eval()  # in training mode a spectral norm changes with every forward pass
         with torch.no_grad():
             logit = self.logit(self.inputs(batch))
             if self._floats:

@@ -1,4 +1,4 @@
-"""The unit of a bonus: what running statistics divide it by."""
+"""Running normalisation of bonuses and of rewards."""
 
 from typing import Any, TypeVar
 
@@ -12,33 +12,33 @@ from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
 SHARES = (10, 50, 90)
-"""In 100, evenly apart."""
+"""Logged percentiles, evenly spaced."""
 
 
 def spread_of(values: Float[Tensor, " B"]) -> Float[Tensor, "3"]:
-    """The values that 10, 50 and 90 in 100 of them stay below."""
+    """The 10th, 50th and 90th percentile of the values."""
     low, _, high = SHARES
     return torch.quantile(values, torch.linspace(low / 100, high / 100, len(SHARES), device=values.device))
 
 
-def named(name: str, spread: Float[Tensor, "3"]) -> dict[str, Tensor]:
-    """For a log: `name_10`, `name_50`, `name_90`."""
-    return {f"{name}_{share}": value for share, value in zip(SHARES, spread, strict=True)}
+def named(name: str, percentiles: Float[Tensor, "3"]) -> dict[str, Tensor]:
+    """Log entries `name_10`, `name_50`, `name_90`."""
+    return {f"{name}_{share}": value for share, value in zip(SHARES, percentiles, strict=True)}
 
 
 class BonusUnit(nn.Module):
-    """Pays bonuses in their own unit. A subclass divides them by what it has seen of them; it moves in `merge` only."""
+    """Normalises bonuses by running statistics of past ones, which only `merge` changes."""
 
     def merge(self, bonus: Float[Tensor, " B"]) -> None:
-        """Take the bonuses of a rollout [T * N], time-major, into the statistics."""
+        """Updates the statistics with the bonuses of a rollout [T * N], time-major."""
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Bonuses as they are paid."""
+        """The normalised bonuses."""
         return bonus
 
 
 class LargestSoFar(BonusUnit):
-    """The largest of all bonuses so far is 1. Stadie, Levine & Abbeel 2015 (1507.00814), the normalised error."""
+    """Divides by the largest bonus so far. Stadie, Levine & Abbeel 2015 (1507.00814), the normalised error."""
 
     largest: Tensor
 
@@ -54,10 +54,10 @@ class LargestSoFar(BonusUnit):
 
 
 class ReturnSpread(BonusUnit):
-    """The standard deviation of the discounted sums of all bonuses so far is 1. Burda et al. 2018 (1810.12894), 2.4.
+    """Divides by the standard deviation of all discounted sums of bonuses so far. Burda et al. 2018 (1810.12894), 2.4.
 
-    At each step, as in the released code, the sum of what was paid until then, over the ends of episodes and rollouts.
-    With `starts` the sums begin anew with every episode: `rewards.scale.ReturnScale` divides whole rewards so.
+    As in the released code, each step contributes the sum up to it, across the ends of episodes and rollouts. With
+    `starts` the sums restart at every episode, as `ReturnScale` divides rewards.
     """
 
     sums: Tensor
@@ -74,10 +74,10 @@ class ReturnSpread(BonusUnit):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def merge(self, bonus: Float[Tensor, " B"], starts: Float[Tensor, "T N"] | None = None) -> None:
-        """`starts`, if given: 1 where a step begins an episode, else 0."""
+        """`starts`, if given: 1 where a step starts an episode, else 0."""
         if len(bonus) % self.n_envs:
-            came = f"a rollout of {len(bonus)}"
-            raise problem(f"as many steps of each of {self.n_envs} environments", came, "pass whole rollouts [T * N]")
+            got = f"a rollout of {len(bonus)}"
+            raise problem(f"as many steps of each of {self.n_envs} environments", got, "pass whole rollouts [T * N]")
         sums = discounted_sums(finite(bonus).double().unflatten(0, (-1, self.n_envs)), self.sums, self.gamma, starts)
         self.sums.copy_(sums[-1])
         own = sums.mean(), sums.var(correction=0), torch.full_like(self.count, sums.numel())
@@ -91,12 +91,12 @@ class ReturnSpread(BonusUnit):
 
 
 def finite(bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """NaN and infinity as 0, so that they never enter statistics."""
+    """Replaces NaN and infinity by 0, so that they never enter statistics."""
     return torch.where(torch.isfinite(bonus), bonus, 0)
 
 
 def divided(bonus: Float[Tensor, " B"], unit: Float[Tensor, ""]) -> Float[Tensor, " B"]:
-    """Bonuses in `unit`, however small it is; as they are where it is 0, before anything was paid."""
+    """Bonuses divided by `unit`, however small it is; unchanged while it is 0, before the first nonzero bonus."""
     return bonus / torch.where(unit > 0, unit, 1).to(bonus.dtype)
 
 
@@ -106,10 +106,10 @@ def discounted_sums(
     gamma: float,
     starts: Float[Tensor, "T N"] | None = None,
 ) -> Float[Tensor, "T N"]:
-    """At each step t the sum of γ^(t-i) · reward_i over i up to t, going on from the sums `before`; i no earlier than
-    the last step up to t where `starts`, if given, is 1.
+    """At each step t the sum of γ^(t-i) · reward_i over i up to t, continued from the sums `before`. If `starts` is
+    given, i begins at the last step up to t where it is 1.
 
-    Each round doubles how far back the sums reach: log2(T) additions of tensors instead of T of rows.
+    The reach of the sums doubles in each iteration: log2(T) additions of tensors instead of T of rows.
     """
     sums = rewards.clone()
     goes_on = torch.ones_like(rewards) if starts is None else 1 - starts.to(rewards)
@@ -127,32 +127,32 @@ Rewards = TypeVar("Rewards", np.ndarray, Tensor)
 
 class ReturnScale:
     """Divides rewards by the running standard deviation of the discounted returns so far. Engstrom et al. 2020
-    (2005.12729), section 2, "reward scaling"; what Stable-Baselines3's VecNormalize does to task rewards.
+    (2005.12729), section 2, "reward scaling"; Stable-Baselines3's VecNormalize does the same to task rewards.
 
-    Differs from it: sees the rewards that the policy learns from, whole rollouts at a time, and divides a rollout by
-    statistics that include it. Rewards keep their sign and zero stays zero.
+    Differs from it: sees the rewards that the policy learns from, whole rollouts at a time, and includes each rollout
+    in the statistics that divide it. Rewards keep their sign and zero stays zero.
     """
 
     def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
         self.spread, self.clip = ReturnSpread(n_envs, gamma), clip
 
     def update(self, rewards: np.ndarray | Tensor, episode_starts: np.ndarray | Tensor) -> None:
-        """Take a rollout into the statistics. Rewards [T, N]; episode_starts [T, N]: the step begins an episode."""
-        paid = torch.as_tensor(rewards)
-        self.spread.to(paid.device).merge(paid.flatten(), torch.as_tensor(episode_starts))
+        """Updates the statistics with a rollout. Rewards [T, N]; episode_starts [T, N]: the step starts an episode."""
+        values = torch.as_tensor(rewards)
+        self.spread.to(values.device).merge(values.flatten(), torch.as_tensor(episode_starts))
 
     def __call__(self, rewards: Rewards) -> Rewards:
-        """Rewards [T, N] divided by the spread of returns, clipped; tensors for tensors. What is not finite stays so: a
-        clip would hide it from whoever stops there."""
+        """Rewards [T, N] divided by the standard deviation of returns and clipped; the same type as the input. Values
+        that are not finite stay so: a clip would hide them from the check that stops the training."""
         given = torch.as_tensor(rewards)
         divided = self.spread(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
         divided = torch.where(torch.isfinite(given), divided, given)
         return divided if isinstance(rewards, Tensor) else divided.numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        """Stays as it is while the statistics move on."""
+        """A copy that does not change when the statistics do."""
         own = {name: value.clone() for name, value in self.spread.state_dict().items()}
-        return {"running": own.pop("sums"), **own}  # as checkpoints have called it
+        return {"running": own.pop("sums"), **own}  # the name in checkpoints
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         values = {name: torch.as_tensor(value) for name, value in state.items()}

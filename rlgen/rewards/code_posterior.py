@@ -1,4 +1,4 @@
-"""How well the code of an episode shows in what is done, as a reward source: the information of InfoGAIL."""
+"""InfoGAIL's reward source: how well the code of an episode can be inferred from its states and actions."""
 
 import math
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from rlgen.rewards.source import RewardSource
 
 @dataclass(frozen=True, kw_only=True)
 class CodePosteriorConfig:
-    """The network that guesses the code."""
+    """Settings of the network that infers the code."""
 
     hidden: tuple[int, ...] = (128, 128)
-    """Widths of its hidden layers."""
+    """Widths of the network's hidden layers."""
     learning_rate: float = 1e-3
     """Adam's learning rate."""
     updates_per_rollout: int = 8
@@ -36,13 +36,13 @@ class CodePosteriorConfig:
 
 
 def without_code(batch: Transitions, codes: int) -> Transitions:
-    """`batch` without the last `codes` numbers of its observations, which say which code an episode has."""
+    """`batch` without the last `codes` observation components, which hold the code of the episode, one-hot."""
     cut = {name: getattr(batch, name)[:, :-codes] for name in ("observations", "next_observations")}
     return replace(batch, **cut)
 
 
 class WithoutCode:
-    """`source` that must not see the code: a discriminator would tell the policy by it, since no expert has one."""
+    """Hides the code from `source`: a discriminator would recognise the policy by it, since no expert has one."""
 
     def __init__(self, source: RewardSource, codes: int):
         self.source, self.codes = source, codes
@@ -61,21 +61,21 @@ class WithoutCode:
         self.source.load_state_dict(state)
 
     def _without(self, batch: Transitions) -> Transitions:
-        """The same object for the same batch: some sources know what they have just learned from."""
+        """The same object for the same batch: some sources recognise the batch that they have just learned from."""
         if self._cut is None or self._cut[0] is not batch:
             self._cut = batch, without_code(batch, self.codes)
         return self._cut[1]
 
 
 class CodePosterior:
-    """Pays log Q(c|s, a) + log K, nats, for the code c of the episode, one of K in the last numbers of observations.
+    """Rewards log Q(c|s, a) + log K, nats, for the code c of the episode, one of K, one-hot at the observation's end.
 
-    Li et al. 2017 (InfoGAIL, 1703.08840), the variational bound L_I(π, Q) of the information between codes and what is
-    done under them: its mean is that bound, at most log K, and 0 where Q can only guess. Q, a classifier, learns from
-    every rollout. `inputs` gives what it sees of a batch without code, [B, size]: a discriminator's own inputs.
+    Li et al. 2017 (InfoGAIL, 1703.08840): the mean reward is the variational bound L_I(π, Q) on the mutual information
+    between codes and the behaviour under them; it is at most log K, and 0 where Q can only guess. Q, a classifier,
+    learns from every rollout. `inputs` maps a batch without code to the input of Q, [B, size]: that of a discriminator.
 
-    Differs from the released code: no second, slowly moving copy of Q pays. Differs from the paper: the entropy of the
-    codes, log K, is in the reward, so that knowing nothing costs nothing, instead of left out as a constant.
+    Differs from the released code: no second, slowly moving copy of Q gives the rewards. Differs from the paper: the
+    entropy of the codes, log K, is in the reward instead of left out as a constant, so that guessing costs nothing.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class CodePosterior:
         return categorical_log_prob(self.codes_of(batch), self.network(self._seen(batch))) + math.log(self.codes)
 
     def codes_of(self, batch: Transitions) -> Tensor:
-        """The code of each transition's episode, [B], from 0."""
+        """The code of each transition's episode, [B], counted from 0."""
         return batch.observations[:, -self.codes :].argmax(-1)
 
     def _seen(self, batch: Transitions) -> Tensor:

@@ -1,4 +1,4 @@
-"""How far the models of an ensemble are apart in what they expect next, as a reward source."""
+"""The disagreement of an ensemble of dynamics models, as a reward source."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from rlgen.rewards.transition_pool import NormalisedTransitions
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleDisagreementConfig(NoveltyConfig):
-    """Ensemble of models of the dynamics (Pathak et al. 2019, 1906.04161).
+    """Settings of an ensemble of dynamics models (Pathak et al. 2019, 1906.04161).
 
-    Differs from the paper: one hidden layer, because observations are no images, and a learning rate of 3e-4 instead of
-    1e-4, because trainings are of a million steps and not of a hundred.
+    Differs from the paper: one hidden layer, because observations are not images, and a learning rate of 3e-4 instead
+    of 1e-4, because trainings last a million steps and not a hundred million.
     """
 
     learning_rate: float = 3e-4
@@ -28,25 +28,26 @@ class EnsembleDisagreementConfig(NoveltyConfig):
     members: int = 5
     """Number of models."""
     batch_size: int = 128
-    """Transitions per gradient step of each model, which draws its own."""
+    """Transitions per gradient step of each model; each draws its own."""
     gamma: float = 0.99
-    """Discount of the sums of bonuses whose spread is the unit of the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         below_one(self, "gamma", remedy="use e.g. 0.99")
-        at_least(self, 2, "members", remedy="leave it out for the default: one cannot disagree")
+        at_least(self, 2, "members", remedy="leave it out for the default: one model cannot disagree")
 
 
 class EnsembleDisagreement(Novelty):
-    """Pays the variance, over an ensemble, of the predicted next observation; it does not ask what came next.
+    """Rewards the variance, over an ensemble, of the predicted next observation; it never reads the actual one.
 
-    The models start from weights of their own and each draws its own transitions, with replacement, from the current
-    rollout, as in the paper. The bonus is divided by the running deviation of its discounted sums, as in the released
-    code. Inputs and targets are normalised like VIME's.
+    The models start from different weights and each draws its own transitions, with replacement, from the current
+    rollout, as in the paper. The bonus is divided by the running standard deviation of its discounted sums, as in the
+    released code. Inputs and targets are normalised as for VIME.
 
-    Differs from the paper: the models predict observations, each number in units of its spread, instead of features of
-    a random or pretrained network, because they are no images. The policy does not learn through the models' gradients.
+    Differs from the paper: the models predict observations, each component normalised to unit variance, instead of
+    features of a random or pretrained network, because observations are not images. The policy does not learn through
+    the models' gradients.
     """
 
     config: EnsembleDisagreementConfig
@@ -73,6 +74,6 @@ class DynamicsEnsemble(Predictor):
         return disagreement(self.models(inputs))
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared error, averaged over models and rows; each model has an equal part [B, I] of the rows [E * B, I]."""
+        """Squared error, averaged over models and rows; each model gets an equal part [B, I] of the rows [E * B, I]."""
         own_inputs, own_targets = (rows.unflatten(0, (self.models.members, -1)) for rows in (inputs, targets))
         return prediction_error(self.models(own_inputs), own_targets).mean()

@@ -1,4 +1,4 @@
-"""What the sign of an imitation reward makes of an early end, compared with what the demonstrations do."""
+"""Warns if the sign of an imitation reward contradicts how the demonstrated episodes end."""
 
 import logging
 
@@ -11,9 +11,9 @@ from rlgen.rewards.adversarial import AdversarialConfig
 log = logging.getLogger("rlgen")
 
 LOGITS = torch.linspace(-20, 20, 401)
-"""Expert logits that cover what a discriminator says."""
+"""Expert logits that cover the output range of a discriminator."""
 USUAL = 0.5
-"""Fraction of the demonstrated episodes from which on an early end counts as what the expert does."""
+"""Fraction of demonstrated episodes above which an early end counts as the expert's behaviour."""
 
 
 def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
@@ -25,8 +25,8 @@ def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
 
 
 def share_ended_by_task(demonstrations: Demonstrations) -> float:
-    """Fraction of the demonstrated episodes that the task ended, before a time limit. Of a subsampled file, which has
-    lost most last rows, the fraction that is shorter than the longest."""
+    """Fraction of the demonstrated episodes that the task ended before a time limit. For a subsampled file, which lacks
+    most last rows: the fraction of episodes shorter than the longest."""
     lengths = demonstrations.episode_lengths
     if demonstrations.stride > 1:
         return float((lengths < lengths.max()).mean())
@@ -34,10 +34,10 @@ def share_ended_by_task(demonstrations: Demonstrations) -> float:
 
 
 def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations) -> None:
-    """Say so where the sign of the reward teaches the opposite of what the expert does.
+    """Logs a warning if the sign of the reward teaches the opposite of the expert's behaviour.
 
-    A reward that is never negative makes every further step worth something: a policy that could reach its goal and
-    end the episode stays away from it. One that is never positive makes it end the episode as soon as it can.
+    A reward that is never negative makes every further step worthwhile: a policy that could reach its goal and end the
+    episode avoids the goal. A reward that is never positive makes the policy end the episode as soon as it can.
     Kostrikov et al. 2019 (1809.02925), section 4.
     """
     share = share_ended_by_task(demonstrations)
@@ -45,7 +45,7 @@ def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations
     if share > USUAL and not negative:
         log.warning(
             "expected a reward that can be negative, because %.0f %% of the demonstrated episodes end before a time "
-            "limit; the %s divergence%s pays every further step, so the policy learns not to end its episodes; use "
+            "limit; the %s divergence%s rewards every further step, so the policy learns not to end its episodes; use "
             'AdversarialConfig(divergence="non_saturating"), --gail.discriminator.divergence non_saturating, unless '
             "ending is a failure here",
             *(100 * share, config.divergence, " with zero=lowest" if config.zero == "lowest" else ""),
@@ -53,7 +53,7 @@ def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations
     if share == 0 and not positive:
         log.warning(
             "expected a reward that can be positive, because no demonstrated episode ends before a time limit; the %s "
-            "divergence charges for every further step, so the policy learns to end its episodes if the task lets it; "
+            "divergence penalises every further step, so the policy learns to end its episodes if the task allows it; "
             'use AdversarialConfig(divergence="minimax"), --gail.discriminator.divergence minimax, unless episodes '
             "never end early here",
             config.divergence,

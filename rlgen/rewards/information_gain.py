@@ -1,4 +1,4 @@
-"""What a transition teaches a Bayesian model of the dynamics, as a reward source: the bonus of VIME."""
+"""The information gain of a Bayesian dynamics model, VIME's bonus, as a reward source."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -23,45 +23,45 @@ from rlgen.rewards.source import TaskShape
 from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 Gain = Literal["information", "compression", "first_order"]
-LOWEST_STD = 0.01  # of a likelihood that is learned
+LOWEST_STD = 0.01  # of a learned likelihood
 LAYERS: dict[str, type[nn.Module]] = {"gaussian": GaussianDense, "flow": FlowDense}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InformationGainConfig:
-    """Bayesian dynamics model and its bonus (Houthooft et al. 2016, 1605.09674).
+    """Settings of a Bayesian dynamics model and its bonus (Houthooft et al. 2016, 1605.09674).
 
-    Differs from the released code: few large minibatches at a high rate from narrow weights on instead of hundreds of
-    tiny ones (experiments/vime says how they compare), a likelihood of std 0.5 instead of 5 (in units of the
-    observations' own spread), the KL weighed by the size of the pool, and bonuses clipped in units of the usual one,
-    because the size of gains in nats follows the likelihood's std.
+    Differs from the released code: few large minibatches at a high learning rate, from narrow initial weights, instead
+    of hundreds of tiny ones (experiments/vime compares them); a likelihood std of 0.5 instead of 5 (observations have
+    unit variance); the KL weighted by the size of the pool; and bonuses clipped in units of the median gain, because
+    the size of gains in nats depends on the likelihood's std.
     """
 
     hidden: tuple[int, ...] = (32,)
     """Widths of the model's hidden layers."""
     activation: Literal["relu", "tanh"] = "relu"
-    """Activation between them."""
+    """Activation function of the hidden layers."""
     posterior: Literal["gaussian", "flow"] = "gaussian"
-    """gaussian: all weights independent; flow: those of an input multiplied by noise of a normalising flow, so that
-    they are correlated and not Gaussian (Louizos & Welling 2017, 1703.01961), which takes several times as long."""
+    """Posterior of the weights. gaussian: independent; flow: those of an input are multiplied by noise of a normalising
+    flow, so that they are correlated and not Gaussian (Louizos & Welling 2017, 1703.01961); several times slower."""
     prior_std: float = 0.5
-    """Standard deviation of every weight before any data."""
+    """Standard deviation of every weight under the prior."""
     initial_std: float = 0.05
     """Standard deviation of every weight at the start of learning."""
     likelihood_std: float = 0.5
-    """Standard deviation of the next observation around the prediction, in units of its own spread."""
+    """Standard deviation of the next observation around the prediction, where observations have unit variance."""
     learn_likelihood: bool = False
-    """Learn that standard deviation, one for each number, from there on."""
+    """Learn the likelihood's standard deviation, one for each observation component, starting at likelihood_std."""
     n_data: float | None = None
-    """Transitions that the data count for against the prior; as many as the pool holds when left out. Fewer leave the
-    weights wider, so that more of the gain is uncertainty and less is error."""
+    """Number of transitions that the data count for against the prior; None: as many as the pool holds. A smaller
+    number leaves the weights wider, so that more of the gain is uncertainty and less is error."""
     gain: Gain = "information"
-    """information: KL[new ‖ old] of one second-order step; compression: KL[old ‖ new] of it; first_order: KL[new ‖ old]
-    after ten steps of Adam on every transition by itself, which takes hundreds of times as long."""
+    """Definition of the gain. information: KL[new ‖ old] of one second-order step; compression: KL[old ‖ new] of it;
+    first_order: KL[new ‖ old] after ten steps of Adam on every transition separately, hundreds of times slower."""
     step_size: float = 0.01
-    """λ of the second-order step."""
+    """Size λ of the second-order step."""
     samples: int = 1
-    """Weight samples, in the bonus and in learning."""
+    """Number of weight samples, in the bonus and in learning."""
     learning_rate: float = 1e-2
     """Adam's learning rate."""
     updates_per_rollout: int = 25
@@ -69,11 +69,11 @@ class InformationGainConfig:
     batch_size: int = 256
     """Transitions per gradient step."""
     pool_size: int = 100_000
-    """Past transitions to learn from."""
+    """Number of past transitions to learn from."""
     medians: int = 10
-    """The bonus is divided by the mean of the medians of this many rollouts."""
+    """Number of rollouts whose median gains are averaged; the bonus is divided by that average."""
     highest: float = 1000.0
-    """Bonuses are clipped here, after they are divided."""
+    """Upper limit of the bonus after the division."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -83,20 +83,20 @@ class InformationGainConfig:
         for name, choices in (("gain", get_args(Gain)), ("activation", ACTIVATIONS), ("posterior", LAYERS)):
             one_of(self, name, choices)
         if self.posterior == "flow" and self.gain == "compression":
-            expected = "a gain that is known for the posterior flow: information or first_order"
+            expected = "a gain that the posterior flow supports: information or first_order"
             raise problem(expected, "compression", "choose one of these, or the posterior gaussian")
         if self.learn_likelihood and self.likelihood_std <= LOWEST_STD:
-            came = f"{self.likelihood_std}"
-            raise problem(f"a likelihood_std above {LOWEST_STD} to learn from", came, "leave it out for the default")
+            got = f"{self.likelihood_std}"
+            raise problem(f"a likelihood_std above {LOWEST_STD} to learn from", got, "leave it out for the default")
 
 
 class InformationGain:
-    """Pays KL[posterior after the transition ‖ posterior before], in units of the usual gain.
+    """Rewards KL[posterior after the transition ‖ posterior before], divided by the recent median gain.
 
-    `update` first looks what a batch is worth to the model as it stands and then learns from it; `reward` of that same
-    batch is what it was worth before, and of any other batch what it is worth now. Nothing is paid before the model has
-    learned from a first rollout. A batch is the environment's own numbers; statistics of inputs and targets stand still
-    between updates.
+    `update` first computes the gain of a batch with the current model and then learns from the batch; `reward` of that
+    same batch uses the gain from before, and of any other batch the current gain. Rewards are zero until the model has
+    learned from a first rollout. A batch holds the environment's raw values; the statistics of inputs and targets
+    change only in `update`.
     """
 
     def __init__(self, shape: TaskShape, config: InformationGainConfig | None = None):
@@ -124,7 +124,7 @@ class InformationGain:
         gain = self.gain(batch)
         self._known = (batch, gain)
         if self.updates:
-            median = distributed.all_reduce_mean(gain.median())  # of several processes' medians the mean
+            median = distributed.all_reduce_mean(gain.median())  # the mean of the processes' medians
             self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
         self.pool.add(batch)
         self.normalised.merge(batch)
@@ -137,14 +137,14 @@ class InformationGain:
         return self._bonus(self._known[1] if known else self.gain(batch))  # type: ignore[index]
 
     def _bonus(self, gain: Tensor) -> Tensor:
-        """Nats [B] in units of the usual gain; zeros as long as there is none."""
+        """Gain [B], nats, divided by the mean of the recent medians; zeros before there is one."""
         if not len(self.recent_medians):
             return torch.zeros_like(gain)
         return (gain / self.recent_medians.mean().clamp(min=1e-30)).clamp(0, self.config.highest)
 
     @torch.no_grad()
     def gain(self, batch: Transitions) -> Tensor:
-        """What each transition teaches the model as it stands [B], nats."""
+        """Information gain of each transition for the current model [B], nats."""
         config, std = self.config, self._likelihood_std()
         inputs, targets = self.normalised(batch)
         if config.gain == "first_order":
@@ -152,19 +152,19 @@ class InformationGain:
         return self.model.information_gain(inputs, targets, std, config.step_size, config.samples, gain=config.gain)
 
     def _likelihood_std(self) -> Tensor:
-        """A number, or one for each output [O]."""
+        """A scalar, or one value for each output [O]."""
         return self.fixed_std if self.likelihood is None else self.likelihood()
 
     def _learn(self) -> Tensor:
-        """Take the gradient steps of a rollout on rows of the pool; their losses, nats per transition."""
+        """Takes the gradient steps of a rollout on rows of the pool and returns their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * distributed.world_size()
-        if n_data != self._n_data:  # a recording would go on with the old one
+        if n_data != self._n_data:  # a captured CUDA graph would keep the old value
             self._recorded, self._n_data = Recorded(self._step, self.optimiser), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
         return torch.stack([self._recorded(*self.normalised(rows))["loss"].clone() for rows in draws])
 
     def _step(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """One gradient step, and its loss."""
+        """Takes one gradient step and returns its loss."""
         self.optimiser.zero_grad(set_to_none=True)
         std = self._likelihood_std()
         loss = self.model.set_gradient(inputs, targets, self._n_data, self.config.samples, std)

@@ -1,4 +1,4 @@
-"""How badly the features of what comes next are predicted, as a reward source: the intrinsic curiosity module, ICM."""
+"""The intrinsic curiosity module (ICM): the error of a forward model in learned features, as a reward source."""
 
 from dataclasses import dataclass
 
@@ -18,37 +18,37 @@ from rlgen.rewards.source import TaskShape
 
 @dataclass(frozen=True, kw_only=True)
 class IntrinsicCuriosityConfig(NoveltyConfig):
-    """Curiosity in features that predict the action (Pathak et al. 2017, 1705.05363).
+    """Settings of curiosity in features that predict the action (Pathak et al. 2017, 1705.05363).
 
-    β and Adam's rate are the paper's. Differs from it: perceptrons, of a size for flat observations.
+    β and Adam's learning rate are the paper's. Differs from it: perceptrons, sized for flat observations.
     """
 
     hidden: tuple[int, ...] = (64,)
-    """Widths of the hidden layers between an observation and its features."""
+    """Widths of the encoder's hidden layers, between an observation and its features."""
     features: int = 32
-    """Numbers that describe an observation."""
+    """Number of features of an observation."""
     model_hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers of the inverse and the forward model."""
     beta: float = 0.2
-    """Weight of the forward model's loss; the inverse model's is 1 - beta."""
+    """Weight of the forward model's loss; that of the inverse model is 1 - beta."""
     updates_per_rollout: int = 24
     """Gradient steps after each rollout."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.beta < 1:
-            remedy = "use e.g. 0.2: at 0 the forward model learns nothing, at 1 all features become one"
+            remedy = "use e.g. 0.2: at 0 the forward model learns nothing, at 1 the features collapse"
             raise problem("beta between 0 and 1", str(self.beta), remedy)
 
 
 class IntrinsicCuriosity(Novelty):
-    """Pays ½ ‖φ̂(s') - φ(s')‖², the forward model's error in features φ that serve to tell which action was taken.
+    """Rewards ½ ‖φ̂(s') - φ(s')‖², a forward model's error in features φ that are trained by an inverse model.
 
-    η of the paper's bonus is the weight that whoever sums rewards gives this source. As in the paper the bonus has no
-    normalisation: its unit is that of the features, which the inverse model's task keeps from shrinking. Learns from
-    the current rollout, as in the paper.
+    The paper's η is the weight of this source in the sum of rewards. As in the paper the bonus is not normalised: it
+    has the scale of the features, which the inverse model's loss keeps from shrinking. Learns from the current rollout,
+    as in the paper.
 
-    Differs from the paper: observations are normalised by running statistics, because they are no images.
+    Differs from the paper: observations are normalised by running statistics, because they are not images.
     """
 
     config: IntrinsicCuriosityConfig
@@ -59,8 +59,8 @@ class IntrinsicCuriosity(Novelty):
 
 
 class Steps(nn.Module):
-    """(s, a, s') as [B, O], [B, encoded], [B, O]: both observations by the same running statistics, actions that are
-    numbers by their own, kinds one-hot."""
+    """(s, a, s') as [B, O], [B, encoded], [B, O]: both observations normalised by the same running statistics,
+    continuous actions by their own, discrete actions one-hot."""
 
     def __init__(self, shape: TaskShape):
         super().__init__()
@@ -87,7 +87,7 @@ class CuriosityModule(Predictor):
         super().__init__()
         self.kinds, self.beta, features = shape.n_actions is not None, config.beta, config.features
         encoder = mlp([shape.observation_size, *config.hidden, features], nn.ELU)
-        self.encoder = nn.Sequential(encoder, nn.ELU())  # the paper's last layer of features has one as well
+        self.encoder = nn.Sequential(encoder, nn.ELU())  # the paper has one after the last layer of features as well
         self.inverse = mlp([2 * features, *config.model_hidden, shape.encoded_size], nn.ReLU)
         self.ahead = mlp([features + shape.encoded_size, *config.model_hidden, features], nn.ReLU)
 
@@ -96,10 +96,10 @@ class CuriosityModule(Predictor):
         return feature_error(self.ahead(torch.cat([before, actions], -1)), after)
 
     def loss(self, observations: Tensor, actions: Tensor, next_observations: Tensor) -> Tensor:
-        """(1 - β) L_I + β L_F. Pathak et al. 2017 (1705.05363), eq. 7 without the policy's part.
+        """(1 - β) L_I + β L_F. Pathak et al. 2017 (1705.05363), eq. 7 without the policy's term.
 
-        L_I is minus the log-likelihood of the action: of a softmax where actions are kinds, as in the paper, and of a
-        Gaussian of unit variance, less its constant, where they are numbers.
+        L_I is the negative log-likelihood of the action: of a softmax for discrete actions, as in the paper, and of a
+        Gaussian of unit variance, without its constant, for continuous ones.
         """
         before, after = self.encode(observations, next_observations)
         inverse = self.inverse(torch.cat([before, after], -1))
@@ -111,5 +111,5 @@ class CuriosityModule(Predictor):
         return (1 - self.beta) * inverse_loss + self.beta * forward_loss
 
     def encode(self, observations: Tensor, next_observations: Tensor) -> tuple[Tensor, ...]:
-        """Features [B, Z] of both, in one pass."""
+        """Features [B, Z] of both observations, in one pass."""
         return self.encoder(torch.cat([observations, next_observations])).chunk(2)

@@ -1,4 +1,4 @@
-"""How far what came next moves a belief in a learned latent space, as a reward source: latent Bayesian surprise."""
+"""Latent Bayesian surprise: how far the next observation changes a latent belief, as a reward source."""
 
 from dataclasses import dataclass
 
@@ -17,24 +17,24 @@ from rlgen.rewards.source import TaskShape
 from rlgen.rewards.transition_pool import NormalisedTransitions
 
 LARGEST_LOG_STD = 2.0
-"""Far from what was seen a linear log-deviation means nothing, and the divergence grows with its exponential."""
+"""Bound of log standard deviations: far from the data they mean nothing, and the divergence is exponential in them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentBayesianSurpriseConfig(NoveltyConfig):
-    """Variational model of the dynamics (Mazzaglia et al. 2022, 2104.07495), of a size for flat observations."""
+    """Settings of a variational dynamics model (Mazzaglia et al. 2022, 2104.07495), sized for flat observations."""
 
     hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers of prior, posterior and decoder."""
     latent: int = 16
-    """Numbers in a latent."""
+    """Dimension of the latent."""
     likelihood_std: float = 0.5
-    """Standard deviation of the next observation around what its latent says, in units of its own spread. Noise that
-    nobody can foresee keeps a bonus of log(1 / std) nats per number where it is below 1."""
+    """Standard deviation of the next observation around its decoded latent, where observations have unit variance.
+    Below 1, unpredictable noise keeps a bonus of log(1 / std) nats per dimension."""
     beta: float = 1.0
-    """Weight of the divergence in the loss."""
+    """Weight of the KL divergence in the loss."""
     gamma: float = 0.99
-    """Discount of the sums of bonuses whose spread is the unit of the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,14 +42,14 @@ class LatentBayesianSurpriseConfig(NoveltyConfig):
 
 
 class LatentBayesianSurprise(Novelty):
-    """Pays KL[q(z|s, a, s') ‖ p(z|s, a)], nats: how far seeing s' moves the belief about a latent that explains it.
+    """Rewards KL[q(z|s, a, s') ‖ p(z|s, a)], nats: how far observing s' changes the belief about a latent behind it.
 
     Mazzaglia et al. 2022 (2104.07495). Prior, posterior and decoder are a variational autoencoder of the next
-    observation given (s, a): where the prior has learned to foresee, the divergence falls, and only where what comes
-    next is news is there any. It is VIME's bonus for a latent instead of weights, in one pass. The bonus is divided by
-    the running deviation of its discounted sums, as in RND; inputs and targets are normalised like VIME's.
+    observation given (s, a). The divergence falls where the prior has learned to predict, and stays only where the next
+    observation is news. It is VIME's bonus for a latent instead of weights, in one pass. The bonus is divided by the
+    running standard deviation of its discounted sums, as in RND; inputs and targets are normalised as for VIME.
 
-    Differs from the paper: learns from the current rollout; logarithms of deviations are bounded.
+    Differs from the paper: learns from the current rollout; log standard deviations are bounded.
     """
 
     config: LatentBayesianSurpriseConfig
@@ -62,7 +62,7 @@ class LatentBayesianSurprise(Novelty):
 
 
 class BoundedGaussian(DiagonalGaussian):
-    """A diagonal Gaussian whose deviations stay between e⁻² and e²."""
+    """A diagonal Gaussian with standard deviations between e⁻² and e²."""
 
     def mean_and_log_std(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = super().mean_and_log_std(features)
@@ -85,14 +85,14 @@ class LatentDynamics(Predictor):
         return self.surprise(inputs, self._features(inputs, targets))
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Minus the evidence lower bound of log p(s'|s, a), nats, the divergence times beta."""
+        """Negative evidence lower bound of log p(s'|s, a), nats, with the divergence weighted by beta."""
         features = self._features(inputs, targets)
         latents, _ = self.posterior.rsample(features)
         log_likelihood = diagonal_gaussian_log_prob(targets, self.decoder(latents), self.config.likelihood_std)
         return -elbo(log_likelihood, self.surprise(inputs, features), self.config.beta).mean()
 
     def surprise(self, inputs: Tensor, features: Tensor) -> Tensor:
-        """KL[posterior ‖ prior] [B], nats, of features [B, F] of (s, a, s')."""
+        """KL[posterior ‖ prior] [B], nats, from features [B, F] of (s, a, s')."""
         mean, log_std = self.posterior.mean_and_log_std(features)
         prior_mean, prior_log_std = self.prior.mean_and_log_std(self.before(inputs))
         return kl_gaussian(mean, log_std.exp(), prior_mean, prior_log_std.exp()).sum(-1)

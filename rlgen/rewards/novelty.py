@@ -1,4 +1,4 @@
-"""What all bonuses of networks that predict have in common: when they look, when they learn, what they report."""
+"""The base of all bonuses of networks that predict: when they are computed, learned from and logged."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rlgen.rewards.bonus_unit import BonusUnit, named, spread_of
 
 @dataclass(frozen=True, kw_only=True)
 class NoveltyConfig:
-    """How the networks behind a bonus learn."""
+    """Settings of how the networks behind a bonus learn."""
 
     learning_rate: float = 1e-3
     """Adam's learning rate."""
@@ -36,7 +36,7 @@ class NoveltyConfig:
 
 @runtime_checkable
 class View(Protocol):
-    """What networks see of transitions, with statistics that stand still between calls of `merge`."""
+    """Maps transitions to network inputs, with statistics that only `merge` changes."""
 
     def merge(self, batch: Transitions) -> None: ...
 
@@ -50,19 +50,19 @@ class View(Protocol):
 
 
 class Predictor(nn.Module):
-    """The networks of a bonus. Called with what a `View` shows, they give how new each row is, [B]."""
+    """The networks of a bonus. `forward` maps the tensors of a `View` to the novelty of each row, [B]."""
 
     loss: Callable[..., Tensor]
-    """Of the same arguments: a scalar, by which they learn."""
+    """Training loss, a scalar, of the same arguments as `forward`."""
 
 
 class Novelty:
-    """Pays what `networks` have not learned yet, in the unit that `unit` keeps.
+    """Rewards what `networks` have not learned yet, normalised by `unit`.
 
-    `update` takes a rollout into the statistics, looks what it is worth to the networks as they stand, and then has
-    them learn from it; `reward` of that same batch is what it was worth before, and of any other batch what it is worth
-    now. Statistics stand still between updates. In the log `novelty` is the bonus in its own unit, `bonus` as it is
-    paid, each as the values that 10, 50 and 90 in 100 transitions stay below.
+    `update` adds a rollout to the statistics, computes its bonus with the current networks, and then trains them on it;
+    `reward` of that same batch is the bonus from before, and of any other batch the current one. Statistics change only
+    in `update`. The log has the 10th, 50th and 90th percentile over transitions of `novelty`, the bonus before
+    normalisation, and of `bonus`, the normalised one.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Novelty:
         self.unit.merge(novelty)
         self._known = (batch, self.unit(novelty))
         losses = torch.stack([self._recorded(*rows)["loss"].clone() for rows in self._minibatches(batch)])
-        spread = spread_of(novelty)
-        return {"loss": losses.mean(), **named("novelty", spread), **named("bonus", self.unit(spread))}
+        percentiles = spread_of(novelty)
+        return {"loss": losses.mean(), **named("novelty", percentiles), **named("bonus", self.unit(percentiles))}
 
     def reward(self, batch: Transitions) -> Tensor:
         if self._known is not None and self._known[0] is batch:
@@ -92,25 +92,25 @@ class Novelty:
 
     @torch.no_grad()
     def novelty(self, batch: Transitions) -> Tensor:
-        """How new each transition is to the networks as they stand, [B], in its own unit."""
+        """Novelty of each transition for the current networks, [B], not normalised."""
         return self.networks(*self.view(batch))
 
     @property
     def rows_per_step(self) -> int:
-        """Transitions of one gradient step."""
+        """Transitions per gradient step."""
         return self.config.batch_size
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
-        """`n` transitions to learn from after the rollout `batch`: its own, with replacement."""
+        """`n` transitions to learn from after the rollout `batch`: from the rollout, with replacement."""
         return Transitions(*distributed.draw(batch.tensors(), len(batch), n))
 
     def _minibatches(self, batch: Transitions) -> Iterator[tuple[Tensor, ...]]:
-        """What the networks see in each gradient step."""
+        """Network inputs of each gradient step."""
         drawn = self.view(self.draw(batch, self.config.updates_per_rollout * self.rows_per_step))
         return zip(*(tensor.split(self.rows_per_step) for tensor in drawn), strict=True)
 
     def _step(self, *rows: Tensor) -> dict[str, Tensor]:
-        """One gradient step, and its loss."""
+        """Takes one gradient step and returns its loss."""
         loss = self.networks.loss(*rows)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

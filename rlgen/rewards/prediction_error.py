@@ -1,4 +1,4 @@
-"""How badly a model of the dynamics predicts the next observation, as a reward source: what VIME is compared with."""
+"""The prediction error of a dynamics model, as a reward source: the baseline of VIME."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,25 +17,26 @@ from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionErrorConfig(NoveltyConfig):
-    """Model of the dynamics whose error is the bonus (Stadie, Levine & Abbeel 2015, 1507.00814)."""
+    """Settings of a dynamics model whose error is the bonus (Stadie, Levine & Abbeel 2015, 1507.00814)."""
 
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the model's hidden layers."""
     pool_size: int = 100_000
-    """Past transitions to learn from."""
+    """Number of past transitions to learn from."""
 
 
 class PredictionError(Novelty):
-    """Pays the squared error of a model's prediction of the next observation, as a share of the largest error so far.
+    """Rewards the squared error of a model's prediction of the next observation, as a fraction of the largest so far.
 
-    The largest error is the unit of Stadie et al. 2015; that of Houthooft et al. 2016 (1605.09674), who set such a
-    bonus against VIME, is not known, since their released code does not contain the comparison. Inputs and targets are
-    normalised like VIME's, and the model learns from a pool of the past like VIME's and that of Stadie et al.
+    The division by the largest error is that of Stadie et al. 2015. The one of Houthooft et al. 2016 (1605.09674), who
+    compare such a bonus with VIME, is not known, since their released code does not contain the comparison. Inputs and
+    targets are normalised as for VIME, and the model learns from a pool of the past like VIME's and that of Stadie et
+    al.
 
-    Differs from Stadie et al.: predicts observations, each number in units of its spread, instead of an autoencoder's
-    features, because they are no images; the bonus does not fall by 1/t here, because the weight of a reward source may
-    fall with the steps. Differs from Houthooft et al.: the model is a plain one instead of a Bayesian one, because its
-    error is all that is asked of it.
+    Differs from Stadie et al.: predicts observations, each component normalised to unit variance, instead of an
+    autoencoder's features, because they are not images; the bonus does not decrease with 1/t here, because the weight
+    of a reward source may decrease with the steps. Differs from Houthooft et al.: an ordinary model instead of a
+    Bayesian one, because only its error is needed.
     """
 
     config: PredictionErrorConfig
@@ -48,7 +49,7 @@ class PredictionError(Novelty):
         self.pool = TransitionPool(-(-config.pool_size // distributed.world_size()))
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
-        """`n` transitions of the pool, which takes in the rollout `batch` first."""
+        """`n` transitions from the pool, after adding the rollout `batch` to it."""
         self.pool.add(batch)
         return self.pool.draw(n)
 

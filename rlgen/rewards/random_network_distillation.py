@@ -1,4 +1,4 @@
-"""How badly a network imitates a fixed random one where the agent arrives, as a reward source: the bonus of RND."""
+"""Random network distillation (RND): the error of imitating a fixed random network, as a reward source."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,12 @@ from rlgen.rewards.source import TaskShape
 
 @dataclass(frozen=True, kw_only=True)
 class RandomNetworkDistillationConfig(NoveltyConfig):
-    """Random network distillation (Burda et al. 2018, 1810.12894).
+    """Settings of random network distillation (Burda et al. 2018, 1810.12894).
 
-    Adam's rate and the discount are the paper's, and like there each transition of a rollout of 5,000 is learned from
-    about once: a predictor that learns much faster leaves no bonus within a few rollouts, because the bonus's unit
-    remembers the first ones. Differs from the paper: perceptrons, of a size for flat observations.
+    Adam's learning rate and the discount are the paper's. As in the paper, each transition of a rollout of 5,000 is
+    learned from about once: a predictor that learns much faster leaves no bonus within a few rollouts, because the
+    normalisation of the bonus remembers the first ones. Differs from the paper: perceptrons, sized for flat
+    observations.
     """
 
     learning_rate: float = 1e-4
@@ -30,13 +31,13 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
     target_hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers of the fixed network."""
     predictor_hidden: tuple[int, ...] = (64, 64, 64)
-    """Widths of the hidden layers of the one that learns: the paper gives it two more."""
+    """Widths of the predictor's hidden layers: the paper gives it two more than the fixed network."""
     features: int = 64
-    """Numbers that the fixed network gives out and the other one predicts."""
+    """Number of outputs of the fixed network, which the predictor learns."""
     clip: float = 5.0
-    """Whitened observations are clipped here, in standard deviations."""
+    """Limit of whitened observations, in standard deviations."""
     gamma: float = 0.99
-    """Discount of the sums of bonuses whose spread is the unit of the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,13 +45,13 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
 
 
 class RandomNetworkDistillation(Novelty):
-    """Pays the squared error of a predictor against a fixed random network, at the observation that a step leads to.
+    """Rewards the squared error of a predictor against a fixed random network, both on the next observation.
 
-    Observations are whitened by running statistics and clipped; the bonus is divided by the running deviation of its
-    discounted sums, which do not end with episodes. Learns from the current rollout, as in the paper.
+    Observations are whitened by running statistics and clipped; the bonus is divided by the running standard deviation
+    of its discounted sums, which do not end with episodes. Learns from the current rollout, as in the paper.
 
-    Differs from the paper: the statistics of observations begin with the first rollout instead of a random agent's
-    steps before it, and include the rollout that is paid for, because otherwise nothing could be whitened in the first.
+    Differs from the paper: the statistics of observations start with the first rollout instead of a random agent's
+    steps before it, and include the rollout that is rewarded, because otherwise the first could not be whitened.
     """
 
     config: RandomNetworkDistillationConfig
@@ -65,7 +66,7 @@ class RandomNetworkDistillation(Novelty):
 class Arrivals(nn.Module):
     """Next observations, whitened: ([B, O],)."""
 
-    FLOOR = 1e-4  # of the deviation: numbers that never change must not become noise
+    FLOOR = 1e-4  # of the standard deviation: components that never change must not become noise
 
     def __init__(self, observation_size: int, clip: float):
         super().__init__()
@@ -79,7 +80,7 @@ class Arrivals(nn.Module):
 
 
 class Distillation(Predictor):
-    """A fixed random network and the one that learns to imitate it, with the released code's initial weights."""
+    """A fixed random network and a predictor that learns to imitate it, with the released code's initial weights."""
 
     def __init__(self, observation_size: int, config: RandomNetworkDistillationConfig):
         super().__init__()
@@ -94,7 +95,7 @@ class Distillation(Predictor):
 
     @staticmethod
     def _random(sizes: list[int]) -> nn.Sequential:
-        """Orthogonal weights that keep the spread of what passes: the usual ones would make the target almost flat."""
+        """Orthogonal weights, which preserve the variance of signals: the default ones make the target almost flat."""
         network = mlp(sizes, nn.LeakyReLU)
         for layer in network:
             if isinstance(layer, nn.Linear):

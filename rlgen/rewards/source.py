@@ -1,4 +1,4 @@
-"""Reward sources: the protocol, and the task's shape that they are made for."""
+"""The protocol of reward sources, and the shape of a task that they are built for."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -12,25 +12,25 @@ from rlgen.data.transitions import Transitions
 
 @dataclass(frozen=True, kw_only=True)
 class TaskShape:
-    """Sizes of a task's transitions, how many environments a rollout interleaves, and the device they come on."""
+    """Sizes of a task's transitions, the number of environments in a rollout, and the device of its tensors."""
 
     observation_size: int
-    """O, numbers of a flat observation."""
+    """O, dimension of a flat observation."""
     action_size: int
-    """A, numbers of an action; 1 where actions are kinds."""
+    """A, dimension of an action; 1 for discrete actions."""
     n_actions: int | None = None
-    """Number of kinds of a discrete action space; None where actions are numbers."""
+    """Number of discrete actions; None for continuous ones."""
     n_envs: int = 1
-    """N: rollouts come time-major, [T * N]."""
+    """N, number of environments; rollouts are time-major, [T * N]."""
     device: torch.device | str = "cpu"
 
     @property
     def encoded_size(self) -> int:
-        """Numbers of an encoded action."""
+        """Size of an encoded action."""
         return self.action_size if self.n_actions is None else self.n_actions
 
     def encode(self, actions: Tensor) -> Tensor:
-        """Actions [B, A] as a network takes them [B, encoded_size]: kinds one-hot, numbers as they are."""
+        """Actions [B, A] as network inputs [B, encoded_size]: discrete ones one-hot, continuous ones unchanged."""
         if self.n_actions is None:
             return actions
         return F.one_hot(actions.flatten().long(), self.n_actions).float()
@@ -38,17 +38,18 @@ class TaskShape:
 
 @runtime_checkable
 class RewardSource(Protocol):
-    """Curiosity, a discriminator: pays for transitions and learns from them.
+    """Rewards transitions and learns from them; a curiosity or a discriminator, for example.
 
-    On-policy, `update` is called once per rollout with the whole batch, then `reward` of the same; off-policy, `update`
-    with the new transitions every so many steps, and `reward` of whatever is drawn from the replay buffer. Observations
-    arrive as the environment gave them, and whatever normalisation the source needs it keeps itself; only `update`
-    changes it. A source that never reads `next_observations` may say so by an attribute `reads_next_observations =
-    False`: it then learns where an environment does not tell the last observation of an episode.
+    On-policy, `update` is called once per rollout with the complete batch, then `reward` with the same batch.
+    Off-policy, `update` is called with the new transitions every so many steps, and `reward` with every batch that is
+    drawn from the replay buffer. Observations are the environment's raw ones; a source keeps any normalisation that it
+    needs, and only `update` changes it. A source that never reads `next_observations` may set an attribute
+    `reads_next_observations = False`: it then also learns where an environment does not report the last observation of
+    an episode.
     """
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
-        """Learn from B transitions; returns named 0-d tensors on the device, for the log."""
+        """Learns from B transitions; returns named 0-d tensors on the device, for the log."""
         ...
 
     def reward(self, batch: Transitions) -> Tensor:

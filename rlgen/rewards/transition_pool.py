@@ -1,4 +1,4 @@
-"""Past transitions, and transitions as networks see them: normalised."""
+"""A pool of past transitions, and the normalised inputs and targets of networks."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from rlgen.rewards.source import TaskShape
 
 
 class NormalisedTransitions:
-    """(s, a) and s' of transitions, normalised by running statistics that stand still between calls of `merge`."""
+    """Normalises (s, a) and s' of transitions by running statistics, which only `merge` changes."""
 
     def __init__(self, shape: TaskShape):
         self.shape = shape
@@ -22,7 +22,7 @@ class NormalisedTransitions:
         self.targets = Normaliser(shape.observation_size).to(shape.device)
 
     def merge(self, batch: Transitions) -> None:
-        """Take `batch` into the statistics."""
+        """Updates the statistics with `batch`."""
         self.inputs.merge_rollout(self._raw_inputs(batch))
         self.targets.merge_rollout(batch.next_observations)
 
@@ -42,7 +42,7 @@ class NormalisedTransitions:
 
 
 class TransitionPool:
-    """The last `capacity` transitions, on the device of those that come; needs capacity · (2 O + A + 1) · 4 bytes."""
+    """The last `capacity` transitions, on the device of new ones; needs capacity · (2 O + A + 1) · 4 bytes."""
 
     def __init__(self, capacity: int):
         if capacity < 1:
@@ -54,10 +54,10 @@ class TransitionPool:
         return self.size
 
     def add(self, batch: Transitions) -> None:
-        """Take `batch` in, over the oldest ones where it is full."""
+        """Adds `batch`, over the oldest transitions if the pool is full."""
         batch = batch[-self.capacity :]
         if self.rows is not None and self.rows.observations.device != batch.observations.device:
-            self.rows = self.rows.to(batch.observations.device)  # a checkpoint is read on the host
+            self.rows = self.rows.to(batch.observations.device)  # a checkpoint is loaded on the CPU
         if self.rows is None:
             self.rows = Transitions(*(value.new_zeros((self.capacity, *value.shape[1:])) for value in batch.tensors()))
         where = (torch.arange(len(batch), device=batch.observations.device) + self.next) % self.capacity
@@ -67,12 +67,12 @@ class TransitionPool:
         self.size = min(self.size + len(batch), self.capacity)
 
     def draw(self, n: int) -> Transitions:
-        """`n` transitions, with replacement, from the pools of all processes. None may be empty."""
+        """`n` transitions, with replacement, from the pools of all processes, none of which may be empty."""
         assert self.rows is not None, "the pool is empty"
         return Transitions(*distributed.draw(self.rows.tensors(), self.size, n))
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as far as it is filled."""
+        """The filled part of the pool."""
         rows = {} if self.rows is None else dict(enumerate(value[: self.size] for value in self.rows.tensors()))
         return {"next": self.next, "rows": {str(number): value for number, value in rows.items()}}
 

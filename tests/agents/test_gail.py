@@ -297,10 +297,10 @@ def test_a_logger_of_the_users_is_kept(point_ppo, point_demonstrations) -> None:
 @pytest.mark.parametrize(
     ("settings", "ended", "warned"),
     [
-        ({}, 1.0, "pays every further step"),
+        ({}, 1.0, "rewards every further step"),
         ({}, 0.1, None),
         ({"divergence": "non_saturating"}, 1.0, None),
-        ({"divergence": "non_saturating"}, 0.0, "charges for every further step"),
+        ({"divergence": "non_saturating"}, 0.0, "penalises every further step"),
         ({"divergence": "non_saturating", "zero": "lowest"}, 1.0, "zero=lowest"),
         ({"divergence": "reverse_kl"}, 1.0, None),
     ],

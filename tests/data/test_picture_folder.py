@@ -60,7 +60,7 @@ def test_folders_train_and_test_are_the_splits(tmp_path: Path) -> None:
     [
         (lambda folder: save(folder / "z.png", 0, size=(7, 4)), r"pictures of one size; got 6 × 4 in .*resize"),
         (lambda folder: (folder / "z.png").write_text("no picture"), r"z\.png, cut or damaged"),
-        (lambda folder: (folder / "z.txt").write_text("x"), r"pictures .* alone; got .*z\.txt"),
+        (lambda folder: (folder / "z.txt").write_text("x"), r"only pictures .*; got .*z\.txt"),
         (lambda folder: Image.new("I;16", (6, 4)).save(folder / "z.png"), r"8 bits per channel; got mode I;16"),
         (lambda folder: save(folder / "class" / "z.png", 0), "in the folder of its class, or none"),
         (lambda folder: (folder / "class").mkdir(), "in the folder of its class, or none"),
