@@ -18,9 +18,10 @@ from rlgen.errors import InputError, problem
 from rlgen.system.interrupt import exit_code, signals_raise
 
 from .commands.reporting import log_on_stderr, print_error
-from .commands.table import COMMANDS, Command, Runnable, load
+from .commands.table import COMMANDS, EARLIER, Command, Runnable, load
 from .commands.typed import taken
 
+log = logging.getLogger("rlgen")
 INPUT_ERROR = 2  # exit code
 CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
 GENERAL = "-q, --quiet: warnings and results alone. -v, --verbose: reasons as well."
@@ -54,7 +55,7 @@ def help_text(commands: Sequence[Command]) -> str:
 
 def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
     """The command whose words begin `arguments`, and the arguments after them."""
-    for command in COMMANDS:
+    for command in (*COMMANDS, *EARLIER):
         words = command.words.split()
         if list(arguments[: len(words)]) == words:
             return command, list(arguments[len(words) :])
@@ -141,14 +142,19 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     from .commands.parsing import parse
 
     level, rest = volume_of(arguments)
+    words = command.present or command.words
     with log_on_stderr(level), signals_raise():
+        if command.present:
+            log.warning(
+                "`rlgen %s` is now `rlgen %s`; the next version does not know the old name", command.words, words
+            )
         chosen = load(command)
         rest = present_options(settings_for(chosen, rest), rest)
         default, rest = without_config(chosen, rest)
         chosen = settings_for(chosen, rest) if default is None else type(default)
         general = f"{GENERAL} {CONFIG}" if hasattr(chosen, "taken_first") else GENERAL
         described = f"{inspect.getdoc(chosen)}\n\n{general}\n\nExample: {command.example}"
-        return parse(chosen, rest, f"rlgen {command.words}", described, is_plain(), default).run() or 0
+        return parse(chosen, rest, f"rlgen {words}", described, is_plain(), default).run() or 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

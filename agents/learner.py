@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.errors import problem
 from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
@@ -27,67 +28,67 @@ ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnPolicyConfig:
-    """The settings of an on-policy learner with a tanh policy; the defaults are GAIL's."""
+class LearnerConfig:
+    """An on-policy learner with a tanh policy; the defaults are GAIL's."""
 
+    on_policy: ClassVar[bool] = True
+    everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
+    """Options that the short help shows."""
+
+    algorithm: Algorithm = "ppo"
+    """Reinforcement learning algorithm; trpo needs the extra `contrib`."""
     n_steps: int = 256
     """Environment steps per environment and rollout."""
     learning_rate: float = 3e-4
-    """Of Adam (TRPO: of its value function's)."""
+    """Adam learning rate (TRPO: of the value function)."""
     schedule: Literal["constant", "linear", "adaptive"] = "adaptive"
-    """linear: the learning rate falls to a hundredth over the run; adaptive: it follows `target_kl` between 1e-5, or a
-    tenth of the start, and 1e-3, or the start (PPO only; elsewhere the rate is constant)."""
+    """Learning rate over the run. constant; linear: falls to a hundredth; adaptive: keeps the KL divergence of a round
+    near `target_kl`, between 1e-5 (or a tenth of the start) and 1e-3 (or the start), with PPO; constant elsewhere."""
     gamma: float = 0.995
-    """Discount per environment step."""
+    """Discount factor per environment step, above 0 and at most 1."""
     gae_lambda: float = 0.97
-    """λ of generalised advantage estimation (Schulman et al. 2016)."""
+    """λ of generalised advantage estimation (Schulman et al. 2016), above 0 and at most 1."""
     batch_size: int = 2048
-    """Rows per gradient step (PPO, and TRPO's value function)."""
+    """Transitions per gradient step (PPO, and TRPO's value function)."""
     n_epochs: int = 4
     """Passes over each rollout (PPO)."""
     clip_range: float = 0.2
-    """Clipping of the probability ratio (PPO)."""
+    """Clipping range of the probability ratio (PPO)."""
     target_kl: float | None = None
-    """Wanted KL per round, in nats: of the adaptive schedule (0.03 when left out) and TRPO's trust region (0.01); PPO
-    with another schedule stops a round's epochs beyond 1.5 times this KL, if given."""
+    """KL divergence of a round in nats: target of the adaptive schedule (default 0.03) and size of TRPO's trust region
+    (default 0.01). PPO with another schedule stops a round's epochs beyond 1.5 times this value; never by default."""
     entropy_weight: float = 0.0
-    """Weight of the policy's entropy in the loss."""
+    """Weight of the policy's entropy in the loss; raise it when the policy stops exploring (PPO, A2C)."""
     hidden: tuple[int, ...] = (128, 128)
-    """Widths of the policy's and of the value function's hidden layers."""
+    """Widths of the hidden layers of policy and value function."""
     initial_std: float = 0.22
-    """Standard deviation of the policy's actions at the start, as a share of half of each action number's range; in
-    action units where there are no bounds."""
+    """Standard deviation of the policy's actions at the start, as a share of half of each action dimension's range;
+    in action units where the range has no bounds."""
     normalise: bool = True
-    """The policy sees observations in units of their own spread. Without, it sees them as they are and begins with
-    orthogonal weights, as SB3's own does."""
+    """Normalisation of the policy's observations to unit variance. Without it the policy sees raw observations and
+    starts with orthogonal weights, as SB3's own does."""
     normalise_advantages: bool = True
-    """Advantages of every minibatch are brought to unit spread (A2C: never). Without, a rollout in which nothing was
-    earned changes the policy less than one in which something was."""
+    """Normalisation of every minibatch's advantages to unit variance (not A2C). Turn it off where rewards are rare:
+    a rollout without reward then changes the policy less than one with reward."""
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise problem(f"a positive {name}", str(value), "leave it out for the default")
-        if not 0 <= self.entropy_weight < math.inf:
-            raise problem("an entropy_weight of at least 0", str(self.entropy_weight), "leave it out for none")
-        if any(width < 1 for width in self.hidden):
-            raise problem("hidden layers of width 1 or more", str(self.hidden), "leave it out for the default")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 < getattr(self, name) <= 1:
-                raise problem(f"{name} above 0 and at most 1", str(getattr(self, name)), "use e.g. 0.99")
+        one_of(self, "algorithm", get_args(Algorithm))
+        positive(self, "n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl")
+        at_least(self, 0, "entropy_weight")
+        widths(self, "hidden")
+        up_to_one(self, "gamma", "gae_lambda")
 
+    def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
+        """An untrained model on `env`, for any number of `steps`. Raises as `make_model`."""
+        return make_model(self, env, seed, device)
 
-@dataclass(frozen=True, kw_only=True)
-class LearnerConfig(OnPolicyConfig):
-    """An on-policy learner with a tanh policy behind an observation normaliser."""
-
-    algorithm: Algorithm = "ppo"
-    """ppo, a2c, or trpo (needs the extra `contrib`)."""
+    def keep_buffer(self, steps: int, n_envs: int) -> Self:
+        """The same: an on-policy learner saves no replay buffer."""
+        return self
 
 
 EXPLORATION_ENVS = 8
-EXPLORATION = OnPolicyConfig(
+EXPLORATION = LearnerConfig(
     n_steps=625,
     learning_rate=3e-4,
     schedule="constant",
@@ -100,7 +101,7 @@ EXPLORATION = OnPolicyConfig(
     normalise=False,
     normalise_advantages=False,
 )
-"""The learner of `train vime`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
+"""Learner of `train explore`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
 as much noise at the start as the actions have room for, and a reward whose scale matters (experiments/vime)."""
 
 
@@ -167,7 +168,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
     return model
 
 
-def policy_settings(config: OnPolicyConfig) -> dict[str, Any]:
+def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
     if config.normalise:
         return normalised_policy(list(config.hidden), math.log(config.initial_std))

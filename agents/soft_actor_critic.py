@@ -3,14 +3,15 @@
 import logging
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
 import torch
 from gymnasium import spaces
 from stable_baselines3 import SAC
 from stable_baselines3.common.vec_env import VecEnv
 
-from rlgen.checks import at_least, positive, up_to_one, widths
+from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.errors import problem
 
 log = logging.getLogger("rlgen")
@@ -23,26 +24,42 @@ class SACConfig:
     """Soft actor-critic (Haarnoja et al. 2018, 1812.05905) as Stable-Baselines3 has it, with its defaults; one gradient
     step per environment step, however many environments are stepped at once."""
 
+    on_policy: ClassVar[bool] = False
+    everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
+    """Options that the short help shows."""
+
+    algorithm: Literal["sac"] = "sac"
+    """Reinforcement learning algorithm; trpo needs the extra `contrib`."""
     learning_rate: float = 3e-4
-    """Of Adam: actor, critics and entropy coefficient."""
+    """Adam learning rate of actor, critics and entropy coefficient."""
     buffer_size: int | None = None
-    """Transitions in the replay buffer; all of the training up to a million when left out."""
+    """Transitions in the replay buffer; by default all of the training, up to a million. Lower it where memory is
+    short."""
     learning_starts: int = 100
     """Environment steps of random actions before the first gradient step."""
     batch_size: int = 256
     """Transitions per gradient step."""
     tau: float = 0.005
-    """Share of the critics in each update of their targets."""
+    """Soft update coefficient of the target critics, above 0 and at most 1."""
     gamma: float = 0.99
-    """Discount per environment step."""
+    """Discount factor per environment step, above 0 and at most 1."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of actor and critics."""
 
     def __post_init__(self) -> None:
+        one_of(self, "algorithm", ["sac"])
         positive(self, "learning_rate", "buffer_size", "batch_size")
         at_least(self, 0, "learning_starts")
         widths(self, "hidden")
         up_to_one(self, "tau", "gamma")
+
+    def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:
+        """An untrained model on `env`, for a training of `steps` environment steps. Raises as `make_sac`."""
+        return make_sac(self, env, steps, seed, device)
+
+    def keep_buffer(self, steps: int, n_envs: int) -> Self:
+        """These settings with the size of the replay buffer that a training of `steps` steps has saved."""
+        return replace(self, buffer_size=self.buffer_size or default_buffer_size(steps, n_envs))
 
 
 def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:
@@ -52,7 +69,7 @@ def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torc
     memory.
     """
     if not isinstance(env.action_space, spaces.Box):
-        raise problem("continuous actions (Box) for SAC", f"{env.action_space}", "use --algo ppo")
+        raise problem("continuous actions (Box) for SAC", f"{env.action_space}", "use --learner.algorithm ppo")
     if not env.action_space.is_bounded():
         raise problem(
             "actions within finite bounds for SAC", f"{env.action_space}", "bound the environment's action space"
@@ -99,7 +116,7 @@ def require_memory(size: int) -> None:
         raise problem(
             f"a replay buffer of {readable(present / SAVING)} or less, a third of this machine's memory",
             readable(size),
-            "give a smaller --sac.buffer-size",
+            "give a smaller --learner.buffer-size",
         )
 
 

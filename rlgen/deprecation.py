@@ -57,9 +57,10 @@ def present_options(kind: type, arguments: Sequence[str]) -> list[str]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         plain = name.replace("_", "-")
-        if plain in renamed:
-            old[plain] = renamed[plain]
-        found.append(f"{renamed[plain]}{equals}{value}" if plain in renamed else argument)
+        for before, present in renamed.items():
+            if plain == before or plain.startswith(f"{before}."):  # a group's name is that of its options
+                old[plain] = f"{present}{plain.removeprefix(before)}"
+        found.append(f"{old[plain]}{equals}{value}" if plain in old else argument)
     if old:
         log.warning(_note("options", old))
     return found

@@ -47,8 +47,9 @@ KINDS = {
         --gail.bc.max-updates 40 --gail.bc.check-every 20 --gail.discriminator.hidden 8
         --gail.discriminator.batch-size 32""",
     "vime": f"train vime --env Hopper-v5 {AGENTS} {LEARNER} {VIME} --steps 256 --checkpoint-every 64",
-    "sac": f"""train vime --env Hopper-v5 --algo sac {AGENTS} {VIME} --steps 256 --checkpoint-every 64
-        --sac.learning-starts 80 --sac.batch-size 8 --sac.hidden 8 --sac.buffer-size 300 --update-every 100""",
+    "sac": f"""train vime --env Hopper-v5 --learner.algorithm sac {AGENTS} {VIME} --steps 256 --checkpoint-every 64
+        --learner.learning-starts 80 --learner.batch-size 8 --learner.hidden 8 --learner.buffer-size 300
+        --update-every 100""",
     "bc": """train bc --env Hopper-v5 --threads 1 --device cpu --seed 3 --no-video --episodes 2 --hidden 8
         --bc.max-updates 200 --bc.check-every 20""",
     "vae": """train image --model vae --data digits --threads 1 --device cpu --seed 3 --epochs 3 --checkpoint-every 10

@@ -1,5 +1,6 @@
 """`--config FILE` of `rlgen train`: the settings of another run as defaults, which typed options override."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rlgen.deprecation import present_fields
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import fields_from_json, required_fields, restored, to_json
+from rlgen.runs.earlier_config import present_config
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_object
 
@@ -17,6 +19,7 @@ from .settings import RunSettings
 from .table import trainings
 from .typed import typed
 
+log = logging.getLogger("rlgen")
 OWN = ("agent", "out", "imports")
 """Entries that no other run takes over; modules are imported for whoever types them."""
 
@@ -28,7 +31,7 @@ def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> R
 
     Raises `InputError` for the settings of another agent, for unknown ones, and for values of another type.
     """
-    found = RunFolder.open(path).config if path.is_dir() else read_object(path)
+    found = RunFolder.open(path).config if path.is_dir() else _present(path)
     _require_agent(kind, found.get("agent", kind.agent), path)
     values = {name: value for name, value in present_fields(kind, found, to_json).items() if name not in OWN}
     kind = kind.for_arguments(arguments, values)
@@ -36,6 +39,14 @@ def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> R
     if "env" in settings:
         settings["env"] = _known_env(settings["env"], found.get("imports", []), f"rlgen train {kind.agent}", arguments)
     return kind(**dict.fromkeys(required_fields(kind), tyro.MISSING) | settings)
+
+
+def _present(path: Path) -> dict[str, Any]:
+    written = read_object(path)
+    found = present_config(written)
+    if found != written:
+        log.warning("%s has names of an earlier version, which the next version does not know", path)
+    return found
 
 
 def _require_agent(kind: type[RunSettings], agent: Any, path: Path) -> None:

@@ -28,9 +28,9 @@ class Demo:
     steps: float = 1_500_000
     """Environment steps of GAIL."""
     seed: int = 0
-    """Of everything random."""
+    """Random seed of environments, networks and sampling; 0 or more."""
     video: bool = True
-    """Record videos where a renderer is found."""
+    """Videos of the final policies, where a renderer is found."""
 
     def __post_init__(self) -> None:
         if self.trajectories < 1:

@@ -23,10 +23,10 @@ class TrainImitation(Training):
     demos: Path
     """Demonstrations: rlgen's .npz, Minari, imitation, D4RL-style HDF5 (see `rlgen demos inspect`)."""
     trajectories: int | None = None
-    """Use the first N episodes of the demonstrations; all when left out."""
+    """Number of demonstrated episodes to imitate, counted from the first; by default all."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3: what it earns in the run's evaluation is then 1 of the
-    normalised score; the mean return of the demonstrated episodes when left out."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is 1 on the scale of
+    normalised scores; by default that is the mean return of the demonstrated episodes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

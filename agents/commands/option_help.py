@@ -34,17 +34,23 @@ def print_description(kind: type[Any], text: str, prog: str, everything: bool) -
         print(textwrap.fill(" ".join(paragraph.split()), width, break_long_words=False, break_on_hyphens=False) + "\n")
 
 
-def for_help(kind: type[Any], default: Any, everything: bool) -> tuple[type[Any], Any]:
+def for_help(
+    kind: type[Any], default: Any, everything: bool, only: Sequence[str] | None = None
+) -> tuple[type[Any], Any]:
     """A dataclass that tyro shows instead of `kind`, each option with its whole paragraph; and `default` in it, an
-    instance of `kind` or None. With `everything` it has the settings of its parts."""
+    instance of `kind` or None. With `everything` it has all settings of its parts, otherwise those that a part names in
+    `everyday`. `only`: the fields that it has, all when None."""
     hints, texts, parts = get_type_hints(kind, include_extras=True), field_texts(kind), parts_of(kind)
     shown, given = [], {}
     for each in dataclasses.fields(kind):
-        if each.name in parts and not everything:
-            continue
         hint, value = hints[each.name], _value(each, default)
+        if only is not None and each.name not in only:
+            continue
         if each.name in parts:
-            hint, value = for_help(hint, value, everything)
+            everyday = None if everything else getattr(hint, "everyday", ())
+            if everyday == ():
+                continue
+            hint, value = for_help(hint, value, everything, everyday)
         mark = tyro.conf.arg(help=texts.get(each.name), metavar=metavar_of(hint))
         shown.append((each.name, Annotated[hint, mark], dataclasses.field(kw_only=True)))
         given[each.name] = value

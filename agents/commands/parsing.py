@@ -58,6 +58,10 @@ def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
         typed = argument.partition("=")[0].replace("_", "-")
         if not typed.startswith("--") or typed in known or typed.startswith("--tyro-"):
             continue
+        reader = getattr(kind, "elsewhere", dict)().get(typed)
+        if reader is not None:
+            came = f"{argument.partition('=')[0]}, which needs {reader}"
+            raise problem("options that the chosen settings read", came, f"leave it out, or choose {reader}")
         near = nearest_option(typed, known)
         raise problem(
             f"an option of `{prog}`",

@@ -23,21 +23,21 @@ log = logging.getLogger("rlgen")
 class Resume:
     """Continue a run to its end, as it was started, or with --steps beyond it.
 
-    GAIL, InfoGAIL, VIME and image models go on from their newest whole checkpoint: curve, random numbers, optimisers
-    and, with SAC, the replay buffer as if nothing had happened.
-    Cloning (BC) writes no checkpoints, because it is short, and starts anew with the same seed.
+    A run continues from its newest complete checkpoint: learning curve, random numbers, optimisers and, with SAC, the
+    replay buffer as if nothing had happened.
+    Cloning (BC) writes no checkpoints, because it is short, and starts again with the same seed.
     """
 
     run_folder: tyro.conf.Positional[Path]
     """Folder of the run."""
     steps: float | None = None
-    """Train on to so many steps in all (updates of an image model); a finished run is then evaluated, filmed and
-    reported anew, and keeps its result until that is done. What falls with the steps done (a linear learning rate, η)
-    falls over the new total, so at the seam it jumps up."""
+    """Total number of steps to train to (updates of an image model), more than the run has done. A finished run is then
+    evaluated and reported again, and keeps its result until that is done. A linear learning rate and a falling η are
+    computed from the new total, so they jump up here."""
 
     imports: Imports = ()
-    """Module that registers environments, installed or in the current folder; one that the run names is not imported
-    before it is given here."""
+    """Module that registers environments, installed or in the current folder. A module that the run's files name is
+    imported only if it is given here."""
 
     def run(self) -> int:
         import_typed(self.imports)

@@ -47,11 +47,11 @@ class RunSettings(ABC):
     out: Path
     """Folder of the run; new or empty."""
     seed: int = 0
-    """Of everything random."""
+    """Random seed of environments, networks and sampling; 0 or more."""
     threads: int | None = None
-    """Threads for stepping and updates; all usable cores when left out. With 1, a killed run goes on bit for bit."""
+    """Threads for stepping and updates; by default all usable cores. With 1, a resumed run is equal bit for bit."""
     device: str = "auto"
-    """Of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda: each process takes its own."""
+    """Device of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda, one GPU per process."""
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -118,16 +118,19 @@ class Training(RunSettings):
     imports: Imports = ()
     """Module that registers environments, installed or in the current folder."""
     backend: Backend = "auto"
-    """threads: C MuJoCo on a thread pool; numpy: tasks with their own equations; gymnasium: any registered id; auto:
-    the first of these that has the task; warp: MuJoCo Warp on --device, for a GPU (docs/gpu.md)."""
+    """Simulator of the environments. threads: C MuJoCo on a thread pool; numpy: tasks with their own equations;
+    gymnasium: any registered id; auto: the first of these that has the task; warp: MuJoCo Warp on --device, for a GPU
+    (docs/gpu.md)."""
     contacts: int | None = None
-    """Of the warp backend: room for contacts per environment, shared by all; the task's own when left out."""
+    """Contacts per environment that --backend warp has room for; by default the task's own number. Raise it when a
+    training reports too many contacts."""
     constraints: int | None = None
-    """Of the warp backend: room for rows of constraints in each environment; the task's own when left out."""
+    """Constraint rows in each environment that --backend warp has room for; by default the task's own number. Raise it
+    when a training reports too many constraints."""
     episodes: int = 50
     """Episodes of the final evaluation."""
     video: bool = True
-    """Record a video of the final policy where a renderer is found."""
+    """Video of the final policy, where a renderer is found."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,13 +217,13 @@ class SteppedTraining(Training):
     """What a training by steps in an environment needs in addition."""
 
     steps: float = 1e6
-    """Environment steps in all (rounded up to whole rollouts)."""
+    """Environment steps of the whole training, rounded up to whole rollouts."""
     checkpoint_every: float | None = None
-    """Environment steps between checkpoints; 0 for one after every rollout. A hundredth of --steps when left out, and
-    1e5 at least."""
+    """Environment steps between checkpoints; 0 for one after every rollout. By default a hundredth of --steps, at
+    least 1e5."""
     evaluate_every: float | None = None
-    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none. A twentieth of
-    --steps when left out, and 2.5e4 at least."""
+    """Environment steps between evaluations of 10 episodes for the learning curve; 0 for none. By default a twentieth
+    of --steps, at least 2.5e4."""
     n_envs: int = 32
     """Environments stepped at once, by all processes together."""
 

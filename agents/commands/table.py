@@ -23,6 +23,8 @@ class Command:
     """`module:class` under rlgen.agents.commands; the class is a dataclass with a `run` method."""
     summary: str
     example: str
+    present: str | None = None
+    """Words of the command that replaces this one; None where none does."""
 
 
 COMMANDS = (
@@ -45,16 +47,22 @@ COMMANDS = (
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
-        words="train ppo",
+        words="train rl",
         target="train_rl:TrainRL",
-        summary="Learn a task from its own reward (PPO).",
-        example="rlgen train ppo --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
+        summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC).",
+        example="rlgen train rl --env Ant-v5 --learner.algorithm ppo --steps 1e6 --out runs/ant-ppo",
+    ),
+    Command(
+        words="train explore",
+        target="train_explore:TrainExplore",
+        summary="Explore by curiosity where rewards are rare (VIME, RND, ICM and others).",
+        example="rlgen train explore --env rlgen/SparseHalfCheetah-v0 --curiosity rnd --steps 1e6 --out runs/rnd",
     ),
     Command(
         words="train vime",
         target="train_explore:TrainExplore",
-        summary="Explore out of curiosity where rewards are rare (VIME and others).",
-        example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --algo ppo --steps 1e6 --out runs/cheetah-vime",
+        summary="Explore by information gain: `train explore` with its default, --curiosity vime.",
+        example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --steps 1e6 --out runs/cheetah-vime",
     ),
     Command(
         words="train image",
@@ -111,6 +119,17 @@ COMMANDS = (
         example="rlgen doctor",
     ),
 )
+
+EARLIER = (
+    Command(
+        words="train ppo",
+        target="train_rl:TrainRL",
+        summary="Learn a task from its own reward by PPO.",
+        example="rlgen train rl --env Ant-v5 --steps 1e6 --out runs/ant-ppo",
+        present="train rl",
+    ),
+)
+"""Commands of earlier versions, which work for one version more."""
 
 
 def load(command: Command) -> type[Runnable]:

@@ -25,10 +25,10 @@ class TrainBC(TrainImitation):
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the policy's hidden layers."""
     initial_std: float = LearnerConfig.initial_std
-    """Standard deviation of the policy's actions, as a share of half the action range (for sampling: the squared error
-    does not touch it)."""
+    """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error
+    keeps it; it matters where actions are sampled."""
     bc: BCConfig = field(default_factory=BCConfig)
-    """The cloning."""
+    """Behavioural cloning."""
 
     def total(self, training: Any) -> int:
         return self.bc.most_updates

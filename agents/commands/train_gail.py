@@ -23,9 +23,9 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     agent: ClassVar[str] = "gail"
 
     learner: LearnerConfig = field(default_factory=LearnerConfig)
-    """The policy and the reinforcement learner."""
+    """Policy and reinforcement learner."""
     gail: GAILConfig = field(default_factory=GAILConfig)
-    """The discriminator, its penalties and the warm start."""
+    """Discriminator, its penalties and the warm start."""
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> GAIL:
         return GAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
@@ -33,26 +33,26 @@ class TrainGAIL(SteppedTraining, TrainImitation):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainInfoGAIL(TrainGAIL):
-    """Several experts in one policy, from demonstrations with nothing to tell them by (InfoGAIL, Li et al. 2017).
+    """Several experts in one policy, from demonstrations without labels of the expert (InfoGAIL, Li et al. 2017).
 
-    Each episode shows the policy one of --codes codes, and each code becomes one way of acting; which becomes which
-    expert is left to chance. Everything else is as in `rlgen train gail`, apart from the warm start, which is off.
+    In each episode the policy observes one of --codes codes, and each code becomes one behaviour; which expert it
+    imitates is left to chance. Everything else is as in `rlgen train gail`, but the warm start is off.
 
-    The finished policy is played with a code drawn for each episode (return_mean in result.json), and then as many
-    episodes under each code (return_mean_of_code). Afterwards `rlgen evaluate RUN --code 1` plays one of them.
+    The final evaluation draws a code for each episode (return_mean in result.json), and then plays as many episodes
+    with each code (return_mean_of_code). Later, `rlgen evaluate RUN --code 1` plays one of them.
     """
 
     agent: ClassVar[str] = "infogail"
 
     codes: int = 2
-    """Ways of acting that the policy is to have: as many as experts, where their number is known."""
+    """Number of codes, 2 or more: as many as there are experts, where their number is known."""
     gail: InfoGAILConfig = field(default_factory=InfoGAILConfig)
-    """The discriminator, its penalties, what is paid for a code that shows, and the warm start."""
+    """Discriminator, its penalties, the reward for recognisable codes, and the warm start."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.codes < 2:
-            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one way of acting")
+            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one behaviour")
 
     @property
     def n_codes(self) -> int:

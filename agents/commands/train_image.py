@@ -5,7 +5,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -25,6 +25,7 @@ from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
 from rlgen.system.device import choose_device
 
+from .choices import needs, with_fields
 from .image_faults import (
     binarisation_of,
     require_batches,
@@ -33,6 +34,7 @@ from .image_faults import (
     require_one_kind,
 )
 from .image_training import ImageTraining, Measurement
+from .parsing import options_of
 from .settings import RunSettings, require_at_least
 from .typed import typed
 
@@ -58,42 +60,41 @@ class TrainImage(RunSettings):
     agent: ClassVar[str] = "image"
 
     model: Model = "vae"
-    """What learns the images."""
+    """Generative model."""
     data: str = "digits"
-    """digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures of one size, with a folder for
-    each class or without, or of MNIST's four IDX files; or mnist, fashion-mnist, cifar10, which are downloaded (needs
-    the extra `data`)."""
+    """Images to learn. digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures of one
+    size, with a folder for each class or without, or of MNIST's four IDX files; or mnist, fashion-mnist, cifar10, which
+    are downloaded (needs the extra `data`)."""
     steps: float | None = None
-    """Updates in all; 5,000 when neither this nor --epochs is given."""
+    """Updates of the whole training; 5,000 when neither this nor --epochs is given."""
     epochs: float | None = None
-    """Passes over the training images, instead of --steps; of a semi-supervised model, over those without labels, which
+    """Passes over the training images, instead of --steps. A semi-supervised model counts those without labels, which
     are half of its batches."""
     batch_size: int = 100
-    """Images per turn of a player."""
+    """Images per gradient step."""
     binarise: Literal["auto", "stochastic", "fixed", "none"] = "auto"
-    """Grey pixels as chances of white ones: drawn anew each time (stochastic), once and for all (fixed), or not at all;
-    auto: stochastic for models that are likelihoods of zeros and ones. Test images are then drawn once. Refused where
-    a likelihood would be one of other data."""
+    """Binarisation of grey pixels, read as probabilities of white: every batch (stochastic), once (fixed), or not at
+    all (none); auto: stochastic for models with a likelihood of zeros and ones. Test images are binarised once."""
     labels: int | None = None
-    """Training images whose class a semi-supervised model is told, as many of each class; 100 when left out. Half the
-    images of every batch are of these, the other half of all, without their classes."""
+    """Number of labelled training images of a semi-supervised model, equally many of each class; 100 by default. They
+    fill half of every batch; the other half is drawn from all images, without labels."""
     log_every: int = 50
-    """Updates between rows of metrics, each the mean since the last."""
+    """Updates between rows of metrics; each row is the mean since the last."""
     evaluate_every: int = 1_000
-    """Updates between pictures, and bounds on the test images' likelihood where the model has them, which the last
-    update gets too; 0 for none."""
+    """Updates between evaluations (pictures, and bounds on the likelihood of test images where the model has them), one
+    of them after the last update; 0 for none."""
     checkpoint_every: int = 1_000
-    """Updates between checkpoints; 0 for one at the end only."""
+    """Updates between checkpoints; 0 for a single one at the end."""
     measured: int = 10_000
-    """Samples, and at most as many test images, that the final metrics are computed of."""
+    """Number of samples, and at most as many test images, in the final metrics; 2 or more."""
     importance_samples: int = 100
-    """Latents drawn for each test image in the final estimate of its likelihood; papers use 5,000."""
+    """Importance samples per test image in the final estimate of its likelihood; papers use 5,000."""
     classifier: str = "auto"
-    """Whose features FID, precision and the like compare: auto, one trained on the same images and kept in the user's
-    cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception, that of the papers, where the
-    package torch-fidelity and its weights are on this machine; none for no such metrics."""
+    """Classifier whose features FID, precision and similar metrics compare. auto: one trained on the same images and
+    kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
+    papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
     game: GameConfig = field(default_factory=GameConfig)
-    """The training, whatever the model."""
+    """Training of any model: optimisers and schedules."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,6 +121,16 @@ class TrainImage(RunSettings):
         """The settings of the model that is asked for."""
         asked = typed(arguments, "--model") or values.get("model", TrainImage.model)
         return settings_of(asked) if isinstance(asked, str) and asked in GENERATORS else cls
+
+    @classmethod
+    def elsewhere(cls) -> dict[str, str]:
+        """Options that other models read, each with its model."""
+        others = {name: kind.config_type for name, kind in GENERATORS.items() if name != cls.model}
+        return {
+            option: choice
+            for name, kind in others.items()
+            for option, choice in needs("--model", [name], options_of(kind, f"{name}.")).items()
+        }
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
@@ -224,8 +235,7 @@ def settings_of(model: str) -> type[TrainImage]:
     """`TrainImage` with the settings of one model beside it."""
     kind = GENERATORS[model].config_type
     own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
-    namespace = {"__doc__": TrainImage.__doc__, "__module__": __name__}
-    return make_dataclass("TrainImage", own, bases=(TrainImage,), namespace=namespace, frozen=True, kw_only=True)
+    return with_fields(TrainImage, own)
 
 
 def as_seen(test: ImageSet, binarise: str) -> ImageSet:

@@ -2,8 +2,8 @@
 
     .venv/bin/python experiments/benchmarks/curiosity_overhead.py --out results.csv
 
-The learner, its settings and its task are those of `rlgen train vime`; every turn trains a new model for some rollouts,
-of which the first one is not counted (it pays nothing and warms up). One torch thread. The overhead is the time on the
+Learner, settings and task are those of `rlgen train explore`; every turn trains a new model for some rollouts,
+of which the first one is not counted (it has no bonus and warms up). One torch thread. The overhead is the time on the
 wall of a rollout with curiosity over that of a rollout without, of the same turn.
 """
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rlgen.agents import Explorer, LearnerConfig
+from rlgen.agents import Explorer
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, make_model
 from rlgen.envs import make_vec
@@ -84,7 +84,7 @@ class Clock(BaseCallback):
 def seconds_per_rollout(task: str, kind: str, protocol: Protocol, seed: int) -> float:
     """The median over the rollouts after the first."""
     env = make_vec(task, EXPLORATION_ENVS, seed=seed, n_threads=protocol.threads)
-    model = make_model(LearnerConfig(algorithm="ppo", **vars(EXPLORATION)), env, seed)
+    model = make_model(EXPLORATION, env, seed)
     curiosities = [] if kind == "none" else [CURIOSITIES[kind]()]
     explorer, clock = Explorer(model, curiosities, scale=ReturnScale(EXPLORATION.gamma, EXPLORATION_ENVS)), Clock()
     explorer.learn(protocol.rollouts * EXPLORATION.n_steps * EXPLORATION_ENVS, clock)

@@ -5,7 +5,7 @@
 
 Each call adds its rows to cloning.csv: 50 episodes of the mean action from seed 10000 after each cloning. The table
 goes to cloning.md. Demonstrations of Ant and Humanoid as for `table.py`; of the others 10 episodes of experts made by
-`rlgen train ppo` and recorded by `rlgen demos record` (README.md has the commands).
+`rlgen train rl` and recorded by `rlgen demos record` (README.md has the commands).
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python experiments/vime/table.py train --runs runs/vime --jobs 2
     python experiments/vime/table.py collect --runs runs/vime
 
-`train` runs `rlgen train vime` with its defaults but for what TASKS and ETA say, one thread each; finished runs are
+`train` runs `rlgen train explore` with its defaults but for what TASKS and ETA say, one thread each; finished runs are
 skipped and stopped ones resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md, a
 learning curve per run under curves/, a figure per task, and where mountain cars have been.
 """
@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from rlgen.runs import draw_curves, read_metrics
+from rlgen.runs import RunFolder, draw_curves, read_metrics
 from rlgen.runs.batch import train_all
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.runs.visit_map import draw_visits
@@ -69,7 +69,7 @@ def planned() -> dict[str, list[str]]:
     runs = {}
     for task in TASKS:
         for seed, algo, curiosity in product(task.seeds, task.algorithms, task.curiosities):
-            arguments = ["train", "vime", "--env", task.env, "--algo", algo, *CURIOSITIES[curiosity]]
+            arguments = ["train", "explore", "--env", task.env, "--learner.algorithm", algo, *CURIOSITIES[curiosity]]
             arguments += ["--steps", f"{task.steps:g}", "--seed", str(seed), "--threads", "1", "--no-video"]
             arguments += ["--evaluate-every", "0", "--checkpoint-every", "5e5"]
             runs[f"{short(task.env)}-{algo}-{curiosity}-seed{seed}"] = arguments
@@ -85,11 +85,15 @@ def collect(runs: Path) -> None:
     """results.csv, table.md, curves/ and figures of the runs that are finished."""
     rows = []
     for path in sorted(runs.glob("*/result.json")):
-        config = json.loads((path.parent / "config.json").read_text())
+        config = RunFolder.open(path.parent).config
         metrics = read_metrics(path.parent)
         returns = metrics["rollout/ep_rew_mean"][metrics["step"] > (1 - LAST) * config["steps"]]
         curiosity = config["curiosity"] + ("_to_0" if config.get("final_eta") == 0 else "")
-        chosen = {"algo": config["algo"], "curiosity": curiosity, "training_return": np.nanmean(returns)}
+        chosen = {
+            "algo": config["learner"]["algorithm"],
+            "curiosity": curiosity,
+            "training_return": np.nanmean(returns),
+        }
         rows.append({**json.loads(path.read_text()), **chosen})
         write_curve(metrics, HERE / "curves" / f"{path.parent.name}.csv")
     rows.sort(key=lambda row: (order(row), row["seed"]))

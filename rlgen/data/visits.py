@@ -211,7 +211,7 @@ class Visits:
         """Reads the visits from a file with the bytes of `to_bytes`, such as a run's visits.npz."""
         path = Path(path)
         if not path.is_file():
-            raise problem(f"a file of visits at {path}", "none", "train with `rlgen train vime`, which writes one")
+            raise problem(f"a file of visits at {path}", "none", "train with `rlgen train explore`, which writes one")
         try:
             return cls._of_arrays(read_npz(path, ARRAYS))
         except Exception as error:  # of any type, because the arrays may hold anything

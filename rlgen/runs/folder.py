@@ -10,6 +10,7 @@ from typing import Any
 
 from rlgen.errors import problem
 from rlgen.runs.config import REMEDY
+from rlgen.runs.earlier_config import algorithm_of, present_config
 from rlgen.runs.json_file import json_text, read_object, write_json
 from rlgen.system import versions
 from rlgen.system.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
@@ -63,7 +64,7 @@ class RunFolder:
             came = "a folder without config.json" if folder.is_dir() else "no such folder"
             raise problem(f"a run folder at {folder}", came, "give the folder that `rlgen train … --out` wrote")
         _refuse_links(folder)
-        return cls(folder, read_object(folder / "config.json"))
+        return cls(folder, present_config(read_object(folder / "config.json")))
 
     @property
     def versions(self) -> dict[str, Any]:
@@ -132,13 +133,14 @@ class RunFolder:
 
 def agent_name(config: Mapping[str, Any]) -> str:
     """How readers know the agent of a run's configuration; of a run with images, its model."""
+    config = present_config(config)
     if config.get("agent") == "image":
         return str(config.get("model", "image")).upper().replace("_", " ")
-    if "curiosity" not in config:
-        agent = str(config.get("agent", "run"))
+    agent = str(config.get("agent", "run"))
+    if "curiosity" not in config and agent != "rl":
         return SPELLING.get(agent, agent.upper())
-    parts = [str(config.get("algo", "")).upper(), _kind_name(str(config["curiosity"]))]
-    return " + ".join(part for part in parts if part)
+    parts = [algorithm_of(config).upper(), _kind_name(str(config.get("curiosity", "none")))]
+    return " + ".join(part for part in parts if part) or agent.upper()
 
 
 def _kind_name(kind: str) -> str:

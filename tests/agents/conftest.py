@@ -32,8 +32,9 @@ SMALL = {
     "gail": f"--n-envs 4 {LEARNER} --gail.bc.max-updates 50 --gail.bc.check-every 25 --gail.bc.plain-below 0 "
     "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 32",
     "vime": "--n-envs 4",
+    "explore": "--n-envs 4",
 }
-SMALL["ppo"] = f"--n-envs 4 {LEARNER}"
+SMALL["rl"] = f"--n-envs 4 {LEARNER}"
 SMALL["infogail"] = f"{SMALL['gail']} --gail.posterior.hidden 8 --gail.posterior.batch-size 32"
 SMALL_VIME = "--vime.hidden 8 --vime.updates-per-rollout 2 --vime.batch-size 16"
 
@@ -189,18 +190,18 @@ def rlgen_train(demos: Path, tmp_path: Path):
 
     def run(agent: str, *options: str, demos: Path = demos) -> int:
         where = ["--env", "PointWorld-v0", "--out", str(tmp_path / "run")]
-        where += [] if agent in ("ppo", "vime") else ["--demos", str(demos)]
+        where += [] if agent in ("rl", "vime", "explore") else ["--demos", str(demos)]
         shared = ["--device", "cpu", "--no-video", "--episodes", "4"]
-        small = f"{SMALL[agent]} {read_by_vime(options) if agent == 'vime' else ''}"
+        small = f"{SMALL[agent]} {read_by_explore(options) if agent in ('vime', 'explore') else ''}"
         return cli.main(["train", agent, *where, *shared, *small.split(), *options])
 
     return run
 
 
-def read_by_vime(options: tuple[str, ...]) -> str:
-    """Small settings for those that `rlgen train vime` reads with such options; it refuses the others."""
+def read_by_explore(options: tuple[str, ...]) -> str:
+    """Small settings for those that `rlgen train explore` reads with such options; it refuses the others."""
     given = dict(pairwise(options))
-    learner = "" if given.get("--algo") == "sac" else LEARNER
+    learner = "" if given.get("--learner.algorithm") == "sac" else LEARNER
     return f"{learner} {SMALL_VIME if given.get('--curiosity', 'vime') == 'vime' else ''}"
 
 

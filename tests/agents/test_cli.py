@@ -123,14 +123,14 @@ def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureF
     [
         ("train gail --learner.lr 1", "--learner.lr; did you mean --learner.learning-rate?"),
         ("train gail --lr 1", "did you mean --learner.learning-rate?"),
-        ("train ppo --envv Ant-v5", "--envv; did you mean --env?"),
-        ("train ppo --n_env 3", "did you mean --n-envs?"),
-        ("train ppo --learner.no-normalize", "did you mean --learner.no-normalise?"),
+        ("train rl --envv Ant-v5", "--envv; did you mean --env?"),
+        ("train rl --n_env 3", "did you mean --n-envs?"),
+        ("train rl --learner.no-normalize", "did you mean --learner.no-normalise?"),
         ("evaluate run --episode=3", "--episode; did you mean --episodes?"),
         ("resume run --imports x", "did you mean --import?"),
         ("evaluate run --xyzzy", "`rlgen evaluate --help` lists them"),
-        ("train ppo --env Ant-v5 --out x --steps -5", "steps of at least 1 and finite"),
-        ("train ppo --env Ant-v5 --out x --learner.gamma 2", "gamma above 0 and at most 1"),
+        ("train rl --env Ant-v5 --out x --steps -5", "steps of at least 1 and finite"),
+        ("train rl --env Ant-v5 --out x --learner.gamma 2", "gamma above 0 and at most 1"),
     ],
 )
 def test_a_wrong_option_is_one_message_of_our_own(words: str, message: str, capsys) -> None:

@@ -40,9 +40,9 @@ def recorded(words: str, tmp_path: Path, parsed: Parsed) -> dict[str, Any]:
 
 
 def test_a_run_from_the_config_of_another_differs_in_what_was_typed(rlgen_train, tmp_path: Path) -> None:
-    assert rlgen_train("ppo", "--steps", "64", "--learner.gamma", "0.9") == 0
+    assert rlgen_train("rl", "--steps", "64", "--learner.gamma", "0.9") == 0
     first, second = tmp_path / "run", tmp_path / "second"
-    assert cli.main(["train", "ppo", "--config", str(first), "--out", str(second), "--seed", "7"]) == 0
+    assert cli.main(["train", "rl", "--config", str(first), "--out", str(second), "--seed", "7"]) == 0
     before, after = (json.loads((run / "config.json").read_text()) for run in (first, second))
     assert {name for name in before if before[name] != after[name]} == {"out", "seed"}
     assert after["learner"]["gamma"] == 0.9
@@ -52,8 +52,8 @@ COMMANDS = {
     "bc": f"--env PointWorld-v0 --demos x.npz --trajectories 3 {SMALL['bc']}",
     "gail": f"--env PointWorld-v0 --demos x.npz --env-kwargs a=1 {SMALL['gail']}",
     "infogail": f"--env PointWorld-v0 --demos x.npz --codes 3 {SMALL['infogail']}",
-    "ppo": f"--env PointWorld-v0 --evaluate-every 0 {SMALL['ppo']}",
-    "vime": f"--env PointWorld-v0 {SMALL['vime']} {SMALL_VIME}",
+    "rl": f"--env PointWorld-v0 --evaluate-every 0 {SMALL['rl']}",
+    "explore": f"--env PointWorld-v0 {SMALL['vime']} {SMALL_VIME}",
     "image": "--model gan --epochs 3",
 }
 
@@ -67,7 +67,7 @@ def test_every_agent_takes_what_it_recorded(agent: str, parsed: Parsed, tmp_path
 
 def test_what_is_typed_is_stronger_and_the_rest_may_be_missing(parsed: Parsed, tmp_path: Path) -> None:
     values = {"steps": 500, "learner": {"gamma": 0.9, "n_steps": 8}}
-    config = parsed("train ppo --env PointWorld-v0 --out o --learner.gamma=0.8", values, tmp_path / "c.json")
+    config = parsed("train rl --env PointWorld-v0 --out o --learner.gamma=0.8", values, tmp_path / "c.json")
     assert (config.steps, config.learner.gamma, config.learner.n_steps) == (500, 0.8, 8)
 
 
@@ -85,42 +85,42 @@ def test_what_is_typed_is_stronger_and_the_rest_may_be_missing(parsed: Parsed, t
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(values: Any, message: str, parsed: Parsed, tmp_path: Path, capsys) -> None:
-    assert parsed("train ppo --out o", values, tmp_path / "config.json") is None
+    assert parsed("train rl --out o", values, tmp_path / "config.json") is None
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["missing.json", "."])
 def test_a_file_that_is_not_there_is_refused(path: str, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", "ppo", "--env", "PointWorld-v0", "--out", "o", "--config", path]) == 2
+    assert cli.main(["train", "rl", "--env", "PointWorld-v0", "--out", "o", "--config", path]) == 2
     assert path in capsys.readouterr().err
 
 
 def test_config_without_a_file_and_mistyped_is_refused(capsys) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["train", "ppo", "--env", "PointWorld-v0", "--out", "o", "--config"])
+        cli.main(["train", "rl", "--env", "PointWorld-v0", "--out", "o", "--config"])
     assert "--config" in capsys.readouterr().err
-    assert cli.main(["train", "ppo", "--confg", "x"]) == 2
+    assert cli.main(["train", "rl", "--confg", "x"]) == 2
     assert "did you mean --config?" in capsys.readouterr().err
 
 
 def test_the_folder_of_the_other_run_is_not_taken(parsed: Parsed, tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        parsed("train ppo", {"env": "PointWorld-v0", "out": "theirs"}, tmp_path / "config.json")
+        parsed("train rl", {"env": "PointWorld-v0", "out": "theirs"}, tmp_path / "config.json")
 
 
 def test_settings_that_typed_options_leave_idle_are_dropped_from_the_file_alone(
     parsed: Parsed, tmp_path: Path, capsys
 ) -> None:
-    before = recorded(f"train vime {COMMANDS['vime']} --learner.gamma 0.9", tmp_path, parsed)
+    before = recorded(f"train explore {COMMANDS['explore']} --learner.gamma 0.9", tmp_path, parsed)
     path = tmp_path / "config.json"
     assert before["eta"] is not None
-    assert parsed("train vime --out o", before, path).eta == before["eta"]
-    other = parsed("train vime --out o --curiosity rnd", before, path)
+    assert parsed("train explore --out o", before, path).eta == before["eta"]
+    other = parsed("train explore --out o --curiosity rnd", before, path)
     assert (other.curiosity, other.eta, other.learner.gamma) == ("rnd", None, 0.9)
-    assert parsed("train vime --out o --algo=sac", before, path).algo == "sac"
-    assert parsed("train vime --out o --curiosity none", before, path).curiosity == "none"
-    assert parsed("train vime --out o --curiosity rnd --vime.hidden 9", before, path) is None
+    assert parsed("train explore --out o --learner.algorithm=sac", before, path).learner.algorithm == "sac"
+    assert parsed("train explore --out o --curiosity none", before, path).curiosity == "none"
+    assert parsed("train explore --out o --curiosity rnd --vime.hidden 9", before, path) is None
     assert "--vime.hidden" in capsys.readouterr().err
 
 
@@ -137,8 +137,8 @@ def test_no_module_that_the_file_names_is_imported(
     monkeypatch.chdir(tmp_path)
     Path("spy.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
     Path("config.json").write_text(json.dumps(values))
-    assert cli.main(["train", "ppo", "--config", "config.json", "--out", "o"]) == 2
+    assert cli.main(["train", "rl", "--config", "config.json", "--out", "o"]) == 2
     assert "--import spy" in capsys.readouterr().err
-    assert cli.main(["train", "ppo", "--config", "config.json", "--out", "o", "--import", "json"]) == 2
+    assert cli.main(["train", "rl", "--config", "config.json", "--out", "o", "--import", "json"]) == 2
     assert not Path("executed").exists()
     assert "spy" not in sys.modules

@@ -17,7 +17,7 @@ from rlgen.agents import cli
 from rlgen.agents.commands.data_parallel import joined, share_of
 from rlgen.agents.commands.train_bc import TrainBC
 from rlgen.agents.commands.train_rl import TrainRL
-from rlgen.agents.learner import OnPolicyConfig
+from rlgen.agents.learner import LearnerConfig
 from rlgen.runs import Result, RunFolder, load_checkpoint, read_metrics
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.metrics import same_metrics
@@ -78,9 +78,7 @@ def test_a_stop_asked_of_one_process_saves_what_both_have_done(tmp_path: Path) -
     run = tmp_path / "run"
     chosen = (*SHARED.split(), "--evaluate-every", "0", "--steps", "1e9", "--out", str(run))
     shown = {**os.environ, "PYTHONFAULTHANDLER": "1"}
-    with subprocess.Popen(
-        [*TORCHRUN, "train", "ppo", *chosen], stderr=subprocess.PIPE, text=True, env=shown
-    ) as started:
+    with subprocess.Popen([*TORCHRUN, "train", "rl", *chosen], stderr=subprocess.PIPE, text=True, env=shown) as started:
         until = time.monotonic() + 120
         while not list_checkpoints(run) and time.monotonic() < until and started.poll() is None:
             time.sleep(0.1)
@@ -110,7 +108,7 @@ def ppo(**settings: object) -> TrainRL:
 
 
 def test_each_process_has_a_share_of_worlds_and_rows(two: None) -> None:
-    own = share_of(ppo(backend="warp", n_envs=64, learner=OnPolicyConfig(batch_size=2048)))
+    own = share_of(ppo(backend="warp", n_envs=64, learner=LearnerConfig(batch_size=2048)))
     assert (own.n_envs, own.learner.batch_size) == (32, 1024)
 
 
@@ -120,12 +118,12 @@ def test_one_process_has_all() -> None:
 
 
 def test_what_several_processes_cannot_share_is_refused(two: None) -> None:
-    with pytest.raises(ValueError, match="2 of `train ppo` on the backend auto"):
+    with pytest.raises(ValueError, match="2 of `train rl` on the backend auto"):
         share_of(ppo())
     with pytest.raises(ValueError, match="--n-envs that 2 processes can share; got 7; give a multiple of 2"):
         share_of(ppo(backend="warp", n_envs=7))
     with pytest.raises(ValueError, match=r"--learner[.]batch-size that 2 processes can share"):
-        share_of(ppo(backend="warp", learner=OnPolicyConfig(batch_size=7)))
+        share_of(ppo(backend="warp", learner=LearnerConfig(batch_size=7)))
     with pytest.raises(ValueError, match="2 of `train bc`"):
         share_of(TrainBC(env="Ant-v5", out=Path("run"), demos=Path("demos"), backend="warp"))
 

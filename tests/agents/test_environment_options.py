@@ -35,7 +35,7 @@ class Drift(gym.Env):
 gym.register("NAME-v0", entry_point="NAME:Drift", max_episode_steps=10)
 """
 EVIL = "from pathlib import Path\nPath('executed').touch()\n"
-SHARED = ["--device", "cpu", "--no-video", "--episodes", "2", "--steps", "64", *SMALL["ppo"].split()]
+SHARED = ["--device", "cpu", "--no-video", "--episodes", "2", "--steps", "64", *SMALL["rl"].split()]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_an_own_environment_goes_through_every_command(here: Path, capsys) -> No
     name = "drift_everywhere"
     Path(f"{name}.py").write_text(OWN.replace("NAME", name))
     where = ["--env", f"{name}:{name}-v0"]
-    assert cli.main(["train", "ppo", *where, "--env-kwargs", "speed=0.5", "--out", "ppo", *SHARED]) == 0
+    assert cli.main(["train", "rl", *where, "--env-kwargs", "speed=0.5", "--out", "ppo", *SHARED]) == 0
     config = RunFolder.open("ppo").config
     assert (config["env"], config["imports"], config["env_kwargs"]) == (f"{name}-v0", [name], {"speed": 0.5})
 
@@ -100,7 +100,7 @@ def test_an_own_environment_goes_through_every_command(here: Path, capsys) -> No
 def test_an_evaluation_has_the_runs_keyword_arguments_unless_others_are_given(here: Path) -> None:
     name = "drift_evaluated"
     Path(f"{name}.py").write_text(OWN.replace("NAME", name))
-    train = ["train", "ppo", "--env", f"{name}:{name}-v0", "--env-kwargs", "speed=0.5", "--out", "run", *SHARED]
+    train = ["train", "rl", "--env", f"{name}:{name}-v0", "--env-kwargs", "speed=0.5", "--out", "run", *SHARED]
     assert cli.main(train) == 0
     found = {}
     for given in ([], ["--env-kwargs", "speed=0.25"]):
@@ -185,7 +185,7 @@ def test_no_demonstrations_have_a_module_imported(
 def test_the_time_limit_may_be_a_keyword_argument(here: Path, capsys) -> None:
     name = "drift_unlimited"
     Path(f"{name}.py").write_text(OWN.replace("NAME", name).replace(", max_episode_steps=10", ""))
-    train = ["train", "ppo", "--env", f"{name}-v0", "--import", name, "--out", "run", *SHARED]
+    train = ["train", "rl", "--env", f"{name}-v0", "--import", name, "--out", "run", *SHARED]
     assert cli.main(train) == 2
     assert "add --env-kwargs max_episode_steps=1000" in capsys.readouterr().err
     assert cli.main([*train, "--env-kwargs", "max_episode_steps=8"]) == 0

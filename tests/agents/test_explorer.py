@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
-from rlgen.agents import RND, VIME, Explorer, LearnerConfig
+from rlgen.agents import RND, VIME, Explorer
 from rlgen.agents.learner import EXPLORATION, make_model
 from rlgen.data import Visits
 from rlgen.data.visits import axes_within
@@ -146,7 +146,7 @@ def test_eta_goes_on_falling_from_where_it_was(point_ppo, monkeypatch) -> None:
 
 
 def test_the_default_learner_explores_with_all_the_noise_that_actions_have_room_for() -> None:
-    model = make_model(LearnerConfig(**vars(EXPLORATION)), make_vec_env("Pendulum-v1", 8), seed=0)
+    model = make_model(EXPLORATION, make_vec_env("Pendulum-v1", 8), seed=0)
     assert isinstance(model, PPO)
     assert model.policy.log_std.exp().tolist() == pytest.approx([2.0])
     assert model.n_steps * model.n_envs == 5000

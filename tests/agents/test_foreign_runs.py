@@ -23,7 +23,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     small = "--steps 64 --n-envs 2 --learner.n-steps 16 --learner.batch-size 32 --learner.hidden 4 --episodes 2"
     fixed = "--env Pendulum-v1 --no-video --evaluate-every 0 --device cpu --threads 1"
-    assert cli.main(["train", "ppo", *f"{fixed} {small}".split(), "--out", str(out)]) == 0
+    assert cli.main(["train", "rl", *f"{fixed} {small}".split(), "--out", str(out)]) == 0
     return out
 
 
@@ -65,7 +65,7 @@ def test_settings_of_other_types_are_named(run: Path, capsys: pytest.CaptureFixt
             (run / "config.json").write_text(kept)
             changed(run / "config.json", **{name: other})
             error = refused(["resume", str(run)], capsys)
-            assert name in error or "OnPolicyConfig" in error
+            assert name in error or "LearnerConfig" in error
 
 
 @pytest.mark.parametrize("kind", [Result, ImageResult])

@@ -18,8 +18,14 @@ from rlgen.runs import load_checkpoint
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.sb3 import finite
 
-SAC_OPTIONS = "--algo sac --sac.learning-starts 20 --sac.batch-size 8 --sac.hidden 8 --curiosity none --n-envs 2"
-PPO_OPTIONS = "--algo ppo --curiosity none --n-envs 2 --learner.n-steps 10 --learner.batch-size 20 --learner.hidden 8"
+SAC_OPTIONS = (
+    "--learner.algorithm sac --learner.learning-starts 20 --learner.batch-size 8 --learner.hidden 8 "
+    "--curiosity none --n-envs 2"
+)
+PPO_OPTIONS = (
+    "--learner.algorithm ppo --curiosity none --n-envs 2 "
+    "--learner.n-steps 10 --learner.batch-size 20 --learner.hidden 8"
+)
 FAULTS: dict[str, tuple[float, float]] = {
     "a NaN observation": (math.nan, 0.0),
     "an infinite observation": (math.inf, 0.0),

@@ -42,7 +42,7 @@ def test_everyday_help_leaves_the_settings_of_parts_to_help_all(capsys: pytest.C
 
 def test_help_tells_the_defaults_that_a_file_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.json").write_text('{"n_envs": 17, "learner": {"gamma": 0.875}}')
-    shown = " ".join(shown_by(f"train ppo --config {tmp_path / 'config.json'} --help-all", capsys).split())
+    shown = " ".join(shown_by(f"train rl --config {tmp_path / 'config.json'} --help-all", capsys).split())
     assert "(default: 17)" in shown
     assert "(default: 0.875)" in shown
 

@@ -30,14 +30,14 @@ def require_plain(state: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [("gail", ()), ("infogail", ()), ("ppo", ()), ("vime", ("--algo", "sac"))]
+    ("kind", "options"), [("gail", ()), ("infogail", ()), ("rl", ()), ("vime", ("--learner.algorithm", "sac"))]
 )
 def test_the_state_of_a_training_is_plain(
     rlgen_train, no_finish, monkeypatch: pytest.MonkeyPatch, kind: str, options: tuple[str, ...]
 ) -> None:
     saved: list[dict[str, Any]] = []
     monkeypatch.setattr(session, "save_checkpoint", lambda folder, step, state, **how: saved.append(state))
-    env = ("--env", "Pendulum-v1") if kind in ("ppo", "vime") else ()
+    env = ("--env", "Pendulum-v1") if kind in ("rl", "vime") else ()
     assert rlgen_train(kind, "--steps", "128", "--evaluate-every", "0", *env, *options) == 0
     for name, part in saved[-1].items():
         if name != "rng" and isinstance(part, dict):

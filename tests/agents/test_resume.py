@@ -74,7 +74,8 @@ CASES = {
     "sac": Case(
         "vime",
         64,
-        """--env Hopper-v5 --algo sac --sac.learning-starts 80 --sac.batch-size 8 --sac.hidden 8 --sac.buffer-size 300
+        """--env Hopper-v5 --learner.algorithm sac --learner.learning-starts 80 --learner.batch-size 8
+        --learner.hidden 8 --learner.buffer-size 300
         --update-every 100 --eta 0.1 --final-eta 0.1 --vime.hidden 8 --vime.updates-per-rollout 3
         --vime.batch-size 16""",
         ("curiosities", "coverage"),

@@ -101,7 +101,10 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
     kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainRL, TrainExplore, TrainImage)
-    assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {kind.agent: kind for kind in kinds}
+    assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {
+        **{kind.agent: kind for kind in kinds},
+        "vime": TrainExplore,
+    }
 
 
 def test_long_trainings_are_saved_and_evaluated_at_longer_intervals_and_curves_have_twenty_points() -> None:

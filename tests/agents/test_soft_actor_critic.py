@@ -47,14 +47,14 @@ def test_a_replay_buffer_that_does_not_fit_is_refused_and_its_size_is_said(
     assert bytes_per_transition(point_env(1)) == 36
     make_sac(SACConfig(buffer_size=1000), point_env(1), 1, seed=0)
     assert "replay buffer" in caplog.text
-    with pytest.raises(InputError, match=r"--sac.buffer-size"):
+    with pytest.raises(InputError, match=r"--learner\.buffer-size"):
         make_sac(SACConfig(buffer_size=1001), point_env(1), 1, seed=0)
 
 
 def test_discrete_actions_are_refused() -> None:
     env = make_vec_env("CartPole-v1", 1)
     assert isinstance(env.action_space, spaces.Discrete)
-    with pytest.raises(InputError, match="--algo ppo"):
+    with pytest.raises(InputError, match=r"--learner\.algorithm ppo"):
         make_sac(SACConfig(), env, 100, seed=0)
 
 

@@ -56,7 +56,7 @@ def test_a_run_with_kinds_of_action_ends_and_is_evaluated(kind: str, tmp_path: P
         "1",
     ]
     options = ["--env", "Choose-v0", "--env-kwargs", f"kind={kind}", "--no-video", "--out", run]
-    assert main(["train", "ppo", *options, *settings]) == 0
+    assert main(["train", "rl", *options, *settings]) == 0
     assert Result.read(run).random_return == 0
     assert main(["evaluate", run, "--episodes", "2", "--n-envs", "2"]) == 0
 

@@ -1,4 +1,4 @@
-"""`rlgen train vime` on the point world: what it leaves, how it goes on, and what it refuses."""
+"""`rlgen train explore` on the point world: what it leaves, how it goes on, and what it refuses."""
 
 import json
 from dataclasses import fields, replace
@@ -10,16 +10,20 @@ import pytest
 from rlgen.agents import Explorer, cli
 from rlgen.agents.commands import train_explore
 from rlgen.agents.commands.train_explore import TrainExplore
+from rlgen.agents.commands.train_rl import LEARNERS, TrainRL
 from rlgen.agents.curiosity import CURIOSITIES
-from rlgen.agents.learner import EXPLORATION
+from rlgen.agents.learner import EXPLORATION, LearnerConfig
+from rlgen.agents.soft_actor_critic import SACConfig
 from rlgen.data import Visits
 from rlgen.errors import InputError
-from rlgen.rewards import InformationGainConfig, ReturnScale
+from rlgen.rewards import ReturnScale
 from rlgen.runs import Result, load_checkpoint, read_metrics
-from rlgen.runs.config import from_json
 
 ROUND = 64  # 4 environments, 16 steps
-SAC = ["--algo", "sac", "--sac.hidden", "8", "--sac.batch-size", "8", "--sac.learning-starts", "50"]
+SAC = [
+    "--learner.algorithm", "sac", "--learner.hidden", "8", "--learner.batch-size", "8",
+    "--learner.learning-starts", "50",
+]  # fmt: skip
 
 
 def test_a_finished_run_holds_everything(rlgen_train, tmp_path: Path, capsys) -> None:
@@ -31,7 +35,7 @@ def test_a_finished_run_holds_everything(rlgen_train, tmp_path: Path, capsys) ->
     rows = read_metrics(run)
     assert {"vime/loss", "vime/bonus_50", "vime/return", "rollout/ep_rew_mean", "coverage/cells"} <= set(rows)
     result, visits = Result.read(run), Visits.read(run / "visits.npz")
-    assert (result.agent, result.env_steps) == ("vime", 320)
+    assert (result.agent, result.env_steps) == ("explore", 320)
     assert (result.expert_return, result.normalised_return, result.share_of_failures) == (None, None, None)
     assert result.random_return is not None
     assert result.cells_visited == len(visits.cells) == rows["coverage/cells"][~np.isnan(rows["coverage/cells"])][-1]
@@ -57,7 +61,7 @@ def test_the_policy_can_be_evaluated_afterwards(rlgen_train, tmp_path: Path, cap
 
 @pytest.mark.parametrize("kind", [*CURIOSITIES, "none"])
 def test_every_curiosity_trains_by_its_name(kind: str, rlgen_train, no_finish, tmp_path: Path) -> None:
-    assert rlgen_train("vime", "--curiosity", kind, "--steps", "128") == 0
+    assert rlgen_train("explore", "--curiosity", kind, "--steps", "128") == 0
     groups = {name.partition("/")[0] for name in read_metrics(tmp_path / "run")}
     assert groups & {*CURIOSITIES} == {kind} - {"none"}
     assert no_finish[0][3] is None, "no demonstrations"
@@ -67,8 +71,10 @@ def test_every_curiosity_trains_by_its_name(kind: str, rlgen_train, no_finish, t
 def test_other_learners_explore_too(algo: str, rlgen_train, no_finish, tmp_path: Path) -> None:
     if algo == "trpo":
         pytest.importorskip("sb3_contrib")
-    options = [*SAC, "--update-every", "40", "--evaluate-every", "0"] if algo == "sac" else ["--algo", algo]
-    assert rlgen_train("vime", *options, "--steps", "128") == 0
+    options = (
+        [*SAC, "--update-every", "40", "--evaluate-every", "0"] if algo == "sac" else ["--learner.algorithm", algo]
+    )
+    assert rlgen_train("explore", *options, "--steps", "128") == 0
     assert no_finish[0][2].num_timesteps == 128
     assert np.nanmax(read_metrics(tmp_path / "run")["vime/reward"]) > 0
 
@@ -78,21 +84,28 @@ def test_only_the_settings_that_are_read_are_recorded(rlgen_train, no_finish, tm
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["vime"]["samples"] == 2
     assert config["eta"] == CURIOSITIES["vime"].usual_eta
-    assert not {"sac", "update_every", *CURIOSITIES} & set(config) - {"vime"}
-    values = {name: value for name, value in config.items() if name != "agent"}
-    again = from_json(TrainExplore, values)
+    assert not {"update_every", *CURIOSITIES} & set(config) - {"vime"}
+    again = TrainExplore.restored({name: value for name, value in config.items() if name != "agent"})
     assert again.vime.samples == 2
-    assert again.recorded() == config
-    alone = TrainExplore(env="x", out=Path("y"), curiosity="none", algo="sac").recorded()
-    assert not {"learner", "eta", "final_eta", "scale_reward", "update_every", *CURIOSITIES} & set(alone)
+    assert json.loads(json.dumps(again.recorded())) == config
+    alone = TrainExplore(env="x", out=Path("y"), curiosity="none", learner=SACConfig()).recorded()
+    assert not {"eta", "final_eta", "scale_reward", "update_every", *CURIOSITIES} & set(alone)
 
 
-def test_every_curiosity_has_its_settings_on_the_command_line() -> None:
-    own = {field.name: field for field in fields(TrainExplore)}
-    for name, kind in CURIOSITIES.items():
-        assert own[name].type is kind.config_type()
-        assert kind(own[name].default_factory()).config == kind.config_type()()
-    assert own["learner"].default is EXPLORATION
+@pytest.mark.parametrize("name", CURIOSITIES)
+def test_every_curiosity_has_its_settings_on_the_command_line_and_no_others(name: str) -> None:
+    own = {field.name: field for field in fields(TrainExplore.for_arguments(["--curiosity", name], {}))}
+    assert own[name].type is CURIOSITIES[name].config_type()
+    assert own[name].default == CURIOSITIES[name].config_type()()
+    assert not set(CURIOSITIES) - {name} & set(own)
+
+
+@pytest.mark.parametrize(("kind", "usual"), [(TrainExplore, EXPLORATION), (TrainRL, LearnerConfig())])
+def test_every_learner_has_its_settings_on_the_command_line(kind: type[TrainRL], usual: LearnerConfig) -> None:
+    for algorithm, config in LEARNERS.items():
+        learner = kind.for_arguments([f"--learner.algorithm={algorithm}"], {}).learner
+        assert learner.algorithm == algorithm
+        assert vars(learner) == vars(SACConfig() if config is SACConfig else replace(usual, algorithm=algorithm))
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_the_run_goes_on(
@@ -170,11 +183,11 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
         ["--final-eta", "2"],
         ["--curiosity", "cat"],
         ["--curiosity", "none", "--eta", "0.1"],
-        ["--algo", "dqn"],
+        ["--learner.algorithm", "dqn"],
         ["--vime.hidden", "0"],
         ["--update-every", "0"],
-        ["--sac.tau", "0"],
-        ["--env", "CartPole-v1", "--algo", "sac"],
+        ["--learner.algorithm", "sac", "--learner.tau", "0"],
+        ["--env", "CartPole-v1", "--learner.algorithm", "sac"],
         ["--env", "FrozenLake-v1"],
         ["--demos", "file.npz"],
     ],
@@ -194,9 +207,8 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
     [
         ({"curiosity": "none", "eta": 0.1}, "--eta"),
         ({"curiosity": "none", "eta": 0.0, "final_eta": 0.0}, "--eta and --final-eta"),
-        ({"curiosity": "rnd", "vime": InformationGainConfig(samples=2)}, "--vime.samples"),
         ({"update_every": 40}, "--update-every"),
-        ({"algo": "sac", "learner": replace(EXPLORATION, n_steps=7)}, "--learner.n-steps"),
+        ({"learner": SACConfig(), "scale_reward": False}, "--scale-reward"),
     ],
     ids=str,
 )
@@ -209,10 +221,32 @@ def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:
     assert rlgen_train("vime", "--env", "CartPole-v1", "--steps", "64", "--evaluate-every", "0") == 0
 
 
-def test_the_help_names_the_curiosities_and_their_settings(capsys) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("rl --learner.tau 0.1", "--learner.tau, which needs --learner.algorithm sac; leave it out, or choose"),
+        ("rl --learner.algorithm sac --learner.n-steps=9", "needs --learner.algorithm ppo or a2c or trpo"),
+        ("explore --learner.algorithm trpo --learner.buffer_size 9", "needs --learner.algorithm sac"),
+        ("vime --rnd.clip 2", "needs --curiosity rnd"),
+        ("explore --curiosity none --vime.samples 2", "needs --curiosity vime"),
+        ("image --gan.latent 2", "needs --model gan"),
+        ("rl --learner.hiden 4", "did you mean --learner.hidden?"),
+    ],
+)
+def test_an_option_of_another_choice_names_that_choice(words: str, message: str, capsys) -> None:
+    assert cli.main(["train", *words.split(), "--env", "x", "--out", "y"]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.startswith("error: expected ")
+
+
+def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(capsys) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["train", "vime", "--help-all"])
-    text = capsys.readouterr().out
-    assert "--algo {ppo,a2c,trpo,sac}" in text
-    for name in CURIOSITIES:
-        assert f"{name} options" in text
+        cli.main(["train", "explore", "--curiosity", "rnd", "--learner.algorithm", "sac", "--help-all"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--learner.algorithm {ppo,a2c,trpo,sac}" in text
+    assert "--curiosity {vime,rnd,icm,l2,disagreement,lbs,none}" in text
+    assert "--rnd.clip" in text
+    assert "--learner.tau" in text
+    assert "--vime." not in text
+    assert "--learner.n-steps" not in text

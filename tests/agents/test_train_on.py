@@ -22,7 +22,7 @@ PPO = f"{WHERE} --n-envs 4 {LEARNER} --learner.schedule constant --checkpoint-ev
 
 
 def train(out: Path, steps: int) -> None:
-    assert cli.main(["train", "ppo", *PPO.split(), "--steps", str(steps), "--out", str(out)]) == 0
+    assert cli.main(["train", "rl", *PPO.split(), "--steps", str(steps), "--out", str(out)]) == 0
 
 
 def weights(run: Path) -> list[float]:
@@ -89,10 +89,10 @@ def test_cloning_has_no_steps_to_add(tmp_path: Path, capsys) -> None:
 
 def test_sac_keeps_the_replay_buffer_that_it_saved(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    sac = "--algo sac --curiosity none --sac.learning-starts 8 --sac.batch-size 8 --sac.hidden 8 --n-envs 2"
-    assert cli.main(["train", "vime", *WHERE.split(), *sac.split(), "--steps", "40", "--out", str(run)]) == 0
+    sac = "--learner.algorithm sac --learner.learning-starts 8 --learner.batch-size 8 --learner.hidden 8 --n-envs 2"
+    assert cli.main(["train", "rl", *WHERE.split(), *sac.split(), "--steps", "40", "--out", str(run)]) == 0
     assert cli.main(["resume", str(run), "--steps", "60"]) == 0
-    assert RunFolder.open(run).config["sac"]["buffer_size"] == 40
+    assert RunFolder.open(run).config["learner"]["buffer_size"] == 40
     assert Result.read(run).env_steps == 60
 
 

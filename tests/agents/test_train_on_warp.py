@@ -65,7 +65,7 @@ def test_vime_learns_on_the_device_and_counts_what_it_saw(tmp_path: Path) -> Non
 
 
 def test_other_algorithms_learn_on_it_through_stable_baselines3(no_finish, tmp_path: Path) -> None:
-    assert train("vime", tmp_path / "run", "--curiosity", "none", "--algo", "trpo", "--steps", "128") == 0
+    assert train("vime", tmp_path / "run", "--curiosity", "none", "--learner.algorithm", "trpo", "--steps", "128") == 0
     model = no_finish[0][2]
     assert not isinstance(model, DevicePPO)
     assert model.get_env().backend == "warp"

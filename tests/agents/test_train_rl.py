@@ -1,4 +1,4 @@
-"""`rlgen train ppo` on the point world."""
+"""`rlgen train rl` on the point world."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from rlgen.runs import Result, read_metrics
 
 
 def test_a_finished_run_holds_everything_and_is_called_ppo(rlgen_train, tmp_path: Path, capsys) -> None:
-    assert rlgen_train("ppo", "--steps", "320", "--evaluate-every", "128") == 0
+    assert rlgen_train("rl", "--steps", "320", "--evaluate-every", "128") == 0
     run = tmp_path / "run"
     for name in ("config.json", "metrics.csv", "result.json", "policy.zip", "curves.png", "report.html"):
         assert (run / name).stat().st_size > 0, name
-    assert (Result.read(run).agent, Result.read(run).env_steps) == ("ppo", 320)
+    assert (Result.read(run).agent, Result.read(run).env_steps) == ("rl", 320)
     assert "PPO on PointWorld-v0" in capsys.readouterr().out
     PPO.load(run / "policy.zip", device="cpu")
     assert cli.main(["resume", str(run)]) == 0
@@ -31,7 +31,7 @@ def test_it_learns_the_tasks_reward(rlgen_train, no_finish, tmp_path: Path) -> N
     }
     learner = [part for name, value in settings.items() for part in (f"--learner.{name}", str(value))]
     schedule = ["--learner.schedule", "constant", "--evaluate-every", "15000"]
-    assert rlgen_train("ppo", "--steps", "30000", *learner, *schedule) == 0
+    assert rlgen_train("rl", "--steps", "30000", *learner, *schedule) == 0
     returns = read_metrics(tmp_path / "run")["evaluation/return_mean"]
     first, *_, last = returns[~np.isnan(returns)]
     assert last > 8  # of at most 12, less the way to the middle and the wind

@@ -81,7 +81,7 @@ def test_the_file_holds_everything_and_no_pickle(tmp_path) -> None:
     with np.load(io.BytesIO(counted(PLANE).to_bytes()), allow_pickle=False) as arrays:
         assert int(arrays["first_reward_step"]) == -1
         assert arrays["cells"].shape == (0, 2)
-    with pytest.raises(InputError, match="train vime"):
+    with pytest.raises(InputError, match="train explore"):
         Visits.read(tmp_path / "nowhere.npz")
 
 

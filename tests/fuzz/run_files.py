@@ -18,10 +18,10 @@ AGENTS = {
     "infogail": f"{IN_ENV} --demos DEMOS {LEARNER} --gail.discriminator.hidden 4 --gail.discriminator.batch-size 4 "
     "--gail.posterior.hidden 4 --gail.posterior.batch-size 4",
     "bc": f"--env {ENV} --episodes 2 --no-video --demos DEMOS --bc.max-updates 2 --bc.check-every 1 --hidden 4",
-    "ppo": f"{IN_ENV} {LEARNER}",
-    "vime": f"{IN_ENV} --algo ppo {LEARNER} --vime.hidden 4 --vime.updates-per-rollout 1 --vime.batch-size 4",
-    "sac": f"{IN_ENV} --algo sac --sac.hidden 4 --sac.batch-size 4 --sac.learning-starts 4 --vime.hidden 4 "
-    "--vime.updates-per-rollout 1 --vime.batch-size 4",
+    "rl": f"{IN_ENV} {LEARNER}",
+    "vime": f"{IN_ENV} {LEARNER} --vime.hidden 4 --vime.updates-per-rollout 1 --vime.batch-size 4",
+    "sac": f"{IN_ENV} --learner.algorithm sac --learner.hidden 4 --learner.batch-size 4 --learner.learning-starts 4 "
+    "--vime.hidden 4 --vime.updates-per-rollout 1 --vime.batch-size 4",
     "vae": "--data IMAGES --batch-size 4 --steps 6 --checkpoint-every 2 --log-every 1 --evaluate-every 0 --measured 4 "
     "--importance-samples 1 --classifier none --vae.latent 1 --vae.hidden 4",
     "gan": "--data IMAGES --batch-size 4 --steps 6 --checkpoint-every 2 --log-every 1 --evaluate-every 0 --measured 4 "

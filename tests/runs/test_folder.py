@@ -178,6 +178,11 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
         ({"agent": "vime", "algo": "ppo", "curiosity": "vime"}, "PPO + VIME"),
         ({"agent": "vime", "algo": "sac", "curiosity": "disagreement"}, "SAC + Disagreement"),
         ({"agent": "vime", "algo": "trpo", "curiosity": "none"}, "TRPO"),
+        ({"agent": "explore", "learner": {"algorithm": "a2c"}, "curiosity": "rnd"}, "A2C + RND"),
+        ({"agent": "rl", "learner": {"algorithm": "sac"}}, "SAC"),
+        ({"agent": "rl", "learner.algorithm": "trpo"}, "TRPO"),
+        ({"agent": "rl"}, "RL"),
+        ({"agent": "ppo"}, "PPO"),
     ],
 )
 def test_readers_know_an_agent_by_its_learner_and_its_curiosity(config, name):

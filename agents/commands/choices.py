@@ -1,0 +1,30 @@
+"""Options that depend on a choice: those of the chosen learner, curiosity or image model are offered, and no others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, field, fields, make_dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar, get_type_hints
+
+Settings = TypeVar("Settings", bound=type)
+
+
+def with_fields(kind: Settings, own: Sequence[tuple[str, Any, Field[Any]]]) -> Settings:
+    """The settings `kind` with some fields (name, type, field) more, or with other types and defaults."""
+    namespace = {"__doc__": kind.__doc__, "__module__": kind.__module__}
+    return make_dataclass(  # type: ignore[return-value]
+        kind.__name__, own, bases=(kind,), namespace=namespace, frozen=True, kw_only=True
+    )
+
+
+@cache
+def with_learner(kind: Settings, default: Any, algorithms: tuple[str, ...]) -> Settings:
+    """The settings `kind` with the learner's settings `default`, whose algorithm is one of `algorithms`."""
+    hints = {**get_type_hints(type(default)), "algorithm": Literal[algorithms]}
+    own = [(each.name, hints[each.name], field(default=getattr(default, each.name))) for each in fields(default)]
+    learner = with_fields(type(default), own)
+    return with_fields(kind, [("learner", learner, field(default=learner()))])
+
+
+def needs(choice: str, names: Sequence[str], options: Sequence[str]) -> Mapping[str, str]:
+    """Of each of `options` the choice that reads it: --learner.algorithm ppo or trpo."""
+    return dict.fromkeys(options, f"{choice} {' or '.join(names)}")
