@@ -1,7 +1,6 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476) around a Stable-Baselines3 model."""
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -16,11 +15,9 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
-from rlgen.nn.bottleneck import Bottleneck
-from rlgen.nn.historical_average import HistoricalAverage
-from rlgen.nn.penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
-from rlgen.nn.quantiser import Quantise
+from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.early_end import warn_of_early_ends
@@ -41,33 +38,24 @@ from .bc import BC, BCConfig
 log = logging.getLogger("rlgen")
 
 
+@renamed_fields(
+    gradient_penalty="penalties.gradient",
+    **{
+        name: f"penalties.{name}"
+        for name in (
+            "gradient_centre", "r1", "entropy", "spectral_norm", "bottleneck", "bottleneck_step", "quantise",
+            "historical_average",
+        )
+    },
+)  # fmt: skip
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
     """GAIL. The defaults are the recipe of `experiments/gail`."""
 
     discriminator: AdversarialConfig = field(default_factory=AdversarialConfig)
     """The discriminator and its training."""
-    gradient_penalty: float = 1.0
-    """Weight of the gradient penalty between expert and policy rows; 0 for none."""
-    gradient_centre: float = 1.0
-    """Gradient norm the penalty pulls towards: 1 (Gulrajani 2017) or 0."""
-    r1: float = 0.0
-    """Weight of the R1 penalty at expert rows; 0 for none."""
-    entropy: float = 0.0
-    """Weight of the entropy of D (1e-3 in the released code); 0 for none."""
-    spectral_norm: bool = False
-    """Divide the discriminator's layers by their largest singular value."""
-    bottleneck: float = 0.0
-    """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019: 0.5); 0 for no
-    bottleneck."""
-    bottleneck_step: float = 1e-3
-    """How much the price of a nat rises per nat above that and gradient step. VAIL has 1e-5 and many times as many
-    gradient steps, with which a bottleneck would hardly close in a training of a million environment steps here."""
-    quantise: int = 0
-    """Codes that what the discriminator's last layer sees is rounded to (FQ-GAN, Zhao et al. 2020: FQ-GAIL), e.g. 64; 0
-    for no rounding."""
-    historical_average: float = 0.0
-    """Weight of the distance of the discriminator's parameters from the mean of their past; 0 for none."""
+    penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(gradient=1.0))
+    """Penalties of the discriminator."""
     warm_start: bool = True
     """Start from behavioural cloning of the same demonstrations, which needs their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
@@ -78,40 +66,16 @@ class GAILConfig:
     """Decay per round of the running average of the policy's weights; 0 for none."""
 
     def __post_init__(self) -> None:
-        for name in ("gradient_penalty", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
-        if self.quantise < 0 or self.quantise == 1:
-            raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
-        if not 0 < self.bottleneck_step < math.inf:
-            raise problem("a positive bottleneck_step", str(self.bottleneck_step), "leave it out for the default")
-        if self.discriminator.divergence == "wasserstein" and not (self.gradient_penalty or self.spectral_norm):
+        if self.discriminator.divergence == "wasserstein" and not (
+            self.penalties.gradient or self.penalties.spectral_norm
+        ):
             raise problem(
                 "something that bounds the slope of the wasserstein critic, whose loss has no minimum without",
-                "gradient_penalty 0 without spectral_norm",
-                "use e.g. gradient_penalty=10",
+                "the penalties gradient 0 without spectral_norm",
+                "use e.g. penalties=PenaltyConfig(gradient=10)",
             )
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
-
-    def penalties(self) -> list[Penalty]:
-        """Those that are asked for, made anew. What changes the layers comes before what divides or wraps them."""
-        chosen: list[Penalty] = []
-        if self.quantise:
-            chosen.append(Quantise(codes=self.quantise))
-        if self.bottleneck:
-            chosen.append(Bottleneck(limit=self.bottleneck, step_size=self.bottleneck_step))
-        if self.spectral_norm:
-            chosen.append(SpectralNorm())
-        if self.historical_average:
-            chosen.append(HistoricalAverage(weight=self.historical_average))
-        if self.gradient_penalty:
-            chosen.append(GradientPenalty(weight=self.gradient_penalty, centre=self.gradient_centre))
-        if self.r1:
-            chosen.append(R1(weight=self.r1))
-        if self.entropy:
-            chosen.append(Entropy(weight=self.entropy))
-        return chosen
 
 
 def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
@@ -134,6 +98,7 @@ class GAIL:
     """
 
     name = "gail"
+    config_type: type[GAILConfig] = GAILConfig
     shown: Mapping[str, str] = {"gail/policy_accuracy": "D acc policy", "gail/expert_accuracy": "expert"}
 
     on_warm_up: Callable[[int, int], None] | None = None
@@ -152,14 +117,28 @@ class GAIL:
         if not isinstance(space, spaces.Box):
             raise problem("continuous actions (Box)", f"{space}", "use an environment with continuous actions")
         require_raw_environment(model)
-        self.model, self.demonstrations, self.config = model, demonstrations, config or GAILConfig()
+        self.model, self.demonstrations = model, demonstrations
+        self.config = self._own_config(config)
         self._validate(space)
-        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
-        experts, all_penalties = demonstrations.transitions(str(model.device)), [*self.config.penalties(), *penalties]
-        self.source = Adversarial(experts, low, high, self.config.discriminator, all_penalties)
+        self._make_sources(space, [*self.config.penalties.chosen(), *penalties])
         self.average = PolicyAverage(self.config.average)
         self.warm, self.own_log = False, OwnLog()
         self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
+
+    @classmethod
+    def _own_config(cls, config: GAILConfig | None) -> GAILConfig:
+        if config is None:
+            return cls.config_type()
+        if not isinstance(config, cls.config_type):
+            right = cls.config_type.__name__
+            raise problem(f"settings of {cls.__name__} ({right})", f"{type(config).__name__}(…)", f"use {right}(…)")
+        return config
+
+    def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
+        """Make what pays the model."""
+        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
+        experts = self.demonstrations.transitions(str(self.model.device))
+        self.source = Adversarial(experts, low, high, self.config.discriminator, penalties)
 
     def _validate(self, space: spaces.Box) -> None:
         """Demonstrated actions that nothing reads may be anything, NaN included."""

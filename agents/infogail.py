@@ -3,21 +3,24 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from gymnasium import spaces
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
-from rlgen.sb3.latent_code import latent_code
+from rlgen.sb3.latent_code import LatentCode, latent_code
 from rlgen.sb3.weighted_reward import Paid
 
 from .gail import GAIL, GAILConfig
 
 
+@renamed_fields()
 @dataclass(frozen=True, kw_only=True)
 class InfoGAILConfig(GAILConfig):
     """GAIL, and what is paid for a code that shows."""
@@ -48,19 +51,17 @@ class InfoGAIL(GAIL):
     """
 
     name = "infogail"
+    config_type = InfoGAILConfig
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes told"}
     config: InfoGAILConfig
 
-    def __init__(
-        self,
-        model: OnPolicyAlgorithm,
-        demonstrations: Demonstrations,
-        config: InfoGAILConfig | None = None,
-        *,
-        penalties: Sequence[Penalty] = (),
-    ):
-        self.code = latent_code(model.get_env())
-        super().__init__(model, demonstrations, config or InfoGAILConfig(), penalties=penalties)
+    @cached_property
+    def code(self) -> LatentCode:
+        """What shows the policy its code."""
+        return latent_code(self.model.get_env())
+
+    def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
+        super()._make_sources(space, penalties)
         size = self.source.expert_inputs().shape[1]
         self.posterior = CodePosterior(
             self.source.inputs, size, self.code.n_codes, self.config.posterior, self.model.device

@@ -20,6 +20,7 @@ from rlgen.agents.commands.train_gail import TrainGAIL
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
+from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.sb3 import FastPPO
 
@@ -38,7 +39,7 @@ def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
         discriminator=AdversarialConfig(
             hidden=(32, 32), activation="relu", learning_rate=1e-3, batch_size=batch, normaliser="running"
         ),
-        gradient_penalty=1.0 if profile == "penalty" else 0.0,
+        penalties=PenaltyConfig(gradient=1.0) if profile == "penalty" else PenaltyConfig(),
         warm_start=False,
     )
     fused = {"optimizer_kwargs": {"fused": True}}  # the same Adam in one kernel

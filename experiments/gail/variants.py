@@ -25,20 +25,20 @@ from rlgen.runs.scores import middle_of_runs
 
 HERE = Path(__file__).parent
 ENV, TRAJECTORIES, STEPS, SEEDS = "HalfCheetah-v5", 4, 3e5, range(20, 23)
-NO_PENALTY = ["--gail.gradient-penalty", "0"]
-BOUNDED = {"wasserstein": ["--gail.gradient-penalty", "10"]}
+NO_PENALTY = ["--gail.penalties.gradient", "0"]
+BOUNDED = {"wasserstein": ["--gail.penalties.gradient", "10"]}
 VARIANTS: dict[str, list[str]] = {  # name → what differs from the defaults
     **{f"divergence-{name}": ["--gail.discriminator.divergence", name, *BOUNDED.get(name, [])] for name in DIVERGENCES},
     "penalty-none": NO_PENALTY,
-    "penalty-gradient-0": ["--gail.gradient-centre", "0"],
-    "penalty-r1": [*NO_PENALTY, "--gail.r1", "1"],
-    "penalty-entropy": [*NO_PENALTY, "--gail.entropy", "1e-3"],
-    "penalty-spectral": [*NO_PENALTY, "--gail.spectral-norm"],
-    "penalty-historical": [*NO_PENALTY, "--gail.historical-average", "0.01"],
-    "penalty-bottleneck": [*NO_PENALTY, "--gail.bottleneck", "0.5"],
-    "penalty-quantise": [*NO_PENALTY, "--gail.quantise", "64"],
-    "penalty-gradient-bottleneck": ["--gail.bottleneck", "0.5"],
-    "penalty-gradient-quantise": ["--gail.quantise", "64"],
+    "penalty-gradient-0": ["--gail.penalties.gradient-centre", "0"],
+    "penalty-r1": [*NO_PENALTY, "--gail.penalties.r1", "1"],
+    "penalty-entropy": [*NO_PENALTY, "--gail.penalties.entropy", "1e-3"],
+    "penalty-spectral": [*NO_PENALTY, "--gail.penalties.spectral-norm"],
+    "penalty-historical": [*NO_PENALTY, "--gail.penalties.historical-average", "0.01"],
+    "penalty-bottleneck": [*NO_PENALTY, "--gail.penalties.bottleneck", "0.5"],
+    "penalty-quantise": [*NO_PENALTY, "--gail.penalties.quantise", "64"],
+    "penalty-gradient-bottleneck": ["--gail.penalties.bottleneck", "0.5"],
+    "penalty-gradient-quantise": ["--gail.penalties.quantise", "64"],
 }
 """divergence-minimax is the recipe: with the gradient penalty of weight 1 towards 1."""
 DRAWN = {

@@ -2,13 +2,12 @@ from .began import BEGAN, BEGANConfig
 from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
 from .fgan import FGAN, FGANConfig
-from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig
+from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
 from .iaf_vae import IAFVAE, IAFVAEConfig
 from .image_model import ImageModel, ImageShape
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
 from .lapgan import LAPGAN, LAPGANConfig
-from .penalty_config import PenaltyConfig
 from .player import Player
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig

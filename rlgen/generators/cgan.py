@@ -12,9 +12,8 @@ from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.nn.layers import Maxout, SideBySide
-from rlgen.nn.penalties import Penalty
+from rlgen.nn.penalties import Penalty, PenaltyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class CGANConfig(AdversarialGameConfig):
     discriminator_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
-    """Of the discriminator."""
+    """Penalties of the discriminator."""
 
     generator_hidden: tuple[int, int, int] = (200, 1000, 1200)
     """Rectified units that see the latent, the label, and both of these."""
@@ -44,6 +43,7 @@ class CGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.penalties.refuse_for_condition()
         widths(self, "generator_hidden", "discriminator_hidden", "pieces")
         below_one(self, "dropout", remedy="use 0 for none")
 

@@ -12,11 +12,10 @@ from rlgen.checks import at_least, below_one, one_of, positive, widths
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.contest import contest, reported
 from rlgen.nn.layers import Maxout, mlp
-from rlgen.nn.penalties import R1, GradientPenalty, Penalty
+from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class AdversarialGameConfig:
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's (Radford et al. 2016, 1511.06434, section 4)."""
     penalties: PenaltyConfig = field(default_factory=PenaltyConfig)
-    """Of the discriminator."""
+    """Penalties of the discriminator."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "latent", "discriminator_turns")
@@ -89,7 +88,7 @@ class AdversarialGame(ImageModel):
                 config.discriminator_rate,
                 config.betas,
                 config.discriminator_turns,
-                second_gradients=any(isinstance(penalty, GradientPenalty | R1) for penalty in self.penalties),
+                second_gradients=any(getattr(penalty, "second_gradients", False) for penalty in self.penalties),
             ),
             Player("generator", self.generator.parameters(), self.generator_loss, config.generator_rate, config.betas),
         )
@@ -156,7 +155,7 @@ class GANConfig(AdversarialGameConfig):
     discriminator_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
-    """Of the discriminator."""
+    """Penalties of the discriminator."""
     generator_hidden: tuple[int, ...] = (1200, 1200)
     """Widths of the generator's rectified layers."""
     discriminator_hidden: tuple[int, ...] = (240, 240)

@@ -56,12 +56,7 @@ class ImprovedGANConfig(AdversarialGameConfig):
             )
         if not 0 <= self.historical < math.inf:
             raise problem("historical of at least 0", str(self.historical), "use 0 for none")
-        if self.penalties.gradient or self.penalties.r1:
-            raise problem(
-                "a discriminator whose rows do not influence one another for a gradient penalty",
-                "one with batch norm and minibatch discrimination",
-                "leave the gradient penalties out, or use the model dcgan",
-            )
+        self.penalties.refuse_for_batch_norm("leave the penalty out, or use the model dcgan")
 
 
 class ImprovedGAN(AdversarialGame):

@@ -12,10 +12,10 @@ from rlgen.equations.laplacian_pyramid import collapsed, doubled, laplacian_pyra
 from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.penalty_config import PenaltyConfig
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import required_halvings
 from rlgen.nn.layers import mlp
+from rlgen.nn.penalties import PenaltyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class LAPGANConfig(AdversarialGameConfig):
     discriminator_rate: float = 1e-3
     """Adam's learning rate for the discriminators."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
-    """Of the discriminators."""
+    """Penalties of the discriminators."""
 
     width: int = 64
     """Channels of the convolutions that make and judge details."""
@@ -46,6 +46,7 @@ class LAPGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.penalties.refuse_for_condition()
         at_least(self, 1, "width")
         widths(self, "coarse_generator", "coarse_discriminator")
         below_one(self, "dropout", remedy="use 0 for none")

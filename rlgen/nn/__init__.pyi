@@ -9,7 +9,7 @@ from .historical_average import HistoricalAverage
 from .layers import GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
 from .moving_average import MovingAverage
 from .normaliser import Normaliser
-from .penalties import R1, Entropy, GradientPenalty, Penalty, SpectralNorm
+from .penalties import R1, Entropy, GradientPenalty, Penalty, PenaltyConfig, SpectralNorm
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior
 from .quantiser import Quantise, VectorQuantiser
 
@@ -38,6 +38,7 @@ __all__ = [
     "MovingAverage",
     "Normaliser",
     "Penalty",
+    "PenaltyConfig",
     "Posterior",
     "Quantise",
     "SpectralNorm",

@@ -3,14 +3,20 @@
 What a penalty remembers it puts into the network that `wrap` returns, so that the network's state dict holds it.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic
+from rlgen.errors import problem
+from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.historical_average import HistoricalAverage
+from rlgen.nn.quantiser import Quantise
 
 WEIGHTED = (
     nn.Linear,
@@ -26,7 +32,8 @@ WEIGHTED = (
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What may be added to a discriminator."""
+    """What may be added to a discriminator. One whose loss takes gradients of gradients says so by an attribute
+    `second_gradients`, because torch.compile cannot."""
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network to train instead of `network` (or the same one)."""
@@ -53,6 +60,7 @@ class GradientPenalty:
 
     weight: float = 1.0
     centre: float = 1.0
+    second_gradients: ClassVar[bool] = True
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
@@ -66,6 +74,7 @@ class R1:
     """Gradient norm towards zero at real rows (`equations.r1`)."""
 
     weight: float = 1.0
+    second_gradients: ClassVar[bool] = True
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
@@ -101,3 +110,69 @@ class SpectralNorm:
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
         return real_logit.new_zeros(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenaltyConfig:
+    """Penalties of a discriminator, of images or of transitions; none by default."""
+
+    gradient: float = 0.0
+    """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
+    gradient_centre: float = 1.0
+    """Gradient norm that the gradient penalty pulls towards: 1 (Gulrajani et al. 2017) or 0."""
+    r1: float = 0.0
+    """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""
+    entropy: float = 0.0
+    """Weight of the entropy of D (1e-3 in the released code of GAIL); 0 for none."""
+    spectral_norm: bool = False
+    """Division of the discriminator's layers by their largest singular value (Miyato et al. 2018, 1802.05957)."""
+    bottleneck: float = 0.0
+    """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019, 1810.00821: 0.5); 0
+    for no bottleneck."""
+    bottleneck_step: float = 1e-3
+    """Rise of the price of a nat per nat above that and gradient step. VAIL has 1e-5 and many times as many gradient
+    steps, with which a bottleneck would hardly close in a training of a million environment steps here."""
+    quantise: int = 0
+    """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
+    2004.02088), e.g. 64; 0 for no rounding."""
+    historical_average: float = 0.0
+    """Weight of the distance of the discriminator's parameters from the mean of their past (Salimans et al. 2016,
+    1606.03498); 0 for none."""
+
+    def __post_init__(self) -> None:
+        for name in ("gradient", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        if self.quantise < 0 or self.quantise == 1:
+            raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
+        if not 0 < self.bottleneck_step < math.inf:
+            raise problem("a positive bottleneck_step", str(self.bottleneck_step), "leave it out for the default")
+
+    def chosen(self) -> list[Penalty]:
+        """The penalties whose weight is not zero, made anew. What changes the layers comes before what divides or wraps
+        them."""
+        penalties: list[tuple[float, Callable[[], Penalty]]] = [
+            (self.quantise, lambda: Quantise(codes=self.quantise)),
+            (self.bottleneck, lambda: Bottleneck(limit=self.bottleneck, step_size=self.bottleneck_step)),
+            (self.spectral_norm, SpectralNorm),
+            (self.historical_average, lambda: HistoricalAverage(weight=self.historical_average)),
+            (self.gradient, lambda: GradientPenalty(weight=self.gradient, centre=self.gradient_centre)),
+            (self.r1, lambda: R1(weight=self.r1)),
+            (self.entropy, lambda: Entropy(weight=self.entropy)),
+        ]
+        return [make() for weight, make in penalties if weight]
+
+    def refuse_for_batch_norm(self, remedy: str) -> None:
+        """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
+        needed, names = "whose rows do not influence one another", ("gradient", "r1", "bottleneck", "quantise")
+        self._refuse(needed, "one with batch norm", remedy, *names)
+
+    def refuse_for_condition(self) -> None:
+        """Raise `InputError` for penalties that a discriminator with a condition beside the image cannot have."""
+        remedy = "leave these out, or choose a model without labels"
+        self._refuse("that sees images alone", "one with a condition", remedy, "bottleneck", "quantise")
+
+    def _refuse(self, needed: str, came: str, remedy: str, *names: str) -> None:
+        found = [name for name in names if getattr(self, name)]
+        if found:
+            raise problem(f"for the penalty {' and '.join(found)} a discriminator {needed}", came, remedy)

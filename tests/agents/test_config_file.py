@@ -11,6 +11,7 @@ import pytest
 
 from rlgen.agents import cli
 from rlgen.agents.commands.table import settings_of_agent, trainings
+from rlgen.nn import PenaltyConfig
 
 from .conftest import SMALL, SMALL_VIME
 
@@ -69,6 +70,14 @@ def test_what_is_typed_is_stronger_and_the_rest_may_be_missing(parsed: Parsed, t
     values = {"steps": 500, "learner": {"gamma": 0.9, "n_steps": 8}}
     config = parsed("train rl --env PointWorld-v0 --out o --learner.gamma=0.8", values, tmp_path / "c.json")
     assert (config.steps, config.learner.gamma, config.learner.n_steps) == (500, 0.8, 8)
+
+
+def test_settings_under_their_names_of_before_are_read_and_typed(parsed: Parsed, tmp_path: Path) -> None:
+    """Beside what old names say stays the default of GAIL, which has a gradient penalty, and not that of penalties."""
+    values = {"gail": {"entropy": 0.5, "spectral_norm": True}}
+    typed = "--gail.no-spectral-norm --gail.gradient_centre=0 --gail.penalties.r1 2"
+    config = parsed(f"train gail --env PointWorld-v0 --demos x.npz --out o {typed}", values, tmp_path / "c.json")
+    assert config.gail.penalties == PenaltyConfig(gradient=1.0, gradient_centre=0.0, r1=2.0, entropy=0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """GAIL on the point world: it must find the expert, whatever it is made of."""
 
 import copy
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
-from rlgen.agents import GAIL, BCConfig, GAILConfig, LearnerConfig
+from rlgen.agents import GAIL, BCConfig, GAILConfig, InfoGAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import InputError
-from rlgen.nn import R1, Entropy, GradientPenalty, SpectralNorm
+from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.scores import normalised_return
@@ -63,9 +62,12 @@ VARIANTS: dict[str, dict] = {
     "from observations": {"discriminator": {"inputs": "state_transition"}},
     "f-GAIL, forward KL": {"discriminator": {"divergence": "f_kl"}},
     "f-GAIL, reverse KL": {"discriminator": {"divergence": "f_reverse_kl", "zero": "lowest"}},
-    "WGAIL-GP": {"discriminator": {"divergence": "wasserstein", "zero": "lowest"}, "gradient_penalty": 10.0},
-    "VAIL": {"bottleneck": 0.5},
-    "FQ-GAIL": {"quantise": 64},
+    "WGAIL-GP": {
+        "discriminator": {"divergence": "wasserstein", "zero": "lowest"},
+        "penalties": PenaltyConfig(gradient=10.0),
+    },
+    "VAIL": {"penalties": PenaltyConfig(gradient=1.0, bottleneck=0.5)},
+    "FQ-GAIL": {"penalties": PenaltyConfig(gradient=1.0, quantise=64)},
 }
 
 
@@ -122,9 +124,10 @@ def test_a_plain_sb3_policy_needs_no_normaliser(point_ppo, point_demonstrations)
     assert not torch.equal(policy_weights(gail.learn(ROUND)), before)
 
 
+GRADIENT = PenaltyConfig(gradient=1.0)
 PENALTIES: list[dict] = [
     {"gradient_centre": 0.0},
-    {"r1": 1.0, "gradient_penalty": 0.0},
+    {"r1": 1.0, "gradient": 0.0},
     {"entropy": 1e-3},
     {"spectral_norm": True},
     {"bottleneck": 0.5},
@@ -138,14 +141,14 @@ PENALTIES: list[dict] = [
     [
         *((divergence, {}) for divergence in DIVERGENCES),
         *((divergence, penalty) for divergence in ("minimax", "f_kl") for penalty in PENALTIES),
-        ("wasserstein", {"gradient_penalty": 10.0, "quantise": 8, "bottleneck": 0.5}),
+        ("wasserstein", {"gradient": 10.0, "quantise": 8, "bottleneck": 0.5}),
     ],
     ids=str,
 )
 def test_every_divergence_and_every_penalty_runs(
     divergence: str, penalty: dict, point_ppo, point_demonstrations
 ) -> None:
-    config = replace(CONFIG, discriminator=replace(TINY, divergence=divergence), **penalty)
+    config = replace(CONFIG, discriminator=replace(TINY, divergence=divergence), penalties=replace(GRADIENT, **penalty))
     gail = GAIL(point_ppo(), point_demonstrations, config).learn(2 * ROUND)
     assert torch.isfinite(weights(gail)).all()
 
@@ -162,26 +165,26 @@ def test_a_penalty_of_ones_own_joins_the_discriminators_loss(point_ppo, point_de
             return 0 * real_logit.sum() + 7.0
 
     mine = Counted()
-    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, gradient_penalty=0.0), penalties=[mine])
+    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, penalties=PenaltyConfig()), penalties=[mine])
     gail.learn(ROUND, log_interval=100)
     assert mine.calls == TINY.updates_per_rollout
     assert gail.model.logger.name_to_value["gail/penalty"] == 7.0
 
 
-def test_penalties_are_those_with_a_weight() -> None:
-    assert GAILConfig(gradient_penalty=0.0).penalties() == []
-    chosen = GAILConfig(gradient_penalty=2.0, gradient_centre=0.0, r1=3.0, entropy=0.1, spectral_norm=True).penalties()
-    assert chosen == [SpectralNorm(), GradientPenalty(weight=2.0, centre=0.0), R1(weight=3.0), Entropy(weight=0.1)]
+def test_penalties_under_their_names_of_before_work_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"gradient_penalty is now penalties\.gradient"):
+        old = GAILConfig(gradient_penalty=10.0)  # type: ignore[call-arg]
+    assert old == GAILConfig(penalties=PenaltyConfig(gradient=10.0))
+    with pytest.warns(DeprecationWarning, match=r"bottleneck is now"):
+        info = InfoGAILConfig(bottleneck=0.5)  # type: ignore[call-arg]
+    assert info.penalties == PenaltyConfig(gradient=1.0, bottleneck=0.5)
 
 
 def test_penalties_that_change_the_layers_come_before_those_that_divide_or_wrap_them(point_ppo, point_demonstrations):
-    config = replace(CONFIG, quantise=8, bottleneck=0.25, bottleneck_step=0.5, spectral_norm=True)
-    config = replace(config, historical_average=2.0, gradient_penalty=0.0, discriminator=TINY)
-    quantise, bottleneck, spectral, average = config.penalties()
-    assert (quantise.codes, bottleneck.limit, bottleneck.step_size, average.weight) == (8, 0.25, 0.5, 2.0)
-    assert spectral == SpectralNorm()
-    gail = GAIL(point_ppo(), point_demonstrations, config)
-    assert config.penalties()[0] is not quantise, "one object serves one discriminator"
+    penalties = PenaltyConfig(
+        quantise=8, bottleneck=0.25, bottleneck_step=0.5, spectral_norm=True, historical_average=2.0
+    )
+    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, penalties=penalties))
     named = [type(part).__name__ for part in gail.source.network.network]
     assert named == ["ParametrizedLinear", "Tanh", "VectorQuantiser", "GaussianBottleneck", "ParametrizedLinear"]
     assert any("head.parametrizations" in name for name in gail.source.network.state_dict())
@@ -189,21 +192,16 @@ def test_penalties_that_change_the_layers_come_before_those_that_divide_or_wrap_
 
 def test_a_bottleneck_and_a_codebook_are_logged(point_ppo, point_demonstrations) -> None:
     model = point_ppo()
-    GAIL(model, point_demonstrations, replace(CONFIG, bottleneck=0.5, quantise=8)).learn(ROUND, log_interval=100)
+    GAIL(model, point_demonstrations, replace(CONFIG, penalties=PenaltyConfig(bottleneck=0.5, quantise=8))).learn(
+        ROUND, log_interval=100
+    )
     assert {"gail/bottleneck_kl", "gail/codebook_usage"} <= set(model.logger.name_to_value)
 
 
 WASSERSTEIN = AdversarialConfig(divergence="wasserstein")
 WRONG: list[dict] = [
-    {"r1": -1.0},
-    {"gradient_penalty": math.nan},
-    {"entropy": -1.0},
     {"average": 1.0},
-    {"bottleneck": -0.5},
-    {"bottleneck_step": 0.0},
-    {"quantise": 1},
-    {"historical_average": math.inf},
-    {"discriminator": WASSERSTEIN, "gradient_penalty": 0.0},
+    {"discriminator": WASSERSTEIN, "penalties": PenaltyConfig()},
 ]
 
 

@@ -11,6 +11,7 @@ import tyro
 from rlgen.agents import GAILConfig
 from rlgen.agents.commands.train_gail import TrainGAIL
 from rlgen.equations.divergences import DIVERGENCES
+from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 
 TEXT = (Path(__file__).parents[2] / "docs" / "imitation_variants.md").read_text(encoding="utf-8")
@@ -20,7 +21,8 @@ REWARDS = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \|$", TEXT, re.MUL
 
 @pytest.mark.parametrize(("settings", "options"), LINES)
 def test_both_ways_of_writing_a_variant_are_the_same(settings: str, options: str) -> None:
-    config = eval(f"GAILConfig({settings})", {"GAILConfig": GAILConfig, "AdversarialConfig": AdversarialConfig})
+    names = {kind.__name__: kind for kind in (GAILConfig, AdversarialConfig, PenaltyConfig)}
+    config = eval(f"GAILConfig({settings})", names)
     command = ["--env", "Ant-v5", "--demos", "ant.npz", "--out", "run", *options.split()]
     assert tyro.cli(TrainGAIL, args=command).gail == config
     assert config != GAILConfig()

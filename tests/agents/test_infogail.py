@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from rlgen.agents import GAIL, BCConfig, InfoGAIL, InfoGAILConfig, LearnerConfig
+from rlgen.agents import GAIL, BCConfig, GAILConfig, InfoGAIL, InfoGAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
@@ -175,6 +175,11 @@ def test_an_environment_without_codes_and_plain_gail_with_them_are_refused(car_d
         InfoGAIL(PPO("MlpPolicy", make_vec(CAR, 2), n_steps=16, batch_size=16, device="cpu"), car_demonstrations)
     with pytest.raises(InputError, match="'observations'"):
         GAIL(small(car_demonstrations).model, car_demonstrations)
+
+
+def test_the_settings_of_plain_gail_are_refused(car_demonstrations: Demonstrations) -> None:
+    with pytest.raises(InputError, match="settings of InfoGAIL"):
+        InfoGAIL(small(car_demonstrations).model, car_demonstrations, GAILConfig())
 
 
 def test_a_negative_weight_is_refused() -> None:

@@ -14,6 +14,7 @@ from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.commands.train_gail import TrainGAIL, TrainInfoGAIL
 from rlgen.agents.commands.train_image import TrainImage
 from rlgen.agents.commands.train_rl import TrainRL
+from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.runs.config import from_json, to_json
 
@@ -32,7 +33,7 @@ def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
     [
         ["--threads", "0"],
         ["--gail.average", "1"],
-        ["--gail.r1", "-1"],
+        ["--gail.penalties.r1", "-1"],
         ["--learner.hidden", "8", "0"],
         ["--learner.n-steps", "1", "--n-envs", "1"],
         ["--evaluate-every", "-1"],
@@ -74,7 +75,7 @@ OTHER = TrainGAIL(
     learner=LearnerConfig(algorithm="trpo", hidden=(7, 5, 3), target_kl=0.02, schedule="linear"),
     gail=GAILConfig(
         discriminator=AdversarialConfig(hidden=(9,), activation="relu", divergence="reverse_kl", normaliser="running"),
-        gradient_penalty=10.0,
+        penalties=PenaltyConfig(gradient=10.0),
         warm_start=False,
         bc=BCConfig(loss="log_likelihood", average=0.0),
         average=0.9,
@@ -89,7 +90,13 @@ OTHER = TrainGAIL(
         replace(OTHER, trajectories=None, threads=None, learner=LearnerConfig()),
         TrainGAIL(env="Ant-v5", demos=Path("a"), out=Path("b")),
         TrainBC(env="Ant-v5", demos=Path("a"), out=Path("b"), bc=BCConfig(max_updates=300)),
-        TrainInfoGAIL(env="A", demos=Path("a"), out=Path("b"), codes=5, gail=InfoGAILConfig(information=0.1, r1=1.0)),
+        TrainInfoGAIL(
+            env="A",
+            demos=Path("a"),
+            out=Path("b"),
+            codes=5,
+            gail=InfoGAILConfig(information=0.1, penalties=PenaltyConfig(r1=1.0)),
+        ),
     ],
 )
 def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | TrainBC) -> None:

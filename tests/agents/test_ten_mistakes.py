@@ -16,6 +16,7 @@ from rlgen.agents import GAIL, BCConfig, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions
 from rlgen.errors import InputError
+from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.sb3 import normalised_policy
 
@@ -274,7 +275,9 @@ def test_a_running_normaliser_of_the_discriminator_moves_only_between_rounds(
 def test_the_discriminators_passes_do_not_grow_with_environments_or_steps(
     n_envs: int, n_steps: int, point_ppo, point_demonstrations, monkeypatch
 ) -> None:
-    gail = GAIL(point_ppo(n_envs=n_envs, n_steps=n_steps), point_demonstrations, replace(CONFIG, gradient_penalty=0.0))
+    gail = GAIL(
+        point_ppo(n_envs=n_envs, n_steps=n_steps), point_demonstrations, replace(CONFIG, penalties=PenaltyConfig())
+    )
     calls: list[int] = []
     gail.source.network.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
     gail.learn(n_envs * n_steps)

@@ -6,9 +6,20 @@ from torch.nn import functional as F
 
 from rlgen.equations.divergences import GENERATOR_DIVERGENCES
 from rlgen.errors import InputError
-from rlgen.generators import DCGAN, GAN, DCGANConfig, Game, GameConfig, GANConfig, ImageShape, PenaltyConfig
+from rlgen.generators import (
+    DCGAN,
+    GAN,
+    CGANConfig,
+    DCGANConfig,
+    Game,
+    GameConfig,
+    GANConfig,
+    ImageShape,
+    LAPGANConfig,
+    PenaltyConfig,
+)
 from rlgen.generators.image_model import Decodes, Probed
-from rlgen.nn import R1, Bottleneck, Entropy, GradientPenalty, HistoricalAverage, Quantise, SpectralNorm
+from rlgen.nn import Bottleneck, Entropy, HistoricalAverage, Quantise
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 
@@ -103,11 +114,34 @@ def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
     assert float(logs[-1]["discriminator/codebook_usage"]) > 16 / 64
 
 
-def test_penalties_are_chosen_by_their_weights() -> None:
-    assert PenaltyConfig().chosen() == []
-    every = PenaltyConfig(gradient=10.0, gradient_centre=0.0, r1=1.0, entropy=0.1, spectral_norm=True).chosen()
-    assert [type(each) for each in every] == [SpectralNorm, GradientPenalty, R1, Entropy]
-    assert every[1] == GradientPenalty(weight=10.0, centre=0.0)
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {"gradient": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5}, {"quantise": 4},
+        {"historical_average": 0.1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_penalties_of_imitation_serve_images(penalty: dict) -> None:
+    game = Game(small_gan(penalties=PenaltyConfig(**penalty)))
+    logs = [game.update(torch.rand(4, 1, 8, 8)) for _ in range(2)][-1]
+    assert logs["discriminator/penalty"].isfinite()
+
+
+@pytest.mark.parametrize("config", [CGANConfig, LAPGANConfig])
+@pytest.mark.parametrize("penalty", [{"bottleneck": 0.5}, {"quantise": 4}])
+def test_a_penalty_that_cannot_see_the_condition_is_refused(config: type, penalty: dict) -> None:
+    with pytest.raises(InputError, match="sees images alone"):
+        config(penalties=PenaltyConfig(**penalty))
+
+
+def test_a_penalty_of_ones_own_says_that_it_takes_gradients_of_gradients() -> None:
+    class Own(Entropy):
+        second_gradients = True
+
+    for penalty in (Own(), Entropy()):
+        (discriminator, _) = GAN(SMALL, GANConfig(latent=3), [penalty]).players()
+        assert discriminator.second_gradients is hasattr(penalty, "second_gradients")
 
 
 @pytest.mark.parametrize("side", [8, 16, 28])
@@ -163,5 +197,3 @@ def test_what_a_gan_can_do_is_told_by_its_methods() -> None:
 def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
     with pytest.raises(InputError):
         GANConfig(**settings)
-    with pytest.raises(InputError):
-        PenaltyConfig(r1=-1.0)

@@ -1,12 +1,26 @@
 """Penalties as list elements: each is its equation times its weight, or a change of the network."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
 from rlgen.equations import penalties as equations
-from rlgen.nn import R1, Bottleneck, Entropy, GradientPenalty, HistoricalAverage, Penalty, Quantise, SpectralNorm, mlp
+from rlgen.errors import InputError
+from rlgen.nn import (
+    R1,
+    Bottleneck,
+    Entropy,
+    GradientPenalty,
+    HistoricalAverage,
+    Penalty,
+    PenaltyConfig,
+    Quantise,
+    SpectralNorm,
+    mlp,
+)
 from rlgen.nn.penalties import Reporting
 
 
@@ -133,3 +147,28 @@ def test_spectral_norm_adds_nothing_to_the_loss() -> None:
 def test_penalties_of_the_loss_leave_the_network_alone(penalty: Penalty) -> None:
     network = mlp([4, 1])
     assert penalty.wrap(network) is network
+
+
+def test_a_config_chooses_the_penalties_with_a_weight_those_that_change_layers_first() -> None:
+    config = PenaltyConfig(
+        gradient=10.0, gradient_centre=0.0, r1=1.0, entropy=0.1, spectral_norm=True, bottleneck=0.5, quantise=8,
+        historical_average=2.0,
+    )  # fmt: skip
+    quantise, bottleneck, spectral, average, *rest = config.chosen()
+    assert (quantise.codes, bottleneck.limit, bottleneck.step_size, average.weight) == (8, 0.5, 1e-3, 2.0)
+    assert [spectral, *rest] == [SpectralNorm(), GradientPenalty(weight=10.0, centre=0.0), R1(), Entropy(weight=0.1)]
+    assert config.chosen()[0] is not quantise, "one object serves one discriminator"
+    assert PenaltyConfig().chosen() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gradient": math.nan}, {"gradient_centre": -1.0}, {"r1": -1.0}, {"entropy": -1.0}, {"bottleneck": -0.5},
+        {"bottleneck_step": 0.0}, {"quantise": 1}, {"historical_average": math.inf},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_weights_that_cannot_work_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        PenaltyConfig(**wrong)

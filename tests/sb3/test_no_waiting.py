@@ -16,6 +16,7 @@ from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions, Visits
 from rlgen.data.visits import axes_within
 from rlgen.envs import WarpOptions, make_vec
+from rlgen.nn import PenaltyConfig
 from rlgen.nn.recorded import Recorded
 from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnScale
 from rlgen.sb3.coverage import Coverage
@@ -24,7 +25,7 @@ from ..no_waiting import DEVICES, no_waiting
 from .worlds import aiming
 
 PENALTIES: list[dict[str, Any]] = [
-    {}, {"gradient_penalty": 0.0}, {"r1": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5},
+    {}, {"gradient": 0.0}, {"r1": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5},
     {"quantise": 8}, {"historical_average": 1.0},
 ]  # fmt: skip
 CURIOUS: dict[str, Curiosity[Any]] = {name: kind() for name, kind in CURIOSITIES.items()}
@@ -120,9 +121,11 @@ def update_without_waiting(source: Any, device: str) -> dict[str, Tensor]:
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_a_discriminators_update_waits_for_nothing(device: str, penalty: dict[str, Any]) -> None:
     discriminator = AdversarialConfig(hidden=(8,), batch_size=16, normaliser="running", divergence="wasserstein")
-    if not penalty.get("gradient_penalty", 1.0):
+    if not penalty.get("gradient", 1.0):
         discriminator = AdversarialConfig(hidden=(8,), batch_size=16, zero="lowest")
-    source = source_of(GAILConfig(discriminator=discriminator, **penalty), device)
+    source = source_of(
+        GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty})), device
+    )
     assert update_without_waiting(source, device)["loss"].isfinite()
 
 
@@ -136,7 +139,7 @@ def test_a_curiositys_update_waits_for_nothing(device: str, name: str) -> None:
 def source_of(config: GAILConfig, device: str) -> Any:
     torch.manual_seed(0)
     bounds = -torch.ones(2), torch.ones(2)
-    return Adversarial(batch(device, 30), *bounds, config.discriminator, config.penalties())
+    return Adversarial(batch(device, 30), *bounds, config.discriminator, config.penalties.chosen())
 
 
 def curious_source(name: str, device: str) -> Any:
@@ -152,11 +155,11 @@ def test_a_recorded_discriminator_learns_what_an_unrecorded_one_does(
     penalty: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     discriminator = AdversarialConfig(hidden=(8,), batch_size=16, learning_rate=1e-2, updates_per_rollout=12)
-    config = GAILConfig(discriminator=discriminator, **penalty)
+    config = GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty}))
     recorded = learned_by(source_of(config, "cuda"))
     monkeypatch.setattr(Recorded, "__call__", lambda self, *rows: self.step(*rows))
     # A penalty remembers its network, so each has its own.
-    config = GAILConfig(discriminator=discriminator, **penalty)
+    config = GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty}))
     torch.testing.assert_close(recorded, learned_by(source_of(config, "cuda")), atol=1e-5, rtol=1e-4)
 
 

@@ -11,7 +11,7 @@ from rlgen.agents import GAIL, VIME, DevicePPO, Explorer, GAILConfig, LearnerCon
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import WarpOptions, make_vec
-from rlgen.nn import Bottleneck
+from rlgen.nn import Bottleneck, PenaltyConfig
 from rlgen.rewards import AdversarialConfig, InformationGainConfig, ReturnScale
 
 WORLDS, STEPS, SEED = 8, 16, 3
@@ -54,7 +54,8 @@ def gail_and_vime() -> dict[str, Any]:
         actions=(low + (high - low) * torch.rand(40, 6, generator=generator)).numpy(),
     )
     discriminator = AdversarialConfig(hidden=(8,), batch_size=33, normaliser="running", zero="lowest")
-    config = GAILConfig(discriminator=discriminator, bottleneck=0.5, warm_start=False)
+    penalties = PenaltyConfig(gradient=1.0, bottleneck=0.5)
+    config = GAILConfig(discriminator=discriminator, penalties=penalties, warm_start=False)
     gail = GAIL(imitator, Demonstrations.from_episodes([episode], env_id="HalfCheetah-v5"), config)
     assert any(isinstance(each, Bottleneck) for each in gail.source.penalties)
     gail.learn(2 * WORLDS * STEPS)
