@@ -17,10 +17,10 @@ from rlgen.checks import at_least, below_one, positive, share
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.adversarial import ActionScale
 from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.system.threads import torch_threads

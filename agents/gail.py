@@ -177,7 +177,7 @@ class GAIL:
         `tb_log_name`_1 (the class's name when left out), at the first call. The model ends with the averaged weights
         (`GAILConfig.average`); calling again goes on from the last ones.
         """
-        self.average.release(self.model)
+        self.average.release()
         if not self.warm:
             self.warm_up()
         callbacks = CallbackList([*self._callbacks(), *given_callbacks(callback)])
@@ -187,7 +187,7 @@ class GAIL:
                 self.model.learn(
                     total_timesteps, callbacks, log_interval, reset_num_timesteps=False, progress_bar=progress_bar
                 )
-        self.average.adopt(self.model)
+        self.average.adopt()
         return self
 
     def _callbacks(self) -> list[BaseCallback]:
@@ -227,7 +227,7 @@ class GAIL:
 
     def acting(self) -> AbstractContextManager[None]:
         """Within the block, between two rounds, the model acts and is saved with the averaged weights."""
-        return self.average.applied(self.model)
+        return self.average.applied()
 
     def files(self) -> Mapping[str, bytes]:
         """None beside the checkpoint."""
@@ -235,7 +235,7 @@ class GAIL:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything to go on from between two rounds, apart from the environment and the random numbers."""
-        adopted = self.average.release(self.model)
+        adopted = self.average.release()
         state = {
             "model": model_state(self.model),
             "source": self.source.state_dict(),
@@ -244,7 +244,7 @@ class GAIL:
             "scale": None if self.scale is None else self.scale.state_dict(),
         }
         if adopted:
-            self.average.adopt(self.model)
+            self.average.adopt()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.errors import problem
-from rlgen.rewards.adversarial import ActionScale
+from rlgen.nn.action_scale import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_ppo import DevicePPO, worlds_of

@@ -1,3 +1,4 @@
+from .action_scale import ActionScale
 from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
@@ -16,6 +17,7 @@ from .quantiser import Quantise, VectorQuantiser
 __all__ = [
     "MADE",
     "R1",
+    "ActionScale",
     "AdditiveCoupling",
     "AffineCoupling",
     "BayesianDense",

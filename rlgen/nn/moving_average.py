@@ -1,4 +1,5 @@
-"""Running average of a network's weights (Polyak & Juditsky 1992): what generators sample by and cloning keeps."""
+"""Running average of a network's weights (Polyak & Juditsky 1992): what acts, what generators sample by and what
+cloning keeps."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from rlgen.errors import problem
 
 
 class MovingAverage:
-    """average ← d · average + (1 - d) · weights, of the modules given by name.
+    """average ← d · average + (1 - d) · weights, of the modules given by name. Decay 0 follows the weights themselves.
 
     d is the decay, warmed up (`rlgen.equations.moving_average`). A batch norm's running statistics are averaged like
     weights, because they belong to them; other buffers (a codebook, the vectors of a spectral norm) are used as they
@@ -21,8 +22,8 @@ class MovingAverage:
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float):
-        if not 0 < decay < 1:
-            raise problem("a decay between 0 and 1", str(decay), "use e.g. 0.999")
+        if not 0 <= decay < 1:
+            raise problem("a decay of at least 0 and below 1", str(decay), "use e.g. 0.999, or 0 for no average")
         self.decay, self.merges = decay, 0
         self.present = {
             f"{name}.{inner}": tensor for name, module in modules.items() for inner, tensor in _learned(module).items()
@@ -34,30 +35,41 @@ class MovingAverage:
     @torch.no_grad()
     def merge(self) -> None:
         """Take the present weights into the average."""
-        decay = warmed_up_decay(self.decay, self.merges)
+        average, present = list(self.average.values()), list(self.present.values())
+        if self.decay:
+            torch._foreach_lerp_(average, present, 1 - warmed_up_decay(self.decay, self.merges))
+        else:
+            torch._foreach_copy_(average, present)
         self.merges += 1
-        torch._foreach_lerp_(list(self.average.values()), list(self.present.values()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the modules have the averaged weights."""
-        kept = [tensor.detach().clone() for tensor in self.present.values()]
-        self._put(list(self.average.values()))
+        kept = self.swap_in()
         try:
             yield
         finally:
-            self._put(kept)
+            self.swap_out(kept)
+
+    def swap_in(self) -> list[Tensor]:
+        """Give the modules the averaged weights. Returns those they had, for `swap_out`."""
+        kept = [tensor.detach().clone() for tensor in self.present.values()]
+        self.swap_out(list(self.average.values()))
+        return kept
 
     @torch.no_grad()
-    def _put(self, values: list[Tensor]) -> None:
-        torch._foreach_copy_(list(self.present.values()), values)
+    def swap_out(self, kept: list[Tensor]) -> None:
+        """Give the modules back the weights that `swap_in` returned."""
+        torch._foreach_copy_(list(self.present.values()), kept)
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": dict(self.average), "merges": self.merges}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["average"].keys() != self.average.keys():
-            raise problem("the average of the same modules", "another's", "load it into the model that saved it")
+        """The inverse of `state_dict`. Raises `InputError` for an average of other weights."""
+        shapes = {name: value.shape for name, value in state["average"].items()}
+        if shapes != {name: value.shape for name, value in self.average.items()}:
+            raise problem("averaged weights of the same names and shapes", "others", "load the model that saved them")
         for name, value in self.average.items():
             value.copy_(state["average"][name])
         self.merges = state["merges"]

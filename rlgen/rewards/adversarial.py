@@ -12,6 +12,7 @@ from rlgen.checks import one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
+from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.contest import contest, reported
 from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normaliser import Normaliser
@@ -66,24 +67,6 @@ class AdversarialConfig:
         widths(self, "hidden")
         one_of(self, "divergence", DIVERGENCES)
         one_of(self, "zero", ("own", "lowest"))
-
-
-@dataclass(frozen=True)
-class ActionScale:
-    """Maps actions from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay unscaled. [A]."""
-
-    centre: Tensor
-    half_range: Tensor
-
-    @classmethod
-    def of(cls, low: Tensor, high: Tensor) -> "ActionScale":
-        bounded = torch.isfinite(low) & torch.isfinite(high) & (low < high)
-        centre = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
-        half_range = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
-        return cls(centre, half_range)
-
-    def __call__(self, actions: Tensor) -> Tensor:
-        return (actions - self.centre) / self.half_range
 
 
 @dataclass

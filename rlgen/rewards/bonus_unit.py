@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlgen import distributed
+from rlgen.equations.returns import discounted_sums
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
@@ -98,28 +99,6 @@ def finite(bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
 def divided(bonus: Float[Tensor, " B"], unit: Float[Tensor, ""]) -> Float[Tensor, " B"]:
     """Bonuses divided by `unit`, however small it is; unchanged while it is 0, before the first nonzero bonus."""
     return bonus / torch.where(unit > 0, unit, 1).to(bonus.dtype)
-
-
-def discounted_sums(
-    rewards: Float[Tensor, "T N"],
-    before: Float[Tensor, " N"],
-    gamma: float,
-    starts: Float[Tensor, "T N"] | None = None,
-) -> Float[Tensor, "T N"]:
-    """At each step t the sum of γ^(t-i) · reward_i over i up to t, continued from the sums `before`. If `starts` is
-    given, i begins at the last step up to t where it is 1.
-
-    The reach of the sums doubles in each iteration: log2(T) additions of tensors instead of T of rows.
-    """
-    sums = rewards.clone()
-    goes_on = torch.ones_like(rewards) if starts is None else 1 - starts.to(rewards)
-    sums[0] += gamma * goes_on[0] * before
-    reach = 1
-    while reach < len(sums):
-        sums[reach:] += gamma**reach * goes_on[reach:] * sums[:-reach]
-        goes_on[reach:] = goes_on[reach:] * goes_on[:-reach]  # no start within twice the reach
-        reach *= 2
-    return sums
 
 
 Rewards = TypeVar("Rewards", np.ndarray, Tensor)

@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from rlgen import distributed
 from rlgen.equations.clipped_surrogate import kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.equations.generalised_advantage import generalised_advantages
+from rlgen.equations.returns import generalised_advantages
 from rlgen.errors import problem
 from rlgen.nn.recorded import Recorded, make_recordable, set_rate
 from rlgen.sb3.adaptive_rate import AdaptiveRate

@@ -52,7 +52,7 @@ def test_running_statistics_are_averaged_and_other_buffers_left_alone() -> None:
 
 
 def test_a_decay_outside_its_range_and_a_foreign_state_are_refused() -> None:
-    for decay in (0.0, 1.0):
+    for decay in (-0.1, 1.0):
         with pytest.raises(InputError):
             MovingAverage({"net": nn.Linear(1, 1)}, decay)
     with pytest.raises(InputError):
@@ -60,3 +60,11 @@ def test_a_decay_outside_its_range_and_a_foreign_state_are_refused() -> None:
     other = MovingAverage({"other": nn.Linear(1, 1)}, 0.5).state_dict()
     with pytest.raises(InputError):
         MovingAverage({"net": nn.Linear(1, 1)}, 0.5).load_state_dict(other)
+
+
+def test_a_decay_of_zero_follows_the_weights() -> None:
+    module = nn.Linear(2, 2)
+    average = MovingAverage({"net": module}, 0.0)
+    nn.init.constant_(module.bias, 3.0)
+    average.merge()
+    assert average.average["net.bias"].tolist() == [3.0, 3.0]

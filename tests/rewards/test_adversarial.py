@@ -25,9 +25,9 @@ from rlgen.nn import (
     SpectralNorm,
     VectorQuantiser,
 )
+from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.normaliser import FLOOR
 from rlgen.rewards import Adversarial, AdversarialConfig
-from rlgen.rewards.adversarial import ActionScale
 from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])

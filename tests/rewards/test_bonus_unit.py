@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlgen.equations.returns import discounted_sums
 from rlgen.errors import InputError
 from rlgen.rewards import BonusUnit
-from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread, discounted_sums
+from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread
 
 GAMMA = 0.9
 

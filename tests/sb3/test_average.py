@@ -90,16 +90,17 @@ def test_a_loaded_average_goes_on_as_if_nothing_had_happened(model: PPO) -> None
 def test_an_average_of_other_weights_is_refused(model: PPO) -> None:
     average = PolicyAverage(0.5)
     model.learn(32, average)
-    average.weights["value_net.bias"] = average.weights["value_net.bias"][None]
-    with pytest.raises(InputError, match="averaged weights of the policy's names and shapes"):
-        PolicyAverage(0.5).load_state_dict(average.state_dict(), model)
+    state = average.state_dict()
+    state["weights"]["value_net.bias"] = state["weights"]["value_net.bias"][None]
+    with pytest.raises(InputError, match="averaged weights of the same names and shapes"):
+        PolicyAverage(0.5).load_state_dict(state, model)
 
 
 def test_averaged_weights_act_within_the_block_only(model: PPO) -> None:
     average = PolicyAverage(0.9)
     model.learn(32, average)
     present = model.policy.value_net.bias.detach().clone()
-    with average.applied(model):
+    with average.applied():
         assert torch.equal(model.policy.value_net.bias, average.weights["value_net.bias"])
         assert not torch.equal(model.policy.value_net.bias, present)
     assert torch.equal(model.policy.value_net.bias, present)
@@ -109,7 +110,7 @@ def test_an_error_within_the_block_puts_the_weights_back_too(model: PPO) -> None
     average = PolicyAverage(0.9)
     model.learn(32, average)
     present = model.policy.value_net.bias.detach().clone()
-    with pytest.raises(KeyError), average.applied(model):
+    with pytest.raises(KeyError), average.applied():
         raise KeyError
     assert torch.equal(model.policy.value_net.bias, present)
 
@@ -117,14 +118,14 @@ def test_an_error_within_the_block_puts_the_weights_back_too(model: PPO) -> None
 def test_adopting_keeps_the_averaged_weights(model: PPO) -> None:
     average = PolicyAverage(0.9)
     model.learn(32, average)
-    average.adopt(model)
+    average.adopt()
     assert all(torch.equal(value, average.weights[name]) for name, value in model.policy.named_parameters())
 
 
 def test_before_the_first_round_nothing_changes(model: PPO) -> None:
     average, present = PolicyAverage(0.9), model.policy.value_net.bias.detach().clone()
-    average.adopt(model)
-    with average.applied(model):
+    average.adopt()
+    with average.applied():
         assert torch.equal(model.policy.value_net.bias, present)
 
 

@@ -1,11 +1,11 @@
-"""Generalised advantage estimation, against its sum and against Stable-Baselines3."""
+"""Generalised advantages, against its sum and against Stable-Baselines3."""
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from rlgen.equations.generalised_advantage import generalised_advantages
+from rlgen.equations.returns import generalised_advantages
 
 T, N, GAMMA, LAM = 11, 5, 0.97, 0.9
 

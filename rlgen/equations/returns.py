@@ -1,4 +1,4 @@
-"""Generalised advantage estimation."""
+"""Discounted sums of rewards, and generalised advantages."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -31,3 +31,26 @@ def generalised_advantages(
         following = torch.addcmul(deltas[step], goes_on[step], following)
         advantages[step] = following
     return advantages
+
+
+def discounted_sums(
+    rewards: Float[Tensor, "T N"],
+    before: Float[Tensor, " N"],
+    gamma: float,
+    starts: Float[Tensor, "T N"] | None = None,
+) -> Float[Tensor, "T N"]:
+    """At each step t the sum of γ^(t-i) · reward_i over i up to t, continued from the sums `before`. If `starts` is
+    given, i begins at the last step up to t where it is 1.
+
+    Burda et al. 2018 (1810.12894), section 2.4, divide intrinsic rewards by the standard deviation of these. The reach
+    of the sums doubles in each iteration: log2(T) additions of tensors instead of T of rows.
+    """
+    sums = rewards.clone()
+    goes_on = torch.ones_like(rewards) if starts is None else 1 - starts.to(rewards)
+    sums[0] += gamma * goes_on[0] * before
+    reach = 1
+    while reach < len(sums):
+        sums[reach:] += gamma**reach * goes_on[reach:] * sums[:-reach]
+        goes_on[reach:] = goes_on[reach:] * goes_on[:-reach]  # no start within twice the reach
+        reach *= 2
+    return sums
