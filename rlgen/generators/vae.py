@@ -1,7 +1,8 @@
 """Variational autoencoder (Kingma & Welling 2014, 1312.6114)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -9,14 +10,20 @@ from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, one_of, widths
 from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
-from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.layers import ACTIVATIONS, mlp
-from rlgen.nn.posterior import CouplingFlow, DiagonalGaussian, FlowPosterior, InverseAutoregressive
+from rlgen.nn.posterior import (
+    CouplingFlow,
+    DiagonalGaussian,
+    InverseAutoregressive,
+    Posterior,
+    PosteriorFactory,
+    standard_normal_log_prob,
+)
 from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
@@ -85,20 +92,35 @@ class VAEConfig:
             raise problem("beta 1 and free_bits 0 for the objective iwae", came, "set these, or use the objective elbo")
 
 
+def _flow(kind: Callable[..., Posterior]) -> Callable[["VAEConfig"], PosteriorFactory]:
+    return lambda config: partial(kind, context=config.flow_context, steps=config.flow_steps, hidden=config.flow_hidden)
+
+
+POSTERIORS: Mapping[str, Callable[["VAEConfig"], PosteriorFactory]] = {
+    "gaussian": lambda config: DiagonalGaussian,
+    "iaf": _flow(InverseAutoregressive),
+    "coupling": _flow(CouplingFlow),
+}
+
+
 class VAE(ImageModel):
-    """Maximises a lower bound on the evidence, a game of one player."""
+    """Maximises a lower bound on the evidence, a game of one player.
+
+    `posterior`: makes the posterior from the numbers of features and latents, instead of that of the configuration; any
+    module that is a `rlgen.nn.Posterior`.
+    """
 
     config_type = VAEConfig
     config: VAEConfig
 
-    def __init__(self, shape: ImageShape, config: VAEConfig | None = None):
+    def __init__(self, shape: ImageShape, config: VAEConfig | None = None, posterior: PosteriorFactory | None = None):
         super().__init__(shape, config or VAEConfig())
         self.pixels = PIXELS[self.config.likelihood](shape, self.config.mixture)
         activation = ACTIVATIONS[self.config.activation]
         widths, latent = self.config.hidden, self.config.latent
         self.encoder = nn.Sequential(mlp([shape.numbers, *widths], activation), activation())
         self.decoder = mlp([latent, *reversed(widths), self.pixels.numbers * shape.height * shape.width], activation)
-        self.posterior = _posterior(self.config)
+        self.posterior = (posterior or POSTERIORS[self.config.posterior](self.config))(widths[-1], latent)
 
     @property
     def binary(self) -> bool:
@@ -117,22 +139,16 @@ class VAE(ImageModel):
         features = self.encoder(images.flatten(1))
         latents, log_posterior = self.posterior.rsample(features, self.config.samples)
         log_likelihood = self.pixels.log_prob(images, self.outputs(latents))
-        groups = self.kl_groups(features, latents, log_posterior)
+        groups = self.posterior.kl(features, (latents, log_posterior))
         kl = groups.sum(-1)
         terms = {"elbo": elbo(log_likelihood, kl).mean(), "kl": kl.mean(), "log_likelihood": log_likelihood.mean()}
         if self.config.objective == "iwae":
-            bound = importance_weighted_bound(log_likelihood + log_prior(latents) - log_posterior).mean()
+            bound = importance_weighted_bound(log_likelihood + standard_normal_log_prob(latents) - log_posterior).mean()
             return {"loss": -bound, "iwae": bound, **terms}
         charged = terms["kl"]
         if self.config.free_bits:
             charged = free_bits(groups, self.config.free_bits * self.config.latent / groups.shape[-1]).sum()
         return {"loss": self.config.beta * charged - terms["log_likelihood"], **terms}
-
-    def kl_groups(self, features: Tensor, latents: Tensor, log_posterior: Tensor) -> Tensor:
-        """KL(q(z|x) ‖ p(z)) [B, G]: for each latent number where that has a closed form, else one estimate of all."""
-        if isinstance(self.posterior, DiagonalGaussian):
-            return self.posterior.kl(features)
-        return (log_posterior - log_prior(latents)).mean(0).unsqueeze(-1)
 
     def outputs(self, latents: Tensor) -> Tensor:
         """The likelihood's parameters [..., P, H, W] of latents [..., Z]."""
@@ -142,7 +158,7 @@ class VAE(ImageModel):
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
         latents, log_posterior = self.posterior.rsample(self.encoder(images.flatten(1)), samples)
-        return self.log_likelihood(images, latents) + log_prior(latents) - log_posterior
+        return self.log_likelihood(images, latents) + standard_normal_log_prob(latents) - log_posterior
 
     def log_likelihood(self, images: Tensor, latents: Tensor) -> Tensor:
         """log p(x | z) [S, B] of images [B, C, H, W] and latents [S, B, Z], in pieces: of samples first, then of
@@ -178,16 +194,3 @@ class VAE(ImageModel):
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n))
-
-
-def _posterior(config: VAEConfig) -> DiagonalGaussian | FlowPosterior:
-    features = config.hidden[-1]
-    if config.posterior == "gaussian":
-        return DiagonalGaussian(features, config.latent)
-    flow = InverseAutoregressive if config.posterior == "iaf" else CouplingFlow
-    return flow(features, config.latent, config.flow_context, config.flow_steps, config.flow_hidden)
-
-
-def log_prior(latents: Tensor) -> Tensor:
-    """log N(z; 0, 1) of [..., Z], nats, summed over Z."""
-    return gaussian_log_prob(latents, torch.zeros_like(latents), 1.0).sum(-1)

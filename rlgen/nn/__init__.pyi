@@ -11,7 +11,7 @@ from .layers import GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLi
 from .moving_average import MovingAverage
 from .normaliser import Normaliser
 from .penalties import R1, Entropy, GradientPenalty, Penalty, PenaltyConfig, SpectralNorm
-from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior
+from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .quantiser import Quantise, VectorQuantiser
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Penalty",
     "PenaltyConfig",
     "Posterior",
+    "PosteriorFactory",
     "Quantise",
     "SpectralNorm",
     "VectorQuantiser",

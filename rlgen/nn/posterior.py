@@ -3,7 +3,7 @@
 Shapes: B batch, F features, S samples, Z latent. Log-probabilities are nats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -23,7 +23,7 @@ LogProb = Float[Tensor, "S B"]
 
 @runtime_checkable
 class Posterior(Protocol):
-    """The seam for another posterior. An `nn.Module`; where the KL has a closed form also `kl(features) -> [B, Z]`."""
+    """The seam for another posterior: an `nn.Module` with these methods."""
 
     def rsample(self, features: Tensor, samples: int = 1) -> tuple[Tensor, Tensor]:
         """z [S, B, Z], differentiable with respect to parameters and features, and log q(z|x) [S, B]."""
@@ -32,6 +32,26 @@ class Posterior(Protocol):
     def log_prob(self, z: Tensor, features: Tensor) -> Tensor:
         """log q(z|x) [S, B] of any z [S, B, Z]."""
         ...
+
+    def kl(self, features: Tensor, draws: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """KL(q(z|x) ‖ N(0, 1)) [B, G], the parts of the whole that can be told apart: one for each latent number where
+        that has a closed form; else one alone, `estimated_kl` of `draws`, which `rsample` gave of these features."""
+        ...
+
+
+PosteriorFactory = Callable[[int, int], Posterior]
+"""Makes a posterior of features [B, F] and latents [B, Z] from F and Z."""
+
+
+def standard_normal_log_prob(z: Float[Tensor, "*batch Z"]) -> Float[Tensor, "*batch"]:
+    """log N(z; 0, 1), nats, summed over Z: the prior of every posterior here."""
+    return gaussian_log_prob(z, torch.zeros_like(z), 1.0).sum(-1)
+
+
+def estimated_kl(z: Latents, log_prob: LogProb) -> Float[Tensor, "B 1"]:
+    """Monte Carlo estimate of KL(q(z|x) ‖ N(0, 1)) from draws of q and their log-probabilities. Kingma & Welling 2014
+    (1312.6114), eq. 6."""
+    return (log_prob - standard_normal_log_prob(z)).mean(0).unsqueeze(-1)
 
 
 class DiagonalGaussian(nn.Module):
@@ -56,8 +76,8 @@ class DiagonalGaussian(nn.Module):
         mean, log_std = self.mean_and_log_std(features)
         return gaussian_log_prob(z, mean, log_std.exp()).sum(-1)
 
-    def kl(self, features: Features) -> PerLatent:
-        """KL[q(z|x) ‖ N(0, 1)] of each latent number."""
+    def kl(self, features: Features, draws: tuple[Latents, LogProb] | None = None) -> PerLatent:
+        """KL(q(z|x) ‖ N(0, 1)) of each latent number, in closed form."""
         mean, log_std = self.mean_and_log_std(features)
         return kl_gaussian(mean, log_std.exp(), 0.0, 1.0)
 
@@ -80,6 +100,10 @@ class FlowPosterior(nn.Module):
     def log_prob(self, z: Latents, features: Features) -> LogProb:
         origin, log_det = self.steps.origin(z, self._context(features))
         return self.base.log_prob(origin, features) - log_det
+
+    def kl(self, features: Features, draws: tuple[Latents, LogProb] | None = None) -> Float[Tensor, "B 1"]:
+        """KL(q(z|x) ‖ N(0, 1)) of all latent numbers together, estimated from `draws`, or from one of its own."""
+        return estimated_kl(*(self.rsample(features) if draws is None else draws))
 
     def _context(self, features: Tensor) -> Tensor | None:
         return None if self.context is None else self.context(features)

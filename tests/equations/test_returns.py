@@ -1,11 +1,12 @@
 """Generalised advantages, against its sum and against Stable-Baselines3."""
 
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from rlgen.equations.returns import generalised_advantages
+from rlgen.equations.returns import discounted_sums, generalised_advantages
 
 T, N, GAMMA, LAM = 11, 5, 0.97, 0.9
 
@@ -58,3 +59,40 @@ def test_without_discount_it_is_the_reward_over_the_value() -> None:
     given = rollout()
     found = generalised_advantages(**given, gamma=0.0, lam=LAM)
     torch.testing.assert_close(found, given["rewards"] - given["values"])
+
+
+def payments(steps: int, n_envs: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).gamma(2.0, size=(steps, n_envs))
+
+
+def sums_by_hand(rewards: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+    """[T, N], one step after the other."""
+    running, sums = np.zeros(rewards.shape[1]), []
+    for reward, start in zip(rewards, np.zeros(rewards.shape) if starts is None else starts, strict=True):
+        running = np.where(start, 0.0, GAMMA * running) + reward
+        sums.append(running)
+    return np.array(sums)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8, 13])
+def test_discounted_sums_are_those_of_their_definition(steps: int) -> None:
+    rewards = payments(steps)
+    sums = discounted_sums(torch.from_numpy(rewards), torch.zeros(3, dtype=torch.float64), GAMMA)
+    np.testing.assert_allclose(sums, sums_by_hand(rewards), rtol=1e-12)
+
+
+def test_discounted_sums_go_on_from_earlier_ones() -> None:
+    rewards = payments(13)
+    expected = sums_by_hand(rewards)
+    sums = discounted_sums(torch.from_numpy(rewards[5:]), torch.from_numpy(expected[4]), GAMMA)
+    np.testing.assert_allclose(sums, expected[5:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_discounted_sums_begin_anew_where_episodes_start(share: float) -> None:
+    rewards, starts = payments(21), np.random.default_rng(1).random((21, 3)) < share
+    expected, before = sums_by_hand(rewards, starts), torch.zeros(3, dtype=torch.float64)
+    for part in (slice(0, 8), slice(8, 21)):
+        sums = discounted_sums(torch.from_numpy(rewards[part]), before, GAMMA, torch.from_numpy(starts[part]).float())
+        np.testing.assert_allclose(sums, expected[part], rtol=1e-12)
+        before = sums[-1]

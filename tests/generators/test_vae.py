@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Laplace
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
 from rlgen.generators import VAE, Game, ImageShape, VAEConfig, vae
 from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
 from rlgen.generators.pixels import PIXELS
+from rlgen.nn import Posterior
+from rlgen.nn.posterior import estimated_kl
 
 TINY = ImageShape(channels=1, height=1, width=3)
 SMALL = ImageShape(channels=3, height=4, width=3)
@@ -40,6 +43,44 @@ def test_many_importance_samples_give_the_likelihood_itself(posterior: str) -> N
         exact = likelihood_by_quadrature(model, images)
     assert torch.all((importance_weighted_bound(weights) - exact).abs() < 4 * error + 1e-6)
     assert torch.all(weights.mean(0) < exact), "the evidence lower bound"
+
+
+class LaplacePosterior(torch.nn.Module):
+    """A posterior that rlgen does not have."""
+
+    def __init__(self, features: int, latent: int):
+        super().__init__()
+        self.head = torch.nn.Linear(features, 2 * latent)
+
+    def of(self, features: torch.Tensor) -> Laplace:
+        mean, log_scale = self.head(features).chunk(2, -1)
+        return Laplace(mean, log_scale.exp())
+
+    def rsample(self, features: torch.Tensor, samples: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.of(features).rsample((samples,))
+        return z, self.log_prob(z, features)
+
+    def log_prob(self, z: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return self.of(features).log_prob(z).sum(-1)
+
+    def kl(self, features: torch.Tensor, draws: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
+        return estimated_kl(*(draws or self.rsample(features)))
+
+
+def test_a_posterior_of_ones_own_takes_the_place_of_the_configured_one() -> None:
+    assert isinstance(LaplacePosterior(1, 1), Posterior)
+    torch.manual_seed(0)
+    model = VAE(TINY, VAEConfig(latent=1, hidden=(4,), samples=2, free_bits=0.1), LaplacePosterior)
+    game, images = Game(model), torch.tensor([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]).reshape(2, 1, 1, 3)
+    before = model.posterior.head.weight.detach().clone()  # type: ignore[union-attr]
+    terms = game.update(images)
+    assert float(terms["vae/elbo"]) == pytest.approx(float(terms["vae/log_likelihood"] - terms["vae/kl"]), rel=1e-5)
+    assert not torch.equal(model.posterior.head.weight, before)  # type: ignore[union-attr]
+    weights = model.log_weight(images, 40_000)
+    error = weights.exp().std(0) / weights.exp().mean(0) / math.sqrt(len(weights))
+    with torch.no_grad():
+        exact = likelihood_by_quadrature(model, images)
+    assert torch.all((importance_weighted_bound(weights) - exact).abs() < 4 * error + 1e-6)
 
 
 def test_the_logged_bound_is_the_mean_log_weight() -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.equations.returns import discounted_sums
 from rlgen.errors import InputError
 from rlgen.rewards import BonusUnit
 from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread
@@ -23,30 +22,6 @@ def sums_by_hand(rewards: np.ndarray, starts: np.ndarray | None = None) -> np.nd
         running = np.where(start, 0.0, GAMMA * running) + reward
         sums.append(running)
     return np.array(sums)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3, 8, 13])
-def test_discounted_sums_are_those_of_their_definition(steps: int) -> None:
-    rewards = rollout(steps)
-    sums = discounted_sums(torch.from_numpy(rewards), torch.zeros(3, dtype=torch.float64), GAMMA)
-    np.testing.assert_allclose(sums, sums_by_hand(rewards), rtol=1e-12)
-
-
-def test_discounted_sums_go_on_from_earlier_ones() -> None:
-    rewards = rollout(13)
-    expected = sums_by_hand(rewards)
-    sums = discounted_sums(torch.from_numpy(rewards[5:]), torch.from_numpy(expected[4]), GAMMA)
-    np.testing.assert_allclose(sums, expected[5:], rtol=1e-12)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-def test_discounted_sums_begin_anew_where_episodes_start(share: float) -> None:
-    rewards, starts = rollout(21), np.random.default_rng(1).random((21, 3)) < share
-    expected, before = sums_by_hand(rewards, starts), torch.zeros(3, dtype=torch.float64)
-    for part in (slice(0, 8), slice(8, 21)):
-        sums = discounted_sums(torch.from_numpy(rewards[part]), before, GAMMA, torch.from_numpy(starts[part]).float())
-        np.testing.assert_allclose(sums, expected[part], rtol=1e-12)
-        before = sums[-1]
 
 
 def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
