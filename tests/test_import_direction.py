@@ -17,8 +17,8 @@ SOURCE_FOLDERS = {"rlgen": "rlgen", "agents": "rlgen.agents", "envs": "rlgen.env
 LAYERS = (
     "rlgen",
     "rlgen.errors",
-    "rlgen.checks",
     "rlgen.deprecation",
+    "rlgen.checks",
     "rlgen.system",
     "rlgen.distributed",
     "rlgen.equations",

@@ -3,7 +3,6 @@
 What a penalty remembers it puts into the network that `wrap` returns, so that the network's state dict holds it.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -11,6 +10,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from rlgen.checks import at_least, positive
 from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
@@ -140,13 +140,11 @@ class PenaltyConfig:
     1606.03498); 0 for none."""
 
     def __post_init__(self) -> None:
-        for name in ("gradient", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise problem(f"{name} of at least 0", str(getattr(self, name)), "use 0 for none")
+        weights = ("gradient", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average")
+        at_least(self, 0, *weights, remedy="use 0 for none")
+        positive(self, "bottleneck_step")
         if self.quantise < 0 or self.quantise == 1:
             raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
-        if not 0 < self.bottleneck_step < math.inf:
-            raise problem("a positive bottleneck_step", str(self.bottleneck_step), "leave it out for the default")
 
     def chosen(self) -> list[Penalty]:
         """The penalties whose weight is not zero, made anew. What changes the layers comes before what divides or wraps
