@@ -44,7 +44,7 @@ class DemosRecord:
     every: int = 1
     """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
     seed: int = 0
-    """Of the environments, of the actions if they are sampled, and of the offsets."""
+    """Random seed of environments, sampled actions and offsets."""
     n_envs: int = 8
     """Environments stepped at once; another number plays other episodes."""
     deterministic: bool = True
@@ -98,7 +98,7 @@ class DemosConvert:
     every: int = 1
     """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
     seed: int = 0
-    """Of the offsets."""
+    """Random seed of the offsets."""
     time_limit: int | None = None
     """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
     env_id: str | None = None
