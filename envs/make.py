@@ -45,6 +45,9 @@ def make_vec(
 
     Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
 
+    >>> make_vec("HalfCheetah-v5", n_envs=2).reset().shape
+    (2, 17)
+
     Args:
         env_id: a Gymnasium id, such as "Ant-v5", or "module:Point-v0", whose module is imported.
         n_envs: environments.

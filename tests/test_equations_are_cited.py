@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Author and year, or the repository whose code is the only publication.
-CITATION = re.compile(r"[A-Z]\w+.* (1[789]|20)\d\d\b|openai/imitation", re.DOTALL)
+CITATION = re.compile(r"[A-Z]\w+.*\s(1[789]|20)\d\d\b|openai/imitation", re.DOTALL)
 PLAIN_CALCULUS = {"input_gradient"}
 
 

@@ -93,3 +93,53 @@ def test_the_command_runs_outside_the_checkout(installed: Path, tmp_path: Path) 
     done = run([str(installed / "rlgen"), "--help"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "rlgen train gail" in done.stdout
+
+
+CLIENT = """
+from typing import Any
+
+from rlgen.agents import BC, GAIL, VIME, GAILConfig
+from rlgen.data import Demonstrations
+from rlgen.envs import make_device, make_vec
+from rlgen.generators import VAE, ImageShape
+from rlgen.nn import Bottleneck
+from rlgen.rewards import AdversarialConfig
+from rlgen.runs import Result
+from rlgen.sb3 import Relabel
+
+
+def use(model: Any, result: Result) -> None:
+    demonstrations = Demonstrations.load("ant.npz")
+    reveal_type(GAIL(model, demonstrations).learn(1_000))  # type: rlgen.agents.gail.GAIL
+    reveal_type(BC(model, demonstrations).learn())  # type: rlgen.agents.bc.BCResult
+    reveal_type(demonstrations.every(20))  # type: rlgen.data.demonstrations.Demonstrations
+    reveal_type(VAE(ImageShape(channels=1, height=8, width=8)).config.latent)  # type: int
+    reveal_type(result.env_steps)  # type: int
+    GAIL(model, "ant.npz")  # error: arg-type
+    GAIL(model, demonstrations).learn("many")  # error: arg-type
+    GAILConfig(discriminator=AdversarialConfig(hidden=128))  # error: arg-type
+    make_vec("Ant-v5", n_envs="two")  # error: arg-type
+    make_device("Ant-v5", 2, color="red")  # error: call-arg
+    VIME(eta="small")  # error: arg-type
+    Bottleneck(limit="none")  # error: arg-type
+    Relabel({"far": 1})  # error: dict-item
+"""
+
+
+def test_a_type_checker_sees_the_types_of_every_package(installed: Path, tmp_path: Path) -> None:
+    """mypy finds what the lines of `CLIENT` say. Third-party packages are out of its reach, which makes it quick."""
+    client = tmp_path / "client.py"
+    client.write_text(CLIENT, encoding="utf-8")
+    options = ["--python-executable", str(installed / "python"), "--cache-dir", str(tmp_path / "cache")]
+    mypy = [sys.executable, "-m", "mypy", *options, "--hide-error-context", client.name]
+    done = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True, check=False)
+    said_of = [line for line in done.stdout.splitlines() if line.startswith(client.name)]
+    found = {int(line.split(":")[1]): line for line in said_of if "error: " in line or "Revealed" in line}
+    for number, line in enumerate(CLIENT.splitlines(), 1):
+        _, said, expected = line.partition("  # ")
+        if not said:
+            assert number not in found, found[number]
+        elif expected.startswith("type: "):
+            assert f'Revealed type is "{expected.removeprefix("type: ")}"' in found[number]
+        else:
+            assert found[number].endswith(f"[{expected.removeprefix('error: ')}]")

@@ -31,6 +31,9 @@ def free_bits(kl: Float[Tensor, "B G"], level: float) -> Float[Tensor, " G"]:
 
     The mean over the batch comes before the maximum. A group below the level contributes the level and has no gradient.
     Log the KL itself, not this value.
+
+    >>> free_bits(torch.tensor([[0.0, 2.0], [0.2, 4.0]]), level=0.5)
+    tensor([0.5000, 3.0000])
     """
     return kl.mean(0).clamp(min=level)
 

@@ -10,7 +10,11 @@ Numbers = Float[Tensor, "..."]
 
 
 def gaussian_log_prob(x: Numbers, mean: Numbers, std: Numbers | float) -> Numbers:
-    """log N(x; mean, std²), nats, elementwise; the shapes broadcast. Gauss 1809, Theoria motus, §177."""
+    """log N(x; mean, std²), nats, elementwise; the shapes broadcast. Gauss 1809, Theoria motus, §177.
+
+    >>> gaussian_log_prob(torch.zeros(1), torch.zeros(1), std=1.0)  # -½ log 2π
+    tensor([-0.9189])
+    """
     std = _like(x, std)
     return -0.5 * ((x - mean) / std).square() - (std.log() + 0.5 * math.log(2 * math.pi))
 
@@ -27,6 +31,9 @@ def kl_gaussian(mean: Numbers, std: Numbers, prior_mean: Numbers | float, prior_
 
     Kullback & Leibler 1951; Kingma & Welling 2014 (1312.6114), appendix B, for any prior. Written in terms of the ratio
     of standard deviations minus 1, so that there is no cancellation for two posteriors a small step apart.
+
+    >>> kl_gaussian(torch.tensor([0.0, 1.0]), torch.ones(2), prior_mean=0.0, prior_std=1.0)
+    tensor([0.0000, 0.5000])
     """
     ratio = std / prior_std
     distance = (mean - prior_mean) / prior_std

@@ -41,7 +41,11 @@ def r1(critic: Critic, real: Inputs) -> Scalar:
 
 
 def bernoulli_entropy(logit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """H(D) in nats, D = sigmoid(logit): log 2 (uncertain) down to 0. openai/imitation, `logit_bernoulli_entropy`."""
+    """H(D) in nats, D = sigmoid(logit): log 2 (uncertain) down to 0. openai/imitation, `logit_bernoulli_entropy`.
+
+    >>> bernoulli_entropy(torch.tensor([0.0, 5.0]))
+    tensor([0.6931, 0.0402])
+    """
     return F.softplus(logit) - logit * torch.sigmoid(logit)
 
 

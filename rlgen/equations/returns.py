@@ -22,6 +22,12 @@ def generalised_advantages(
     are the values of the state after the step, also where a time limit truncates the episode (`finished` without
     `terminated`): the bootstrap of Pardo et al. 2018 (1712.00378). Sums end with the episode and with the rollout.
     `lam` is λ.
+
+    A step with reward 1 that ends the episode, after one with reward 0, where V is 0 everywhere:
+
+    >>> rewards, zeros, ends = torch.tensor([[0.0], [1.0]]), torch.zeros(2, 1), torch.tensor([[False], [True]])
+    >>> generalised_advantages(rewards, zeros, zeros, ends, ends, gamma=0.9, lam=0.5).flatten()
+    tensor([0.4500, 1.0000])
     """
     deltas = rewards + gamma * torch.where(terminated, 0.0, next_values) - values
     goes_on = gamma * lam * (~finished).to(deltas.dtype)

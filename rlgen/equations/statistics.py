@@ -10,7 +10,13 @@ def merge_moments(
     mean_a: Numbers, var_a: Numbers, count_a: Numbers, mean_b: Numbers, var_b: Numbers, count_b: Numbers
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, (population) variance and count of the union of two samples; the shapes broadcast. Chan, Golub & LeVeque
-    1979, eq. 2.1."""
+    1979, eq. 2.1.
+
+    >>> from torch import ones
+    >>> one = ones(())
+    >>> merge_moments(0 * one, 0 * one, one, 2 * one, 0 * one, one)  # the samples 0 and 2
+    (tensor(1.), tensor(1.), tensor(2.))
+    """
     count = count_a + count_b
     delta = mean_b - mean_a
     mean = mean_a + delta * (count_b / count)
