@@ -92,6 +92,10 @@ class GAIL:
     The task's own reward is not used. The policy's class stays as it is; if it has a normaliser
     (`rlgen.sb3.normalised_policy`), the normaliser takes the statistics of the demonstrations.
 
+    The box of Algorithm 1 is `Relabel._on_rollout_end` (`rlgen/sb3/relabel.py`), which SB3's `learn` calls once a
+    round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
+    `rlgen/nn/contest.py`.
+
     Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
     demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are
     never read. `penalties` join those of the config: any `rlgen.nn.Penalty`, your own too.

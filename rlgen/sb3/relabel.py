@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
 
 from rlgen import distributed
+from rlgen.data.transitions import Transitions
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.rollout import rollout_of
 from rlgen.sb3.schedules import progress_remaining
@@ -45,15 +47,28 @@ class Relabel(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        rollout = self.rollout
-        rewards = rollout.rewards.clone() if self.adds else torch.zeros_like(rollout.rewards)
-        starts = rollout.starts
+        """A round of Ho & Ermon 2016, Alg. 1, between its trajectories (line 3) and its policy step, SB3's `train`."""
+        rollout, rewards = self.rollout, self.earlier_rewards()
         if self.sources:
-            batch = rollout.transitions()
+            batch = rollout.transitions()  # line 3: what the policy did
         for name, paid in self.sources.items():
-            weighted = paid.learn_and_pay(name, batch, starts.to(batch.terminated.device), self.progress, rollout.log)
-            rewards += weighted.to(rewards.device)
-        if self.scale is not None:
-            self.scale.update(rewards, starts.float())
-            rewards = self.scale(rewards)
-        rollout.set_rewards(rewards)
+            metrics = paid.source.update(batch)  # line 4: of GAIL, the discriminator's gradient steps
+            paid.log(name, metrics, rollout.log)
+            rewards += self.weighted(name, paid, batch)  # line 5: what the policy step is to raise
+        rollout.set_rewards(self.scaled(rewards))  # bootstrap of time limits, returns, advantages
+
+    def earlier_rewards(self) -> Tensor:
+        """[T, N]: what the sum is added to."""
+        return self.rollout.rewards.clone() if self.adds else torch.zeros_like(self.rollout.rewards)
+
+    def weighted(self, name: str, paid: Paid, batch: Transitions) -> Tensor:
+        """[T, N]: the weighted rewards of a source, where the rollout's are."""
+        starts = self.rollout.starts.to(batch.terminated.device)
+        return paid.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
+
+    def scaled(self, rewards: Tensor) -> Tensor:
+        """[T, N]: in returns of unit standard deviation, if there is a `scale`."""
+        if self.scale is None:
+            return rewards
+        self.scale.update(rewards, self.rollout.starts.float())
+        return self.scale(rewards)

@@ -165,7 +165,8 @@ class RelabelReplay(BaseCallback):
         if (new := self.steps.take(self.model.device)) is not None:
             batch, starts = new[0], torch.as_tensor(new[1], device=self.model.device)
             for name, paid in self.sources.items():
-                paid.learn_and_pay(name, batch, starts, progress_remaining(self.model), HostLog(self.model))
+                paid.log(name, paid.source.update(batch), HostLog(self.model))
+                paid.weighted(name, batch, starts, progress_remaining(self.model), HostLog(self.model))
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of what the sources pay now."""

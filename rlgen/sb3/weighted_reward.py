@@ -32,13 +32,16 @@ class Paid:
             raise self._wrong(name, batch, f"NaN or infinity for {int((~reward.isfinite()).sum())} of them")
         return reward
 
-    def learn_and_pay(
+    def log(self, name: str, metrics: Mapping[str, Tensor], log: RoundLog) -> None:
+        """Log what the source's `update` returned under `name`."""
+        for key, value in metrics.items():
+            log.record(f"{name}/{key}", value)
+
+    def weighted(
         self, name: str, batch: Transitions, starts: Tensor, progress_remaining: float, log: RoundLog
     ) -> Tensor:
-        """The source learns from T * N new transitions and pays for them: weighted rewards [T, N]. What it says is
-        logged under `name`. starts [T, N] bool: the step is an episode's first."""
-        for key, value in self.source.update(batch).items():
-            log.record(f"{name}/{key}", value)
+        """Weighted rewards [T, N] of T * N transitions; their mean is logged under `name`. starts [T, N] bool: the step
+        is an episode's first."""
         # On a device the log tells afterwards whether the mean is finite.
         reward = self._reward(name, batch) if log.on_device else self.reward(name, batch)
         log.record(f"{name}/reward", reward.mean())
