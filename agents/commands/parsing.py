@@ -54,11 +54,12 @@ def parse(
 def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
     """Raise for the first argument that looks like an option and is none, with the one that was probably meant."""
     known = [*options_of(kind), *getattr(kind, "taken_first", ()), *GENERAL]
+    elsewhere: dict[str, str] = getattr(kind, "elsewhere", dict)()
     for argument in arguments:
         typed = argument.partition("=")[0].replace("_", "-")
         if not typed.startswith("--") or typed in known or typed.startswith("--tyro-"):
             continue
-        reader = getattr(kind, "elsewhere", dict)().get(typed)
+        reader = elsewhere.get(typed)
         if reader is not None:
             came = f"{argument.partition('=')[0]}, which needs {reader}"
             raise problem("options that the chosen settings read", came, f"leave it out, or choose {reader}")
