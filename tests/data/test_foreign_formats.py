@@ -223,5 +223,5 @@ def test_images_that_minari_keeps_as_jpeg_are_not_taken_for_numbers(tmp_path: Pa
         file["episode_0/observations"] = np.zeros((3, 50), np.uint8)
         file["episode_0/actions"], file["episode_0/rewards"] = np.zeros((2, 1)), np.zeros(2)
         file["episode_0/terminations"] = np.zeros(2, bool)
-    with pytest.raises(InputError, match="images that Minari keeps as JPEG are not read"):
+    with pytest.raises(InputError, match="images that Minari stores as JPEG are not read"):
         Demonstrations.load(tmp_path)

@@ -25,7 +25,7 @@ def test_a_missing_key_is_named_when_the_format_is_given(tmp_path: Path) -> None
 
 
 def test_a_path_where_nothing_lies_and_an_unknown_format_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="where nothing lies"):
+    with pytest.raises(InputError, match="which does not exist"):
         Demonstrations.load(tmp_path / "absent.npz")
     with pytest.raises(InputError, match=r"a format among auto, rlgen, .*; got 'csv'"):
         Demonstrations.load(tmp_path / "absent.npz", format="csv")

@@ -1,4 +1,4 @@
-"""Demonstrations in files, one module per format, chosen by positive signs of a file's content and not by its name."""
+"""File formats of demonstrations, one per module, detected from a file's content and not from its name."""
 
 import logging
 from collections.abc import Callable
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Path, int | None], Rows]] = {
 }
 
 ASK_FOR_TIME_LIMIT = ("imitation", "d4rl", "robomimic")
-"""Formats that may mark falls and time limits alike; in the others a time limit has nothing to say."""
+"""Formats that may mark terminations and time limits alike; the others do not use a time limit."""
 
 WRITERS: dict[str, Callable[[Rows, Path], None]] = {
     "npz": rlgen_npz.write,
@@ -72,8 +72,8 @@ def read(path: Path, format: str = "auto", time_limit: int | None = None) -> Row
     found = detect(path) if format == "auto" else format
     if time_limit is not None and found not in ASK_FOR_TIME_LIMIT:
         log.warning(
-            "expected no time limit for %s (format %s), which tells falls and time limits apart or keeps no last step; "
-            "the %d given is not used; leave it out",
+            "expected no time limit for %s (format %s), which distinguishes terminations from time limits or keeps no "
+            "last step; the %d given is not used; leave it out",
             *(path, found, time_limit),
         )
     return READERS[found](path, time_limit)
@@ -89,10 +89,10 @@ def write(demonstrations: Rows, path: Path, format: str = "auto") -> None:
 
 
 def format_of_name(path: Path) -> str:
-    """The format that a new file's name asks for.
+    """The format that the name of a new file implies.
 
     Raises:
-        InputError: a name that says nothing.
+        InputError: a name that implies none.
     """
     by_suffix = {".npz": "npz", ".hdf5": "hdf5", ".h5": "hdf5"}
     found = by_suffix.get(path.suffix.lower()) or ("minari" if minari.ID.fullmatch(path.name) else None)
@@ -100,16 +100,16 @@ def format_of_name(path: Path) -> str:
         raise problem(
             "a name that ends in .npz or .hdf5, or a Minari data set's (expert-v0)",
             f"{path}",
-            f"say the format: {', '.join(WRITERS)} (--to, in Python format)",
+            f"give the format: {', '.join(WRITERS)} (--to, in Python format)",
         )
     return found
 
 
 def detect(path: Path) -> str:
-    """Name of the format of what lies at `path`.
+    """Name of the format of the file or folder at `path`.
 
     Raises:
-        InputError: nothing lies there, it is empty, or its content is of no known format.
+        InputError: nothing exists there, it is empty, or its content is of no known format.
     """
     if path.is_dir():
         return _detect_folder(path)

@@ -1,6 +1,6 @@
-"""Arrow files that strangers wrote: read into memory and verified before anything in them is trusted.
+"""Reads untrusted Arrow files: into memory, and verified before any value is used.
 
-A mapped, unverified file ends the process by a signal where one byte of an offset is wrong.
+In a mapped, unverified file one wrong byte of an offset ends the process by a signal.
 """
 
 import struct
@@ -15,7 +15,7 @@ from rlgen.errors import problem
 from rlgen.system.memory import require_room
 
 FILE = b"ARROW1\0\0"
-"""How the file format begins; a stream, which is the rest of it but for a footer, follows."""
+"""First bytes of the file format; a stream follows, and only a footer comes after it."""
 
 
 def read_arrow(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def read_arrow(path: Path, required: Sequence[str], optional: Sequence[str] = ()
 
     Raises:
         InputError: pyarrow is missing, a cut or damaged file, a missing column, compressed or dictionary-encoded
-            content, more than there is memory for.
+            content, more data than fits in memory.
     """
     try:
         import pyarrow as pa
@@ -50,7 +50,7 @@ def read_arrow(path: Path, required: Sequence[str], optional: Sequence[str] = ()
 
 
 def arrays_of(column: Any, name: str, path: Path) -> list[np.ndarray]:
-    """The entries of a column of lists, each as an array of numbers; nested lists become dimensions."""
+    """The entries of a column of lists, each as a numeric array; nested lists become dimensions."""
     with reading("Arrow file", path):
         found = [_array(chunk.slice(row, 1), name, path) for chunk in column.chunks for row in range(len(chunk))]
     if any(array.ndim < 2 for array in found):
@@ -68,7 +68,7 @@ def values_of(column: Any, name: str, path: Path) -> np.ndarray:
 def _array(values: Any, name: str, path: Path) -> np.ndarray:
     import pyarrow.types as types
 
-    values = getattr(values, "storage", values)  # an extension type's own values
+    values = getattr(values, "storage", values)  # the values of an extension type
     if values.null_count:
         raise problem(f"a value everywhere under {name!r}", f"missing ones in {path}", "write the file again")
     kind = values.type
@@ -91,14 +91,14 @@ def _next(messages: Any) -> Any:
 
 
 def _require_plain(message: Any, path: Path) -> None:
-    """A record batch that is not compressed: a compressed one of megabytes unpacks to terabytes."""
+    """Requires record batches without compression: a few compressed megabytes can unpack to terabytes."""
     if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
-        came = "a compressed one" if message.type == "record batch" else f"a {message.type}"
-        raise problem("plain record batches", f"{came} in {path}", "write the file without compression or dictionaries")
+        got = "a compressed one" if message.type == "record batch" else f"a {message.type}"
+        raise problem("plain record batches", f"{got} in {path}", "write the file without compression or dictionaries")
 
 
 def _is_compressed(metadata: bytes) -> bool:
-    """Whether the header of a record batch names a compression: field 3 of the table `RecordBatch`, which is field 2 of
+    """Whether the header of a record batch names a compression: field 3 of the table `RecordBatch`, field 2 of
     `Message` (Arrow's format/Message.fbs, in FlatBuffers)."""
     message = struct.unpack_from("<I", metadata, 0)[0]
     header = message + _field(metadata, message, 2)
@@ -107,7 +107,7 @@ def _is_compressed(metadata: bytes) -> bool:
 
 
 def _field(metadata: bytes, table: int, number: int) -> int:
-    """Where in a FlatBuffers table a field stands, 0 where it is absent."""
+    """Position of a field in a FlatBuffers table, 0 if the field is absent."""
     entries = table - struct.unpack_from("<i", metadata, table)[0]
     size = struct.unpack_from("<H", metadata, entries)[0]
     place = 4 + 2 * number

@@ -1,5 +1,5 @@
-"""Expert data of OpenAI's baselines, `obs [E, T, O], acs [E, T, A], rews [E, T], ep_rets [E]`, and of
-Stable-Baselines 2, `obs [R, O], actions [R, A], rewards [R], episode_returns [E], episode_starts [R]`."""
+"""Expert data of OpenAI's baselines (`obs [E, T, O], acs [E, T, A], rews [E, T], ep_rets [E]`) and Stable-Baselines 2
+(`obs [R, O], actions [R, A], rewards [R], episode_returns [E], episode_starts [R]`)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ STABLE_BASELINES = {"obs", "actions", "episode_starts"}
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads either. The files hold no observation after an episode's last action."""
+    """Reads either layout. The files lack the observation after an episode's last action."""
     return _read_stable_baselines(path) if npz_keys(path) >= STABLE_BASELINES else _read_baselines(path)
 
 
@@ -29,8 +29,8 @@ def _read_baselines(path: Path) -> Rows:
     if "rews" in found:
         columns["rewards"] = found["rews"]
     if found["acs"].ndim < 2:
-        came = f"shape {list(found['acs'].shape)} in {path}"
-        raise problem("episodes of one length, [E, T, A], under 'acs'", came, "save episodes apart")
+        got = f"shape {list(found['acs'].shape)} in {path}"
+        raise problem("episodes of one length, [E, T, A], under 'acs'", got, "save episodes apart")
     episodes, steps = found["acs"].shape[:2]
     rows = padded_rows(columns, np.full(episodes, steps), path)
     return _with_returns(rows, returns, path)
@@ -56,16 +56,16 @@ def _read_stable_baselines(path: Path) -> Rows:
 
 
 def _with_returns(rows: Rows, returns: np.ndarray, path: Path) -> Rows:
-    """With the file's own returns, which must be those of the rewards where both are there."""
+    """Adds the file's own returns, which must match the rewards if the file has both."""
     sums = rows.episode_returns
     if len(returns) != len(rows.episode_lengths):
-        came = f"{len(returns)} in {path}"
-        raise problem(f"a return for each of {len(rows.episode_lengths)} episodes", came, "write the file again")
+        got = f"{len(returns)} in {path}"
+        raise problem(f"a return for each of {len(rows.episode_lengths)} episodes", got, "write the file again")
     if sums is not None and not np.allclose(sums, returns, rtol=1e-3, atol=1e-3 * float(abs(sums).max(initial=0))):
         number = int(np.argmax(abs(sums - returns)))
         raise problem(
             f"the sum of its rewards, {sums[number]:g}, as the return of episode {number}",
             f"{returns[number]:g} in {path}",
-            "leave one of the two out: they are of different rewards (scaled ones, for instance)",
+            "leave one of the two out: they measure different rewards (scaled ones, for instance)",
         )
     return replace(rows, episode_returns=returns)

@@ -1,4 +1,4 @@
-"""What formats with one row per step have in common, most of which lack the observation after the last action."""
+"""Builds rows from formats with one row per step, most of which lack the observation after the last action."""
 
 import logging
 from pathlib import Path
@@ -26,8 +26,8 @@ def rows_by_step(
 ) -> Rows:
     """Rows of columns [R, …] with `terminated` [R] and `last` [R], both bool.
 
-    Without `next_observations` the observation after an episode's last action is not known: that row is dropped, said
-    in the log. Lengths and returns stay those of the whole episodes.
+    Without `next_observations` the observation after an episode's last action is unknown: that row is dropped, with a
+    message in the log. Lengths and returns stay those of the complete episodes.
 
     Raises:
         InputError: no row, or columns of different lengths.
@@ -42,17 +42,17 @@ def rows_by_step(
     if rewards is not None:
         found["rewards"] = column(rewards, "number", 1, "rewards", source)
     _require_same_length(found | {"ends of episodes": last}, source)
-    last = np.append(last[:-1], True)  # where the file stops, the recording stopped
+    last = np.append(last[:-1], True)  # the recording stopped where the file ends
     lengths = np.diff(np.flatnonzero(last), prepend=-1)
     episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     following = found.get("next_observations")
     kept = np.ones(len(last), bool)
     if following is None:
-        # the episode's end needs its true last observation, the next row belongs to another episode
+        # the last row of an episode needs its true last observation, and the next row belongs to another episode
         following, kept = np.roll(found["observations"], -1, axis=0), ~last
         log.warning(
             "expected the observation after each episode's last action; %s has none: the last row of each of its %d "
-            "episodes is dropped, and with it the mark of a fall or time limit; add next observations if you still can",
+            "episodes is dropped, with its mark of a termination or time limit; add next observations if you still can",
             *(path, len(lengths)),
         )
     known = found.get("rewards")

@@ -1,4 +1,4 @@
-"""D4RL-style HDF5: `observations, actions, rewards, terminals, timeouts` by row, sometimes `next_observations`."""
+"""D4RL's layout of HDF5: `observations, actions, rewards, terminals, timeouts` by row, maybe `next_observations`."""
 
 import io
 import json
@@ -18,15 +18,15 @@ WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
 
 
 def is_mine(keys: set[str]) -> bool:
-    """Whether a file with these names at its top is one."""
+    """Whether a file with these top-level names has this layout."""
     return "observations" in keys and bool(keys & {"actions", "terminals", "timeouts"})
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the rows and finds the episodes.
 
-    Without `next_observations` the observation after an episode's last action is not in the file: that row is dropped.
-    Without `timeouts`, `time_limit` (steps) says where episodes end that did not terminate.
+    Without `next_observations` the file lacks the observation after an episode's last action: that row is dropped.
+    Without `timeouts`, episodes that did not terminate end after `time_limit` steps.
     """
     with open_hdf5(path) as file:
         keys = file.names()
@@ -39,8 +39,8 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     else:
         timeouts = _counted(terminated, time_limit, path)
     if len(timeouts) != len(terminated):
-        came = f"{len(timeouts)} timeouts in {path}"
-        raise problem(f"{len(terminated)} timeouts, as many as terminals", came, "write the file again")
+        got = f"{len(timeouts)} timeouts in {path}"
+        raise problem(f"{len(terminated)} timeouts, as many as terminals", got, "write the file again")
     return rows_by_step(
         observations=found["observations"],
         actions=found["actions"],
@@ -56,7 +56,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 def write(demonstrations: Rows, path: Path) -> None:
     """Writes whole episodes with `next_observations`, atomically; an existing file is replaced. The environment's id
-    and the metadata go into attributes that other readers pass over.
+    and the metadata become attributes, which other readers ignore.
 
     Raises:
         InputError: h5py is missing, or the demonstrations are subsampled.
@@ -78,7 +78,7 @@ def write(demonstrations: Rows, path: Path) -> None:
 
 
 def _described(file: HDF5) -> tuple[str | None, dict[str, object]]:
-    """The environment's id and the metadata that `write` noted; nothing in files of others."""
+    """The environment's id and the metadata that `write` stored; nothing for files from other programs."""
     env_id, noted = file.attribute("env_id"), file.attribute("metadata")
     return env_id or None, {} if noted is None else json_object(noted, "metadata", file.path)
 
@@ -89,7 +89,7 @@ def _counted(terminated: np.ndarray, time_limit: int | None, path: Path) -> np.n
         raise problem(
             "the key 'timeouts', or the environment's time limit",
             f"{path} without it",
-            f"say it: rlgen demos convert {path} ours.npz --time-limit 1000 (steps, as on Gymnasium's MuJoCo tasks; in "
+            f"give it: rlgen demos convert {path} ours.npz --time-limit 1000 (steps, as for Gymnasium's MuJoCo; in "
             "Python time_limit)",
         )
     found = np.zeros(len(terminated), bool)

@@ -1,4 +1,4 @@
-"""Telling falls from time limits where a file marks both alike."""
+"""Distinguishes terminations from time limits where a file marks both alike."""
 
 import logging
 from pathlib import Path
@@ -11,13 +11,13 @@ log = logging.getLogger("rlgen")
 def time_limited(
     lengths: np.ndarray, ended: np.ndarray, cut: list[bool | None], time_limit: int | None, path: Path
 ) -> np.ndarray:
-    """[E] bool: episodes that a time limit ended. A guess from the lengths is said in the log.
+    """[E] bool: episodes that a time limit ended. A guess from the lengths is logged.
 
     Args:
         lengths: [E] steps.
         ended: [E] bool, the file's own mark of an end.
-        cut: whether the file says so of each episode, None where it does not say.
-        time_limit: steps after which the environment cuts an episode, None if unknown.
+        cut: whether the file states a time limit for each episode; None where it does not say.
+        time_limit: steps after which the environment truncates an episode, None if unknown.
     """
     if time_limit is not None:
         return lengths >= time_limit
@@ -28,8 +28,8 @@ def time_limited(
     guess = longest & (ended.all() and longest.sum() > 1)
     found = f"the {guess.sum()} longest, of {lengths.max()} steps, are" if guess.any() else "none is"
     log.warning(
-        "expected falls and time limits told apart; %s marks both alike: of its %d episodes %s taken as cut by a "
-        "time limit; to say it yourself: rlgen demos convert --time-limit STEPS (in Python time_limit)",
+        "expected separate marks of terminations and time limits; %s marks both alike: of its %d episodes %s taken as "
+        "cut by a time limit; to state it yourself: rlgen demos convert --time-limit STEPS (in Python time_limit)",
         *(path, len(lengths), found),
     )
     return guess

@@ -15,7 +15,7 @@ KEYS = {"obs", "acts", "lengths", "terminated"}
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads the file; `time_limit` is not needed, the file keeps both kinds of end."""
+    """Reads the file; `time_limit` is not needed, because the file distinguishes both kinds of end."""
     found = read_npz(path, KEYS, ("rews", "env_id"))
     episodes = split(found, found["lengths"], found["terminated"], "terminated", path)
     env_id = text(found["env_id"], "env_id", str(path)) if "env_id" in found else None
@@ -26,7 +26,7 @@ def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, k
     """Cuts joined `obs`, `acts` and `rews` into episodes of the given lengths; `key` is the name of `fell` [E].
 
     Raises:
-        InputError: values of a wrong kind, lengths that do not add up to the rows that are there.
+        InputError: values of a wrong type, or lengths that do not add up to the number of rows.
     """
     source = str(path)
     lengths = column(lengths, "count", 1, "lengths", source).astype(np.int64)
@@ -37,11 +37,11 @@ def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, k
     counts = {"acts": (len(actions), steps), "obs": (len(observations), steps + episodes), key: (len(fell), episodes)}
     if rewards is not None:
         counts["rews"] = (len(rewards), steps)
-    for name, (came, expected) in counts.items():
-        if came != expected:
+    for name, (got, expected) in counts.items():
+        if got != expected:
             raise problem(
                 f"{expected} rows under {name!r} ({episodes} episodes of {steps} steps, each with a final observation)",
-                f"{came} in {path}",
+                f"{got} in {path}",
                 "the file is incomplete or was put together wrongly: write it again",
             )
     ends = np.cumsum(lengths)

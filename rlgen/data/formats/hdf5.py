@@ -1,5 +1,5 @@
-"""Opening HDF5 files that strangers wrote: h5py on demand, nothing outside the file, a bound on memory, and an error
-that says what is wrong."""
+"""Opens untrusted HDF5 files: imports h5py on demand, reads nothing outside the file, bounds the memory, and raises
+errors that name the fault."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rlgen.system.memory import require_room
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether the file begins like HDF5; a cut one still does."""
+    """Whether the file starts like HDF5, even if it is truncated."""
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
@@ -40,14 +40,14 @@ def open_hdf5(path: Path) -> Iterator["HDF5"]:
 
 
 class HDF5:
-    """An open file. Keys are paths within it, e.g. "episode_0/actions"; links to other places are not followed."""
+    """An open HDF5 file. Keys are paths in it, e.g. "episode_0/actions"; links to other places are not followed."""
 
     def __init__(self, file: Any, path: Path) -> None:
         self._file, self.path = file, path
         self._declared = 0
 
     def names(self, group: str = "/") -> set[str]:
-        """Names in a group; none where there is no such group."""
+        """Names in a group; empty if there is no such group."""
         with self._reading():
             found = self._find(group)
             names = found.keys() if hasattr(found, "keys") else ()
@@ -57,8 +57,8 @@ class HDF5:
         """The array under `key`.
 
         Raises:
-            InputError: a missing key, a group (dictionary observations, for instance), another type than numbers,
-                storage outside the file, more than there is memory for.
+            InputError: a missing key, a group (dictionary observations, for instance), values that are not numbers,
+                storage outside the file, more data than fits in memory.
         """
         group, _, name = key.rpartition("/")
         where = f"{self.path}{f', group /{group}' if group else ''}"
@@ -77,28 +77,28 @@ class HDF5:
             return found[()]
 
     def attribute(self, name: str, group: str = "/") -> str | None:
-        """The text under an attribute, None where there is none."""
+        """The text of an attribute; None if it is missing."""
         with self._reading():
             found = self._find(group)
             return text(self._attribute(found, name), name, str(self.path)) if found and name in found.attrs else None
 
     def number_attribute(self, name: str, group: str = "/") -> int | None:
-        """The whole number under an attribute, None where there is none."""
+        """The integer of an attribute; None if it is missing."""
         with self._reading():
             found = self._find(group)
             return int(self._attribute(found, name)) if found and name in found.attrs else None
 
     def _attribute(self, found: Any, name: str) -> Any:
-        """A single value; a damaged file may declare ages of reading."""
+        """A single value, with a bound on its size: in a damaged file a size may take ages to read."""
         declared = found.attrs.get_id(name)
         if declared.shape != ():
-            came = f"values of shape {list(declared.shape)} in {self.path}"
-            raise problem(f"one value as the attribute {name!r}", came, "write the file again")
+            got = f"values of shape {list(declared.shape)} in {self.path}"
+            raise problem(f"one value as the attribute {name!r}", got, "write the file again")
         require_room(declared.get_storage_size(), f"the attribute {name!r} of {self.path}", self.path.stat().st_size)
         return found.attrs[name]
 
     def _find(self, key: str) -> Any:
-        """The object under `key`, reached by names of this file alone; None where there is none."""
+        """The object under `key`, reached only through names in this file; None if there is none."""
         import h5py
 
         found = self._file
@@ -116,7 +116,7 @@ class HDF5:
         return found
 
     def _require_plain(self, found: Any, name: str, where: str) -> None:
-        """Numbers within the file that fit in memory."""
+        """Requires numbers that are stored in this file and fit in memory."""
         if found.is_virtual or found.external:
             raise problem(
                 f"data of its own under {name!r}",
@@ -125,8 +125,8 @@ class HDF5:
                 "copy the data itself into the file",
             )
         if found.shape is None or found.dtype.kind not in "fiub":
-            came = "an empty data set" if found.shape is None else f"values of type {found.dtype}"
-            raise problem(f"numbers under {name!r}", f"{came} in {where}", "write that key again as plain numbers")
+            got = "an empty data set" if found.shape is None else f"values of type {found.dtype}"
+            raise problem(f"numbers under {name!r}", f"{got} in {where}", "write that key again as plain numbers")
         chunk = math.prod(found.chunks or (0,))
         self._declared += max(found.size, chunk) * max(found.dtype.itemsize, 4)
         require_room(self._declared, f"the arrays of {self.path}", self.path.stat().st_size)

@@ -1,8 +1,8 @@
-"""Trajectories of the `imitation` library 1.0: a folder that `datasets` saved, or its older .npz.
+"""Trajectories of the `imitation` library 1.0: a folder saved by `datasets`, or its older .npz.
 
 Both have `obs` (each with its final observation), `acts`, optionally `rews`, and `terminal`, which that library sets at
-every episode's end: a time limit looks like a fall. Falls and time limits are told apart here by the last info of the
-folder format, by `time_limit`, or by the episodes' lengths.
+the end of every episode, also at a time limit. The last info in the folder format, `time_limit`, or the lengths of the
+episodes distinguish terminations from time limits.
 """
 
 import json
@@ -24,16 +24,16 @@ from rlgen.errors import problem
 
 KEYS = {"obs", "acts", "indices", "terminal"}
 NOTED = "rlgen.json"
-"""Beside the data set: the environment's id and the metadata, which the format has no place for."""
+"""File next to the data set with the environment's id and the metadata, for which the format has no place."""
 
 
 def is_dataset_folder(path: Path) -> bool:
-    """Whether `datasets.Dataset.save_to_disk` wrote this folder."""
+    """Whether `datasets.Dataset.save_to_disk` wrote the folder."""
     return any((path / name).is_file() for name in ("state.json", "dataset_info.json", "dataset_dict.json"))
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads a folder or an .npz. The pickled `infos` of the .npz are not opened."""
+    """Reads a folder or an .npz. The pickled `infos` of the .npz are never opened."""
     episodes, cut = _read_folder(path) if path.is_dir() else _read_npz(path)
     lengths = np.array([len(episode.actions) for episode in episodes], np.int64)
     ended = np.array([episode.terminated for episode in episodes], bool)
@@ -47,10 +47,10 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 
 def write(demonstrations: Rows, path: Path) -> None:
-    """Writes a folder with `datasets`, which `imitation` reads, whole or not at all.
+    """Writes a folder with `datasets`, which `imitation` reads; the folder is complete or absent.
 
     Raises:
-        InputError: datasets is missing, the demonstrations are subsampled, or something else lies at `path`.
+        InputError: datasets is missing, the demonstrations are subsampled, or something else exists at `path`.
     """
     demonstrations.require_whole("a data set of the imitation library")
     try:
@@ -81,7 +81,7 @@ def write(demonstrations: Rows, path: Path) -> None:
 
 
 def _infos(episode: Episode) -> list[str]:
-    """One JSON text per step; the last says what ended the episode."""
+    """One JSON text per step; the last one says what ended the episode."""
     return ["{}"] * (len(episode.actions) - 1) + [json.dumps({"TimeLimit.truncated": not episode.terminated})]
 
 
@@ -116,7 +116,7 @@ def _read_folder(path: Path) -> tuple[list[Episode], list[bool | None]]:
 
 
 def _data_files(path: Path) -> list[Path]:
-    """The files that state.json lists, all of them within the folder."""
+    """The files that state.json lists, all of which must be in the folder."""
     if (path / "dataset_dict.json").is_file():
         raise problem("one data set", f"several splits in {path}", "give the folder of one split")
     state = json_file(path / "state.json")
@@ -130,7 +130,7 @@ def _data_files(path: Path) -> list[Path]:
 
 
 def _cut(infos: Any, path: Path) -> list[bool | None]:
-    """The time limit's flag in each episode's last info, a JSON text; None where it does not say."""
+    """The time limit's flag in each episode's last info, a JSON text; None where the flag is missing."""
     with reading("Arrow file", path):
         lists = infos.to_pylist()
     return [_flag(texts[-1]) if isinstance(texts, list) and texts else None for texts in lists]

@@ -1,5 +1,5 @@
-"""Minari data sets on this disk: a folder with data/metadata.json beside data/main_data.hdf5 or one Arrow file per
-episode, or a Minari id."""
+"""Minari data sets on this disk, by folder or id: data/metadata.json, with data/main_data.hdf5 or one Arrow file per
+episode."""
 
 import math
 import re
@@ -23,12 +23,12 @@ COLUMNS = ("observations", "actions", "rewards", "terminations")
 
 
 def is_mine(keys: set[str]) -> bool:
-    """Whether an HDF5 file with these names at its top is one."""
+    """Whether an HDF5 file with these top-level names is Minari's."""
     return any(EPISODE.fullmatch(key) for key in keys)
 
 
 def find_data(path: Path) -> Path | None:
-    """The folder of a Minari data set that holds its numbers and metadata.json; None where there is none."""
+    """The folder of a Minari data set that holds its data and metadata.json; None if there is none."""
     for folder in (path, path / "data"):
         if (folder / "main_data.hdf5").is_file():
             return folder
@@ -38,16 +38,16 @@ def find_data(path: Path) -> Path | None:
 
 
 def identify(path: Path) -> str:
-    """ "minari" if `path`, which does not exist as a file, is the id of a data set on this disk."""
+    """ "minari" if `path`, at which no file exists, is the id of a data set on this disk."""
     if not ID.fullmatch(path.as_posix()):
-        raise problem("a file or folder of demonstrations", f"{path}, where nothing lies", "check the path")
+        raise problem("a file or folder of demonstrations", f"{path}, which does not exist", "check the path")
     _folder_of_id(path)
     return "minari"
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads all episodes; `time_limit` is not needed, Minari keeps both kinds of end. Boxes of several dimensions are
-    flattened."""
+    """Reads all episodes; `time_limit` is not needed, because Minari distinguishes both kinds of end. Boxes of several
+    dimensions are flattened."""
     where = path if path.exists() else _folder_of_id(path)
     folder = where.parent if where.is_file() else find_data(where)
     if folder is None:
@@ -59,7 +59,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     if file.is_file():
         with open_hdf5(file) as opened:
             episodes = [_episode(found, source) for found, source in _from_hdf5(opened)]
-            if "dataset_id" not in described:  # HDF5 never returns from a text in a damaged heap
+            if "dataset_id" not in described:  # HDF5 may never return from a text in a damaged heap
                 described = _attributes(opened) | described
     elif described.get("data_format") == "arrow":
         episodes = [_episode(found, source) for found, source in _from_arrow(folder)]
@@ -86,14 +86,14 @@ def is_minari_file(path: Path) -> bool:
 
 
 def _from_hdf5(file: HDF5) -> Iterator[tuple[dict[str, np.ndarray], str]]:
-    """The columns of each episode, and where they stand."""
+    """The columns of each episode, and their place for error messages."""
     names = sorted((name for name in file.names() if EPISODE.fullmatch(name)), key=lambda name: int(name[8:]))
     for name in names:
         yield {key: file.numbers(f"{name}/{key}") for key in COLUMNS}, f"{file.path}, group /{name}"
 
 
 def _from_arrow(folder: Path) -> Iterator[tuple[dict[str, np.ndarray], str]]:
-    """The same of one folder per episode; Minari pads all columns but the observations by one row."""
+    """Like `_from_hdf5`, from one folder per episode; Minari pads all columns but the observations by one row."""
     numbered = sorted((each for each in folder.iterdir() if each.name.isdecimal()), key=lambda each: int(each.name))
     for episode in numbered:
         files = sorted(episode.glob("*.arrow"))
@@ -119,7 +119,7 @@ def _folder_of_id(path: Path) -> Path:
         from minari.storage import get_dataset_path
     except ImportError as error:
         raise problem(
-            f"the package minari, which knows where the data set {path} lies",
+            f"the package minari, which finds the data set {path}",
             "a Python without it, and no file or folder of that name",
             "pip install minari, or give the data set's folder",
         ) from error
@@ -134,7 +134,7 @@ def _folder_of_id(path: Path) -> Path:
 
 
 def _described_by(folder: Path) -> dict[str, Any]:
-    """metadata.json, empty where it is none of Minari's."""
+    """The content of metadata.json; empty if it is not Minari's."""
     try:
         return json_file(folder / "metadata.json")
     except InputError:
@@ -142,13 +142,13 @@ def _described_by(folder: Path) -> dict[str, Any]:
 
 
 def _attributes(file: HDF5) -> dict[str, Any]:
-    """What older versions of Minari note in the HDF5 file itself."""
+    """Metadata that older versions of Minari store in the HDF5 file itself."""
     found = {key: file.attribute(key) for key in ("env_spec", "dataset_id")}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _metadata(described: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What is known of the recording: id, constructor's options, bounds of actions, and what rlgen noted."""
+    """Metadata of the recording: id, constructor options, action bounds, and what rlgen stored."""
     noted = described.get("rlgen")
     metadata: dict[str, Any] = {"source": path.name, **(noted if isinstance(noted, dict) else {})}
     name = described.get("dataset_id")
@@ -161,7 +161,7 @@ def _metadata(described: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _env_spec(described: dict[str, Any]) -> dict[str, Any]:
-    """Gymnasium's specification of the environment, a JSON text; empty where it is missing or damaged."""
+    """Gymnasium's specification of the environment, from a JSON text; empty if it is missing or damaged."""
     try:
         found = json_object(described.get("env_spec") or "{}", "env_spec", Path("metadata.json"))
     except InputError:
@@ -170,7 +170,7 @@ def _env_spec(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _box(described: dict[str, Any], key: str) -> tuple[tuple[int, ...] | None, dict[str, list[float]] | None]:
-    """Shape of a Box, and the bounds where they are finite vectors, from the JSON text of a space; else None."""
+    """Shape of a Box, and its bounds if they are finite vectors, from the JSON text of a space; else None."""
     try:
         space = json_object(described.get(key) or "{}", key, Path("metadata.json"))
         shape = tuple(int(size) for size in space["shape"])
@@ -186,5 +186,5 @@ def _require_size(observations: np.ndarray, shape: tuple[int, ...], folder: Path
         raise problem(
             f"observations of shape {list(shape)}, as {folder / 'metadata.json'} says",
             f"{observations.shape[1]} numbers each",
-            "images that Minari keeps as JPEG are not read: record with jpeg_encoding=False",
+            "images that Minari stores as JPEG are not read: record with jpeg_encoding=False",
         )

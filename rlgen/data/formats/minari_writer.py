@@ -1,4 +1,4 @@
-"""Writing a Minari data set with the package `minari`: a folder that its MinariDataset reads."""
+"""Writes a Minari data set with the package `minari`: a folder that its MinariDataset reads."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,11 @@ from rlgen.errors import problem
 
 
 def write(demonstrations: Rows, path: Path) -> None:
-    """Writes the folder `path` with data/, whole or not at all. Its name and that of the folder around it become the
+    """Writes the folder `path` with data/, completely or not at all. Its name and that of its parent folder become the
     data set's id. Unknown rewards are written as NaN.
 
     Raises:
-        InputError: minari is missing, the demonstrations are subsampled, or something else lies at `path`.
+        InputError: minari is missing, the demonstrations are subsampled, or something else exists at `path`.
     """
     demonstrations.require_whole("Minari")
     try:
@@ -43,7 +43,7 @@ def write(demonstrations: Rows, path: Path) -> None:
 
 
 def dataset_id(path: Path) -> str:
-    """NAME-vN of the folder, with the name of the folder around it where that is one of Minari's namespaces."""
+    """NAME-vN of the folder, after the name of its parent folder if that is one of Minari's namespaces."""
     path = path.resolve()
     name = path.name if ID.fullmatch(path.name) else f"{path.name}-v0"
     inside = (path.parent / "namespace_metadata.json").is_file()
@@ -51,7 +51,7 @@ def dataset_id(path: Path) -> str:
 
 
 def _spaces(demonstrations: Rows) -> tuple[Any, Any]:
-    """Boxes of the numbers' sizes; bounds of the actions where a recording noted them."""
+    """Boxes of the right sizes; with action bounds if a recording stored them."""
     from gymnasium.spaces import Box
 
     observations = Box(-np.inf, np.inf, (demonstrations.observations.shape[1],), np.float32)
@@ -77,13 +77,13 @@ def _buffer(number: int, episode: Episode) -> Any:
 
 
 def _env_spec(env_id: str, kwargs: dict[str, Any] | None) -> str:
-    """Gymnasium's specification as JSON: the registered one, or the id alone where it is not registered here."""
+    """Gymnasium's specification as JSON: the registered one, or only the id if it is not registered here."""
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
 
     try:
         found = json.loads((gymnasium.registry.get(env_id) or EnvSpec(env_id)).to_json())
-    except (TypeError, gymnasium.error.Error):  # registered with a function, or an id of another kind
+    except (TypeError, gymnasium.error.Error):  # registered with a function, or an invalid id
         found = {"id": env_id, "entry_point": None}
     found["kwargs"] = {**(found.get("kwargs") or {}), **(kwargs or {})}
     return json.dumps(found)

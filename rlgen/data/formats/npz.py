@@ -1,4 +1,4 @@
-"""NumPy archives, read without unpickling, and the JSON in them."""
+"""NumPy archives, read without unpickling, and JSON objects."""
 
 import json
 import math
@@ -18,7 +18,7 @@ def json_object(content: str | bytes, what: str, path: Path) -> dict[str, Any]:
     """The JSON object in `content`.
 
     Raises:
-        InputError: no JSON, or of another type; the message names `what` of `path`.
+        InputError: invalid JSON, or another type; the message names `what` of `path`.
     """
     with reading(f"JSON object under {what!r}", path):
         found = json.loads(content)
@@ -28,7 +28,7 @@ def json_object(content: str | bytes, what: str, path: Path) -> dict[str, Any]:
 
 
 def json_file(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; empty where there is no file."""
+    """The JSON object in a file; empty if there is no file."""
     if not path.is_file():
         return {}
     with reading("JSON file", path):
@@ -37,11 +37,11 @@ def json_file(path: Path) -> dict[str, Any]:
 
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""How NumPy packs. The others unpack to any size at once."""
+"""NumPy's compression methods. The others can unpack to any size at once."""
 
 
 def is_zip(path: Path) -> bool:
-    """Whether the file begins like a zip archive, which every .npz is; a cut one still does."""
+    """Whether the file starts like a zip archive, as every .npz does, even if it is truncated."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
@@ -53,11 +53,11 @@ def npz_keys(path: Path) -> set[str]:
 
 
 def read_npz(path: Path, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, np.ndarray]:
-    """The named arrays, and those of the optional ones that are there. Arrays that are not named are not touched.
+    """The required arrays, and the optional ones that exist. Other arrays are not read.
 
     Raises:
-        InputError: a missing key, a file that is cut or damaged, an array of pickled objects, more than there is memory
-            for.
+        InputError: a missing key, a file that is cut or damaged, an array of pickled objects, more data than fits in
+            memory.
     """
     present, required = npz_keys(path), sorted(required)
     missing = [key for key in required if key not in present]
@@ -90,7 +90,7 @@ def _member(archive: zipfile.ZipFile, key: str, path: Path) -> zipfile.ZipInfo:
 
 
 def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, path: Path) -> int:
-    """Bytes that the array under `key` takes in memory, of at least 4 per number, by its header alone."""
+    """Bytes that the array under `key` takes in memory, with at least 4 per number, from its header alone."""
     with reading(".npz file", path, f"key {key!r}"), archive.open(member) as file:
         shape, dtype = _header(file)
     if dtype.hasobject:

@@ -1,5 +1,5 @@
 """HDF5 of openai/imitation, the GAIL paper's code: `obs_B_T_Do [E, T, O]`, `a_B_T_Da [E, T, A]`, `r_B_T [E, T]` and
-`len_B [E]`, the steps that each episode has."""
+`len_B [E]`, the number of steps of each episode."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ KEYS = {"obs_B_T_Do", "a_B_T_Da"}
 
 
 def is_mine(keys: set[str]) -> bool:
-    """Whether a file with these names at its top is one."""
+    """Whether a file with these top-level names has this layout."""
     return keys >= KEYS
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads the steps that each episode has. The file holds no observation after an episode's last action."""
+    """Reads the steps of each episode. The file lacks the observation after an episode's last action."""
     with open_hdf5(path) as file:
         found = {key: file.numbers(key) for key in (*sorted(KEYS), "len_B")}
         rewards = file.numbers("r_B_T") if "r_B_T" in file.names() else None
@@ -33,15 +33,15 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 
 def padded_rows(columns: dict[str, np.ndarray], lengths: np.ndarray, path: Path) -> Rows:
-    """Rows of columns [E, T, …] of which each episode fills the first `lengths` [E]."""
+    """Rows of columns [E, T, …] in which each episode fills the first `lengths` [E]."""
     shape = columns["actions"].shape[:2]
     for key, array in columns.items():
         if array.ndim < 2 or array.shape[:2] != shape or (array.ndim > 2 and key == "rewards"):
-            came = f"shape {list(array.shape)} of {key} in {path}"
-            raise problem(f"{list(shape)} episodes and steps under every key, as of actions", came, "copy it again")
+            got = f"shape {list(array.shape)} of {key} in {path}"
+            raise problem(f"{list(shape)} episodes and steps under every key, as of actions", got, "copy it again")
     if len(lengths) != shape[0] or (lengths < 1).any() or (lengths > shape[1]).any():
-        came = f"{len(lengths)} of {lengths.min(initial=shape[1])} to {lengths.max(initial=0)} in {path}"
-        raise problem(f"{shape[0]} lengths of 1 to {shape[1]} steps", came, "write the file again")
+        got = f"{len(lengths)} of {lengths.min(initial=shape[1])} to {lengths.max(initial=0)} in {path}"
+        raise problem(f"{shape[0]} lengths of 1 to {shape[1]} steps", got, "write the file again")
     filled = np.arange(shape[1]) < lengths[:, None]
     flat: dict[str, Any] = {key: array[filled] for key, array in columns.items()}
     last = ends_of(lengths)

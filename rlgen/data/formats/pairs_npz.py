@@ -12,7 +12,7 @@ KEYS = {"obs", "acts", "next_obs", "terminated", "traj", "t", "lengths", "stride
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads the file. An episode's last step that is not terminated was cut by the time limit."""
+    """Reads the file. An episode whose last step is not terminated was cut by the time limit."""
     found = read_npz(path, KEYS, ("returns", "env_id", "rews"))
     source = str(path)
     lengths, episode, step = (column(found[key], "count", 1, key, source) for key in ("lengths", "traj", "t"))

@@ -1,4 +1,4 @@
-"""Our own file: one compressed .npz of plain arrays, described here for whoever reads it without rlgen.
+"""rlgen's own file: one compressed .npz of plain arrays, described here for reading it without rlgen.
 
 format                   "rlgen-demonstrations"; format_version: 1
 observations [R, O], actions [R, A], rewards [R] (optional)                                  float32
@@ -51,7 +51,7 @@ def write(demonstrations: Rows, path: Path) -> None:
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads what `write` wrote; `time_limit` is not needed, the file keeps both kinds of end."""
+    """Reads a file written by `write`; `time_limit` is not needed, the file distinguishes both kinds of end."""
     found = read_npz(path, KEYS, OPTIONAL)
     source = str(path)
     version, stride = (int(column(found[key], "count", 0, key, source)) for key in ("format_version", "stride"))
@@ -82,7 +82,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 
 def _next_is_following_row(demonstrations: Rows) -> np.ndarray:
-    """[R] bool: rows whose next observation is, bit for bit, the next row's observation; halves the file."""
+    """[R] bool: rows whose next observation equals the next row's observation bit for bit; halves the file."""
     follows = np.zeros(len(demonstrations), bool)
     after = np.ascontiguousarray(demonstrations.next_observations[:-1]).view(np.uint32)
     before = np.ascontiguousarray(demonstrations.observations[1:]).view(np.uint32)

@@ -17,18 +17,18 @@ from rlgen.errors import InputError, problem
 
 DEMO = re.compile(r"demo_\d+")
 GYM = 2
-"""robomimic's EnvType.GYM_TYPE: only then is the environment's name a Gymnasium id."""
+"""robomimic's EnvType.GYM_TYPE: only for it is the environment's name a Gymnasium id."""
 
 
 def is_mine(file: HDF5) -> bool:
-    """Whether an open HDF5 file is one."""
+    """Whether an open HDF5 file has this layout."""
     return any(DEMO.fullmatch(name) for name in file.names("data"))
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads all episodes; the observation is that of every key under `obs`, joined in the order of their names.
+    """Reads all episodes; the observation joins every key under `obs`, in the order of their names.
 
-    `dones` marks an episode's end, be it a success or a time limit: `time_limit`, or the lengths, tell them apart.
+    `dones` marks the end of an episode, by success or time limit: `time_limit`, or the lengths, distinguish them.
     """
     with open_hdf5(path) as file:
         names = sorted((name for name in file.names("data") if DEMO.fullmatch(name)), key=lambda name: int(name[5:]))
@@ -56,7 +56,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     ended = np.array([bool(dones[-1]) for dones in parts["dones"]])
     last = ends_of(lengths)
     fell = np.zeros(len(last), bool)
-    if "next_observations" in parts:  # without them, the last rows are dropped and nobody asks how they ended
+    if "next_observations" in parts:  # without them, the last rows are dropped and their ends do not matter
         fell[last] = ended & ~time_limited(lengths, ended, [None] * len(ended), time_limit, path)
     joined = {key: np.concatenate(each) for key, each in parts.items() if key != "dones"}
     return rows_by_step(
@@ -92,32 +92,32 @@ def _demo(file: HDF5, group: str) -> dict[str, np.ndarray]:
     if "dones" in keys:
         found["dones"] = column(file.numbers(f"{group}/dones"), "flag", 1, "dones", source)
     if any(len(array) != steps for array in found.values()):
-        came = ", ".join(f"{len(array)} {key}" for key, array in found.items())
-        raise problem(f"{steps} rows under every key, as of actions", f"{came} in {source}", "copy the file again")
+        got = ", ".join(f"{len(array)} {key}" for key, array in found.items())
+        raise problem(f"{steps} rows under every key, as of actions", f"{got} in {source}", "copy the file again")
     return found
 
 
 def _joined(file: HDF5, group: str) -> np.ndarray:
-    """[T, O]: every key of a group side by side, in the order of their names."""
+    """[T, O]: every key of a group, concatenated in the order of their names."""
     source = f"{file.path}, group /{group}"
     parts = {}
     for key in sorted(file.names(group)):
         array = file.numbers(f"{group}/{key}")
         if array.dtype == np.uint8 and array.ndim > 2:
             raise problem(
-                "observations of numbers",
+                "numeric vectors as observations",
                 f"images under {key!r} in {source}",
-                "take the data set's low_dim file, or leave the cameras out",
+                "use the data set's low_dim file, or leave the cameras out",
             )
         parts[key] = matrix(array, key, source)
     if not parts or len({len(array) for array in parts.values()}) > 1:
-        came = ", ".join(f"{len(array)} {key}" for key, array in parts.items()) or "none"
-        raise problem("observations of one length under every key", f"{came} in {source}", "copy the file again")
+        got = ", ".join(f"{len(array)} {key}" for key, array in parts.items()) or "none"
+        raise problem("observations of one length under every key", f"{got} in {source}", "copy the file again")
     return np.concatenate(list(parts.values()), axis=1)
 
 
 def _environment(file: HDF5) -> tuple[str | None, dict[str, Any]]:
-    """The Gymnasium id, where the environment has one, and its name and options."""
+    """The Gymnasium id, if the environment has one, and its name and options."""
     try:
         args = json_object(file.attribute("env_args", "data") or "{}", "env_args", file.path)
     except InputError:

@@ -1,11 +1,11 @@
-"""What a file that is no known format really is, for the error that refuses it."""
+"""Identifies files of unsupported formats, for the error that refuses them."""
 
 from pathlib import Path
 
 from rlgen.data.formats.npz import npz_keys
 
 BEGINNINGS = {
-    b"\x93NUMPY": "a single NumPy array (.npy), of which a data set needs several: save them as one .npz",
+    b"\x93NUMPY": "a single NumPy array (.npy), but demonstrations need several: save them as one .npz",
     b"PAR1": "a Parquet file (LeRobot, Hugging Face): load it with datasets and save_to_disk, or build episodes",
     b"ARROW1": "a bare Arrow file: give the folder of its data set",
     b"\x1f\x8b": "a gzip archive: unpack it first",
@@ -20,7 +20,7 @@ BEGINNINGS = {
 
 
 def true_name(path: Path) -> str | None:
-    """What a file is by its first bytes, with the way on; None where that is not known."""
+    """Description of a file from its first bytes, with advice; None if unknown."""
     with path.open("rb") as file:
         head = file.read(16)
     found = next((name for beginning, name in BEGINNINGS.items() if head.startswith(beginning)), None)
@@ -32,7 +32,7 @@ def true_name(path: Path) -> str | None:
 
 
 def zip_name(path: Path) -> str | None:
-    """What a zip archive that is no known .npz is; None where that is not known."""
+    """Description of a zip archive that is no known .npz; None if unknown."""
     keys = npz_keys(path)
     if "policy.pth" in keys:
         return "a model saved by Stable-Baselines3: play it with rlgen demos record"
@@ -42,7 +42,7 @@ def zip_name(path: Path) -> str | None:
 
 
 def hdf5_name(keys: set[str]) -> str | None:
-    """What an HDF5 file with these names at its top is; None where that is not known."""
+    """Description of an HDF5 file with these top-level names; None if unknown."""
     if any(key.startswith("traj_") for key in keys):
         return "ManiSkill's trajectories (traj_0 and so on)"
     if "observation" in keys or ("observations" in keys and not keys & {"actions", "terminals"}):

@@ -1,4 +1,4 @@
-"""Folders that are either whole or absent, whatever kills the process."""
+"""Writes folders that are complete or absent, even if the process is killed."""
 
 import secrets
 import shutil
@@ -12,31 +12,31 @@ from rlgen.system.atomic import PARTIAL, sync_folder
 
 @contextmanager
 def whole_folder(path: Path, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
-    """An empty folder to fill, which takes the name `path` when the block ends and is removed when it raises.
+    """Yields an empty folder to fill. It gets the name `path` when the block ends, and is removed if the block raises.
 
     Raises:
-        InputError: at `path` lies something that is neither an empty folder nor one that `may_replace` says is of this
-            kind, or the folder around it is missing.
+        InputError: at `path` exists something that is neither an empty folder nor of this kind according to
+            `may_replace`, or the parent folder is missing.
     """
     if not path.parent.is_dir():
         raise problem("an existing folder to write into", f"{path.parent}", "make it first")
     there = path.exists() or path.is_symlink()
     if there and not (path.is_dir() and not path.is_symlink() and (may_replace(path) or not any(path.iterdir()))):
         raise problem("a new folder to write a data set into", f"{path}, which holds something else", "choose another")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
-    old = beside.with_suffix(".old")
-    beside.mkdir()
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    old = partial.with_suffix(".old")
+    partial.mkdir()
     try:
-        yield beside
+        yield partial
         if there:
             path.rename(old)
         try:
-            beside.rename(path)
+            partial.rename(path)
         except OSError:
             if there:
                 old.rename(path)
             raise
         sync_folder(path.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
