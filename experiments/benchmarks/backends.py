@@ -1,10 +1,10 @@
-"""The same expert on every backend: what it earns there, and how fast that is stepped.
+"""The same expert on every backend: its return there, and the speed of stepping.
 
     python experiments/benchmarks/backends.py --data DATA --out experiments/benchmarks/results/backends.csv
 
 DATA holds the experts as arrays (experts/ENV.npz: w0, b0, w1, b1, w2, b2, obs_mean, obs_std; a hyperbolic tangent
-after each layer but the last). They act by their mean from the same seeds everywhere. Physics that differ would show in
-what an expert earns: it was trained on one of them. Steps per second count the expert's own work, the same on all.
+after each layer but the last). They act by their mean from the same seeds on every backend. Different physics would
+change the return of an expert, which was trained on one of them. Steps per second include the expert's own work.
 """
 
 import csv
@@ -29,7 +29,7 @@ from rlgen.system.versions import checkout_commit, cpu_name
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What plays where."""
+    """Tasks and backends to measure."""
 
     data: Path = Path(os.environ.get("RLGEN_DATA", "data"))
     """Folder that holds experts/; by default $RLGEN_DATA."""
@@ -37,9 +37,9 @@ class Protocol:
     backends: tuple[Backend, ...] = ("gymnasium", "threads", "warp")
     episodes: int = 50
     n_envs: int = 50
-    """Environments side by side."""
+    """Number of parallel environments."""
     device: str = "auto"
-    """Of the warp backend."""
+    """Device of the warp backend."""
     seed: int = 10_000
     out: Path | None = None
     """CSV; None to print only."""
@@ -70,7 +70,7 @@ def measure(protocol: Protocol, env_id: str, backend: Backend) -> dict[str, Any]
     try:
         expert = Expert(protocol.data / "experts" / f"{env_id}.npz", space.low, space.high)
         env.reset()
-        env.step(np.zeros((protocol.n_envs, *space.shape), np.float32))  # what the first step loads is not timed
+        env.step(np.zeros((protocol.n_envs, *space.shape), np.float32))  # loading on the first step is not timed
         since = time.perf_counter()
         played = evaluate(expert, env, protocol.episodes, seed=protocol.seed)
         seconds = time.perf_counter() - since

@@ -1,10 +1,10 @@
-"""What curiosity costs a PPO that trains: environment steps per second with and without, in turns, in one process.
+"""The overhead of curiosity on PPO: environment steps per second with and without, in turns, in one process.
 
     .venv/bin/python experiments/benchmarks/curiosity_overhead.py --out results.csv
 
 Learner, settings and task are those of `rlgen train explore`; every turn trains a new model for some rollouts,
-of which the first one is not counted (it has no bonus and warms up). One torch thread. The overhead is the time on the
-wall of a rollout with curiosity over that of a rollout without, of the same turn.
+of which the first one is not counted (it has no bonus and warms up). One torch thread. The overhead is the ratio of the
+wall-clock times of a rollout with and without curiosity in the same turn.
 """
 
 import csv
@@ -36,13 +36,13 @@ class Protocol:
     tasks: tuple[str, ...] = ("rlgen/SparseHalfCheetah-v0", "rlgen/SparseAnt-v0", "rlgen/SparseHumanoid-v0")
     """Gymnasium ids."""
     kinds: tuple[str, ...] = ("none", *CURIOSITIES)
-    """Curiosities, none among them."""
+    """Curiosities, including none."""
     rollouts: int = 12
-    """Of 5,000 steps in each turn."""
+    """Number of rollouts, of 5,000 steps each, in each turn."""
     turns: int = 3
-    """Trainings of every kind."""
+    """Number of trainings of each kind."""
     threads: int = 1
-    """That step the environments."""
+    """Number of threads that step the environments."""
     out: Path | None = None
     """CSV of every turn; None to print only."""
 
@@ -65,7 +65,7 @@ class Turn:
 
 
 class Clock(BaseCallback):
-    """When each rollout began."""
+    """Start time of each rollout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,8 +122,8 @@ def main(protocol: Protocol) -> None:
             group = [turn for turn in found if (turn.task, turn.kind) == (task, kind)]
             overheads = sorted(turn.overhead for turn in group)
             speed = median(turn.steps_per_second for turn in group)
-            spread = f"{median(overheads):.1%} ({overheads[0]:.1%} to {overheads[-1]:.1%})"
-            table.add_row(task, kind, f"{speed:,.0f}", spread)
+            shown = f"{median(overheads):.1%} ({overheads[0]:.1%} to {overheads[-1]:.1%})"
+            table.add_row(task, kind, f"{speed:,.0f}", shown)
     Console().print(table)
 
 

@@ -3,10 +3,10 @@
     make install                                   # and .peer, as peer_imitation.py says
     .venv/bin/python experiments/benchmarks/gail_throughput.py --demos FOLDER
 
-FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread, but for `all torch
-threads` and rlgen's defaults, which have torch's own choice as in `rlgen train`. Contenders take turns, so that a
-slow spell of the machine hits all alike. Each line is kept in results/gail_throughput.csv, with the load average before
-it: run this on an idle machine.
+FOLDER holds `{env}_every20.npz`. Every measurement is a process of its own with one torch thread, except `all torch
+threads` and rlgen's defaults, which use torch's own choice as in `rlgen train`. Contenders take turns, so that a
+slow phase of the machine affects all alike. Each line is kept in results/gail_throughput.csv, with the load average
+before it: run this on an idle machine.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Contender:
 
 
 def contenders(peer: Path, measure: str) -> list[Contender]:
-    """The peer first: it is what the ratios are of."""
+    """The peer first: ratios are relative to it."""
     theirs, own = "peer_imitation.py", "own_gail.py"
     python = Path(sys.executable)
     every_thread = ("--torch-threads", "0")
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "gail_throughput.csv")
     chosen = parser.parse_args()
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    # Before the file is opened: where it is tracked, writing it makes the checkout differ from its commit.
+    # Before the file is opened: if it is tracked, writing it makes the checkout differ from its commit.
     machine = {"cpu": cpu_name(), "cores": usable_cpus(), "commit": checkout_commit()}
     with chosen.out.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)

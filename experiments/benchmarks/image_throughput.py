@@ -1,23 +1,23 @@
-"""Training speed of rlgen's VAE beside pythae's and of its DCGAN beside a plain PyTorch loop, in turns: images/s.
+"""Training speed of rlgen's VAE and pythae's, and of its DCGAN and a plain PyTorch loop, in turns: images/s.
 
     .venv/bin/python experiments/benchmarks/image_throughput.py --data MNIST --peer-python PLACE/bin/python
 
 MNIST is the folder of the four files (default: `mnist` in RLGEN_DATA); PLACE has pythae, as `peer_pythae.py` says. The
 VAE is 784-500-20 with a Bernoulli likelihood, the DCGAN has 64 and 128 channels; batches of 100, Adam, one torch
-thread. rlgen's Adam is torch's fused one, the peers' torch's default. What else each side has switched on stands in
+thread. rlgen's Adam is torch's fused one, the peers' torch's default. The other settings of each side are described in
 `own_images.py`, `peer_pythae.py` and `plain_dcgan.py`.
 
-- pythae, plain loop: with torch's loader, as they are used; the ratios are of these.
-- plain loop, fakes anew: other fakes for the generator's step than for the discriminator's, one pass of the generator
-  more. So says the paper, so does rlgen.
-- rlgen, same images: binarised once, as pythae's are here. rlgen, defaults: binarised anew in each batch.
-- On CUDA also rlgen in bfloat16 and compiled, and both peers with batches by index, past the loader, whose share is
+- pythae, plain loop: with torch's loader, as they are used; ratios are relative to these.
+- plain loop, fakes anew: new fakes for the generator's step, not those of the discriminator's, so one more pass of
+  the generator, as in the paper and in rlgen.
+- rlgen, same images: binarised once, as pythae's are here. rlgen, defaults: binarised again in each batch.
+- On CUDA also rlgen in bfloat16 and compiled, and both peers with batches by index, without the loader, whose share is
   small on a CPU.
 
-Every contender is a process that warms up and then trains on in its turns: 400 updates, or 20 of the DCGAN on a CPU.
-One trains at a time. Ratios are of the same turn: of the time on the wall, and on a CPU of the processor's time too,
-which a busy machine spoils less. Every turn is kept in results/image_throughput.csv with the load average before it:
-run it on an idle machine. About 5 minutes on one core.
+Every contender is a process that warms up and then continues training in its turns: 400 updates, or 20 of the DCGAN on
+a CPU. Only one trains at a time. Ratios are within a turn: of wall-clock time, and on a CPU of processor time too,
+which is less sensitive to other load. Every turn is kept in results/image_throughput.csv with the load average before
+it: run it on an idle machine. About 5 minutes on one core.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Contender:
 
 
 def contenders(model: str, chosen: argparse.Namespace, images: Path, cuda: bool) -> list[Contender]:
-    """The peer first: it is what the ratios are of."""
+    """The peer first: ratios are relative to it."""
     seen, by_index = ("--images", str(images)), ("--batches", "index")
     own = (model, "--data", str(chosen.data))
     if model == "vae":
@@ -114,7 +114,7 @@ class Process:
 
 @contextmanager
 def at_work(contender: Contender, settings: list[str]) -> Iterator[Process]:
-    """Warmed up. The end of its input, which leaving the block closes, is the sign to stop."""
+    """A warmed-up contender. Leaving the block closes its input, which is the signal to stop."""
     command = [str(contender.python), str(HERE / contender.script), *contender.options, *settings]
     pipe = subprocess.PIPE
     with (
@@ -160,8 +160,8 @@ def show(model: str, lines: list[dict]) -> None:
         own = [line for line in lines if line["contender"] == name]
         ratios = sorted(line["ratio"] for line in own)
         speed = median(line["images_per_second"] for line in own)
-        spread = f"{median(ratios):>6.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        text = f"{model:<7}{name:<30}{speed:>10,.0f} images/s {spread:<24}"
+        ratio = f"{median(ratios):>6.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        text = f"{model:<7}{name:<30}{speed:>10,.0f} images/s {ratio:<24}"
         if own[-1]["peak_gpu_memory_mib"]:
             text += f"{own[-1]['peak_gpu_memory_mib']:>7,} MiB on the GPU"
         else:
@@ -170,7 +170,7 @@ def show(model: str, lines: list[dict]) -> None:
 
 
 def keep_images(data: Path, folder: Path) -> dict[str, Path]:
-    """What the peers read, bytes [N, 1, 28, 28]: for the VAE of zeros and ones, the draw that rlgen makes too."""
+    """Images for the peers, bytes [N, 1, 28, 28]: for the VAE zeros and ones, the same draw that rlgen makes."""
     grey = ImageSet.load(data)
     paths = {model: folder / f"{model}.npy" for model in ("vae", "dcgan")}
     np.save(paths["vae"], fixed_binarisation(grey).images.numpy())
@@ -185,7 +185,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-python", type=Path, help="interpreter that has pythae")
     parser.add_argument("--models", nargs="+", choices=["vae", "dcgan"], default=["vae", "dcgan"])
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--turns", type=int, default=7, help="of every contender")
+    parser.add_argument("--turns", type=int, default=7, help="number of turns of each contender")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "image_throughput.csv")
     chosen = parser.parse_args()
     if chosen.data is None:
@@ -201,7 +201,7 @@ def main() -> None:
     device, sentence = choose_device(chosen.device)
     print(sentence)
     cuda = device.type == "cuda"
-    # Before the file is opened: where it is tracked, writing it makes the checkout differ from its commit.
+    # Before the file is opened: if it is tracked, writing it makes the checkout differ from its commit.
     machine = {"cpu": cpu_name(), "cores": usable_cpus(), "commit": checkout_commit()}
     machine["device"] = device_name(device)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)

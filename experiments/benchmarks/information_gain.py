@@ -11,9 +11,9 @@ of 2048 transitions, one weight sample. All contenders compute ½ λ² gᵀ H⁻
 - loop: one backward pass of autograd for each row, as VIME's released code has one Theano call. It is timed on the
   first `loop_rows` rows and scaled to the batch: `rows` says how many were timed.
 
-That they agree is a test (tests/nn/test_bayesian_gain.py); here one row is compared once more, in float64. The
-contenders take turns; ratios are of the same turn and of the processor time of this process, which other work on the
-machine distorts less than it does the time on the wall. Both are kept, with the load average.
+That they agree is a test (tests/nn/test_bayesian_gain.py); here one row is compared again, in float64. The
+contenders take turns; ratios are within a turn and of the processor time of this process, which other work on the
+machine distorts less than wall-clock time. Both are kept, with the load average.
 """
 
 import csv
@@ -47,13 +47,13 @@ class Protocol:
     sizes: tuple[int, ...] = (365, 64, 348)
     """Inputs, hidden units and outputs of the network."""
     batch: int = 2048
-    """Transitions whose gain is asked for."""
+    """Number of transitions whose gain is computed."""
     samplings: tuple[Literal["local", "shared"], ...] = ("local", "shared")
     """Ways to sample the weights."""
     vmap_chunk: int = 64
     """Rows of per-sample gradients at a time: the fastest of 16, 32, 64 and 256 where this was tried."""
     loop_rows: int = 128
-    """Rows that the loop is timed on."""
+    """Number of rows that the loop is timed on."""
     repetitions: int = 5
     """Turns of every contender, after one to warm up."""
     out: Path | None = None
@@ -135,7 +135,7 @@ def check(network: BayesianMLP, x: Tensor, y: Tensor, contenders: dict[str, tupl
 
 
 def clock(contender: Gain, network: BayesianMLP, x: Tensor, y: Tensor, sampling: str) -> tuple[float, float]:
-    """Milliseconds of processor and of the wall of one call, the mean of as many as fill 0.2 s of processor time."""
+    """Processor and wall-clock milliseconds of a call, averaged over the calls that fill 0.2 s of processor time."""
     calls, cpu, wall = 0, time.process_time(), time.perf_counter()
     while calls == 0 or time.process_time() - cpu < 0.2:
         contender(network, x, y, sampling)

@@ -1,4 +1,4 @@
-"""How often white noise is paid: the share of a sparse task that needs no exploration at all.
+"""How often white noise is rewarded: the share of a sparse task that needs no exploration.
 
 python experiments/benchmarks/noise_on_sparse_tasks.py
 

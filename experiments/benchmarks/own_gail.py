@@ -4,7 +4,7 @@
 
 `matched` has the peer's hyper-parameters: SB3's PPO with 8 environments × 256 steps, 10 epochs, batch 64, networks
 64-64; a discriminator of 32-32 ReLU with running normalisation, no penalty, 8 updates of 1024 rows of each side per
-round. `penalty` adds the gradient penalty, which the peer does not have, and `defaults` is `rlgen train gail` as it is.
+round. `penalty` adds the gradient penalty, which the peer does not have, and `defaults` is plain `rlgen train gail`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ ROUND = N_ENVS * N_STEPS
 
 
 def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
-    """GAIL as `profile` says, without the warm start, which happens once and is no part of the throughput."""
+    """GAIL with the given profile, without the warm start, which happens once and is not part of the throughput."""
     data = Demonstrations.load(demos)
     if profile == "defaults":
         env = make_vec(env_id, TrainGAIL.n_envs, seed=0)

@@ -1,6 +1,6 @@
 """rlgen's image models as a contender of `image_throughput.py`: the session that `rlgen train image` runs.
 
-Its rows of metrics every 50 updates, TensorBoard and the watch for losses that are not finite are on; pictures and
+Its rows of metrics every 50 updates, TensorBoard and the check for losses that are not finite are on; pictures and
 checkpoints are off.
 """
 
@@ -21,7 +21,7 @@ BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
 
 
 class Counted(Session):
-    """Counts an update with every call between two of them."""
+    """Counts an update at every call between two of them."""
 
     turns: Turns
 

@@ -1,6 +1,6 @@
 """Speed of HumanCompatibleAI's `imitation` 1.0.1 (GAIL on SB3's PPO), measured in an environment of its own.
 
-Its pins are older than this project's, so it is installed past them, into `.peer`:
+It pins older versions than this project, so it is installed without its pins, into `.peer`:
 
     python3 -m venv .peer
     .peer/bin/pip install -c constraints.txt torch "gymnasium[mujoco]" \
@@ -10,9 +10,9 @@ Its pins are older than this project's, so it is installed past them, into `.pee
     .peer/bin/python experiments/benchmarks/peer_imitation.py training --env Ant-v5 --demos ant_every20.npz
 
 The demonstrations are a row-wise .npz: obs, acts, next_obs, terminated. The last line printed is one JSON object, as
-`own_gail.py` prints it. Everything is the peer's default except what a fair race needs to have in common: SB3's PPO
+`own_gail.py` prints it. Everything is the peer's default except what a fair race must share: SB3's PPO
 with 8 environments × 256 steps, 10 epochs, batch 64; 8 discriminator updates of 1024 rows of each side per round.
-The peer learns nothing here that would show in a return; only the clock is read.
+The peer does not train long enough to improve its return; only its speed is measured.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # deprecations that the peer's older code meets in newer packages
+    warnings.simplefilter("ignore")  # deprecations of newer packages in the peer's older code
     from imitation.algorithms.adversarial.gail import GAIL
     from imitation.data.types import Transitions
     from imitation.rewards.reward_nets import BasicRewardNet
@@ -52,7 +52,7 @@ def demonstrations(path: str, at_least: int) -> Transitions:
 
 
 def trainer(env_id: str, demos: str, batch: int, vec: str) -> GAIL:
-    """The peer's GAIL around SB3's PPO, logging to nowhere."""
+    """The peer's GAIL around SB3's PPO, without a log."""
     make = [lambda: gym.make(env_id)] * N_ENVS
     venv = SubprocVecEnv(make) if vec == "subproc" else DummyVecEnv(make)
     return GAIL(

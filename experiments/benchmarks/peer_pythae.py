@@ -4,10 +4,10 @@
     PLACE/bin/pip install torch==2.13.0
     PLACE/bin/pip install torch==2.13.0 pythae==0.1.2
 
-Its `TrainingPipeline` with the trainer's defaults but batch and learning rate: a loader without worker processes, the
-progress bar, a copy of the best model after every epoch. No evaluation, no checkpoints. The networks are the size of
-rlgen's, given as pythae's own encoder and decoder classes. `--batches index` takes the batches from one tensor on
-the device instead, past the loader, with pythae's trainer for the rest.
+Its `TrainingPipeline` with the trainer's defaults except batch size and learning rate: a loader without worker
+processes, the progress bar, a copy of the best model after every epoch. No evaluation, no checkpoints. The networks are
+the size of rlgen's, given as pythae's own encoder and decoder classes. `--batches index` takes the batches from one
+tensor on the device instead of the loader, with pythae's trainer for the rest.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ class Encoder(BaseEncoder):
 
 
 class Decoder(BaseDecoder):
-    """20-500-784, probabilities as pythae's loss asks for."""
+    """20-500-784, with probabilities as pythae's loss requires."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Decoder(BaseDecoder):
 
 
 class AfterUpdate(TrainingCallback):
-    """Ends an update with the call that counts it."""
+    """Counts every update."""
 
     def __init__(self, turns: Turns):
         self.turns = turns
@@ -65,7 +65,7 @@ class AfterUpdate(TrainingCallback):
 
 
 class Indexed:
-    """Stands in for the loader."""
+    """A replacement for the loader."""
 
     def __init__(self, dataset: BaseDataset, device: str):
         self.dataset = dataset
@@ -80,7 +80,7 @@ class Indexed:
 
 
 class IndexedTrainer(BaseTrainer):
-    """pythae's, but for its loader."""
+    """pythae's trainer with another loader."""
 
     def get_train_dataloader(self, train_dataset: BaseDataset) -> Indexed:
         return Indexed(train_dataset, self.device)

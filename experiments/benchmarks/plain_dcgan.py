@@ -1,9 +1,9 @@
-"""A plain PyTorch DCGAN as a contender of `image_throughput.py`: the loop of PyTorch's tutorial, Adam as it comes.
+"""A plain PyTorch DCGAN as a contender of `image_throughput.py`: the loop of PyTorch's tutorial, with default Adam.
 
 https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html with the networks of rlgen's DCGAN for 28 × 28
 pixels, batches of 100 and `BCEWithLogitsLoss`. Its loader has no worker processes, and like the tutorial it reads
 the losses and means in every update. `--batches index` takes the batches from one tensor on the device instead;
-`--fakes anew` has the generator make others for its own step, as Goodfellow et al. 2014, Algorithm 1, and rlgen do,
+`--fakes anew` makes new fakes for the generator's own step, as Goodfellow et al. 2014, Algorithm 1, and rlgen do,
 where the tutorial's two steps share them.
 """
 

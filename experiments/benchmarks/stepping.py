@@ -1,12 +1,12 @@
-"""How fast environments step: the thread backend beside the physics alone, SB3's DummyVecEnv and EnvPool.
+"""How fast environments step: the thread backend, the physics alone, SB3's DummyVecEnv and EnvPool.
 
     .venv/bin/python experiments/benchmarks/stepping.py --out experiments/benchmarks/results/stepping.csv
 
 All step the same episodes: seeds, random actions and therefore states and resets are those of one recorded trace.
-(EnvPool bundles another MuJoCo and meets other states; it runs only where `pip install envpool` was done.)
+(EnvPool bundles another MuJoCo and visits other states; it runs only after `pip install envpool`.)
 
-- physics: mj_step and the resets, each thread on its own share of the environments, with nothing to wait for, observe
-  or pay. No stepping in Python threads can be faster: the ceiling.
+- physics: mj_step and the resets, each thread on its own share of the environments, without synchronisation,
+  observations or rewards. No stepping in Python threads can be faster: the ceiling.
 - threads: make_vec(..., backend="threads"), used as SB3 uses it.
 - dummy: SB3's DummyVecEnv over gymnasium.make, without Monitor.
 
@@ -47,7 +47,7 @@ class Protocol:
     envs: tuple[str, ...] = ("Ant-v5", "HalfCheetah-v5", "Humanoid-v5")
     """Gymnasium ids with a task definition."""
     n_envs: int = 16
-    """Environments side by side."""
+    """Number of parallel environments."""
     n_threads: int = usable_cpus()
     """Threads of the physics, the thread backend and EnvPool."""
     steps: int = 500
@@ -77,7 +77,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Trace:
-    """Random actions [T, N, A] float32, and where each episode starts that begins after step t of environment i."""
+    """Random actions [T, N, A] float32, and the starts of the episodes that begin after step t of environment i."""
 
     actions: np.ndarray
     starts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
@@ -101,7 +101,7 @@ def record(env_id: str, protocol: Protocol) -> Trace:
 
 
 class Physics:
-    """The ceiling: every thread steps its share to the end, never waiting for another."""
+    """The ceiling: every thread steps its share to the end without waiting for another."""
 
     def __init__(self, env_id: str, protocol: Protocol, trace: Trace) -> None:
         sim = ThreadedSim(TASKS[env_id](), protocol.n_envs, None, n_threads=1)
@@ -131,13 +131,13 @@ class Physics:
 
 
 def threads(env_id: str, protocol: Protocol, trace: Trace) -> Callable[[], None]:
-    """Ours, through the interface that SB3 uses."""
+    """rlgen's thread backend, through the interface that SB3 uses."""
     env = make_vec(env_id, protocol.n_envs, backend="threads", n_threads=protocol.n_threads)
     return lambda: play(env, trace)
 
 
 def dummy(env_id: str, protocol: Protocol, trace: Trace) -> Callable[[], None]:
-    """Stable-Baselines3 as it comes."""
+    """Stable-Baselines3's default."""
     with no_compiler_log():
         env = DummyVecEnv([lambda: gym.make(env_id)] * protocol.n_envs)
     return lambda: play(env, trace)

@@ -1,7 +1,7 @@
 """A contender that trains in a process of its own and takes turns: one for each line on its standard input.
 
-`image_throughput.py` starts it and reads its answers, a line of JSON each. What is imported here is in every
-contender's environment: nothing but torch.
+`image_throughput.py` starts it and reads its answers, a line of JSON each. Every contender's environment must provide
+what is imported here: only torch.
 """
 
 import argparse
@@ -15,17 +15,17 @@ import torch
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """What every contender is told."""
+    """The arguments of every contender."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--warm-up", type=int, default=100, help="updates before the first turn")
     parser.add_argument("--updates", type=int, default=600, help="updates in a turn")
-    parser.add_argument("--threads", type=int, default=1, help="torch's")
+    parser.add_argument("--threads", type=int, default=1, help="number of torch threads")
     return parser
 
 
 class Turns:
-    """Called after every update: answers when a turn is over, and waits for the next. No line, no turn: it exits."""
+    """Called after every update: answers when a turn is over, and waits for the next line. Exits when there is none."""
 
     def __init__(self, chosen: argparse.Namespace, versions: dict[str, str]):
         torch.set_num_threads(chosen.threads)
@@ -33,7 +33,7 @@ class Turns:
         if self.cuda and not torch.cuda.is_available():
             sys.exit(f"expected a CUDA device; PyTorch {torch.__version__} of {sys.executable} sees none; use cpu")
         self.answers = os.fdopen(os.dup(1), "w", buffering=1)
-        os.dup2(2, 1)  # what libraries print is no answer
+        os.dup2(2, 1)  # output of libraries must not mix with the answers
         self.versions = versions
         self._start()
 
@@ -54,7 +54,7 @@ class Turns:
         self.since, self.cpu_since = time.perf_counter(), time.process_time()
 
     def peak_mib(self) -> dict[str, float]:
-        """Most memory so far, of the process and of torch on the GPU.
+        """Peak memory so far, of the process and of torch on the GPU.
 
         Not `getrusage`: a new process inherits its parent's peak there.
         """

@@ -1,11 +1,11 @@
-"""Train the Ant-v5 expert whose demonstrations rlgen ships: SAC of Stable-Baselines3 on the stock task.
+"""Trains the Ant-v5 expert whose demonstrations rlgen ships: SAC of Stable-Baselines3 on the stock task.
 
     python experiments/experts/train_ant.py --out runs/ant-expert
     python experiments/experts/train_ant.py --out runs/ant-expert-2 --start runs/ant-expert/best.zip \
         --learning-rate 1e-4 --batch-size 256 --every 25000
 
-The actor acts in 16 environments and learns half as often as it acts: on a CPU an update costs tens of environment
-steps, so fresh data is the cheap resource.
+The actor acts in 16 environments and learns half as often as it acts: on a CPU an update costs as much as tens of
+environment steps, so fresh data is cheap.
 Writes OUT/curve.csv (evaluations of 20 episodes with the mean action), OUT/best.zip and OUT/last.zip.
 """
 

@@ -1,9 +1,10 @@
-"""What the Bayesian perceptron does not know: its predictive deviation and the information that a point would bring.
+"""The uncertainty of the Bayesian perceptron: its predictive standard deviation and the information gain of a point.
 
     .venv/bin/python experiments/figures/predictive_variance.py
 
-A curve is seen on two stretches with a gap between. Above, mean and deviation of functions drawn from the posterior;
-below, the information gain of seeing the true curve's value at x. Writes predictive_variance.png beside this file.
+The data lie on two stretches of a curve with a gap between. Above, mean and standard deviation of functions drawn from
+the posterior; below, the information gain of observing the true curve at x. Writes predictive_variance.png next to
+this file.
 """
 
 import argparse

@@ -4,7 +4,7 @@
     python experiments/gail/table.py collect --runs runs/gail
 
 DATA holds the demonstrations `Ant-v5_every20.npz` and `Humanoid-v5_every20.npz` (every 20th pair of each episode, by
-the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults but for SETTINGS,
+the released experts of Ho & Ermon 2016). `train` runs the command line of rlgen with its defaults except SETTINGS,
 `--jobs` runs at a time with one stepping thread each; finished runs are skipped and stopped ones resumed, so it may be
 interrupted.
 `collect` writes results.csv (one row per run), table.md, a learning curve per run under curves/ and a figure per task.
@@ -54,7 +54,7 @@ class Cell:
         return f"{self.env}-{self.agent}-{self.trajectories}-seed{self.seed}"
 
     def arguments(self, data: Path) -> list[str]:
-        """The command line that runs it, after `rlgen` and without the folder."""
+        """Its command line, after `rlgen` and without the folder."""
         arguments = ["train", self.agent, "--env", self.env, "--demos", str(data / f"{self.env}_every20.npz")]
         arguments += ["--trajectories", str(self.trajectories), "--seed", str(self.seed)]
         arguments += ["--threads", "1", "--no-video"]
@@ -106,7 +106,7 @@ def write_curve(metrics: Path, path: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Per cell over its seeds: return, score, worst episode, episodes that the task ended, minutes, and the paper's."""
+    """Per cell over its seeds: return, score, worst episode, share ended by the task, minutes, and the paper's number."""
     groups = {
         key: [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
         for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows})

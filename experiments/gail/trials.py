@@ -3,7 +3,7 @@
     python experiments/gail/trials.py train --data DATA --runs runs/trials --jobs 2
     python experiments/gail/trials.py collect --runs runs/trials
 
-DATA as for `table.py`, whose protocol and machinery this is, with fewer environment steps (STEPS) and one seed.
+DATA as for `table.py`, whose protocol and code this uses, with fewer environment steps (STEPS) and one seed.
 `collect` writes trials.csv (one row per run) and trials.md (one row per setting).
 """
 

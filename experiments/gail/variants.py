@@ -4,10 +4,10 @@
     python experiments/gail/variants.py collect --runs runs/variants
 
 DATA holds the demonstrations `HalfCheetah-v5_every20.npz`. The task has no early end, so that the sign of a reward does
-not matter (docs/imitation_variants.md) and what is left is how well it teaches. `train` runs `rlgen train gail` with
-its defaults but for what VARIANTS says, one thread each; finished runs are skipped and stopped ones resumed, so it may
+not matter (docs/imitation_variants.md), only how well it teaches. `train` runs `rlgen train gail` with
+its defaults except VARIANTS, one thread each; finished runs are skipped and stopped ones resumed, so it may
 be interrupted. `collect` writes variants.csv (one row per run), variants.md, learning curves under curves/ and pictures
-of some of them; rows of runs that are not in the folder stay as they are.
+of some of them; rows of runs that are not in the folder stay unchanged.
 """
 
 import argparse
@@ -51,7 +51,7 @@ DRAWN = {
         "penalty-gradient-0",
     ),
 }  # fmt: skip
-"""Which curves stand together in a picture."""
+"""Curves that share a picture."""
 FIELDS = (
     "variant", "env", "trajectories", "seed", "env_steps", "wall_seconds", "return_mean", "return_std", "return_min",
     "expert_return", "random_return", "normalised_return", "device", "git_commit",
@@ -85,7 +85,7 @@ def collect(runs: Path) -> None:
 
 
 def draw(runs: Path) -> None:
-    """The learning curves of what `DRAWN` names, where all of it is in `runs`."""
+    """The learning curves named by `DRAWN`, if all of them are in `runs`."""
     for name, variants in DRAWN.items():
         found = {each: [run for run in sorted(runs.glob(f"{each}-seed*")) if run.is_dir()] for each in variants}
         if all(found.values()):

@@ -1,11 +1,11 @@
-"""GAIL on other simulators: MuJoCo Warp in the place of C MuJoCo, and a GPU's shape of rollouts, on a CPU.
+"""GAIL on other simulators: MuJoCo Warp instead of C MuJoCo, and a GPU's shape of rollouts, on a CPU.
 
     python experiments/gail/worlds.py train --data DATA --runs runs/worlds --jobs 2
     python experiments/gail/worlds.py collect --runs runs/worlds
 
 DATA holds the demonstrations `ENV_every20.npz`, of which 4 trajectories are imitated. WAYS differ from the defaults of
-`rlgen train gail` by their options alone: `warp` steps with MuJoCo Warp; `wide` has the rollouts that docs/gpu.md gives
-to a GPU, 24 steps in very many environments, with C MuJoCo on threads. `train` may be interrupted. `collect` writes
+`rlgen train gail` only by their options: `warp` steps with MuJoCo Warp; `wide` has the rollouts that docs/gpu.md uses
+on a GPU, 24 steps in very many environments, with C MuJoCo on threads. `train` may be interrupted. `collect` writes
 worlds.csv (one row per run), worlds.md and a learning curve per run under curves/.
 """
 

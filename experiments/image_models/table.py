@@ -1,12 +1,12 @@
-"""The image models' table: each model on MNIST, its metric beside the paper's or the best public number.
+"""The image models' table: each model on MNIST, with its metric and the paper's or the best public number.
 
     python experiments/image_models/table.py train --data MNIST --runs runs/images --jobs 2
     python experiments/image_models/table.py collect --runs runs/images
 
-MNIST is a folder of the four standard files. `train` first makes the classifier whose features FID and the like
+MNIST is a folder of the four standard files. `train` first trains the classifier whose features FID and similar metrics
 compare (extractor/), then runs `rlgen train image`, one thread each; finished runs are skipped and stopped ones
 resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md, the samples of the first
-seed under samples/, and a curve per run under curves/; rows of runs that are not in the folder stay as they are.
+seed under samples/, and a curve per run under curves/; rows of runs that are not in the folder stay unchanged.
 """
 
 import argparse
@@ -34,19 +34,19 @@ POINTS = 50  # of a committed curve
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained, on which seeds, and the metric of result.json that it is judged by."""
+    """A model with its seeds, and the metric of result.json that evaluates it."""
 
     name: str
     options: str
-    """Of `rlgen train image`."""
+    """Options of `rlgen train image`."""
     metric: str
     goal: str
-    """What was to be reached in some ten minutes on two cores; set before any of these runs."""
+    """The goal for some ten minutes on two cores; set before any of these runs."""
     paper: str
     """The paper's number or the best public one, and its protocol where that differs."""
     seeds: int = 1
     best: str = "low"
-    """Whether a low or a high metric is good."""
+    """Whether a low or a high value of the metric is good."""
 
 
 F_DIVERGENCES = (
@@ -96,7 +96,7 @@ def planned(data: Path, card: Path) -> dict[str, list[str]]:
 
 
 def extractor(data: Path) -> Path:
-    """The card of the classifier, trained if it is not there."""
+    """The card of the classifier, trained if it is missing."""
     classifier_extractor(ImageSet.load(data, "train"), ImageSet.load(data, "test"), EXTRACTOR)
     (card,) = EXTRACTOR.glob("*.json")
     return card
@@ -121,7 +121,7 @@ def collect(runs: Path) -> None:
 
 
 def convergence_fall(curve: dict[str, np.ndarray]) -> float | None:
-    """By which share BEGAN's convergence measure has fallen from the first hundredth of a run to its last tenth."""
+    """Relative decrease of BEGAN's convergence measure from the first hundredth of a run to its last tenth."""
     measure = curve.get("balance/convergence")
     if measure is None:
         return None

@@ -2,11 +2,11 @@
 
     .venv/bin/python experiments/vime/few_large_updates.py
 
-PPO explores SparseHalfCheetah with VIME; its rollouts of 5,000 steps are kept, and every setting learns the same ones
-from the beginning. Before each rollout is learned it is predicted: the loss is -E[log p(s'|s, a, θ)] in nats per
-transition, the likelihood's std being 0.5 in all settings (a perfect prediction: 4.07 nats), the error that of the
-posterior's mean, in units of the observations' spread. Time is CPU time of one thread. Writes few_large_updates.csv and
-.png beside this file.
+PPO explores SparseHalfCheetah with VIME; its rollouts of 5,000 steps are kept, and every setting learns from the same
+ones. Each rollout is predicted before it is learned: the loss is -E[log p(s'|s, a, θ)] in nats per transition, with a
+likelihood std of 0.5 in all settings (a perfect prediction: 4.07 nats); the error is that of the posterior's mean, in
+standard deviations of the observations. Time is CPU time of one thread. Writes few_large_updates.csv and .png next to
+this file.
 """
 
 import argparse
@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 class Kept:
-    """A reward source that pays nothing and keeps what it sees."""
+    """A reward source without a reward that keeps the rollouts."""
 
     def __init__(self) -> None:
         self.rollouts: list[Transitions] = []
@@ -66,7 +66,7 @@ class Kept:
 
 
 def explored(rollouts: int, seed: int) -> list[Transitions]:
-    """What a policy meets that explores."""
+    """Rollouts of an exploring policy."""
     env, kept = make_vec(TASK, N_ENVS, seed=seed, n_threads=1), Kept()
     model = PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=500, seed=seed, device="cpu")
     callbacks = CallbackList([Relabel({"kept": Paid(kept)}, adds=True), VIME(eta=1e-2)])
@@ -105,7 +105,7 @@ def draw(found: dict[str, np.ndarray], path: Path) -> None:
             axis.semilogy(steps, values.mean(0), colour, label=label, lw=1.5)
             axis.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
     axes[0].set(xlabel="environment steps", ylabel="loss on the next rollout [nats]")
-    axes[1].set(xlabel="environment steps", ylabel="error of the mean [spreads]")
+    axes[1].set(xlabel="environment steps", ylabel="error of the mean [standard deviations]")
     axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=120)
 

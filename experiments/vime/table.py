@@ -3,9 +3,9 @@
     python experiments/vime/table.py train --runs runs/vime --jobs 2
     python experiments/vime/table.py collect --runs runs/vime
 
-`train` runs `rlgen train explore` with its defaults but for what TASKS and ETA say, one thread each; finished runs are
+`train` runs `rlgen train explore` with its defaults except TASKS and ETA, one thread each; finished runs are
 skipped and stopped ones resumed, so it may be interrupted. `collect` writes results.csv (one row per run), table.md, a
-learning curve per run under curves/, a figure per task, and where mountain cars have been.
+learning curve per run under curves/, a figure per task, and maps of visited states.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def order(row: dict) -> tuple[int, int, int]:
 
 
 def write_curve(metrics: dict[str, np.ndarray], path: Path) -> None:
-    """Some of the rows, and the columns that the table is about, the bonus among them."""
+    """Some of the rows, and the columns of the table with the bonuses."""
     bonuses = {name: name.partition("/")[2] for name in metrics if name.endswith(("/bonus_50", "/bonus_90"))}
     columns = {"step": "step", **{name: to for name, to in (COLUMNS | bonuses).items() if name in metrics}}
     kept = np.unique(np.linspace(0, len(metrics["step"]) - 1, POINTS).round().astype(int))
@@ -154,7 +154,7 @@ def table(rows: list[dict]) -> Iterator[str]:
 
 
 def draw(runs: Path, env: str) -> None:
-    """Learning curves of each learner on a task, and where PPO has been."""
+    """Learning curves of each learner on a task, and the states that PPO visits."""
     for algo in ALGORITHMS:
         groups: dict[str, list[Path]] = {}
         for curiosity in CURIOSITIES:

@@ -1,4 +1,4 @@
-"""How long worlds on a device take to learn what is worth learning: imitation to 0.9 of the expert, PPO to a return."""
+"""Time that training on device environments takes to reach a goal: imitation to 0.9 of the expert, PPO to a return."""
 
 import math
 import time
@@ -23,13 +23,13 @@ EVERY = 3.0  # seconds of training
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What to learn on a task: to imitate so many trajectories, or, without any, to earn `earned`."""
+    """The goal on a task: imitate `trajectories` demonstrations, or, without any, reach the return `earned`."""
 
     env: str
     trajectories: int = 0
     earned: float = 0.0
     steps: float = 25e6
-    """Environment steps after which the learning rate has fallen and nobody waits any longer."""
+    """Environment steps over which the learning rate falls, and after which the training stops."""
     initial_std: float = LearnerConfig.initial_std
 
     @property
@@ -47,12 +47,12 @@ GOALS = (
     Goal(env="Humanoid-v5", trajectories=240, steps=75e6, initial_std=0.34),
     Goal(env="Humanoid-v5", earned=5000.0, steps=75e6),
 )
-"""HalfCheetah is for trying this out on a CPU."""
+"""HalfCheetah is for trials on a CPU."""
 
 
 class UntilEarned(BaseCallback):
-    """Every `EVERY` seconds has the policy's mean action judged by C MuJoCo, with the clock stopped. Ends the training
-    when that earns `wanted`, or after `limit` seconds."""
+    """Evaluates the policy's mean action in C MuJoCo every `EVERY` seconds, with the clock stopped. Ends the training
+    when the return reaches `wanted`, or after `limit` seconds."""
 
     def __init__(self, agent: GAIL | Explorer, judges: VecEnv, wanted: float, limit: float) -> None:
         super().__init__()
@@ -91,8 +91,8 @@ class UntilEarned(BaseCallback):
 def time_to(
     goal: Goal, worlds: int, n_steps: int, device: torch.device, data: Path, limit: float, seed: int = 0
 ) -> dict[str, float]:
-    """Seconds and environment steps until the goal, NaN where `limit` seconds or its steps were too few, and what the
-    policy's mean action earned when it was last judged. The warm start counts, judging and loading kernels do not."""
+    """Seconds and environment steps until the goal, NaN if `limit` seconds or the steps were too few, and the last
+    return of the policy's mean action. The warm start counts; evaluations and loading kernels do not."""
     env = make_vec(goal.env, worlds, backend="warp", warp=WarpOptions(device=str(device)))
     learner = LearnerConfig(
         n_steps=n_steps, batch_size=min(16_384, n_steps * worlds // 4), initial_std=goal.initial_std

@@ -1,4 +1,4 @@
-"""How fast worlds on a device are stepped and learned in, beside Stable-Baselines3: one table.
+"""Speed of stepping and training in device environments, compared with Stable-Baselines3: one table.
 
     python experiments/benchmarks/gpu/measure.py --out experiments/benchmarks/gpu/results.csv
     python experiments/benchmarks/gpu/measure.py --parts speed --device cpu --worlds 16 64 256
@@ -7,19 +7,19 @@
 
 Ten minutes on a GPU are enough for the speeds of two tasks and, with `--parts learning`, for one to three goals.
 
-The speeds, with random demonstrations and rewards, whose numbers do not matter to the clock:
+The speeds use random demonstrations and rewards, whose values do not affect the time:
 
-- raw: `DeviceEnv.step` with random actions; the device's memory per thousand worlds beside it.
+- raw: `DeviceEnv.step` with random actions; also the device memory per thousand environments ("worlds").
 - threads: the same task stepped by C MuJoCo on the host's cores, 64 environments.
-- ppo, gail, vime: whole rounds of `DevicePPO` (24 steps of every world, four passes over them), paid by the task, a
-  discriminator, or VIME beside the task.
-- sb3 on warp: FastPPO on the same worlds through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
-  DummyVecEnv, 256 steps each, its own defaults. Both are what the training speeds are divided by.
-- shares: one more round of GAIL and of VIME, waiting for the device after each part.
+- ppo, gail, vime: complete rounds of `DevicePPO` (24 steps of every environment, four passes over them), rewarded by
+  the task, a discriminator, or VIME and the task.
+- sb3 on warp: FastPPO on the same environments through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
+  DummyVecEnv, 256 steps each, its own defaults. The training speeds are divided by both.
+- shares: one more round of GAIL and of VIME, with a device synchronisation after each part.
 
-Kernels are compiled and graphs recorded before the clock starts. Every speed is in environment steps per second.
-What is learned, with the demonstrations of DATA (`demos/ENV_every20.npz`), says `learning.py`; what took longer than
-`--limit` is left blank.
+Kernels are compiled and graphs captured before the clock starts. Every speed is in environment steps per second.
+`learning.py` describes the learning goals, with the demonstrations of DATA (`demos/ENV_every20.npz`); goals that take
+longer than `--limit` are left blank.
 """
 
 import csv
@@ -60,15 +60,15 @@ class Protocol:
     device: str = "auto"
     parts: tuple[Literal["speed", "learning"], ...] = ("speed", "learning")
     worlds: tuple[int, ...] = (1024, 4096, 16384)
-    """Numbers of worlds for the raw speed; trainings have the middle one."""
+    """Numbers of environments for the raw speed; trainings use the middle one."""
     n_steps: int = 24
-    """Of every world in a rollout."""
+    """Steps of every environment in a rollout."""
     seconds: float = 10.0
-    """Of each speed, what is loaded before not counted."""
+    """Seconds per speed, without loading."""
     limit: float = 240.0
-    """Seconds for each thing to learn."""
+    """Seconds per learning goal."""
     data: Path | None = Path(os.environ["RLGEN_DATA"]) if "RLGEN_DATA" in os.environ else None
-    """Folder that holds demos/; by default $RLGEN_DATA. Without, nothing is learned."""
+    """Folder that holds demos/; by default $RLGEN_DATA. Without it, no learning goal is measured."""
     out: Path | None = None
     """CSV of every number; None to print only."""
 
@@ -79,7 +79,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def speed(work: Callable[[], int], device: torch.device, seconds: float) -> float:
-    """Environment steps per second of `work`, which returns how many it made."""
+    """Environment steps per second of `work`, which returns the number of steps it made."""
     work()
     synchronise(device)
     steps, since = 0, time.perf_counter()
@@ -90,7 +90,7 @@ def speed(work: Callable[[], int], device: torch.device, seconds: float) -> floa
 
 
 def used_memory(device: torch.device) -> float:
-    """MiB of the device's memory that anybody uses: Warp's is not torch's."""
+    """MiB of device memory in use by all processes: torch does not count Warp's."""
     if device.type != "cuda":
         return float("nan")
     free, total = torch.cuda.mem_get_info(device)
@@ -135,7 +135,7 @@ def threads(env_id: str, seconds: float) -> dict[str, float]:
 
 
 def demonstrations(env: Any) -> Demonstrations:
-    """Of the right shape, and of nothing else."""
+    """Random demonstrations of the right shape."""
     rng = np.random.default_rng(0)
     observed, acted = env.observation_space.shape[0], env.action_space
     episode = Episode(
@@ -146,7 +146,7 @@ def demonstrations(env: Any) -> Demonstrations:
 
 
 class Parts(BaseCallback):
-    """Seconds of a round's parts, waiting for the device in between; `source` is what a reward source is called."""
+    """Seconds of a round's parts, with a device synchronisation in between; `source` is the reward source's name."""
 
     def __init__(self, env: Any, source: str) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class Parts(BaseCallback):
 
 
 def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seconds: float) -> dict[str, float]:
-    """Steps per second of each, and the parts of two."""
+    """Steps per second of each training, and the parts of two."""
     rows = n_steps * worlds
     learner = LearnerConfig(n_steps=n_steps, batch_size=min(16_384, rows // 4))
     found: dict[str, float] = {}
@@ -232,7 +232,7 @@ def trainings(env_id: str, worlds: int, n_steps: int, device: torch.device, seco
 
 
 def shown(value: float) -> str:
-    """Nothing of what was not measured."""
+    """A formatted number; empty if it was not measured."""
     if math.isnan(value):
         return ""
     return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
@@ -248,7 +248,7 @@ def main(protocol: Protocol) -> None:
     console = Console()
     console.print(sentence)
     if "learning" in protocol.parts and protocol.data is None:
-        console.print("nothing is learned: there is no --data and no RLGEN_DATA")
+        console.print("no learning goal is measured: there is no --data and no RLGEN_DATA")
     numbers: dict[str, dict[str, float]] = {env_id: {} for env_id in protocol.envs}
     trained = protocol.worlds[len(protocol.worlds) // 2]
     for env_id, found in numbers.items():
