@@ -4,18 +4,14 @@ from rlgen.sim.classic import ClassicTask
 from rlgen.sim.task import Task
 
 from .ant import Ant
-from .half_cheetah import HalfCheetah
-from .hopper import Hopper
 from .humanoid import Humanoid
-from .sparse_ant import SparseAnt
+from .planar_walkers import Hopper, Walker2d
+from .runners import HalfCheetah, Swimmer
 from .sparse_cart_pole import SparseCartPoleSwingup
 from .sparse_double_pendulum import SparseDoublePendulum
-from .sparse_half_cheetah import SparseHalfCheetah
-from .sparse_humanoid import SparseHumanoid
+from .sparse_locomotion import SparseAnt, SparseHalfCheetah, SparseHumanoid
 from .sparse_mountain_car import SparseMountainCar
-from .swimmer import Swimmer
 from .swimmer_gather import SwimmerGather
-from .walker2d import Walker2d
 
 TASKS: dict[str, type[Task]] = {
     "Ant-v5": Ant,

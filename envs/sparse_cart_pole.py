@@ -8,9 +8,7 @@ import numpy as np
 
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.scene import BLUE, GREY, INK, LIGHT, ORANGE, Disc, Stroke
-from rlgen.sim.task import Array, State, namespace
-
-from .sparse import paid_where
+from rlgen.sim.task import Array, State, indicator, namespace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,7 @@ class SparseCartPoleSwingup(ClassicTask):
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         cosine = namespace(after.qpos).cos(after.qpos[:, 1])
-        return paid_where((cosine > self.paid_cosine) & ~self.terminated(after), cosine)
+        return indicator((cosine > self.paid_cosine) & ~self.terminated(after), cosine)
 
     def terminated(self, state: State) -> Array:
         return abs(state.qpos[:, 0]) > self.end_x

@@ -7,9 +7,7 @@ import numpy as np
 
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.scene import BLUE, INK, LIGHT, ORANGE, Disc, Stroke
-from rlgen.sim.task import Array, State, namespace, nowhere
-
-from .sparse import paid_where
+from rlgen.sim.task import Array, State, indicator, namespace, nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +72,7 @@ class SparseDoublePendulum(ClassicTask):
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         distance = self.tip_distance(after)
-        return paid_where(distance < self.paid_distance, distance)
+        return indicator(distance < self.paid_distance, distance)
 
     def terminated(self, state: State) -> Array:
         return nowhere(state)

@@ -8,9 +8,7 @@ import numpy as np
 
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.scene import BLUE, GREEN, GREY, INK, Disc, Stroke
-from rlgen.sim.task import Array, State, namespace
-
-from .sparse import paid_where
+from rlgen.sim.task import Array, State, indicator, namespace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +60,7 @@ class SparseMountainCar(ClassicTask):
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         x = after.qpos[:, 0]
-        return paid_where(x >= self.goal_x, x)
+        return indicator(x >= self.goal_x, x)
 
     def terminated(self, state: State) -> Array:
         x = state.qpos[:, 0]

@@ -9,10 +9,9 @@ import mujoco
 import numpy as np
 
 from rlgen.errors import problem
-from rlgen.sim.task import Array, State, Task, namespace
+from rlgen.sim.task import Array, State, Task, indicator, namespace
 
 from .range_sensor import readings
-from .sparse import paid_where
 
 GONE_Z = -10.0
 """Height at which collected things wait for the next episode, below the floor, m."""
@@ -89,7 +88,7 @@ class SwimmerGather(Task):
         return namespace(state.qpos).concatenate(parts, axis=1)
 
     def reward(self, before: State, action: Array, after: State) -> Array:
-        caught = paid_where(self._caught(after), after.mocap_pos[..., 2])
+        caught = indicator(self._caught(after), after.mocap_pos[..., 2])
         food, bombs = (caught[:, kind].sum(-1) for kind in self._kinds)
         return food - bombs
 

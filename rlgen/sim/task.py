@@ -55,6 +55,12 @@ def namespace(array: Array) -> Any:
     return torch if isinstance(array, torch.Tensor) else np
 
 
+def indicator(condition: Array, like: Array) -> Array:
+    """1 where the condition holds, else 0: the reward of sparse tasks. Shape of both, dtype of `like`."""
+    numbers = namespace(like)
+    return numbers.where(condition, numbers.ones_like(like), numbers.zeros_like(like))
+
+
 def flat(array: Array) -> Array:
     """An array [N, ...] flattened to [N, product of the other dimensions]."""
     return array.reshape(len(array), -1)

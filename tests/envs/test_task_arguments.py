@@ -7,7 +7,7 @@ import pytest
 
 from rlgen.envs import WarpOptions, make, make_vec
 from rlgen.envs.ant import Ant
-from rlgen.envs.hopper import Hopper
+from rlgen.envs.planar_walkers import Hopper
 from rlgen.envs.task_arguments import make_task
 from rlgen.errors import InputError
 

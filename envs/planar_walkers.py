@@ -1,4 +1,4 @@
-"""What Hopper-v5 and Walker2d-v5 share: walkers in a plane, paid for speed and for staying upright."""
+"""Hopper-v5 and Walker2d-v5: walkers in a plane, rewarded for speed and for staying upright, on batched state."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -61,3 +61,30 @@ class PlanarWalker(Task):
 
     def terminated(self, state: State) -> Array:
         return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hopper(PlanarWalker):
+    """Gymnasium's Hopper-v5 (gymnasium.envs.mujoco.hopper_v5); the fields are its keyword arguments."""
+
+    xml: ClassVar[str] = "hopper.xml"
+
+    healthy_z_range: tuple[float, float] = (0.7, float("inf"))
+    healthy_angle_range: tuple[float, float] = (-0.2, 0.2)
+    healthy_state_range: tuple[float, float] = (-100.0, 100.0)
+    """Of every position but x and z, and of every velocity; ends excluded."""
+
+    def healthy(self, state: State) -> Array:
+        sane = within(state.qpos[:, 2:], self.healthy_state_range).all(-1)
+        calm = within(state.qvel, self.healthy_state_range).all(-1)
+        return sane & calm & super().healthy(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walker2d(PlanarWalker):
+    """Gymnasium's Walker2d-v5 (gymnasium.envs.mujoco.walker2d_v5); the fields are its keyword arguments."""
+
+    xml: ClassVar[str] = "walker2d_v5.xml"
+
+    healthy_z_range: tuple[float, float] = (0.8, 2.0)
+    healthy_angle_range: tuple[float, float] = (-1.0, 1.0)
