@@ -14,6 +14,7 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 
 from rlgen import distributed
+from rlgen.checks import at_least
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.envs import WarpOptions
 from rlgen.envs.backend import Backend
@@ -54,10 +55,8 @@ class RunSettings(ABC):
     """Device of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda, one GPU per process."""
 
     def __post_init__(self) -> None:
-        if self.threads is not None:
-            require_at_least(1, threads=self.threads)
-        if self.seed < 0:
-            raise problem("a seed of 0 or more", str(self.seed), "give a whole number that is not negative")
+        at_least(self, 1, "threads")
+        at_least(self, 0, "seed", remedy="give a whole number that is not negative")
 
     def run(self) -> int:
         """Train in a new run folder. Returns the exit code."""
@@ -134,7 +133,7 @@ class Training(RunSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(1, episodes=self.episodes)
+        at_least(self, 1, "episodes")
 
     def run(self) -> int:
         import_typed(self.imports, self.env)
@@ -229,10 +228,8 @@ class SteppedTraining(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(1, steps=self.steps, n_envs=self.n_envs)
-        for name in ("checkpoint_every", "evaluate_every"):
-            if getattr(self, name) is not None:
-                require_at_least(0, **{name: getattr(self, name)})
+        at_least(self, 1, "steps", "n_envs")
+        at_least(self, 0, "checkpoint_every", "evaluate_every")
 
     def intervals(self) -> tuple[float, float]:
         """Environment steps between checkpoints, and between evaluations."""
@@ -244,10 +241,3 @@ class SteppedTraining(Training):
 
     def total(self, training: Any) -> int:
         return int(self.steps)
-
-
-def require_at_least(lowest: int, **values: float) -> None:
-    """Raise for the first of `values` that is below `lowest` or has no end."""
-    for name, value in values.items():
-        if not lowest <= value < math.inf:
-            raise problem(f"{name} of at least {lowest} and finite", f"{value:g}", "leave it out for the default")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from rlgen import distributed
+from rlgen.checks import at_least, positive
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
 from rlgen.data.minibatches import Minibatches, PartlyLabelled
@@ -35,7 +36,7 @@ from .image_faults import (
 )
 from .image_training import ImageTraining, Measurement
 from .parsing import options_of
-from .settings import RunSettings, require_at_least
+from .settings import RunSettings
 from .typed import typed
 
 # A model that joins `GENERATORS` has its place on the command line by that; a static checker cannot follow it.
@@ -101,14 +102,11 @@ class TrainImage(RunSettings):
         if self.steps is not None and self.epochs is not None:
             came = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
             raise problem("steps or epochs", came, "leave one of them out")
-        given = {"steps": self.steps, "epochs": self.epochs}
-        for name, value in given.items():
-            if value is not None and not 0 < value < math.inf:
-                raise problem(f"positive and finite {name}", f"{value:g}", "leave it out for the default")
-        require_at_least(1, batch_size=self.batch_size, log_every=self.log_every)
-        require_at_least(2, measured=self.measured)
-        require_at_least(1, importance_samples=self.importance_samples)
-        require_at_least(0, evaluate_every=self.evaluate_every, checkpoint_every=self.checkpoint_every)
+        positive(self, "steps", "epochs")
+        at_least(self, 1, "batch_size", "log_every")
+        at_least(self, 2, "measured")
+        at_least(self, 1, "importance_samples")
+        at_least(self, 0, "evaluate_every", "checkpoint_every")
         if self.model not in GENERATORS:
             raise problem(f"a model of {', '.join(GENERATORS)}", repr(self.model), "choose one of these")
         if self.labels is not None and not GENERATORS[self.model].semi_supervised:

@@ -245,7 +245,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
     [
         (["--data", "no/such/folder"], "got no/such/folder, which is not a folder"),
         (["--device", "cuda:99"], "expected a CUDA device"),
-        (["--steps", "inf"], "expected positive and finite steps"),
+        (["--steps", "inf"], "expected a positive steps"),
         (["--epochs", "1"], "expected steps or epochs"),
         (["--batch-size", "0"], "expected batch_size of at least 1"),
         (["--classifier", "missing.json"], "expected a classifier auto, inception, none, or the .json of a kept one"),
@@ -255,7 +255,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--binarise", "none"], "expected images of zeros and ones for the likelihood bernoulli"),
         (["--binarise", "fixed", "--vae.likelihood", "logistic"], "expected grey levels as they are"),
         (["--measured", "5"], "expected at least 6 images whose features are compared"),
-        (["--seed", "-1"], "expected a seed of 0 or more"),
+        (["--seed", "-1"], "expected seed of at least 0"),
         (["--model", "van"], "van"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
