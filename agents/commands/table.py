@@ -65,6 +65,12 @@ COMMANDS = (
         example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --steps 1e6 --out runs/cheetah-vime",
     ),
     Command(
+        words="train noise",
+        target="train_noise:TrainNoise",
+        summary="Explore by action noise alone, without learning: what a curiosity is compared with.",
+        example="rlgen train noise --env rlgen/SparseHalfCheetah-v0 --steps 1e6 --out runs/cheetah-noise",
+    ),
+    Command(
         words="train image",
         target="train_image:TrainImage",
         summary="Learn to make images (VAE, GAN and others).",
