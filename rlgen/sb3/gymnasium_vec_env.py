@@ -48,7 +48,7 @@ class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
         self.seed(seed)
 
     @property
-    def can_resume(self) -> bool:
+    def can_resume(self) -> bool:  # type: ignore[override]
         """Whether `state_dict` works."""
         return all(_is_readable(env) for env in self.envs)
 

@@ -72,14 +72,14 @@ class NewSteps:
             starts = before.terminated | before.truncated | (before.following != observations).any(1)
         self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
 
-    def take(self, device: torch.device | str) -> tuple[Transitions, np.ndarray] | None:
+    def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
         """The new steps as T * N transitions, time-major, and where episodes start [T, N]; None if they are too few."""
         new = self.steps[self.taken :]
         if not new or len(new) * len(new[0].observations) < self.enough:
             return None
         self.steps, self.taken = self.steps[-1:], 1
-        *arrays, starts = (np.stack(column) for column in zip(*new, strict=True))
-        return Transitions(*(torch.as_tensor(array, device=device).flatten(0, 1) for array in arrays)), starts
+        *arrays, starts = (torch.as_tensor(np.stack(column), device=device) for column in zip(*new, strict=True))
+        return Transitions(*(array.flatten(0, 1) for array in arrays)), starts
 
     def state_dict(self) -> dict[str, Any]:
         columns = dict(zip(Step._fields, zip(*self.steps, strict=True), strict=True)) if self.steps else {}
@@ -163,10 +163,10 @@ class RelabelReplay(BaseCallback):
         """Take in a new step, and let the sources learn when there are enough of them."""
         self.steps.add(*step)
         if (new := self.steps.take(self.model.device)) is not None:
-            batch, starts = new[0], torch.as_tensor(new[1], device=self.model.device)
+            progress, log = progress_remaining(self.model), HostLog(self.model)
             for name, paid in self.sources.items():
-                paid.log(name, paid.source.update(batch), HostLog(self.model))
-                paid.weighted(name, batch, starts, progress_remaining(self.model), HostLog(self.model))
+                paid.log(name, paid.source.update(new[0]), log)
+                paid.weighted(name, *new, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of what the sources pay now."""
@@ -184,8 +184,7 @@ class PaidReplay:
     the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
 
     def __init__(self, model: OffPolicyAlgorithm):
-        self.model, self.buffer = model, own_buffer(model)
-        self.began = model.start_time
+        self.model, self.buffer, self.began = model, own_buffer(model), model.start_time
         self.payers: list[RelabelReplay] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -221,8 +220,7 @@ class PaidReplay:
             for payer in self.payers:
                 last_observation(infos[env], obs[env], readers_of_ends(payer.sources))
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
-        limited = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
-        ended = np.asarray(done, bool)
+        limited, ended = np.array([bool(info.get("TimeLimit.truncated")) for info in infos]), np.asarray(done, bool)
         actions = received(np.asarray(action).reshape(len(done), -1), self.model)
         for payer in self.payers:
             payer.learn_from((observations, actions, following, ended & ~limited, ended & limited))

@@ -36,6 +36,8 @@ class ResumableVecEnv(VecEnv):
     """threads, numpy, warp or gymnasium."""
     margin_rule: MarginRule
     """How contact margins combine, see `rlgen.sim.task.MarginRule`."""
+    env_kwargs: Mapping[str, Any]
+    """What the environment's constructor takes."""
     can_resume: bool
     """Whether the states of its episodes can be saved."""
 
