@@ -108,8 +108,8 @@ def scaled_shared_reparametrisation(
     bias_noise: Float[Tensor, "S J"],
     second_moment: Float[Tensor, " I"] | None = None,
 ) -> tuple[Outputs, ScaledSharedPass]:
-    """a (z μ + σ ε) + μ_b + σ_b ε_b: each of the S samples is one function for the whole batch. Louizos & Welling 2017
-    (1703.01961)."""
+    """a (z μ + σ ε) + μ_b + σ_b ε_b: each of the S samples is one function for the entire batch. Louizos & Welling
+    2017 (1703.01961)."""
     weights = scale.unsqueeze(2) * weight_mean + weight_std * weight_noise
     output = inputs @ weights + (bias_mean + bias_std * bias_noise).unsqueeze(1)
     plain = SharedPass(inputs, weights, weight_noise, bias_noise, weight_std, bias_std)

@@ -112,7 +112,7 @@ def shared_reparametrisation(
     weight_noise: Float[Tensor, "S I J"],
     bias_noise: Float[Tensor, "S J"],
 ) -> tuple[Outputs, SharedPass]:
-    """a (μ + σ ε) + μ_b + σ_b ε_b: each of the S samples is one function for the whole batch.
+    """a (μ + σ ε) + μ_b + σ_b ε_b: each of the S samples is one function for the entire batch.
 
     Blundell et al. 2015 (1505.05424), section 3.2.
     """

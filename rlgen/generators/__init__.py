@@ -1,6 +1,6 @@
-"""Generative models of images, the games that train them, and the metrics that compare them.
+"""Generative models of images, their training and their metrics.
 
-Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+Names are loaded on first use, so importing the package is fast; `__init__.pyi` lists them.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Boundary equilibrium GAN (Berthelot et al. 2017, 1703.10717)."""
+"""Boundary equilibrium GAN, BEGAN (Berthelot et al. 2017, 1703.10717)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,26 +16,27 @@ from rlgen.nn.precision import full_precision
 
 @dataclass(frozen=True, kw_only=True)
 class BEGANConfig:
-    """Berthelot et al. 2017 (1703.10717), sections 3.5 and 4.1; for images of any size.
+    """Configuration of `BEGAN`: Berthelot et al. 2017 (1703.10717), sections 3.5 and 4.1; for images of any size.
 
-    Differs from the paper: learning rates stay as they are instead of being halved when the convergence measure stalls,
-    because when that is depends on the length of a run.
+    Differs from the paper: learning rates are constant instead of halved when the convergence measure stalls, because
+    the time of a stall depends on the length of a run.
     """
 
     latent: int = 64
-    """Numbers in a latent, and in the autoencoder's code."""
+    """Dimension of a latent and of the autoencoder's code."""
     filters: int = 64
     """Channels of the convolutions; more in the coarser layers of the encoder."""
     ratio: float = 0.5
-    """Error on generated images that is aimed at, as a share of that on real ones (gamma): higher for more variety."""
+    """Target error on generated images, as a fraction of the error on real images (gamma, 0 to 1); higher for more
+    variety."""
     balance_rate: float = 1e-3
-    """Step size of the weight that keeps the balance (lambda_k), per unit of error."""
+    """Step size of the weight that keeps the equilibrium (lambda_k), per unit of error."""
     generator_rate: float = 1e-4
-    """Adam's learning rate for the generator."""
+    """Learning rate of Adam for the generator."""
     discriminator_rate: float = 1e-4
-    """Adam's learning rate for the autoencoder."""
+    """Learning rate of Adam for the autoencoder."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's."""
+    """Betas of Adam."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "latent", "filters")
@@ -44,8 +45,9 @@ class BEGANConfig:
 
 
 class BEGAN(ImageModel):
-    """The discriminator is an autoencoder, which learns to encode real images and, by a weight that keeps both sides in
-    balance, to miss generated ones. Errors are mean absolute differences of pixels in [-1, 1]."""
+    """A GAN whose discriminator is an autoencoder. It minimises the error on real images minus a weight times the error
+    on generated images; the weight keeps the two errors at a given ratio. Errors are mean absolute differences of
+    pixels in [-1, 1]."""
 
     config_type = BEGANConfig
     averaged = ("generator",)
@@ -86,12 +88,12 @@ class BEGAN(ImageModel):
         return {"loss": self.errors(self.generator(self.prior(len(images)))).mean()}
 
     def errors(self, images: Tensor) -> Tensor:
-        """Mean absolute difference of images [B, C, H, W] in [-1, 1] from what the autoencoder makes of them: [B]."""
+        """Mean absolute difference [B] between images [B, C, H, W] in [-1, 1] and their reconstructions."""
         return (images - full_precision(self.decoder(self.encoder(images)))).abs().flatten(1).mean(-1)
 
     @torch.no_grad()
     def after_update(self, logs: Terms) -> None:
-        """Move the weight towards the balance."""
+        """Update the weight k towards the equilibrium."""
         real_error, fake_error = logs["discriminator/real_error"], logs["generator/loss"]
         ratio = self.config.ratio
         self.weight.copy_(balanced_weight(self.weight, real_error, fake_error, ratio, self.config.balance_rate))
@@ -108,11 +110,11 @@ class BEGAN(ImageModel):
         return self.encoder(2 * images - 1)
 
     def prior(self, n: int) -> Tensor:
-        """Uniform from -1 to 1."""
+        """Latents [n, Z], uniform from -1 to 1."""
         return 2 * torch.rand(n, self.config.latent, device=self.weight.device) - 1
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """Straight: the prior is uniform."""
+        """Linear interpolation, because the prior is uniform."""
         return torch.lerp(begin, end, share)
 
     @torch.no_grad()
@@ -124,5 +126,5 @@ class BEGAN(ImageModel):
 
 
 def _bounded(images: Tensor) -> Tensor:
-    """From [-1, 1] and a little beyond to [0, 1]."""
+    """Maps [-1, 1] to [0, 1], and clamps values outside."""
     return ((images + 1) / 2).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Conditional GAN (Mirza & Osindero 2014, 1411.1784): generator and discriminator are told the label."""
+"""Conditional GAN (Mirza & Osindero 2014, 1411.1784): the label is an input of generator and discriminator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,28 +18,31 @@ from rlgen.nn.penalties import Penalty, PenaltyConfig
 
 @dataclass(frozen=True, kw_only=True)
 class CGANConfig(AdversarialGameConfig):
-    """The perceptrons of Mirza & Osindero 2014 (1411.1784), section 4.1, for MNIST.
+    """Configuration of `CGAN`: the perceptrons of Mirza & Osindero 2014 (1411.1784), section 4.1, for MNIST.
 
-    Differs from the paper: Adam instead of gradient descent with momentum, and normal latents instead of uniform ones,
-    as the other GANs here have them; no dropout, an R1 penalty, and learning rates for these, because with dropout and
-    without a penalty Adam's generator collapses to a few images that are not of the class asked for.
+    Differs from the paper:
+
+    - Adam instead of gradient descent with momentum, and normal latents instead of uniform ones, because the other GANs
+      of this library use them.
+    - No dropout, an R1 penalty, and learning rates for these, because with Adam, dropout and no penalty the generator
+      collapses to a few images of the wrong class.
     """
 
     generator_rate: float = 1e-3
-    """Adam's learning rate for the generator."""
+    """Learning rate of Adam for the generator."""
     discriminator_rate: float = 1e-3
-    """Adam's learning rate for the discriminator."""
+    """Learning rate of Adam for the discriminator."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
     """Penalties of the discriminator."""
 
     generator_hidden: tuple[int, int, int] = (200, 1000, 1200)
-    """Rectified units that see the latent, the label, and both of these."""
+    """Widths of the generator's ReLU layers: on the latent, on the label, and on both results."""
     discriminator_hidden: tuple[int, int, int] = (240, 50, 240)
-    """Maxout units that see the image, the label, and both of these."""
+    """Widths of the discriminator's maxout layers: on the image, on the label, and on both results."""
     pieces: tuple[int, int] = (5, 4)
-    """Linear functions that each maxout unit chooses from: of the first two groups, and of the third."""
+    """Number of linear functions per maxout unit: in the first two layers, and in the third."""
     dropout: float = 0.0
-    """Share of the hidden units, of both networks, that a pass in training leaves out (the paper: 0.5)."""
+    """Dropout probability of the hidden units of both networks in training, 0 to below 1 (the paper: 0.5)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +52,8 @@ class CGANConfig(AdversarialGameConfig):
 
 
 class CGAN(AdversarialGame):
-    """Perceptrons whose first layers see the label apart. In training, fakes are made for the real images' labels."""
+    """A conditional GAN of perceptrons with separate first layers for the label. In training, fakes have the labels of
+    the real images."""
 
     config_type = CGANConfig
     conditional = True
@@ -82,23 +86,23 @@ class CGAN(AdversarialGame):
         super().__init__(shape, config, generator, discriminator, penalties)
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
-        """Images of labels [n]; without these, of classes drawn at random."""
+        """Images [n, C, H, W] of the labels [n], by default of random classes."""
         return self.generator(self.labelled(self.prior(n), condition))
 
     def critic(self, condition: Tensor | None = None) -> Critic:
-        """Images [B, C, H, W] to logits [B], given their labels [B]."""
+        """A function from images [B, C, H, W] to logits [B], given their labels [B]."""
         if condition is None:
             raise problem("labels of the images", "none", "train on labelled images")
         labels = condition
         return lambda images: self.logit(self.labelled(images.flatten(1), labels))
 
     def labelled(self, rows: Tensor, labels: Tensor | None) -> Tensor:
-        """Rows [B, D] with the labels [B] as zeros and a one beside them; without labels, with random classes."""
+        """Rows [B, D], each concatenated with its one-hot label; the labels [B] are random classes by default."""
         if labels is None:
             labels = torch.randint(self.shape.n_classes, (len(rows),), device=rows.device)
         return torch.cat([rows, F.one_hot(labels, self.shape.n_classes).to(rows)], -1)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """[n, Z] to images [n, C, H, W], of labels [n] or of random classes."""
+        """Images [n, C, H, W] of latents [n, Z] and labels [n], by default of random classes."""
         return self.generator(self.labelled(latents, labels))

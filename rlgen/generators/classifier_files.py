@@ -1,4 +1,4 @@
-"""Trained classifiers as files: weights in safetensors, and a JSON card that says what they are."""
+"""Trained classifiers as files: weights in safetensors, and a JSON card that describes them."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ log = logging.getLogger("rlgen")
 
 
 def cache_folder() -> Path:
-    """Where classifiers are kept that nobody gave a folder: .cache/rlgen/extractors in the user's home."""
+    """The default folder for classifiers: .cache/rlgen/extractors in the user's home."""
     return Path.home() / ".cache" / "rlgen" / "extractors"
 
 
@@ -36,14 +36,16 @@ def classifier_extractor(
     config: ClassifierConfig | None = None,
     seed: int = 0,
 ) -> ClassifierExtractor:
-    """The classifier of `train`, from `folder` (else `cache_folder`) if the same images, config and seed have trained
-    one there; else trained now (minutes on a CPU for MNIST), measured on `test` and saved.
+    """A classifier of the images `train`, loaded from `folder` (default: `cache_folder`) or trained.
 
-    Training is repeatable on one machine, but not bit for bit on another: scores that are to be compared across
-    machines need the same files, which are small; copy them and see `load_extractor`.
+    It is loaded if the folder has one for the same images, config and seed. Otherwise it is trained (minutes on a CPU
+    for MNIST), measured on `test` and saved.
+
+    Training is repeatable on one machine, but not bit for bit on another. To compare scores across machines, copy the
+    files, which are small, and use `load_extractor`.
 
     Raises:
-        InputError: files there that are damaged, or not what their card says; unsuitable images.
+        InputError: damaged files in the folder, files that do not match their card, or unsuitable images.
     """
     folder, config = folder or cache_folder(), config or ClassifierConfig()
     source = {"train": _described(train), "config": asdict(config), "seed": seed, "format": FORMAT}
@@ -52,7 +54,7 @@ def classifier_extractor(
     if card_path.exists():
         log.info("images are measured with the classifier in %s", card_path)
         return _on_device_of(train, load_extractor(card_path))
-    log.info("no classifier of %s yet: training one, which is kept in %s", train.name, card_path)
+    log.info("no classifier of %s yet: training one and saving it in %s", train.name, card_path)
     start = time.perf_counter()
     network = train_classifier(train, config, seed)
     card: dict[str, Any] = source | {
@@ -69,18 +71,18 @@ def classifier_extractor(
         "versions": {name: version for name, version in package_versions().items() if name in ("rlgen", "torch")},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    # The card comes last: where it is, the weights are whole.
+    # The card is written last, so that its weights are complete wherever it exists.
     atomic_write(card_path.with_suffix(".safetensors"), save(network.state_dict()))
     atomic_write(card_path, json.dumps(card, indent=2) + "\n")
-    log.info("%s: %.2f %% of the test images, %s minutes", card["name"], 100 * card["test_accuracy"], card["minutes"])
+    log.info("%s: test accuracy %.2f %%, %s minutes", card["name"], 100 * card["test_accuracy"], card["minutes"])
     return ClassifierExtractor(network, card["name"])
 
 
 def load_extractor(card_path: Path) -> ClassifierExtractor:
-    """The classifier of a card, whose weights lie beside it under the same name with .safetensors; on the CPU.
+    """The classifier of a card, on the CPU. Its weights are in the same folder, under the same name with .safetensors.
 
     Raises:
-        InputError: no card or weights there, damaged ones, weights with another hash than the card's.
+        InputError: the card or the weights are missing or damaged, or the hash of the weights is not the card's.
     """
     card = _card(card_path)
     weights = card_path.with_suffix(".safetensors")
@@ -91,8 +93,8 @@ def load_extractor(card_path: Path) -> ClassifierExtractor:
         network = Classifier((channels, height, width), int(card["n_classes"]), config)
         network.load_state_dict(load(weights.read_bytes()))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        came = f"{weights.name} that cannot be used ({type(error).__name__}: {error})"
-        raise _unusable(card_path, came) from error
+        got = f"{weights.name} that cannot be used ({type(error).__name__}: {error})"
+        raise _unusable(card_path, got) from error
     if weights_hash(network) != expected:
         raise _unusable(card_path, f"{weights.name} with other weights than the card's weights_sha256")
     return ClassifierExtractor(network, name)
@@ -104,14 +106,14 @@ def _card(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _unusable(path, f"{type(error).__name__}: {error}") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
-        came = card.get("format", "none") if isinstance(card, dict) else "no object"
-        raise _unusable(path, f"format {came}, and this version reads {FORMAT}")
+        got = card.get("format", "none") if isinstance(card, dict) else "no object"
+        raise _unusable(path, f"format {got}, and this version reads {FORMAT}")
     return card
 
 
-def _unusable(card_path: Path, came: str) -> InputError:
+def _unusable(card_path: Path, got: str) -> InputError:
     return problem(
-        f"a classifier's card and weights at {card_path}", came, "copy both files again, or delete both to train anew"
+        f"a classifier's card and weights at {card_path}", got, "copy both files again, or delete both to train again"
     )
 
 

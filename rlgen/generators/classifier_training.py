@@ -1,4 +1,4 @@
-"""Training the classifier: cross-entropy, a one-cycle learning rate, images shifted at random."""
+"""Training of the classifier: cross-entropy, a one-cycle learning rate, randomly shifted images."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ log = logging.getLogger("rlgen")
 
 @runtime_checkable
 class LabelledImages(Protocol):
-    """What of an image set is used here; `rlgen.data.images.ImageSet` is one."""
+    """The attributes of an image set that training uses, e.g. of `rlgen.data.images.ImageSet`."""
 
     @property
     def images(self) -> Tensor:
@@ -41,12 +41,14 @@ class LabelledImages(Protocol):
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is not a finite number."""
+    """The loss is not finite."""
 
 
 def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int = 0) -> Classifier:
-    """A classifier of `train` on its device. On a CPU with one thread the same seed gives the same weights, and neither
-    torch's global generator nor its number of threads is changed.
+    """Train a classifier on the images `train`, on their device.
+
+    On a CPU with one thread the same seed gives the same weights. Torch's global generator and its number of threads do
+    not change.
 
     Raises:
         InputError: fewer images than a minibatch.
@@ -62,7 +64,7 @@ def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int 
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     per_epoch = len(train.images) // config.batch
     epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
-    # One step more than are taken: after its last one the scheduler warns.
+    # One step more than are taken, because the scheduler warns after its last step.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=epochs * per_epoch + 1, pct_start=0.2, cycle_momentum=False
     )
@@ -86,8 +88,11 @@ def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int 
 
 @torch.no_grad()
 def bring_features_to_unit_size(network: Classifier, train: LabelledImages) -> None:
-    """Scales the features to a mean square of 1 over the images of `train`, and the head against it: ReLU follows any
-    positive factor, so the logits stay. Else the features' size, which FID and KID move with, would be an accident."""
+    """Scale the features to a mean square of 1 over the images `train`, and the head by the inverse.
+
+    ReLU commutes with a positive factor, so the logits do not change. Without this, the scale of the features would be
+    arbitrary, and FID and KID depend on it.
+    """
     pieces = in_pieces(lambda piece: network.hidden(piece.float() / 255), train.images)
     size = float(pieces.double().square().mean().sqrt())
     if not (math.isfinite(size) and size > 0):
@@ -98,14 +103,15 @@ def bring_features_to_unit_size(network: Classifier, train: LabelledImages) -> N
 
 
 def accuracy_of(network: nn.Module, held: LabelledImages) -> float:
-    """Share of `held` that `network`, which must be in evaluation mode, puts into its class."""
+    """Share of the images `held` that `network`, which must be in evaluation mode, classifies correctly."""
     assert not network.training
     logits = in_pieces(lambda piece: network(piece.float() / 255), held.images)
     return float((logits.argmax(-1) == held.labels).double().mean())
 
 
 def shifted(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Every image [B, C, H, W] moved by whole pixels up to `share` of its height and width, zeros where it was not."""
+    """Images [B, C, H, W], each shifted at random by whole pixels, up to `share` of height and width, padded with
+    zeros."""
     batch, _, height, width = images.shape
     down, right = round(share * height), round(share * width)
     if not down and not right:
@@ -115,13 +121,13 @@ def shifted(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
     left = torch.randint(2 * right + 1, (batch, 1), generator=generator)
     rows, columns = top + torch.arange(height), left + torch.arange(width)
     each, device = torch.arange(batch, device=images.device), images.device
-    # [B, H, W, C] → [B, C, H, W]: advanced indices with a slice between them come first.
+    # [B, H, W, C] → [B, C, H, W]: dimensions of advanced indices with a slice between them come first.
     moved = padded[each[:, None, None], :, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
     return moved.permute(0, 3, 1, 2).contiguous()
 
 
 def _epoch(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows of full minibatches in a random order; what is left over waits for another epoch."""
+    """Row indices of full minibatches in a random order; the remaining rows are skipped in this epoch."""
     order = torch.randperm(count, generator=generator)
     for start in range(0, count - batch + 1, batch):
         yield order[start : start + batch]

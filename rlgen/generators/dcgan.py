@@ -18,16 +18,17 @@ POOLED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig(AdversarialGameConfig):
-    """Radford et al. 2016 (1511.06434), section 4, for images of any size.
+    """Configuration of `DCGAN`: Radford et al. 2016 (1511.06434), section 4, for images of any size.
 
-    Differs from the paper: normal latents instead of uniform ones, as the other GANs here have them.
+    Differs from the paper: normal latents instead of uniform ones, because the other GANs of this library use them.
     """
 
     width: int = 64
-    """Channels after the discriminator's first convolution; twice as many after each further one, and backwards in the
-    generator."""
+    """Channels after the discriminator's first convolution; each further convolution doubles them. The generator has
+    the reverse."""
     batch_norm: bool = True
-    """In the discriminator too. A gradient penalty needs it off, because rows then influence one another."""
+    """Whether the discriminator has batch norm. Switch it off for a gradient penalty, because with batch norm rows
+    influence each other."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,7 +38,8 @@ class DCGANConfig(AdversarialGameConfig):
 
 
 class DCGAN(AdversarialGame):
-    """Strided convolutions instead of pooling, batch norm, rectifiers in the generator and leaky ones against it."""
+    """A GAN with strided convolutions instead of pooling, batch norm, ReLU in the generator and leaky ReLU in the
+    discriminator."""
 
     config_type = DCGANConfig
 
@@ -54,7 +56,7 @@ class DCGAN(AdversarialGame):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Every convolution's outputs, the largest of each cell of a 4 × 4 grid: [B, F]. Section 5.1 of the paper."""
+        """Outputs of all convolutions, max-pooled to a 4 × 4 grid: [B, F]. Section 5.1 of the paper."""
         hidden, found = images, []
         for layer in self.body[:-1]:
             hidden = layer(hidden)
@@ -66,7 +68,8 @@ class DCGAN(AdversarialGame):
 def deconvolutions(
     shape: ImageShape, latent: int, width: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
 ) -> nn.Sequential:
-    """Latents [B, Z] to images [B, C, H, W] in [0, 1]. `norm`: makes the normalisation of so many channels."""
+    """A network from latents [B, Z] to images [B, C, H, W] in [0, 1]. `norm`: constructs the normalisation layer for a
+    number of channels."""
     widths, coarse = _widths(shape, width)
     return nn.Sequential(
         nn.Unflatten(-1, (latent, 1, 1)),
@@ -79,33 +82,33 @@ def deconvolutions(
 
 
 def convolutions(shape: ImageShape, width: int, batch_norm: bool = True) -> nn.Sequential:
-    """Images [B, C, H, W] in [0, 1] to `coarse_numbers` of features [B, F]; a linear layer on them is a convolution as
-    large as the image."""
+    """A network from images [B, C, H, W] in [0, 1] to features [B, F], F = `coarse_numbers`. A linear layer on them is
+    equivalent to a convolution of the size of its input."""
     widths, _ = _widths(shape, width)
     return nn.Sequential(_ToTanh(), *down([shape.channels, *widths], batch_norm), nn.Flatten())
 
 
 def coarse_numbers(shape: ImageShape, width: int) -> int:
-    """Numbers that `convolutions` give for an image."""
+    """Number of features that `convolutions` return for an image."""
     widths, (height, breadth) = _widths(shape, width)
     return widths[-1] * height * breadth
 
 
 def _widths(shape: ImageShape, width: int) -> tuple[list[int], tuple[int, int]]:
-    """Channels after each halving, and what it leaves of height and width."""
+    """Channels after each halving, and height and width after all of them."""
     times = required_halvings(shape.height, shape.width)
     return [width * 2**index for index in range(times)], (shape.height // 2**times, shape.width // 2**times)
 
 
 class _ToTanh(nn.Module):
-    """[0, 1] to [-1, 1]."""
+    """Maps [0, 1] to [-1, 1]."""
 
     def forward(self, images: Tensor) -> Tensor:
         return 2 * images - 1
 
 
 class _FromTanh(nn.Module):
-    """Squashed by the hyperbolic tangent, to [0, 1]."""
+    """Applies tanh and maps the result to [0, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.tanh() + 1) / 2

@@ -25,18 +25,18 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class FGANConfig(AdversarialGameConfig):
-    """The perceptrons of Nowozin et al. 2016 (1606.00709), section 4.2, for MNIST.
+    """Configuration of `FGAN`: the perceptrons of Nowozin et al. 2016 (1606.00709), section 4.2, for MNIST.
 
-    Differs from the paper: normal latents instead of uniform ones, as the other GANs here have them.
+    Differs from the paper: normal latents instead of uniform ones, because the other GANs of this library use them.
     """
 
     divergence: FDivergenceName = "f_kl"
-    """Between data and generated images."""
+    """Divergence between data and generated images."""
     objective: Literal["bound", "activation"] = "bound"
-    """What the generator works on: the bound on the divergence (Algorithm 1), or the discriminator's output after its
-    activation, whose gradient does not fade while fakes are easily told (section 3.2)."""
+    """Generator's objective: bound, the bound on the divergence (Algorithm 1); or activation, the discriminator's
+    output after its activation, whose gradient does not vanish while fakes are easy to recognize (section 3.2)."""
     generator_hidden: tuple[int, ...] = (1200, 1200)
-    """Widths of the generator's layers, rectified after batch norm."""
+    """Widths of the generator's layers, with batch norm and ReLU."""
     discriminator_hidden: tuple[int, ...] = (240, 240)
     """Widths of the discriminator's layers, with exponential linear units."""
 
@@ -47,7 +47,7 @@ class FGANConfig(AdversarialGameConfig):
 
 
 class FGAN(AdversarialGame):
-    """Logs the bound: how far data and generated images are apart, at least, in the eyes of this discriminator."""
+    """An f-GAN. It logs `bound`, the discriminator's lower bound on the divergence of data and generated images."""
 
     config_type = FGANConfig
 
@@ -67,6 +67,6 @@ class FGAN(AdversarialGame):
             self.divergence = variational(divergence)._replace(reward=divergence.activation)
 
     def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
-        """`bound` in nats, where that is the divergence's unit (section 3.1)."""
+        """The discriminator's loss, and `bound`, in nats if that is the unit of the divergence (section 3.1)."""
         terms = super().contest(critic, real, fake, real_logit, fake_logit)
         return {**terms, "bound": -terms.get("divergence", terms["loss"])}

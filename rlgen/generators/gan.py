@@ -1,4 +1,4 @@
-"""Generative adversarial networks (Goodfellow et al. 2014, 1406.2661), and with their divergences f-GANs."""
+"""Generative adversarial networks, GANs (Goodfellow et al. 2014, 1406.2661), with a choice of divergences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,20 +26,20 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialGameConfig:
-    """What every GAN here needs, whatever its networks."""
+    """Configuration that all GANs share, independent of their networks."""
 
     latent: int = 100
-    """Numbers in a latent."""
+    """Latent dimension."""
     divergence: DivergenceName = "non_saturating"
-    """What discriminator and generator play for; the f_… are those of f-GAN (Nowozin et al. 2016, 1606.00709)."""
+    """Divergence that determines the losses; those named f_… are from f-GAN (Nowozin et al. 2016, 1606.00709)."""
     discriminator_turns: int = 1
-    """Turns of the discriminator for one of the generator, each on images of its own."""
+    """Steps of the discriminator per step of the generator, each on separate images."""
     generator_rate: float = 2e-4
-    """Adam's learning rate for the generator."""
+    """Learning rate of Adam for the generator."""
     discriminator_rate: float = 2e-4
-    """Adam's learning rate for the discriminator."""
+    """Learning rate of Adam for the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's (Radford et al. 2016, 1511.06434, section 4)."""
+    """Betas of Adam (Radford et al. 2016, 1511.06434, section 4)."""
     penalties: PenaltyConfig = field(default_factory=PenaltyConfig)
     """Penalties of the discriminator."""
 
@@ -50,9 +50,9 @@ class AdversarialGameConfig:
 
 
 class AdversarialGame(ImageModel):
-    """A generator [n, Z] → [n, C, H, W] in [0, 1] against a discriminator [B, C, H, W] → [B, 1]; logit > 0 means real.
+    """A generator [n, Z] → [n, C, H, W] in [0, 1] and a discriminator [B, C, H, W] → [B, 1]; logit > 0 means real.
 
-    The discriminator's last layer is linear. `penalties`: instead of those of the configuration.
+    The discriminator's last layer is linear. `penalties` replace those of the configuration.
     """
 
     averaged = ("generator",)
@@ -71,7 +71,7 @@ class AdversarialGame(ImageModel):
         self.penalties = list(config.penalties.chosen() if penalties is None else penalties)
         self.stateful_penalties = nn.ModuleList([each for each in self.penalties if isinstance(each, nn.Module)])
         self.body = tuple(discriminator)[:-1]
-        """The discriminator's layers but the last, whatever a penalty puts around them."""
+        """The discriminator's layers except the last one, without wrappers of penalties."""
         network: nn.Module = discriminator
         for penalty in self.penalties:
             network = penalty.wrap(network)
@@ -94,19 +94,19 @@ class AdversarialGame(ImageModel):
         )
 
     def discriminator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
-        """Algorithm 1, the inner loop."""
+        """The discriminator's loss: the inner loop of algorithm 1."""
         with torch.no_grad():
             fake = self.fakes(len(real), condition)
         critic = self.critic(condition)
         return self.contest(critic, real, fake, critic(real), critic(fake))
 
     def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
-        """Algorithm 1, the outer loop."""
+        """The generator's loss: the outer loop of algorithm 1."""
         fake = self.fakes(len(real), condition)
         return {"loss": self.divergence.generator_loss(self.critic(condition)(fake))}
 
     def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
-        """The discriminator's loss of images [B, C, H, W] that `critic` gave these logits [B]."""
+        """The discriminator's loss for images [B, C, H, W] with the logits [B] of `critic`."""
         found = contest(self.divergence, self.penalties, critic, real, fake, real_logit, fake_logit)
         parts = {"divergence": found.loss, "penalty": found.penalty} if self.penalties else {}
         return {
@@ -118,16 +118,16 @@ class AdversarialGame(ImageModel):
         }
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
-        """Images [n, C, H, W] of latents from the prior. `condition` [n, ...]: what they depend on besides, in a
-        subclass whose images do."""
+        """Images [n, C, H, W] of latents from the prior. `condition` [n, ...]: a further input of the generator in
+        conditional subclasses."""
         return self.generator(self.prior(n))
 
     def critic(self, condition: Tensor | None = None) -> Critic:
-        """Images [B, C, H, W] to logits [B], given `condition` [B, ...] in a subclass that has one."""
+        """A function from images [B, C, H, W] to logits [B], given `condition` [B, ...] in conditional subclasses."""
         return self.logit
 
     def logit(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to [B]."""
+        """Logits [B] of images [B, C, H, W]."""
         return full_precision(self.discriminator(images).squeeze(-1))
 
     def prior(self, n: int) -> Tensor:
@@ -144,27 +144,27 @@ class AdversarialGame(ImageModel):
 
 @dataclass(frozen=True, kw_only=True)
 class GANConfig(AdversarialGameConfig):
-    """The perceptrons of the paper's released code for MNIST.
+    """Configuration of `GAN`: the perceptrons of the paper's released code for MNIST.
 
     Differs from the paper: Adam instead of gradient descent with momentum; no dropout, an R1 penalty, and learning
-    rates for these, because with dropout and without a penalty Adam's generator makes ever fewer kinds of images.
+    rates for these, because with dropout and without a penalty the generator collapses when trained with Adam.
     """
 
     generator_rate: float = 1e-3
-    """Adam's learning rate for the generator."""
+    """Learning rate of Adam for the generator."""
     discriminator_rate: float = 1e-3
-    """Adam's learning rate for the discriminator."""
+    """Learning rate of Adam for the discriminator."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
     """Penalties of the discriminator."""
     generator_hidden: tuple[int, ...] = (1200, 1200)
-    """Widths of the generator's rectified layers."""
+    """Widths of the generator's ReLU layers."""
     discriminator_hidden: tuple[int, ...] = (240, 240)
     """Widths of the discriminator's maxout layers."""
     pieces: int = 5
-    """Linear functions that each maxout unit chooses from."""
+    """Number of linear functions per maxout unit."""
     dropout: float = 0.0
-    """Share of the discriminator's hidden units that a pass leaves out (the paper: 0.5); of its inputs it leaves out
-    two fifths of that share."""
+    """Dropout probability of the discriminator's hidden units, 0 to below 1 (the paper: 0.5); for its inputs it is
+    multiplied by 0.4."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -174,7 +174,7 @@ class GANConfig(AdversarialGameConfig):
 
 
 class GAN(AdversarialGame):
-    """Perceptrons: rectified with sigmoid outputs against maxout with dropout."""
+    """A GAN of perceptrons: a generator with ReLU and sigmoid outputs, a discriminator with maxout and dropout."""
 
     config_type = GANConfig
 
@@ -189,7 +189,7 @@ class GAN(AdversarialGame):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """What the discriminator's last hidden layer makes of images [B, C, H, W]: [B, F]."""
+        """Outputs [B, F] of the discriminator's last hidden layer for images [B, C, H, W]."""
         for layer in self.body[:-1]:  # without the last dropout
             images = layer(images)
         return images

@@ -1,4 +1,4 @@
-"""Variational autoencoder whose posterior is an inverse autoregressive flow (Kingma et al. 2016, 1606.04934)."""
+"""VAE with an inverse autoregressive flow as posterior (Kingma et al. 2016, 1606.04934)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,28 +12,32 @@ from rlgen.generators.vae import VAE, VAEConfig
 
 @dataclass(frozen=True, kw_only=True)
 class IAFVAEConfig(VAEConfig):
-    """The smallest flow of the paper's table 1 (MNIST), around perceptrons instead of convolutional residual networks,
-    which take hours. The posterior gaussian, everything else equal, is what the paper compares it with."""
+    """Configuration of `IAFVAE`: the smallest flow of the paper's table 1 (MNIST).
+
+    Encoder and decoder are perceptrons instead of convolutional residual networks, which train for hours. The paper's
+    baseline is the same configuration with `posterior="gaussian"`.
+    """
 
     latent: int = 32
-    """Numbers in a latent (section 6.1)."""
+    """Latent dimension (section 6.1)."""
     activation: Literal["tanh", "relu"] = "relu"
-    """Between layers of encoder and decoder; the flow's have exponential linear units."""
+    """Activation between layers of encoder and decoder; the flow has exponential linear units."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "iaf"
-    """The flow, whose every step sees the encoder's context; or one to compare with."""
+    """Posterior: iaf, the flow, whose steps all receive the encoder's context; gaussian or coupling for comparison."""
     flow_steps: int = 2
-    """Of the flow: 2, 4 and 8 in table 1. Every second one goes through the latent numbers backwards."""
+    """Number of steps of the flow: 2, 4 and 8 in table 1. Every second step has the latent dimensions in reverse
+    order."""
     flow_hidden: tuple[int, ...] = (320,)
-    """Widths of the hidden layers in each of its steps: 320 and 1920 in table 1."""
+    """Widths of the hidden layers in each step of the flow: 320 and 1920 in table 1."""
     free_bits: float = 0.1
-    """Nats that each latent number may carry free of charge (appendix C.8; 0.1 in the released code, for CIFAR-10). A
-    flow's divergence is charged as a whole, with as much free as there are latent numbers."""
+    """Nats of KL divergence per latent dimension without cost (appendix C.8; 0.1 in the released code, for CIFAR-10).
+    For a flow the limit applies to the sum over all dimensions."""
     learning_rate: float = 2e-3
-    """Adamax's (released code)."""
+    """Learning rate of Adamax (released code)."""
 
 
 class IAFVAE(VAE):
-    """As `VAE`, trained with Adamax."""
+    """A `VAE` trained with Adamax."""
 
     config_type = IAFVAEConfig
     config: IAFVAEConfig

@@ -1,4 +1,4 @@
-"""What image models have in common, and what some of them can do besides."""
+"""The base class of image models, and protocols for their optional capabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rlgen.generators.player import Player, Terms
 
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
-    """Images [channels, height, width], with `n_classes` kinds of label (0: without labels)."""
+    """Shape of images [channels, height, width] and the number of classes of their labels (0: no labels)."""
 
     channels: int
     height: int
@@ -31,7 +31,7 @@ class ImageShape:
 
     @property
     def numbers(self) -> int:
-        """Numbers in one image."""
+        """Number of elements of one image."""
         return self.channels * self.height * self.width
 
     def __str__(self) -> str:
@@ -39,25 +39,26 @@ class ImageShape:
 
 
 def great_circle(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """From `begin` to `end` [..., Z], `share` [..., 1] of the way (Shoemake 1985; for latents White 2016, 1609.04468).
-    A straight line would pass through lengths that a Gaussian prior in many dimensions never has."""
+    """Spherical interpolation from `begin` to `end` [..., Z] at the fraction `share` [..., 1]. Shoemake 1985; for
+    latents White 2016 (1609.04468). Linear interpolation would pass through norms that are very unlikely under a
+    Gaussian prior in many dimensions."""
     cosine = (begin * end).sum(-1, keepdim=True) / (begin.norm(dim=-1, keepdim=True) * end.norm(dim=-1, keepdim=True))
     angle = cosine.clamp(-1, 1).acos()
     curved = (torch.sin((1 - share) * angle) * begin + torch.sin(share * angle) * end) / angle.sin()
-    return torch.where(angle.sin() < 1e-4, torch.lerp(begin, end, share), curved)  # parallel: there is no circle
+    return torch.where(angle.sin() < 1e-4, torch.lerp(begin, end, share), curved)  # parallel vectors: no unique circle
 
 
 class ImageModel(nn.Module):
-    """A model of images in [0, 1], made as `Model(shape, config)`."""
+    """A model of images in [0, 1], constructed as `Model(shape, config)`."""
 
     config_type: ClassVar[type[Any]]
-    """Its configuration: a frozen dataclass whose defaults reproduce a cited experiment."""
+    """Type of its configuration: a frozen dataclass whose defaults reproduce a cited experiment."""
     averaged: ClassVar[tuple[str, ...]] = ()
-    """Modules of which a moving average is taken where one is asked for; none: the whole model."""
+    """Names of the modules that a moving average of weights includes; empty for all modules."""
     conditional: ClassVar[bool] = False
-    """Whether it needs labels."""
+    """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
-    """Whether it learns classes from a few labelled images, all others having the label -1."""
+    """Whether it learns classes from a few labelled images; unlabelled images have the label -1."""
 
     config: Any
 
@@ -67,17 +68,17 @@ class ImageModel(nn.Module):
 
     @property
     def binary(self) -> bool:
-        """Whether it is a likelihood of zeros and ones, so that grey images are to be binarised first."""
+        """Whether its likelihood is of binary pixels, so that grey images must be binarised first."""
         return False
 
     @property
     def log_determinant(self) -> float | None:
-        """log |d seen / d level| of the way from an image's levels, 0 to 255, to what its likelihood is a density of,
-        nats per image; 0 for a likelihood of the levels themselves. None: it has no likelihood of levels."""
+        """log |d x / d level| of the transform from an image's levels, 0 to 255, to the x whose density the likelihood
+        is, nats per image; 0 for a likelihood of the levels themselves. None for a model without such a likelihood."""
         return None
 
     def players(self) -> Sequence[Player]:
-        """In the order of their turns."""
+        """The players, in the order of their steps."""
         raise NotImplementedError
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -85,29 +86,29 @@ class ImageModel(nn.Module):
         raise NotImplementedError
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way: along the great circle, which is for
-        Gaussian latents."""
+        """Interpolation from latent `begin` to `end` [..., Z] at the fraction `share` [..., 1]: spherical, for Gaussian
+        latents."""
         return great_circle(begin, end, share)
 
     def before_first_update(self, images: Tensor) -> None:
-        """Called once, with the images [B, C, H, W] of the first update; for initial values that depend on data."""
+        """Called once with the images [B, C, H, W] of the first update, for data-dependent initialization."""
 
     def after_update(self, logs: Terms) -> None:
-        """Called after every player's turns with what they logged; for state that follows rules of its own."""
+        """Called after the steps of all players with their logs, for state that no optimizer changes."""
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """Encodes and decodes."""
+    """A model that reconstructs images."""
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, C, H, W], without gradient."""
+        """Reconstructions [B, C, H, W] of images [B, C, H, W], without gradient."""
         ...
 
 
 @runtime_checkable
 class Weighs(Protocol):
-    """Bounds its likelihood by importance weights."""
+    """A model whose likelihood is bounded with importance weights."""
 
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
@@ -116,79 +117,79 @@ class Weighs(Protocol):
 
 @runtime_checkable
 class Decodes(Protocol):
-    """Makes images of latents of a fixed size, which can be walked between."""
+    """A model that decodes latents of a fixed size, and interpolates between them."""
 
     def prior(self, n: int) -> Tensor:
-        """Latents [n, Z]."""
+        """Latents [n, Z] drawn from the prior."""
         ...
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way."""
+        """Interpolation from latent `begin` to `end` [..., Z] at the fraction `share` [..., 1]."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """[n, Z] to images [n, C, H, W] in [0, 1], without gradient."""
+        """Images [n, C, H, W] in [0, 1] of latents [n, Z], without gradient."""
         ...
 
 
 @runtime_checkable
 class DecodesClasses(Protocol):
-    """Makes images of latents and classes, either of which may stay while the other changes."""
+    """A model that decodes pairs of a latent and a class, which vary independently."""
 
     shape: ImageShape
 
     def prior(self, n: int) -> Tensor:
-        """Latents [n, Z]."""
+        """Latents [n, Z] drawn from the prior."""
         ...
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """From latent `begin` to `end` [..., Z], `share` [..., 1] of the way."""
+        """Interpolation from latent `begin` to `end` [..., Z] at the fraction `share` [..., 1]."""
         ...
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """[n, Z] and classes [n] to images [n, C, H, W] in [0, 1], without gradient."""
+        """Images [n, C, H, W] in [0, 1] of latents [n, Z] and classes [n], without gradient."""
         ...
 
 
 @runtime_checkable
 class Coded(Protocol):
-    """Makes images of a category that it found by itself, and tells which one an image is of."""
+    """A model with a categorical code, learned without labels, that generates images of a category and infers it."""
 
     n_codes: int
-    """Categories."""
+    """Number of categories."""
 
     def code_of(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to the likeliest category int64 [B], without gradient."""
+        """The most probable category int64 [B] of images [B, C, H, W], without gradient."""
         ...
 
     def traverse(self, rows: int) -> Tensor:
-        """Images [rows · n_codes, C, H, W], alike within a row but for the category, without gradient."""
+        """Images [rows · n_codes, C, H, W], without gradient; only the category varies within a row."""
         ...
 
 
 @runtime_checkable
 class Traverses(Protocol):
-    """Shows what single numbers of its latents do."""
+    """A model that shows the effect of single latent dimensions."""
 
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Images [R · columns, C, H, W], R at most `rows` and 0 where there is nothing to show, without gradient: in
-        every row one number of a latent changes and the others stay. `images` [B, C, H, W]: to choose numbers by."""
+        """Images [R · columns, C, H, W], without gradient; one latent dimension varies within a row. R is at most
+        `rows`, and 0 if there is nothing to show. `images` [B, C, H, W] determine which dimensions are shown."""
         ...
 
 
 @runtime_checkable
 class Probed(Protocol):
-    """Has features of images that a linear classifier may be fitted to."""
+    """A model with features of images, to which a linear classifier can be fitted."""
 
     def features(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, F], without gradient."""
+        """Features [B, F] of images [B, C, H, W], without gradient."""
         ...
 
 
 @runtime_checkable
 class Classifies(Protocol):
-    """Tells what classes images are of."""
+    """A model that classifies images."""
 
     def class_logits(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to logits of the classes [B, K], without gradient."""
+        """Class logits [B, K] of images [B, C, H, W], without gradient."""
         ...

@@ -1,4 +1,4 @@
-"""The techniques for better samples of "Improved techniques for training GANs" (Salimans et al. 2016, 1606.03498)."""
+"""The sample-quality techniques of "Improved techniques for training GANs" (Salimans et al. 2016, 1606.03498)."""
 
 import math
 from collections.abc import Sequence
@@ -24,23 +24,23 @@ from rlgen.nn.penalties import Penalty
 
 @dataclass(frozen=True, kw_only=True)
 class ImprovedGANConfig(AdversarialGameConfig):
-    """Sections 3.2 to 3.5 on the networks of a DCGAN. Numbers that the paper gives none of say so. Feature matching,
-    section 3.1, is in the semi-supervised model."""
+    """Configuration of `ImprovedGAN`: sections 3.2 to 3.5 with the networks of a DCGAN. Feature matching, section 3.1,
+    is in `SemiSupervisedGAN`."""
 
     width: int = 64
-    """Channels, as in the DCGAN."""
+    """Channels after the first convolution, as in `DCGANConfig`."""
     kernels: int = 100
-    """Similarities to the rest of the batch that the discriminator is told of each image (released code); 0: none."""
+    """Number of minibatch-discrimination features per image (released code); 0: none."""
     kernel_size: int = 5
-    """Numbers of an image's projection for each of them (released code)."""
+    """Dimension of an image's projection for each of these features (released code)."""
     reference: int = 100
-    """Latents, drawn once, whose statistics normalise the generator's layers (section 3.5; the released code's batches
-    are as large); 0: ordinary batch norm."""
+    """Size of the reference batch of virtual batch norm, latents drawn once (section 3.5; the batch size of the
+    released code); 0: ordinary batch norm."""
     real_target: float = 0.9
-    """What the discriminator is to say of real images (section 3.4); 1: no smoothing."""
+    """Target of the discriminator for real images, above 0.5 up to 1 (section 3.4); 1: no label smoothing."""
     historical: float = 1e-4
-    """Weight, for both players, of the squared distance of the parameters from the mean of their past (section 3.3;
-    the paper gives no number); 0: none."""
+    """Weight, for both players, of the squared distance of the parameters from the mean of their past values (section
+    3.3; the paper gives no value); 0: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +81,7 @@ class ImprovedGAN(AdversarialGame):
             self.divergence = self.divergence._replace(discriminator_loss=smoothed)
 
     def generator_loss(self, real: Tensor, labels: Tensor | None = None) -> Terms:
-        """With the generator's distance from its past, which is remembered up to now."""
+        """The generator's loss plus its historical-average penalty; updates the historical average."""
         terms = super().generator_loss(real, labels)
         if not isinstance(self.generator, Remembering):
             return terms
@@ -91,7 +91,7 @@ class ImprovedGAN(AdversarialGame):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """What the convolutions make of images, before it is compared with the rest of the batch: [B, F]."""
+        """Outputs [B, F] of the convolutions, before minibatch discrimination."""
         for layer in self.body:
             if isinstance(layer, MinibatchDiscrimination):
                 break
@@ -114,6 +114,6 @@ def _discriminator(shape: ImageShape, config: ImprovedGANConfig) -> nn.Sequentia
     head = nn.Linear(features + config.kernels, 1)
     small_weights(nn.ModuleList([network, head]))
     with torch.no_grad():
-        # Similarities are sums over the batch: at the start they would drown everything else.
+        # The similarities are sums over the batch and would dominate all other features at the start.
         head.weight[:, features:].zero_()
     return network.append(head)

@@ -1,4 +1,4 @@
-"""InfoGAN (Chen et al. 2016, 1606.03657): some latents are codes that can be read off the images."""
+"""InfoGAN (Chen et al. 2016, 1606.03657): a GAN with latent codes that can be inferred from the images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,34 +20,35 @@ from rlgen.nn.precision import full_precision
 
 SLOPE = 0.1
 FARTHEST = 2.0
-"""Size of the uniform codes at the ends of a traversal, beyond the 1 they were trained with: figure 2 of the paper."""
+"""Absolute value of a uniform code at the ends of a traversal, beyond the 1 of training: figure 2 of the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoGANConfig(AdversarialGameConfig):
-    """Chen et al. 2016 (1606.03657), appendix C.1, and their released code for MNIST; for images of any size."""
+    """Configuration of `InfoGAN`: Chen et al. 2016 (1606.03657), appendix C.1, and their released code for MNIST; for
+    images of any size."""
 
     latent: int = 62
-    """Numbers in a latent that are noise."""
+    """Dimension of the noise in a latent."""
     categories: int = 10
-    """Values of the categorical code."""
+    """Number of values of the categorical code."""
     uniform_codes: int = 2
-    """Codes that are uniform from -1 to 1."""
+    """Number of codes that are uniform from -1 to 1."""
     information: float = 1.0
-    """Weight of the information about the categorical code (lambda)."""
+    """Weight of the mutual information of the categorical code (lambda)."""
     uniform_information: float = 1.0
-    """Weight of the information about the uniform codes."""
+    """Weight of the mutual information of the uniform codes."""
     code_std: float = 1.0
-    """Standard deviation with which the uniform codes are guessed; fixed, as in the released code."""
+    """Standard deviation of Q for the uniform codes; fixed, as in the released code."""
     generator_rate: float = 1e-3
-    """Adam's learning rate for the generator."""
+    """Learning rate of Adam for the generator."""
     width: int = 64
-    """Channels after the discriminator's first convolution; twice as many after each further one, and backwards in the
-    generator."""
+    """Channels after the discriminator's first convolution; each further convolution doubles them. The generator has
+    the reverse."""
     hidden: int = 1024
     """Units of the fully connected layer in either network."""
     guess_hidden: int = 128
-    """Units of the layer that the guess of the codes has for itself."""
+    """Units of the last hidden layer of Q, which it does not share with the discriminator."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,10 +61,10 @@ class InfoGANConfig(AdversarialGameConfig):
 
 
 class InfoGAN(AdversarialGame):
-    """Generator and discriminator both raise a bound on what an image tells about the codes it was made of.
+    """A GAN whose generator and discriminator maximise a bound on the mutual information of codes and image.
 
-    The guess of the codes shares all but its last layers with the discriminator. A latent is noise, the category as
-    zeros and a one, and the uniform codes.
+    Q, the approximate posterior of the codes, shares all but its last layers with the discriminator. A latent consists
+    of noise, the one-hot category and the uniform codes.
     """
 
     config_type = InfoGANConfig
@@ -90,7 +91,7 @@ class InfoGAN(AdversarialGame):
             nn.Linear(flat, config.hidden, bias=False),
             nn.BatchNorm1d(config.hidden),
             nn.LeakyReLU(SLOPE),
-            nn.Linear(config.hidden, 1 + config.guess_hidden),  # the logit, and what the guess goes on from
+            nn.Linear(config.hidden, 1 + config.guess_hidden),  # the logit, and the input of Q's own layers
         )
         guess = nn.Sequential(
             nn.BatchNorm1d(config.guess_hidden), nn.LeakyReLU(SLOPE), nn.Linear(config.guess_hidden, codes)
@@ -101,12 +102,12 @@ class InfoGAN(AdversarialGame):
         self.guess, self.n_codes = guess, config.categories
 
     def players(self) -> Sequence[Player]:
-        """The guess learns at the discriminator's rate."""
+        """The players of a GAN; Q is trained by the discriminator's optimizer."""
         discriminator, generator = super().players()
         return replace(discriminator, parameters=(*discriminator.own, *self.guess.parameters())), generator
 
     def discriminator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
-        """Equation 6, for discriminator and guess."""
+        """Equation 6, for the discriminator and Q."""
         with torch.no_grad():
             latents = self.prior(len(real))
             fake = self.generator(latents)
@@ -120,9 +121,11 @@ class InfoGAN(AdversarialGame):
         return self.informed({"loss": self.divergence.generator_loss(fake_logit)}, hidden, latents)
 
     def informed(self, terms: Terms, hidden: Tensor, latents: Tensor) -> Terms:
-        """The loss less the bounds on the information about the codes in `latents` [B, Z], nats: about the category at
-        most the logarithm of how many there are. Of the uniform codes the share of variance that is guessed is logged:
-        with a fixed deviation the bound says little."""
+        """Subtract from the loss the information bounds for the codes in `latents` [B, Z], nats.
+
+        `information`, that of the category, is at most the logarithm of the number of categories. For the uniform codes
+        `uniform_r2` is logged, because the bound with a fixed standard deviation is hard to interpret.
+        """
         config = self.config
         _, category, codes = latents.split([config.latent, config.categories, config.uniform_codes], -1)
         logits, mean = full_precision(self.guess(hidden)).split([config.categories, config.uniform_codes], -1)
@@ -136,7 +139,7 @@ class InfoGAN(AdversarialGame):
         return {**terms, **found, "loss": loss}
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, C, H, W] to logits [B], and what the guess goes on from [B, H]."""
+        """Logits [B] of images [B, C, H, W], and the inputs [B, H] of Q's own layers."""
         found = full_precision(self.discriminator(images))
         return found[:, 0], found[:, 1:]
 
@@ -144,11 +147,11 @@ class InfoGAN(AdversarialGame):
         return self.judge(images)[0]
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
-        """Images [n, C, H, W] of categories [n], or of random ones."""
+        """Images [n, C, H, W] of categories [n], by default random ones."""
         return self.generator(self.prior(n, condition))
 
     def prior(self, n: int, category: Tensor | None = None) -> Tensor:
-        """Noise and uniform codes from -1 to 1, category as asked for [n] or all equally likely."""
+        """Latents [n, Z]: noise and codes uniform from -1 to 1, and the given categories [n], by default uniform."""
         config, device = self.config, next(self.generator.parameters()).device
         if category is None:
             category = torch.randint(config.categories, (n,), device=device)
@@ -156,7 +159,7 @@ class InfoGAN(AdversarialGame):
         return torch.cat([noise, F.one_hot(category, config.categories).to(noise), codes], -1)
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """Straight, because noise and codes are uniform; the category stays that of `begin`."""
+        """Linear interpolation, because noise and codes are uniform; the category is that of `begin`."""
         first, codes = self.config.latent, self.config.latent + self.config.categories
         found = torch.lerp(begin, end, share)
         return torch.cat(
@@ -165,19 +168,19 @@ class InfoGAN(AdversarialGame):
 
     @torch.no_grad()
     def code_of(self, images: Tensor) -> Tensor:
-        """The likeliest category int64 [B] of images [B, C, H, W]."""
+        """The most probable category int64 [B] of images [B, C, H, W]."""
         return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
 
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Of the first uniform codes, as many rows of one as of another."""
+        """Traversals of the first uniform codes, with the same number of rows for each."""
         codes = range(min(self.config.uniform_codes, rows))
         shown = [self.traverse(rows // len(codes), number, columns) for number in codes]
         return torch.cat(shown) if shown else images[:0]
 
     @torch.no_grad()
     def traverse(self, rows: int, number: int | None = None, columns: int = 10) -> Tensor:
-        """Images [rows · columns, C, H, W], all but one code alike within a row: from column to column the next
-        category, as many as there are, or the uniform code `number` from -2 to 2."""
+        """Images [rows · columns, C, H, W]; one code varies within a row. By default it is the category, one per
+        column; otherwise the uniform code `number`, from -2 to 2 in `columns` steps."""
         config = self.config
         if number is not None and not 0 <= number < config.uniform_codes:
             raise problem(f"a uniform code below {config.uniform_codes}", f"number {number}", "count from 0")

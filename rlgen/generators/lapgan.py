@@ -1,4 +1,4 @@
-"""Laplacian pyramid of GANs (Denton et al. 2015, 1506.05751): a coarse image, then the details of each doubling."""
+"""Laplacian pyramid of GANs, LAPGAN (Denton et al. 2015, 1506.05751): a coarse image and the details per doubling."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,29 +20,32 @@ from rlgen.nn.penalties import PenaltyConfig
 
 @dataclass(frozen=True, kw_only=True)
 class LAPGANConfig(AdversarialGameConfig):
-    """Denton et al. 2015 (1506.05751), section 4, and their released code for CIFAR-10; for images of any size. Each
-    level has a game of its own with these settings.
+    """Configuration of `LAPGAN`: Denton et al. 2015 (1506.05751), section 4, and their released code for CIFAR-10; for
+    images of any size. Every level is a separate GAN with these settings.
 
-    Differs from the paper: Adam instead of gradient descent with momentum, normal noise instead of uniform noise, no
-    dropout, an R1 penalty and learning rates for these, as GAN here has them and for its reasons; no labels; half as
-    many channels, for images without colours.
+    Differs from the paper:
+
+    - Adam instead of gradient descent with momentum, normal noise instead of uniform noise, no dropout, an R1 penalty
+      and learning rates for these, because `GANConfig` has them, for the reasons given there.
+    - No labels.
+    - Half as many channels, because the images have no colours.
     """
 
     generator_rate: float = 1e-3
-    """Adam's learning rate for the generators."""
+    """Learning rate of Adam for the generators."""
     discriminator_rate: float = 1e-3
-    """Adam's learning rate for the discriminators."""
+    """Learning rate of Adam for the discriminators."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
     """Penalties of the discriminators."""
 
     width: int = 64
-    """Channels of the convolutions that make and judge details."""
+    """Channels of the convolutions of the generators and discriminators of details."""
     coarse_generator: tuple[int, ...] = (1200, 1200)
-    """Widths of the rectified layers that make the coarsest image."""
+    """Widths of the ReLU layers of the coarsest level's generator."""
     coarse_discriminator: tuple[int, ...] = (600, 600)
-    """Widths of the rectified layers that judge it."""
+    """Widths of the ReLU layers of the coarsest level's discriminator."""
     dropout: float = 0.0
-    """Share of the discriminators' last hidden units that a pass in training leaves out."""
+    """Dropout probability of the discriminators' last hidden units in training, 0 to below 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,7 +56,7 @@ class LAPGANConfig(AdversarialGameConfig):
 
 
 class LAPGAN(ImageModel):
-    """Two players for every level: 7, 14 and 28 pixels, or 4 and 8. Levels learn independently of one another."""
+    """A GAN for every level, e.g. of 7, 14 and 28 pixels, or of 4 and 8. The levels are trained independently."""
 
     config_type = LAPGANConfig
     config: LAPGANConfig
@@ -64,10 +67,11 @@ class LAPGAN(ImageModel):
         shapes = [replace(shape, height=shape.height >> n, width=shape.width >> n) for n in range(times, -1, -1)]
         coarsest: AdversarialGame = CoarseImage(shapes[0], self.config)
         self.levels = nn.ModuleList([coarsest, *(Details(each, self.config) for each in shapes[1:])])
-        """Coarse to fine."""
+        """The GANs, coarse to fine."""
 
     def players(self) -> Sequence[Player]:
-        """Named by the height of their images: discriminator_7, generator_7, discriminator_14 and so on."""
+        """The players of all levels, named by the height of their images: discriminator_7, generator_7,
+        discriminator_14 and so on."""
         found = []
         for index, level in enumerate(self.games):
             for player in level.players():
@@ -77,13 +81,13 @@ class LAPGAN(ImageModel):
 
     @property
     def games(self) -> Sequence[AdversarialGame]:
-        """One for each level, coarse to fine."""
+        """The GANs of the levels, coarse to fine."""
         return list(self.levels)  # type: ignore[arg-type]
 
     def of_level(
         self, index: int, loss: Callable[[Tensor, Tensor | None], Terms], images: Tensor, labels: Tensor | None = None
     ) -> Terms:
-        """The loss of a level's player: of the coarsest images, or of details given the blurred images they sharpen."""
+        """The loss of one player of a level: on the coarsest images, or on details given the blurred images."""
         coarse, bands = laplacian_pyramid(images, len(self.levels) - 1)
         if index == 0:
             return loss(coarse, None)
@@ -92,7 +96,7 @@ class LAPGAN(ImageModel):
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """Figure 1 of the paper."""
+        """Images [n, C, H, W] in [0, 1], sampled from coarse to fine as in figure 1 of the paper."""
         coarsest, *finer = self.games
         images = coarsest.fakes(n)
         for level in finer:
@@ -102,7 +106,7 @@ class LAPGAN(ImageModel):
 
 
 class CoarseImage(AdversarialGame):
-    """Perceptrons for the coarsest level."""
+    """The GAN of the coarsest level, of perceptrons."""
 
     def __init__(self, shape: ImageShape, config: LAPGANConfig):
         generator = nn.Sequential(
@@ -118,8 +122,8 @@ class CoarseImage(AdversarialGame):
 
 
 class Details(AdversarialGame):
-    """Convolutions for what a doubling misses. The generator sees a plane of noise and the blurred image; the
-    discriminator the blurred image with true or generated details added."""
+    """The convolutional GAN of one level's details. Input of the generator: a plane of noise and the blurred image.
+    Input of the discriminator: the blurred image plus real or generated details."""
 
     def __init__(self, shape: ImageShape, config: LAPGANConfig):
         channels, width = shape.channels, config.width
@@ -151,7 +155,7 @@ class Details(AdversarialGame):
         return self.generator(torch.cat([condition, self.prior(n)], 1))
 
     def critic(self, condition: Tensor | None = None) -> Critic:
-        """Details [B, C, H, W] to logits [B], given the blurred images [B, C, H, W]."""
+        """A function from details [B, C, H, W] to logits [B], given the blurred images [B, C, H, W]."""
         assert condition is not None
         blurred = condition
         return lambda details: self.logit(blurred + details)

@@ -1,4 +1,4 @@
-"""What a model shows of itself: samples, reconstructions, walks between latents and along single numbers of them."""
+"""Image grids of a model: samples, reconstructions, interpolations and latent traversals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,18 @@ from torch import Tensor
 from rlgen.generators.image_model import Coded, Decodes, DecodesClasses, ImageModel, Reconstructs, Traverses
 
 FARTHEST = 3.0
-"""Deviations of a normal prior at the ends."""
+"""Standard deviations of a normal prior at the ends of a traversal."""
 DRAWN = 16
-"""Latents of each image that its expected latent is estimated by."""
+"""Number of latents per image from which its expected latent is estimated."""
 
 
 def activity(latents: Float[Tensor, "S B Z"]) -> Float[Tensor, " Z"]:
-    """Variance over images of each latent number's expectation, from S > 1 draws for each of B images. Burda et al.
-    2016 (1509.00519), section 5: an inactive number, which the posterior leaves to the prior, has 0 on average, because
-    what the draws' own variance adds is taken away again."""
+    """Variance over images of the posterior mean of each latent dimension, from S > 1 draws for each of B images. Burda
+    et al. 2016 (1509.00519), section 5.
+
+    The estimate is unbiased, because the variance that the draws add is subtracted. It is 0 on average for an inactive
+    dimension, whose posterior equals the prior.
+    """
     samples, images, _ = latents.shape
     return latents.mean(0).var(0, correction=0) - latents.var(0).mean(0) * (1 - 1 / images) / samples
 
@@ -27,7 +30,7 @@ def activity(latents: Float[Tensor, "S B Z"]) -> Float[Tensor, " Z"]:
 def traversal(
     start: Float[Tensor, " Z"], numbers: Int[Tensor, " R"], columns: int, farthest: float = FARTHEST
 ) -> Float[Tensor, "R_columns Z"]:
-    """`start` over and over, in row r with -`farthest` to `farthest` in place of number `numbers[r]`."""
+    """Copies of `start`; in row r the dimension `numbers[r]` takes values from -`farthest` to `farthest`."""
     rows = start.repeat(len(numbers), columns, 1)
     steps = torch.linspace(-farthest, farthest, columns, dtype=start.dtype, device=start.device)
     rows[torch.arange(len(numbers), device=start.device), :, numbers] = steps
@@ -35,7 +38,7 @@ def traversal(
 
 
 def active_traversal(latents: Float[Tensor, "S B Z"], rows: int, columns: int) -> Float[Tensor, "R_columns Z"]:
-    """Of the most active numbers, as many as `rows` if there are so many, around the first image's latent."""
+    """Traversal of the most active dimensions, at most `rows`, around the mean latent of the first image."""
     active = activity(latents).argsort(descending=True)[:rows]
     return traversal(latents[:, 0].mean(0), active, columns)
 
@@ -44,7 +47,7 @@ ROWS, COLUMNS = 8, 10
 
 
 class Grid(NamedTuple):
-    """Images [N, C, H, W] in [0, 1] to be shown row by row."""
+    """Images [N, C, H, W] in [0, 1], arranged row by row."""
 
     images: Tensor
     columns: int
@@ -52,14 +55,14 @@ class Grid(NamedTuple):
 
 @contextmanager
 def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Within the block torch draws from `seed`; afterwards it goes on as if nothing had been drawn."""
+    """Within the block torch's generator is seeded with `seed`; afterwards its earlier state is restored."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 def sample_grid(model: ImageModel, seed: int, device: torch.device) -> Grid:
-    """Samples; where there are classes, each class has a column."""
+    """Samples of a model; one column per class for a conditional model."""
     columns = model.shape.n_classes if model.conditional else COLUMNS
     labels = torch.arange(ROWS * columns, device=device) % columns if model.conditional else None
     with own_randomness(seed, device):
@@ -67,7 +70,7 @@ def sample_grid(model: ImageModel, seed: int, device: torch.device) -> Grid:
 
 
 def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
-    """Pairs of rows: images [B, C, H, W], and under each what the model makes of it."""
+    """Pairs of rows: images [B, C, H, W], with their reconstructions below."""
     shown = images[: ROWS // 2 * COLUMNS]
     with own_randomness(seed, images.device):
         made = model.reconstruct(shown)
@@ -77,20 +80,20 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
 
 
 def interpolation_grid(model: Decodes, seed: int, device: torch.device) -> Grid:
-    """In every row the images between two latents of the prior."""
+    """Interpolations, one per row, between two latents of the prior."""
     with own_randomness(seed, device):
         return Grid(model.decode(_ways(model, device)), COLUMNS)
 
 
 def conditional_interpolation_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
-    """In every row the images between two latents of the prior, of one class: in the first row of the first."""
+    """Interpolations, one per row, between two latents of the prior; row k has class k, modulo the classes."""
     classes = torch.arange(ROWS, device=device) % model.shape.n_classes
     with own_randomness(seed, device):
         return Grid(model.decode(_ways(model, device), classes.repeat_interleave(COLUMNS)), COLUMNS)
 
 
 def class_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
-    """In every row the same latent, in every column another class."""
+    """A grid with one latent per row and one class per column."""
     columns = model.shape.n_classes
     with own_randomness(seed, device):
         latents = model.prior(ROWS).repeat_interleave(columns, 0)
@@ -98,26 +101,26 @@ def class_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
 
 
 def _ways(model: Decodes | DecodesClasses, device: torch.device) -> Tensor:
-    """Latents [ROWS · COLUMNS, Z], in every row those between two of the prior."""
+    """Latents [ROWS · COLUMNS, Z]: per row, interpolations between two latents of the prior."""
     begin, end = model.prior(ROWS), model.prior(ROWS)
     share = torch.linspace(0, 1, COLUMNS, device=device)[:, None]
     return model.between(begin.unsqueeze(1), end.unsqueeze(1), share).flatten(0, 1)
 
 
 def code_grid(model: Coded, seed: int, device: torch.device) -> Grid:
-    """In every row the same latent but for the category, each of which has a column."""
+    """A grid with one latent per row, except for the category, and one category per column."""
     with own_randomness(seed, device):
         return Grid(model.traverse(ROWS), model.n_codes)
 
 
 def traversal_grid(model: Traverses, images: Tensor, seed: int) -> Grid:
-    """In every row one number of a latent from end to end."""
+    """Traversals, each row of one latent dimension."""
     with own_randomness(seed, images.device):
         return Grid(model.traversals(images, ROWS, COLUMNS), COLUMNS)
 
 
 def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
-    """Everything the model can show, by name. `images` [B, C, H, W]: what it reconstructs."""
+    """All grids that the model supports, by name. `images` [B, C, H, W]: inputs of reconstructions and traversals."""
     found = {"samples": sample_grid(model, seed, images.device)}
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)

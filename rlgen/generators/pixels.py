@@ -1,6 +1,6 @@
-"""Distributions of an image given what a decoder says of its pixels, all in nats per image.
+"""Distributions of an image given a decoder's outputs, in nats per image.
 
-Shapes: S samples, B batch, C channels, H height, W width, P numbers that the decoder gives for each pixel.
+Shapes: S samples, B batch, C channels, H height, W width, P decoder outputs per pixel.
 """
 
 import math
@@ -22,32 +22,32 @@ from rlgen.generators.image_model import ImageShape
 
 LEVELS = 256
 LEAST_LOG_STD = -math.log(LEVELS * math.sqrt(12))
-"""The deviation of the noise that dequantises a level: a narrower Gaussian fits it worse, wherever it stands."""
+"""Lower limit of log standard deviations, that of the dequantisation noise: a narrower Gaussian never fits better."""
 
 
 class Pixels:
-    """One choice of distribution, made as `Kind(shape, mixture)`."""
+    """A distribution of pixels, constructed as `Kind(shape, mixture)`."""
 
     numbers: int
-    """P."""
+    """P, decoder outputs per pixel."""
     log_determinant: float | None = 0.0
-    """log |d seen / d level| of what `log_prob` is a density of, nats per image; 0 for probabilities of the levels
-    themselves, None where there are no levels."""
+    """log |d x / d level| of the transform from levels to the x whose density `log_prob` is, nats per image; 0 for
+    probabilities of the levels themselves, None without levels."""
 
     def __init__(self, shape: ImageShape, mixture: int):
         self.numbers = shape.channels
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Images [B, C, H, W] in [0, 1] given [S, B, P, H, W]: [S, B]."""
+        """Log-probabilities [S, B] of images [B, C, H, W] in [0, 1], given decoder outputs [S, B, P, H, W]."""
         raise NotImplementedError
 
     def mean(self, decoded: Tensor) -> Tensor:
-        """The expected image [..., C, H, W] in [0, 1] of [..., P, H, W]."""
+        """The expected image [..., C, H, W] in [0, 1] for decoder outputs [..., P, H, W]."""
         raise NotImplementedError
 
 
 class Bernoulli(Pixels):
-    """Of zeros and ones, by logits."""
+    """Distribution of binary pixels; the decoder returns logits."""
 
     log_determinant = None
 
@@ -59,10 +59,11 @@ class Bernoulli(Pixels):
 
 
 class Gaussian(Pixels):
-    """Of levels with noise that fills the gaps between them (`dequantise`), with a learned deviation. Kingma & Welling
-    2014 (1312.6114), appendix C.2.
+    """Gaussian distribution of dequantised levels, with a learned standard deviation. Kingma & Welling 2014
+    (1312.6114), appendix C.2.
 
-    Every sample has noise of its own: it counts as one more latent, uniform before and after the image is seen.
+    Every sample has separate dequantisation noise. The noise is equivalent to a further latent whose prior and
+    posterior are both uniform.
     """
 
     def __init__(self, shape: ImageShape, mixture: int):
@@ -77,12 +78,12 @@ class Gaussian(Pixels):
         return gaussian_log_prob(seen, mean.sigmoid(), log_std.clamp(LEAST_LOG_STD, 0).exp()).sum((-3, -2, -1))
 
     def mean(self, decoded: Tensor) -> Tensor:
-        """That of the levels: the noise, half of one on average, is taken away."""
+        """The expected image of the levels; the mean of the noise, half a level, is subtracted."""
         return ((decoded.chunk(2, -3)[0].sigmoid() * LEVELS - 0.5) / (LEVELS - 1)).clamp(0, 1)
 
 
 class Categorical(Pixels):
-    """Of levels, each number of the image with 256 logits: P is [C, 256]."""
+    """Categorical distribution of levels, with 256 logits per pixel and channel: P is [C, 256]."""
 
     def __init__(self, shape: ImageShape, mixture: int):
         super().__init__(shape, mixture)
@@ -97,18 +98,18 @@ class Categorical(Pixels):
 
     @staticmethod
     def logits(decoded: Tensor) -> Tensor:
-        """[..., C, H, W, 256]."""
+        """Logits [..., C, H, W, 256] of decoder outputs [..., P, H, W]."""
         return decoded.unflatten(-3, (-1, LEVELS)).movedim(-3, -1)
 
 
 class Logistic(Pixels):
-    """Of levels of grey or colour, by a mixture of `mixture` discretised logistics for each pixel."""
+    """Mixture of `mixture` discretised logistics per pixel, for levels of grey or colour."""
 
     def __init__(self, shape: ImageShape, mixture: int):
         super().__init__(shape, mixture)
         if shape.channels not in LOGISTIC_PARAMETERS:
-            came = f"{shape.channels} channels"
-            raise problem("images of 1 or 3 channels for the likelihood logistic", came, "use e.g. categorical")
+            got = f"{shape.channels} channels"
+            raise problem("images of 1 or 3 channels for the likelihood logistic", got, "use e.g. categorical")
         self.channels, self.numbers = shape.channels, mixture * LOGISTIC_PARAMETERS[shape.channels]
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
@@ -119,7 +120,7 @@ class Logistic(Pixels):
 
 
 def level(images: Tensor) -> Tensor:
-    """0 to 255 of images in [0, 1]."""
+    """Levels 0 to 255 of images in [0, 1]."""
     return (images * (LEVELS - 1)).round()
 
 

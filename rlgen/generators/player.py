@@ -1,4 +1,4 @@
-"""One player of a game: what it minimises, over which parameters, and how fast."""
+"""A player: a loss, the parameters that minimise it, and their optimizer."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,26 +14,27 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Player:
-    """Minimises `loss` over `parameters`. Maximum likelihood has one player, a GAN discriminator and generator."""
+    """A loss that is minimised over `parameters`. Maximum likelihood has one player; a GAN has two, the discriminator
+    and the generator."""
 
     name: str
-    """Of its losses in the log and of its optimiser in a checkpoint."""
+    """Name of the player's losses in the log and of its optimizer in a checkpoint."""
     parameters: Iterable[nn.Parameter]
-    """What its turns change. A parameter may belong to several players."""
+    """Parameters that its steps change. A parameter may belong to several players."""
     loss: Callable[[Tensor, Tensor | None], Terms]
-    """(images [B, C, H, W] in [0, 1], labels [B] or None) to terms, "loss" among them."""
+    """Function of (images [B, C, H, W] in [0, 1], labels [B] or None) that returns terms, including "loss"."""
     learning_rate: float
-    """The optimiser's."""
+    """Learning rate of the optimizer."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of its averages of the gradient and of the gradient's square."""
+    """Decays of the optimizer's averages of the gradient and of its square."""
     repeats: int = 1
-    """Turns per update, each on images of its own."""
+    """Steps per update, each on separate images."""
     optimiser: type[torch.optim.Adam] | type[torch.optim.Adamax] = torch.optim.Adam
     """Adam or Adamax (Kingma & Ba 2015, 1412.6980)."""
     gate: str | None = None
-    """Name of a term that is 1 or 0. At 0 a turn does not count: parameters and optimiser stay as they were."""
+    """Name of a term that is 1 or 0. At 0 the step is skipped: parameters and optimizer do not change."""
     second_gradients: bool = False
-    """Whether its loss is made of gradients, so that its own are gradients of gradients."""
+    """Whether the loss contains gradients, so that its own gradient contains second derivatives."""
     own: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,14 +46,12 @@ class Player:
         if not all(0 <= beta < 1 for beta in self.betas):
             raise problem(f"betas of at least 0 and below 1 for {self.name}", f"{self.betas}", "use e.g. 0.5 and 0.999")
         if self.repeats < 1:
-            raise problem(f"at least one turn for {self.name}", f"repeats {self.repeats}", "leave it out for 1")
+            raise problem(f"at least one step for {self.name}", f"repeats {self.repeats}", "leave it out for 1")
         if self.gate is not None and issubclass(self.optimiser, torch.optim.Adamax):
-            raise problem(
-                f"Adam for {self.name}, whose turns may not count", "Adamax", "leave the gate out, or use Adam"
-            )
+            raise problem(f"Adam for {self.name}, whose gate skips steps", "Adamax", "leave the gate out, or use Adam")
 
     def make_optimiser(self) -> torch.optim.Optimizer:
-        """A new optimiser of this player's parameters."""
+        """A new optimizer for this player's parameters."""
         if issubclass(self.optimiser, torch.optim.Adamax):
             return self.optimiser(self.own, self.learning_rate, self.betas)
         return self.optimiser(self.own, self.learning_rate, self.betas, fused=True)

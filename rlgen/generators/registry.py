@@ -1,4 +1,4 @@
-"""Every model of images by the name it has on the command line."""
+"""All image models by their names on the command line."""
 
 from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN

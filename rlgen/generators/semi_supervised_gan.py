@@ -1,4 +1,4 @@
-"""A classifier learned from a few labels and a generator (Salimans et al. 2016, 1606.03498, section 5)."""
+"""Semi-supervised classification with a generator (Salimans et al. 2016, 1606.03498, section 5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,31 +19,33 @@ from rlgen.nn.precision import full_precision
 
 @dataclass(frozen=True, kw_only=True)
 class SemiSupervisedGANConfig:
-    """The perceptrons of section 6.1 (MNIST) as released, where 100 labels leave 93 ± 6.5 of 10,000 test images in the
-    wrong class.
+    """Configuration of `SemiSupervisedGAN`: the perceptrons of section 6.1 (MNIST) in the released code, which
+    misclassify 93 ± 6.5 of 10,000 test images after 100 labels.
 
-    Differs from the released code: a classifier's initial statistics are those of the first batch instead of 500
-    images; the generator's turn sees the images that the classifier's saw instead of others; the generator's batch
-    norms have a scale; and weights are averaged, there at a rate of 1e-4, only if the game has an average. Each because
-    that is how every game here is played.
+    Differs from the released code, because all image models of this library are trained in the same way:
+
+    - The classifier is initialized with statistics of the first batch instead of 500 images.
+    - The generator's step uses the images of the classifier's step instead of others.
+    - The generator's batch norms have a scale.
+    - Weights are averaged only if the training has a moving average; the released code averages at a rate of 1e-4.
     """
 
     latent: int = 100
-    """Numbers in a latent, each between 0 and 1."""
+    """Latent dimension; each component is between 0 and 1."""
     generator_hidden: tuple[int, ...] = (500, 500)
     """Widths of the generator's hidden layers, with batch norm and softplus."""
     hidden: tuple[int, ...] = (1000, 500, 250, 250, 250)
-    """Widths of the classifier's hidden layers, which are weight-normalised and rectified."""
+    """Widths of the classifier's hidden layers, with weight normalisation and ReLU."""
     input_noise: float = 0.3
-    """Deviation of the noise on images, in training."""
+    """Standard deviation of the noise on images in training."""
     noise: float = 0.5
-    """Deviation of the noise on every hidden layer, in training."""
+    """Standard deviation of the noise on every hidden layer in training."""
     unlabelled: float = 0.5
-    """Weight of telling unlabelled images from generated ones, against that of the class of labelled ones."""
+    """Weight of the loss that separates unlabelled from generated images; the class loss of labelled images has 1."""
     learning_rate: float = 3e-3
-    """Adam's, of both players."""
+    """Learning rate of Adam for both players."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's."""
+    """Betas of Adam."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "latent")
@@ -57,11 +59,11 @@ class SemiSupervisedGANConfig:
 class SemiSupervisedGAN(ImageModel):
     """A classifier, which is also the discriminator, and a generator that matches the means of its features.
 
-    Labels below 0 are unknown. Images with a label teach classes and nothing else; images without one are what
-    generated images are told from, and what their features are matched to.
+    A label below 0 means unknown. Labelled images enter only the class loss. Unlabelled images enter the loss against
+    generated images and the feature matching.
 
-    The lengths of the classifier's weights, but for the last layer's, stay as the first images set them (released
-    code): else it would learn to drown its noise.
+    The norms of the classifier's weights, except those of the last layer, stay at the values set by the first images
+    (released code). Otherwise the weights would grow until the noise has no effect.
     """
 
     config_type = SemiSupervisedGANConfig
@@ -86,7 +88,7 @@ class SemiSupervisedGAN(ImageModel):
         self.body = nn.Sequential(*seen)
         """Images to the features that a generator matches."""
         self.head = nn.Sequential(GaussianNoise(config.noise), WeightNormLinear(config.hidden[-1], shape.n_classes))
-        """Features to logits of the real classes; that of generated images is 0."""
+        """Layer from features to logits of the real classes; the logit of generated images is 0."""
 
     def players(self) -> Sequence[Player]:
         rate, betas = self.config.learning_rate, self.config.betas
@@ -100,7 +102,7 @@ class SemiSupervisedGAN(ImageModel):
         standardise([*self.body, *self.head], images)
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """The class where it is known; real or generated where it is not."""
+        """Class loss for labelled images plus the real-or-generated loss for unlabelled images."""
         with torch.no_grad():
             made = self.fakes(images)
         labels = _known(images, labels)
@@ -117,7 +119,7 @@ class SemiSupervisedGAN(ImageModel):
         }
 
     def generator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Feature matching, section 3.1."""
+        """Feature matching with unlabelled images, section 3.1."""
         unlabelled = share_of(_known(images, labels) < 0)
         made = self.body(self.fakes(images))
         with torch.no_grad():
@@ -125,19 +127,20 @@ class SemiSupervisedGAN(ImageModel):
         return {"loss": feature_matching(full_precision(real) * unlabelled[:, None], full_precision(made))}
 
     def fakes(self, images: Tensor) -> Tensor:
-        """Half as many as `images`, of which half are unlabelled (released code: as many of each kind)."""
+        """Generated images, half as many as `images`, because half of these are unlabelled (in the released code all
+        three groups have the same size)."""
         return self.generator(self.prior(max(2, len(images) // 2)))
 
     @torch.no_grad()
     def class_logits(self, images: Tensor) -> Tensor:
-        """Of the real classes: [B, K]."""
+        """Logits [B, K] of the real classes."""
         return self.head(self.body(images))
 
     def prior(self, n: int) -> Tensor:
         return torch.rand(n, self.config.latent, device=next(self.generator.parameters()).device)
 
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """Straight: the prior is uniform."""
+        """Linear interpolation, because the prior is uniform."""
         return torch.lerp(begin, end, share)
 
     @torch.no_grad()
@@ -149,5 +152,5 @@ class SemiSupervisedGAN(ImageModel):
 
 
 def _known(images: Tensor, labels: Tensor | None) -> Tensor:
-    """-1 for every label where there are none."""
+    """The labels, or -1 for every image if there are none."""
     return torch.full((len(images),), -1, device=images.device) if labels is None else labels

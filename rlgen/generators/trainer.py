@@ -1,4 +1,4 @@
-"""Training as a game: every update lets the players take their turns, each with an optimiser of its own."""
+"""Training of image models: in every update each player takes its steps, with its own optimizer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimiser_state import load_optimiser
 
 UPDATES_PER_LOOK_ON_CUDA = 32
-"""Looking whether losses are finite waits for the device, so there it is done for many updates at once."""
+"""Updates per check for finite losses on CUDA: the check synchronizes with the device, so it covers many updates."""
 
 
 class Diverged(NotFinite):
-    """Something is not finite: `step` updates had been made when it came, `term` names it, e.g. player and term."""
+    """A loss or weight is not finite. `step`: number of updates so far; `term`: its name, e.g. player and term."""
 
     def __init__(self, step: int, term: str):
         super().__init__(
@@ -33,20 +33,20 @@ class Diverged(NotFinite):
 
 @dataclass(frozen=True, kw_only=True)
 class GameConfig:
-    """How a game is played, whatever the model."""
+    """Configuration of the training, independent of the model."""
 
     average: float = 0.0
     """Decay per update of the moving average of weights that samples are drawn from, e.g. 0.999; 0 for none."""
     clip: float | None = None
-    """Longest gradient of a player, over all its parameters together; not clipped when left out."""
+    """Maximum gradient norm of a player, over all its parameters; no clipping by default."""
     half_life: float | None = None
-    """Updates in which every learning rate halves; they stay as they are when left out."""
+    """Updates after which every learning rate has halved; constant learning rates by default."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of activations: bfloat16 where torch's autocast takes it, on CUDA or a CPU, and about twice as fast for
-    convolutions where the processor multiplies it; weights and optimisers stay in float32."""
+    """Precision of activations. bfloat16 uses torch's autocast, on CUDA or a CPU, and is about twice as fast for
+    convolutions on processors that support it; weights and optimizers stay in float32."""
     compile: bool = False
-    """Compile the players' losses, which needs CUDA: minutes at the start, faster updates afterwards. A loss with a
-    gradient penalty or R1 is left as it is: torch.compile takes no gradients of gradients."""
+    """Compilation of the players' losses, on CUDA only: takes minutes at the start, then updates are faster. A loss
+    with a gradient penalty or R1 is not compiled, because torch.compile does not support second derivatives."""
 
     def __post_init__(self) -> None:
         below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
@@ -55,14 +55,14 @@ class GameConfig:
 
 
 class Game:
-    """Trains `model`, update by update; `state_dict` is everything there is to go on from, but the random numbers."""
+    """Trains `model`, one update at a time. `state_dict` is the complete state except for random generators."""
 
     def __init__(self, model: ImageModel, config: GameConfig | None = None):
         self.model, self.config = model, config or GameConfig()
         self.players = tuple(model.players())
         names = [player.name for player in self.players]
         if not names or len(set(names)) < len(names):
-            raise problem("players with a name each", f"{names}", "name them apart")
+            raise problem("players with distinct names", f"{names}", "give each player its own name")
         self.device = self.players[0].own[0].device
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
@@ -72,13 +72,14 @@ class Game:
         self.average = MovingAverage(_averaged(model), self.config.average) if self.config.average else None
         self.step = 0
         self.turns = max(player.repeats for player in self.players)
-        """Parts that the images of an update are shared out to: the most turns that a player takes."""
+        """Parts into which the images of an update are divided: the largest number of steps of a player."""
         self._unseen: list[tuple[int, Terms]] = []
 
     def update(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Every player's turns on images [B, C, H, W] in [0, 1] with labels [B]; what they logged as `player/term`.
+        """Take the steps of every player on images [B, C, H, W] in [0, 1] with labels [B]; return the logs, named
+        `player/term`.
 
-        A player with several turns sees other images in each: B is shared out equally among `turns`.
+        A player with several steps uses different images in each: the batch is divided into `turns` equal parts.
         """
         if not self.model.training:
             self.model.train()
@@ -104,12 +105,12 @@ class Game:
 
     def _shares(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         if len(images) < self.turns:
-            raise problem(f"at least {self.turns} images, one for each turn", f"{len(images)}", "use larger batches")
+            raise problem(f"at least {self.turns} images, one for each step", f"{len(images)}", "use larger batches")
         parts = images.tensor_split(self.turns)
         return list(zip(parts, [None] * self.turns if labels is None else labels.tensor_split(self.turns), strict=True))
 
     def _turn(self, player: Player, images: Tensor, labels: Tensor | None) -> Terms:
-        """One gradient step of one player. Nobody else's gradients are computed, let alone kept."""
+        """One gradient step of one player. Gradients of other parameters are not computed."""
         with held(self.strangers[player.name]), self._precision():
             terms = self.losses[player.name](images, labels)
         optimiser = self.optimisers[player.name]
@@ -120,7 +121,7 @@ class Game:
         terms["loss"].backward(inputs=list(player.own))
         if self.config.clip is not None:
             terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.own, self.config.clip)
-        if player.gate is not None:  # Adam's own way to skip a step, without waiting for the device
+        if player.gate is not None:  # fused Adam skips a step where found_inf is 1, without synchronizing
             optimiser.found_inf = 1 - terms[player.gate].detach().float()  # type: ignore[attr-defined]
         optimiser.step()
         return terms
@@ -130,7 +131,7 @@ class Game:
         return torch.autocast(self.device.type, torch.bfloat16 if low else None, enabled=low)
 
     def require_finite(self) -> None:
-        """Raise `Diverged` if a term since the last look was not finite. One wait for the device, for all terms."""
+        """Raise `Diverged` if a term since the last check is not finite. Synchronizes once for all terms."""
         unseen, self._unseen = self._unseen, []
         if not unseen:
             return
@@ -141,8 +142,8 @@ class Game:
                 raise Diverged(step, term)
 
     def require_finite_weights(self) -> None:
-        """Raise `Diverged` if a weight, or what an optimiser remembers of it, is not finite, which losses tell later or
-        never. One wait for the device."""
+        """Raise `Diverged` if a weight or an optimizer's moment is not finite, which losses may show late or never.
+        Synchronizes once."""
         weights: dict[str, list[Tensor]] = {"weights of the model": list(self.model.state_dict().values())}
         if self.average is not None:
             weights["the average of the weights"] = list(self.average.state_dict()["average"].values())
@@ -161,7 +162,7 @@ class Game:
 
     @contextmanager
     def evaluating(self) -> Iterator[ImageModel]:
-        """Within the block the model is in evaluation mode and has the averaged weights, if an average is taken."""
+        """Within the block the model is in evaluation mode, with the averaged weights if there is an average."""
         training = self.model.training
         self.model.eval()
         try:
@@ -174,7 +175,7 @@ class Game:
             self.model.train(training)
 
     def state_dict(self) -> dict[str, Any]:
-        """Raises `Diverged` rather than hand out a state that has."""
+        """The state of model, optimizers, average and step. Raises `Diverged` if it is not finite."""
         self.require_finite()
         self.require_finite_weights()
         return {
@@ -186,7 +187,9 @@ class Game:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["optimisers"].keys() != self.optimisers.keys() or (state["average"] is None) != (self.average is None):
-            raise problem("the state of the same game", "one of other players or average", "use its configuration")
+            raise problem(
+                "a state of the same players and average", "a state of others", "use the configuration of the state"
+            )
         self.model.load_state_dict(state["model"])
         for name, optimiser in self.optimisers.items():
             load_optimiser(optimiser, state["optimisers"][name])

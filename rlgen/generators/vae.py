@@ -1,4 +1,4 @@
-"""Variational autoencoder (Kingma & Welling 2014, 1312.6114)."""
+"""Variational autoencoder, VAE (Kingma & Welling 2014, 1312.6114)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,45 +31,45 @@ if TYPE_CHECKING:
 else:
     Likelihood = Literal[*PIXELS]
 AT_ONCE = 2**26
-"""Numbers that the decoder makes at a time where no gradient is needed: 256 MiB, and likelihoods several times that."""
+"""Largest number of decoder outputs computed at once without gradient: 256 MiB; likelihoods take several times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """The perceptrons of the paper's experiment on MNIST, with Adam instead of Adagrad."""
+    """Configuration of `VAE`: the perceptrons of the paper's experiment on MNIST, with Adam instead of Adagrad."""
 
     latent: int = 20
-    """Numbers in a latent."""
+    """Latent dimension."""
     hidden: tuple[int, ...] = (500,)
-    """Widths of the encoder's hidden layers; the decoder has the same backwards."""
+    """Widths of the encoder's hidden layers; the decoder has the reverse."""
     activation: Literal["tanh", "relu"] = "tanh"
-    """Between layers."""
+    """Activation between layers."""
     likelihood: Likelihood = "bernoulli"
-    """Of a pixel: bernoulli, of images of zeros and ones; of 256 levels categorical; logistic, a mixture of discretised
-    logistics (Salimans et al. 2017, 1701.05517), for grey or colour; or gaussian with a learned deviation, of levels
-    dequantised by uniform noise (Theis et al. 2016, 1511.01844)."""
+    """Likelihood of a pixel: bernoulli, for binary images; categorical, over 256 levels; logistic, a mixture of
+    discretised logistics (Salimans et al. 2017, 1701.05517), for grey or colour; or gaussian with a learned standard
+    deviation, for levels dequantised with uniform noise (Theis et al. 2016, 1511.01844)."""
     mixture: int = 5
-    """Logistics in the mixture of the likelihood logistic."""
+    """Number of logistics in the mixture of the logistic likelihood."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "gaussian"
-    """Diagonal Gaussian; moved by an inverse autoregressive flow (Kingma et al. 2016, 1606.04934); or by affine
-    couplings (Dinh et al. 2017, 1605.08803)."""
+    """Posterior: a diagonal Gaussian; or one transformed by an inverse autoregressive flow (Kingma et al. 2016,
+    1606.04934), or by affine couplings (Dinh et al. 2017, 1605.08803)."""
     flow_steps: int = 4
-    """Of the flow."""
+    """Number of steps of the flow."""
     flow_hidden: tuple[int, ...] = (320,)
-    """Widths of the hidden layers in each of its steps."""
+    """Widths of the hidden layers in each step of the flow."""
     flow_context: int = 64
-    """Numbers that the encoder hands to every step of the flow."""
+    """Dimension of the context that the encoder gives to every step of the flow."""
     objective: Literal["elbo", "iwae"] = "elbo"
-    """What is maximised: the evidence lower bound, or the importance-weighted one (Burda et al. 2016, 1509.00519, eq. 8
-    and 13), which needs several samples: 5 and 50 in the paper."""
+    """Maximised bound: the evidence lower bound, or the importance-weighted bound (Burda et al. 2016, 1509.00519, eq. 8
+    and 13), which requires several samples: 5 and 50 in the paper."""
     samples: int = 1
-    """Latents drawn for each image."""
+    """Number of latents drawn per image."""
     beta: float = 1.0
-    """Weight of the KL divergence (Higgins et al. 2017, beta-VAE); 1 for the bound."""
+    """Weight of the KL divergence (Higgins et al. 2017, beta-VAE); 1 for the evidence lower bound."""
     free_bits: float = 0.0
-    """Nats that each latent number may carry free of charge (Kingma et al. 2016, appendix C.8); 0 for none."""
+    """Nats of KL divergence per latent dimension without cost (Kingma et al. 2016, appendix C.8); 0 for none."""
     learning_rate: float = 1e-3
-    """Adam's."""
+    """Learning rate of Adam."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "latent", "samples", "mixture", "flow_steps", "flow_context")
@@ -83,13 +83,13 @@ class VAEConfig:
             self._check_importance_weights()
 
     def _check_importance_weights(self) -> None:
-        """The importance-weighted bound has no divergence that could be weighted or free of charge."""
+        """Raise `InputError` for options that need a KL term, which the importance-weighted bound does not have."""
         if self.samples < 2:
-            came = f"samples {self.samples}, which make it the evidence lower bound"
-            raise problem("samples of at least 2 for the objective iwae", came, "use e.g. 5, or the objective elbo")
+            got = f"samples {self.samples}, which is the evidence lower bound"
+            raise problem("samples of at least 2 for the objective iwae", got, "use e.g. 5, or the objective elbo")
         if self.beta != 1 or self.free_bits:
-            came = f"beta {self.beta:g} and free_bits {self.free_bits:g}"
-            raise problem("beta 1 and free_bits 0 for the objective iwae", came, "set these, or use the objective elbo")
+            got = f"beta {self.beta:g} and free_bits {self.free_bits:g}"
+            raise problem("beta 1 and free_bits 0 for the objective iwae", got, "set these, or use the objective elbo")
 
 
 def _flow(kind: Callable[..., Posterior]) -> Callable[["VAEConfig"], PosteriorFactory]:
@@ -104,10 +104,10 @@ POSTERIORS: Mapping[str, Callable[["VAEConfig"], PosteriorFactory]] = {
 
 
 class VAE(ImageModel):
-    """Maximises a lower bound on the evidence, a game of one player.
+    """A VAE of perceptrons: one player, which maximises a lower bound on the log-evidence.
 
-    `posterior`: makes the posterior from the numbers of features and latents, instead of that of the configuration; any
-    module that is a `rlgen.nn.Posterior`.
+    `posterior`: constructs the posterior from the dimensions of features and latents; by default that of the
+    configuration. Any module that implements `rlgen.nn.Posterior` is valid.
     """
 
     config_type = VAEConfig
@@ -134,8 +134,8 @@ class VAE(ImageModel):
         return (Player("vae", self.parameters(), self.loss, self.config.learning_rate),)
 
     def loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Minus the bound; all terms in nats per image. `kl` is the divergence itself, `elbo` and `iwae` are the bounds
-        themselves."""
+        """Minus the bound; all terms in nats per image. The logged `kl`, `elbo` and `iwae` do not include `beta` or
+        `free_bits`."""
         features = self.encoder(images.flatten(1))
         latents, log_posterior = self.posterior.rsample(features, self.config.samples)
         log_likelihood = self.pixels.log_prob(images, self.outputs(latents))
@@ -161,8 +161,11 @@ class VAE(ImageModel):
         return self.log_likelihood(images, latents) + standard_normal_log_prob(latents) - log_posterior
 
     def log_likelihood(self, images: Tensor, latents: Tensor) -> Tensor:
-        """log p(x | z) [S, B] of images [B, C, H, W] and latents [S, B, Z], in pieces: of samples first, then of
-        images, so that noise is drawn in the same order whatever the pieces."""
+        """log p(x | z) [S, B] of images [B, C, H, W] and latents [S, B, Z].
+
+        Computed in pieces, first of samples, then of images, so that the order of the noise does not depend on the size
+        of the pieces.
+        """
         pairs = max(1, AT_ONCE // (self.pixels.numbers * self.shape.height * self.shape.width))
         rows = [
             [
@@ -175,7 +178,7 @@ class VAE(ImageModel):
 
     @torch.no_grad()
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Of the latent numbers that depend most on the image."""
+        """Traversals of the latent dimensions that depend most on the image."""
         latents, _ = self.posterior.rsample(self.encoder(images.flatten(1)), DRAWN)
         return self.decode(active_traversal(latents, rows, columns))
 
@@ -189,7 +192,7 @@ class VAE(ImageModel):
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """The expected image of each latent."""
+        """The expected image for each latent."""
         return self.pixels.mean(self.outputs(latents))
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:

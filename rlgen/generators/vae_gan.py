@@ -1,5 +1,4 @@
-"""Autoencoder whose reconstructions are compared by what a discriminator sees of them: VAE/GAN (Larsen et al. 2016,
-1512.09300)."""
+"""VAE/GAN (Larsen et al. 2016, 1512.09300): an autoencoder that compares images by features of a discriminator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,30 +22,30 @@ from rlgen.nn.precision import full_precision
 
 @dataclass(frozen=True, kw_only=True)
 class VAEGANConfig:
-    """Section 4 of the paper and its released code, for images of any size."""
+    """Configuration of `VAEGAN`: section 4 of the paper and its released code, for images of any size."""
 
     latent: int = 128
-    """Numbers in a latent."""
+    """Latent dimension."""
     width: int = 64
-    """Channels after the first convolution of encoder and discriminator; twice as many after each further one, and
-    backwards in the decoder."""
+    """Channels after the first convolution of encoder and discriminator; each further convolution doubles them. The
+    decoder has the reverse."""
     layer: int = 0
     """Convolution of the discriminator, counted from 1, after which images are compared; 0: the last one."""
     reconstruction: float = 1e-5
-    """Weight γ of the reconstruction against the discriminator in the decoder's loss (algorithm 1; released code, for
+    """Weight γ of the reconstruction in the decoder's loss; the adversarial loss has 1 (algorithm 1; released code, for
     faces)."""
     kl: float = 1.0
-    """Weight of the divergence from the prior in the encoder's loss."""
+    """Weight of the KL divergence from the prior in the encoder's loss."""
     learning_rate: float = 3e-4
-    """Of all three players (section 4)."""
+    """Learning rate of all three players (section 4)."""
     decay: float = 0.9
-    """Of the average of squared gradients, as in RMSProp: Adam without momentum."""
+    """Decay of the average of squared gradients, as in RMSProp; the optimizer is Adam without momentum."""
     equilibrium: float = 0.68
-    """Nats that the discriminator's cost of real images, and that of fakes, are to stay near (released code): log 2
-    where it cannot tell them apart."""
+    """Target of the discriminator's losses on real images and on fakes, nats (released code); log 2 for a discriminator
+    that cannot distinguish them."""
     margin: float | None = 0.35
-    """Nats. The discriminator stands still while one of its costs is further below the equilibrium, the decoder while
-    one is further above (released code). None: both always learn."""
+    """Tolerance around the equilibrium, nats (released code). The discriminator does not learn while one of its losses
+    is further below, the decoder while one is further above. None: both always learn."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "latent", "width")
@@ -57,25 +56,27 @@ class VAEGANConfig:
 
 
 class Costs(NamedTuple):
-    """What the discriminator pays, nats per image."""
+    """The discriminator's losses, nats per image."""
 
     real: Tensor
-    """-E[log D] of real images."""
+    """-E[log D] over real images."""
     fake: Tensor
-    """-E[log (1 - D)] of reconstructions and samples."""
+    """-E[log (1 - D)] over reconstructions and samples."""
 
     @classmethod
     def of(cls, real_logit: Tensor, fake_logit: Tensor) -> "Costs":
-        """From the discriminator's logits [B] and [B']."""
+        """The losses for the discriminator's logits [B] and [B']."""
         return cls(-log_d_reward(real_logit).mean(), survival_reward(fake_logit).mean())
 
 
 class VAEGAN(ImageModel):
-    """Algorithm 1: three players, each learning from its own parts of the loss alone.
+    """Algorithm 1: three players, each trained on its own terms of the loss.
 
-    Differs from the algorithm: reconstructions and samples together count as much as real images, as in the released
-    code; each player's turn draws latents of its own, after the players before it have learned; and images are compared
-    behind a convolution's normalisation and rectifier, where the released code has them before these.
+    Differs from the algorithm:
+
+    - Reconstructions and samples together have the same weight as real images, because the released code does so.
+    - Each player's step draws separate latents, because the players before it have already been updated.
+    - Images are compared after a convolution's batch norm and ReLU; the released code compares them before.
     """
 
     averaged = ("encoder", "posterior", "decoder")
@@ -93,11 +94,11 @@ class VAEGAN(ImageModel):
         self.head = nn.Linear(features, 1)
         blocks = [index for index, layer in enumerate(self.discriminator) if isinstance(layer, nn.Sequential)]
         if config.layer > len(blocks):
-            came = f"layer {config.layer} of {len(blocks)}"
-            raise problem("one of the discriminator's convolutions", came, "use 0 for the last one")
+            got = f"layer {config.layer} of {len(blocks)}"
+            raise problem("one of the discriminator's convolutions", got, "use 0 for the last one")
         self.compared = blocks[config.layer - 1]
-        """The discriminator's layer in whose outputs images are compared."""
-        # Small weights would make images look alike to a discriminator, where no batch norm follows.
+        """Index of the discriminator's layer whose outputs are compared."""
+        # With small weights the discriminator's features would hardly depend on the image where no batch norm follows.
         even_weights(self.encoder)
         even_weights(self.discriminator)
         small_weights(self.decoder)
@@ -116,7 +117,8 @@ class VAEGAN(ImageModel):
         ]
 
     def encoder_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Divergence from the prior, and reconstruction as the discriminator sees it. Nothing of the game."""
+        """KL divergence from the prior plus reconstruction error in the discriminator's features; no adversarial
+        loss."""
         features = self.encoder(images)
         latents, _ = self.posterior.rsample(features, 1)
         kl = self.posterior.kl(features).sum(-1).mean()
@@ -124,7 +126,7 @@ class VAEGAN(ImageModel):
         return {"loss": self.config.kl * kl + reconstruction, "kl": kl, "reconstruction": reconstruction}
 
     def decoder_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """γ times the reconstruction, against the discriminator's cost of fakes."""
+        """γ times the reconstruction error minus the discriminator's loss on fakes."""
         encoded, free = self.latents(images)
         reconstructed = self.decoder(encoded)
         seen, real_logit = self.look(images)
@@ -137,7 +139,7 @@ class VAEGAN(ImageModel):
         return {"loss": loss, "reconstruction": reconstruction, "game": -costs.fake, "learns": learns}
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Real images against reconstructions and samples; nothing of how alike images look to it."""
+        """Real images against reconstructions and samples; no reconstruction error."""
         encoded, free = self.latents(images)
         with torch.no_grad():
             fakes = [self.decoder(latents) for latents in (encoded, free)]
@@ -153,8 +155,8 @@ class VAEGAN(ImageModel):
         }
 
     def gates(self, costs: Costs) -> tuple[Tensor, Tensor]:
-        """Whether decoder and discriminator learn: 1 or 0 each, and never both 0. The batch norms' running statistics
-        of who does not learn follow the images all the same (released code)."""
+        """Whether decoder and discriminator learn: 1 or 0 each, never both 0. The running statistics of batch norms are
+        updated in any case (released code)."""
         worst, best = (choose(costs.real, costs.fake).detach() for choose in (torch.maximum, torch.minimum))
         if self.config.margin is None:
             return torch.ones_like(worst), torch.ones_like(best)
@@ -165,12 +167,12 @@ class VAEGAN(ImageModel):
 
     @torch.no_grad()
     def latents(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the images, and as many of the prior: [B, Z] each."""
+        """Latents of the images, and as many from the prior: [B, Z] each."""
         encoded, _ = self.posterior.rsample(self.encoder(images), 1)
         return encoded[0], self.prior(len(images))
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees of images in the layer where they are compared [B, F], and its logit [B]."""
+        """The discriminator's features [B, F] of images in the compared layer, and its logits [B]."""
         seen = self.discriminator[: self.compared + 1](images)
         logit = self.head(self.discriminator[self.compared + 1 :](seen)).squeeze(-1)
         return full_precision(seen.flatten(1)), full_precision(logit)
@@ -192,7 +194,7 @@ class VAEGAN(ImageModel):
 
     @torch.no_grad()
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Of the latent numbers that depend most on the image."""
+        """Traversals of the latent dimensions that depend most on the image."""
         latents, _ = self.posterior.rsample(self.encoder(images), DRAWN)
         return self.decode(active_traversal(latents, rows, columns))
 
@@ -202,5 +204,5 @@ class VAEGAN(ImageModel):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """What images are compared by: [B, F]."""
+        """The features [B, F] by which images are compared."""
         return self.look(images)[0]

@@ -18,7 +18,7 @@ def _turn(
     geom_xmat: wp.array2d[wp.mat33],
     contacts: wp.array[int],
     geom: wp.array[wp.vec2i],
-    world: wp.array[int],
+    env: wp.array[int],
     frame: wp.array[wp.mat33],
 ):
     contact = wp.tid()
@@ -29,7 +29,7 @@ def _turn(
         return
     if geom_type[pair[0]] != PLANE or geom_type[pair[1]] != CAPSULE:
         return
-    turned = geom_xmat[world[contact], pair[1]]
+    turned = geom_xmat[env[contact], pair[1]]
     axis = wp.vec3(turned[0, 2], turned[1, 2], turned[2, 2])
     old = frame[contact]
     normal = wp.vec3(old[0, 0], old[0, 1], old[0, 2])

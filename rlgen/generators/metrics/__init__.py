@@ -1,1 +1,1 @@
-"""What is measured of images and of generative models: pure functions of features, probabilities or points."""
+"""Metrics of images and of generative models: pure functions of features, probabilities or points."""

@@ -1,4 +1,4 @@
-"""Whether a discrete code found the classes without having been told of them."""
+"""The agreement of an unsupervised discrete code with the classes of images."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from rlgen.errors import problem
 
 class CodeAccuracy(NamedTuple):
     accuracy: float
-    """Share of the second half whose code means their class."""
+    """Share of the second half of the images whose code is matched to their class."""
     class_of_code: tuple[int | None, ...]
-    """Of each code; None where there are more codes than classes and this one was left over."""
+    """Class of each code; None for an unmatched code, if there are more codes than classes."""
 
 
 def code_accuracy(
@@ -23,15 +23,18 @@ def code_accuracy(
     """Accuracy of the code as a classifier. Chen et al. 2016 (1606.03657), section 7.2: matching each code to a
     digit, about 5 % error on MNIST.
 
-    Each code means one class and each class has at most one code, by the matching that gets the most images of a random
-    half right; the accuracy is of the other half, so that the best of K! matchings is not chosen on what it is judged
-    by.
+    Codes are matched one-to-one to classes, so that the most images of a random half are classified correctly. The
+    accuracy is that of the other half, because the best of K! matchings must not be evaluated on the images that it was
+    selected on.
 
     Args:
-        codes: the likeliest code of each real image, 0 to n_codes - 1.
+        codes: the most probable code of each real image, 0 to n_codes - 1.
         labels: their classes, 0 to n_classes - 1.
-        n_codes, n_classes: how many there are.
-        seed: of the halves.
+        n_codes, n_classes: numbers of codes and classes.
+        seed: random seed of the split into halves.
+
+    Raises:
+        InputError: fewer than two images, a different number of labels, or values out of range.
     """
     if len(codes) < 2 or len(codes) != len(labels):
         raise problem("at least two images, each with code and class", f"{len(codes)} and {len(labels)}", "give both")
@@ -45,16 +48,16 @@ def code_accuracy(
 def _table(
     codes: Int64[Tensor, " n"], labels: Int64[Tensor, " n"], n_codes: int, n_classes: int
 ) -> Float[Tensor, "codes classes"]:
-    """How often each code goes with each class."""
+    """Counts of images by code and class."""
     for name, values, most in (("codes", codes, n_codes), ("labels", labels, n_classes)):
         if int(values.min()) < 0 or int(values.max()) >= most:
-            came = f"{int(values.min())} to {int(values.max())}"
-            raise problem(f"{name} from 0 to {most - 1}", came, "check the numbers of codes and classes")
+            got = f"{int(values.min())} to {int(values.max())}"
+            raise problem(f"{name} from 0 to {most - 1}", got, "check the numbers of codes and classes")
     return torch.bincount(codes * n_classes + labels, minlength=n_codes * n_classes).double().view(n_codes, n_classes)
 
 
 def _matching(table: Float[Tensor, "codes classes"]) -> tuple[int | None, ...]:
-    """The class of each code with the most images on it; codes or classes may be left over."""
+    """The class of each code in the matching with the most images; codes or classes may stay unmatched."""
     codes, classes = linear_sum_assignment(table.cpu().numpy(), maximize=True)
     class_of = dict(zip(codes.tolist(), classes.tolist(), strict=True))
     return tuple(class_of.get(code) for code in range(len(table)))

@@ -1,4 +1,4 @@
-"""What a linear classifier makes of frozen features: a measure of the representation, not of the samples."""
+"""A linear classifier of frozen features: a measure of the representation, not of the samples."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from rlgen.errors import problem
 
 STEPS = 500
-"""Most iterations of L-BFGS; well-scaled features need tens."""
+"""Maximum number of iterations of L-BFGS; well-scaled features need tens."""
 GRADIENT = 1e-7
-"""Largest derivative at which it stops."""
+"""Largest absolute derivative at which L-BFGS stops."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,27 +20,29 @@ class LinearProbe:
     """Logits of K classes, a linear function of F features."""
 
     mean: Float[Tensor, " f"]
-    """Of the features it was fitted to."""
+    """Mean of the features of the fit."""
     scale: Float[Tensor, " f"]
-    """Their standard deviations; 1 where a feature is constant."""
+    """Standard deviation of the features of the fit; 1 for a constant feature."""
     weight: Float[Tensor, "k f"]
-    """On the standardised features."""
+    """Weights of the standardised features."""
     bias: Float[Tensor, " k"]
 
     def logits(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n k"]:
-        """float64."""
+        """Class logits [n, k] of features [n, f], float64."""
         return F.linear((features.double() - self.mean) / self.scale, self.weight, self.bias)
 
 
 def fit_linear_probe(
     features: Float[Tensor, "n f"], labels: Int64[Tensor, " labels"], n_classes: int, l2: float = 1e-4
 ) -> LinearProbe:
-    """Multinomial logistic regression on standardised features: mean cross-entropy in nats + l2 / 2 · |weight|², at its
-    minimum. Cox 1958; as a measure of representations Alain & Bengio 2017 (1610.01644) and, on a DCGAN's discriminator,
-    Radford et al. 2016 (1511.06434), section 5.1.
+    """Multinomial logistic regression on standardised features. Cox 1958; as a measure of representations Alain &
+    Bengio 2017 (1610.01644) and, on a DCGAN's discriminator, Radford et al. 2016 (1511.06434), section 5.1.
 
-    Differs from Radford et al.: logistic regression, not a support vector machine, because it has no free constants but
-    `l2`. Full batches from zero weights in float64: the same features give the same probe.
+    It minimises the mean cross-entropy in nats + l2 / 2 · |weight|², on full batches, from zero weights, in float64, so
+    the same features give the same probe. Raises `InputError` for unsuitable features, labels or `l2`.
+
+    Differs from Radford et al.: logistic regression instead of a support vector machine, because `l2` is its only
+    hyperparameter.
     """
     if len(features) != len(labels) or not len(labels):
         raise problem("a label for each row of features", f"{len(labels)} for {len(features)}", "give as many of both")
@@ -51,8 +53,8 @@ def fit_linear_probe(
     rows = features.detach().double()
     if not bool(rows.isfinite().all()):
         raise problem("finite features", "NaN or infinity among them", "check the network they come from")
-    mean, spread = rows.mean(0), rows.std(0, correction=0)
-    scale = torch.where(spread > 0, spread, 1.0)
+    mean, std = rows.mean(0), rows.std(0, correction=0)
+    scale = torch.where(std > 0, std, 1.0)
     rows = (rows - mean) / scale
     weight = rows.new_zeros(n_classes, rows.shape[1], requires_grad=True)
     bias = rows.new_zeros(n_classes, requires_grad=True)
@@ -77,7 +79,7 @@ def _minimise(
     )
 
     def loss() -> Tensor:
-        """Detached, because L-BFGS makes numbers of it and torch warns of those that still have a gradient."""
+        """The loss, detached, because L-BFGS converts it to a float and torch warns if it has a gradient."""
         optimiser.zero_grad()
         value = F.cross_entropy(F.linear(rows, weight, bias), labels) + l2 / 2 * weight.square().sum()
         value.backward()

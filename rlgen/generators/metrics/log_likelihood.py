@@ -1,4 +1,4 @@
-"""Log-likelihood of images: by importance sampling from an encoder, and by Parzen windows around samples."""
+"""Log-likelihood of images: importance sampling with an encoder, and Parzen windows around samples."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -12,27 +12,27 @@ from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import problem
 
 LogWeight = Callable[[Tensor, int], Tensor]
-"""(images [B, C, H, W], K) → [K, B]: log p(x, z) - log q(z | x) of K draws of z from q(z | x), nats."""
+"""Function (images [B, C, H, W], K) → [K, B]: log p(x, z) - log q(z | x) for K draws of z from q(z | x), nats."""
 
 
 class NegativeLogLikelihood(NamedTuple):
     mean: float
-    """Over the images, nats per image."""
+    """Mean over the images, nats per image."""
     standard_error: float
-    """Of that mean, over the images, nats."""
+    """Standard error of the mean over the images, nats."""
     images: int
+    """Number of images."""
     samples: int
-    """Draws of the latent for each image."""
+    """Draws of the latent per image."""
 
 
 def importance_log_likelihood(
     log_weight: LogWeight, images: Float[Tensor, "b c h w"], samples: int, at_once: int = 100
 ) -> Float[Tensor, " b"]:
-    """log of the mean of `samples` importance weights, nats, float64; below log p(x) on average, and rising to it
-    with more samples. Rezende et al. 2014 (1401.4082), appendix E; as a bound Burda et al. 2016 (1509.00519), eq. 8
-    and theorem 1.
+    """log of the mean of `samples` importance weights, nats, float64. Rezende et al. 2014 (1401.4082), appendix E; as a
+    bound Burda et al. 2016 (1509.00519), eq. 8 and theorem 1.
 
-    `at_once` samples are in memory at a time.
+    Its expectation is at most log p(x), and converges to it with more samples. `at_once`: samples in memory at a time.
     """
     if samples < 1 or at_once < 1:
         raise problem("at least one sample, at least one at once", f"{samples} and {at_once}", "papers use 5000")
@@ -42,8 +42,8 @@ def importance_log_likelihood(
             count = min(at_once, samples - start)
             weights = log_weight(images, count)
             if weights.shape != (count, len(images)):
-                came = f"{list(weights.shape)}"
-                raise problem(f"log weights [{count}, {len(images)}]", came, "return one for each draw and image")
+                got = f"{list(weights.shape)}"
+                raise problem(f"log weights [{count}, {len(images)}]", got, "return one for each draw and image")
             piece = importance_weighted_bound(weights.double()) + math.log(count)
             total = piece if total is None else torch.logaddexp(total, piece)
     assert total is not None
@@ -55,7 +55,7 @@ def negative_log_likelihood(
 ) -> NegativeLogLikelihood:
     """Mean of -`importance_log_likelihood` over batches of images; with one sample it is the mean negative ELBO.
 
-    Of pixels that are 0 or 1 for a Bernoulli likelihood: how they were made so belongs beside the number.
+    For a Bernoulli likelihood the pixels are 0 or 1; report the method of binarisation together with the value.
     """
     pieces = [importance_log_likelihood(log_weight, images, samples, at_once) for images in batches]
     if not pieces:
@@ -66,7 +66,7 @@ def negative_log_likelihood(
 
 
 SIGMAS = tuple(10 ** (-1 + step / 9) for step in range(10))
-"""Ten widths from 0.1 to 1, evenly spaced in their logarithm, in units of brightness [0, 1]."""
+"""Ten widths from 0.1 to 1, logarithmically spaced, in units of brightness [0, 1]."""
 PIECE = 500
 """Rows of the distance matrix held at a time."""
 
@@ -75,9 +75,9 @@ class Parzen(NamedTuple):
     log_likelihood: float
     """Mean over the test images, nats."""
     standard_error: float
-    """Of that mean, over the test images, nats."""
+    """Standard error of the mean over the test images, nats."""
     sigma: float
-    """The chosen width."""
+    """Selected width."""
 
 
 def parzen_log_prob(samples: Float[Tensor, "m d"], points: Float[Tensor, "n d"], sigma: float) -> Float[Tensor, " n"]:
@@ -91,11 +91,11 @@ def parzen(
     test: Float[Tensor, "n d"],
     sigmas: Sequence[float] = SIGMAS,
 ) -> Parzen:
-    """Mean log-likelihood of `test` with the width that `validation` likes best. Goodfellow et al. 2014 (1406.2661),
-    section 5: MNIST in [0, 1], 10,000 samples, σ by cross-validation; 225 ± 2 nats.
+    """Mean log-likelihood of `test`, with the width that maximises that of `validation`. Goodfellow et al. 2014
+    (1406.2661), section 5: MNIST in [0, 1], 10,000 samples, σ by cross-validation; 225 ± 2 nats.
 
-    High variance and a poor guide in many dimensions (Theis et al. 2016, 1511.01844, section 3): k-means centres beat
-    the true distribution. For comparison with papers, not for choosing models.
+    The estimate has a high variance and is misleading in many dimensions (Theis et al. 2016, 1511.01844, section 3):
+    k-means centres score higher than the true distribution. Use it to compare with papers, not to select models.
     """
     if not len(sigmas) or min(sigmas) <= 0:
         raise problem("positive widths to choose from", f"{list(sigmas)}", "give e.g. 0.1 to 1")
@@ -109,10 +109,10 @@ def parzen(
 def _log_probs(
     samples: Float[Tensor, "m d"], points: Float[Tensor, "n d"], sigmas: Sequence[float]
 ) -> Float[Tensor, "s n"]:
-    """For every width, from one matrix of distances."""
+    """Log-densities [s, n] of the points for every width, from one distance matrix."""
     if not len(samples) or not len(points):
         raise problem("samples and points", f"{len(samples)} and {len(points)}", "measure at least one image")
-    centre = samples.double().mean(0)  # |a|² + |b|² - 2 a·b loses less where the numbers are small
+    centre = samples.double().mean(0)  # |a|² + |b|² - 2 a·b loses less precision for small numbers
     rows, width = samples.double() - centre, samples.shape[1]
     pieces = []
     for piece in (points.double() - centre).split(PIECE):

@@ -1,4 +1,4 @@
-"""How much of one set of features lies on the manifold of another: balls around points that reach a k-th neighbour."""
+"""Overlap of two sets of features, estimated with balls that reach to the k-th nearest neighbour of each point."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from rlgen.errors import problem
 PIECE = 1000
 """Rows of the distance matrix held at a time."""
 EXACT = "donot_use_mm_for_euclid_dist"
-"""Distances of torch by subtraction: equal points are at exactly 0."""
+"""Mode of `torch.cdist` that subtracts, so that the distance of equal points is exactly 0."""
 
 
 class PrecisionRecall(NamedTuple):
@@ -24,7 +24,7 @@ class PrecisionRecall(NamedTuple):
 
 class DensityCoverage(NamedTuple):
     density: Float[Tensor, ""]
-    """Mean number of real balls around a generated feature, in units of k; about 1 for equal distributions."""
+    """Mean number of real balls that contain a generated feature, divided by k; about 1 for equal distributions."""
     coverage: Float[Tensor, ""]
     """Share of the real balls with a generated feature inside."""
 
@@ -32,7 +32,7 @@ class DensityCoverage(NamedTuple):
 def precision_recall(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: int = 3) -> PrecisionRecall:
     """Improved precision and recall. Kynkäänniemi et al. 2019 (1904.06991), eqs. 1 and 2, with the paper's k = 3.
 
-    Memory grows with N, time with N²; both sides should have equally many images.
+    Memory grows with N, time with N². Both sides should have the same number of images.
     """
     inside_real = torch.cat([inside.any(1) for inside in _inside(fake, real, k)])
     inside_fake = torch.cat([inside.any(1) for inside in _inside(real, fake, k)])
@@ -40,10 +40,10 @@ def precision_recall(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: 
 
 
 def density_coverage(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: int = 5) -> DensityCoverage:
-    """Density and coverage, which an outlier among the features moves less. Naeem et al. 2020 (2002.09797), eqs. 3
-    and 4, with the paper's k = 5.
+    """Density and coverage, which are less sensitive to outliers than precision and recall. Naeem et al. 2020
+    (2002.09797), eqs. 3 and 4, with the paper's k = 5.
 
-    Differs from the released code: the balls are closed, as in `precision_recall`; only ties can tell.
+    Differs from the released code: the balls are closed, because those of `precision_recall` are; only ties differ.
     """
     around = torch.zeros(len(fake), dtype=torch.float64, device=fake.device)
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
@@ -60,14 +60,14 @@ def neighbour_distance(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " 
     if not 1 <= k < len(points):
         raise problem(f"more than {k} features, each with a {k}. neighbour", f"{len(points)}", "measure more images")
     rows = points.double()
-    # k + 1 smallest, for one of them is the point itself at 0.
+    # k + 1, because the point itself is at distance 0.
     return torch.cat(
         [torch.cdist(piece, rows, compute_mode=EXACT).kthvalue(k + 1, dim=1).values for piece in rows.split(PIECE)]
     )
 
 
 def _inside(points: Float[Tensor, "n f"], centres: Float[Tensor, "m f"], k: int) -> Iterator[Bool[Tensor, "piece m"]]:
-    """For each piece of `points`, whether each lies in the ball of each of `centres`."""
+    """For each piece of `points`, whether each point lies in the ball around each of `centres`."""
     radii = neighbour_distance(centres, k)
     rows = centres.double()
     for piece in points.double().split(PIECE):

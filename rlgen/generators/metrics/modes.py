@@ -1,4 +1,4 @@
-"""Which classes a generator makes, and how evenly."""
+"""Metrics of class labels: coverage of the classes by a generator, and accuracy."""
 
 import math
 from typing import NamedTuple
@@ -14,14 +14,14 @@ class ModeCoverage(NamedTuple):
     hit: int
     """Classes with at least one image."""
     kl: float
-    """KL[generated classes ‖ uniform], nats: 0 for all equally often, log K for one only."""
+    """KL[generated classes ‖ uniform], nats: 0 for uniform classes, log K for a single class."""
 
 
 def mode_coverage(labels: Int64[Tensor, " n"], n_classes: int) -> ModeCoverage:
-    """Of the classes that a classifier gives generated images. Metz et al. 2017 (1611.02163), section 3.3, on 1000
-    stacked digits; the direction of the KL is theirs.
+    """Coverage of the classes that a classifier assigns to generated images. Metz et al. 2017 (1611.02163), section
+    3.3, on 1000 stacked digits; the direction of the KL is theirs.
 
-    The true distribution is uniform in the paper too.
+    The true distribution is assumed to be uniform, as in the paper.
     """
     if not len(labels):
         raise problem("the classes of at least one image", "none", "generate some first")
@@ -35,18 +35,19 @@ def mode_coverage(labels: Int64[Tensor, " n"], n_classes: int) -> ModeCoverage:
 def accuracy(scores: Float[Tensor, "n k"], labels: Int64[Tensor, " labels"]) -> float:
     """Share of the rows whose largest of K logits or probabilities is at the label.
 
-    Of generated images with the classes that were asked for it is the *conditional accuracy*; CGAN, Mirza & Osindero
-    2014 (1411.1784), is judged so with a classifier of real images.
+    For generated images and the classes they were conditioned on it is the *conditional accuracy*, with a classifier of
+    real images: a metric for CGAN, Mirza & Osindero 2014 (1411.1784).
     """
     _check(scores, labels)
     return float((scores.argmax(-1) == labels).double().mean())
 
 
 def semi_supervised_errors(scores: Float[Tensor, "n k"], labels: Int64[Tensor, " labels"]) -> int:
-    """How many test images are put into the wrong class: of 10,000, Salimans et al. 2016 (1606.03498), table 1, count
-    93 ± 6.5 after 100 labels.
+    """Number of misclassified test images. Salimans et al. 2016 (1606.03498), table 1, report 93 ± 6.5 of 10,000 with
+    100 labels.
 
-    `scores` are of the K real classes: a (K+1)-th column for "generated" must be cut off, for no test image is one.
+    `scores` are those of the K real classes, without a (K+1)-th column for "generated", because no test image is
+    generated.
     """
     _check(scores, labels)
     return int((scores.argmax(-1) != labels).sum())
@@ -56,5 +57,5 @@ def _check(scores: Float[Tensor, "n k"], labels: Int64[Tensor, " labels"]) -> No
     if not len(labels) or len(scores) != len(labels):
         raise problem("a label for each row of scores", f"{len(labels)} for {len(scores)}", "give as many of both")
     if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
-        came = f"labels from {int(labels.min())} to {int(labels.max())}"
-        raise problem(f"labels from 0 to {scores.shape[1] - 1}, as scores has columns", came, "check the classes")
+        got = f"labels from {int(labels.min())} to {int(labels.max())}"
+        raise problem(f"labels from 0 to {scores.shape[1] - 1}, as scores has columns", got, "check the classes")

@@ -1,4 +1,4 @@
-"""Everything that needs only real images, generated images and an extractor, as one flat table."""
+"""All metrics that require only real images, generated images and an extractor, as one flat table."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,7 +11,7 @@ from rlgen.generators.metrics.manifold import density_coverage, precision_recall
 from rlgen.generators.metrics.modes import accuracy, mode_coverage
 
 NEIGHBOURS = 10_000
-"""Most images on either side for precision, recall, density and coverage, whose time grows with their square."""
+"""Maximum number of images on either side for precision, recall, density and coverage, whose time is quadratic."""
 
 
 def image_scores(
@@ -21,18 +21,18 @@ def image_scores(
     fake_labels: Int64[Tensor, " m"] | None = None,
     neighbours: int = NEIGHBOURS,
 ) -> dict[str, float | str]:
-    """Scores of the generated images `fake`, with all that they depend on.
+    """Scores of the generated images `fake`, with the settings that they depend on.
 
-    Real images from the test split also notice a generator that has learned its training images by heart. Every score
-    moves with the numbers of images: compare rows with equal `n_real` and `n_fake` (for the neighbours' four, equal
-    `n_neighbours_…`) and the same `extractor_hash` only.
+    Use real images of the test split, so that the scores also show a generator that has memorized its training images.
+    All scores depend on the number of images. Compare only rows with equal `n_real` and `n_fake` (for precision,
+    recall, density and coverage: equal `n_neighbours_…`) and the same `extractor_hash`.
 
     Args:
         real: images in [0, 1].
-        fake: generated ones, in [0, 1], in an order without meaning.
-        extractor: what the metrics see of them.
-        fake_labels: the classes that were asked for, if any: adds `conditional_accuracy`.
-        neighbours: only the first so many images of either side enter precision, recall, density and coverage.
+        fake: generated images in [0, 1], in random order.
+        extractor: source of the features and class probabilities.
+        fake_labels: the classes that the generated images were conditioned on, if any; adds `conditional_accuracy`.
+        neighbours: number of images of either side, the first ones, for precision, recall, density and coverage.
 
     Returns:
         fid, kid, inception_score, inception_score_std (10 splits), inception_score_real, precision, recall, density,
@@ -79,4 +79,4 @@ def _check(name: str, images: Float[Tensor, "n c h w"]) -> None:
         raise problem(f"{name} images", "none", "measure at least some hundreds")
     low, high = (float(value) for value in torch.aminmax(images))
     if not (low >= 0 and high <= 1):  # NaN is neither
-        raise problem(f"{name} images in [0, 1]", f"{low:g} to {high:g}", "bring them to [0, 1], as `sample` does")
+        raise problem(f"{name} images in [0, 1]", f"{low:g} to {high:g}", "scale them to [0, 1], as `sample` does")
