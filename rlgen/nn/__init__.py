@@ -1,6 +1,6 @@
-"""Networks and their parts: layers, flows, posteriors, Bayesian networks, a discriminator's penalties.
+"""Neural networks: layers, flows, posteriors, Bayesian networks and discriminator penalties.
 
-Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+Names are loaded on first use, so importing the package is fast; `__init__.pyi` lists them.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Actions in units of their range."""
+"""Scaling of actions to [-1, 1]."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ActionScale:
-    """Maps actions from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay unscaled. [A]."""
+    """Maps actions from [low, high] to [-1, 1]; components without bounds or with equal bounds are not scaled. Shape [A]."""
 
     centre: Tensor
     half_range: Tensor

@@ -5,13 +5,15 @@ from torch import nn
 from rlgen.nn.conv import halvings
 
 ELU_GAIN = 1.245
-"""1 / √E[ELU(z)²] for normal z: layers with this gain pass the spread of their input on. PyTorch's own initialisation
-leaves a thousandth of it in the code, and an autoencoder of dark images then learns that all are black, and no more."""
+"""1 / √E[ELU(z)²] for normal z: layers with this gain preserve the standard deviation of their input. With PyTorch's
+default initialization a thousandth of it is left in the code, and an autoencoder of dark images learns only to return
+black."""
 
 
 def encoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
-    """[B, C, H, W] to [B, Z], linear in its last layer. Pairs of 3 × 3 convolutions with `filters`, then 2 · `filters`
-    and so on, halved between the pairs until neither side is above 7."""
+    """A network from [B, C, H, W] to [B, Z], with a linear last layer. It has pairs of 3 × 3 convolutions with
+    `filters`, then 2 · `filters` channels and so on; images are halved between the pairs until neither side is above
+    7."""
     times = halvings(height, width)
     layers: list[nn.Module] = [nn.Conv2d(channels, filters, 3, padding=1), nn.ELU()]
     fan_in = filters
@@ -26,8 +28,8 @@ def encoder(channels: int, height: int, width: int, latent: int, filters: int) -
 
 
 def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
-    """[B, Z] to [B, C, H, W], linear in first and last layer. Pairs of 3 × 3 convolutions with `filters` channels,
-    doubled between the pairs by repeating every pixel."""
+    """A network from [B, Z] to [B, C, H, W], with linear first and last layers. It has pairs of 3 × 3 convolutions with
+    `filters` channels; images are doubled between the pairs by nearest-neighbour upsampling."""
     times = halvings(height, width)
     coarse = (filters, height >> times, width >> times)
     layers: list[nn.Module] = [nn.Linear(latent, coarse[0] * coarse[1] * coarse[2]), nn.Unflatten(-1, coarse)]

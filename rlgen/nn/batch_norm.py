@@ -1,4 +1,4 @@
-"""Batch norms for games of several players: statistics held still, and those of a fixed reference batch."""
+"""Batch norm for several players: frozen running statistics, and virtual batch norm with a reference batch."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ from rlgen.nn.precision import full_precision
 
 
 def batch_norms_of_others(model: nn.Module, own: Collection[nn.Parameter]) -> list[nn.Module]:
-    """The batch norms in `model` that do not belong to the parameters `own`.
+    """The batch norms of `model` that do not belong to the parameters `own`.
 
-    One without parameters of its own belongs to the nearest module around it that has some.
+    A batch norm without parameters belongs to the nearest enclosing module that has parameters.
     """
     mine = {id(parameter) for parameter in own}
     found: list[nn.Module] = []
@@ -36,10 +36,11 @@ def batch_norms_of_others(model: nn.Module, own: Collection[nn.Parameter]) -> li
 
 @contextmanager
 def held(batch_norms: Sequence[nn.Module]) -> Iterator[None]:
-    """Within the block they normalise as before, in training by the batch, but their running statistics do not move.
+    """Within the block the running statistics of `batch_norms` do not change. They still normalise with the statistics
+    of the batch in training mode.
 
-    Else a generator's turn would move the discriminator's statistics towards fakes alone, and every network's would
-    move once for each player.
+    Otherwise a generator's step would move the discriminator's statistics towards fakes, and the statistics of every
+    network would be updated once per player.
     """
     training = [module for module in batch_norms if module.training]
     for module in training:
@@ -55,11 +56,11 @@ Activations = Float[Tensor, "N C *place"]
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalises every row by the statistics of a reference batch and of that row itself; only within `WithReference`.
-    Salimans et al. 2016 (1606.03498), section 3.5.
+    """Virtual batch norm: normalises every row with the statistics of a reference batch and of the row itself. Salimans
+    et al. 2016 (1606.03498), section 3.5. Works only within `WithReference`.
 
-    A row counts as much as each of the reference's: 1 / (R + 1) of the whole. Rows of the reference are normalised by
-    the reference alone.
+    The row has the same weight as each of the R reference rows, 1 / (R + 1). Reference rows are normalised with the
+    statistics of the reference batch alone.
     """
 
     def __init__(self, channels: int, epsilon: float = 1e-5):
@@ -70,7 +71,7 @@ class VirtualBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Activations) -> Activations:
-        """The reference's rows come first."""
+        """Normalised activations. The first rows of `x` are the reference batch."""
         known = self.reference_rows
         if not 0 < known <= len(x):
             raise problem("rows of a reference batch first", f"{len(x)} rows", "put the network into WithReference")
@@ -86,9 +87,9 @@ class VirtualBatchNorm(nn.Module):
 
 
 class WithReference(nn.Module):
-    """A network with `VirtualBatchNorm` layers and the reference batch [R, ...] they need, which its state dict holds.
+    """A network with `VirtualBatchNorm` layers and their reference batch [R, ...], which is in its state dict.
 
-    Every pass takes the reference through the network as well, so that its statistics follow the weights.
+    Every forward pass includes the reference batch, so that its statistics follow the weights.
     """
 
     reference: Tensor

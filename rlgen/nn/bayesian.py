@@ -1,4 +1,4 @@
-"""Bayesian multilayer perceptron: a distribution over functions, what it learns and what it gains from one row."""
+"""Bayesian multilayer perceptron: a distribution over functions, its ELBO and its information gain per row."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -36,16 +36,16 @@ GAINS: dict[tuple[Gain, type], Callable[..., Tensor]] = {
     ("compression", LocalPass): compression_improvement_local,
     ("compression", SharedPass): compression_improvement_shared,
 }
-"""By what is gained and what a layer's pass leaves."""
+"""Equation by the kind of gain and the type of a layer's pass."""
 
 
 class BayesianMLP(nn.Module):
     """Dense layers of `sizes` (inputs first, outputs last) with distributions over their weights, `activation` between.
 
-    Defaults are the prior and initial deviations of VIME's released code (Houthooft et al. 2016, 1605.09674), which
-    draws initial means from N(0, 1): `initial_mean_std=1`. None is 1/√fan_in for each layer, as in a plain perceptron.
-    `dense` makes the layers, given (fan_in, fan_out, prior_std, initial_std, initial_mean_std): the seam for another
-    posterior.
+    The defaults are the standard deviations of the prior and of the initial posterior in VIME's released code
+    (Houthooft et al. 2016, 1605.09674), which draws initial means from N(0, 1): `initial_mean_std=1`. None means
+    1/√fan_in for each layer, as in an ordinary perceptron. For another posterior pass `dense`, which constructs a layer
+    from (fan_in, fan_out, prior_std, initial_std, initial_mean_std).
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class BayesianMLP(nn.Module):
         self.activation = activation()
 
     def forward(self, x: Inputs, samples: int = 1, sampling: Sampling = "local") -> Float[Tensor, "S B O"]:
-        """Outputs of `samples` functions drawn from the posterior, all in one pass."""
+        """Outputs of `samples` functions drawn from the posterior, in one pass."""
         hidden = x.unsqueeze(0)
         for layer in self.layers[:-1]:
             hidden = self.activation(layer(hidden, samples, sampling))
         return self.layers[-1](hidden, samples, sampling)
 
     def kl_to_prior(self) -> Scalar:
-        """KL[q(θ; φ) ‖ p(θ)], nats; layers that know no more than a bound from above give that."""
+        """KL[q(θ; φ) ‖ p(θ)], nats; an upper bound for layers without a closed form."""
         return torch.stack([layer.kl_to_prior() for layer in self._bayesian()]).sum()
 
     def posterior(self) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ class BayesianMLP(nn.Module):
         return tuple(layer.posterior() for layer in self._bayesian())
 
     def kl_to(self, stored: Sequence[Any]) -> Scalar:
-        """KL[q(θ; φ) ‖ q(θ; stored)], nats or a bound: how far it has moved since `stored = posterior()`."""
+        """KL[q(θ; φ) ‖ q(θ; stored)], nats, or an upper bound: the change since `stored = posterior()`."""
         divergences = [layer.kl_to(old) for layer, old in zip(self._bayesian(), stored, strict=True)]
         return torch.stack(divergences).sum()
 
@@ -95,9 +95,9 @@ class BayesianMLP(nn.Module):
     ) -> Scalar:
         """-E[log p(y|x, θ)] + KL[q ‖ p] / n_data in nats per row: averaged over rows and samples, summed over outputs.
 
-        Hinton & van Camp 1993; Blundell et al. 2015 (1505.05424), eq. 2. `n_data` is the number of rows that the
-        posterior is to stand for, whatever the size of this batch: times n_data, the value bounds -log p(data).
-        `likelihood_std`: fixed, or a `LikelihoodStd` called, to learn it too.
+        Hinton & van Camp 1993; Blundell et al. 2015 (1505.05424), eq. 2. `n_data` is the number of rows of the complete
+        data set, not of this batch: n_data times the value is an upper bound on -log p(data). `likelihood_std`: a fixed
+        value, or the output of a `LikelihoodStd` to learn it as well.
         """
         _check(n_data)
         log_likelihood = diagonal_gaussian_log_prob(y, self(x, samples, sampling), likelihood_std)
@@ -113,10 +113,10 @@ class BayesianMLP(nn.Module):
         likelihood_std: Std,
         sampling: Sampling = "local",
     ) -> Scalar:
-        """`negative_elbo`, detached, and its gradient in every parameter's `grad`: with the same random numbers that of
-        `backward`, in half the time, for layers with Gaussian weights. For other layers it is `backward`.
+        """Compute `negative_elbo`, detached, and set every parameter's `grad` to its gradient.
 
-        Where `likelihood_std` is being learned, its gradient is taken too.
+        For layers with Gaussian weights this takes half the time of `backward` and gives the same gradient for the same
+        random numbers. For other layers it calls `backward`. If `likelihood_std` is learned, its gradient is included.
         """
         _check(n_data)
         layers = [layer for layer in self.layers if isinstance(layer, GaussianDense)]
@@ -152,15 +152,16 @@ class BayesianMLP(nn.Module):
         chunk: int = 2048,
         gain: Gain = "information",
     ) -> Float[Tensor, " B"]:
-        """KL[q(θ; φ') ‖ q(θ; φ)] in nats of each row by itself, φ' one second-order step of `step_size` from φ.
+        """KL[q(θ; φ') ‖ q(θ; φ)] in nats, separately for each row, with φ' one second-order step of `step_size` from φ.
 
-        Houthooft et al. 2016 (1605.09674), section 2.5. With S samples it is the gain of the step along the average of
-        their S gradients, as in the released code (which has no ½): on average above the S → ∞ limit by a share ~ 1/S.
-        `chunk`: rows times samples that are worked on at a time, which bounds memory; shared weights stay the same.
-        `gain` compression: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4; its time grows with B times the weights.
+        Houthooft et al. 2016 (1605.09674), section 2.5. With S samples it is the gain of a step along the mean of S
+        gradients, as in the released code (which has no ½). Its expectation exceeds the limit S → ∞ by a fraction of
+        about 1/S. `chunk`: rows times samples processed at a time, which limits memory; shared weight samples do not
+        depend on it. `gain="compression"`: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4; its time grows with B times the
+        number of weights.
 
-        Under a flow's noise z it is the mean over z of the KL of the weights given z, with a step of means and
-        deviations only: a bound on that of the weights (`rlgen.equations.multiplicative_noise`).
+        For layers with noise z from a flow it is the mean over z of the KL of the weights given z, for a step of means
+        and standard deviations only: an upper bound for the weights (`rlgen.equations.multiplicative_noise`).
         """
         passes = self._draw(samples, sampling)
         rows = max(1, chunk // samples)
@@ -173,9 +174,9 @@ class BayesianMLP(nn.Module):
     def _sensitivities(
         self, passes: Sequence[Pass], x: Inputs, y: Targets, likelihood_std: Std
     ) -> tuple[Tensor, list[Any], list[Tensor]]:
-        """Outputs [S, B, O], what each layer's pass leaves, and ∂(-log p_s)/∂(pre-activation) [S, B, J] of each layer.
+        """Outputs [S, B, O], each layer's trace, and ∂(-log p_s)/∂(pre-activation) [S, B, J] of each layer.
 
-        Layers know the way back; only activations are left to autograd.
+        The traces compute the gradients of the layers; only activations use autograd.
         """
         output, trace = passes[0](x.unsqueeze(0))
         traces, activated = [trace], []
@@ -184,7 +185,7 @@ class BayesianMLP(nn.Module):
                 activated.append((output.requires_grad_(), self.activation(output)))
             output, trace = layer_pass(activated[-1][1].detach())
             traces.append(trace)
-        sensitivities = [gaussian_score(output, y, likelihood_std)]  # of -log p: outcome and mean change places
+        sensitivities = [gaussian_score(output, y, likelihood_std)]  # of -log p, so target and mean are swapped
         for (before, after), trace in zip(reversed(activated), reversed(traces), strict=False):
             of_input = trace.input_gradient(sensitivities[0])
             sensitivities = [*torch.autograd.grad(after, before, of_input), *sensitivities]
@@ -194,7 +195,7 @@ class BayesianMLP(nn.Module):
         return list(self.layers)  # type: ignore[arg-type]
 
     def _draw(self, samples: int, sampling: Sampling) -> list[Pass]:
-        """A pass of each layer, from a detached posterior."""
+        """A pass of each layer with weights from the detached posterior."""
         posteriors = self.posterior()
         if not all(isinstance(posterior, Drawn) for posterior in posteriors):
             raise self._no_closed_form()
@@ -209,7 +210,7 @@ class BayesianMLP(nn.Module):
 
     def _no_closed_form(self, gain: Gain = "information") -> Exception:
         return problem(
-            f"layers, all of a kind, with diagonal Gaussian weights, of which the {gain} gain has a closed form",
+            f"layers of one type with diagonal Gaussian weights, whose {gain} gain has a closed form",
             ", ".join(type(layer).__name__ for layer in self.layers),
             "use GaussianDense, or first_order_gain, which works with any posterior",
         )

@@ -1,4 +1,4 @@
-"""A dense layer with a distribution over its weights: what a Bayesian network is made of."""
+"""A dense layer with a distribution over its weights: the layer of a Bayesian network."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
@@ -15,8 +15,8 @@ from rlgen.errors import problem
 from rlgen.nn.likelihood import inverse_softplus
 
 Sampling = Literal["local", "shared"]
-"""local: every row of every sample has noise of its own, at the pre-activations. shared: a weight sample is one and
-the same function for all rows."""
+"""local: separate noise at the pre-activations of every row and sample. shared: one weight sample is used for all
+rows."""
 Inputs = Float[Tensor, "S_or_1 B I"]
 Outputs = Float[Tensor, "S B J"]
 Scalar = Float[Tensor, ""]
@@ -26,31 +26,31 @@ Pass = Callable[[Tensor], tuple[Tensor, Trace]]
 
 @runtime_checkable
 class BayesianDense(Protocol):
-    """The seam for another posterior over the weights of a layer, such as a flow. An `nn.Module`."""
+    """Protocol of a dense layer with a posterior over its weights, for example a flow. An `nn.Module`."""
 
     def __call__(self, inputs: Tensor, samples: int, sampling: Sampling) -> Tensor:
-        """[S, B, I], or [1, B, I] for the same inputs in every sample, to [S, B, J]."""
+        """Outputs [S, B, J] of inputs [S, B, I], or of [1, B, I] if all samples have the same inputs."""
         ...
 
     def kl_to_prior(self) -> Tensor:
-        """KL[posterior ‖ prior], a scalar in nats, or an estimate or a bound from above, so that the ELBO is one."""
+        """KL[posterior ‖ prior], a scalar in nats, or an estimate or upper bound, so that the ELBO stays a bound."""
         ...
 
     def posterior(self) -> Any:
-        """A detached copy of what describes the posterior."""
+        """A detached copy of the posterior."""
         ...
 
     def kl_to(self, stored: Any) -> Tensor:
-        """KL[posterior ‖ stored], a scalar in nats, or a bound from above; `stored` came from `posterior`."""
+        """KL[posterior ‖ stored], a scalar in nats, or an upper bound; `stored` is a result of `posterior`."""
         ...
 
 
 @runtime_checkable
 class Drawn(Protocol):
-    """What `posterior` returns where the information gain has a closed form."""
+    """Protocol of the results of `posterior` for which the information gain has a closed form."""
 
     def draw(self, samples: int, sampling: Sampling) -> Pass:
-        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and what the pass leaves for its gradient."""
+        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and the trace that gradients require."""
         ...
 
 
@@ -63,9 +63,9 @@ class GaussianWeights(NamedTuple):
     bias_std: Tensor
 
     def draw(self, samples: int, sampling: Sampling) -> Pass:
-        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and what the pass leaves for its gradient.
+        """A function from inputs [S or 1, B, I] to outputs [S, B, J] and the trace that gradients require.
 
-        Shared weights are drawn here and now, so that batches passed one after the other meet the same sample.
+        Shared weights are drawn by this call, so that consecutive batches use the same sample.
         """
         check_sampling(sampling)
         if sampling == "shared":
@@ -91,19 +91,19 @@ class GaussianDense(nn.Module):
         initial_std: float = 0.5,
         initial_mean_std: float | None = None,
     ):
-        """`initial_mean_std`: spread of the means at the start; None for 1/√fan_in."""
+        """`initial_mean_std`: standard deviation of the initial means; None for 1/√fan_in."""
         super().__init__()
-        spread = fan_in**-0.5 if initial_mean_std is None else initial_mean_std
-        if min(prior_std, initial_std) <= 0 or spread < 0:
+        mean_std = fan_in**-0.5 if initial_mean_std is None else initial_mean_std
+        if min(prior_std, initial_std) <= 0 or mean_std < 0:
             raise problem(
-                "positive standard deviations of prior and posterior, and of the initial means zero or more",
+                "positive prior_std and initial_std, and an initial_mean_std of at least 0",
                 f"prior_std {prior_std}, initial_std {initial_std}, initial_mean_std {initial_mean_std}",
                 "use e.g. 0.5, 0.5 and None",
             )
         self.prior_std = prior_std
         rho = inverse_softplus(torch.tensor(float(initial_std), dtype=torch.float64)).item()
-        # The bias is the last row: one tensor of each kind costs half as many operations per gradient step.
-        self.mean = nn.Parameter(spread * torch.randn(fan_in + 1, fan_out))
+        # The bias is the last row: with one tensor each, a gradient step takes half as many operations.
+        self.mean = nn.Parameter(mean_std * torch.randn(fan_in + 1, fan_out))
         self.rho = nn.Parameter(torch.full((fan_in + 1, fan_out), rho))
 
     def weights(self) -> GaussianWeights:
@@ -122,12 +122,12 @@ class GaussianDense(nn.Module):
 
     @torch.no_grad()
     def set_gradient(self, of_mean: Tensor, of_std: Tensor, kl_weight: float) -> None:
-        """The gradient of a loss in means and deviations [I + 1, J], plus kl_weight times that of `kl_to_prior`, into
-        `grad`."""
+        """Set `grad` to a loss's gradient with respect to means and standard deviations [I + 1, J], plus kl_weight
+        times the gradient of `kl_to_prior`."""
         std = F.softplus(self.rho)
         kl_of_mean, kl_of_std = kl_gaussian_gradient(self.mean, std, 0.0, self.prior_std)
         self.mean.grad = torch.add(of_mean, kl_of_mean, alpha=kl_weight)
-        slope = torch.expm1(-std).neg_()  # of softplus, as its value tells
+        slope = torch.expm1(-std).neg_()  # derivative of softplus, as a function of its value
         self.rho.grad = torch.add(of_std, kl_of_std, alpha=kl_weight).mul_(slope)
 
     def kl_to(self, stored: GaussianWeights) -> Scalar:

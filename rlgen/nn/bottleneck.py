@@ -1,4 +1,4 @@
-"""A variational bottleneck: a discriminator that may learn only so many nats about its inputs."""
+"""Variational discriminator bottleneck: a limit on the information about inputs that a discriminator uses."""
 
 from dataclasses import dataclass, field
 
@@ -13,16 +13,16 @@ from rlgen.nn.layers import split_head
 from rlgen.nn.posterior import DiagonalGaussian
 
 SMALLEST_STD = 1e-4
-"""Of the code: certainty would cost infinitely many nats."""
+"""Lower limit of the code's standard deviation; with 0 the KL divergence would be infinite."""
 Features = Float[Tensor, "B F"]
 Latents = Float[Tensor, "B Z"]
 
 
 class GaussianBottleneck(DiagonalGaussian):
-    """Features [B, F] to a sample [B, Z] of N(mean, std²), std the softplus of a linear function of the features; in
-    evaluation to the mean.
+    """Maps features [B, F] to a sample [B, Z] of N(mean, std²), in evaluation mode to the mean. std is the softplus of
+    a linear function of the features.
 
-    `beta`: what a nat through it costs; moved by `Bottleneck`.
+    `beta`: the multiplier of the KL divergence, updated by `Bottleneck`.
     """
 
     beta: Tensor
@@ -41,22 +41,22 @@ class GaussianBottleneck(DiagonalGaussian):
 
 @dataclass(kw_only=True, eq=False)
 class Bottleneck:
-    """The discriminator sees a noisy code of its inputs with at most `limit` nats about them, on average over both
-    sides; the reward is that of the code's mean. Peng et al. 2019 (VAIL, 1810.00821), section 4. The defaults are those
-    of its imitation experiments but for the code's size.
+    """Variational discriminator bottleneck: the discriminator receives a noisy code with at most `limit` nats of
+    information about its inputs, on average over both sides. The reward is computed from the code's mean. Peng et al.
+    2019 (VAIL, 1810.00821), section 4. The defaults, except `latent`, are those of its imitation experiments.
 
-    Penalties that change layers come before it in a list to change those before the code, after it to change all. One
-    object serves one discriminator.
+    A penalty that changes layers changes those before the code if it precedes this one in a list, and all layers if it
+    follows. Use one object per discriminator.
     """
 
     latent: int = 32
-    """Numbers of the code."""
+    """Dimension of the code."""
     limit: float = 0.5
-    """Nats about a row that the code may hold, on average (I_c)."""
+    """Limit on the mean information of the code about a row, nats (I_c)."""
     step_size: float = 1e-5
-    """Of β, the price of a nat, per nat above the limit and gradient step; β never falls below 0."""
+    """Step size of the multiplier β, per nat above the limit and gradient step; β is at least 0."""
     initial_beta: float = 0.0
-    """β at the start."""
+    """Initial value of the multiplier β."""
     _parts: tuple[nn.Module, GaussianBottleneck] | None = field(default=None, init=False, repr=False)
     _kl: Tensor | None = field(default=None, init=False, repr=False)
 
@@ -70,7 +70,7 @@ class Bottleneck:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         if self._parts is not None:
-            raise problem("a Bottleneck of its own for every discriminator", "one in use", "make another")
+            raise problem("a separate Bottleneck for every discriminator", "one in use", "make another")
         body, head = split_head(network)
         code = GaussianBottleneck(head.in_features, self.latent, self.initial_beta).to(head.weight)
         self._parts = body, code
@@ -80,13 +80,13 @@ class Bottleneck:
         assert self._parts is not None, "wrap comes first"
         body, code = self._parts
         kl = code.kl(body(torch.cat([real, fake]))).sum(-1).mean()
-        excess, price = kl - self.limit, code.beta.clone()
-        code.beta.copy_(dual_ascent(price, excess.detach(), self.step_size))
+        excess, beta = kl - self.limit, code.beta.clone()
+        code.beta.copy_(dual_ascent(beta, excess.detach(), self.step_size))
         self._kl = kl.detach()
-        return price * excess
+        return beta * excess
 
     def report(self) -> dict[str, Tensor]:
-        """Of the last step: the nats per row, and what one costs now."""
+        """Mean KL divergence per row in the last step, nats, and the current multiplier β."""
         assert self._parts is not None, "wrap comes first"
         assert self._kl is not None, "a step comes first"
         return {"bottleneck_kl": self._kl, "bottleneck_beta": self._parts[1].beta.clone()}

@@ -1,4 +1,4 @@
-"""A discriminator's step, whoever plays it: images of a generator or transitions of a policy."""
+"""The loss of a discriminator with penalties, for images of a generator or transitions of a policy."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from rlgen.nn.penalties import Penalty, Reporting
 
 
 class Contest(NamedTuple):
-    """What a discriminator minimises, and how it fares: scalars."""
+    """A discriminator's loss, penalty and accuracies: scalars."""
 
     loss: Tensor
-    """The divergence's."""
+    """Loss of the divergence."""
     penalty: Tensor
-    """Sum of the penalties, to be added to it."""
+    """Sum of the penalties, to be added to the loss."""
     real_accuracy: Tensor
-    """Share of the real (expert) rows that count as real."""
+    """Share of the real (expert) rows that are classified as real."""
     fake_accuracy: Tensor
-    """Share of the fake (policy) rows that do not."""
+    """Share of the fake (policy) rows that are classified as fake."""
 
 
 def contest(
@@ -33,7 +33,8 @@ def contest(
     real_logit: Tensor,
     fake_logit: Tensor,
 ) -> Contest:
-    """Of inputs [B, ...] that `critic` gave these logits [B]; once per gradient step, as penalties remember."""
+    """The discriminator's loss for inputs [B, ...] with the logits [B] of `critic`. Call it once per gradient step,
+    because penalties may have a state."""
     loss = divergence.discriminator_loss(real_logit, fake_logit)
     penalty = loss.new_zeros(())
     for term in penalties:
@@ -45,5 +46,5 @@ def contest(
 
 
 def reported(penalties: Sequence[Penalty]) -> dict[str, Tensor]:
-    """What those of `penalties` that have something to log log: 0-d tensors by name."""
+    """The metrics of those penalties that report some: 0-d tensors by name."""
     return {name: value for term in penalties if isinstance(term, Reporting) for name, value in term.report().items()}

@@ -1,4 +1,4 @@
-"""Several perceptrons of one shape that run as one: each layer is one batched matrix product."""
+"""Ensembles of perceptrons of the same shape: each layer is one batched matrix product."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from rlgen.errors import problem
 
 
 class EnsembleDense(nn.Module):
-    """E dense layers at once; weights [E, I, J], biases [E, 1, J], drawn as `nn.Linear` draws them, each by itself."""
+    """E dense layers: weights [E, I, J] and biases [E, 1, J], each initialized independently, as in `nn.Linear`."""
 
     def __init__(self, members: int, fan_in: int, fan_out: int):
         super().__init__()
@@ -39,5 +39,5 @@ class EnsembleMLP(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, inputs: Float[Tensor, "B I"] | Float[Tensor, "E B I"]) -> Float[Tensor, "E B O"]:
-        """What each member makes of the same rows [B, I], or of rows of its own [E, B, I]."""
+        """Outputs of each member for the same rows [B, I], or for separate rows [E, B, I]."""
         return self.layers(inputs.expand(self.members, -1, -1))

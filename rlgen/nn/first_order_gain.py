@@ -1,4 +1,4 @@
-"""Information gain by actually learning from each row: slow, for any posterior, and the yardstick of the fast one."""
+"""Information gain by training on each row: slow, valid for any posterior, and a reference for the closed form."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from rlgen.nn.bayesian_dense import Sampling
 
 
 class _Update(nn.Module):
-    """What is minimised after one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
+    """The loss minimised for one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
 
     def __init__(self, network: BayesianMLP, likelihood_std: Any, samples: int, sampling: Sampling):
         super().__init__()
@@ -21,7 +21,7 @@ class _Update(nn.Module):
         self.likelihood_std, self.samples, self.sampling = likelihood_std, samples, sampling
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, and the KL in it."""
+        """The loss, and its KL term."""
         output = self.network(x.unsqueeze(0), self.samples, self.sampling)
         divergence = self.network.kl_to(self.old)
         return divergence - gaussian_log_prob(y, output, self.likelihood_std).sum(-1).mean(), divergence
@@ -38,11 +38,11 @@ def first_order_gain(
     sampling: Sampling = "local",
     numbers: int = 2**22,
 ) -> Float[Tensor, " B"]:
-    """KL[q(θ; φ') ‖ q(θ; φ)] in nats, φ' after `updates` steps of Adam on each row alone, starting from φ every time.
+    """KL[q(θ; φ') ‖ q(θ; φ)] in nats, with φ' the result of `updates` steps of Adam from φ on each row separately.
 
-    Houthooft et al. 2016 (1605.09674), section 2.5, the first-order alternative. The network stays as it is. Rows are
-    worked on as many at a time as have `numbers` parameters between them, of each of which there are four copies:
-    itself, its gradient and Adam's moments.
+    Houthooft et al. 2016 (1605.09674), section 2.5, the first-order alternative. The network does not change. Rows are
+    processed in groups with `numbers` parameters in total; memory holds four tensors of that size: the parameters,
+    their gradients and Adam's two moments.
     """
     rows = max(1, numbers // sum(parameter.numel() for parameter in network.parameters()))
     update = _Update(network, likelihood_std, samples, sampling)
@@ -51,7 +51,7 @@ def first_order_gain(
 
 
 def _of_rows(update: _Update, x: Tensor, y: Tensor, updates: int, learning_rate: float) -> Tensor:
-    """The gain of all rows at once, [B]."""
+    """The gain [B] of all rows, computed at once."""
     copies = {
         name: parameter.detach().expand(len(x), *parameter.shape).clone().requires_grad_()
         for name, parameter in update.named_parameters()
@@ -61,7 +61,7 @@ def _of_rows(update: _Update, x: Tensor, y: Tensor, updates: int, learning_rate:
         return functional_call(update, parameters, (x, y))
 
     of_rows = vmap(of_row, randomness="different")
-    optimiser = torch.optim.Adam(copies.values(), learning_rate)  # of single numbers, so rows do not meet in it
+    optimiser = torch.optim.Adam(copies.values(), learning_rate)  # elementwise, so rows stay independent
     with torch.enable_grad():
         for _ in range(updates):
             optimiser.zero_grad(set_to_none=True)

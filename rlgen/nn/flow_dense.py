@@ -1,4 +1,4 @@
-"""A dense layer whose weights are correlated and not Gaussian: multiplicative noise from a normalising flow."""
+"""A dense layer with correlated, non-Gaussian weights: multiplicative noise from a normalising flow."""
 
 import copy
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ LogProb = Float[Tensor, "*samples"]
 
 
 class FlowNoise(nn.Module):
-    """The density q(z) of the noise that multiplies a layer's inputs: a Gaussian around 1, moved by couplings."""
+    """The density q(z) of the noise that multiplies a layer's inputs: a Gaussian around 1, transformed by couplings."""
 
     def __init__(self, size: int, steps: int, hidden: Sequence[int], initial_std: float):
         super().__init__()
@@ -45,14 +45,14 @@ class FlowNoise(nn.Module):
         self.steps = Flow(affine_couplings(size, 0, steps, hidden))
 
     def rsample(self, *shape: int) -> tuple[Noise, LogProb]:
-        """z [*shape, I], and log q(z) [*shape], nats."""
+        """Samples z [*shape, I], and log q(z) [*shape], nats."""
         std = F.softplus(self.rho)
         noise = torch.randn((*shape, len(std)), dtype=std.dtype, device=std.device)
         z = self.mean + std * noise
         return self.steps.moved(z, gaussian_log_prob(z, self.mean, std).sum(-1))
 
     def log_prob(self, z: Noise) -> LogProb:
-        """log q(z), nats, of any z."""
+        """log q(z) of any z [..., I], nats [...]."""
         origin, log_det = self.steps.origin(z)
         return gaussian_log_prob(origin, self.mean, F.softplus(self.rho)).sum(-1) - log_det
 
@@ -61,14 +61,14 @@ class FlowWeights(NamedTuple):
     """Weights W_ij | z ~ N(z_i mean_ij, std_ij²), z from a flow, and Gaussian biases."""
 
     gaussian: GaussianWeights
-    """Of the weights where z is 1, and of the biases."""
+    """Gaussians of the weights for z = 1, and of the biases."""
     noise: FlowNoise
     """q(z)."""
     second_moment: Tensor | None = None
     """E[z²], estimated, for the information gain."""
 
     def draw(self, samples: int, sampling: Sampling) -> Pass:
-        """As `GaussianWeights.draw`; local sampling draws z for every row and sample, shared for every sample."""
+        """As `GaussianWeights.draw`; local sampling draws a z per row and sample, shared sampling one per sample."""
         check_sampling(sampling)
         gaussian, moment = self.gaussian, self.second_moment
         if sampling == "shared":
@@ -85,14 +85,15 @@ class FlowWeights(NamedTuple):
 
 
 class FlowDense(nn.Module):
-    """Multiplicative normalising flow: weights N(z_i mean_ij, std_ij²) given noise z that a flow draws.
+    """Multiplicative normalising flow: weights N(z_i mean_ij, std_ij²) given noise z from a flow.
 
-    Louizos & Welling 2017 (1703.01961). Averaged over z the weights of an input are correlated, and their density is
-    what the flow makes of it. `steps`, `hidden`: couplings of the flow, and widths of the perceptrons in them; with 0
-    steps z is Gaussian. `kl_samples`: draws of z in each estimate of a divergence.
+    Louizos & Welling 2017 (1703.01961). Averaged over z, the weights of an input are correlated, and the flow shapes
+    their density. `steps`, `hidden`: number of couplings of the flow, and widths of their perceptrons; with 0 steps z
+    is Gaussian. `kl_samples`: draws of z in each estimate of a divergence.
 
-    The density of the weights is an integral over z, so divergences are bounds from above. Differs from the paper: the
-    auxiliary r(z|W) is that of `expected_log_reverse`, and the couplings have fixed masks instead of drawn ones.
+    The density of the weights is an integral over z, so divergences are upper bounds. Differs from the paper: the
+    auxiliary r(z|W) is that of `expected_log_reverse`, for the reason given there, and the masks of the couplings are
+    fixed instead of drawn.
     """
 
     def __init__(
@@ -125,30 +126,30 @@ class FlowDense(nn.Module):
         return FlowWeights(self.gaussian.weights(), self.noise).draw(samples, sampling)(inputs)[0]
 
     def kl_to_prior(self) -> Scalar:
-        """An estimate from `kl_samples` draws of z of a bound from above: E[KL[q(W|z) ‖ p(W)] + log q(z) - log r(z|W)].
+        """An estimate, with `kl_samples` draws of z, of the upper bound E[KL[q(W|z) ‖ p(W)] + log q(z) - log r(z|W)].
 
-        Louizos & Welling 2017 (1703.01961). Exact on average where z is Gaussian and r has its mean and
+        Louizos & Welling 2017 (1703.01961). Its expectation is exact if z is Gaussian and r has its mean and standard
         deviation.
         """
         own, prior_std = self.gaussian.weights(), self.gaussian.prior_std
         z, log_prob = self.noise.rsample(self.kl_samples)
         weights = own.weight_mean, own.weight_std
-        told = expected_log_reverse(z, *weights, self.reverse_mean, F.softplus(self.reverse_rho))
-        bound = scaled_kl_gaussian(z, *weights, prior_std) + log_prob - told
+        log_reverse = expected_log_reverse(z, *weights, self.reverse_mean, F.softplus(self.reverse_rho))
+        bound = scaled_kl_gaussian(z, *weights, prior_std) + log_prob - log_reverse
         return bound.mean() + kl_gaussian(own.bias_mean, own.bias_std, 0.0, prior_std).sum()
 
     @torch.no_grad()
     def posterior(self, draws: int = 1024) -> FlowWeights:
-        """`draws`: of z, from which its second moment is estimated."""
+        """A detached copy of the posterior. `draws`: samples of z for the estimate of its second moment."""
         noise = copy.deepcopy(self.noise).requires_grad_(False)
         return FlowWeights(self.gaussian.posterior(), noise, self.noise.rsample(draws)[0].square().mean(0))
 
     def kl_to(self, stored: FlowWeights) -> Scalar:
-        """KL of the joint distributions of weights and noise, which bounds that of the weights from above: estimated
-        from `kl_samples` draws of z, never negative, 0 where nothing has moved.
+        """KL of the joint distributions of weights and noise, an upper bound for the weights. It is estimated with
+        `kl_samples` draws of z, is never negative, and is 0 if nothing has changed.
 
-        E_z[KL[q(W|z) ‖ stored(W|z)] + KL[q(z) ‖ stored(z)]], the latter as E[ratio - 1 - log ratio], whose mean is the
-        same as that of -log ratio, and whose every term is positive: Schulman 2020, Approximating KL divergence.
+        E_z[KL[q(W|z) ‖ stored(W|z)] + KL[q(z) ‖ stored(z)]]; the latter is estimated as E[ratio - 1 - log ratio], which
+        has the same mean as -log ratio and no negative terms: Schulman 2020, Approximating KL divergence.
         """
         z, _ = self.noise.rsample(self.kl_samples)
         own, old = self.gaussian.weights(), stored.gaussian

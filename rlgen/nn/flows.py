@@ -14,21 +14,21 @@ from rlgen.nn.precision import full_precision
 
 
 class Flow(nn.ModuleList):
-    """Rezende & Mohamed 2015 (1505.05770), eqs. 6 and 7.
+    """A sequence of invertible steps. Rezende & Mohamed 2015 (1505.05770), eqs. 6 and 7.
 
-    Each step has `forward` and `inverse`, (z, context) to what z [..., Z] becomes (or was) and the log-determinant
-    [...] of the way forward; the context is None where there is none.
+    Each step has `forward` and `inverse`. Both take (z [..., Z], context or None), and return the transformed z and the
+    log-determinant [...] of the forward transform.
     """
 
     def moved(self, z: Tensor, log_prob: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(where z ends, its log-density there [...], nats), `log_prob` being that of where it began."""
+        """The transformed z and its log-density [...], nats; `log_prob` is the log-density of the original z."""
         for step in self:
             z, log_det = step(z, context)
             log_prob = log_prob - log_det
         return z, log_prob
 
     def origin(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(where z began, the log-determinant [...] of the whole way forward)."""
+        """The original of z under all steps, and the log-determinant [...] of the complete forward transform."""
         total = z.new_zeros(z.shape[:-1])
         for step in reversed(self):  # type: ignore[call-overload]
             z, log_det = step.inverse(z, context)  # type: ignore[operator]
@@ -37,7 +37,7 @@ class Flow(nn.ModuleList):
 
 
 class MaskedLinear(nn.Linear):
-    """A linear layer without the weights that `mask` [J, I] leaves out."""
+    """A linear layer whose weights are zero where `mask` [J, I] is False."""
 
     mask: Tensor
 
@@ -50,13 +50,14 @@ class MaskedLinear(nn.Linear):
 
 
 class MADE(nn.Module):
-    """Inputs [..., D] to K numbers for each of them [..., D, K], those of d a function of the inputs before d alone.
+    """Masked autoencoder for distribution estimation: inputs [..., D] to K outputs for each of them, [..., D, K]. The
+    outputs of input d depend only on the inputs before d. Germain et al. 2015 (1502.03509), eq. 12 and 13.
 
-    Germain et al. 2015 (1502.03509), eq. 12 and 13. `order`: the position of each input, 0 to D - 1; as they stand when
-    left out. `context` numbers, where there are any, reach every output, the first one too.
+    `order`: the position of each input, 0 to D - 1; by default their own order. `context`: dimension of a context on
+    which all outputs depend, including the first one; 0 for none.
 
-    Differs from the paper: the hidden units' degrees are spread evenly instead of drawn, so that no narrow layer cuts
-    an input off by chance; and with a context some see nothing else.
+    Differs from the paper: the degrees of hidden units are evenly spaced instead of drawn, because a narrow layer could
+    otherwise disconnect an input by chance; with a context, some units depend only on the context.
     """
 
     position: Tensor
@@ -71,7 +72,7 @@ class MADE(nn.Module):
         activation: type[nn.Module] = nn.ReLU,
     ):
         super().__init__()
-        narrowest = 2 if context else 1  # one unit cannot see both the context alone and the last inputs
+        narrowest = 2 if context else 1  # one unit for the context alone, one for the last inputs
         if min(size, outputs) < 1 or context < 0 or min(hidden, default=0) < narrowest:
             raise problem(
                 f"1 or more inputs and outputs, a context of 0 or more, hidden layers of {narrowest} or more",
@@ -83,10 +84,10 @@ class MADE(nn.Module):
             raise problem(f"an order that holds each of 0 to {size - 1} once", f"{order}", "leave it out")
         self.register_buffer("position", position)
         self.outputs = outputs
-        # A unit of degree k sees the first k inputs. Without a context one of degree 0 would be a mere constant.
+        # A unit of degree k depends on the first k inputs. Without a context a unit of degree 0 would be constant.
         lowest = 0 if context else min(1, size - 1)
-        spread = [torch.linspace(size - 1, lowest, width).round().long() for width in hidden]
-        degrees = [position + 1, *spread]
+        hidden_degrees = [torch.linspace(size - 1, lowest, width).round().long() for width in hidden]
+        degrees = [position + 1, *hidden_degrees]
         masks = [after[:, None] >= before for before, after in pairwise(degrees)]
         masks.append(position.repeat_interleave(outputs)[:, None] >= degrees[-1])
         self.layers = nn.ModuleList(MaskedLinear(mask) for mask in masks)
@@ -96,7 +97,7 @@ class MADE(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch D"], context: Float[Tensor, "*some C"] | None = None
     ) -> Float[Tensor, "*batch D K"]:
-        """`context`'s leading dimensions broadcast to those of `x`."""
+        """Outputs [..., D, K] of inputs [..., D]. The leading dimensions of `context` broadcast to those of `x`."""
         hidden = self.layers[0](x)
         if self.context is not None:
             hidden = hidden + self.context(context)
@@ -111,15 +112,15 @@ LogDet = Float[Tensor, "*batch"]
 
 
 def alternating_mask(size: int, first: bool) -> Bool[Tensor, " D"]:
-    """Every second of `size` numbers, beginning with the `first` one or with the second."""
+    """Mask [size] that is True for every second element, starting with the `first` or else with the second."""
     return torch.arange(size) % 2 == (0 if first else 1)
 
 
 class Coupling(nn.Module):
-    """What couplings share. `mask`: bool of the event's own shape, [D] or [C, H, W]; where it is True, numbers stay.
+    """Base class of couplings. `mask`: bool of the shape of an event, [D] or [C, H, W]; True components do not change.
 
-    `network` gets the numbers that stay, zeros elsewhere, with a context, if any, appended along the event's first
-    dimension.
+    The input of `network` are the unchanged components, with zeros elsewhere; a context, if any, is appended along the
+    first dimension of the event.
     """
 
     mask: Tensor
@@ -130,7 +131,7 @@ class Coupling(nn.Module):
         self.network = network
 
     def said(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """What the network makes of the numbers that stay."""
+        """The network's output for the unchanged components."""
         event = self.mask.ndim
         seen = torch.where(self.mask, x, 0.0)
         if context is not None:
@@ -139,29 +140,30 @@ class Coupling(nn.Module):
 
 
 class AdditiveCoupling(Coupling):
-    """x + t(what stays) where the mask is False; volume stays. Dinh et al. 2015 (NICE, 1410.8516), section 3.2.
+    """x + t where the mask is False, t a function of the unchanged components; it preserves volume. Dinh et al. 2015
+    (NICE, 1410.8516), section 3.2.
 
-    The network's output has the event's shape.
+    The network's output t has the shape of an event.
     """
 
     def forward(self, x: Events, context: Context = None) -> tuple[Events, LogDet]:
-        """What x becomes, and log |det of the Jacobian|, zeros."""
+        """The transformed x, and log |det Jacobian|, which is zero."""
         moved = x + torch.where(self.mask, 0.0, self.said(x, context))
         return moved, x.new_zeros(x.shape[: -self.mask.ndim])
 
     def inverse(self, moved: Events, context: Context = None) -> tuple[Events, LogDet]:
-        """The x that becomes `moved`, and the log-determinant of `forward`."""
+        """The original x of `moved`, and the log-determinant of `forward`."""
         x = moved - torch.where(self.mask, 0.0, self.said(moved, context))
         return x, x.new_zeros(x.shape[: -self.mask.ndim])
 
 
 class AffineCoupling(Coupling):
-    """x exp(s) + t, s and t functions of what stays, where the mask is False. Dinh et al. 2017 (Real NVP, 1605.08803),
-    eq. 4 and 5.
+    """x exp(s) + t where the mask is False, s and t functions of the unchanged components. Dinh et al. 2017 (Real NVP,
+    1605.08803), eq. 4 and 5.
 
-    The network's output is twice as long as the event along its first dimension: t, then s.
+    The network's output is twice as long as an event along its first dimension: t, then s.
 
-    Differs from the paper: s is held within ±`limit` by a hyperbolic tangent of fixed size instead of a learned one.
+    Differs from the paper: the scale of the tanh that keeps s within ±`limit` is fixed instead of learned.
     """
 
     def __init__(self, mask: Bool[Tensor, "..."], network: nn.Module, limit: float = 3.0):
@@ -169,12 +171,12 @@ class AffineCoupling(Coupling):
         self.limit = limit
 
     def forward(self, x: Events, context: Context = None) -> tuple[Events, LogDet]:
-        """What x becomes, and log |det of the Jacobian|."""
+        """The transformed x, and log |det Jacobian|."""
         shift, log_scale = self._shift_and_log_scale(x, context)
         return x * log_scale.exp() + shift, self._sum(log_scale)
 
     def inverse(self, moved: Events, context: Context = None) -> tuple[Events, LogDet]:
-        """The x that becomes `moved`, and the log-determinant of `forward` there."""
+        """The original x of `moved`, and the log-determinant of `forward` at x."""
         shift, log_scale = self._shift_and_log_scale(moved, context)
         return (moved - shift) * (-log_scale).exp(), self._sum(log_scale)
 
@@ -188,8 +190,8 @@ class AffineCoupling(Coupling):
 
 
 def affine_couplings(size: int, context: int, steps: int, hidden: Sequence[int]) -> list[AffineCoupling]:
-    """`steps` couplings of rows [..., size] with perceptrons in them; each moves what the one before let stay, and
-    begins as the identity."""
+    """`steps` couplings of rows [..., size], with perceptrons as networks. Each changes the components that the one
+    before does not change, and is the identity at initialization."""
     made = []
     for number in range(steps):
         network = mlp([size + context, *hidden, 2 * size], nn.ELU)
@@ -203,11 +205,12 @@ Rows = Float[Tensor, "*batch Z"]
 
 
 class InverseAutoregressiveStep(nn.Module):
-    """z to σ z + (1 - σ) m, m and the gate σ = sigmoid(s) of each number from those before it and from the context.
+    """z to σ z + (1 - σ) m; m and the gate σ = sigmoid(s) of each component depend on the components before it and on
+    the context.
 
-    Kingma et al. 2016 (1606.04934), algorithm 1 and eq. 13 and 14, the numerically stable form. `backwards` turns the
-    order of the numbers around, as every second step should. `initial_gate`: s at the start, at which a step changes
-    little.
+    Kingma et al. 2016 (1606.04934), algorithm 1 and eq. 13 and 14, the numerically stable form. `backwards` reverses
+    the order of the components; set it for every second step. `initial_gate`: initial s, a value at which a step
+    changes z little.
     """
 
     def __init__(
@@ -221,18 +224,17 @@ class InverseAutoregressiveStep(nn.Module):
             last.bias.view(size, 2)[:, 1] += initial_gate  # type: ignore[operator, union-attr]
 
     def forward(self, z: Rows, context: Context = None) -> tuple[Rows, LogDet]:
-        """What z becomes, and log |det of the Jacobian|."""
+        """The transformed z, and log |det Jacobian|."""
         shift, gate_logit = full_precision(self.network(z, context)).unbind(-1)
         return torch.lerp(shift, z, gate_logit.sigmoid()), F.logsigmoid(gate_logit).sum(-1)
 
     def inverse(self, moved: Rows, context: Context = None) -> tuple[Rows, LogDet]:
-        """The z that becomes `moved`, and the log-determinant of `forward` there: one number after the other, so as
-        many passes as numbers."""
+        """The original z of `moved`, and the log-determinant of `forward` at z. It takes one pass per component."""
         z = torch.zeros_like(moved)
         for known in range(moved.shape[-1]):
             shift, gate_logit = full_precision(self.network(z, context)).unbind(-1)
             gate = gate_logit.sigmoid()
             found = (moved - (1 - gate) * shift) / gate
-            # Numbers whose turn has not come are wrong still, and might be infinite, which no mask stops.
+            # Later components are still wrong and may be infinite, and infinity times a mask of 0 is NaN.
             z = torch.where(self.network.position <= known, found, 0.0)
         return z, F.logsigmoid(gate_logit).sum(-1)

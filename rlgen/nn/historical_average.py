@@ -1,4 +1,4 @@
-"""Parameters held near the mean of what they were."""
+"""Historical averaging: a penalty that keeps parameters near the mean of their past values."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from rlgen.errors import problem
 
 
 class Remembering(nn.Module):
-    """`network` with the mean of its past parameters, those at the start included, in its state dict."""
+    """`network` with the mean of its past parameters, including the initial ones, in its state dict."""
 
     mean: Tensor
     count: Tensor
@@ -27,25 +27,25 @@ class Remembering(nn.Module):
         return self.network(inputs)
 
     def parameters_now(self) -> Tensor:
-        """[P], differentiable."""
+        """The current parameters as a vector [P], differentiable."""
         return parameters_to_vector(self.network.parameters())
 
     def distance(self) -> Tensor:
-        """Of the parameters from the mean of their past, squared: a scalar."""
+        """Squared distance of the parameters from the mean of their past values: a scalar."""
         return historical_average_distance(self.parameters_now(), self.mean)
 
     @torch.no_grad()
     def remember(self) -> None:
-        """Take the present parameters into the mean."""
+        """Include the current parameters in the mean."""
         self.count.add_(1)
         self.mean.add_((self.parameters_now() - self.mean) / self.count)
 
 
 @dataclass(kw_only=True, eq=False)
 class HistoricalAverage:
-    """Historical averaging. Salimans et al. 2016 (1606.03498), section 3.3. One object serves one network.
+    """Historical averaging as a penalty. Salimans et al. 2016 (1606.03498), section 3.3. Use one object per network.
 
-    For a generator use `Remembering` itself. It wraps the network as a whole: last in a list.
+    For a generator use `Remembering` itself. It wraps the complete network, so put it last in a list of penalties.
     """
 
     weight: float = 1.0
@@ -53,7 +53,7 @@ class HistoricalAverage:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         if self._network is not None:
-            raise problem("a HistoricalAverage of its own for every network", "one in use", "make another")
+            raise problem("a separate HistoricalAverage for every network", "one in use", "make another")
         self._network = Remembering(network)
         return self._network
 

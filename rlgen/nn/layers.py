@@ -1,4 +1,4 @@
-"""Layers that torch does not have, and networks of a few."""
+"""Layers that torch does not have, and small networks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.Tanh) -> nn.Seque
 
 
 def normalised_layers(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
-    """Linear layers of `sizes`, each with batch norm and `activation` after it. Ioffe & Szegedy 2015 (1502.03167)."""
+    """Linear layers of `sizes`, each followed by batch norm and `activation`. Ioffe & Szegedy 2015 (1502.03167)."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out, bias=False), nn.BatchNorm1d(fan_out), activation()]
@@ -40,19 +40,22 @@ def normalised_layers(sizes: Sequence[int], activation: type[nn.Module] = nn.ReL
 
 
 def split_head(network: nn.Module) -> tuple[nn.Sequential, nn.Linear]:
-    """Everything before the last layer, and that layer. They share their parameters with `network`."""
+    """The layers before the last one, and the last one, sharing their parameters with `network`.
+
+    Raises `InputError` unless `network` is an `nn.Sequential` that ends with a linear layer.
+    """
     layers = list(network.children()) if isinstance(network, nn.Sequential) else []
     if not layers or not isinstance(layers[-1], nn.Linear):
         raise problem(
-            "a network whose layers stand in a row (nn.Sequential), the last of them linear",
+            "a network of layers in sequence (nn.Sequential) with a linear last layer",
             f"a {type(network).__name__}{f' that ends with {type(layers[-1]).__name__}' if layers else ''}",
-            "put this penalty before those that wrap the network as a whole, or place its module by hand",
+            "put this penalty before those that wrap the complete network, or insert its module yourself",
         )
     return nn.Sequential(*layers[:-1]), layers[-1]
 
 
 class SideBySide(nn.Module):
-    """The first `split` numbers of a row through `left`, the others through `right`: [..., I] to [..., L + R]."""
+    """Applies `left` to the first `split` components of a row and `right` to the others: [..., I] → [..., L + R]."""
 
     def __init__(self, split: int, left: nn.Module, right: nn.Module):
         super().__init__()
@@ -63,8 +66,8 @@ class SideBySide(nn.Module):
 
 
 class Maxout(nn.Module):
-    """[..., fan_in] to [..., fan_out], each output the maximum of `pieces` linear ones. Goodfellow et al. 2013
-    (1302.4389), section 3."""
+    """Maxout layer [..., fan_in] → [..., fan_out]: each output is the maximum of `pieces` linear functions. Goodfellow
+    et al. 2013 (1302.4389), section 3."""
 
     def __init__(self, fan_in: int, fan_out: int, pieces: int):
         super().__init__()
@@ -76,15 +79,15 @@ class Maxout(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """[B, F] to [B, F + kernels]: for every kernel the sum over the batch of exp(-|difference|₁) in a learned
-    projection. Salimans et al. 2016 (1606.03498), section 3.2.
+    """Minibatch discrimination [B, F] → [B, F + kernels]: appends for every kernel the sum over the batch of
+    exp(-|difference|₁) in a learned projection. Salimans et al. 2016 (1606.03498), section 3.2.
 
-    Real and generated rows go through apart. Rows influence one another, so it goes with no gradient penalty, and not
-    with batches of another size in evaluation.
+    Pass real and generated rows separately. Rows influence each other, so do not combine it with a gradient penalty,
+    and use the same batch size in evaluation.
     """
 
     def __init__(self, features: int, kernels: int, kernel_size: int):
-        """`kernel_size`: numbers of a row's projection per kernel."""
+        """`kernel_size`: dimension of a row's projection per kernel."""
         super().__init__()
         self.projection = nn.Parameter(torch.randn(features, kernels, kernel_size) / features**0.5)
 
@@ -95,13 +98,14 @@ class MinibatchDiscrimination(nn.Module):
 
 
 DIRECTION_STD = 0.1
-"""Of the directions' numbers at the start; their size has no effect but on how fast they turn."""
+"""Initial standard deviation of the directions' components. Their scale only affects how fast the directions change."""
 
 
 class WeightNormLinear(nn.Module):
-    """x v / |v| · length + bias, a length and a direction v for each number that comes out. Eq. 2 of the paper.
+    """Linear layer with weight normalisation: x v / |v| · length + bias, with a length and a direction v per output.
+    Salimans & Kingma 2016 (1602.07868), eq. 2.
 
-    `learn_length`: whether the length is learned as well, or stays as `standardise` leaves it.
+    `learn_length`: whether the length is learned; otherwise it keeps the value set by `standardise`.
     """
 
     length: Tensor
@@ -109,7 +113,7 @@ class WeightNormLinear(nn.Module):
     def __init__(self, fan_in: int, fan_out: int, learn_length: bool = True):
         super().__init__()
         if min(fan_in, fan_out) < 1:
-            raise problem("1 or more numbers in and out", f"{fan_in} and {fan_out}", "mend these")
+            raise problem("fan_in and fan_out of at least 1", f"{fan_in} and {fan_out}", "correct these")
         self.direction = nn.Parameter(DIRECTION_STD * torch.randn(fan_out, fan_in))
         self.bias = nn.Parameter(torch.zeros(fan_out))
         if learn_length:
@@ -118,19 +122,19 @@ class WeightNormLinear(nn.Module):
             self.register_buffer("length", torch.ones(fan_out))
 
     def forward(self, x: Float[Tensor, "*batch I"]) -> Float[Tensor, "*batch O"]:
-        # The numbers that come out are fewer than the weights: they are what is scaled.
+        # Outputs are scaled instead of weights, because there are fewer of them.
         return F.linear(x, self.direction) * (self.length / self.direction.norm(dim=1)) + self.bias
 
 
 @torch.no_grad()
 def standardise(layers: Iterable[nn.Module], rows: Tensor) -> None:
-    """Length and bias of every `WeightNormLinear` among `layers`, such that what it gives has mean 0 and deviation 1
-    over `rows` [B, ...], the first layer's inputs, each layer after those before it. Salimans & Kingma 2016
-    (1602.07868), section 3, eq. 5 and 6."""
+    """Set length and bias of every `WeightNormLinear` in `layers`, one after another, so that its outputs have mean 0
+    and standard deviation 1. `rows` [B, ...] are the first layer's inputs. Salimans & Kingma 2016 (1602.07868), section
+    3, eq. 5 and 6."""
     for layer in layers:
         if isinstance(layer, WeightNormLinear):
             std, mean = torch.std_mean(layer(rows), dim=0, correction=0)
-            std = std.clamp(min=1e-6)  # of a number that never varies
+            std = std.clamp(min=1e-6)  # for an output that does not vary
             layer.length.div_(std)
             layer.bias.sub_(mean).div_(std)
         rows = layer(rows)
@@ -140,13 +144,13 @@ Values = Float[Tensor, "*any"]
 
 
 class GaussianNoise(nn.Module):
-    """Adds N(0, std²) to every number in training, nothing in evaluation. Salimans et al. 2016 (1606.03498), section
-    6.1: to the output of each layer of the discriminator; to its inputs too in the released code."""
+    """Adds noise N(0, std²) to every component in training, none in evaluation. Salimans et al. 2016 (1606.03498),
+    section 6.1, add it to the output of each layer of the discriminator; the released code also to its inputs."""
 
     def __init__(self, std: float):
         super().__init__()
         if not 0 <= std < float("inf"):
-            raise problem("a deviation of at least 0", f"{std}", "use 0 for no noise")
+            raise problem("a standard deviation of at least 0", f"{std}", "use 0 for no noise")
         self.std = std
 
     def forward(self, x: Values) -> Values:
@@ -158,8 +162,8 @@ class GaussianNoise(nn.Module):
 
 @contextmanager
 def dropout_after_activations(network: nn.Module, share: float) -> Iterator[None]:
-    """Within the block, zeroes `share` of the outputs of every activation of `network` (torch's own: Tanh, ReLU …) in
-    each forward pass, and enlarges the others to make up. Srivastava et al. 2014."""
+    """Within the block, applies dropout with probability `share` to the outputs of every torch activation of `network`
+    (Tanh, ReLU …) in each forward pass. Srivastava et al. 2014."""
 
     def drop(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
         return F.dropout(output, share)

@@ -1,4 +1,4 @@
-"""The spread of what a network predicts, as a parameter."""
+"""The standard deviation of a network's likelihood, as a parameter."""
 
 import torch
 from jaxtyping import Float
@@ -9,14 +9,14 @@ from rlgen.errors import problem
 
 
 def inverse_softplus(positive: Tensor) -> Tensor:
-    """ρ such that log(1 + exp ρ) is `positive`."""
+    """The ρ with log(1 + exp ρ) = `positive`."""
     return positive + torch.log(-torch.expm1(-positive))
 
 
 class LikelihoodStd(nn.Module):
-    """A standard deviation for each output, learned with the network: `likelihood_std = module()` is [O].
+    """A learned standard deviation for each output: `likelihood_std = module()` is [O].
 
-    `floor` bounds it from below: outputs that the network predicts exactly would drive the density to infinity.
+    `floor` is its lower limit, because the density would diverge for outputs that the network predicts exactly.
     """
 
     def __init__(self, size: int, initial: float = 0.5, floor: float = 1e-2):

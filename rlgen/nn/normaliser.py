@@ -1,4 +1,4 @@
-"""Observation normaliser: a module whose statistics live in its state dict and move only when told to."""
+"""Observation normaliser: a module with running statistics in its state dict, updated only by explicit calls."""
 
 import torch
 from jaxtyping import Float
@@ -9,22 +9,22 @@ from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
 
 FLOOR = 0.02
-"""Fraction of the typical standard deviation: 0.006 on Ant's demonstrations, 0.009 on Humanoid's, 0.017 on
-HalfCheetah's, near the absolute 0.01 that was measured there."""
+"""Floor as a fraction of the typical standard deviation. In absolute terms it is 0.006 for demonstrations of Ant, 0.009
+for Humanoid and 0.017 for HalfCheetah, near the 0.01 that was tuned there."""
 VARIES = 1e-6
-"""Fraction of a feature's mean and of the largest standard deviation below which a feature counts as constant: some
-ten times the rounding of float32."""
+"""Fraction of a feature's mean, and of the largest standard deviation, below which a feature counts as constant: about
+ten times the rounding error of float32."""
 CACHED_NUMBERS = 2**18
-"""Rows are merged so many numbers at a time: five times as fast for a rollout of Humanoid than all at once."""
+"""Elements merged at a time: five times as fast for a rollout of Humanoid as merging all rows at once."""
 
 
 class Normaliser(nn.Module):
-    """x to clip((x - mean) / std, ±clip), std = sqrt(var) + floor · typical std. Shapes: [..., O] to [..., O].
+    """Maps x to clip((x - mean) / std, ±clip), with std = sqrt(var) + floor · typical std. Shapes: [..., O] → [..., O].
 
-    Nothing but merging changes the statistics, so a whole round of updates sees one and the same function.
-    The floor keeps features that hardly vary (contact forces of an expert that never falls) from exploding. It is
-    relative, to the median standard deviation of the features that vary, so that the unit of the data does not matter.
-    Rows with NaN or infinity are never merged: a batch that holds one leaves the statistics as they are.
+    - Only merging (and `cover`) changes the statistics, so the function is constant during a round of updates.
+    - The floor limits features that hardly vary (contact forces of an expert that never falls). It is relative to the
+      median standard deviation of the features that vary, so the unit of the data does not matter.
+    - A batch with NaN or infinity is not merged.
     """
 
     mean: Tensor
@@ -55,22 +55,24 @@ class Normaliser(nn.Module):
 
     @torch.no_grad()
     def merge(self, rows: Tensor) -> None:
-        """Take `rows` [B, O] into the statistics."""
+        """Merge `rows` [B, O] into the statistics."""
         rows = rows.reshape(-1, rows.shape[-1])
         for some in rows.split(max(1, CACHED_NUMBERS // rows.shape[-1])):
             self._merge(some.double())
 
     @torch.no_grad()
     def cover(self, rows: Tensor) -> None:
-        """Widen std where `rows` [B, O] would be clipped, until the next merge: demonstrations of an expert that mostly
-        stands still hold their few large deviations, those of the first steps, far beyond 10 standard deviations, and a
-        policy that sees them clipped cannot learn to come back."""
+        """Increase std where `rows` [B, O] would be clipped, until the next merge.
+
+        In demonstrations of an expert that mostly stands still, the few large deviations of the first steps are far
+        beyond 10 standard deviations. A policy that receives them clipped cannot learn to recover.
+        """
         largest = (rows.reshape(-1, rows.shape[-1]) - self.mean).abs().amax(0)
         self.std.copy_(torch.where(torch.isfinite(largest), torch.maximum(self.std, largest / self.clip), self.std))
 
     @torch.no_grad()
     def merge_rollout(self, rows: Tensor) -> None:
-        """Take the rows [B, O] of all processes that train together into the statistics (`rlgen.distributed`)."""
+        """Merge the rows [B, O] of all training processes into the statistics (`rlgen.distributed`)."""
         if distributed.world_size() == 1:
             return self.merge(rows)
         rows = rows.double()
@@ -86,7 +88,7 @@ class Normaliser(nn.Module):
         return mean, var, torch.full_like(self.count, len(rows))
 
     def _take(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
-        """Those of a sample: [O], [O] and a number."""
+        """Merge the moments of a sample: mean [O], var [O] and count []."""
         finite = torch.isfinite(mean).all() & torch.isfinite(var).all()
         merged = merge_moments(self.mean.double(), self.var, self.count, mean, var, count)
         for kept, value in zip((self.mean, self.var, self.count), merged, strict=True):
@@ -99,6 +101,6 @@ class Normaliser(nn.Module):
 
 
 def typical_std(mean: Float[Tensor, " O"], std: Float[Tensor, " O"]) -> Float[Tensor, ""]:
-    """Median standard deviation of the features that vary at all, in their unit; 1 where none does."""
+    """Median standard deviation of the features that vary, in their unit; 1 if none varies."""
     varies = (std > VARIES * mean.abs()) & (std > VARIES * std.max())
     return torch.where(varies, std, torch.nan).nanmedian().nan_to_num(nan=1.0)

@@ -1,7 +1,7 @@
-"""An optimiser's state from a file, looked at before a step trusts it.
+"""Loading of an optimizer's state from a file, with checks.
 
-Fused optimisers work on the memory of their moments without asking how long it is: one of another shape than its
-parameter ends the process, or worse.
+Fused optimizers do not check the size of their moments: a moment with another shape than its parameter crashes the
+process or corrupts memory.
 """
 
 import math
@@ -16,18 +16,18 @@ from torch.optim import Optimizer
 from rlgen.errors import problem
 
 MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "sum"}
-"""What torch's elementwise optimisers, and Stable-Baselines3's, remember of each parameter in its own shape."""
+"""State entries of torch's elementwise optimizers and of Stable-Baselines3's that have the shape of the parameter."""
 
 OF_MACHINE = ("fused", "foreach", "capturable")
-"""Settings that say how this machine computes, not what: the state takes over those of the optimiser that loads it."""
+"""Settings that depend on the machine: the loaded state gets those of the optimizer that loads it."""
 
 
 def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
-    """`optimiser.load_state_dict` of a copy of `state`: torch keeps the tensors that it is given, and two optimisers
-    would move the same moments.
+    """Load a copy of `state` into `optimiser`. Without the copy two optimizers could share moments, because torch keeps
+    the tensors of the state.
 
-    Raises `InputError` where the state is not of such an optimiser: other entries, settings of other types, moments
-    whose shape, type or device is not their parameter's, or that are not finite.
+    Raises `InputError` if the state does not fit the optimizer: other entries, settings of other types, moments whose
+    shape, type or device is not that of their parameter, or moments that are not finite.
     """
     before = [dict(group) for group in optimiser.param_groups]
     try:
@@ -35,9 +35,9 @@ def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
         for fresh, saved in zip(before, mine["param_groups"], strict=True):
             saved.update({name: fresh[name] for name in OF_MACHINE if name in fresh})
         optimiser.load_state_dict(mine)
-    except Exception as error:  # whatever torch meets in it
+    except Exception as error:  # torch raises errors of many types for a damaged state
         raise _foreign(f"{type(error).__name__}: {error}") from error
-    _require_floats(state)  # which torch has made of whole numbers by now
+    _require_floats(state)  # of the original state, because torch has converted integers in the copy
     for fresh, loaded in zip(before, optimiser.param_groups, strict=True):
         _require_settings(fresh, loaded)
         for parameter in loaded["params"]:
@@ -65,7 +65,7 @@ def _require_settings(fresh: dict[str, Any], loaded: dict[str, Any]) -> None:
 
 
 def _alike(was: Any, now: Any) -> bool:
-    """Whether `now` can stand for `was`: the same switch, a finite number or 0-d tensor for a number."""
+    """Whether `now` can replace `was`: the same value of a switch, or a finite number or 0-d tensor for a number."""
     if was is None or isinstance(was, bool):
         return now is was
     if isinstance(was, tuple | list):
@@ -100,5 +100,5 @@ def _require_like(parameter: Tensor, name: str, value: Any) -> None:
         raise _foreign(f"{name} with NaN or infinity")
 
 
-def _foreign(came: str) -> Exception:
-    return problem("the state of the same optimiser", came, "load what a training with the same settings saved")
+def _foreign(got: str) -> Exception:
+    return problem("the state of the same optimizer", got, "load the state of a training with the same settings")

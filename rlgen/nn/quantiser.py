@@ -1,4 +1,4 @@
-"""Vector quantisation: features rounded to the nearest of a number of learned codes."""
+"""Vector quantisation: features are replaced by the nearest learned code."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,31 +16,32 @@ from rlgen.nn.precision import full_precision, without_autocast
 
 Features = Float[Tensor, "B D *place"]
 FORGOTTEN = math.exp(-1)
-"""A code is used as long as the running sum of its choices is above it: chosen once, for 1 / log(1 / decay) batches."""
+"""Running sum of choices above which a code counts as used. A code chosen once counts for 1 / log(1 / decay)
+batches."""
 
 
 class Quantised(NamedTuple):
-    """What `VectorQuantiser.quantise` gives."""
+    """Result of `VectorQuantiser.quantise`."""
 
     values: Tensor
-    """[B, D, ...]: codes forward, backward as if nothing had happened (straight-through)."""
+    """[B, D, ...]: the codes; the gradient is passed to the features unchanged (straight-through)."""
     codes: Tensor
-    """[B, ...]: which."""
+    """[B, ...]: indices of the codes."""
     commitment: Tensor
-    """The squared distance of features and codes, a scalar with a gradient for the features only."""
+    """Mean squared difference of features and codes, a scalar with a gradient for the features only."""
 
 
 class VectorQuantiser(nn.Module):
-    """Features [B, D] or [B, D, height, width] to the nearest of K codes [B, D, ...]. van den Oord et al. 2017
-    (1711.00937), eq. 1-3; of a discriminator's features Zhao et al. 2020 (FQ-GAN, 2004.02088).
+    """Maps features [B, D] or [B, D, height, width] to the nearest of K codes [B, D, ...]. van den Oord et al. 2017
+    (1711.00937), eq. 1-3; for a discriminator's features Zhao et al. 2020 (FQ-GAN, 2004.02088).
 
-    Codes are running means of the features that chose them (1711.00937, appendix A.1). Nothing but `learn` moves them:
-    a gradient penalty, a reward or a generator's turn passes through without a trace.
+    Codes are running means of the features assigned to them (1711.00937, appendix A.1). Only `learn` changes them;
+    gradient penalties, rewards and generator steps do not.
 
-    A code that is nobody's nearest stays where it is and may do so for ever (a dead code: look at the usage). With
-    `restart_below`, codes chosen less often than that per batch, on a running mean, forget their past and are put on
-    random features of the batch (Dhariwal et al. 2020, 2005.00341, section 3): after the first batch those that fewer
-    than restart_below / (1 - decay) features chose.
+    A code to which no features are assigned does not change and may stay unused (a dead code; see `codebook_usage`).
+    With `restart_below`, codes with fewer assigned features per batch, on a running mean, are reset to random features
+    of the batch (Dhariwal et al. 2020, 2005.00341, section 3). After the first batch these are the codes with fewer
+    than restart_below / (1 - decay) features.
     """
 
     codebook: Tensor
@@ -66,29 +67,29 @@ class VectorQuantiser(nn.Module):
         return self.quantise(features).values
 
     def quantise(self, features: Features) -> Quantised:
-        """The nearest codes, and what choosing them costs."""
+        """The nearest codes, and the commitment loss."""
         features = full_precision(features)
         rows = features.movedim(1, -1)
         flat = rows.detach().reshape(-1, rows.shape[-1])
         with without_autocast(flat):
-            distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # less |row|², the same for all codes
+            distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # without |row|², equal for all codes
         codes = distance.argmin(1).view(rows.shape[:-1])
         nearest = F.embedding(codes, self.codebook).movedim(-1, 1)
-        values = nearest + (features - features.detach())  # exactly the codes; the other way round rounding is left
+        values = nearest + (features - features.detach())  # equals the codes exactly; in another order it is rounded
         return Quantised(values, codes, commitment(features, nearest))
 
     @torch.no_grad()
     def learn(self, features: Features, codes: Int[Tensor, " B *place"]) -> None:
-        """Move the codes towards the features that chose them."""
+        """Move the codes towards the features assigned to them."""
         rows = full_precision(features).movedim(1, -1).reshape(-1, features.shape[1])
         choices = codes.reshape(-1, 1) == torch.arange(len(self.codebook), device=codes.device)
         chosen = choices.sum(0).to(rows.dtype)
         with without_autocast(rows):
-            total = choices.to(rows.dtype).T @ rows  # on CUDA index_add_ has another order of summation every time
+            total = choices.to(rows.dtype).T @ rows  # index_add_ on CUDA sums in a random order
         self.count.lerp_(chosen, 1 - self.decay)
         self.total.lerp_(total, 1 - self.decay)
         self.chosen.mul_(self.decay).add_(chosen)
-        # Of a code that nobody chose, total and count have shrunk alike: the quotient is what it was, or 0 / 0 at last.
+        # For an unused code, total and count shrink alike: the quotient does not change, but is 0 / 0 in the end.
         moved = torch.where((chosen > 0)[:, None], self.total / self.count[:, None], self.codebook)
         if self.restart_below > 0:
             others = rows[torch.randint(len(rows), (len(moved),), device=rows.device)]
@@ -100,8 +101,8 @@ class VectorQuantiser(nn.Module):
 
     @torch.no_grad()
     def report(self) -> dict[str, Tensor]:
-        """Over the last 1 / log(1 / decay) batches or so: the share of the codes that were chosen at all, and the
-        perplexity, how many codes chosen equally often would be as unpredictable. Asking changes nothing."""
+        """Usage and perplexity over about the last 1 / log(1 / decay) batches: the share of codes that were used, and
+        the number of equally used codes with the same entropy. The call does not change the state."""
         share = self.chosen / self.chosen.sum().clamp(min=1)
         usage, perplexity = (self.chosen > FORGOTTEN).float().mean(), torch.special.entr(share).sum().exp()
         return {"codebook_usage": usage, "codebook_perplexity": perplexity}
@@ -109,21 +110,24 @@ class VectorQuantiser(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class Quantise:
-    """Quantises what the last layer of a discriminator sees. Zhao et al. 2020 (FQ-GAN, 2004.02088), for rows: FQ-GAIL.
+    """Quantises the inputs of a discriminator's last layer. Zhao et al. 2020 (FQ-GAN, 2004.02088), for rows: FQ-GAIL.
+    Use one object per discriminator.
 
-    Differs from the paper: codes learn from the two sides of a discriminator's step together, the last hidden layer
-    alone is quantised, and no generator pays the commitment (a policy has no gradient through it). One object serves
-    one discriminator.
+    Differs from the paper:
+
+    - Codes learn from both sides of a discriminator's step together.
+    - Only the last hidden layer is quantised.
+    - The generator's loss has no commitment, because a policy has no gradient through it.
     """
 
     codes: int = 256
-    """Size of the codebook."""
+    """Number of codes in the codebook."""
     weight: float = 0.25
-    """Weight of the commitment."""
+    """Weight of the commitment loss."""
     decay: float = 0.99
-    """Of the running means that the codes are, per gradient step."""
+    """Decay of the codes' running means per gradient step."""
     restart_below: float = 0.1
-    """Rows per batch, on a running mean, below which a code starts again at a random row; 0 for never."""
+    """Assigned rows per batch, on a running mean, below which a code is reset to a random row; 0 for never."""
     _parts: tuple[nn.Module, VectorQuantiser] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -132,7 +136,7 @@ class Quantise:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         if self._parts is not None:
-            raise problem("a Quantise of its own for every discriminator", "one in use", "make another")
+            raise problem("a separate Quantise for every discriminator", "one in use", "make another")
         body, head = split_head(network)
         quantiser = VectorQuantiser(head.in_features, self.codes, self.decay, self.restart_below)
         self._parts = body, quantiser.to(head.weight)

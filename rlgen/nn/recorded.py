@@ -1,4 +1,4 @@
-"""A gradient step as one launch of a GPU instead of hundreds."""
+"""A gradient step captured as a CUDA graph: one launch instead of hundreds."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,18 +10,19 @@ from torch.optim import Optimizer
 
 log = logging.getLogger("rlgen")
 WARM_UPS = 3
-"""Calls before the recording; libraries allocate and choose their kernels in the first ones."""
+"""Calls before the capture, in which libraries allocate memory and choose kernels."""
 
 
 class Recorded:
-    """`step`, which takes steps of `optimiser`, recorded as a CUDA graph once it has been called a few times; on a CPU
-    it stays as it is.
+    """`step`, a function that takes steps of `optimiser`, captured as a CUDA graph after a few calls; on a CPU it is
+    called directly.
 
-    Every call does what `step` does; arguments of other shapes than at first are given to it directly. Recorded anew
-    where the optimiser's tensors have moved, as they do when it loads a state. Whatever else `step` reads besides its
-    arguments must keep its place in memory, and numbers of the host stay what they were: make another `Recorded` where
-    they change. A step that waits for the device cannot be recorded; the log says so, and it goes on as it is. What
-    was returned is written over by the next call.
+    - Every call has the effect of `step`. Arguments of other shapes than in the first call are passed to it directly.
+    - The step is captured again if the tensors of the optimizer have moved, for example after loading a state.
+    - All other tensors that `step` reads must stay at the same place in memory. Python numbers keep the values of the
+      capture. Construct a new `Recorded` if either changes.
+    - A step that synchronizes with the host cannot be captured. A warning is logged and `step` is called directly.
+    - The next call overwrites the returned tensors.
     """
 
     def __init__(self, step: Callable[..., dict[str, Tensor]], optimiser: Optimizer) -> None:
@@ -59,7 +60,7 @@ class Recorded:
         return self._result
 
     def _warm_up(self) -> dict[str, Tensor]:
-        """The last one also finds out whether the step waits."""
+        """A call before the capture. The last one also detects whether the step synchronizes with the host."""
         if self._calls < WARM_UPS:
             return self._aside()
         try:
@@ -68,18 +69,18 @@ class Recorded:
         except RuntimeError as error:
             self._waits = True
             name = getattr(self.step, "__qualname__", repr(self.step))
-            log.warning("%s is not recorded, and slower, because it waits for the GPU: %s", name, error)
+            log.warning("%s is not captured, and slower, because it synchronizes with the GPU: %s", name, error)
             return self.step(*self._arguments)
 
     def _record(self) -> None:
-        """Note what is to be done; nothing is done yet."""
+        """Capture the step without executing it."""
         graph, device = torch.cuda.CUDAGraph(), self._arguments[0].device
         with torch.cuda.device(device), torch.cuda.graph(graph, stream=torch.cuda.Stream(device)):
             self._result = self.step(*self._arguments)
         self._graph, self._places = graph, self._present_places()
 
     def _aside(self) -> dict[str, Tensor]:
-        """In a stream of its own, as a recording needs it from what it is to record."""
+        """Run the step in a separate stream, which a later capture requires."""
         device = self._arguments[0].device
         stream, present = torch.cuda.Stream(device), torch.cuda.current_stream(device)
         stream.wait_stream(present)
@@ -89,7 +90,7 @@ class Recorded:
         return result
 
     def _present_places(self) -> list[int]:
-        """Of the parameters, the learning rates and what the optimiser remembers; 0 for a number of the host."""
+        """Memory addresses of the parameters, learning rates and optimizer states; 0 for a Python number."""
         groups, remembered = self.optimiser.param_groups, self.optimiser.state.values()
         values = [each for group in groups for each in (group["lr"], *group["params"])]
         values += [each for state in remembered for each in state.values()]
@@ -97,7 +98,8 @@ class Recorded:
 
 
 def make_recordable(optimiser: Optimizer, device: torch.device | str) -> None:
-    """It counts its steps on the device, and its learning rate is a tensor there, which a recording sees change."""
+    """Keep the step counts and the learning rates of `optimiser` as tensors on `device`, so that a captured step uses
+    their current values."""
     device = torch.device(device)
     for group in optimiser.param_groups:
         group["capturable"] = device.type == "cuda"
@@ -111,7 +113,7 @@ def make_recordable(optimiser: Optimizer, device: torch.device | str) -> None:
 
 
 def set_rate(optimiser: Optimizer, rate: float | Tensor) -> None:
-    """The learning rate of its next steps, in place where it is a tensor: a fill waits for nothing."""
+    """Set the learning rate; a tensor is filled in place, which does not synchronize."""
     for group in optimiser.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -121,7 +123,7 @@ def set_rate(optimiser: Optimizer, rate: float | Tensor) -> None:
 
 @contextmanager
 def _no_waiting() -> Iterator[None]:
-    """Within the block, what waits for a GPU raises."""
+    """Within the block, an operation that synchronizes with the GPU raises RuntimeError."""
     before = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -80,7 +80,7 @@ def test_a_foreign_state_is_refused_in_three_parts(damage: str) -> None:
     optimiser = stepped(fused=True)
     state = deepcopy(optimiser.state_dict())
     DAMAGES[damage](state)
-    with pytest.raises(InputError, match=r"expected the state of the same optimiser; got .*; load"):
+    with pytest.raises(InputError, match=r"expected the state of the same optimizer; got .*; load"):
         load_optimiser(optimiser, state)
 
 

@@ -206,7 +206,7 @@ def test_one_quantise_serves_one_discriminator_of_layers_in_a_row() -> None:
     penalty.wrap(mlp([3, 8, 1]))
     with pytest.raises(InputError, match="of its own"):
         penalty.wrap(mlp([3, 8, 1]))
-    with pytest.raises(InputError, match="layers stand in a row"):
+    with pytest.raises(InputError, match="layers in sequence"):
         Quantise().wrap(nn.Bilinear(2, 2, 1))
     with pytest.raises(InputError, match="at least 0"):
         Quantise(weight=-1.0)

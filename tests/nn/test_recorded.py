@@ -67,7 +67,7 @@ def test_a_step_that_waits_goes_on_unrecorded_and_says_so(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "rlgen"):
         losses = [recorded(x, y)["loss"].item() for _ in range(8)]
     assert losses[-1] < losses[0]
-    assert caplog.text.count("because it waits for the GPU") == 1
+    assert caplog.text.count("because it synchronizes with the GPU") == 1
     assert torch.cuda.current_stream() == stream
     assert torch.randn(2, device="cuda").isfinite().all()
 
