@@ -1,4 +1,4 @@
-"""Task definitions and their vectorised environments."""
+"""Task definitions and vectorised environments."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ register()
 
 
 def __getattr__(name: str) -> Any:
-    """Loads MuJoCo, torch and Stable-Baselines3 only when one of the names is used."""
+    """Import MuJoCo, torch and Stable-Baselines3 only when one of the names is used."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name], __name__), name)

@@ -1,4 +1,4 @@
-"""Ant-v5: a quadruped that is paid for walking forward, on batched state."""
+"""Ant-v5: a quadruped, rewarded for walking forward, on batched state."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,10 +21,10 @@ class Ant(Task):
     contact_cost_weight: float = 5e-4
     healthy_reward: float = 1.0
     main_body: int = 1
-    """The body whose speed is paid."""
+    """Index of the body whose velocity is rewarded."""
     terminate_when_unhealthy: bool = True
     healthy_z_range: tuple[float, float] = (0.2, 1.0)
-    """Height of the torso in metres, ends included."""
+    """Range of the height of a healthy torso, m, ends included."""
     contact_force_range: tuple[float, float] = (-1.0, 1.0)
     exclude_current_positions_from_observation: bool = True
     include_cfrc_ext_in_observation: bool = True
@@ -53,7 +53,7 @@ class Ant(Task):
         }
 
     def velocity(self, before: State, after: State) -> Array:
-        """[N, 2]: of `main_body` in x and y, m/s."""
+        """Velocity [N, 2] of `main_body` in x and y, m/s."""
         return (after.xpos[:, self.main_body, :2] - before.xpos[:, self.main_body, :2]) / self.control_step_s
 
     def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:

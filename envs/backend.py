@@ -1,4 +1,4 @@
-"""What can step environments; apart from `make_vec`, so that a command line knows it without MuJoCo."""
+"""Names and options of the backends, in a separate file so that the command line imports no MuJoCo."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,28 +12,28 @@ Backend = Literal["auto", "threads", "numpy", "gymnasium", "warp"]
 
 @dataclass(frozen=True, kw_only=True)
 class WarpOptions:
-    """What the warp backend alone asks: where it steps, and the room that it sets aside."""
+    """Options of the warp backend: its device, and the memory that it reserves."""
 
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N. On a CPU it is for tests: threads are many times faster there."""
+    """Device: auto, cpu, cuda or cuda:N. Use a CPU only for tests; the threads backend is many times faster there."""
     contacts: int | None = None
-    """Room for contacts per environment, shared by all; the task's own when left out."""
+    """Memory for contacts, per environment and shared by all; the task's value by default."""
     constraints: int | None = None
-    """Room for rows of constraints in each environment; the task's own when left out."""
+    """Memory for constraint rows of each environment; the task's value by default."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "contacts", "constraints")
 
 
 def with_old_keywords(warp: WarpOptions | None, old: Mapping[str, Any]) -> WarpOptions:
-    """`warp`, or those options that `make_vec` had as keywords of its own, with a warning. Raises `TypeError` for
-    other keywords, and for both."""
+    """`warp`, or the options given as keywords of `make_vec`, which are deprecated, with a warning. Raises `TypeError`
+    for other keywords, and for both."""
     known = {field.name for field in fields(WarpOptions)}
     for name in old:
         if name not in known or warp is not None:
             raise TypeError(f"make_vec() got an unexpected keyword argument {name!r}")
     if old:
         given = ", ".join(f"{name}={value!r}" for name, value in old.items())
-        note = f"give make_vec warp=WarpOptions({given}); the next version does not know these keywords"
+        note = f"give make_vec warp=WarpOptions({given}); the next version does not accept these keywords"
         warnings.warn(note, DeprecationWarning, stacklevel=3)
     return warp or WarpOptions(**old)

@@ -1,4 +1,4 @@
-"""Humanoid-v5: a biped that is paid for walking forward and for standing, on batched state."""
+"""Humanoid-v5: a biped, rewarded for walking forward and for standing, on batched state."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -36,7 +36,7 @@ class Humanoid(Task):
     healthy_reward: float = 5.0
     terminate_when_unhealthy: bool = True
     healthy_z_range: tuple[float, float] = (1.0, 2.0)
-    """Height of the torso in metres, ends excluded."""
+    """Range of the height of a healthy torso, m, ends excluded."""
     exclude_current_positions_from_observation: bool = True
     include_cinert_in_observation: bool = True
     include_cvel_in_observation: bool = True
@@ -72,7 +72,8 @@ class Humanoid(Task):
         }
 
     def velocity(self, before: State, after: State) -> Array:
-        """[N, 2]: of the centre of mass, MuJoCo's own (row 0 of subtree_com), the sum that Gymnasium takes; m/s."""
+        """Velocity [N, 2] of the centre of mass, m/s, from MuJoCo's row 0 of subtree_com, which equals Gymnasium's
+        sum."""
         return (after.subtree_com[:, 0, :2] - before.subtree_com[:, 0, :2]) / self.control_step_s
 
     def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Ids of environments. What a user names is imported; what a file names never is."""
+"""Ids of environments, and the import of their modules: only of modules named by the user, never by a file."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from rlgen.errors import problem
 
 
 def split_id(env_id: str) -> tuple[str, str]:
-    """`my_package:Point-v0` as `("my_package", "Point-v0")`; the module is empty where the id names none."""
+    """Split `my_package:Point-v0` into `("my_package", "Point-v0")`; the module is "" for an id without one."""
     module, _, own = env_id.rpartition(":")
     return module, own
 
@@ -21,10 +21,10 @@ def split_id(env_id: str) -> tuple[str, str]:
 def import_modules(names: Sequence[str]) -> None:
     """Import the modules that a user named, so that they register their environments.
 
-    A module that is not installed is looked for in the current folder, which stays on the path, behind everything
-    else, for what the module imports later. Only for names that a user typed: a module runs code.
+    A module that is not installed is searched in the current folder. The folder is appended to the path and stays
+    there for later imports of the module. Use it only for names typed by a user, because an import executes code.
 
-    Raises `InputError` when a module is not found or does not import.
+    Raises `InputError` if a module is not found or its import fails.
     """
     for name in names:
         parts = name.split(".")
@@ -37,20 +37,21 @@ def import_modules(names: Sequence[str]) -> None:
         except Exception as error:
             here = f"neither installed nor in {Path.cwd()}"
             missing = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or " ")
-            came = f"{error}, {here}" if missing else f"{type(error).__name__}: {error}"
+            got = f"{error}, {here}" if missing else f"{type(error).__name__}: {error}"
             remedy = "correct the name, or start in its folder" if missing else f'see python -c "import {name}"'
-            raise problem(f"a module {name} that can be imported", came, remedy) from error
+            raise problem(f"a module {name} that can be imported", got, remedy) from error
 
 
 def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the same command") -> str:
-    """The id without its module, with the newest version where it names none. Imports nothing.
+    """The id without its module, with the newest version if it has none. Imports nothing.
 
     Args:
         env_id: an id, which may come from a file.
-        modules: what the file says was imported when it was written; with `command`, for the remedy.
+        modules: modules that the file names as imported when it was written, for the error message.
+        command: command that the error message recommends.
 
     Raises:
-        InputError: Gymnasium does not know the id.
+        InputError: the id is not registered with Gymnasium.
     """
     module, own = split_id(env_id)
     try:
@@ -64,13 +65,13 @@ def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the 
         options = " ".join(f"--import {each}" for each in named)
         raise problem(
             f"{own} to be registered",
-            f"no such environment; a file says that {', '.join(named)} registers it, and files import nothing",
+            f"no such environment; a file names {', '.join(named)} as its module, and files import nothing",
             f"if you trust that code, start where it can be imported and type: {command} {options}",
         ) from error
 
 
 def imported_id(env_id: str) -> str:
-    """`registered_id` of what a user typed or wrote: the module that it names is imported first."""
+    """`registered_id` of an id from a user, after importing its module."""
     module, own = split_id(env_id)
     if module:
         import_modules([module])
@@ -78,6 +79,6 @@ def imported_id(env_id: str) -> str:
 
 
 def _unknown(env_id: str, error: Exception) -> Exception:
-    came = f"{env_id!r} ({error})"
+    got = f"{env_id!r} ({error})"
     remedy = "correct the id, or import the package that registers it (on the command line: --import MODULE)"
-    return problem("the id of a registered Gymnasium environment", came, remedy)
+    return problem("the id of a registered Gymnasium environment", got, remedy)

@@ -1,4 +1,4 @@
-"""One door to vectorised environments, whatever steps them."""
+"""Construction of vectorised environments with any backend."""
 
 import logging
 from dataclasses import fields
@@ -41,30 +41,32 @@ def make_vec(
     infos: bool = False,
     **old: Any,
 ) -> ResumableVecEnv:
-    """`n_envs` environments as one SB3 VecEnv that resets itself and reports `episode` infos (no Monitor needed).
+    """`n_envs` environments as one SB3 VecEnv, which resets automatically and reports `episode` infos (no Monitor
+    needed).
 
-    Environment i of either backend starts as `gymnasium.make(env_id).reset(seed=seed + i)` does and steps alike.
+    With every backend, environment i starts and steps like `gymnasium.make(env_id)` after `reset(seed=seed + i)`.
 
     >>> make_vec("HalfCheetah-v5", n_envs=2).reset().shape
     (2, 17)
 
     Args:
         env_id: a Gymnasium id, such as "Ant-v5", or "module:Point-v0", whose module is imported.
-        n_envs: environments.
-        seed: of environment 0; environment i has seed + i.
+        n_envs: number of environments.
+        seed: seed of environment 0; environment i has seed + i.
         backend: "threads" for the tasks of `TASKS`; "numpy" for those of `CLASSIC_TASKS`; "gymnasium" for any
-            registered id; "auto" for the first of them that can. The choice is logged. "warp": the tasks of `TASKS` in
-            float32 on a GPU, see `make_device`.
-        n_threads: of the threads backend, the caller's included; None for one per usable CPU. No result depends on it.
-        env_kwargs: what `gymnasium.make` takes; with `render_mode="rgb_array"` there are pictures of any backend.
+            registered id; "auto" for the first of these that supports the id and arguments, which is logged. "warp":
+            the tasks of `TASKS` in float32 on a GPU, see `make_device`.
+        n_threads: threads of the threads backend, including the caller's; None for one per usable CPU. Results do not
+            depend on it.
+        env_kwargs: keyword arguments of `gymnasium.make`; all backends support `render_mode="rgb_array"`.
         margin_rule: how the contact margins of two geoms combine, see `rlgen.sim.task.MarginRule`.
-        warp: device and room of the warp backend; its `device`, `contacts` and `constraints` are also taken as
+        warp: device and memory of the warp backend; its `device`, `contacts` and `constraints` are also accepted as
             keywords of this function, for one version.
-        infos: whether every step has Gymnasium's infos; without them steps are faster, and only ends of episodes have
-            some. The gymnasium backend always has them, warp never.
+        infos: whether every step has Gymnasium's infos; without them steps are faster, and only the last step of an
+            episode has infos. The gymnasium backend always has them, warp never.
 
     Raises:
-        InputError: an argument is out of range, or the backend does not know the id or a keyword argument.
+        InputError: an argument is out of range, or the backend does not support the id or a keyword argument.
     """
     kwargs, options = dict(env_kwargs or {}), with_old_keywords(warp, old)
     _check(n_envs, seed, backend, n_threads, margin_rule)
@@ -72,20 +74,20 @@ def make_vec(
     ours = {name: value for name, value in kwargs.items() if name not in _drawing(kwargs)}
     if backend == "warp":
         if infos:
-            raise problem("no infos of single steps from the warp backend", "infos=True", 'use backend="threads"')
-        room = options.contacts, options.constraints
-        worlds = make_device(env_id, n_envs, options.device, ours, margin_rule, *room)
-        return SimVecEnv(env_id, HostedSim(worlds), seed, kwargs)
+            raise problem("infos=False for the warp backend", "infos=True", 'use backend="threads"')
+        sizes = options.contacts, options.constraints
+        device_env = make_device(env_id, n_envs, options.device, ours, margin_rule, *sizes)
+        return SimVecEnv(env_id, HostedSim(device_env), seed, kwargs)
     obstacle = _not_ours_because(env_id, ours)
     own = "numpy" if env_id in CLASSIC_TASKS else "threads"
     if backend in ("threads", "numpy") and (obstacle or backend != own):
-        came = obstacle or f"a task that {own} steps, and backend={backend!r}"
+        got = obstacle or f"a task that {own} steps, and backend={backend!r}"
         remedy = f'use backend="{"gymnasium" if obstacle else own}"'
-        raise problem(f"{env_id} to have a task definition for these arguments", came, remedy)
+        raise problem(f"{env_id} to have a task definition for these arguments", got, remedy)
     if backend == "gymnasium" or obstacle:
         known = obstacle and env_id in TASKS | CLASSIC_TASKS
         log.info("%s: stepped by gymnasium%s", env_id, f" ({obstacle})" if known else "")
-        log.debug("%s: %s", env_id, obstacle or "gymnasium was asked for")
+        log.debug("%s: %s", env_id, obstacle or "backend gymnasium was requested")
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     sim = _simulator(env_id, n_envs, n_threads, ours, margin_rule, infos)
     return SimVecEnv(env_id, sim, seed, env_kwargs)
@@ -100,19 +102,19 @@ def make_device(
     contacts: int | None = None,
     constraints: int | None = None,
 ) -> DeviceEnv:
-    """`n_envs` environments on MuJoCo Warp whose observations and rewards are tensors on `device`; `reset` them first.
+    """`n_envs` environments on MuJoCo Warp, whose observations and rewards are tensors on `device`. Call `reset` first.
 
     Args:
         env_id: an id of `TASKS`.
-        n_envs: environments.
-        device: auto, cpu, cuda or cuda:N. On a CPU it is for tests: threads are many times faster there.
-        env_kwargs: what `gymnasium.make` takes.
+        n_envs: number of environments.
+        device: auto, cpu, cuda or cuda:N. Use a CPU only for tests; the threads backend is many times faster there.
+        env_kwargs: keyword arguments of `gymnasium.make`.
         margin_rule: see `rlgen.sim.task.MarginRule`.
-        contacts: room for contacts per environment, shared by all; None for the task's.
-        constraints: room for rows of constraints in each environment; None for the task's.
+        contacts: memory for contacts, per environment and shared by all; None for the task's value.
+        constraints: memory for constraint rows of each environment; None for the task's value.
 
     Raises:
-        InputError: an argument is out of range, Warp is not installed, the device is not there or its memory is short,
+        InputError: an argument is out of range, Warp is not installed, the device is missing or has too little memory,
             or there is no task definition for these arguments.
     """
     kwargs = dict(env_kwargs or {})
@@ -124,7 +126,8 @@ def make_device(
     place = device if isinstance(device, torch.device) else choose_device(device)[0]
     limit = _time_limit(env_id, kwargs)
     try:
-        worlds = DeviceEnv(make_task(TASKS[env_id], kwargs), n_envs, limit, place, margin_rule, contacts, constraints)
+        task = make_task(TASKS[env_id], kwargs)
+        device_env = DeviceEnv(task, n_envs, limit, place, margin_rule, contacts, constraints)
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not any(word in str(error).lower() for word in ("memory", "alloc")):
             raise
@@ -132,7 +135,7 @@ def make_device(
             f"memory for {n_envs} environments on {device_name(place)}", str(error), "make fewer environments"
         ) from error
     log.info("%s: stepped by warp on %s, margin rule %s", env_id, device_name(place), margin_rule)
-    return worlds
+    return device_env
 
 
 def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_rule: str) -> None:
@@ -149,17 +152,17 @@ def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_r
 
 
 def _not_ours_because(env_id: str, kwargs: dict[str, Any]) -> str:
-    """Why none of our own simulators can serve; "" where one can."""
+    """The reason why no simulator of rlgen supports the id with these arguments; "" if one does."""
     tasks = TASKS | CLASSIC_TASKS
     if env_id not in tasks:
         return f"no task definition of {env_id!r}; there are {', '.join(tasks)}"
     known = {field.name for field in fields(tasks[env_id])} | {"max_episode_steps"}
-    strange = [name for name in kwargs if name not in known]
-    return f"the task definition of {env_id} has no {', '.join(strange)}" if strange else ""
+    unknown = [name for name in kwargs if name not in known]
+    return f"the task definition of {env_id} has no {', '.join(unknown)}" if unknown else ""
 
 
 def _drawing(kwargs: dict[str, Any]) -> tuple[str, ...]:
-    """The arguments that only a picture depends on; none where a window is asked for, which Gymnasium alone opens."""
+    """The arguments that only affect rendering; empty for a window, which requires the gymnasium backend."""
     return DRAWING if kwargs.get("render_mode") in (None, "rgb_array") else ()
 
 
@@ -179,13 +182,13 @@ def _simulator(
 
 
 def _time_limit(env_id: str, kwargs: dict[str, Any]) -> int | None:
-    """Taken out of `kwargs`, or that of the registry."""
+    """The time limit removed from `kwargs`, by default that of the registry; None for none."""
     limit = kwargs.pop("max_episode_steps", None)
     if limit is None:
         limit = gym.spec(env_id).max_episode_steps
     elif not isinstance(limit, int) or (limit < 1 and limit != -1):
         raise problem("max_episode_steps of at least 1, or -1 for none", repr(limit), "give a whole number")
-    return None if limit == -1 else limit  # -1 is gymnasium.make's word for no limit
+    return None if limit == -1 else limit  # -1 means no limit in gymnasium.make
 
 
 def _on_gymnasium(

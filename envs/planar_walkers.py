@@ -10,7 +10,7 @@ from rlgen.sim.task import Array, State, Task, given, namespace, nowhere, within
 
 @dataclass(frozen=True, kw_only=True)
 class PlanarWalker(Task):
-    """Positions begin with x, z and the pitch of the torso."""
+    """A planar walker whose first coordinates are x, z and the pitch of the torso."""
 
     timestep_s: ClassVar[float] = 0.002
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
@@ -22,9 +22,9 @@ class PlanarWalker(Task):
     healthy_reward: float = 1.0
     terminate_when_unhealthy: bool = True
     healthy_z_range: tuple[float, float]
-    """Height of the torso in metres, ends excluded."""
+    """Range of the height of a healthy torso, m, ends excluded."""
     healthy_angle_range: tuple[float, float]
-    """Pitch of the torso in radians, ends excluded."""
+    """Range of the pitch of a healthy torso, radians, ends excluded."""
     exclude_current_positions_from_observation: bool = True
 
     def observe(self, state: State) -> Array:
@@ -72,7 +72,7 @@ class Hopper(PlanarWalker):
     healthy_z_range: tuple[float, float] = (0.7, float("inf"))
     healthy_angle_range: tuple[float, float] = (-0.2, 0.2)
     healthy_state_range: tuple[float, float] = (-100.0, 100.0)
-    """Of every position but x and z, and of every velocity; ends excluded."""
+    """Healthy range of every coordinate except x and z, and of every velocity, ends excluded."""
 
     def healthy(self, state: State) -> Array:
         sane = within(state.qpos[:, 2:], self.healthy_state_range).all(-1)

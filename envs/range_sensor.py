@@ -1,4 +1,4 @@
-"""What a robot in the plane sees of point-like things around it."""
+"""Range sensors of a planar robot for point-like objects around it."""
 
 from math import pi
 
@@ -8,18 +8,19 @@ from rlgen.sim.task import Array, namespace
 def readings(
     position: Array, heading: Array, things: Array, present: Array, bins: int, reach: float, span: float
 ) -> Array:
-    """[N, bins]: in each sector the nearest thing's 1 - distance / reach, 0 where there is none within reach.
+    """Readings [N, bins]: 1 - distance / reach of the nearest object in each sector, 0 if none is within reach.
 
-    The sectors share `span` (radians) about the heading, the first on the right. Duan et al. 2016, 1604.06778.
+    The sectors divide `span` equally and are centred on the heading, the first one on the right. Duan et al. 2016
+    (1604.06778).
 
     Args:
-        position: [N, 2] of the robot, m.
-        heading: [N], radians.
-        things: [N, M, 2], m.
-        present: [N, M] bool; what is not there is not seen.
-        bins: sectors.
-        reach: m.
-        span: radians.
+        position: position [N, 2] of the robot, m.
+        heading: heading [N] of the robot, radians.
+        things: positions [N, M, 2] of the objects, m.
+        present: [N, M] bool; absent objects are not seen.
+        bins: number of sectors.
+        reach: range of the sensors, m.
+        span: total angle of the sectors, radians.
     """
     numbers = namespace(position)
     if not things.shape[1]:

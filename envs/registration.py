@@ -1,4 +1,4 @@
-"""Our own ids in Gymnasium's registry: `gymnasium.make` knows them once `rlgen.envs` is imported."""
+"""Registration of rlgen's ids with Gymnasium: `gymnasium.make` accepts them after `import rlgen.envs`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MAX_EPISODE_STEPS = {
 
 
 def register() -> None:
-    """Adds our ids to Gymnasium's registry, unless they are there."""
+    """Add rlgen's ids to Gymnasium's registry, unless they are registered already."""
     for env_id, steps in MAX_EPISODE_STEPS.items():
         if env_id not in gym.registry:
             gym.register(
@@ -26,7 +26,7 @@ def register() -> None:
 
 
 def make_single(env_id: str, **kwargs: Any) -> gym.Env:
-    """One environment of a task of ours. `kwargs`: fields of the task, and what `MujocoEnv` takes for rendering."""
+    """One environment of an rlgen task. `kwargs`: fields of the task, and rendering arguments of `MujocoEnv`."""
     from dataclasses import fields
 
     from rlgen.sim.classic import ClassicEnv

@@ -1,4 +1,4 @@
-"""Which task definition belongs to which Gymnasium id."""
+"""Task definitions by Gymnasium id."""
 
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.task import Task
@@ -25,7 +25,7 @@ TASKS: dict[str, type[Task]] = {
     "rlgen/SparseHumanoid-v0": SparseHumanoid,
     "rlgen/SwimmerGather-v0": SwimmerGather,
 }
-"""Gymnasium id → class of a MuJoCo task, stepped by threads. The time limit stays in Gymnasium's own registry."""
+"""Gymnasium id → class of a MuJoCo task, stepped by threads. Time limits are in Gymnasium's registry."""
 
 CLASSIC_TASKS: dict[str, type[ClassicTask]] = {
     "rlgen/SparseCartPoleSwingup-v0": SparseCartPoleSwingup,

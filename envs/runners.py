@@ -10,10 +10,10 @@ from rlgen.sim.task import Array, State, Task, distance, namespace, nowhere
 
 @dataclass(frozen=True, kw_only=True)
 class Runner(Task):
-    """A body that is rewarded for its speed along x, less a cost of its actions, and whose episodes only time ends."""
+    """A body that is rewarded for its velocity along x minus a control cost. Only the time limit ends an episode."""
 
     unobserved_positions: ClassVar[int]
-    """How many positions at the front are left out of the observation: those that say where the body is."""
+    """Number of leading coordinates that are excluded from the observation: the position of the body."""
     timestep_s: ClassVar[float] = 0.01
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
 

@@ -1,4 +1,4 @@
-"""Sparse cart-pole swing-up: a hanging pole to bring upright by moving its cart."""
+"""Sparse cart-pole swing-up: a hanging pole, to be raised upright by moving its cart."""
 
 from dataclasses import dataclass
 from math import pi
@@ -16,37 +16,41 @@ class SparseCartPoleSwingup(ClassicTask):
     """Reward 1 per step while the cosine of the pole's angle is above 0.8. Houthooft et al. 2016, 1605.09674.
 
     A cart of 1 kg with a rod of 1 m and 0.1 kg hinged to it, gravity 10 m/s², force up to 10 N, 500 steps of 0.05 s;
-    leaving |x| ≤ 3 m ends the episode (all from rllab, Duan et al. 2016, 1604.06778). The pole begins within 1 rad of
-    hanging, turning at up to 3 rad/s, the cart within 1 m of the middle at up to 2 m/s. The action is force / 10 N.
-    Observation: x, sin, cos, velocity of x, angular velocity; the angle is 0 upright and grows towards +x.
+    leaving |x| ≤ 3 m ends the episode (all from rllab, Duan et al. 2016, 1604.06778). The pole starts within 1 rad of
+    hanging, rotating at up to 3 rad/s, the cart within 1 m of the middle at up to 2 m/s. The action is force / 10 N.
+    Observation: x, sin, cos, velocity of x, angular velocity; the angle is 0 upright and increases towards +x.
 
-    Differs from the paper: the angle is observed as its sine and cosine, because rllab's counts turns and so never
-    comes back; the rod is thin and moves without friction, where Box2D's is 0.1 m wide with next to none.
+    Differs from the paper:
+
+    - The angle is observed as its sine and cosine, because rllab's angle is not periodic: it counts full rotations.
+    - The rod is thin and has no friction; Box2D's is 0.1 m wide and has almost none.
     """
 
     timestep_s: ClassVar[float] = 0.025
     n_coordinates: ClassVar[int] = 2
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 6.6)
     gravity: ClassVar[float] = 10.0
-    """m/s², Box2D's."""
+    """Gravity of Box2D, m/s²."""
     cart_mass: ClassVar[float] = 1.0
-    """kg."""
+    """Mass of the cart, kg."""
     pole_mass: ClassVar[float] = 0.1
-    """kg."""
+    """Mass of the pole, kg."""
     pole_length: ClassVar[float] = 1.0
-    """m."""
+    """Length of the pole, m."""
     largest_force: ClassVar[float] = 10.0
-    """N."""
+    """Maximum force on the cart, N."""
 
     frame_skip: int = 2
     reset_noise_scale: float = 1.0
-    """Share of the paper's initial noise."""
+    """Scale of the initial noise; 1 is that of the paper."""
     paid_cosine: float = 0.8
+    """Cosine of the pole's angle above which steps are rewarded."""
     end_x: float = 3.0
-    """m."""
+    """Largest |x|; leaving it ends the episode, m."""
 
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
-        """Of x and angle. Barto, Sutton & Anderson 1983, without friction, corrected by Florian 2007."""
+        """Accelerations [N, 2] of x and angle. Barto, Sutton & Anderson 1983, without friction, corrected by Florian
+        2007."""
         numbers = namespace(qpos)
         sine, cosine, turning = numbers.sin(qpos[:, 1]), numbers.cos(qpos[:, 1]), qvel[:, 1]
         total, half = self.cart_mass + self.pole_mass, self.pole_length / 2
@@ -74,9 +78,9 @@ class SparseCartPoleSwingup(ClassicTask):
     def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
         x, angle = (float(number) for number in qpos)
         tip = (x + self.pole_length * float(np.sin(angle)), self.pole_length * float(np.cos(angle)))
-        paid = [(x, self.paid_cosine * self.pole_length), (x, self.pole_length)]
+        rewarded = [(x, self.paid_cosine * self.pole_length), (x, self.pole_length)]
         return [
-            Stroke(paid, 0.5, LIGHT),
+            Stroke(rewarded, 0.5, LIGHT),
             Stroke([(-self.end_x, 0.0), (self.end_x, 0.0)], 0.04, GREY),
             Stroke([(x - 0.25, 0.0), (x + 0.25, 0.0)], 0.3, INK),
             Stroke([(x, 0.0), tip], 0.1, ORANGE),

@@ -1,4 +1,4 @@
-"""Sparse double pendulum: two hanging links to bring upright with a motor at the elbow alone."""
+"""Sparse double pendulum: two hanging links, to be raised upright with a motor at the elbow only."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,40 +12,42 @@ from rlgen.sim.task import Array, State, indicator, namespace, nowhere
 
 @dataclass(frozen=True, kw_only=True)
 class SparseDoublePendulum(ClassicTask):
-    """Reward 1 per step while the tip is within 1 m of its upright place. Houthooft et al. 2016, 1605.09674.
+    """Reward 1 per step while the tip is within 1 m of its upright position. Houthooft et al. 2016, 1605.09674.
 
-    Two rods of 1 m and 0.5 kg, the first hinged to the world, a motor of up to 50 N m between them, gravity 10 m/s²,
-    500 steps of 0.02 s (rllab, Duan et al. 2016, 1604.06778). Both begin hanging, with normal noise of 0.1 rad and
-    0.01 rad/s. Observation: sine, cosine and angular velocity of each rod against the vertical, first rod first; 0 is
-    hanging. The action is torque / 50 N m.
+    Two rods of 1 m and 0.5 kg, the first hinged to a fixed point, a motor of up to 50 N m between them, gravity
+    10 m/s², 500 steps of 0.02 s (rllab, Duan et al. 2016, 1604.06778). Both rods start hanging, with normal noise of
+    0.1 rad and 0.01 rad/s. Observation: sine, cosine and angular velocity of each rod against the vertical, first rod
+    first; 0 is hanging. The action is torque / 50 N m.
 
-    Differs from the paper: the tip is where it is (the released code mirrors the second rod when it computes it); the
-    hinges have friction, because with exact integration nothing takes out what so strong a motor puts in, and white
-    noise alone is paid in every episode without it.
+    Differs from the paper:
+
+    - The position of the tip is correct; the released code mirrors the second rod when it computes it.
+    - The hinges have friction, because with exact integration nothing else dissipates the energy of so strong a motor.
+      Without friction white noise receives a reward in every episode.
     """
 
     timestep_s: ClassVar[float] = 0.005
     n_coordinates: ClassVar[int] = 2
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.4, 7.2)
     gravity: ClassVar[float] = 10.0
-    """m/s², Box2D's."""
+    """Gravity of Box2D, m/s²."""
     link_mass: ClassVar[float] = 0.5
-    """kg."""
+    """Mass of a rod, kg."""
     link_length: ClassVar[float] = 1.0
-    """m."""
+    """Length of a rod, m."""
     largest_torque: ClassVar[float] = 50.0
-    """N m."""
+    """Maximum torque of the motor, N m."""
     friction: ClassVar[float] = 0.7
-    """Of each hinge, N m per rad/s."""
+    """Friction of each hinge, N m per rad/s."""
 
     frame_skip: int = 4
     reset_noise_scale: float = 0.1
-    """Standard deviation of the initial angles, rad; of their velocities a tenth of it, rad/s."""
+    """Standard deviation of the initial angles, rad; a tenth of it, in rad/s, is that of the initial velocities."""
     paid_distance: float = 1.0
-    """m."""
+    """Distance of the tip from its upright position within which steps are rewarded, m."""
 
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
-        """Of both angles: Lagrange's equations of two uniform rods, M(q) q'' = torques."""
+        """Accelerations [N, 2] of the angles: Lagrange's equations of two uniform rods, M(q) q'' = torques."""
         numbers = namespace(qpos)
         length, half = self.link_length, self.link_mass * self.link_length**2 / 2
         apart = qpos[:, 0] - qpos[:, 1]
@@ -64,7 +66,7 @@ class SparseDoublePendulum(ClassicTask):
         return numbers.stack([sine, cosine, turning], -1).reshape(len(sine), -1)
 
     def tip_distance(self, state: State) -> Array:
-        """[N]: from the tip to the upright position, m."""
+        """Distance [N] of the tip from its upright position, m."""
         numbers = namespace(state.qpos)
         across = self.link_length * numbers.sin(state.qpos).sum(-1)
         missing = self.link_length * (2 + numbers.cos(state.qpos).sum(-1))

@@ -13,13 +13,13 @@ from .runners import HalfCheetah
 
 @dataclass(frozen=True, kw_only=True)
 class Beyond:
-    """Mixin of a task: adds a reward of 1 per step while the torso is beyond x = `goal_x`.
+    """Mixin for a task: adds a reward of 1 per step while the torso is beyond x = `goal_x`.
 
-    No `Task` itself: the defaults of its fields would stand in the place of those of the task that it is mixed with.
+    It is not a `Task`, because the defaults of a task's fields would override those of the task it is combined with.
     """
 
     goal_x: float = 5.0
-    """m."""
+    """x beyond which steps are rewarded, m."""
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         x = after.qpos[:, 0]
@@ -33,7 +33,7 @@ class SparseAnt(Beyond, Ant):
     500 steps of 0.01 s, the time scale of that task; a fall ends the episode, as in Ant-v5. Positions x and y are
     observed, because the reward depends on x.
 
-    Differs from the paper: it has no sparse Ant. The terms of Ant-v5's reward have weight 0 here; a weight adds them.
+    Differs from the paper: it has no sparse Ant. The terms of Ant-v5's reward have weight 0 by default.
     """
 
     camera: ClassVar[Mapping[str, Any]] = {"distance": 4.0}
@@ -50,11 +50,12 @@ class SparseAnt(Beyond, Ant):
 class SparseHalfCheetah(Beyond, HalfCheetah):
     """Reward 1 per step while the torso is beyond x = 5 m, else 0. Houthooft et al. 2016, 1605.09674.
 
-    500 steps of 0.01 s, as in rllab (Duan et al. 2016, 1604.06778): at Gymnasium's 0.05 s plain learners find the
-    reward at once and nothing is left to explore. Position x is observed, as in rllab: the reward depends on it.
+    500 steps of 0.01 s, as in rllab (Duan et al. 2016, 1604.06778): at Gymnasium's 0.05 s learners without a curiosity
+    find the reward at once, and the task needs no exploration. Position x is observed, as in rllab, because the reward
+    depends on it.
 
-    Differs from the paper: Gymnasium's v5 body and observation (18 numbers), of which x is the torso's own and not that
-    of the centre of mass. The terms of HalfCheetah-v5's reward have weight 0 here; a weight adds them.
+    Differs from the paper: Gymnasium's v5 body and observation (dimension 18), in which x is that of the torso instead
+    of the centre of mass. The terms of HalfCheetah-v5's reward have weight 0 by default.
     """
 
     frame_skip: int = 1
@@ -67,11 +68,10 @@ class SparseHalfCheetah(Beyond, HalfCheetah):
 class SparseHumanoid(Beyond, Humanoid):
     """Reward 1 per step while the torso is beyond x = 5 m, else 0: the rule of Houthooft et al. 2016 for HalfCheetah.
 
-    500 steps of Humanoid-v5's 0.015 s; a fall ends the episode. Where random actions fall after some twenty steps, five
-    metres are far enough at this time scale. Positions x and y are observed, because the reward depends on x.
+    500 steps of Humanoid-v5's 0.015 s; a fall ends the episode. Random actions fall after about twenty steps, so five
+    metres are a distant goal at this time scale. Positions x and y are observed, because the reward depends on x.
 
-    Differs from the paper: it has no sparse Humanoid. The terms of Humanoid-v5's reward have weight 0 here; a weight
-    adds them.
+    Differs from the paper: it has no sparse Humanoid. The terms of Humanoid-v5's reward have weight 0 by default.
     """
 
     camera: ClassVar[Mapping[str, Any]] = {

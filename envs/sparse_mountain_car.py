@@ -1,4 +1,4 @@
-"""Sparse mountain car: a car too weak to climb out of a valley without swinging."""
+"""Sparse mountain car: a car that is too weak to climb out of a valley without swinging back and forth."""
 
 from dataclasses import dataclass
 from math import pi
@@ -13,44 +13,48 @@ from rlgen.sim.task import Array, State, indicator, namespace
 
 @dataclass(frozen=True, kw_only=True)
 class SparseMountainCar(ClassicTask):
-    """Reward 1, and the end, when the car has climbed the right slope to x = 0.6. Houthooft et al. 2016, 1605.09674.
+    """Reward 1, and the end of the episode, when the car reaches x = 0.6. Houthooft et al. 2016, 1605.09674.
 
-    The track is y = -cos(π x / 2) as in rllab (Duan et al. 2016, 1604.06778), gravity 10 m/s², the car weighs 0.4 kg
-    and pushes along the track with up to 1 N: a third of what holds it at the goal's slope. Episodes begin at the
-    bottom with a speed of up to 1 m/s and last 500 steps of 0.05 s. Observation: x, its velocity. Action: force / 1 N.
+    The track is y = -cos(π x / 2) as in rllab (Duan et al. 2016, 1604.06778), gravity 10 m/s². The car has 0.4 kg and
+    pushes along the track with up to 1 N, a third of the force that would hold it at the goal's slope. Episodes start
+    at the bottom with a speed of up to 1 m/s and have 500 steps of 0.05 s. Observation: x, its velocity. Action:
+    force / 1 N.
 
-    Differs from the paper: a point slides where Box2D moved a box (with the same coefficient of friction), because the
-    box adds an engine and nothing to explore; the left end (x = -2) ends the episode unpaid where the released code
-    pays for it too, because it is not the goal.
+    Differs from the paper:
+
+    - A sliding point instead of Box2D's box (with the same coefficient of friction), because the box would require a
+      physics engine and adds nothing to explore.
+    - The left end (x = -2) ends the episode without a reward, because it is not the goal; the released code rewards it.
     """
 
     timestep_s: ClassVar[float] = 0.025
     n_coordinates: ClassVar[int] = 1
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.2, 4.2)
     gravity: ClassVar[float] = 10.0
-    """m/s², Box2D's."""
+    """Gravity of Box2D, m/s²."""
     mass: ClassVar[float] = 0.4
-    """kg."""
+    """Mass of the car, kg."""
     largest_force: ClassVar[float] = 1.0
-    """N."""
+    """Maximum force along the track, N."""
     friction: ClassVar[float] = 0.01
-    """Of car and track, √(0.0005 · 0.2): times the force that presses them together. It fades below 0.05 m/s."""
+    """Coefficient of friction of car and track, √(0.0005 · 0.2), times the normal force. It fades below 0.05 m/s."""
 
     frame_skip: int = 2
     reset_noise_scale: float = 1.0
-    """Largest initial speed, m/s."""
+    """Maximum initial speed, m/s."""
     goal_x: float = 0.6
-    """m."""
+    """x of the goal, m."""
     end_x: float = 2.0
     """Half the width of the track, m."""
 
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
-        """Of x, for a bead on the wire y(x): the arc length s obeys s'' = F / m - g dy/ds - friction."""
+        """Acceleration [N, 1] of x, for a bead on the wire y(x): the arc length s obeys s'' = F / m - g dy/ds -
+        friction."""
         numbers = namespace(qpos)
         slope = pi / 2 * numbers.sin(pi / 2 * qpos)
         bend = (pi / 2) ** 2 * numbers.cos(pi / 2 * qpos)
         stretch = 1 + slope * slope  # (ds/dx)²
-        pressing = abs(self.gravity + bend * qvel * qvel)  # times √stretch, per kg
+        pressing = abs(self.gravity + bend * qvel * qvel)  # normal force per kg, times √stretch
         along = ctrl * (self.largest_force / self.mass) * numbers.sqrt(stretch)
         along = along - self.friction * pressing * numbers.tanh(qvel / 0.05)
         return (along - self.gravity * slope - slope * bend * qvel * qvel) / stretch

@@ -1,4 +1,4 @@
-"""The two numbers of a task that show where its exploration has been."""
+"""The state dimensions of each task that are shown in maps of visited states."""
 
 from math import pi
 
@@ -25,4 +25,4 @@ STATE_AXES: dict[str, tuple[Axis, ...]] = {
     "rlgen/SparseHumanoid-v0": (_FORWARD, _SIDEWAYS),
     "rlgen/SwimmerGather-v0": (_FORWARD, _SIDEWAYS),
 }
-"""Gymnasium id → axes; of other tasks `rlgen.data.visits.axes_within` takes the first two numbers."""
+"""Gymnasium id → axes. For other tasks `rlgen.data.visits.axes_within` uses the first two observation components."""

@@ -1,4 +1,4 @@
-"""SwimmerGather: food to collect and bombs to avoid, seen by range sensors."""
+"""SwimmerGather: a swimmer with range sensors that collects food and avoids bombs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,21 +14,25 @@ from rlgen.sim.task import Array, State, Task, indicator, namespace
 from .range_sensor import readings
 
 GONE_Z = -10.0
-"""Height at which collected things wait for the next episode, below the floor, m."""
+"""Height of collected objects until the next episode, below the floor, m."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SwimmerGather(Task):
-    """Reward +1 for each food and -1 for each bomb within 1 m, which then is gone. Duan et al. 2016, 1604.06778.
+    """Reward +1 for each food and -1 for each bomb within 1 m, which is then removed. Duan et al. 2016, 1604.06778.
 
-    The hierarchical task of Houthooft et al. 2016 (1605.09674): 8 of each on even coordinates from -6 to 6 m, none
-    nearer than 2 m at the start; 500 steps of 0.05 s; the episode ends when nothing is left. Observation (30 numbers):
-    positions and velocities of the swimmer, then what 10 sectors ahead (a half circle, 6 m) show of food and of bombs.
+    The hierarchical task of Houthooft et al. 2016 (1605.09674): 8 foods and 8 bombs at even coordinates from -6 to 6 m,
+    none nearer than 2 m to the start; 500 steps of 0.05 s; the episode ends when no object is left. Observation
+    (dimension 30): positions and velocities of the swimmer, then readings of 10 sectors ahead (a half circle, 6 m) for
+    food and for bombs.
 
-    Differs from the paper: Gymnasium's swimmer (RK4, armature, ±150 N m) in place of rllab's; distances are from the
-    torso's frame, the middle of the swimmer when it is straight, and not from its centre of mass, because the frame is
-    exact after a step; the centre of mass is not observed, for the same reason; rllab's coordinates end at 4 m on one
-    side; its walls, which touch nothing, are left out.
+    Differs from the paper:
+
+    - Gymnasium's swimmer (RK4, armature, ±150 N m) instead of rllab's.
+    - Distances are from the torso's frame, the middle of a straight swimmer, instead of the centre of mass, because the
+      frame is exact after a step. The centre of mass is not observed, for the same reason.
+    - Coordinates end at 6 m on all sides; rllab's end at 4 m on one side.
+    - No walls, because rllab's walls touch nothing.
     """
 
     xml: ClassVar[str] = "swimmer.xml"
@@ -40,32 +44,34 @@ class SwimmerGather(Task):
 
     frame_skip: int = 5
     n_food: int = 8
+    """Number of foods."""
     n_bombs: int = 8
+    """Number of bombs."""
     activity_range: float = 6.0
-    """Things stand within ± this, m."""
+    """Largest absolute coordinate of an object, m."""
     spacing: float = 2.0
-    """Least distance of a thing from the start, m."""
+    """Smallest distance of an object from the start, m."""
     catch_range: float = 1.0
-    """m."""
+    """Distance within which an object is collected, m."""
     n_bins: int = 10
-    """Sectors of a sensor."""
+    """Number of sectors of a sensor."""
     sensor_range: float = 6.0
-    """m."""
+    """Range of the sensors, m."""
     sensor_span: float = pi
-    """Radians."""
+    """Total angle of the sectors, radians."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         wanted, cells = self.n_food + self.n_bombs, len(self._cells)
         if min(self.n_food, self.n_bombs) < 0 or not 0 < wanted <= cells:
             raise problem(
-                f"1 to {cells} things, as many as there are even coordinates within {self.activity_range} m",
+                f"1 to {cells} objects, the number of even coordinates within {self.activity_range} m",
                 f"n_food={self.n_food}, n_bombs={self.n_bombs}",
                 "change their numbers or activity_range",
             )
 
     def furnished(self, spec: Any) -> Any:
-        """A ball per thing, without mass, that nothing touches: the simulator draws and saves it."""
+        """Add a ball per object, without mass or contacts, so that the simulator renders and saves it."""
         for number in range(self.n_food + self.n_bombs):
             food = number < self.n_food
             ball = spec.worldbody.add_body(name=f"{'food' if food else 'bomb'}{number}", mocap=True)
@@ -107,22 +113,22 @@ class SwimmerGather(Task):
 
     @property
     def _kinds(self) -> tuple[slice, slice]:
-        """Which of the things are food and which are bombs."""
+        """Slices of the objects: food, bombs."""
         return slice(0, self.n_food), slice(self.n_food, None)
 
     @property
     def _cells(self) -> np.ndarray:
-        """[C, 2]: where things may stand."""
+        """Possible positions [C, 2] of objects, m."""
         line = 2.0 * np.arange(-(self.activity_range // 2), self.activity_range // 2 + 1)
         grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
         return grid[np.hypot(*grid.T) >= self.spacing]
 
     def _caught(self, state: State) -> Array:
-        """[N, M] bool."""
+        """[N, M] bool: which objects the swimmer collects in this state."""
         apart = state.mocap_pos[..., :2] - state.qpos[:, None, :2]
         return present(state.mocap_pos) & ((apart * apart).sum(-1) < self.catch_range**2)
 
 
 def present(things: Array) -> Array:
-    """[N, M] bool: which of the things at [N, M, 3] are not collected yet."""
+    """[N, M] bool: which of the objects at [N, M, 3] are not collected yet."""
     return things[..., 2] > GONE_Z / 2

@@ -1,4 +1,4 @@
-"""A task definition from keyword arguments that may have been typed or read from a file."""
+"""Construction of a task from keyword arguments of a user or a file, with checks of their types."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,7 +11,7 @@ Kind = TypeVar("Kind")
 
 
 def make_task(kind: type[Kind], kwargs: Mapping[str, Any]) -> Kind:
-    """`kind(**kwargs)`, each argument of its default's type. Raises `InputError` for the first that is not."""
+    """`kind(**kwargs)`. Raises `InputError` for the first argument that does not have the type of its default."""
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
     for name, value in kwargs.items():
         if not _is_like(value, defaults[name]):

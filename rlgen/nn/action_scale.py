@@ -8,7 +8,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ActionScale:
-    """Maps actions from [low, high] to [-1, 1]; components without bounds or with equal bounds are not scaled. Shape [A]."""
+    """Maps actions [..., A] from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay as they
+    are."""
 
     centre: Tensor
     half_range: Tensor
