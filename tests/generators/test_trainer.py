@@ -355,9 +355,9 @@ def test_a_saved_and_loaded_game_goes_on_bit_for_bit(name: str, tmp_path: Path) 
 
 def test_the_state_of_another_game_is_refused() -> None:
     state = Game(small_dcgan()).state_dict()
-    with pytest.raises(InputError, match="the same game"):
+    with pytest.raises(InputError, match="the same players and average"):
         Game(small_dcgan(), GameConfig(average=0.9)).load_state_dict(state)
-    with pytest.raises(InputError, match="the same game"):
+    with pytest.raises(InputError, match="the same players and average"):
         Game(Normal()).load_state_dict(state)
 
 

@@ -175,8 +175,8 @@ def test_predictive_deviation_grows_where_there_are_no_data() -> None:
     [
         ({"sizes": [3]}, "sizes of inputs and outputs"),
         ({"sizes": [3, 0, 1]}, "sizes of inputs and outputs"),
-        ({"sizes": [3, 1], "prior_std": 0.0}, "positive standard deviations"),
-        ({"sizes": [3, 1], "initial_std": -1.0}, "positive standard deviations"),
+        ({"sizes": [3, 1], "prior_std": 0.0}, "positive prior_std and initial_std"),
+        ({"sizes": [3, 1], "initial_std": -1.0}, "positive prior_std and initial_std"),
     ],
 )
 def test_impossible_networks_are_refused(settings: dict, message: str) -> None:

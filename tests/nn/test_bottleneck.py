@@ -105,5 +105,5 @@ def test_settings_that_cannot_work_are_refused(wrong: dict) -> None:
 def test_one_bottleneck_serves_one_discriminator() -> None:
     penalty = Bottleneck()
     penalty.wrap(mlp([3, 8, 1]))
-    with pytest.raises(InputError, match="of its own"):
+    with pytest.raises(InputError, match="a separate"):
         penalty.wrap(mlp([3, 8, 1]))

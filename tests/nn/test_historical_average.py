@@ -57,5 +57,5 @@ def test_the_state_dict_holds_the_past() -> None:
 def test_one_historical_average_serves_one_network() -> None:
     penalty = HistoricalAverage()
     penalty.wrap(nn.Linear(2, 1))
-    with pytest.raises(InputError, match="of its own"):
+    with pytest.raises(InputError, match="a separate"):
         penalty.wrap(nn.Linear(2, 1))

@@ -204,7 +204,7 @@ def test_the_penalty_is_the_weighed_commitment_of_both_sides_and_both_teach_the_
 def test_one_quantise_serves_one_discriminator_of_layers_in_a_row() -> None:
     penalty = Quantise()
     penalty.wrap(mlp([3, 8, 1]))
-    with pytest.raises(InputError, match="of its own"):
+    with pytest.raises(InputError, match="a separate"):
         penalty.wrap(mlp([3, 8, 1]))
     with pytest.raises(InputError, match="layers in sequence"):
         Quantise().wrap(nn.Bilinear(2, 2, 1))

@@ -58,5 +58,5 @@ def test_a_length_that_is_not_learned_is_saved_and_is_no_parameter() -> None:
 
 
 def test_layers_of_no_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match="1 or more numbers"):
+    with pytest.raises(InputError, match="of at least 1"):
         WeightNormLinear(0, 3)
