@@ -1,4 +1,4 @@
-"""The command line `rlgen`: a table of commands, of which only the chosen one is imported."""
+"""The command line `rlgen`: finds the typed command, imports it alone, and runs it."""
 
 import difflib
 import errno
@@ -24,13 +24,13 @@ from .commands.typed import taken
 log = logging.getLogger("rlgen")
 INPUT_ERROR = 2  # exit code
 CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
-GENERAL = "-q, --quiet: warnings and results alone. -v, --verbose: reasons as well."
-CONFIG = "--config FILE: settings from the config.json of another run, or its folder, which typed options override."
+GENERAL = "-q, --quiet: warnings and results only. -v, --verbose: reasons as well."
+CONFIG = "--config FILE: settings from another run (its config.json or its folder); typed options override them."
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
 def help_text(commands: Sequence[Command]) -> str:
-    """The table as a page of help, each command with an example."""
+    """The help page: every command with its summary and an example."""
     width = min(100, shutil.get_terminal_size().columns)
 
     def wrapped(text: str, first: str, later: str) -> str:
@@ -54,7 +54,7 @@ def help_text(commands: Sequence[Command]) -> str:
 
 
 def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
-    """The command whose words begin `arguments`, and the arguments after them."""
+    """The command that `arguments` begin with, and the arguments after it; None for no known command."""
     for command in (*COMMANDS, *EARLIER):
         words = command.words.split()
         if list(arguments[: len(words)]) == words:
@@ -63,7 +63,7 @@ def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
 
 
 def help_or_refuse(arguments: Sequence[str]) -> int:
-    """Answer arguments that name no command: with help where it is asked for, else with the nearest command."""
+    """Print help if `arguments` ask for it, else an error that names the nearest command. Returns the exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text(COMMANDS))
         return 0
@@ -82,7 +82,7 @@ def help_or_refuse(arguments: Sequence[str]) -> int:
 
 
 def nearest(arguments: Sequence[str]) -> str | None:
-    """The command that looks most like as many of the words typed as it has itself; None where none does."""
+    """The command most similar to the first typed words (as many as the command has); None if none is similar."""
     likeness = {
         command.words: difflib.SequenceMatcher(
             None, " ".join(arguments[: len(command.words.split())]), command.words
@@ -94,7 +94,7 @@ def nearest(arguments: Sequence[str]) -> str | None:
 
 
 def os_problem(error: OSError) -> InputError:
-    """What the system refused, in the words of our own errors."""
+    """An error of the operating system as an `InputError` with a remedy."""
     remedies = {
         errno.ENOSPC: "make room on that disk, or write to another one",
         errno.EDQUOT: "make room in your quota, or write to another disk",
@@ -103,19 +103,19 @@ def os_problem(error: OSError) -> InputError:
         errno.EROFS: "choose a place you may write to",
     }
     place = "" if error.filename is None else f" at {error.filename}"
-    came = f"{error.strerror or error or type(error).__name__}{place}"
+    got = f"{error.strerror or error or type(error).__name__}{place}"
     remedy = remedies.get(error.errno or 0, "check the path and the disk")
-    return problem("files and folders that can be read and written", came, remedy)
+    return problem("files and folders that can be read and written", got, remedy)
 
 
 def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
-    """The class whose options are offered: a command with many kinds of settings narrows them by what it is given."""
+    """The class whose options are offered. A command whose options depend on a choice selects them by `arguments`."""
     narrow = getattr(chosen, "for_arguments", None)
     return chosen if narrow is None else narrow(arguments, {})
 
 
 def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, list[str]]:
-    """The settings that the file of --config gives, of a command that takes one, and the arguments without it."""
+    """The settings read from the file of --config (None without one), and the arguments without that option."""
     if "--config" not in getattr(chosen, "taken_first", ()):
         return None, list(arguments)
     path, rest = taken(arguments, "--config")
@@ -127,7 +127,7 @@ def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, li
 
 
 def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
-    """The level of what is reported, by -q/--quiet and -v/--verbose, and the arguments without them."""
+    """The logging level that -q/--quiet and -v/--verbose choose, and the arguments without them."""
     levels = {"-q": logging.WARNING, "--quiet": logging.WARNING, "-v": logging.DEBUG, "--verbose": logging.DEBUG}
     asked = [levels[argument] for argument in arguments if argument in levels]
     return asked[-1] if asked else logging.INFO, [each for each in arguments if each not in levels]
@@ -135,7 +135,7 @@ def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 def run(command: Command, arguments: Sequence[str]) -> int:
     """Parse the arguments of a command and run it. Returns its exit code."""
-    # Read where torch is imported, that is, in `load`: waiting threads sleep instead of taking cores from who works.
+    # Torch reads it on import, in `load`: idle threads sleep instead of taking cores from busy ones.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from rlgen.system.console import is_plain
 
@@ -145,9 +145,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     words = command.present or command.words
     with log_on_stderr(level), signals_raise():
         if command.present:
-            log.warning(
-                "`rlgen %s` is now `rlgen %s`; the next version does not know the old name", command.words, words
-            )
+            log.warning("`rlgen %s` is now `rlgen %s`; the next version removes the old name", command.words, words)
         chosen = load(command)
         rest = present_options(settings_for(chosen, rest), rest)
         default, rest = without_config(chosen, rest)
@@ -158,8 +156,8 @@ def run(command: Command, arguments: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for what the user can mend (arguments, files), 130 interrupted by
-    Ctrl-C, 143 by SIGTERM, 141 where nobody reads what it prints any more."""
+    """Run one command and return its exit code: 0 for success, 2 for wrong arguments or files, 130 after Ctrl-C, 143
+    after SIGTERM, 141 after a closed output pipe."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         found = find(arguments)
@@ -170,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(str(error))
         return INPUT_ERROR
     except BrokenPipeError:
-        # What is left in the buffer would be an error again when Python ends.
+        # Otherwise Python would flush the buffer when it ends, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except OSError as error:

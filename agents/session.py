@@ -1,4 +1,4 @@
-"""One sitting of a training in its run folder: progress, checkpoints, evaluations, and a clean stop."""
+"""One session of a training in its run folder: progress, checkpoints, evaluations, and a clean stop."""
 
 import logging
 import math
@@ -28,14 +28,14 @@ log = logging.getLogger("rlgen")
 
 @dataclass
 class Every:
-    """True once each time another `steps` steps have passed."""
+    """Due once in every `steps` steps."""
 
     steps: float
     next: float
 
     @classmethod
     def from_step(cls, steps: float, now: int) -> "Every":
-        """Counts in multiples of `steps`, so that a resumed run goes on in the same places; never for infinity."""
+        """Due at multiples of `steps`, so that a resumed run has them at the same steps; infinity: never."""
         return cls(steps, (now // steps + 1) * steps)
 
     def due(self, now: int) -> bool:
@@ -49,8 +49,9 @@ class Every:
 class Session:
     """Trains `trainable` in `folder` to `steps`, from its newest checkpoint if it has one.
 
-    `save_every`: steps between checkpoints, 0 for one after every round; `evaluate_every`: between evaluations, 0 for
-    none; infinity is never. Of several processes that train together, number 0 has metrics and writes what all have."""
+    `save_every`: steps between checkpoints, 0 for one after every round, infinity for none but the last.
+    `evaluate_every`: steps between evaluations, 0 or infinity for none. If several processes train together, only
+    process 0 has `metrics`, and it writes the state of all."""
 
     folder: RunFolder
     trainable: Trainable
@@ -59,12 +60,12 @@ class Session:
     save_every: float
     evaluate_every: float
     trained_seconds: float = 0.0
-    """Training time [s] of all sittings, evaluations not counted."""
+    """Training time [s] before this session, without evaluations."""
     since: float = field(default_factory=time.perf_counter)
 
     def run(self) -> None:
-        """Train to the end. Raises `Stopped`, with the state saved, when the user asks to stop, and `InputError` with
-        what it was and the last good checkpoint when a number is not finite."""
+        """Train to the end. Raises `Stopped`, after saving, when the user interrupts, and `InputError`, naming the
+        quantity and the last good checkpoint, when a number is not finite."""
         try:
             self._run()
         except NotFinite as stop:
@@ -80,21 +81,21 @@ class Session:
         )
         with Interrupt(remedy) as self.interrupt, progress as self.progress:
             self.trainable.advance(self.steps, self)
-            if start >= self.steps:  # stopped after its last checkpoint
+            if start >= self.steps:  # it was stopped after its last checkpoint
                 return
             if self.evaluate_every:
                 self.evaluate(last=True)
             self.save(final=True)
-            if distributed.any_of(self.interrupt.requested):  # in the last round
+            if distributed.any_of(self.interrupt.requested):  # interrupted in the last round
                 raise Stopped
 
     def begin(self) -> None:
-        """Count from here to the next checkpoint and evaluation."""
+        """Schedule the next checkpoint and the next evaluation."""
         self.save_due = Every.from_step(self.save_every or 1, self.trainable.step)
         self.evaluate_due = Every.from_step(self.evaluate_every or math.inf, self.trainable.step)
 
     def between(self) -> None:
-        """Evaluation comes before saving, so that a checkpoint's metrics are complete."""
+        """Evaluate, then save, where due; in this order a checkpoint's metrics are complete."""
         now = self.trainable.step
         if self.evaluate_due.due(now):
             self.evaluate()
@@ -105,7 +106,7 @@ class Session:
             raise Stopped
 
     def restore(self) -> None:
-        """Go on from the newest whole checkpoint, or from the beginning."""
+        """Continue from the newest complete checkpoint; without one, start from step 0."""
         self.since = time.perf_counter()
         found = list_checkpoints(self.folder)
         latest = int(found[0].name.partition(".")[0]) if found else -1
@@ -114,18 +115,18 @@ class Session:
             raise problem("one run folder that all processes see", got, "put it on a disk that they share")
         if not found:
             if self.metrics is not None:
-                self.metrics.truncate(-1)  # what a run wrote that was killed before its first checkpoint
+                self.metrics.truncate(-1)  # metrics of a run that was killed before its first checkpoint
             return
         step, whole = load_checkpoint(self.folder)
         with restoring(self.folder, step):
             self.load(step, own_state(whole))
         if self.metrics is not None:
             self.metrics.truncate(step)
-        self.write_files()  # of this checkpoint: the run may have been killed after it, before they were written
+        self.write_files()  # the run may have been killed between this checkpoint and its files
         log.info("continuing from %s %s", self.trainable.unit.removesuffix("s"), f"{step:,}")
 
     def load(self, step: int, state: dict[str, Any]) -> None:
-        """Give everything the state that it had at `step`."""
+        """Restore the state of `step`."""
         self.trainable.load_state_dict(state)
         if self.trainable.step != step:
             raise ValueError(f"a model at step {self.trainable.step}")
@@ -133,7 +134,7 @@ class Session:
         set_rng_state(state["rng"])
 
     def save(self, final: bool = False) -> None:
-        """Write a checkpoint of everything. Raises `NotFinite` rather than save what cannot go on."""
+        """Write a checkpoint of the complete state. Raises `NotFinite` instead of saving a state that is not finite."""
         seconds = self.seconds()
         state = self.trainable.state_dict()
         if not state:
@@ -145,15 +146,15 @@ class Session:
         self.write_files()
 
     def write_files(self) -> None:
-        """Write what belongs beside a checkpoint."""
+        """Write the files that accompany a checkpoint."""
         if self.metrics is None:
             return
         for name, data in self.trainable.files().items():
             atomic_write(self.folder / name, data)
 
     def evaluate(self, last: bool = False) -> None:
-        """A point of the learning curve, and pictures, outside training time. `last`: no pictures, the end of the run
-        has its own."""
+        """Log a point of the learning curve and pictures; training time excludes it. `last`: no pictures, because the
+        final evaluation makes its own."""
         if self.metrics is None:
             return
         self.seconds()

@@ -1,4 +1,4 @@
-"""What a run trains, whatever it is: a policy by imitation or exploration, a clone, an image model."""
+"""The protocols of a training and of its observer, the same for policies, clones and image models."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -8,18 +8,18 @@ import torch
 
 
 class Observer(Protocol):
-    """Watches a training: logs, shows, evaluates, saves and stops it. `Session` is one."""
+    """Logs, displays, evaluates, saves and stops a training. `Session` implements it."""
 
     def log(self, values: Mapping[str, float]) -> None:
-        """Write a row of metrics at the present step."""
+        """Write a row of metrics at the current step."""
         ...
 
     def show(self, values: Mapping[str, float]) -> None:
-        """Refresh the progress display with the present step and the newest values, by their labels."""
+        """Refresh the progress display with the current step and the newest values, by their labels."""
         ...
 
     def show_warm_up(self, done: int, most: int) -> None:
-        """Show the updates done, and at most to do, of what is learned before the first step."""
+        """Show the progress of learning before the first step (e.g. a warm start): updates done, and at most."""
         ...
 
     def message(self, text: str) -> None:
@@ -27,56 +27,57 @@ class Observer(Protocol):
         ...
 
     def between(self) -> None:
-        """All state is at rest: evaluate and save where that is due. Raises `Stopped` where the user asked to stop."""
+        """Evaluate and save where due. Called between rounds, when the state is consistent. Raises `Stopped` if the
+        user interrupted."""
         ...
 
     def seconds(self) -> float:
-        """Training time so far over all resumes, evaluations not counted."""
+        """Training time so far [s], over all resumes, without evaluations."""
         ...
 
 
 class Trainable(Protocol):
-    """One training. Adding an agent is adding one of these, and settings that build it."""
+    """A training that a `Session` can run. A new kind of agent needs one, and settings that build it."""
 
     @property
     def unit(self) -> str:
-        """What is counted: `steps` in the environment, or `updates`."""
+        """The unit of `step`: environment `steps`, or `updates`."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         ...
 
     @property
     def step(self) -> int:
-        """How many are done."""
+        """Steps or updates done so far."""
         ...
 
     def advance(self, until: int, observer: Observer) -> None:
-        """Train until `step` reaches `until`, calling `observer.between()` where all state is at rest. The model ends
-        as it is handed over, also where nothing is left to do."""
+        """Train until `step` reaches `until`, calling `observer.between()` whenever the state is consistent. Afterwards
+        the model is the final one (e.g. with averaged weights), even if there was nothing left to do."""
         ...
 
     def evaluate(self) -> Mapping[str, float]:
-        """A point of the learning curve, by name; empty where there is nothing to say."""
+        """A point of the learning curve, by metric name; empty for none."""
         ...
 
     def pictures(self) -> Mapping[str, np.ndarray]:
-        """What the model shows of itself now, by name: images [H, W] or [H, W, 3]."""
+        """Pictures of the current model, by name: uint8 images [H, W] or [H, W, 3]."""
         ...
 
     def describe(self, evaluation: Mapping[str, float]) -> str:
-        """An evaluation as one line for the terminal; empty for none."""
+        """A line for the terminal about what `evaluate` found; empty for none."""
         ...
 
     def files(self) -> Mapping[str, bytes]:
-        """What belongs in the run folder beside a checkpoint, by name."""
+        """Contents of the files that accompany a checkpoint in the run folder, by file name."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from, apart from the random numbers; empty for a training that starts anew. Raises
-        `NotFinite` where nothing good is left to save."""
+        """The complete state, except for the random generators; empty for a training that is not saved but starts
+        again. Raises `NotFinite` if the state is not finite."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

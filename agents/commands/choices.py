@@ -1,4 +1,4 @@
-"""Options that depend on a choice: those of the chosen learner, curiosity or image model are offered, and no others."""
+"""Options that depend on a choice: only those of the chosen learner, curiosity or image model are offered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field, fields, make_dataclass
@@ -9,7 +9,7 @@ Settings = TypeVar("Settings", bound=type)
 
 
 def with_fields(kind: Settings, own: Sequence[tuple[str, Any, Field[Any]]]) -> Settings:
-    """The settings `kind` with some fields (name, type, field) more, or with other types and defaults."""
+    """A subclass of the settings `kind` with the fields `own` (name, type, field) added or replaced."""
     namespace = {"__doc__": kind.__doc__, "__module__": kind.__module__}
     return make_dataclass(  # type: ignore[return-value]
         kind.__name__, own, bases=(kind,), namespace=namespace, frozen=True, kw_only=True
@@ -18,7 +18,8 @@ def with_fields(kind: Settings, own: Sequence[tuple[str, Any, Field[Any]]]) -> S
 
 @cache
 def with_learner(kind: Settings, default: Any, algorithms: tuple[str, ...]) -> Settings:
-    """The settings `kind` with the learner's settings `default`, whose algorithm is one of `algorithms`."""
+    """A subclass of the settings `kind` whose learner defaults to `default` and whose algorithm is one of
+    `algorithms`."""
     hints = {**get_type_hints(type(default)), "algorithm": Literal[algorithms]}
     own = [(each.name, hints[each.name], field(default=getattr(default, each.name))) for each in fields(default)]
     learner = with_fields(type(default), own)
@@ -26,5 +27,5 @@ def with_learner(kind: Settings, default: Any, algorithms: tuple[str, ...]) -> S
 
 
 def needs(choice: str, names: Sequence[str], options: Sequence[str]) -> Mapping[str, str]:
-    """Of each of `options` the choice that reads it: --learner.algorithm ppo or trpo."""
+    """For each of `options`, the choice that reads it, e.g. "--learner.algorithm ppo or trpo"."""
     return dict.fromkeys(options, f"{choice} {' or '.join(names)}")

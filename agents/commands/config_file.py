@@ -21,13 +21,13 @@ from .typed import typed
 
 log = logging.getLogger("rlgen")
 OWN = ("agent", "out", "imports")
-"""Entries that no other run takes over; modules are imported for whoever types them."""
+"""Entries that are not taken from another run. Modules are imported only if they are typed."""
 
 
 def defaults(kind: type[RunSettings], path: Path, arguments: Sequence[str]) -> RunSettings:
-    """The settings of the config.json `path`, or of the run folder `path`, those still to be typed left open.
+    """The settings of the config.json or run folder `path`; those that must still be typed are left open.
 
-    `arguments`: what is typed beside it; settings that nothing reads then are left out.
+    `arguments`: the options typed in addition; recorded settings that are not read with them are left out.
 
     Raises `InputError` for the settings of another agent, for unknown ones, and for values of another type.
     """
@@ -45,7 +45,7 @@ def _present(path: Path) -> dict[str, Any]:
     written = read_object(path)
     found = present_config(written)
     if found != written:
-        log.warning("%s has names of an earlier version, which the next version does not know", path)
+        log.warning("%s has names of an earlier version, which the next version does not read", path)
     return found
 
 
@@ -57,7 +57,7 @@ def _require_agent(kind: type[RunSettings], agent: Any, path: Path) -> None:
 
 
 def _known_env(env: str, imports: Any, command: str, arguments: Sequence[str]) -> str:
-    """The id without a module, which only a typed one may bring. Imports nothing."""
+    """The environment id without its module, which is imported only if it is typed. Imports nothing."""
     if typed(arguments, "--env") is None and typed(arguments, "--import") is None:
         return registered_id(env, restored(tuple[str, ...], imports, "imports"), f"{command} …")
     return split_id(env)[1]

@@ -1,4 +1,4 @@
-"""Several processes as one training, one for each GPU: `torchrun --nproc-per-node 8 --no-python rlgen train …`."""
+"""One training by several processes, one per GPU: `torchrun --nproc-per-node 8 --no-python rlgen train …`."""
 
 import logging
 import os
@@ -10,8 +10,8 @@ from typing import Any
 import torch
 import torch.distributed
 
-# Before there is a group, which the defaults of its functions would keep, and the group's threads to the very end: they
-# abort a process that ends while they work. An optimiser's first step imports it.
+# An optimizer's first step imports it. Imported after the process group exists, its default arguments would keep the
+# group and the group's threads alive until Python ends, and threads that still work then abort the process.
 import torch.distributed.nn
 
 from rlgen import distributed
@@ -22,13 +22,13 @@ log = logging.getLogger("rlgen")
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Within the block, the processes that torchrun started are one group (`rlgen.distributed`), each with the GPU of
-    its local rank. Without torchrun nothing happens."""
+    """A context in which the processes that torchrun started form one group (`rlgen.distributed`), each with the GPU of
+    its local rank. Without torchrun it does nothing."""
     if not torch.distributed.is_torchelastic_launched():
         yield
         return
     if device.startswith("cuda:"):
-        raise problem("a device for all processes", device, "use --device cuda: each takes the GPU of its number")
+        raise problem("a device for all processes", device, "use --device cuda: each process takes its own GPU")
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if on_gpu:
         here, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -37,24 +37,24 @@ def joined(device: str) -> Iterator[None]:
         torch.cuda.set_device(here)
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
     if distributed.rank() != 0:
-        log.setLevel(logging.WARNING)  # one report is enough
+        log.setLevel(logging.WARNING)  # one log is enough
     log.info("%d processes train together%s", distributed.world_size(), ", each on a GPU" if on_gpu else "")
     yield
-    # An error leaves without this: the others, who may be waiting for this process, end when torchrun sees it end.
-    distributed.barrier()  # torchrun ends all when one does, and process 0 may still be writing
+    # Skipped after an error: torchrun then ends the other processes, which may be waiting for this one.
+    distributed.barrier()  # torchrun ends all processes with the first one, and process 0 may still be writing
     torch.distributed.destroy_process_group()
 
 
 def share_of(config: Any) -> Any:
-    """The settings of one of the processes, that together do what `config` says: a share of the environments and of the
-    rows of a gradient step. Raises `InputError` where they cannot be shared out."""
+    """The settings of one process of a group that together trains by `config`: its share of the environments and of the
+    rows of a gradient step. Raises `InputError` if they cannot be divided equally."""
     n = distributed.world_size()
     if n == 1:
         return config
     learner: Any = getattr(config, "learner", None)
     if learner is None or config.backend != "warp":
-        came = f"{n} of `train {config.agent}` on the backend {config.backend}"
-        raise problem("one process, or PPO on --backend warp", came, "start it without torchrun, or on that backend")
+        got = f"{n} of `train {config.agent}` on the backend {config.backend}"
+        raise problem("one process, or PPO on --backend warp", got, "start it without torchrun, or on that backend")
     for name, value in (("--n-envs", config.n_envs), ("--learner.batch-size", learner.batch_size)):
         if value % n:
             raise problem(f"{name} that {n} processes can share", str(value), f"give a multiple of {n}")

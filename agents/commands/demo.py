@@ -1,4 +1,4 @@
-"""`rlgen demo`: the main job in a few minutes, on demonstrations that come with rlgen."""
+"""`rlgen demo`: imitation in a few minutes, on demonstrations that rlgen contains."""
 
 import logging
 from dataclasses import dataclass, fields
@@ -22,7 +22,7 @@ class Demo:
     """
 
     out: Path = Path("runs/demo")
-    """Folder to write to; the next free name (demo-2, demo-3 …) when it exists."""
+    """Folder to write; if it exists, the next free name (demo-2, demo-3 …)."""
     trajectories: int = 4
     """Demonstrated episodes to learn from, every 20th step of each; there are 25."""
     steps: float = 1_500_000
@@ -30,7 +30,7 @@ class Demo:
     seed: int = 0
     """Random seed of environments, networks and sampling; 0 or more."""
     video: bool = True
-    """Videos of the final policies, where a renderer is found."""
+    """Videos of the final policies, if a renderer is found."""
 
     def __post_init__(self) -> None:
         if self.trajectories < 1:
@@ -71,7 +71,7 @@ def free_name(path: Path) -> Path:
 
 
 def print_table(out: Path) -> None:
-    """Random, BC, GAIL and the demonstrations side by side."""
+    """Print the table of random actions, BC, GAIL and the demonstrations."""
     from rich.table import Table
 
     from rlgen.runs.result import Result
@@ -89,8 +89,10 @@ def print_table(out: Path) -> None:
     console = Console()
     console.print(table)
     gain = gail.return_mean - bc.return_mean
-    spread = max(gail.return_std, bc.return_std)
+    deviation = max(gail.return_std, bc.return_std)
     verdict = (
-        "well above BC" if gain > spread else "not clearly above BC: the difference is within the spread of episodes"
+        "well above BC"
+        if gain > deviation
+        else "not clearly above BC: the difference is within the standard deviation over episodes"
     )
     console.print(f"GAIL ends {gain:+,.0f} from BC's return: {verdict}.")

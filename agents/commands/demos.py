@@ -27,7 +27,7 @@ Source = Annotated[str, arg(metavar="PATH")]
 
 @dataclass(frozen=True, kw_only=True)
 class DemosRecord:
-    """Play a saved policy and keep what it saw and did."""
+    """Play a saved policy and save its observations and actions."""
 
     policy: Path
     """Model saved by Stable-Baselines3 (.zip; nothing in it is run), or a run folder with a policy.zip."""
@@ -40,20 +40,20 @@ class DemosRecord:
     out: Path
     """File to write: .npz (rlgen's own, which keeps everything) or .hdf5 (D4RL's layout)."""
     episodes: int = 25
-    """Whole episodes to record, each environment the same share."""
+    """Complete episodes to record, equally many in each environment."""
     every: int = 1
-    """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
+    """Interval K of the steps to keep, from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
     seed: int = 0
     """Random seed of environments, sampled actions and offsets."""
     n_envs: int = 8
-    """Environments stepped at once; another number plays other episodes."""
+    """Environments stepped at once; another number records other episodes."""
     deterministic: bool = True
-    """Act with the mean action instead of sampling."""
+    """Mean actions instead of sampled ones."""
     normaliser: Path | None = None
-    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those that were saved with the policy,
-    if any; none: it sees observations as they are."""
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
+    none: the policy gets observations as they are."""
     overwrite: bool = False
-    """Replace the file if it exists."""
+    """Permission to replace the file if it exists."""
 
     def run(self) -> None:
         from rlgen.data import Demonstrations
@@ -63,7 +63,7 @@ class DemosRecord:
         require_target(self.out, "auto", self.overwrite, subsampled=self.every > 1)
         if self.episodes < 1 or self.n_envs < 1:
             raise problem(
-                "at least 1 episode and 1 environment", f"{self.episodes} and {self.n_envs}", "ask for one or more"
+                "at least 1 episode and 1 environment", f"{self.episodes} and {self.n_envs}", "give 1 or more of each"
             )
         if self.every < 1:
             raise problem("--every of at least 1", f"{self.every}", "leave it out to keep every step")
@@ -89,14 +89,14 @@ class DemosConvert:
     out: Positional[Path]
     """File or folder to write."""
     to: Target = "auto"
-    """What OUT becomes: rlgen's own npz, which keeps everything; hdf5 in D4RL's layout; a folder of minari or of the
-    imitation library. auto looks at its name: .npz, .hdf5, or NAME-vN for minari."""
+    """Format of OUT: rlgen's own npz, which keeps everything; hdf5 in D4RL's layout; a folder of minari or of the
+    imitation library. auto decides by the name: .npz, .hdf5, or NAME-vN for minari."""
     format: Format = "auto"
-    """What PATH is; auto looks at its content."""
+    """Format of PATH; auto decides by its content."""
     first: int | None = None
-    """Keep the first N episodes."""
+    """Number N of episodes to keep, from the first; by default all."""
     every: int = 1
-    """Keep every K-th pair from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
+    """Interval K of the steps to keep, from a random offset per episode (the GAIL paper: 20); 1 keeps all."""
     seed: int = 0
     """Random seed of the offsets."""
     time_limit: int | None = None
@@ -104,7 +104,7 @@ class DemosConvert:
     env_id: str | None = None
     """Gymnasium id to note in the file, where PATH does not name it or names it wrongly."""
     overwrite: bool = False
-    """Replace the file if it exists."""
+    """Permission to replace the file if it exists."""
 
     def run(self) -> None:
         from rlgen.data import Demonstrations
@@ -122,18 +122,18 @@ class DemosConvert:
 
 @dataclass(frozen=True, kw_only=True)
 class DemosInspect:
-    """Show episodes, returns, ranges and oddities of demonstrations."""
+    """Show episodes, returns, ranges and warnings of demonstrations."""
 
     path: Positional[Source]
     """File, folder or Minari id."""
     format: Format = "auto"
-    """What PATH is; auto looks at its content."""
+    """Format of PATH; auto decides by its content."""
     plot: Path | None = None
-    """Also draw returns, lengths and actions into this PNG."""
+    """PNG file in which returns, lengths and actions are drawn as well."""
     time_limit: int | None = None
     """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
     overwrite: bool = False
-    """Replace the picture if it exists."""
+    """Permission to replace the picture if it exists."""
 
     def run(self) -> None:
         from rlgen.data import Demonstrations
@@ -168,7 +168,7 @@ def policy_file(path: Path) -> Path:
 
 
 def require_target(path: Path, to: Target, overwrite: bool, subsampled: bool) -> None:
-    """Refuses, before any work is done, what could not be written at the end."""
+    """Raise `InputError` before any work for an OUT that could not be written at the end."""
     from rlgen.data.formats import format_of_name
 
     found = format_of_name(path) if to == "auto" else to
@@ -178,7 +178,7 @@ def require_target(path: Path, to: Target, overwrite: bool, subsampled: bool) ->
 
 
 def write(demonstrations: "Demonstrations", path: Path, to: Target = "auto") -> None:
-    """Saves and says in one line what was saved."""
+    """Save the demonstrations and print one line about them."""
     from rlgen.system.console import Console
 
     demonstrations.save(path, to)
@@ -189,7 +189,7 @@ def write(demonstrations: "Demonstrations", path: Path, to: Target = "auto") -> 
 
 
 def known_action_space(demonstrations: "Demonstrations") -> Any:
-    """The action space of the environment they name, None where it cannot be made or has other actions."""
+    """The action space of the environment that they name; None if it cannot be made or has other actions."""
     if demonstrations.env_id is None:
         return None
     from rlgen.envs import make_vec
@@ -207,7 +207,7 @@ def known_action_space(demonstrations: "Demonstrations") -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No word on which backend serves an environment that is made only to ask for its action space."""
+    """No log of the backend: the environment is made only for its action space."""
     log = logging.getLogger("rlgen")
     level = log.level
     log.setLevel(logging.WARNING)

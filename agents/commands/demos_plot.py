@@ -1,4 +1,4 @@
-"""Demonstrations as a picture: returns, lengths, actions."""
+"""A plot of demonstrations: returns, lengths, actions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ BINS = 60
 
 
 def draw(demonstrations: "Demonstrations", path: Path) -> None:
-    """Writes a PNG with the returns and lengths of the episodes and a histogram of every action number."""
+    """Write a PNG with the returns and lengths of the episodes and a histogram of every action dimension."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.3))
     _by_episode(figure.add_subplot(grid[0, 0]), demonstrations.episode_returns, "return")
@@ -43,10 +43,10 @@ def _by_episode(axes: "Axes", values: np.ndarray | None, label: str) -> None:
 
 
 def _actions(figure: Figure, axes: "Axes", actions: np.ndarray) -> None:
-    """Share of rows in each bin, one line of the image per action number, on a logarithmic scale."""
+    """Share of rows in each bin, one line of the image per action dimension, on a logarithmic scale."""
     finite = actions[np.isfinite(actions).all(axis=1)]
     axes.set_xlabel("action (environment scale)")
-    axes.set_ylabel("action number")
+    axes.set_ylabel("action dimension")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(finite) == 0:
         return

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 BINS = 18
-"""Of an action's histogram: the table fits 80 columns."""
+"""Bins of an action's histogram; with 18 the table fits 80 columns."""
 
 NOTED = ("policy", "minari_id", "environment", "env_kwargs", "seed", "deterministic", "backend", "margin_rule")
-"""What of the metadata is shown."""
+"""Metadata that is shown."""
 
 MOST_ACTIONS = 24
-"""Rows of the action table; a robot with more gets the first ones."""
+"""Most rows of the action table, one per action dimension."""
 
 
 Bounds = tuple[np.ndarray, np.ndarray] | None
@@ -29,7 +29,7 @@ Bounds = tuple[np.ndarray, np.ndarray] | None
 
 
 def show(demonstrations: "Demonstrations", summary: Summary, bounds: Bounds, console: Console) -> None:
-    """Prints what the file holds, each action number's distribution, and what to look at."""
+    """Print what the file holds, the distribution of each action dimension, and warnings."""
     console.print()
     console.print(Text(summary.source, style="bold"), soft_wrap=True)
     console.print(_facts(demonstrations, summary))
@@ -53,8 +53,8 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     if summary.return_mean is None:
         table.add_row("return", "unknown")
     else:
-        spread = f"({summary.return_min:,.0f} to {summary.return_max:,.0f}; bars from lowest to highest)"
-        table.add_row("return", f"{summary.return_mean:,.0f} ± {summary.return_std:,.0f}  {spread}")
+        extremes = f"({summary.return_min:,.0f} to {summary.return_max:,.0f}; bars from lowest to highest)"
+        table.add_row("return", f"{summary.return_mean:,.0f} ± {summary.return_std:,.0f}  {extremes}")
         table.add_row("  by episode", _over_episodes(demonstrations.episode_returns))
     lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
     table.add_row("length", f"{summary.length_mean:,.0f} steps  {lengths}".rstrip())
@@ -66,7 +66,7 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
 
 
 def _origin(metadata: dict[str, Any]) -> str:
-    """How the demonstrations were made, as far as the file notes it."""
+    """How the demonstrations were made, as far as the file records it."""
     noted = [f"{name.replace('_', ' ')} {metadata[name]}" for name in NOTED if metadata.get(name) not in (None, {}, "")]
     versions = metadata.get("versions")
     if isinstance(versions, dict):
@@ -79,14 +79,14 @@ def _span(values: tuple[float, float]) -> str:
 
 
 def _ends(summary: Summary) -> str:
-    """How the episodes ended; a subsampled file seldom keeps an episode's last step."""
+    """How the episodes ended. A subsampled file rarely has an episode's last step, so its end is unknown."""
     unknown = summary.episodes - summary.terminated - summary.truncated
     known = f"{summary.terminated} terminated, {summary.truncated} at the time limit"
     return f"{known}, {unknown} unknown (subsampled)" if unknown else known
 
 
 def _actions(demonstrations: "Demonstrations", bounds: Bounds) -> Table:
-    """One line for each action number: range, moments, share at the bounds and a histogram between the bounds."""
+    """One line per action dimension: range, moments, share at the bounds and a histogram between the bounds."""
     actions = demonstrations.actions[np.isfinite(demonstrations.actions).all(axis=1)].astype(np.float64)
     table = Table(box=SIMPLE_HEAD, header_style="cyan", padding=(0, 1))
     for name in ("action", "low", "high", "mean", "std", "at bound"):
@@ -115,19 +115,19 @@ def _actions(demonstrations: "Demonstrations", bounds: Bounds) -> Table:
 
 
 def _bars(values: np.ndarray) -> str:
-    """Blocks from empty (0) to full (the greatest); whatever is above 0 shows."""
+    """Blocks from empty (0) to full (the maximum); any value above 0 is visible."""
     levels = np.ceil(values / max(values.max(), 1e-12) * (len(BLOCKS) - 1)).astype(int)
     return "".join(BLOCKS[level] for level in levels)
 
 
 def _over_episodes(returns: np.ndarray | None, width: int = 50) -> Text:
-    """Returns in the order of the episodes, from the lowest block for the worst to a full one for the best; neighbours
-    are averaged to fit `width`."""
+    """Returns in the order of the episodes, as blocks: the lowest for the minimum, a full one for the maximum.
+    Neighbors are averaged to fit `width`."""
     assert returns is not None
     groups = np.array_split(returns.astype(np.float64), min(width, len(returns)))
     means = np.array([group.mean() for group in groups])
-    spread = np.ptp(means) if np.isfinite(means).all() else 0.0
-    share = (means - means.min()) / spread if spread > 0 else np.full(len(means), 0.5)
+    extent = np.ptp(means) if np.isfinite(means).all() else 0.0
+    share = (means - means.min()) / extent if extent > 0 else np.full(len(means), 0.5)
     return Text("".join(BLOCKS[1 + round(7 * each)] for each in share), style="green")
 
 

@@ -1,4 +1,4 @@
-"""`rlgen doctor`: what this machine can do, and what to do about what it cannot."""
+"""`rlgen doctor`: checks of this machine, each with a remedy if it fails."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def requirements() -> "Finding":
-    """The installed packages against the ranges of rlgen's own metadata."""
+    """Whether the installed packages are within the ranges of rlgen's metadata."""
     from packaging.requirements import Requirement
 
     from rlgen.runs.doctor import Finding
@@ -33,7 +33,8 @@ def requirements() -> "Finding":
 
 
 def mujoco_packages() -> "Finding":
-    """Whether `mujoco` and `mujoco-core`, of which 4.0 is made, are of one version: they write into one folder."""
+    """Whether `mujoco` and `mujoco-core` (MuJoCo 4.0 consists of both) have one version: they install into one
+    folder."""
     from rlgen.runs.doctor import Finding
 
     found = {}
@@ -48,7 +49,7 @@ def mujoco_packages() -> "Finding":
 
 
 def imported_mujoco() -> str:
-    """The version that Python imports, "" where it imports none."""
+    """The version of MuJoCo that Python imports; "" if the import fails."""
     try:
         import mujoco
 
@@ -58,7 +59,7 @@ def imported_mujoco() -> str:
 
 
 def stepping(seconds: float = 1.0) -> "Finding":
-    """Ant-v5 with random actions, as many environments as feed every core."""
+    """Speed of Ant-v5 with random actions, with 4 environments per core."""
     import numpy as np
 
     from rlgen.envs import make_vec
@@ -93,7 +94,7 @@ def findings() -> Iterator["Finding"]:
 class Doctor:
     """Check this machine: versions, device, simulator, stepping speed, rendering, optional packages, disk.
 
-    The exit code is 1 if there is something that rlgen cannot do here, else 0.
+    The exit code is 1 if a check fails, else 0.
     """
 
     def run(self) -> int:

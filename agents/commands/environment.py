@@ -1,4 +1,4 @@
-"""The environment as a policy sees it: that of InfoGAIL has a code in its observations."""
+"""Environments as policies observe them: InfoGAIL's have a code in the observations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +20,13 @@ def make_env(
     env_kwargs: Mapping[str, Any] | None = None,
     warp: WarpOptions | None = None,
 ) -> ResumableVecEnv:
-    """An SB3 VecEnv. `codes`: how many the policy has; `code`: the one to show instead of one drawn per episode;
-    `env_kwargs`: what the environment's constructor takes."""
+    """An SB3 VecEnv. `codes`: how many codes the policy has; `code`: a fixed code, instead of one drawn per episode;
+    `env_kwargs`: keyword arguments of the environment's constructor."""
     env = make_vec(env_id, n_envs, seed, backend, threads, dict(env_kwargs or {}), warp=warp)
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 
 def judging(backend: Backend) -> Backend:
-    """What steps the evaluations of what `backend` trained: Gymnasium's own physics, and quick for few worlds."""
+    """The backend of evaluations, given that of training: C MuJoCo instead of MuJoCo Warp, because it is Gymnasium's
+    own physics and faster for few environments."""
     return "auto" if backend == "warp" else backend

@@ -1,4 +1,4 @@
-"""What the command line says of an environment beside its id: modules to import and constructor arguments."""
+"""Command-line options of an environment besides its id: modules to import and constructor arguments."""
 
 import ast
 import json
@@ -43,8 +43,8 @@ def _value(text: str) -> Any:
     return text
 
 
-def _malformed(came: str) -> InputError:
-    return problem("--env-kwargs NAME=VALUE …, or one JSON object", came, "e.g. --env-kwargs frame_skip=2")
+def _malformed(got: str) -> InputError:
+    return problem("--env-kwargs NAME=VALUE …, or one JSON object", got, "e.g. --env-kwargs frame_skip=2")
 
 
 EnvKwargs = Annotated[
@@ -57,13 +57,13 @@ EnvKwargs = Annotated[
         str_from_instance=lambda kwargs: [f"{name}={json.dumps(value)}" for name, value in kwargs.items()],
     ),
 ]
-"""What the environment's constructor takes."""
+"""Keyword arguments of the environment's constructor."""
 
 Imports = Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE"), tyro.conf.UseAppendAction]
 """Modules that register environments."""
 
 
 def import_typed(modules: Sequence[str], env_id: str | None = None) -> None:
-    """Import what the user typed: `--import`, and the module in front of `--env`."""
+    """Import the modules that the user typed: those of `--import`, and the one in front of the id of `--env`."""
     module = split_id(env_id)[0] if env_id else ""
     import_modules([*modules, *([module] if module else [])])

@@ -1,4 +1,4 @@
-"""Faults of the data, and of settings that do not fit it, which are told before a training and not after it."""
+"""Checks of the images, and of settings that must fit them, before a training starts."""
 
 import logging
 from pathlib import Path
@@ -14,48 +14,49 @@ from rlgen.generators.metrics.inception import require_inception
 
 log = logging.getLogger("rlgen")
 LEAST_COMPARED = 6
-"""Images whose features can be compared: density and coverage look at 5 neighbours."""
+"""Fewest images whose features can be compared: density and coverage use 5 neighbours."""
 
 
 def require_classifier_file(classifier: str) -> None:
-    """Raise `InputError` unless `classifier` is auto, none, inception where that is at hand, or a file."""
+    """Raise `InputError` unless `classifier` is auto, none, inception (if available) or an existing file."""
     if classifier == "inception":
         require_inception()
     elif classifier not in ("auto", "none") and not Path(classifier).is_file():
-        came = f"{classifier!r}, where no file is"
-        raise problem("a classifier auto, inception, none, or the .json of a kept one", came, "check the path")
+        got = f"{classifier!r}, where no file is"
+        raise problem("a classifier auto, inception, none, or the .json of a saved one", got, "check the path")
 
 
 def require_one_kind(train: ImageSet, test: ImageSet) -> None:
-    """Raise `InputError` unless test images have the shape and the classes of the training images."""
+    """Raise `InputError` unless the test images have the shape and the classes of the training images."""
     if train.shape != test.shape:
         shapes = [" × ".join(str(size) for size in each.shape) for each in (train, test)]
-        came = f"training images of {shapes[0]} and test images of {shapes[1]} in {train.name}"
-        raise problem("training and test images of one shape", came, "take all files from one data set")
+        got = f"training images of {shapes[0]} and test images of {shapes[1]} in {train.name}"
+        raise problem("training and test images of one shape", got, "take all files from one data set")
     most = int(test.labels.max())
     if most >= train.n_classes:
-        came = f"the test label {most} and training labels up to {train.n_classes - 1} in {train.name}"
-        raise problem("test images of the training images' classes", came, "take all files from one data set")
+        got = f"the test label {most} and training labels up to {train.n_classes - 1} in {train.name}"
+        raise problem("test images of the training images' classes", got, "take all files from one data set")
 
 
 def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measured: int) -> None:
-    """Raise `InputError` where the metrics at the end would find too few images, or none that the classifier takes."""
+    """Raise `InputError` if the final metrics would have too few images, or images that the classifier does not
+    take."""
     if len(test) < 2:
         raise problem("at least 2 test images", f"{len(test)} in {test.name}", "add test images to the data")
     if classifier == "none":
         return
-    remedy = "add --classifier none, which leaves out FID and the like"
+    remedy = "add --classifier none, which omits FID and similar metrics"
     if min(len(test), measured) < LEAST_COMPARED:
-        came = f"{len(test)} test images and --measured {measured}"
-        raise problem(f"at least {LEAST_COMPARED} images whose features are compared", came, remedy)
+        got = f"{len(test)} test images and --measured {measured}"
+        raise problem(f"at least {LEAST_COMPARED} images to compare features of", got, remedy)
     if classifier == "inception":
         return
     if classifier == "auto":
         if len(train) < 2:
             raise problem("at least 2 training images for a classifier", f"{len(train)} in {train.name}", remedy)
         if min(train.shape[1:]) < SMALLEST:
-            came = f"{train.shape[1]} × {train.shape[2]} in {train.name}"
-            raise problem(f"images of at least {SMALLEST} × {SMALLEST} for a classifier", came, remedy)
+            got = f"{train.shape[1]} × {train.shape[2]} in {train.name}"
+            raise problem(f"images of at least {SMALLEST} × {SMALLEST} for a classifier", got, remedy)
         return
     known = load_extractor(Path(classifier)).network
     if known.shape != train.shape or known.n_classes < train.n_classes:
@@ -64,25 +65,31 @@ def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measure
 
 
 def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None:
-    """Raise `InputError` for batches that the model cannot learn from; the log warns of ones larger than the set."""
+    """Raise `InputError` for batches that the model cannot learn from; log a warning for ones larger than the data
+    set."""
     if batch_size < 2 and any(isinstance(module, _BatchNorm) for module in model.modules()):
-        came = f"--batch-size {batch_size} for a model with batch norm"
-        raise problem("at least 2 images, whose mean and spread differ from them", came, "use e.g. --batch-size 100")
+        got = f"--batch-size {batch_size} for a model with batch norm"
+        raise problem(
+            "at least 2 images per batch, because batch norm divides by their standard deviation",
+            got,
+            "use e.g. --batch-size 100",
+        )
     if batch_size > len(train):
-        said = "--batch-size %d is more than the %d training images: every minibatch holds some of them several times"
+        said = "--batch-size %d is more than the %d training images: every minibatch has some of them several times"
         log.warning(said, batch_size, len(train))
 
 
 def binarisation_of(model: ImageModel, asked: str) -> str:
-    """stochastic, fixed or none. Raises `InputError` where the model's likelihood would be one of other data."""
+    """The binarisation `asked` for (auto: the model's own): stochastic, fixed or none. Raises `InputError` if the
+    model's likelihood would not be one of the data."""
     if asked == "auto":
         return "stochastic" if model.binary else "none"
     if asked != "none" and model.log_determinant is not None:
-        came = f"--binarise {asked}, whose bits per dimension would be of other images than the data"
-        raise problem("grey levels as they are for a likelihood of levels", came, "leave --binarise out")
+        got = f"--binarise {asked}, which gives bits per dimension of other images than the data"
+        raise problem("unchanged grey levels for a likelihood of levels", got, "leave --binarise out")
     if asked == "none" and model.binary:
-        came = "--binarise none, and a grey level has no probability there"
+        got = "--binarise none, which gives grey levels without a probability"
         raise problem(
-            "images of zeros and ones for the likelihood bernoulli", came, "use --binarise stochastic or fixed"
+            "images of zeros and ones for the likelihood bernoulli", got, "use --binarise stochastic or fixed"
         )
     return asked

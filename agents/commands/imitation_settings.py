@@ -1,4 +1,4 @@
-"""What every training from demonstrations asks for on the command line."""
+"""Settings that all trainings from demonstrations share."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +18,15 @@ from .settings import Training
 
 @dataclass(frozen=True, kw_only=True)
 class TrainImitation(Training):
-    """What every training from demonstrations needs."""
+    """Settings of every training from demonstrations."""
 
     demos: Path
     """Demonstrations: rlgen's .npz, Minari, imitation, D4RL-style HDF5 (see `rlgen demos inspect`)."""
     trajectories: int | None = None
     """Number of demonstrated episodes to imitate, counted from the first; by default all."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is 1 on the scale of
-    normalised scores; by default that is the mean return of the demonstrated episodes."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is a normalised score
+    of 1; by default the mean return of the demonstrated episodes is."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,7 +41,7 @@ class TrainImitation(Training):
         return self._with_expert(chosen) if distributed.rank() == 0 else chosen
 
     def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
-        """What the expert's policy earns is noted; without codes, which it does not know."""
+        """The demonstrations with the return of the expert's policy in their metadata; its environment has no codes."""
         how: dict[str, Any] = {"threads": self.threads, "env_kwargs": self.env_kwargs}
         make = partial(make_env, self.env, seed=EVALUATION_SEED, backend=judging(self.backend), **how)
         return with_expert(demonstrations, self.expert, make, self.episodes)

@@ -1,4 +1,4 @@
-"""`--help`: a command's everyday options, and `--help-all`: the settings of its parts as well."""
+"""`--help`, a command's everyday options, and `--help-all`, all options including nested settings."""
 
 import ast
 import dataclasses
@@ -19,13 +19,13 @@ METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 
 
 def parts_of(kind: type[Any]) -> list[str]:
-    """The names of a command's settings that are dataclasses of settings themselves."""
+    """Names of the fields that are nested dataclasses of settings."""
     hints = get_type_hints(kind)
     return [each.name for each in dataclasses.fields(kind) if dataclasses.is_dataclass(hints[each.name])]
 
 
 def print_description(kind: type[Any], text: str, prog: str, everything: bool) -> None:
-    """The paragraphs of `text` at the width of the terminal, and how the other options are listed."""
+    """Print the paragraphs of `text` at the width of the terminal, and how to list the other options."""
     parts = parts_of(kind)
     if parts and not everything:
         text += f"\n\n`{prog} {ALL}` lists the settings of {' and '.join(f'--{name}' for name in parts)} as well."
@@ -37,9 +37,9 @@ def print_description(kind: type[Any], text: str, prog: str, everything: bool) -
 def for_help(
     kind: type[Any], default: Any, everything: bool, only: Sequence[str] | None = None
 ) -> tuple[type[Any], Any]:
-    """A dataclass that tyro shows instead of `kind`, each option with its whole paragraph; and `default` in it, an
-    instance of `kind` or None. With `everything` it has all settings of its parts, otherwise those that a part names in
-    `everyday`. `only`: the fields that it has, all when None."""
+    """A dataclass that tyro shows instead of `kind`, each option with its complete docstring; and an instance of it
+    with the values of `default`, an instance of `kind` or None. With `everything` it has all nested settings, otherwise
+    those that a nested class names in `everyday`. `only`: the fields that it has; None for all."""
     hints, texts, parts = get_type_hints(kind, include_extras=True), field_texts(kind), parts_of(kind)
     shown, given = [], {}
     for each in dataclasses.fields(kind):
@@ -59,7 +59,7 @@ def for_help(
 
 
 def _value(each: dataclasses.Field[Any], config: Any) -> Any:
-    """What a field has in `config`, or without one when it is left out."""
+    """The value of a field in `config`, or its default if `config` is None."""
     if config is not None:
         return getattr(config, each.name)
     if each.default_factory is not dataclasses.MISSING:
@@ -68,7 +68,7 @@ def _value(each: dataclasses.Field[Any], config: Any) -> Any:
 
 
 def metavar_of(hint: Any) -> str | None:
-    """How the value of an option that may be None is written; None where tyro knows."""
+    """The placeholder for the value of an option that may be None; None to leave it to tyro."""
     choices = get_args(hint)
     if NoneType not in choices or len(choices) != 2:
         return None
@@ -82,7 +82,7 @@ def field_texts(kind: type[Any]) -> dict[str, str]:
     for each in reversed(kind.__mro__):
         try:
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-        except (OSError, TypeError):  # made by no source of its own
+        except (OSError, TypeError):  # a class without source of its own
             continue
         found |= _texts_in(tree.body if isinstance(tree, ast.ClassDef) else ())
     return found

@@ -1,4 +1,4 @@
-"""Where a command may write."""
+"""The check of a path that a command will write."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from rlgen.errors import problem
 
 
 def refuse_existing(path: Path, overwrite: bool, is_folder: bool = False) -> None:
-    """Nothing that exists is replaced unless asked, and that is said before any work is done. `is_folder`: a folder is
-    what will be written."""
+    """Raise `InputError` if `path` exists and may not be overwritten, or if its folder does not exist. Called before
+    any work is done. `is_folder`: a folder will be written."""
     wrong_kind = path.exists() and path.is_dir() != is_folder
     if wrong_kind or (path.exists() and not overwrite):
         wanted, kind = ("folder" if each else "file" for each in (is_folder, path.is_dir()))

@@ -1,4 +1,4 @@
-"""From words to a command's settings: mistyped options are named with the nearest, and errors are our own."""
+"""Parsing of a command's options by tyro, with suggestions for mistyped ones and errors of rlgen's own form."""
 
 import contextlib
 import dataclasses
@@ -27,10 +27,10 @@ def parse(
     plain: bool,
     default: Settings | None = None,
 ) -> Settings:
-    """The settings that `arguments` give, and `default` where they give none. `plain`: help without colours and bold.
+    """The settings of `arguments`, on top of `default`. `plain`: help without colors and bold.
 
-    Raises `InputError` for options that do not exist and values that the settings refuse; exits as argparse does after
-    help and for what tyro finds missing or malformed.
+    Raises `InputError` for options that do not exist and values that the settings refuse. Exits, as argparse does,
+    after help and for options that tyro finds missing or malformed.
     """
     require_known(kind, arguments, prog)
     shown, said = list(arguments), io.StringIO()
@@ -52,7 +52,7 @@ def parse(
 
 
 def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
-    """Raise for the first argument that looks like an option and is none, with the one that was probably meant."""
+    """Raise `InputError` for the first unknown option, naming the one that was probably meant."""
     known = [*options_of(kind), *getattr(kind, "taken_first", ()), *GENERAL]
     elsewhere: dict[str, str] = getattr(kind, "elsewhere", dict)()
     for argument in arguments:
@@ -61,8 +61,8 @@ def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
             continue
         reader = elsewhere.get(typed)
         if reader is not None:
-            came = f"{argument.partition('=')[0]}, which needs {reader}"
-            raise problem("options that the chosen settings read", came, f"leave it out, or choose {reader}")
+            got = f"{argument.partition('=')[0]}, which needs {reader}"
+            raise problem("options that the chosen settings read", got, f"leave it out, or choose {reader}")
         near = nearest_option(typed, known)
         raise problem(
             f"an option of `{prog}`",
@@ -72,7 +72,7 @@ def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
 
 
 def options_of(kind: type[Any], prefix: str = "") -> list[str]:
-    """Every option that the dataclass `kind` has on the command line, those of its parts included."""
+    """Every option that the dataclass `kind` has on the command line, nested settings included."""
     hints, found = get_type_hints(kind, include_extras=True), []
     for each in dataclasses.fields(kind):
         hint = hints[each.name]
@@ -106,7 +106,7 @@ def nearest_option(typed: str, known: Sequence[str]) -> str | None:
 
 
 def _input_error(stop: BaseException) -> InputError | None:
-    """The error of ours that made tyro exit."""
+    """The `InputError` that made tyro exit; None if it was another error."""
     cause: BaseException | None = stop
     while cause is not None and not isinstance(cause, InputError):
         cause = cause.__cause__ or cause.__context__
@@ -115,7 +115,7 @@ def _input_error(stop: BaseException) -> InputError | None:
 
 @contextlib.contextmanager
 def _colours(wanted: bool) -> Any:
-    """Within the block, tyro's help has colours where a terminal shows them, or none."""
+    """A context in which tyro's help has colors if the terminal shows them, or none."""
     options: dict[str, Any] = getattr(tyro, "_experimental_options", {})  # absent before tyro 1.0
     before = options.get("ansi_codes", True)
     options["ansi_codes"] = before and wanted

@@ -1,4 +1,4 @@
-"""The training of a policy: a Stable-Baselines3 model and an agent around it, or a clone."""
+"""The trainings of policies: an agent around a Stable-Baselines3 model, and behavioural cloning."""
 
 import logging
 import time
@@ -35,33 +35,33 @@ DEMONSTRATIONS = "demonstrations.npz"
 
 
 class Agent(Protocol):
-    """A Stable-Baselines3 model and all that belongs to its learning: GAIL, InfoGAIL, Explorer."""
+    """A Stable-Baselines3 model with what trains it: GAIL, InfoGAIL or Explorer."""
 
     name: str
-    """Of its state in a checkpoint."""
+    """Key of the agent's state in a checkpoint."""
     on_warm_up: Callable[[int, int], None] | None
-    """Called with the updates done and the most there are, while something is learned before the first step."""
+    """Called during learning before the first step (e.g. a warm start), with the updates done and at most."""
     shown: Mapping[str, str]
-    """Logged names that the progress display shows, each with its label there."""
+    """Labels of the logged values that the progress display shows, by log name."""
 
     @property
     def model(self) -> BaseAlgorithm: ...
 
     def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> Any:
-        """Train for `total_timesteps` more environment steps, as SB3's `learn` does. The model ends as it is handed
-        over, also with 0."""
+        """Train for `total_timesteps` more environment steps, as SB3's `learn` does. Afterwards the model is the final
+        one (e.g. with averaged weights), even for 0 steps."""
         ...
 
     def acting(self) -> AbstractContextManager[None]:
-        """Within the block, between two rounds, the model acts as it would be handed over."""
+        """A context between two rounds in which the model is the final one (e.g. with averaged weights)."""
         ...
 
     def files(self) -> Mapping[str, bytes]:
-        """What belongs in the run folder beside a checkpoint, by name."""
+        """Contents of the files that accompany a checkpoint in the run folder, by file name."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        """The complete state between two rounds, except for the environment and the random generators."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class Agent(Protocol):
 
 
 class ObserverWriter(KVWriter):
-    """SB3's log lines, written to a run's metrics."""
+    """Writes SB3's log to a run's metrics."""
 
     observer: Observer
 
@@ -79,12 +79,12 @@ class ObserverWriter(KVWriter):
         self.observer.log({name: float(v) for name, v in key_values.items() if isinstance(v, numbers)})
 
     def close(self) -> None:
-        """The run closes its metrics."""
+        """Does nothing: the run closes its metrics."""
 
 
 class Rounds(BaseCallback):
-    """Tells `observer` of rounds: between two of them all state is at rest. An off-policy model's rounds are single
-    steps, or what its `train_freq` says; they are shown now and then."""
+    """Calls `observer` between rounds, when the state is consistent. An off-policy model's rounds are single steps, or
+    those of its `train_freq`; not every one is displayed."""
 
     def __init__(self, observer: Observer, shown: Mapping[str, str]):
         super().__init__()
@@ -115,23 +115,23 @@ def note_result(metrics: Metrics, folder: RunFolder, result: Result) -> None:
 
 @dataclass(kw_only=True)
 class PolicyTraining:
-    """A `Trainable`: `agent` learns in the environment of its model."""
+    """A `Trainable` that trains `agent` in the environment of its model."""
 
     agent: Agent
     task: Task
     demonstrations: Demonstrations | None = None
     unit: ClassVar[str] = "steps"
     has_curve: ClassVar[bool] = True
-    """Whether it is evaluated while it trains."""
+    """Whether the policy is evaluated during the training."""
     curve_env: ResumableVecEnv | None = field(default=None, init=False)
-    """Where the points of the learning curve are measured; None in all processes but the first."""
+    """Environment of the learning curve's evaluations; None in all processes but the first."""
 
     def __post_init__(self) -> None:
-        # Made before the run's random numbers are restored, so that a resumed run draws those of an undisturbed one.
+        # Made before the run's random generators are restored, so that a resumed run draws the same numbers.
         if self.has_curve and distributed.rank() == 0:
             self.curve_env = self.task.make_evaluation_env(CURVE_EPISODES, 0)
         self.writer = ObserverWriter()
-        self.model.set_logger(Logger(None, [self.writer]))  # a checkpoint has values that are still to be written
+        self.model.set_logger(Logger(None, [self.writer]))  # a checkpoint contains values that are still to be logged
 
     @property
     def model(self) -> BaseAlgorithm:
@@ -155,7 +155,7 @@ class PolicyTraining:
             self.agent.learn(until - self.step, Rounds(observer, self.agent.shown))
 
     def evaluate(self) -> Mapping[str, float]:
-        """The policy's mean action on held-out seeds."""
+        """Returns of the policy's mean actions on held-out seeds."""
         with self.agent.acting():
             found = evaluate(self.model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
         names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
@@ -173,7 +173,8 @@ class PolicyTraining:
 
     def state_dict(self) -> dict[str, Any]:
         state, env = self.agent.state_dict(), self.model.get_env()
-        learned = {name: part for name, part in state.items() if name != "coverage"}  # NaN: a width not chosen yet
+        # In the coverage, NaN means that the kernel width is not chosen yet.
+        learned = {name: part for name, part in state.items() if name != "coverage"}
         require_finite_state(learned, self.step)
         return {self.agent.name: state, "env": env.state_dict() if env.can_resume else None}  # type: ignore[union-attr]
 
@@ -186,7 +187,7 @@ class PolicyTraining:
             self.model.get_env().load_state_dict(state["env"])  # type: ignore[union-attr]
 
     def keep(self, folder: RunFolder) -> None:
-        """Write what the run needs to be resumed wherever its folder goes."""
+        """Write what the run needs to be resumed, also on another machine."""
         if self.demonstrations is not None:
             self.demonstrations.save(folder / DEMONSTRATIONS)
 
@@ -195,25 +196,26 @@ class PolicyTraining:
         note_result(metrics, folder, result)
 
     def close(self) -> None:
-        """Close what evaluations used."""
+        """Close the environment of evaluations."""
         if self.curve_env is not None:
             self.curve_env.close()
 
     def facts(self) -> dict[str, Any]:
-        """More entries of the result."""
+        """Further entries of the result."""
         return {}
 
 
 @dataclass(kw_only=True)
 class CloningTraining(PolicyTraining):
-    """A `Trainable`: behavioural cloning, which is shorter than what a checkpoint would save, and so starts anew."""
+    """A `Trainable` of behavioural cloning. It saves no checkpoints, because it is short, and starts again when
+    resumed."""
 
     agent: BC  # type: ignore[assignment]
     unit: ClassVar[str] = "updates"
     has_curve: ClassVar[bool] = False
     done: int = field(default=0, init=False)
     kept: str | None = field(default=None, init=False)
-    """Which of its clonings: regularised or plain."""
+    """Regularization of the chosen clone: regularised or plain."""
 
     @property
     def step(self) -> int:
@@ -246,7 +248,7 @@ class CloningTraining(PolicyTraining):
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        raise ValueError("a checkpoint of a cloning, which writes none")
+        raise ValueError("a checkpoint of behavioural cloning, which writes none")
 
     def facts(self) -> dict[str, Any]:
         return {"updates": self.done, "cloning": self.kept}

@@ -1,4 +1,4 @@
-"""What a score is measured against, from the evaluation's seed: random actions, and the expert where it is at hand."""
+"""Reference returns of normalized scores, from the evaluation's seed: random actions and, if available, the expert."""
 
 import logging
 from collections.abc import Callable
@@ -17,10 +17,10 @@ log = logging.getLogger("rlgen")
 EVALUATION_SEED = 10_000
 MAX_EVALUATION_ENVS = 50
 RANDOM_EPISODES, RANDOM_ENVS = 100, 50
-"""Of every measurement of random actions, however many episodes a policy plays, so that all scores of a task have one
-scale. A hundred leave a standard error of 29 on Pendulum (3 % of its scale), 10 on Ant and 8 on HalfCheetah (0.2 %)."""
+"""Episodes of random actions, independent of the number that a policy plays, so that all scores of a task have one
+scale. The standard error over 100 is 29 on Pendulum (3 % of its scale), 10 on Ant and 8 on HalfCheetah (0.2 %)."""
 EXPERT = "expert_evaluation"
-"""Metadata of a run's demonstrations: what the policy of their expert earns in the run's evaluation."""
+"""Metadata key of a run's demonstrations: the return of their expert's policy in the run's evaluation."""
 
 
 def chance_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> float | None:
@@ -30,7 +30,7 @@ def chance_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> fl
     try:
         space = env.action_space
         if isinstance(space, spaces.Box) and not space.is_bounded():
-            log.info("no return of chance, and so no normalised return: the actions have no bounds to draw between")
+            log.info("no return of random actions, and so no normalised return: the action space is unbounded")
             return None
         return float(evaluate(RandomPolicy(space), env, RANDOM_EPISODES, seed=seed, label=None).returns.mean())
     finally:
@@ -50,8 +50,8 @@ def played_by_expert(policy: Path, make: Callable[[int], Any], episodes: int, se
 def with_expert(
     demonstrations: Demonstrations, expert: Path | None, make: Callable[[int], Any], episodes: int
 ) -> Demonstrations:
-    """The demonstrations, with what the expert's policy earns in the run's evaluation in their metadata, if the policy
-    is at hand; an evaluation that a file brings along is another's, and goes."""
+    """The demonstrations, with the return of the expert's policy in the run's evaluation in their metadata, if the
+    policy is given. An entry of the file itself is dropped, because it is from another evaluation."""
     metadata = {name: value for name, value in demonstrations.metadata.items() if name != EXPERT}
     if expert is None:
         return replace(demonstrations, metadata=metadata)
@@ -61,7 +61,7 @@ def with_expert(
 
 
 def reference_of(demonstrations: Demonstrations | None) -> tuple[float | None, Reference]:
-    """The return that counts as 1, and whose it is."""
+    """The return that a normalized score of 1 means, and its source."""
     if demonstrations is None:
         return None, "demonstrations"
     noted = demonstrations.metadata.get(EXPERT)

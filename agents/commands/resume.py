@@ -1,4 +1,4 @@
-"""`rlgen resume`: continue a run that was stopped or killed, or train it on."""
+"""`rlgen resume`: continue a run that was stopped or killed, or extend it."""
 
 import logging
 import math
@@ -21,10 +21,10 @@ log = logging.getLogger("rlgen")
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
-    """Continue a run to its end, as it was started, or with --steps beyond it.
+    """Continue a run to its end with the settings it started with, or extend it with --steps.
 
-    A run continues from its newest complete checkpoint: learning curve, random numbers, optimisers and, with SAC, the
-    replay buffer as if nothing had happened.
+    A run continues from its newest complete checkpoint, which holds the learning curve, random generators, optimizers
+    and, with SAC, the replay buffer.
     Cloning (BC) writes no checkpoints, because it is short, and starts again with the same seed.
     """
 
@@ -60,8 +60,8 @@ def resume(run: Path, steps: float | None = None) -> int:
 
 
 def recorded_settings(folder: RunFolder) -> RunSettings:
-    """The settings of the run in `folder`. Raises `InputError` for an agent that nobody knows, or settings that its
-    class refuses."""
+    """The settings of the run in `folder`. Raises `InputError` for an unknown agent, or settings that its class
+    refuses."""
     values = dict(folder.config)
     return settings_of_agent(values.pop("agent", None), folder.path).restored(values)
 
@@ -69,8 +69,8 @@ def recorded_settings(folder: RunFolder) -> RunSettings:
 def _require_counted(folder: RunFolder, settings: RunSettings) -> None:
     if not settings.counts_steps:
         raise problem(
-            "a run that is trained by steps for --steps",
-            f"{folder.path}, a run of {folder.agent_name}, which counts no steps",
+            "a run whose length is counted in steps, for --steps",
+            f"{folder.path}, a run of {folder.agent_name}, which has no length in steps",
             "start a new run with another --bc.max-updates",
         )
 
@@ -82,12 +82,12 @@ def _require_more(folder: RunFolder, steps: float) -> None:
         raise problem(
             f"--steps above the {done:,} that {folder.path} has done",
             f"{steps:g}",
-            "count from the beginning of the run: its steps in all",
+            "give the total of the run, counted from its start",
         )
 
 
 def _is_behind(folder: RunFolder, settings: RunSettings) -> bool:
-    """Whether the result is that of fewer steps than the run is to have: it was trained on, and stopped."""
+    """Whether the result is of fewer steps than the settings have: the run was extended, and stopped before its end."""
     wanted = getattr(settings, "steps", None)
     if wanted is None or not (folder / "result.json").is_file():
         return False

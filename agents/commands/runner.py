@@ -1,4 +1,4 @@
-"""A training in a run folder: start it, or continue it, to its evaluation and report."""
+"""Starts or resumes a training in a run folder, up to its evaluation and report."""
 
 import logging
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ log = logging.getLogger("rlgen")
 
 
 class RunTraining(Trainable, Protocol):
-    """A `Trainable` with the files of its run."""
+    """A `Trainable` that writes the files of its run."""
 
     def keep(self, folder: RunFolder) -> None:
         """Write into a new folder what the run needs to be resumed."""
@@ -34,7 +34,7 @@ class RunTraining(Trainable, Protocol):
 
 
 class Settings(Protocol):
-    """What the command line asked for."""
+    """The settings of a run, as the runner uses them."""
 
     @property
     def out(self) -> Path: ...
@@ -48,8 +48,9 @@ class Settings(Protocol):
         ...
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> RunTraining:
-        """Everything that may find fault with the settings or the data. `folder`: of a run that is resumed, for what it
-        kept; `stack` closes what is open. Of several processes each builds its share."""
+        """The training with its environments, data and models; raises `InputError` for settings or data that cannot be
+        used. `folder`: of a resumed run, for its saved data; None for a new run. `stack` closes what was opened. Each
+        of several processes builds its share."""
         ...
 
     def total(self, training: Any) -> int:
@@ -66,7 +67,7 @@ def start(settings: Settings) -> int:
     set_torch_threads(settings.threads)
     with ExitStack() as stack:
         stack.enter_context(joined(settings.device))
-        training = settings.build(stack, None)  # before there is a folder, which a second try would find in its way
+        training = settings.build(stack, None)  # before the folder is made, which a second attempt would find not empty
         if distributed.rank() != 0:
             return _follow(settings.out, settings, training)
         folder = RunFolder.create(settings.out, settings.recorded(), device=device_name(training.device))
@@ -76,7 +77,7 @@ def start(settings: Settings) -> int:
 
 
 def go_on(folder: RunFolder, settings: Settings) -> int:
-    """Train in `folder` from its newest checkpoint, or anew if it has none. Returns the exit code."""
+    """Train in `folder` from its newest checkpoint, or from the start if it has none. Returns the exit code."""
     set_torch_threads(settings.threads)
     with ExitStack() as stack:
         stack.enter_context(joined(settings.device))
@@ -104,17 +105,17 @@ def _train(folder: RunFolder, settings: Settings, training: RunTraining) -> int:
             unit = training.unit.removesuffix("s")
             log.info("stopped and saved at %s %s; continue with: %s", unit, f"{training.step:,}", remedy)
         else:
-            log.info("stopped; start anew with: %s", remedy)
+            log.info("stopped; start again with: %s", remedy)
         return exit_code(stop)
     except KeyboardInterrupt as stop:
-        log.info("stopped at once; continue from what was saved last with: %s", remedy)
+        log.info("stopped without saving; continue from the last checkpoint with: %s", remedy)
         return exit_code(stop)
     folder.end()
     return 0
 
 
 def _follow(path: Path, settings: Settings, training: RunTraining) -> int:
-    """Train along with process 0, which alone writes. Returns the exit code."""
+    """Train with process 0, the only one that writes. Returns the exit code."""
     try:
         _session(RunFolder(path, settings.recorded()), settings, training, None).run()
     except (Stopped, KeyboardInterrupt) as stop:

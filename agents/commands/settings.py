@@ -1,4 +1,4 @@
-"""What every training asks for on the command line."""
+"""Settings that all trainings share."""
 
 import logging
 import math
@@ -37,13 +37,13 @@ log = logging.getLogger("rlgen")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(ABC):
-    """What every run needs, whatever is trained in it."""
+    """Settings of every run."""
 
     agent: ClassVar[str]
     counts_steps: ClassVar[bool] = True
-    """Whether a training has a length in steps, so that it can be trained on."""
+    """Whether a training has a length in steps, so that `rlgen resume --steps` can extend it."""
     taken_first: ClassVar[tuple[str, ...]] = ("--config",)
-    """Options that are read before the settings."""
+    """Options that are parsed before the others."""
 
     out: Path
     """Folder of the run; new or empty."""
@@ -79,12 +79,12 @@ class RunSettings(ABC):
         return math.inf, math.inf
 
     def with_steps(self, steps: float) -> Self:
-        """These settings for `steps` steps (of an image model updates) in all."""
+        """These settings with `steps` steps (updates of an image model) in all."""
         assert self.counts_steps
         return replace(self, **{"steps": steps})
 
     def recorded(self) -> dict[str, Any]:
-        """What config.json holds, from which a resumed run makes the same settings."""
+        """The contents of config.json, from which a resumed run makes the same settings."""
         return {"agent": self.agent, **to_json(self)}
 
     @classmethod
@@ -94,7 +94,7 @@ class RunSettings(ABC):
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-        """Of another run's `values` those that a training with the typed `arguments` reads."""
+        """The entries of another run's `values` that a training with the typed `arguments` reads."""
         return dict(values)
 
     @classmethod
@@ -105,10 +105,10 @@ class RunSettings(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(RunSettings):
-    """What every training in an environment needs."""
+    """Settings of every training in an environment."""
 
     training: ClassVar[type[PolicyTraining]] = PolicyTraining
-    """How its agent is trained."""
+    """Class of the training that `build` makes."""
 
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
@@ -140,7 +140,7 @@ class Training(RunSettings):
         return start(self.known())
 
     def known(self, command: str = "the same command") -> Self:
-        """With the id that Gymnasium has, and the module of `env` among the imports. Imports nothing."""
+        """These settings with Gymnasium's id, and the module of `env` among `imports`. Imports nothing."""
         module = split_id(self.env)[0]
         imports = tuple(dict.fromkeys([*self.imports, *([module] if module else [])]))
         return replace(self, env=registered_id(self.env, imports, command), imports=imports)
@@ -150,25 +150,25 @@ class Training(RunSettings):
 
     @property
     def n_codes(self) -> int | None:
-        """How many codes the policy has; None where it has none."""
+        """Number of codes of the policy; None without codes."""
         return None
 
     def make_env(self, n_envs: int, seed: int) -> ResumableVecEnv:
-        """What the training acts in."""
+        """The environment of the training."""
         warp = WarpOptions(device=self.device, contacts=self.contacts, constraints=self.constraints)
         return make_env(self.env, n_envs, seed, self.backend, self.threads, self.n_codes, None, self.env_kwargs, warp)
 
     def make_evaluation_env(self, n_envs: int, seed: int) -> ResumableVecEnv:
-        """What its policy is judged in: the same environment, on C MuJoCo where MuJoCo Warp trains it."""
+        """The environment of evaluations: the same task, stepped by C MuJoCo if MuJoCo Warp steps the training."""
         return replace(self, backend=judging(self.backend)).make_env(n_envs, seed)
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
-        """What is imitated: that of the settings, or what the run in `folder` kept; None where nothing is."""
+        """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""
         return None
 
     @abstractmethod
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Any) -> Any:
-        """The agent with a new model of `env`, or the cloning of one."""
+        """The agent with a new model in `env`, or behavioural cloning of one."""
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
         demonstrations = self.demonstrations(folder)
@@ -182,7 +182,7 @@ class Training(RunSettings):
         self._require_time_limit()
         set_random_seed(self.seed)
         agent = self.agent_in(env, device, demonstrations)
-        if not getattr(agent.model, "data_parallel", False):  # models of SB3 do not have it
+        if not getattr(agent.model, "data_parallel", False):  # absent from SB3's own models
             distributed.require_single_process(type(agent.model).__name__)
         training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)
         stack.callback(training.close)
@@ -213,7 +213,7 @@ class Training(RunSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class SteppedTraining(Training):
-    """What a training by steps in an environment needs in addition."""
+    """Settings of a training whose length is counted in environment steps."""
 
     steps: float = 1e6
     """Environment steps of the whole training, rounded up to whole rollouts."""

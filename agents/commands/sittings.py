@@ -1,4 +1,4 @@
-"""A run that is resumed notes by what: another machine or version than it began with may give other numbers."""
+"""Records the versions and the machine of each resume, because others may give other numbers."""
 
 import logging
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ log = logging.getLogger("rlgen")
 
 
 def note_sitting(folder: RunFolder, device: str) -> dict[str, Any]:
-    """Append this sitting, with what differs from the run's start, to `sittings` in versions.json; the log warns of it.
+    """Append this resume, with the differences from the run's start, to `sittings` in versions.json, and warn of them.
 
-    Returns the differences by their name, each `[at the start, now]`.
+    Returns the differences by name, each `[at the start, now]`.
     """
     began = folder.versions
     sittings = began.pop("sittings", [])
@@ -24,11 +24,11 @@ def note_sitting(folder: RunFolder, device: str) -> dict[str, Any]:
     write_json(folder / "versions.json", {**began, "sittings": [*sittings, sitting]})
     if changed:
         told = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
-        log.warning("the run goes on with other versions than it began with, so its numbers may differ: %s", told)
+        log.warning("the run continues with other versions than it started with, so its numbers may differ: %s", told)
     return changed
 
 
 def flat(versions: dict[str, Any]) -> dict[str, Any]:
-    """Packages beside the rest."""
+    """One flat mapping of the versions, packages included."""
     rest = {name: value for name, value in versions.items() if name != "packages"}
     return {**rest, **versions.get("packages", {})}

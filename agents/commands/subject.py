@@ -1,4 +1,4 @@
-"""Whose policy `rlgen evaluate` plays, where and how: what a run's files say of it."""
+"""The policy that `rlgen evaluate` plays and its evaluation settings, read from a run's files."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +10,12 @@ from rlgen.errors import problem
 from rlgen.runs.scores import Reference
 
 MOST_EPISODES = 100_000
-"""That a run's files can ask for; more only with --episodes."""
+"""Most episodes that a run's files can request; more only with --episodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """Whose policy is played, where and how, and the returns it is measured against (None where unknown)."""
+    """A policy, its evaluation settings and its reference returns (None if unknown)."""
 
     zip: Path
     env: str
@@ -24,17 +24,18 @@ class Subject:
     seed: int = 10_000
     backend: Backend = "auto"
     codes: int | None = None
-    """How many the policy has; None where it has none."""
+    """Number of codes of the policy; None without codes."""
     random_return: float | None = None
     expert_return: float | None = None
     reference: Reference = "demonstrations"
-    """Whose `expert_return` is."""
+    """Source of `expert_return`."""
     reference_seed: int | None = None
-    """Of the evaluation that measured these returns; None where none did."""
+    """Backend of the evaluation that measured these returns; None without one."""
 
 
 def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
-    """The policy of the run folder `path` and how the run evaluated it; in `env` and with `env_kwargs`, if given."""
+    """The policy of the run folder `path` with the evaluation settings of the run, but `env` and `env_kwargs` if
+    given."""
     from rlgen.runs.config import restored
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
@@ -76,7 +77,7 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
 
 
 def require_bearable(subject: Subject, path: Path) -> None:
-    """Raises `InputError` for more episodes than a file may ask for by itself, which nobody would wait for."""
+    """Raise `InputError` if the run's files request more than `MOST_EPISODES` episodes."""
     if not 1 <= subject.episodes <= MOST_EPISODES:
-        came = f"{subject.episodes} in {path}"
-        raise problem(f"1 to {MOST_EPISODES:,} episodes of a run's own evaluation", came, "give --episodes")
+        got = f"{subject.episodes} in {path}"
+        raise problem(f"1 to {MOST_EPISODES:,} episodes of a run's own evaluation", got, "give --episodes")

@@ -1,4 +1,4 @@
-"""The commands, of which only the chosen one is imported. A new agent is one line here, and the file it names."""
+"""The table of commands. Only the chosen one is imported. A new agent is one line here, and the file it names."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,23 +8,23 @@ from rlgen.errors import problem
 
 
 class Runnable(Protocol):
-    """A parsed command. `run` returns an exit code, None for 0, and raises `InputError` for what the user can mend."""
+    """A parsed command. `run` returns an exit code, None for 0, and raises `InputError` for errors of the user."""
 
     def run(self) -> int | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One line of the table."""
+    """One command of the table."""
 
     words: str
-    """What is typed after `rlgen`."""
+    """Words typed after `rlgen`."""
     target: str
-    """`module:class` under rlgen.agents.commands; the class is a dataclass with a `run` method."""
+    """Location of the command, `module:class` under rlgen.agents.commands; a dataclass with a `run` method."""
     summary: str
     example: str
     present: str | None = None
-    """Words of the command that replaces this one; None where none does."""
+    """Words of the command that replaces this one; None for a current command."""
 
 
 COMMANDS = (
@@ -37,7 +37,7 @@ COMMANDS = (
     Command(
         words="train infogail",
         target="train_gail:TrainInfoGAIL",
-        summary="Imitate several experts at once, one for each code (InfoGAIL).",
+        summary="Imitate several experts at once, one per code (InfoGAIL).",
         example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
     ),
     Command(
@@ -79,7 +79,7 @@ COMMANDS = (
     Command(
         words="resume",
         target="resume:Resume",
-        summary="Continue a run that was stopped or killed, or train it on.",
+        summary="Continue a run that was stopped or killed, or extend it.",
         example="rlgen resume runs/ant-gail",
     ),
     Command(
@@ -135,7 +135,7 @@ EARLIER = (
         present="train rl",
     ),
 )
-"""Commands of earlier versions, which work for one version more."""
+"""Commands of earlier versions, which work for one more version."""
 
 
 def load(command: Command) -> type[Runnable]:
@@ -144,12 +144,12 @@ def load(command: Command) -> type[Runnable]:
 
 
 def trainings() -> list[str]:
-    """The agents that `rlgen train` knows."""
+    """Names of the agents that `rlgen train` trains."""
     return [command.words.split()[1] for command in COMMANDS if command.words.startswith("train ")]
 
 
 def settings_of_agent(agent: Any, where: object) -> Any:
-    """The settings' class of the run `where` with this agent. Raises `InputError` for an agent that nobody knows."""
+    """The class of settings of `agent`, the agent of the run `where`. Raises `InputError` for an unknown agent."""
     for command in COMMANDS:
         if command.words == f"train {agent}":
             return load(command)

@@ -25,8 +25,8 @@ class TrainBC(TrainImitation):
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the policy's hidden layers."""
     initial_std: float = LearnerConfig.initial_std
-    """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error
-    keeps it; it matters where actions are sampled."""
+    """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error does
+    not change it; it matters if actions are sampled."""
     bc: BCConfig = field(default_factory=BCConfig)
     """Behavioural cloning."""
 
@@ -34,7 +34,7 @@ class TrainBC(TrainImitation):
         return self.bc.most_updates
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> BC:
-        # One environment needs longer rollouts; they matter to those alone who open the policy in SB3 and learn on.
+        # Longer rollouts suit one environment; they matter only if the policy is trained further in SB3.
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
         return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)

@@ -1,4 +1,4 @@
-"""`rlgen train explore`: from nothing but a task to a policy that explored it out of curiosity, or without."""
+"""`rlgen train explore`: reinforcement learning with a curiosity bonus, or without."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from .parsing import options_of
 from .train_rl import TrainRL
 from .typed import typed
 
-# One that joins `CURIOSITIES` has its place on the command line by that; a static checker cannot follow it.
+# Every entry of `CURIOSITIES` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
     Name = str
 else:
@@ -33,7 +33,7 @@ else:
 @renamed_fields(algo="learner.algorithm", sac="learner")
 @dataclass(frozen=True, kw_only=True)
 class TrainExplore(TrainRL):
-    """Exploration by curiosity: the task's reward + η · a bonus for what is new, on any task, without demonstrations.
+    """Exploration by curiosity: the task's reward + η · a bonus for novelty, on any task, without demonstrations.
 
     --curiosity vime adds the information that a step gives a Bayesian model of the dynamics (Houthooft et al. 2016).
     VIME is compared with the other curiosities and with none, the learner alone.
@@ -68,7 +68,7 @@ class TrainExplore(TrainRL):
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
-        """With the settings of the algorithm and of the curiosity that are asked for."""
+        """The class with the settings of the chosen algorithm and curiosity."""
         kind = super().for_arguments(arguments, values)
         asked = typed(arguments, "--curiosity") or values.get("curiosity", cls.curiosity)
         name = asked if isinstance(asked, str) and asked in CURIOSITIES else "none"
@@ -88,7 +88,8 @@ class TrainExplore(TrainRL):
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-        """Without what the typed learner and curiosity leave idle, and the η that was recorded of another curiosity."""
+        """`values` without the settings that the typed learner and curiosity do not read, and without the η of another
+        curiosity."""
         idle = {name for name in CURIOSITIES if name != cls.curiosity} | cls.idle_with(cls.learner)
         if cls.curiosity != values.get("curiosity", cls.curiosity):
             idle.add("eta")
@@ -111,7 +112,7 @@ class TrainExplore(TrainRL):
         return f"{super().chosen} --curiosity {self.curiosity}"
 
     def recorded(self) -> dict[str, Any]:
-        """Without the settings that this training does not read, and with the η that it has."""
+        """The contents of config.json, without the settings that this training does not read, and with the η in use."""
         used = super().recorded()
         for each in self.curiosities():
             used["eta"] = each.eta
@@ -120,13 +121,13 @@ class TrainExplore(TrainRL):
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         observed = env.observation_space
         if not isinstance(observed, spaces.Box):
-            raise problem("observations that are numbers (Box)", f"{observed}", "wrap the environment")
+            raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
         model = self.learner.make(env, int(self.steps), self.seed, device)
         axes = STATE_AXES.get(self.env) or axes_within(observed.low, observed.high)
         return Explorer(model, self.curiosities(), Coverage(Visits(axes)), self.scale())
 
     def curiosities(self) -> list[Curiosity[Any]]:
-        """The curiosity that was chosen; none or one. It checks its settings."""
+        """The chosen curiosity, at most one; it checks its settings when made."""
         if self.curiosity == "none":
             return []
         settings, kind = getattr(self, self.curiosity, None), CURIOSITIES[self.curiosity]

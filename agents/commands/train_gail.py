@@ -1,4 +1,4 @@
-"""`rlgen train gail|infogail`: imitation against a discriminator."""
+"""`rlgen train gail` and `rlgen train infogail`: imitation against a discriminator."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""`rlgen train image`: a generative model of images, from the data to samples that are measured."""
+"""`rlgen train image`: a generative model of images and the metrics of its samples."""
 
 import logging
 import math
@@ -39,7 +39,7 @@ from .parsing import options_of
 from .settings import RunSettings
 from .typed import typed
 
-# A model that joins `GENERATORS` has its place on the command line by that; a static checker cannot follow it.
+# Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
     Model = str
 else:
@@ -52,10 +52,11 @@ DEFAULT_LABELS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TrainImage(RunSettings):
-    """A generative model of images: a VAE, a GAN and others, on digits that are at hand or on a folder of MNIST files.
+    """A generative model of images: a VAE, a GAN and others, on the digits of scikit-learn, a folder of images, or
+    MNIST.
 
-    The run folder gets samples at intervals, metrics, checkpoints and a report. Settings of a model stand under its
-    name: --model gan --help-all shows those of the GAN.
+    The run folder gets samples at intervals, metrics, checkpoints and a report. A model's settings have its name as
+    prefix: --model gan --help-all lists those of the GAN.
     """
 
     agent: ClassVar[str] = "image"
@@ -100,8 +101,8 @@ class TrainImage(RunSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.steps is not None and self.epochs is not None:
-            came = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
-            raise problem("steps or epochs", came, "leave one of them out")
+            got = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
+            raise problem("steps or epochs", got, "leave one of them out")
         positive(self, "steps", "epochs")
         at_least(self, 1, "batch_size", "log_every")
         at_least(self, 2, "measured")
@@ -111,18 +112,18 @@ class TrainImage(RunSettings):
             raise problem(f"a model of {', '.join(GENERATORS)}", repr(self.model), "choose one of these")
         if self.labels is not None and not GENERATORS[self.model].semi_supervised:
             able = ", ".join(name for name, kind in GENERATORS.items() if kind.semi_supervised)
-            came = f"--labels {self.labels} for {self.model}"
-            raise problem(f"labels for a semi-supervised model ({able})", came, "leave --labels out")
+            got = f"--labels {self.labels} for {self.model}"
+            raise problem(f"labels for a semi-supervised model ({able})", got, "leave --labels out")
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> "type[TrainImage]":
-        """The settings of the model that is asked for."""
+        """The class with the settings of the chosen model."""
         asked = typed(arguments, "--model") or values.get("model", TrainImage.model)
         return settings_of(asked) if isinstance(asked, str) and asked in GENERATORS else cls
 
     @classmethod
     def elsewhere(cls) -> dict[str, str]:
-        """Options that other models read, each with its model."""
+        """Options that other models read, by option, each with its models."""
         others = {name: kind.config_type for name, kind in GENERATORS.items() if name != cls.model}
         return {
             option: choice
@@ -132,7 +133,8 @@ class TrainImage(RunSettings):
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-        """Without what the typed model leaves idle; of steps and epochs the typed one."""
+        """`values` without the settings that the typed model does not read, and with only the typed one of steps and
+        epochs."""
         idle = set(GENERATORS) - {each.name for each in fields(cls)}
         idle |= set() if GENERATORS[cls.model].semi_supervised else {"labels"}
         idle |= {"epochs"} if typed(arguments, "--steps") else {"steps"} if typed(arguments, "--epochs") else set()
@@ -153,11 +155,12 @@ class TrainImage(RunSettings):
 
     @property
     def told_labels(self) -> int:
-        """How many labels a semi-supervised model is told."""
+        """Number of labels that a semi-supervised model is given."""
         return DEFAULT_LABELS if self.labels is None else self.labels
 
     def recorded(self) -> dict[str, Any]:
-        """With whole paths: a run may be resumed from another folder."""
+        """The contents of config.json, with absolute paths, because a run may be resumed from another working
+        folder."""
         recorded = super().recorded()
         if is_folder(self.data):
             recorded["data"] = str(Path(self.data).resolve())
@@ -166,7 +169,7 @@ class TrainImage(RunSettings):
         return recorded
 
     def updates(self, n_images: int, images_per_update: int) -> int:
-        """How many there are in all. `images_per_update`: those that count towards an epoch."""
+        """Number of updates in all. `images_per_update`: the images of an update that count towards an epoch."""
         if self.epochs is not None:
             return math.ceil(self.epochs * n_images / images_per_update)
         return math.ceil(DEFAULT_STEPS if self.steps is None else self.steps)
@@ -190,9 +193,9 @@ class TrainImage(RunSettings):
         require_measurable(train, test, self.classifier, self.measured)
         channels, height, width = train.shape
         shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
-        for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two
+        for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two generators
             seed(self.seed)
-        # Its weights are drawn on the CPU, so that a seed means the same ones everywhere.
+        # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = GENERATORS[self.model](shape, self.model_config).to(device)
         require_batches(model, self.batch_size, train)
         training = self._training(Game(model, self.game), train, test)
@@ -230,12 +233,12 @@ class TrainImage(RunSettings):
 
 @cache
 def settings_of(model: str) -> type[TrainImage]:
-    """`TrainImage` with the settings of one model beside it."""
+    """`TrainImage` with the settings of one model."""
     kind = GENERATORS[model].config_type
     own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
     return with_fields(TrainImage, own)
 
 
 def as_seen(test: ImageSet, binarise: str) -> ImageSet:
-    """Test images as a model trained with such binarisation sees images."""
+    """The test images, binarized as the model's training requires."""
     return test if binarise == "none" else fixed_binarisation(test)

@@ -1,4 +1,4 @@
-"""`rlgen train noise`: the exploration of an untrained policy, with which curiosities are compared."""
+"""`rlgen train noise`: the exploration of an untrained policy, a baseline of curiosities."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,15 +23,15 @@ class Untrained(FastPPO):
     """Collects rollouts and never changes its policy."""
 
     def train(self) -> None:
-        """Nothing is learned from the rollout."""
+        """Do not learn from the rollout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainNoise(SteppedTraining):
-    """Exploration by action noise alone: the policy stays as it is initialized. Its map of visited states and its
-    first rewards are what a curiosity has to exceed.
+    """Exploration by action noise alone: the policy stays as initialized. A curiosity should exceed its coverage of
+    states and its rewards.
 
-    Mean action and noise are those that `rlgen train explore` starts with.
+    Mean action and noise are the initial ones of `rlgen train explore`.
     """
 
     agent: ClassVar[str] = "noise"
@@ -48,7 +48,7 @@ class TrainNoise(SteppedTraining):
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         observed = env.observation_space
         if not isinstance(observed, spaces.Box):
-            raise problem("observations that are numbers (Box)", f"{observed}", "wrap the environment")
+            raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
         require_spaces(env)
         rollout = {"n_steps": EXPLORATION.n_steps, "batch_size": EXPLORATION.n_steps}
         networks = policy_settings(EXPLORATION)

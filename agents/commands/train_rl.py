@@ -1,4 +1,4 @@
-"""`rlgen train rl`: a task's own reward and nothing else."""
+"""`rlgen train rl`: reinforcement learning of a task's own reward."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ class TrainRL(SteppedTraining):
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
-        """With the settings of the algorithm that is asked for."""
+        """The class with the settings of the chosen algorithm."""
         asked = typed(arguments, CHOICE) or recorded_algorithm(values)
         algorithm = asked if asked in LEARNERS else cls.learner.algorithm
         kind, own = LEARNERS[algorithm], cls.learner
@@ -56,7 +56,7 @@ class TrainRL(SteppedTraining):
 
     @classmethod
     def elsewhere(cls) -> dict[str, str]:
-        """Options that other choices read, each with them."""
+        """Options that other choices read, by option, each with those choices."""
         own, found = LEARNERS[cls.learner.algorithm], {}
         for kind in {kind: None for kind in LEARNERS.values() if kind is not own}:
             names = [name for name, other in LEARNERS.items() if other is kind]
@@ -65,7 +65,7 @@ class TrainRL(SteppedTraining):
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-        """Without the settings of a learner that another typed one replaces."""
+        """`values` without the settings of a learner that the typed one replaces."""
         before, asked, learner = recorded_algorithm(values), typed(arguments, CHOICE), values.get("learner", {})
         if asked not in LEARNERS or not isinstance(learner, dict):
             return dict(values)
@@ -93,14 +93,14 @@ class TrainRL(SteppedTraining):
         return f"{CHOICE} {self.learner.algorithm}"
 
     def _require_defaults_of_idle(self) -> None:
-        """A setting that nothing reads must not be given: whoever gives it expects that it does something."""
+        """Raise `InputError` for given settings that are not read, because the user expects an effect of them."""
         given = [name for name in sorted(self.idle) if getattr(self, name) != getattr(type(self), name)]
         if given:
-            came = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise problem(f"settings that {self.chosen} reads", came, "leave that out, or make another choice")
+            got = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise problem(f"settings that {self.chosen} reads", got, "leave it out, or choose otherwise")
 
     def recorded(self) -> dict[str, Any]:
-        """Without the settings that this training does not read."""
+        """The contents of config.json, without the settings that this training does not read."""
         return {name: value for name, value in super().recorded().items() if name not in self.idle}
 
     def with_steps(self, steps: float) -> Self:
@@ -110,12 +110,12 @@ class TrainRL(SteppedTraining):
         return Explorer(self.learner.make(env, int(self.steps), self.seed, device), scale=self.scale())
 
     def scale(self) -> ReturnScale | None:
-        """What rewards are divided by, if anything."""
+        """The scale that rewards are divided by; None for unscaled rewards."""
         return ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward and self.learner.on_policy else None
 
 
 def recorded_algorithm(values: Mapping[str, Any]) -> Any:
-    """The learner's algorithm in the JSON `values` of settings; None where they give none."""
+    """The learner's algorithm in the JSON `values` of settings; None if they have none."""
     learner = values.get("learner")
     algorithm = learner.get("algorithm") if isinstance(learner, dict) else None
     return algorithm if isinstance(algorithm, str) else None

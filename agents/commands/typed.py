@@ -1,11 +1,11 @@
-"""What the user typed, looked at before it is parsed."""
+"""Options that are read from the command line before it is parsed."""
 
 from collections.abc import Sequence
 
 
 def taken(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
-    """The value typed last after `option`, as `--option VALUE` or `--option=VALUE`, None where there is none; and the
-    arguments without it."""
+    """The last value of `option`, typed as `--option VALUE` or `--option=VALUE` (None without one), and the arguments
+    without it."""
     value, rest, waiting = None, [], False
     for argument in arguments:
         name, equals, after = argument.partition("=")
@@ -21,5 +21,5 @@ def taken(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]
 
 
 def typed(arguments: Sequence[str], option: str) -> str | None:
-    """The value typed last after `option`; None where there is none."""
+    """The last typed value of `option`; None without one."""
     return taken(arguments, option)[0]

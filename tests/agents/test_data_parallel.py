@@ -130,5 +130,5 @@ def test_what_several_processes_cannot_share_is_refused(two: None) -> None:
 
 def test_one_device_for_all_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
-    with pytest.raises(ValueError, match="each takes the GPU of its number"), joined("cuda:1"):
+    with pytest.raises(ValueError, match="each process takes its own GPU"), joined("cuda:1"):
         pass

@@ -1,4 +1,4 @@
-"""Faults of the data are told before a training."""
+"""Faults of the data are reported before a training."""
 
 import logging
 from contextlib import ExitStack
@@ -99,9 +99,9 @@ def test_likelihoods_are_of_the_data_they_are_made_for() -> None:
     ]
     for asked in ("stochastic", "fixed"):
         assert binarisation_of(binary, asked) == asked
-        with pytest.raises(InputError, match=f"--binarise {asked}, whose bits per dimension"):
+        with pytest.raises(InputError, match=f"--binarise {asked}, which gives bits per dimension"):
             binarisation_of(levels, asked)
-    with pytest.raises(InputError, match="a grey level has no probability"):
+    with pytest.raises(InputError, match="gives grey levels without a probability"):
         binarisation_of(binary, "none")
 
 

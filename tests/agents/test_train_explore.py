@@ -213,7 +213,7 @@ def test_settings_that_cannot_work_leave_no_folder_behind(options: list[str], rl
     ids=str,
 )
 def test_settings_that_nothing_reads_are_refused(given: dict, named: str) -> None:
-    with pytest.raises(InputError, match=f"got {named}; leave that out"):
+    with pytest.raises(InputError, match=f"got {named}; leave it out"):
         TrainExplore(env="x", out=Path("y"), **given)
 
 

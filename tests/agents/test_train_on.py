@@ -83,7 +83,7 @@ def test_cloning_has_no_steps_to_add(tmp_path: Path, capsys) -> None:
     for steps in ("100", "0", "nan"):  # whatever the number
         assert cli.main(["resume", str(run), "--steps", steps]) == 2
         shown = capsys.readouterr().err
-        assert "a run of BC, which counts no steps" in shown
+        assert "a run of BC, which has no length in steps" in shown
         assert "another --bc.max-updates" in shown
 
 
