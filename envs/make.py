@@ -44,7 +44,8 @@ def make_vec(
     """`n_envs` environments as one SB3 VecEnv, which resets automatically and reports `episode` infos (no Monitor
     needed).
 
-    With every backend, environment i starts and steps like `gymnasium.make(env_id)` after `reset(seed=seed + i)`.
+    Environment i starts and steps like `gymnasium.make(env_id)` after `reset(seed=seed + i)`, with every backend (warp:
+    in float32).
 
     >>> make_vec("HalfCheetah-v5", n_envs=2).reset().shape
     (2, 17)

@@ -39,8 +39,8 @@ def information_gain_local(
     Houthooft et al. 2016 (1605.09674), section 2.5; the sampling is Kingma et al. 2015 (1506.02557), eq. 6.
     `sensitivities`: δ = ∂(-log p_s)/∂γ [S, B, J] of each layer, with -log p_s of each sample. `step_size`: λ.
 
-    Differs from the paper's released code: the ½ of the second-order expansion is kept, because the value is then in
-    nats.
+    Differs from the paper's released code: the ½ of the second-order expansion is kept, because the result is then the
+    divergence in nats.
     """
     terms = [local_layer_gain(layer, delta) for layer, delta in zip(layers, sensitivities, strict=True)]
     return 0.5 * step_size**2 * torch.stack(terms).sum(0)

@@ -92,8 +92,8 @@ def local_reparametrisation(
     """a μ + μ_b + ζ √v, v = a² σ² + σ_b²: samples the pre-activations instead of the weights, so that rows are
     independent. Kingma, Salimans & Welling 2015 (1506.02557), eq. 6.
 
-    Differs from VIME's released code: separate noise for every row instead of one noise for the batch, because eq. 6
-    has it so.
+    Differs from VIME's released code: separate noise for every row instead of one noise for the batch, because rows
+    would otherwise be correlated.
     """
     squares, weight_var, bias_var = inputs.square(), weight_std.square(), bias_std.square()
     var = F.linear(squares, weight_var.T, bias_var)

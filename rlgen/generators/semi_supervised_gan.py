@@ -20,7 +20,7 @@ from rlgen.nn.precision import full_precision
 @dataclass(frozen=True, kw_only=True)
 class SemiSupervisedGANConfig:
     """Configuration of `SemiSupervisedGAN`: the perceptrons of section 6.1 (MNIST) in the released code, which
-    misclassify 93 ± 6.5 of 10,000 test images after 100 labels.
+    misclassify 93 ± 6.5 of 10,000 test images when trained with 100 labels.
 
     Differs from the released code, because all image models of this library are trained in the same way:
 

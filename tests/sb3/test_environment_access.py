@@ -50,7 +50,7 @@ def test_a_changed_weight_is_paid_from_the_next_step_on(cheetah, through):
         (lambda env: env.set_attr("ctrl_cost_weight", "much"), "of the same type as 0.1; got 'much'"),
         (lambda env: env.set_attr("frame_skip", 0), "frame_skip of at least 1"),
         (lambda env: env.set_attr("ctrl_cost_weight", 1.0, indices=[1]), "all environments"),
-        (lambda env: env.set_attr("exclude_current_positions_from_observation", False), "17 observation numbers"),
+        (lambda env: env.set_attr("exclude_current_positions_from_observation", False), "observation dimension 17"),
         (lambda env: env.env_method("jump"), r"render of an environment on threads; got jump.*backend=\"gymnasium\""),
     ],
 )
