@@ -120,21 +120,29 @@ class InformationGain:
         self._recorded, self._n_data = Recorded(self._step, self.optimiser), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
+        """One epoch of Houthooft et al. 2016, Alg. 1, from its rollout to the policy's update, which is the learner's.
+
+        The comments name the lines of the box. The line r' = r + η KL is in `Relabel`, which calls `reward`.
+        """
         distributed.broadcast_parameters(self.model, *([] if self.likelihood is None else [self.likelihood]))
-        gain = self.gain(batch)
+        gain = self.gain(batch)  # KL[q(θ; φ') ‖ q(θ; φ)] of every transition
         self._known = (batch, gain)
-        if self.updates:
-            median = distributed.all_reduce_mean(gain.median())  # the mean of the processes' medians
-            self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
-        self.pool.add(batch)
+        self._merge_median(gain)  # the median of earlier KLs, by which `_bonus` divides
+        self.pool.add(batch)  # (s, a, s') join the replay pool R
         self.normalised.merge(batch)
-        losses = self._learn()
+        losses = self._learn()  # minimize KL[q(θ; φ) ‖ p(θ)] - E[log p(D | θ)], D sampled from R
         self.updates += 1
         return {"loss": losses.mean(), "gain": gain.median(), **named("bonus", spread_of(self._bonus(gain)))}
 
     def reward(self, batch: Transitions) -> Tensor:
         known = self._known is not None and self._known[0] is batch
         return self._bonus(self._known[1] if known else self.gain(batch))  # type: ignore[index]
+
+    def _merge_median(self, gain: Tensor) -> None:
+        """Keeps the median gain of the last rollouts, once the model has learned from a first one."""
+        if self.updates:
+            median = distributed.all_reduce_mean(gain.median())  # the mean of the processes' medians
+            self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
 
     def _bonus(self, gain: Tensor) -> Tensor:
         """Gain [B], nats, divided by the mean of the recent medians; zeros before there is one."""

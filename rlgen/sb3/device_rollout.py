@@ -86,8 +86,13 @@ class DeviceRollout:
         """Nothing, either."""
 
     def set_rewards(self, rewards: Tensor) -> None:
-        """Advantages take V of the state that every step led to, so a time limit needs nothing more."""
         self.rewards.copy_(rewards)
+
+    def bootstrap_time_limits(self) -> None:
+        """Does nothing: advantages take V of the state that every step led to, also at a time limit."""
+
+    def compute_advantages(self) -> None:
+        """Does nothing: `DevicePPO` computes them when it learns from the rollout."""
 
     def transitions(self) -> Transitions:
         """All as T·N transitions, time-major. Views, that the next rollout writes over."""

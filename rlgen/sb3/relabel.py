@@ -47,15 +47,18 @@ class Relabel(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        """A round of Ho & Ermon 2016, Alg. 1, between its trajectories (line 3) and its policy step, SB3's `train`."""
+        """One round of Ho & Ermon 2016, Alg. 1, from the rollout that SB3 has collected (line 3) to the policy step of
+        line 5, which is SB3's `train` and comes next."""
         rollout, rewards = self.rollout, self.earlier_rewards()
         if self.sources:
-            batch = rollout.transitions()  # line 3: what the policy did
-        for name, paid in self.sources.items():
-            metrics = paid.source.update(batch)  # line 4: of GAIL, the discriminator's gradient steps
-            paid.log(name, metrics, rollout.log)
-            rewards += self.weighted(name, paid, batch)  # line 5: what the policy step is to raise
-        rollout.set_rewards(self.scaled(rewards))  # bootstrap of time limits, returns, advantages
+            batch = rollout.transitions()  # line 3: the policy's trajectories
+        for name, weighted in self.sources.items():
+            metrics = weighted.source.update(batch)  # line 4: of GAIL, the discriminator's gradient steps
+            weighted.log(name, metrics, rollout.log)
+            rewards += self.weighted(name, weighted, batch)  # line 5: the cost, here a reward
+        rollout.set_rewards(self.scaled(rewards))
+        rollout.bootstrap_time_limits()
+        rollout.compute_advantages()  # line 5: Q(s, a), as advantages
 
     def earlier_rewards(self) -> Tensor:
         """[T, N]: what the sum is added to."""

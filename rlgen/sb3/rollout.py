@@ -58,7 +58,13 @@ class Rollout(Protocol):
         """All as T * N transitions, time-major, actions as the environment received them, on the model's device."""
 
     def set_rewards(self, rewards: Tensor) -> None:
-        """Have the policy learn from `rewards` [T, N]; the value after a time limit is added to them."""
+        """Have the policy learn from `rewards` [T, N]."""
+
+    def bootstrap_time_limits(self) -> None:
+        """Add γ V(true last observation) to the reward where a time limit cut an episode."""
+
+    def compute_advantages(self) -> None:
+        """Compute returns and advantages of the present rewards."""
 
 
 def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Rollout:
@@ -141,8 +147,8 @@ class BufferRollout:
     and observations below a VecNormalize.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `on_rollout_end`, so
-    `set_rewards` does both again: reward + γ V(true last observation) where the time limit cut the episode, nothing
-    where it terminated; then `compute_returns_and_advantage`.
+    `bootstrap_time_limits` and `compute_advantages` do both again for new rewards: γ V(true last observation) is added
+    where the time limit cut the episode, nothing where it terminated.
     """
 
     def __init__(self, model: OnPolicyAlgorithm, readers: Sequence[str] | None = None):
@@ -214,12 +220,13 @@ class BufferRollout:
         buffer.rewards[:] = rewards.numpy()
         # For a later callback: what stands in the place of the rollout's rewards, before bootstraps.
         buffer.relabelled = buffer.rewards.copy()  # type: ignore[attr-defined]
-        self._add_time_limit_bootstrap()
+
+    def compute_advantages(self) -> None:
         # SB3's own last values are not among the locals of every algorithm.
         values = self._values(self.last["new_obs"], self._memory(slice(None)), self.last["dones"])
-        buffer.compute_returns_and_advantage(values, self.last["dones"])
+        self.model.rollout_buffer.compute_returns_and_advantage(values, self.last["dones"])
 
-    def _add_time_limit_bootstrap(self) -> None:
+    def bootstrap_time_limits(self) -> None:
         """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""
         cut = [end for end in self.ends if end.truncated]
         if not cut:
