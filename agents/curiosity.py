@@ -25,7 +25,7 @@ from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.model_state import own_tensors
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, NewSteps, RelabelReplay
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3.weighted_reward import WeightedReward
 
 from .plain_settings import config_of, require
 
@@ -98,7 +98,7 @@ class Curiosity(CallbackList, Generic[Config]):
         self.callbacks = [Relabel(sources, adds=True) if on_policy else RelabelReplay(sources, self.steps)]
         super()._init_callback()
 
-    def begin(self, model: BaseAlgorithm) -> Paid:
+    def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The paid reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
         shape = shape_of(model)
         if self.source is None:
@@ -108,7 +108,7 @@ class Curiosity(CallbackList, Generic[Config]):
             raise problem(
                 f"the task that it began with, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
             )
-        return Paid(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
+        return WeightedReward(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
 
     def state_dict(self) -> dict[str, Any]:
         """All that it has learned and logs, beside the model's own state; stays as it is while the training goes on."""

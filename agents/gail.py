@@ -30,7 +30,7 @@ from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.sb3.schedules import Anneal
 from rlgen.sb3.torch_threads import ActOnOneThread
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3.weighted_reward import WeightedReward
 from rlgen.system.threads import torch_threads
 
 from .bc import BC, BCConfig
@@ -204,9 +204,9 @@ class GAIL:
             self.average,
         ]
 
-    def payers(self) -> Mapping[str, Paid]:
+    def payers(self) -> Mapping[str, WeightedReward]:
         """What pays the model, by its name in the log."""
-        return {"gail": Paid(self.source)}
+        return {"gail": WeightedReward(self.source)}
 
     def warm_up(self) -> None:
         """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""

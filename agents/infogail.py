@@ -15,7 +15,7 @@ from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
 from rlgen.sb3.latent_code import LatentCode, latent_code
-from rlgen.sb3.weighted_reward import Paid
+from rlgen.sb3.weighted_reward import WeightedReward
 
 from .gail import GAIL, GAILConfig
 
@@ -70,9 +70,9 @@ class InfoGAIL(GAIL):
     def _task(self) -> Any:
         return self.code.venv
 
-    def payers(self) -> Mapping[str, Paid]:
-        told = Paid(self.posterior, self.config.information)
-        return {"gail": Paid(WithoutCode(self.source, self.code.n_codes)), "code": told}
+    def payers(self) -> Mapping[str, WeightedReward]:
+        told = WeightedReward(self.posterior, self.config.information)
+        return {"gail": WeightedReward(WithoutCode(self.source, self.code.n_codes)), "code": told}
 
     def seen_by_policy(self) -> Demonstrations:
         """With a code in every row, in turn: whoever clones them learns to act alike under all codes."""

@@ -106,7 +106,8 @@ def write_curve(metrics: Path, path: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Per cell over its seeds: return, score, worst episode, share ended by the task, minutes and the paper's number."""
+    """Per cell over its seeds: return, score, worst episode, share ended by the task, minutes and the paper's
+    number."""
     groups = {
         key: [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
         for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows})

@@ -25,7 +25,7 @@ from rlgen.data import Transitions
 from rlgen.envs import make_vec
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.rewards import InformationGain, InformationGainConfig, TaskShape
-from rlgen.sb3 import Paid, Relabel
+from rlgen.sb3 import Relabel, WeightedReward
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -69,7 +69,7 @@ def explored(rollouts: int, seed: int) -> list[Transitions]:
     """Rollouts of an exploring policy."""
     env, kept = make_vec(TASK, N_ENVS, seed=seed, n_threads=1), Kept()
     model = PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=500, seed=seed, device="cpu")
-    callbacks = CallbackList([Relabel({"kept": Paid(kept)}, adds=True), VIME(eta=1e-2)])
+    callbacks = CallbackList([Relabel({"kept": WeightedReward(kept)}, adds=True), VIME(eta=1e-2)])
     model.learn(rollouts * N_STEPS * N_ENVS, callbacks)
     env.close()
     return kept.rollouts

@@ -10,7 +10,7 @@ from .model_state import load_model_state, model_state
 from .relabel import Relabel
 from .relabel_replay import RelabelReplay
 from .vec_env import SimVecEnv
-from .weighted_reward import Paid
+from .weighted_reward import WeightedReward
 
 __all__ = [
     "DevicePPO",
@@ -19,11 +19,11 @@ __all__ = [
     "GymnasiumVecEnv",
     "LatentCode",
     "LoadedPolicy",
-    "Paid",
     "PolicyAverage",
     "Relabel",
     "RelabelReplay",
     "SimVecEnv",
+    "WeightedReward",
     "load_model_state",
     "load_policy",
     "model_state",

@@ -12,7 +12,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.sb3.rollout import rollout_of
 from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import Paid, paid_sources, readers_of_ends
+from rlgen.sb3.weighted_reward import WeightedReward, paid_sources, readers_of_ends
 
 
 class Relabel(BaseCallback):
@@ -29,7 +29,7 @@ class Relabel(BaseCallback):
 
     model: OnPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, Paid], scale: ReturnScale | None = None, *, adds: bool = False):
+    def __init__(self, sources: Mapping[str, WeightedReward], scale: ReturnScale | None = None, *, adds: bool = False):
         super().__init__()
         self.sources, self.scale, self.adds = paid_sources(sources), scale, adds
 
@@ -64,7 +64,7 @@ class Relabel(BaseCallback):
         """[T, N]: what the sum is added to."""
         return self.rollout.rewards.clone() if self.adds else torch.zeros_like(self.rollout.rewards)
 
-    def weighted(self, name: str, paid: Paid, batch: Transitions) -> Tensor:
+    def weighted(self, name: str, paid: WeightedReward, batch: Transitions) -> Tensor:
         """[T, N]: the weighted rewards of a source, where the rollout's are."""
         starts = self.rollout.starts.to(batch.terminated.device)
         return paid.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)

@@ -25,7 +25,7 @@ from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.required_model import normaliser_of
 from rlgen.sb3.rollout import last_observation
 from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import Paid, paid_sources, readers_of_ends
+from rlgen.sb3.weighted_reward import WeightedReward, paid_sources, readers_of_ends
 
 
 class Step(NamedTuple):
@@ -123,7 +123,7 @@ class RelabelReplay(BaseCallback):
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, Paid], steps: NewSteps | None = None):
+    def __init__(self, sources: Mapping[str, WeightedReward], steps: NewSteps | None = None):
         super().__init__()
         self.sources, self.steps = paid_sources(sources), steps or NewSteps(UPDATE_EVERY)
 

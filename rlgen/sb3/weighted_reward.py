@@ -12,7 +12,7 @@ from rlgen.sb3.log import EpisodeReturns, RoundLog
 
 
 @dataclass(frozen=True)
-class Paid:
+class WeightedReward:
     """A reward source and the weight of its reward: a number, or a function of the share of the training that is left
     (1 at the start), such as SB3's schedules. `returns`, if given, keeps and logs the weighted reward per episode."""
 
@@ -64,17 +64,21 @@ class Paid:
         return problem(expected, came, f"mend the `reward` of {type(self.source).__name__}")
 
 
-def readers_of_ends(sources: Mapping[str, Paid]) -> list[str]:
+def readers_of_ends(sources: Mapping[str, WeightedReward]) -> list[str]:
     """Names of the sources that read the last observations of episodes: all but those that say
     `reads_next_observations = False`."""
     return [name for name, paid in sources.items() if getattr(paid.source, "reads_next_observations", True)]
 
 
-def paid_sources(sources: Mapping[str, Paid]) -> dict[str, Paid]:
+def paid_sources(sources: Mapping[str, WeightedReward]) -> dict[str, WeightedReward]:
     """`sources`, or an `InputError` where they are not reward sources under their names."""
-    if isinstance(sources, Mapping) and all(isinstance(each, Paid) for each in sources.values()):
+    if isinstance(sources, Mapping) and all(isinstance(each, WeightedReward) for each in sources.values()):
         return dict(sources)
     given = type(sources).__name__
     if isinstance(sources, Mapping):
         given = f"a dictionary of {', '.join(sorted({type(each).__name__ for each in sources.values()}))}"
-    raise problem("reward sources by their names, each in a Paid", given, 'write e.g. Relabel({"mine": Paid(source)})')
+    raise problem(
+        "reward sources by their names, each in a WeightedReward",
+        given,
+        'write e.g. Relabel({"mine": WeightedReward(source)})',
+    )

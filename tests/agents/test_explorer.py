@@ -15,7 +15,7 @@ from rlgen.data import Visits
 from rlgen.data.visits import axes_within
 from rlgen.errors import InputError
 from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig, ReturnScale
-from rlgen.sb3 import Paid, Relabel
+from rlgen.sb3 import Relabel, WeightedReward
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.observation_normalisation import ObservationStatistics
 
@@ -138,8 +138,8 @@ def test_eta_goes_on_falling_from_where_it_was(point_ppo, monkeypatch) -> None:
     other = explorer(point_ppo(), VIME(QUICK, eta=1.0, final_eta=0.0))
     other.load_state_dict(whole.state_dict())
     other.model._last_obs = None  # new episodes: this environment's state is not among it
-    weight_at = Paid.weight_at
-    monkeypatch.setattr(Paid, "weight_at", lambda *a: seen.append(weight_at(*a)) or seen[-1])
+    weight_at = WeightedReward.weight_at
+    monkeypatch.setattr(WeightedReward, "weight_at", lambda *a: seen.append(weight_at(*a)) or seen[-1])
     other.learn(128)
     assert seen[0] == 0.5
     assert sorted(seen, reverse=True) == seen

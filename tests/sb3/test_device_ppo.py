@@ -14,7 +14,7 @@ from torch import nn
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards import ReturnScale
-from rlgen.sb3 import DevicePPO, FastPPO, Paid, Relabel, load_model_state, model_state, normalised_policy
+from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalised_policy
 from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
 from rlgen.sb3.device_ppo import worlds_of
 from rlgen.sb3.device_rollout import DeviceRollout
@@ -168,7 +168,7 @@ class Pays:
 @pytest.mark.parametrize("adds", [False, True])
 def test_sources_pay_instead_of_the_task_or_beside_it(adds: bool) -> None:
     model, source = model_of(), Pays()
-    model.learn(80, Relabel({"own": Paid(source, weight=lambda remaining: 2 * remaining)}, adds=adds))
+    model.learn(80, Relabel({"own": WeightedReward(source, weight=lambda remaining: 2 * remaining)}, adds=adds))
     rollout = model.rollout
     expected = 2 * rollout.received[..., 0] + (rollout.task_rewards if adds else 0)
     torch.testing.assert_close(rollout.rewards, expected)
@@ -179,7 +179,7 @@ def test_sources_pay_instead_of_the_task_or_beside_it(adds: bool) -> None:
 
 def test_what_a_source_paid_per_episode_is_logged() -> None:
     model, returns = model_of(), EpisodeReturns(8)
-    model.learn(80, Relabel({"own": Paid(Pays(), weight=3.0, returns=returns)}))
+    model.learn(80, Relabel({"own": WeightedReward(Pays(), weight=3.0, returns=returns)}))
     rollout, expected = model.rollout, EpisodeReturns(8)
     arrays = (3 * rollout.received[..., 0], rollout.starts, rollout.finished)
     expected.add(*(each.numpy() for each in arrays))

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3 import Paid, Relabel, RelabelReplay
+from rlgen.sb3 import Relabel, RelabelReplay, WeightedReward
 
 
 class Pays:
@@ -67,9 +67,9 @@ def learn(source: Any, algorithm: Any = PPO, blind: bool = False, falls: bool = 
     env: Any = DummyVecEnv([lambda: Short(falls)])
     options = {"n_steps": 16, "batch_size": 16} if algorithm is PPO else {"learning_starts": 8, "buffer_size": 64}
     model = algorithm("MlpPolicy", Blind(env) if blind else env, device="cpu", seed=0, **options)
-    payer: Any = Relabel({"mine": Paid(source)})
+    payer: Any = Relabel({"mine": WeightedReward(source)})
     if algorithm is SAC:
-        payer = RelabelReplay({"mine": Paid(source)})
+        payer = RelabelReplay({"mine": WeightedReward(source)})
         payer.steps.enough = 4
     return model.learn(16, callback=payer)
 
@@ -95,7 +95,7 @@ def test_a_source_that_pays_wrongly_is_named(algorithm: Any, pay: Any, got: str)
 def test_a_source_without_its_name_and_weight_is_refused(kind: Any) -> None:
     source = Pays(torch.zeros)
     for wrong, got in ((source, "got Pays"), ({"mine": source}, "got a dictionary of Pays")):
-        with pytest.raises(InputError, match=rf"in a Paid; {got}; write e\.g\. Relabel"):
+        with pytest.raises(InputError, match=rf"in a WeightedReward; {got}; write e\.g\. Relabel"):
             kind(wrong)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgen.data import Transitions
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import Relabel
-from rlgen.sb3.relabel import Paid
+from rlgen.sb3.relabel import WeightedReward
 from rlgen.sb3.rollout import BufferRollout, received_actions
 
 STEPS, ENVS, GAMMA, LAMBDA = 6, 2, 0.9, 0.8
@@ -121,7 +121,7 @@ def make_model(algorithm: type = PPO, action_space: spaces.Space | None = None, 
     return algorithm("MlpPolicy", env, **settings)
 
 
-def roll(model: Any, *sources: Paid, scale: ReturnScale | None = None, adds: bool = False) -> Snapshot:
+def roll(model: Any, *sources: WeightedReward, scale: ReturnScale | None = None, adds: bool = False) -> Snapshot:
     """One relabelled rollout."""
     snapshot = Snapshot()
     named = {f"source{i}": paid for i, paid in enumerate(sources)}
@@ -139,7 +139,7 @@ def flags(*hows: str) -> np.ndarray:
 
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
 def test_advantages_are_generalised_advantages_written_out_by_hand(algorithm: type) -> None:
-    seen = roll(make_model(algorithm), Paid(Source(by_observation)))
+    seen = roll(make_model(algorithm), WeightedReward(Source(by_observation)))
     paid = seen_rewards = make_model().get_env().table[:STEPS].sum(-1)
     terminated, ended = flags(FELL, BOTH), flags(FELL, BOTH, TIME_LIMIT)
     delta = paid + GAMMA * seen.next_values * ~terminated - seen.values
@@ -153,7 +153,7 @@ def test_advantages_are_generalised_advantages_written_out_by_hand(algorithm: ty
 
 
 def test_a_time_limit_adds_the_bootstrap_once_and_a_fall_nothing() -> None:
-    seen = roll(make_model(), Paid(Source(by_observation)))
+    seen = roll(make_model(), WeightedReward(Source(by_observation)))
     added = seen.rewards - make_model().get_env().table[:STEPS].sum(-1)
     expected = np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
     np.testing.assert_allclose(added, expected, rtol=1e-5, atol=1e-6)
@@ -162,14 +162,14 @@ def test_a_time_limit_adds_the_bootstrap_once_and_a_fall_nothing() -> None:
 
 def test_rewards_of_several_sources_add_up_by_their_weights() -> None:
     one, two = Source(by_observation), Source(lambda batch: torch.ones(len(batch)))
-    seen = roll(make_model(), Paid(one, weight=0.5), Paid(two, weight=-3.0))
+    seen = roll(make_model(), WeightedReward(one, weight=0.5), WeightedReward(two, weight=-3.0))
     expected = 0.5 * make_model().get_env().table[:STEPS].sum(-1) - 3
     no_limit = ~flags(TIME_LIMIT)
     np.testing.assert_allclose(seen.rewards[no_limit], expected[no_limit], rtol=1e-5, atol=1e-6)
 
 
 def test_sources_may_add_to_the_tasks_own_reward_whose_bootstrap_is_added_once() -> None:
-    seen = roll(make_model(), Paid(Source(by_observation), weight=100.0), adds=True)
+    seen = roll(make_model(), WeightedReward(Source(by_observation), weight=100.0), adds=True)
     expected = 100 * make_model().get_env().table[:STEPS].sum(-1) + TASK_REWARD
     expected = expected + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
     np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5, atol=1e-5)
@@ -179,8 +179,8 @@ def test_sources_may_add_to_the_tasks_own_reward_whose_bootstrap_is_added_once()
 def test_a_list_of_callbacks_adds_up_in_every_rollout(replaced: bool) -> None:
     """As GAIL in front of curiosity, and two curiosities."""
     snapshot, model = Snapshot(), make_model()
-    first = Relabel({"one": Paid(Source(by_observation), 100.0)}, adds=not replaced)
-    second = Relabel({"two": Paid(Source(lambda batch: torch.ones(len(batch))), 7.0)}, adds=True)
+    first = Relabel({"one": WeightedReward(Source(by_observation), 100.0)}, adds=not replaced)
+    second = Relabel({"two": WeightedReward(Source(lambda batch: torch.ones(len(batch))), 7.0)}, adds=True)
     for rollout in range(2):
         model.learn(STEPS * ENVS, CallbackList([first, second, snapshot]), reset_num_timesteps=False)
         table = model.get_env().table[rollout * STEPS : (rollout + 1) * STEPS]
@@ -196,7 +196,7 @@ def test_a_weight_may_fall_with_the_training_that_is_left() -> None:
         def _on_rollout_end(self) -> None:
             snapshots.append(self.model.rollout_buffer.rewards.copy())
 
-    paid = Paid(Source(lambda batch: torch.ones(len(batch))), LinearSchedule(8.0, 4.0, 1.0))
+    paid = WeightedReward(Source(lambda batch: torch.ones(len(batch))), LinearSchedule(8.0, 4.0, 1.0))
     model = make_model()
     model.env.ends = {}
     model.learn(4 * STEPS * ENVS, CallbackList([Relabel({"only": paid}), Note()]))
@@ -210,7 +210,7 @@ def test_a_falling_weight_begins_anew_with_every_training_and_goes_on_where_step
         weights.append(remaining)
         return remaining
 
-    model, relabel = make_model(), Relabel({"only": Paid(Source(by_observation), weight)})
+    model, relabel = make_model(), Relabel({"only": WeightedReward(Source(by_observation), weight)})
     for _ in range(2):
         model.learn(4 * STEPS * ENVS, relabel)
     model.learn(4 * STEPS * ENVS, relabel, reset_num_timesteps=False)
@@ -226,7 +226,7 @@ def test_without_sources_no_transitions_are_made(monkeypatch: pytest.MonkeyPatch
 
 def test_a_source_learns_from_the_whole_rollout_before_it_pays_for_the_same() -> None:
     source = Source(by_observation)
-    seen = roll(make_model(), Paid(source))
+    seen = roll(make_model(), WeightedReward(source))
     assert [name for name, _ in source.calls] == ["update", "reward"]
     assert source.calls[0][1] is source.calls[1][1]
     assert len(source.calls[0][1]) == STEPS * ENVS
@@ -237,7 +237,7 @@ def test_a_source_learns_from_the_whole_rollout_before_it_pays_for_the_same() ->
 def test_transitions_are_time_major_with_true_last_observations_and_both_flags() -> None:
     source = Source(by_observation)
     model = make_model()
-    seen = roll(model, Paid(source))
+    seen = roll(model, WeightedReward(source))
     batch: Transitions = source.calls[0][1]
     np.testing.assert_array_equal(batch.observations, model.get_env().table[:STEPS].reshape(-1, 3))
     np.testing.assert_array_equal(batch.next_observations, seen.next_observations.reshape(-1, 3))
@@ -247,7 +247,7 @@ def test_transitions_are_time_major_with_true_last_observations_and_both_flags()
 
 def test_actions_are_those_that_the_environment_received() -> None:
     source, model = Source(by_observation), make_model(policy_kwargs={"log_std_init": 0.0})
-    seen = roll(model, Paid(source))
+    seen = roll(model, WeightedReward(source))
     assert (np.abs(seen.buffer_actions) > 0.4).any()
     np.testing.assert_array_equal(source.calls[0][1].actions, np.concatenate(model.get_env().received))
 
@@ -255,7 +255,7 @@ def test_actions_are_those_that_the_environment_received() -> None:
 def test_squashed_actions_are_unscaled() -> None:
     source = Source(by_observation)
     model = make_model(use_sde=True, policy_kwargs={"squash_output": True})
-    seen = roll(model, Paid(source))
+    seen = roll(model, WeightedReward(source))
     np.testing.assert_allclose(source.calls[0][1].actions, np.concatenate(model.get_env().received), rtol=1e-6)
     np.testing.assert_allclose(seen.buffer_actions.reshape(-1, 2) * 0.4, source.calls[0][1].actions, rtol=1e-5)
 
@@ -263,7 +263,7 @@ def test_squashed_actions_are_unscaled() -> None:
 def test_discrete_actions_pass_as_they_are() -> None:
     source = Source(by_observation)
     model = make_model(action_space=spaces.Discrete(3))
-    roll(model, Paid(source))
+    roll(model, WeightedReward(source))
     received = np.concatenate(model.get_env().received)
     np.testing.assert_array_equal(source.calls[0][1].actions.squeeze(-1), received)
     given = np.array([[[2]]])
@@ -272,14 +272,14 @@ def test_discrete_actions_pass_as_they_are() -> None:
 
 def test_observations_in_float64_reach_the_sources_as_float32() -> None:
     source = Source(by_observation)
-    roll(make_model(dtype=np.float64), Paid(source))
+    roll(make_model(dtype=np.float64), WeightedReward(source))
     batch = source.calls[0][1]
     assert {batch.observations.dtype, batch.next_observations.dtype, batch.actions.dtype} == {torch.float32}
 
 
 def test_a_scale_divides_what_is_paid_but_not_the_bootstrap() -> None:
     scale = ReturnScale(GAMMA, ENVS)
-    seen = roll(make_model(), Paid(Source(by_observation)), scale=scale)
+    seen = roll(make_model(), WeightedReward(Source(by_observation)), scale=scale)
     paid = make_model().get_env().table[:STEPS].sum(-1)
     running, returns = np.zeros(ENVS), []
     for time in range(STEPS):
@@ -293,7 +293,7 @@ def test_a_scale_divides_what_is_paid_but_not_the_bootstrap() -> None:
 
 def test_a_second_rollout_forgets_the_ends_of_the_first() -> None:
     source, model = Source(by_observation), make_model()
-    model.learn(2 * STEPS * ENVS, Relabel({"only": Paid(source)}))
+    model.learn(2 * STEPS * ENVS, Relabel({"only": WeightedReward(source)}))
     second: Transitions = source.calls[2][1]
     assert not (second.terminated | second.truncated).any()
     np.testing.assert_array_equal(second.observations, model.get_env().table[STEPS : 2 * STEPS].reshape(-1, 3))

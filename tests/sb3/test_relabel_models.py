@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3 import FastPPO, Paid, Relabel
+from rlgen.sb3 import FastPPO, Relabel, WeightedReward
 from rlgen.sb3.log import EpisodeReturns
 
 STEPS, ENVS, GAMMA = 12, 2, 0.9
@@ -124,7 +124,7 @@ def noted(model: BaseAlgorithm) -> list[np.ndarray]:
 def test_adding_nothing_leaves_rewards_and_advantages_as_sb3_computes_them(algorithm, policy, space, more) -> None:
     """Bootstraps of time limits and of the last step included."""
     model, before, after = make(algorithm, policy, space, more), Rollouts(), Rollouts()
-    model.learn(2 * STEPS * ENVS, [before, Relabel({"none": Paid(Source(0.0))}, adds=True), after])
+    model.learn(2 * STEPS * ENVS, [before, Relabel({"none": WeightedReward(Source(0.0))}, adds=True), after])
     for expected, found in zip(before.seen, after.seen, strict=True):
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -134,7 +134,7 @@ def test_adding_nothing_leaves_rewards_and_advantages_as_sb3_computes_them(algor
 def test_a_bonus_is_added_to_every_reward(algorithm, policy, space, more) -> None:
     source, before, after = Source(100.0), Rollouts(), Rollouts()
     model = make(algorithm, policy, space, more)
-    model.learn(2 * STEPS * ENVS, [before, Relabel({"some": Paid(source, 2.0)}, adds=True), after])
+    model.learn(2 * STEPS * ENVS, [before, Relabel({"some": WeightedReward(source, 2.0)}, adds=True), after])
     for expected, found in zip(before.seen, after.seen, strict=True):
         np.testing.assert_allclose(found["rewards"], expected["rewards"] + 200, rtol=1e-5)
     columns = noted(model)
@@ -148,7 +148,7 @@ def test_a_second_training_of_a_model_begins_with_the_rewards_of_the_task() -> N
     model = make(*CASES["PPO"])
     for _ in range(2):
         before, after = Rollouts(), Rollouts()
-        model.learn(STEPS * ENVS, [before, Relabel({"some": Paid(Source(100.0))}, adds=True), after])
+        model.learn(STEPS * ENVS, [before, Relabel({"some": WeightedReward(Source(100.0))}, adds=True), after])
         np.testing.assert_allclose(after.seen[0]["rewards"], before.seen[0]["rewards"] + 100, rtol=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_under_vecnormalize_sources_see_the_environments_own_observations(case: 
     """The policy learns from normalised observations and rewards; bonuses are added to the normalised rewards."""
     source, before, after = Source(100.0), Rollouts(), Rollouts()
     model = make(*CASES[case], normalised=True)
-    model.learn(3 * STEPS * ENVS, [before, Relabel({"some": Paid(source)}, adds=True), after])
+    model.learn(3 * STEPS * ENVS, [before, Relabel({"some": WeightedReward(source)}, adds=True), after])
     columns = noted(model)
     assert np.mean(columns[0]) > 4
     assert np.abs(model.rollout_buffer.observations).max() < 4
@@ -175,13 +175,13 @@ def test_a_normaliser_below_another_wrapper_is_refused() -> None:
     env = VecFrameStack(VecNormalize(DummyVecEnv([lambda: Noted(0, BOX)])), 2)
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu")
     with pytest.raises(InputError, match="outermost"):
-        model.learn(8, Relabel({"some": Paid(Source(1.0))}, adds=True))
+        model.learn(8, Relabel({"some": WeightedReward(Source(1.0))}, adds=True))
 
 
 def test_the_weighted_reward_per_episode_is_in_the_log() -> None:
     """Episodes end every 5 and every 7 steps: of 24 steps 5, 2, 3, 4, 1, 5 and 1; the last 3 go on."""
     returns, model = EpisodeReturns(ENVS), make(*CASES["PPO"])
-    paid = Paid(Source(1.0), 0.5, returns)
+    paid = WeightedReward(Source(1.0), 0.5, returns)
     model.learn(2 * STEPS * ENVS, Relabel({"some": paid}, adds=True), log_interval=10)
     lengths = [5, 5, 2, 2, 3, 3, 4, 4, 1, 1, 5, 5, 1, 1]
     assert list(returns.finished) == [0.5 * length for length in lengths]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.sb3 import Paid, RelabelReplay
+from rlgen.sb3 import RelabelReplay, WeightedReward
 from rlgen.sb3.relabel_replay import NewSteps, own_buffer, own_buffer_in_the_end
 
 ENVS, GAMMA = 2, 0.9
@@ -108,7 +108,7 @@ def make(algorithm: type = SAC, n_envs: int = ENVS, normalised: bool = False, **
     return algorithm("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, **(settings | more))
 
 
-def pay(*paid: Paid, every: int = 10) -> list[RelabelReplay]:
+def pay(*paid: WeightedReward, every: int = 10) -> list[RelabelReplay]:
     """One callback for each source."""
     return [RelabelReplay({f"source{i}": each}, NewSteps(every)) for i, each in enumerate(paid)]
 
@@ -133,7 +133,7 @@ def same(batch: Transitions, columns: list[np.ndarray], rows: slice, rtol: float
 @pytest.mark.parametrize("algorithm", [*ACTORS, *CHOOSERS])
 def test_any_off_policy_model_draws_the_tasks_reward_and_the_bonus(algorithm: type) -> None:
     model, draws = make(algorithm, train_freq=4), Draws()
-    model.learn(40, [*pay(Paid(Source(), 0.5)), draws])
+    model.learn(40, [*pay(WeightedReward(Source(), 0.5)), draws])
     *_, sample = draws.samples
     actions = sample.actions
     if algorithm in ACTORS:
@@ -149,7 +149,7 @@ def test_any_off_policy_model_draws_the_tasks_reward_and_the_bonus(algorithm: ty
 @pytest.mark.parametrize("algorithm", [*ACTORS, *CHOOSERS])
 def test_a_bonus_of_zero_leaves_every_update_as_it_is(algorithm: type) -> None:
     alone = make(algorithm).learn(40)
-    paid = make(algorithm).learn(40, pay(Paid(Source(lambda batch: torch.zeros(len(batch))))))
+    paid = make(algorithm).learn(40, pay(WeightedReward(Source(lambda batch: torch.zeros(len(batch))))))
     for name, value in alone.policy.state_dict().items():
         assert torch.equal(paid.policy.state_dict()[name], value), name
 
@@ -159,7 +159,7 @@ def test_a_bonus_of_zero_leaves_every_update_as_it_is(algorithm: type) -> None:
 def test_sources_learn_from_each_new_step_once_as_the_environments_saw_it(algorithm: type, n_envs: int) -> None:
     """The buffer has room for 8 steps of each environment and turns around many times."""
     source, model = Source(), make(algorithm, n_envs, buffer_size=8 * n_envs, train_freq=3)
-    model.learn(45 * n_envs, pay(Paid(source), every=10))
+    model.learn(45 * n_envs, pay(WeightedReward(source), every=10))
     columns = noted(model)
     assert [len(batch) for batch in source.learned] == [10] * (45 * n_envs // 10)
     for number, batch in enumerate(source.learned):
@@ -170,7 +170,7 @@ def test_sources_learn_from_each_new_step_once_as_the_environments_saw_it(algori
 
 def test_a_rollout_of_whole_episodes_works_too() -> None:
     source, model = Source(), make(n_envs=1, train_freq=(1, "episode"))
-    model.learn(30, pay(Paid(source)))
+    model.learn(30, pay(WeightedReward(source)))
     columns = noted(model)
     assert len(source.learned) >= 3
     for number, batch in enumerate(source.learned):
@@ -187,28 +187,28 @@ def test_bonuses_are_those_of_the_moment_of_drawing() -> None:
             level[0] += 1000.0
             return True
 
-    model.learn(5, [*pay(Paid(source), every=1), Rise(), draws])
+    model.learn(5, [*pay(WeightedReward(source), every=1), Rise(), draws])
     for number, sample in enumerate(draws.samples, 1):
         assert set((sample.rewards.flatten() // 1000).tolist()) == {number}
 
 
 def test_sources_pay_nothing_before_they_have_learned_from_anything() -> None:
     source, model, draws = Source(one), make(n_envs=1), Draws()
-    callbacks = pay(Paid(source, 1000.0), every=10)
+    callbacks = pay(WeightedReward(source, 1000.0), every=10)
     model.learn(12, [*callbacks, draws])
     assert [float(sample.rewards.max()) >= 1000 for sample in draws.samples] == [False] * 9 + [True] * 3
 
 
 def test_a_list_of_callbacks_adds_up_by_their_weights() -> None:
     model, draws = make(), Draws()
-    model.learn(20, [*pay(Paid(Source(one), 1000.0), Paid(Source(one), 200.0)), draws])
+    model.learn(20, [*pay(WeightedReward(Source(one), 1000.0), WeightedReward(Source(one), 200.0)), draws])
     task = draws.samples[-1].rewards - 1200
     assert 0 <= task.min() <= task.max() < 10
 
 
 def test_a_weight_may_fall_with_the_training_that_is_left() -> None:
     model, draws = make(n_envs=1), Draws()
-    model.learn(10, [*pay(Paid(Source(one), LinearSchedule(2000.0, 1000.0, 1.0)), every=1), draws])
+    model.learn(10, [*pay(WeightedReward(Source(one), LinearSchedule(2000.0, 1000.0, 1.0)), every=1), draws])
     for number, sample in enumerate(draws.samples, 1):
         task = sample.rewards - (2000 - 100 * number)
         assert 0 <= task.min() <= task.max() < 10
@@ -222,7 +222,7 @@ def test_a_falling_weight_begins_anew_with_every_training() -> None:
         return remaining
 
     model = make(n_envs=1, learning_starts=1000)
-    callbacks = pay(Paid(Source(one), weight), every=1)
+    callbacks = pay(WeightedReward(Source(one), weight), every=1)
     for _ in range(2):
         model.learn(4, callbacks)
     assert weights == [0.75, 0.5, 0.25, 0] * 2
@@ -230,7 +230,7 @@ def test_a_falling_weight_begins_anew_with_every_training() -> None:
 
 def test_rewards_of_several_steps_hold_the_bonus_of_each_discounted() -> None:
     model, draws = make(n_steps=3), Draws()
-    model.learn(40, [*pay(Paid(Source(one), 1000.0)), draws])
+    model.learn(40, [*pay(WeightedReward(Source(one), 1000.0)), draws])
     sample = draws.samples[-1]
     lengths = torch.log(sample.discounts) / np.log(GAMMA)
     assert set(lengths.round().flatten().int().tolist()) == {1, 2, 3}
@@ -242,7 +242,7 @@ def test_a_buffer_that_saves_memory_pays_nothing_for_last_steps_whose_observatio
     source, draws = Source(one), Draws()
     kwargs = {"handle_timeout_termination": False}
     model = make(buffer_size=16, optimize_memory_usage=True, replay_buffer_kwargs=kwargs)
-    model.learn(60, [*pay(Paid(source, 1000.0)), draws])
+    model.learn(60, [*pay(WeightedReward(source, 1000.0)), draws])
     columns, sample = noted(model), draws.samples[-1]
     for number, batch in enumerate(source.learned):
         same(batch, columns, slice(10 * number, 10 * number + 10))
@@ -257,7 +257,7 @@ def test_a_buffer_that_saves_memory_pays_nothing_for_last_steps_whose_observatio
 def test_under_vecnormalize_sources_see_the_environments_own_numbers() -> None:
     """The policy learns from normalised observations and rewards; bonuses are added to the normalised rewards."""
     source, model, draws = Source(), make(normalised=True), Draws()
-    model.learn(60, [*pay(Paid(source, 1000.0)), draws])
+    model.learn(60, [*pay(WeightedReward(source, 1000.0)), draws])
     columns = noted(model)
     for number, batch in enumerate(source.learned):
         # The last observation of an episode has been normalised and back again.
@@ -280,12 +280,12 @@ def test_a_normaliser_below_another_wrapper_is_refused() -> None:
     env = VecFrameStack(VecNormalize(DummyVecEnv([lambda: Noted(0)])), 2)
     model = SAC("MlpPolicy", env, device="cpu", buffer_size=10)
     with pytest.raises(InputError, match="outermost"):
-        model.learn(4, pay(Paid(Source())))
+        model.learn(4, pay(WeightedReward(Source())))
 
 
 def test_what_sources_say_and_pay_is_in_the_log() -> None:
     source, model = Source(lambda batch: batch.observations[:, 0]), make()
-    model.learn(20, pay(Paid(source), every=20), log_interval=1000)
+    model.learn(20, pay(WeightedReward(source), every=20), log_interval=1000)
     assert model.logger.name_to_value["source0/seen"] == 20
     expected = float(source.learned[0].observations[:, 0].mean())
     assert model.logger.name_to_value["source0/reward"] == pytest.approx(expected)
@@ -294,7 +294,7 @@ def test_what_sources_say_and_pay_is_in_the_log() -> None:
 def test_after_learning_the_model_has_its_own_buffer_with_the_tasks_rewards() -> None:
     model = make()
     before = model.replay_buffer
-    model.learn(40, pay(Paid(Source(), 1000.0)))
+    model.learn(40, pay(WeightedReward(Source(), 1000.0)))
     assert model.replay_buffer is before
     plain = make().learn(40).replay_buffer
     assert set(vars(before)) == set(vars(plain))
@@ -306,7 +306,7 @@ def test_an_environment_that_breaks_leaves_the_model_with_its_own_buffer() -> No
     before = model.replay_buffer
     model.get_env().envs[1].fails_at = 12
     with pytest.raises(RuntimeError):
-        model.learn(40, pay(Paid(Source(), 1000.0)))
+        model.learn(40, pay(WeightedReward(Source(), 1000.0)))
     assert model.replay_buffer is before
 
 
@@ -323,7 +323,7 @@ def test_what_a_stop_in_the_midst_of_learning_leaves_behind_is_as_the_buffer_its
     model = make(Broken)
     before = model.replay_buffer
     with pytest.raises(KeyboardInterrupt):
-        model.learn(40, pay(Paid(Source(one), 1000.0)))
+        model.learn(40, pay(WeightedReward(Source(one), 1000.0)))
     file = io.BytesIO()
     model.save_replay_buffer(file)
     file.seek(0)
@@ -335,7 +335,7 @@ def test_what_a_stop_in_the_midst_of_learning_leaves_behind_is_as_the_buffer_its
     model.learn(20, draws)
     assert all(sample.rewards.max() < 100 for sample in draws.samples), "nobody asked for a bonus"
     assert model.replay_buffer is before
-    model.learn(20, [*pay(Paid(source, 1000.0)), Draws()])
+    model.learn(20, [*pay(WeightedReward(source, 1000.0)), Draws()])
     assert len(source.asked) > 0
     assert model.replay_buffer is before
 
@@ -347,7 +347,7 @@ def test_a_source_that_breaks_leaves_the_model_with_its_own_buffer() -> None:
     model, source = make(), Source(one)
     before, source.rule = model.replay_buffer, lambda batch: one(batch) if len(source.asked) < 4 else broken(batch)
     with pytest.raises(RuntimeError, match="the source broke"):
-        model.learn(40, pay(Paid(source, 1000.0)))
+        model.learn(40, pay(WeightedReward(source, 1000.0)))
     assert model.replay_buffer is before
     assert model._n_updates > 0
 
@@ -356,7 +356,7 @@ def test_within_the_block_for_it_a_stop_leaves_the_model_with_its_own_buffer() -
     model, source = make(Broken), Source(one)
     before = model.replay_buffer
     with pytest.raises(KeyboardInterrupt), own_buffer_in_the_end(model):
-        model.learn(40, pay(Paid(source, 1000.0)))
+        model.learn(40, pay(WeightedReward(source, 1000.0)))
     assert model.replay_buffer is before
     assert source.asked
 
@@ -372,7 +372,7 @@ def test_the_buffer_can_be_saved_while_its_model_learns() -> None:
             self.model.save(io.BytesIO())
 
     save, model = Save(), make()
-    model.learn(20, [*pay(Paid(Source(one), 1000.0)), save])
+    model.learn(20, [*pay(WeightedReward(Source(one), 1000.0)), save])
     loaded = pickle.loads(save.file.getvalue())
     assert type(loaded) is ReplayBuffer
     assert loaded.rewards.max() < 100
@@ -380,7 +380,7 @@ def test_the_buffer_can_be_saved_while_its_model_learns() -> None:
 
 def test_steps_left_over_wait_for_the_next_training() -> None:
     source, model = Source(), make(n_envs=1)
-    callbacks = pay(Paid(source), every=10)
+    callbacks = pay(WeightedReward(source), every=10)
     model.learn(15, callbacks)
     model.learn(15, callbacks, reset_num_timesteps=False)
     assert [len(batch) for batch in source.learned] == [10, 10, 10]
@@ -414,4 +414,4 @@ def test_buffers_that_draw_in_their_own_way_are_refused_before_the_first_step(ki
         model = SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=100, device="cpu")
         model._last_obs = model.observation_space.sample()
     with pytest.raises(InputError, match="replay_buffer_class"):
-        model._init_callback(pay(Paid(Source())))
+        model._init_callback(pay(WeightedReward(Source())))
