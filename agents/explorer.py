@@ -76,14 +76,14 @@ class Explorer:
 
     def callbacks(self, last: BaseCallback | None = None) -> list[BaseCallback]:
         """What happens around the model's own learning, in this order."""
-        chosen: list[BaseCallback] = [self.statistics, *self._payers()]
+        chosen: list[BaseCallback] = [self.statistics, *self._reward_callbacks()]
         if isinstance(self.model, OnPolicyAlgorithm):
             chosen = [ActOnOneThread(), *chosen, FollowKL()]
         else:
             chosen = [RequireFinite(), *chosen]
         return [*chosen, *(each for each in (self.coverage, last) if each is not None)]
 
-    def _payers(self) -> list[BaseCallback]:
+    def _reward_callbacks(self) -> list[BaseCallback]:
         """On-policy one for all, because each computes bootstraps and advantages anew."""
         if not isinstance(self.model, OnPolicyAlgorithm):
             return list(self.curiosities)

@@ -199,12 +199,12 @@ class GAIL:
         return [
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
-            Relabel(self.payers(), self.scale),
+            Relabel(self.reward_sources(), self.scale),
             FollowKL(),
             self.average,
         ]
 
-    def payers(self) -> Mapping[str, WeightedReward]:
+    def reward_sources(self) -> Mapping[str, WeightedReward]:
         """What pays the model, by its name in the log."""
         return {"gail": WeightedReward(self.source)}
 

@@ -70,7 +70,7 @@ class InfoGAIL(GAIL):
     def _task(self) -> Any:
         return self.code.venv
 
-    def payers(self) -> Mapping[str, WeightedReward]:
+    def reward_sources(self) -> Mapping[str, WeightedReward]:
         told = WeightedReward(self.posterior, self.config.information)
         return {"gail": WeightedReward(WithoutCode(self.source, self.code.n_codes)), "code": told}
 

@@ -143,7 +143,7 @@ class RelabelReplay(BaseCallback):
         present = self.model.replay_buffer
         joined = isinstance(present, PaidReplay) and present.is_current()  # of an earlier callback in the list
         self.replay: PaidReplay = present if joined else PaidReplay(self.model)  # type: ignore[assignment]
-        self.replay.payers.append(self)
+        self.replay.reward_sources.append(self)
         self.model.replay_buffer = self.replay  # type: ignore[assignment]
 
     def _on_rollout_start(self) -> None:
@@ -180,12 +180,12 @@ class RelabelReplay(BaseCallback):
 
 
 class PaidReplay:
-    """Stands for the replay buffer of `model` in one call of `learn`: shows new steps to `payers` and has them add to
-    the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
+    """Stands for the replay buffer of `model` in one call of `learn`: shows new steps to `reward_sources` and has them
+    add to the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
 
     def __init__(self, model: OffPolicyAlgorithm):
         self.model, self.buffer, self.began = model, own_buffer(model), model.start_time
-        self.payers: list[RelabelReplay] = []
+        self.reward_sources: list[RelabelReplay] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.buffer, name)
@@ -217,13 +217,13 @@ class PaidReplay:
             self.give_place()
             return
         for env in np.flatnonzero(done).tolist():
-            for payer in self.payers:
-                last_observation(infos[env], obs[env], readers_of_ends(payer.sources))
+            for relabel_callback in self.reward_sources:
+                last_observation(infos[env], obs[env], readers_of_ends(relabel_callback.sources))
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
         limited, ended = np.array([bool(info.get("TimeLimit.truncated")) for info in infos]), np.asarray(done, bool)
         actions = received(np.asarray(action).reshape(len(done), -1), self.model)
-        for payer in self.payers:
-            payer.learn_from((observations, actions, following, ended & ~limited, ended & limited))
+        for relabel_callback in self.reward_sources:
+            relabel_callback.learn_from((observations, actions, following, ended & ~limited, ended & limited))
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """SB3's, of a buffer that shares all but the rewards."""
@@ -259,7 +259,7 @@ class PaidReplay:
 
 class FreshRewards:
     """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalised by `env` if
-    there is one, and what the payers add."""
+    there is one, and what the reward_sources add."""
 
     def __init__(self, replay: PaidReplay, env: VecNormalize | None):
         self.replay, self.env = replay, env
@@ -269,7 +269,7 @@ class FreshRewards:
         if self.env is not None:
             rewards = self.env.normalize_reward(rewards)
         batch = self.replay.transitions(*(each.ravel() for each in np.broadcast_arrays(*index)))
-        bonus = torch.stack([payer.reward(batch) for payer in self.replay.payers]).sum(0)
+        bonus = torch.stack([relabel_callback.reward(batch) for relabel_callback in self.replay.reward_sources]).sum(0)
         if self.replay.buffer.optimize_memory_usage:
             bonus = bonus * ~(batch.terminated | batch.truncated)
         return rewards + bonus.reshape(rewards.shape).cpu().numpy()

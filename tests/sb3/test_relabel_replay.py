@@ -87,7 +87,8 @@ def one(batch: Transitions) -> Tensor:
 
 
 class Draws(BaseCallback):
-    """What the model draws between two rollouts: called at the end of a rollout, so it must stand behind the payers."""
+    """What the model draws between two rollouts: called at the end of a rollout, so it must stand behind the
+    reward_sources."""
 
     def __init__(self, rows: int = 40):
         super().__init__()
