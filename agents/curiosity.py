@@ -22,7 +22,7 @@ from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfi
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns
-from rlgen.sb3.model_state import own_tensors
+from rlgen.sb3.model_state import clone_tensors
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, NewSteps, RelabelReplay
 from rlgen.sb3.weighted_reward import WeightedReward
@@ -115,7 +115,7 @@ class Curiosity(CallbackList, Generic[Config]):
         if self.source is None:
             return {"source": None}
         return {
-            "source": own_tensors(self.source.state_dict()),
+            "source": clone_tensors(self.source.state_dict()),
             "returns": self.returns.state_dict(),
             "steps": self.steps.state_dict(),
         }

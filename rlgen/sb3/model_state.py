@@ -26,19 +26,19 @@ from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import own_buffer
 
 
-def own_tensors(tree: Any) -> Any:
+def clone_tensors(tree: Any) -> Any:
     """`tree` of dicts, lists and tuples with copies of its tensors: those of a `state_dict` of torch are the very ones
     that the next step changes."""
     if isinstance(tree, Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):
-        return {key: own_tensors(value) for key, value in tree.items()}
+        return {key: clone_tensors(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return type(tree)(own_tensors(value) for value in tree)
+        return type(tree)(clone_tensors(value) for value in tree)
     return tree
 
 
-class KeepOnce:
+class SkipFirstCall:
     """In the place of a method of `owner`: the first call does nothing, and everything is as it was before."""
 
     def __init__(self, owner: Any, method: str):
@@ -65,7 +65,7 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
     original = getattr(model, "_last_original_obs", None)
     state = {
         "optimisers": {
-            name: own_tensors(recursive_getattr(model, name).state_dict()) for name in modules if name != "policy"
+            name: clone_tensors(recursive_getattr(model, name).state_dict()) for name in modules if name != "policy"
         },
         "tensors": {name: recursive_getattr(model, name).detach().clone() for name in tensors},
         "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
@@ -161,7 +161,7 @@ def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
         noise = model.action_noise = VectorizedActionNoise(noise, model.n_envs)  # as `learn` does
     for each, previous in zip(_wandering(noise), saved, strict=True):
         each.noise_prev = own_array(previous)
-    KeepOnce(noise, "reset")
+    SkipFirstCall(noise, "reset")
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _shaped_like(expected: Sequence[Tensor], saved: Sequence[Tensor], name: str)
 def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
     if isinstance(model, OffPolicyAlgorithm):
         return {"off_policy": off_policy_state(model)}
-    return {"optimiser": own_tensors(model.policy.optimizer.state_dict())}
+    return {"optimiser": clone_tensors(model.policy.optimizer.state_dict())}
 
 
 def _sde_noise(model: BaseAlgorithm) -> list[Tensor]:
@@ -255,7 +255,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         expected = [torch.empty(shape), torch.empty(model.n_envs, *shape)]
         _shaped_like(expected, state["sde_noise"], "noise")
         noise.exploration_mat, noise.exploration_matrices = (each.to(model.device) for each in state["sde_noise"])
-        KeepOnce(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
+        SkipFirstCall(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
     episodes = [{"r": float(r), "l": int(length), "t": float(t)} for r, length, t in state["episodes"]]
     model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(map(float, state.get("successes", ())), maxlen=model._stats_window_size)
