@@ -16,7 +16,7 @@ from rlgen.system.threads import set_torch_threads
 from ..session import Session
 from ..trainable import Trainable
 from .data_parallel import joined
-from .sittings import note_sitting
+from .resumptions import record_resume
 
 log = logging.getLogger("rlgen")
 
@@ -87,7 +87,7 @@ def go_on(folder: RunFolder, settings: Settings) -> int:
         if distributed.rank() != 0:
             return _follow(folder.path, settings, training)
         folder = folder.training_to(settings.recorded())
-        note_sitting(folder, device_name(training.device))
+        record_resume(folder, device_name(training.device))
         return _train(folder, settings, training)
 
 

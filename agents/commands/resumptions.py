@@ -11,7 +11,7 @@ from rlgen.system.versions import describe
 log = logging.getLogger("rlgen")
 
 
-def note_sitting(folder: RunFolder, device: str) -> dict[str, Any]:
+def record_resume(folder: RunFolder, device: str) -> dict[str, Any]:
     """Append this resume, with the differences from the run's start, to `sittings` in versions.json, and warn of them.
 
     Returns the differences by name, each `[at the start, now]`.
