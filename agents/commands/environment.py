@@ -26,7 +26,7 @@ def make_env(
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 
-def judging(backend: Backend) -> Backend:
+def evaluation_backend(backend: Backend) -> Backend:
     """The backend of evaluations, given that of training: C MuJoCo instead of MuJoCo Warp, because it is Gymnasium's
     own physics and faster for few environments."""
     return "auto" if backend == "warp" else backend

@@ -10,7 +10,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
 
-from .environment import judging, make_env
+from .environment import evaluation_backend, make_env
 from .policy_training import DEMONSTRATIONS
 from .references import EVALUATION_SEED, with_expert
 from .settings import Training
@@ -43,5 +43,5 @@ class TrainImitation(Training):
     def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
         """The demonstrations with the return of the expert's policy in their metadata; its environment has no codes."""
         how: dict[str, Any] = {"threads": self.threads, "env_kwargs": self.env_kwargs}
-        make = partial(make_env, self.env, seed=EVALUATION_SEED, backend=judging(self.backend), **how)
+        make = partial(make_env, self.env, seed=EVALUATION_SEED, backend=evaluation_backend(self.backend), **how)
         return with_expert(demonstrations, self.expert, make, self.episodes)

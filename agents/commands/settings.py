@@ -26,7 +26,7 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
-from .environment import judging, make_env
+from .environment import evaluation_backend, make_env
 from .environment_options import EnvKwargs, Imports, import_typed
 from .finish import Task
 from .policy_training import PolicyTraining
@@ -160,7 +160,7 @@ class Training(RunSettings):
 
     def make_evaluation_env(self, n_envs: int, seed: int) -> ResumableVecEnv:
         """The environment of evaluations: the same task, stepped by C MuJoCo if MuJoCo Warp steps the training."""
-        return replace(self, backend=judging(self.backend)).make_env(n_envs, seed)
+        return replace(self, backend=evaluation_backend(self.backend)).make_env(n_envs, seed)
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
         """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""

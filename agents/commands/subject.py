@@ -40,7 +40,7 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
 
-    from .environment import judging
+    from .environment import evaluation_backend
 
     folder = RunFolder.open(path)
     if not (folder / "policy.zip").is_file():
@@ -55,7 +55,7 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     if recorded is None and env is None:
         raise problem(f"an env in {path / 'config.json'}", "none", "give the id it was trained in by --env")
     if "backend" in known:
-        known["backend"] = judging(known["backend"])
+        known["backend"] = evaluation_backend(known["backend"])
     own_id = recorded if env is None else env
     own_kwargs = restored(dict[str, Any], folder.config.get("env_kwargs", {}), f"env_kwargs in {path / 'config.json'}")
     imports = restored(tuple[str, ...], folder.config.get("imports", []), f"imports in {path / 'config.json'}")
