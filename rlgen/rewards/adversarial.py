@@ -14,11 +14,11 @@ from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.contest import contest, reported
+from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.nn.penalties import GradientPenalty, Penalty
-from rlgen.nn.recorded import Recorded
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -101,7 +101,7 @@ class Adversarial:
             network = penalty.wrap(network)
         self.network = network
         self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
-        self._recorded = Recorded(self.step, self.optimiser)
+        self._recorded = CudaGraphStep(self.step, self.optimiser)
 
     def logit(self, inputs: Tensor) -> Tensor:
         """Maps inputs [B, D] to expert_logit [B]."""

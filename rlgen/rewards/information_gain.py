@@ -12,12 +12,12 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.bayesian_dense import GaussianDense
+from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.nn.recorded import Recorded
 from rlgen.rewards.bonus_unit import named, spread_of
 from rlgen.rewards.source import TaskShape
 from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
@@ -117,7 +117,7 @@ class InformationGain:
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded, self._n_data = Recorded(self._step, self.optimiser), 0.0
+        self._recorded, self._n_data = CudaGraphStep(self._step, self.optimiser), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """One epoch of Houthooft et al. 2016, Alg. 1, from its rollout to the policy's update, which is the learner's.
@@ -167,7 +167,7 @@ class InformationGain:
         """Takes the gradient steps of a rollout on rows of the pool and returns their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * distributed.world_size()
         if n_data != self._n_data:  # a captured CUDA graph would keep the old value
-            self._recorded, self._n_data = Recorded(self._step, self.optimiser), n_data
+            self._recorded, self._n_data = CudaGraphStep(self._step, self.optimiser), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
         return torch.stack([self._recorded(*self.normalised(rows))["loss"].clone() for rows in draws])
 

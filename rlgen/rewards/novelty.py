@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.nn.recorded import Recorded
 from rlgen.rewards.bonus_unit import BonusUnit, named, spread_of
 
 
@@ -73,7 +73,7 @@ class Novelty:
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(learning, config.learning_rate, fused=True)
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded = Recorded(self._step, self.optimiser)
+        self._recorded = CudaGraphStep(self._step, self.optimiser)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         distributed.broadcast_parameters(self.networks)

@@ -18,7 +18,7 @@ from rlgen.equations.clipped_surrogate import kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.returns import generalised_advantages
 from rlgen.errors import problem
-from rlgen.nn.recorded import Recorded, make_recordable, set_rate
+from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.finite import not_finite
@@ -82,7 +82,7 @@ class DevicePPO(PPO):
             name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
         }
         alone = distributed.world_size() == 1  # recordings hold no messages between processes
-        recorded = Recorded(self._step, self.policy.optimizer)
+        recorded = CudaGraphStep(self._step, self.policy.optimizer)
         self._minibatch: Callable[[Tensor], dict[str, Tensor]] = recorded if alone else self._step
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -140,7 +140,7 @@ class DevicePPO(PPO):
     def train(self) -> None:
         """Learn from the rollout, and log what `PPO.train` logs and what callbacks have measured."""
         self.policy.set_training_mode(True)
-        make_recordable(self.policy.optimizer, self.device)
+        make_capturable(self.policy.optimizer, self.device)
         self._set_rate()
         self._clip.fill_(self.clip_range(self._current_progress_remaining))  # type: ignore[operator]
         self._estimate_advantages()

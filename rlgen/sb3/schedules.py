@@ -5,7 +5,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch.optim import Optimizer
 
 from rlgen.errors import problem
-from rlgen.nn.recorded import set_rate
+from rlgen.nn.cuda_graph import set_rate
 
 
 def progress_remaining(model: BaseAlgorithm) -> float:

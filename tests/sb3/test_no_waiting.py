@@ -17,7 +17,7 @@ from rlgen.data import Demonstrations, Episode, Transitions, Visits
 from rlgen.data.visits import axes_within
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn import PenaltyConfig
-from rlgen.nn.recorded import Recorded
+from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnScale
 from rlgen.sb3.coverage import Coverage
 
@@ -157,7 +157,7 @@ def test_a_recorded_discriminator_learns_what_an_unrecorded_one_does(
     discriminator = AdversarialConfig(hidden=(8,), batch_size=16, learning_rate=1e-2, updates_per_rollout=12)
     config = GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty}))
     recorded = learned_by(source_of(config, "cuda"))
-    monkeypatch.setattr(Recorded, "__call__", lambda self, *rows: self.step(*rows))
+    monkeypatch.setattr(CudaGraphStep, "__call__", lambda self, *rows: self.step(*rows))
     # A penalty remembers its network, so each has its own.
     config = GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty}))
     torch.testing.assert_close(recorded, learned_by(source_of(config, "cuda")), atol=1e-5, rtol=1e-4)
@@ -167,7 +167,7 @@ def test_a_recorded_discriminator_learns_what_an_unrecorded_one_does(
 @pytest.mark.parametrize("name", CURIOUS)
 def test_a_recorded_curiosity_learns_what_an_unrecorded_one_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = learned_by(curious_source(name, "cuda"))
-    monkeypatch.setattr(Recorded, "__call__", lambda self, *rows: self.step(*rows))
+    monkeypatch.setattr(CudaGraphStep, "__call__", lambda self, *rows: self.step(*rows))
     torch.testing.assert_close(recorded, learned_by(curious_source(name, "cuda")), atol=1e-5, rtol=1e-4)
 
 

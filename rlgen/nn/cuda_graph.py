@@ -13,14 +13,14 @@ WARM_UPS = 3
 """Calls before the capture, in which libraries allocate memory and choose kernels."""
 
 
-class Recorded:
+class CudaGraphStep:
     """`step`, a function that takes steps of `optimiser`, captured as a CUDA graph after a few calls; on a CPU it is
     called directly.
 
     - Every call has the effect of `step`. Arguments of other shapes than in the first call are passed to it directly.
     - The step is captured again if the tensors of the optimizer have moved, for example after loading a state.
     - All other tensors that `step` reads must stay at the same place in memory. Python numbers keep the values of the
-      capture. Construct a new `Recorded` if either changes.
+      capture. Construct a new `CudaGraphStep` if either changes.
     - A step that synchronizes with the host cannot be captured. A warning is logged and `step` is called directly.
     - The next call overwrites the returned tensors.
     """
@@ -43,7 +43,7 @@ class Recorded:
         if self._graph is not None and self._places != self._present_places():
             self._forget()
         if self._graph is None:
-            make_recordable(self.optimiser, arguments[0].device)
+            make_capturable(self.optimiser, arguments[0].device)
         if not self._arguments:
             self._arguments = [each.clone() for each in arguments]
         if [each.shape for each in arguments] != [each.shape for each in self._arguments]:
@@ -64,7 +64,7 @@ class Recorded:
         if self._calls < WARM_UPS:
             return self._aside()
         try:
-            with _no_waiting():
+            with _no_host_sync():
                 return self._aside()
         except RuntimeError as error:
             self._waits = True
@@ -97,7 +97,7 @@ class Recorded:
         return [each.data_ptr() if isinstance(each, Tensor) else 0 for each in values]
 
 
-def make_recordable(optimiser: Optimizer, device: torch.device | str) -> None:
+def make_capturable(optimiser: Optimizer, device: torch.device | str) -> None:
     """Keep the step counts and the learning rates of `optimiser` as tensors on `device`, so that a captured step uses
     their current values."""
     device = torch.device(device)
@@ -122,7 +122,7 @@ def set_rate(optimiser: Optimizer, rate: float | Tensor) -> None:
 
 
 @contextmanager
-def _no_waiting() -> Iterator[None]:
+def _no_host_sync() -> Iterator[None]:
     """Within the block, an operation that synchronizes with the GPU raises RuntimeError."""
     before = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")

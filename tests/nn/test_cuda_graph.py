@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rlgen.nn.recorded import Recorded, make_recordable, set_rate
+from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
 
 from ..no_waiting import DEVICES, Waits, no_waiting
 
 
-def descent(device: str) -> tuple[nn.Linear, torch.optim.Adam, Recorded]:
+def descent(device: str) -> tuple[nn.Linear, torch.optim.Adam, CudaGraphStep]:
     """A network, and a step towards targets."""
     torch.manual_seed(0)
     network = nn.Linear(3, 2).to(device)
@@ -25,7 +25,7 @@ def descent(device: str) -> tuple[nn.Linear, torch.optim.Adam, Recorded]:
         optimiser.step()
         return {"loss": loss.detach()}
 
-    return network, optimiser, Recorded(step, optimiser)
+    return network, optimiser, CudaGraphStep(step, optimiser)
 
 
 def weights_after(device: str, steps: int, *, recorded: bool, loads: bool = False) -> Tensor:
@@ -37,7 +37,7 @@ def weights_after(device: str, steps: int, *, recorded: bool, loads: bool = Fals
                 steps_of_it(torch.ones(4, 3), torch.ones(4, 2))
             network.load_state_dict(other.state_dict())
             optimiser.load_state_dict(its.state_dict())
-        make_recordable(optimiser, device)
+        make_capturable(optimiser, device)
         set_rate(optimiser, 0.1 / (number + 1))
         n = 2 if number == 6 else 4
         x = torch.linspace(-1, 1, 3 * n, device=device).view(n, 3) * (number + 1)
@@ -62,7 +62,7 @@ def test_a_step_that_waits_goes_on_unrecorded_and_says_so(caplog: pytest.LogCapt
     def waits(x: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {name: value * (2 if x.sum().item() > 0 else 0) for name, value in taken.step(x, y).items()}
 
-    recorded, stream = Recorded(waits, optimiser), torch.cuda.current_stream()
+    recorded, stream = CudaGraphStep(waits, optimiser), torch.cuda.current_stream()
     x, y = torch.ones(4, 3, device="cuda"), torch.ones(4, 2, device="cuda")
     with caplog.at_level(logging.WARNING, "rlgen"):
         losses = [recorded(x, y)["loss"].item() for _ in range(8)]
@@ -77,7 +77,7 @@ def test_a_rate_is_filled_in_where_it_is_a_tensor() -> None:
     optimiser = torch.optim.Adam([weight], 0.5, fused=True)
     set_rate(optimiser, 0.25)
     assert optimiser.param_groups[0]["lr"] == 0.25
-    make_recordable(optimiser, "cpu")
+    make_capturable(optimiser, "cpu")
     rate = optimiser.param_groups[0]["lr"]
     assert isinstance(rate, Tensor)
     for new in (0.125, torch.tensor(0.0625)):
@@ -85,7 +85,7 @@ def test_a_rate_is_filled_in_where_it_is_a_tensor() -> None:
         assert optimiser.param_groups[0]["lr"] is rate
         assert rate.item() == float(new)
     optimiser.load_state_dict(torch.optim.Adam([weight], 0.75, fused=True).state_dict())
-    make_recordable(optimiser, "cpu")
+    make_capturable(optimiser, "cpu")
     weight.grad = torch.ones(2)
     optimiser.step()
     torch.testing.assert_close(weight.detach(), torch.full((2,), -0.75))
