@@ -94,7 +94,7 @@ class GAIL:
 
     The box of Algorithm 1 is `Relabel._on_rollout_end` (`rlgen/sb3/relabel.py`), which SB3's `learn` calls once a
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
-    `rlgen/nn/contest.py`.
+    `rlgen/nn/discriminator_loss.py`.
 
     Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
     demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are

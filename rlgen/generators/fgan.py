@@ -66,7 +66,9 @@ class FGAN(AdversarialGame):
             divergence = F_DIVERGENCES[config.divergence.removeprefix("f_")]
             self.divergence = variational(divergence)._replace(reward=divergence.activation)
 
-    def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
+    def discriminator_terms(
+        self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor
+    ) -> Terms:
         """The discriminator's loss, and `bound`, in nats if that is the unit of the divergence (section 3.1)."""
-        terms = super().contest(critic, real, fake, real_logit, fake_logit)
+        terms = super().discriminator_terms(critic, real, fake, real_logit, fake_logit)
         return {**terms, "bound": -terms.get("divergence", terms["loss"])}

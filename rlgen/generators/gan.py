@@ -13,7 +13,7 @@ from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.contest import contest, reported
+from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import Maxout, mlp
 from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.nn.precision import full_precision
@@ -98,23 +98,25 @@ class AdversarialGame(ImageModel):
         with torch.no_grad():
             fake = self.fakes(len(real), condition)
         critic = self.critic(condition)
-        return self.contest(critic, real, fake, critic(real), critic(fake))
+        return self.discriminator_terms(critic, real, fake, critic(real), critic(fake))
 
     def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
         """The generator's loss: the outer loop of algorithm 1."""
         fake = self.fakes(len(real), condition)
         return {"loss": self.divergence.generator_loss(self.critic(condition)(fake))}
 
-    def contest(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Terms:
+    def discriminator_terms(
+        self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor
+    ) -> Terms:
         """The discriminator's loss for images [B, C, H, W] with the logits [B] of `critic`."""
-        found = contest(self.divergence, self.penalties, critic, real, fake, real_logit, fake_logit)
+        found = discriminator_loss(self.divergence, self.penalties, critic, real, fake, real_logit, fake_logit)
         parts = {"divergence": found.loss, "penalty": found.penalty} if self.penalties else {}
         return {
             "loss": found.loss + found.penalty,
             "real_accuracy": found.real_accuracy,
             "fake_accuracy": found.fake_accuracy,
             **parts,
-            **reported(self.penalties),
+            **penalty_metrics(self.penalties),
         }
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:

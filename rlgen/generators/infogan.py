@@ -112,7 +112,9 @@ class InfoGAN(AdversarialGame):
             latents = self.prior(len(real))
             fake = self.generator(latents)
         fake_logit, hidden = self.judge(fake)
-        return self.informed(self.contest(self.logit, real, fake, self.logit(real), fake_logit), hidden, latents)
+        return self.informed(
+            self.discriminator_terms(self.logit, real, fake, self.logit(real), fake_logit), hidden, latents
+        )
 
     def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
         """Equation 6, for the generator."""

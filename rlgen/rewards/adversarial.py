@@ -13,8 +13,8 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
-from rlgen.nn.contest import contest, reported
 from rlgen.nn.cuda_graph import CudaGraphStep
+from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normaliser import Normaliser
 from rlgen.nn.optimiser_state import load_optimiser
@@ -155,12 +155,14 @@ class Adversarial:
             for name, value in self._recorded(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
-        return metrics | reported(self.penalties)
+        return metrics | penalty_metrics(self.penalties)
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
         (expert, policy), (expert_logit, policy_logit) = rows.chunk(2), self.logit(rows).chunk(2)
-        found = contest(self.divergence, self.penalties, self.logit, expert, policy, expert_logit, policy_logit)
+        found = discriminator_loss(
+            self.divergence, self.penalties, self.logit, expert, policy, expert_logit, policy_logit
+        )
         self.optimiser.zero_grad(set_to_none=True)
         (found.loss + found.penalty).backward()
         self.optimiser.step()

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.nn import R1, Entropy, Quantise, mlp
-from rlgen.nn.contest import contest, reported
+from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 
 REAL, FAKE = torch.tensor([2.0, 1.0, -1.0, 3.0]), torch.tensor([-2.0, -3.0, 0.0, 5.0])
 
@@ -16,13 +16,15 @@ def none(rows: Tensor) -> Tensor:
 
 def test_the_loss_is_the_divergences_and_rows_on_their_side_of_the_boundary_are_right() -> None:
     for name, real_share, fake_share in (("minimax", 0.75, 0.75), ("wasserstein", 0.75, 0.75)):
-        found = contest(DIVERGENCES[name], (), none, REAL, FAKE, REAL, FAKE)
+        found = discriminator_loss(DIVERGENCES[name], (), none, REAL, FAKE, REAL, FAKE)
         assert torch.equal(found.loss, DIVERGENCES[name].discriminator_loss(REAL, FAKE))
         assert float(found.penalty) == 0
         assert (float(found.real_accuracy), float(found.fake_accuracy)) == (real_share, fake_share)
-    moved = contest(DIVERGENCES["wasserstein"], (), none, REAL, FAKE, REAL + 9, FAKE + 9)
+    moved = discriminator_loss(DIVERGENCES["wasserstein"], (), none, REAL, FAKE, REAL + 9, FAKE + 9)
     assert (float(moved.real_accuracy), float(moved.fake_accuracy)) == (0.75, 0.75), "its constant does not matter"
-    assert float(contest(DIVERGENCES["minimax"], (), none, REAL, FAKE, REAL + 9, FAKE + 9).fake_accuracy) == 0
+    assert (
+        float(discriminator_loss(DIVERGENCES["minimax"], (), none, REAL, FAKE, REAL + 9, FAKE + 9).fake_accuracy) == 0
+    )
 
 
 def test_penalties_add_up() -> None:
@@ -34,7 +36,7 @@ def test_penalties_add_up() -> None:
 
     logits = critic(real), critic(fake)
     each = [
-        contest(DIVERGENCES["minimax"], penalties, critic, real, fake, *logits).penalty
+        discriminator_loss(DIVERGENCES["minimax"], penalties, critic, real, fake, *logits).penalty
         for penalties in ([R1(weight=2.0)], [Entropy(weight=0.3)], [R1(weight=2.0), Entropy(weight=0.3)])
     ]
     assert each[0] > 0 > each[1]
@@ -44,5 +46,5 @@ def test_penalties_add_up() -> None:
 def test_penalties_with_something_to_log_are_asked() -> None:
     quantise = Quantise(codes=4)
     quantise.wrap(mlp([3, 4, 1]))
-    assert set(reported([R1(), quantise])) == {"codebook_usage", "codebook_perplexity"}
-    assert reported([R1(), Entropy()]) == {}
+    assert set(penalty_metrics([R1(), quantise])) == {"codebook_usage", "codebook_perplexity"}
+    assert penalty_metrics([R1(), Entropy()]) == {}

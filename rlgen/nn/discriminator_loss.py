@@ -11,7 +11,7 @@ from rlgen.equations.penalties import Critic
 from rlgen.nn.penalties import Penalty, Reporting
 
 
-class Contest(NamedTuple):
+class DiscriminatorLoss(NamedTuple):
     """A discriminator's loss, penalty and accuracies: scalars."""
 
     loss: Tensor
@@ -24,7 +24,7 @@ class Contest(NamedTuple):
     """Share of the fake (policy) rows that are classified as fake."""
 
 
-def contest(
+def discriminator_loss(
     divergence: Divergence,
     penalties: Sequence[Penalty],
     critic: Critic,
@@ -32,7 +32,7 @@ def contest(
     fake: Tensor,
     real_logit: Tensor,
     fake_logit: Tensor,
-) -> Contest:
+) -> DiscriminatorLoss:
     """The discriminator's loss for inputs [B, ...] with the logits [B] of `critic`. Call it once per gradient step,
     because penalties may have a state."""
     loss = divergence.discriminator_loss(real_logit, fake_logit)
@@ -42,9 +42,9 @@ def contest(
     with torch.no_grad():
         boundary = divergence.boundary(real_logit, fake_logit)
         right = (real_logit > boundary).float().mean(), (fake_logit <= boundary).float().mean()
-    return Contest(loss, penalty, *right)
+    return DiscriminatorLoss(loss, penalty, *right)
 
 
-def reported(penalties: Sequence[Penalty]) -> dict[str, Tensor]:
+def penalty_metrics(penalties: Sequence[Penalty]) -> dict[str, Tensor]:
     """The metrics of those penalties that report some: 0-d tensors by name."""
     return {name: value for term in penalties if isinstance(term, Reporting) for name, value in term.report().items()}
