@@ -14,7 +14,7 @@ from rlgen.data.images import ImageSet
 from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.pictures import grids
-from rlgen.generators.trainer import Diverged, Game
+from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import note_images, require_noted_images
 from rlgen.runs.image_grid import image_grid, write_png
@@ -86,7 +86,7 @@ class Measurement:
 class ImageTraining:
     """A `Trainable`: `game` learns from `batches`."""
 
-    game: Game
+    game: Trainer
     batches: Minibatches | PartlyLabelled
     train: ImageSet
     """As they are, not binarised."""

@@ -21,7 +21,7 @@ from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
 from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Game, GameConfig
+from rlgen.generators.trainer import Trainer, TrainerConfig
 from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
 from rlgen.system.device import choose_device
@@ -95,7 +95,7 @@ class TrainImage(RunSettings):
     """Classifier whose features FID, precision and similar metrics compare. auto: one trained on the same images and
     kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
     papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
-    game: GameConfig = field(default_factory=GameConfig)
+    game: TrainerConfig = field(default_factory=TrainerConfig)
     """Training of any model: optimisers and schedules."""
 
     def __post_init__(self) -> None:
@@ -198,12 +198,12 @@ class TrainImage(RunSettings):
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = GENERATORS[self.model](shape, self.model_config).to(device)
         require_batches(model, self.batch_size, train)
-        training = self._training(Game(model, self.game), train, test)
+        training = self._training(Trainer(model, self.game), train, test)
         if folder is not None:
             training.require_kept(folder)
         return training
 
-    def _training(self, game: Game, train: ImageSet, test: ImageSet) -> ImageTraining:
+    def _training(self, game: Trainer, train: ImageSet, test: ImageSet) -> ImageTraining:
         binarise = binarisation_of(game.model, self.binarise)
         seen = fixed_binarisation(train, self.seed) if binarise == "fixed" else train
         transforms = [stochastic_binarisation] if binarise == "stochastic" else []

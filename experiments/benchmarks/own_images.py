@@ -14,7 +14,7 @@ from turns import Turns, arguments
 
 from rlgen.agents.commands.train_image import settings_of
 from rlgen.agents.session import Session
-from rlgen.generators import GameConfig
+from rlgen.generators import TrainerConfig
 from rlgen.runs import Metrics, RunFolder
 
 BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
@@ -45,7 +45,7 @@ def main() -> None:
             data=chosen.data,
             device=chosen.device,
             binarise=chosen.binarise,
-            game=GameConfig(precision=chosen.precision, compile=chosen.compile),
+            game=TrainerConfig(precision=chosen.precision, compile=chosen.compile),
         )
         assert (config.batch_size, config.model_config.latent) == (BATCH, LATENT[chosen.model])
         with ExitStack() as stack:

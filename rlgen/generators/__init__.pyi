@@ -11,7 +11,7 @@ from .lapgan import LAPGAN, LAPGANConfig
 from .player import Player
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
-from .trainer import Game, GameConfig
+from .trainer import Trainer, TrainerConfig
 from .vae import VAE, VAEConfig
 from .vae_gan import VAEGAN, VAEGANConfig
 
@@ -33,8 +33,6 @@ __all__ = [
     "DCGANConfig",
     "FGANConfig",
     "GANConfig",
-    "Game",
-    "GameConfig",
     "IAFVAEConfig",
     "ImageModel",
     "ImageShape",
@@ -47,6 +45,8 @@ __all__ = [
     "Player",
     "SemiSupervisedGAN",
     "SemiSupervisedGANConfig",
+    "Trainer",
+    "TrainerConfig",
     "VAEConfig",
     "VAEGANConfig",
 ]

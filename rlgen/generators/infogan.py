@@ -104,7 +104,7 @@ class InfoGAN(AdversarialGame):
     def players(self) -> Sequence[Player]:
         """The players of a GAN; Q is trained by the discriminator's optimizer."""
         discriminator, generator = super().players()
-        return replace(discriminator, parameters=(*discriminator.own, *self.guess.parameters())), generator
+        return replace(discriminator, parameters=(*discriminator.trained, *self.guess.parameters())), generator
 
     def discriminator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
         """Equation 6, for the discriminator and Q."""

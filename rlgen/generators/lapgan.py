@@ -76,7 +76,7 @@ class LAPGAN(ImageModel):
         for index, level in enumerate(self.games):
             for player in level.players():
                 name, loss = f"{player.name}_{level.shape.height}", partial(self.of_level, index, player.loss)
-                found.append(replace(player, name=name, parameters=player.own, loss=loss))
+                found.append(replace(player, name=name, parameters=player.trained, loss=loss))
         return found
 
     @property

@@ -35,11 +35,11 @@ class Player:
     """Name of a term that is 1 or 0. At 0 the step is skipped: parameters and optimizer do not change."""
     second_gradients: bool = False
     """Whether the loss contains gradients, so that its own gradient contains second derivatives."""
-    own: tuple[nn.Parameter, ...] = field(init=False, repr=False)
+    trained: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own", tuple(self.parameters))
-        if not self.own:
+        object.__setattr__(self, "trained", tuple(self.parameters))
+        if not self.trained:
             raise problem(f"parameters for the player {self.name}", "none", "leave the player out")
         if not self.learning_rate > 0:
             raise problem(f"a positive learning rate for {self.name}", f"{self.learning_rate}", "use e.g. 2e-4")
@@ -53,5 +53,5 @@ class Player:
     def make_optimiser(self) -> torch.optim.Optimizer:
         """A new optimizer for this player's parameters."""
         if issubclass(self.optimiser, torch.optim.Adamax):
-            return self.optimiser(self.own, self.learning_rate, self.betas)
-        return self.optimiser(self.own, self.learning_rate, self.betas, fused=True)
+            return self.optimiser(self.trained, self.learning_rate, self.betas)
+        return self.optimiser(self.trained, self.learning_rate, self.betas, fused=True)

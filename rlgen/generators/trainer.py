@@ -12,7 +12,7 @@ from rlgen.checks import below_one, positive
 from rlgen.errors import NotFinite, problem
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.batch_norm import batch_norms_of_others, held
+from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimiser_state import load_optimiser
 
@@ -32,7 +32,7 @@ class Diverged(NotFinite):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GameConfig:
+class TrainerConfig:
     """Configuration of the training, independent of the model."""
 
     average: float = 0.0
@@ -54,11 +54,11 @@ class GameConfig:
         positive(self, "half_life", remedy="leave it out for constant learning rates")
 
 
-class Game:
+class Trainer:
     """Trains `model`, one update at a time. `state_dict` is the complete state except for random generators."""
 
-    def __init__(self, model: ImageModel, config: GameConfig | None = None):
-        self.model, self.config = model, config or GameConfig()
+    def __init__(self, model: ImageModel, config: TrainerConfig | None = None):
+        self.model, self.config = model, config or TrainerConfig()
         self.players = tuple(model.players())
         names = [player.name for player in self.players]
         if not names or len(set(names)) < len(names):
@@ -67,11 +67,11 @@ class Game:
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
         self.optimisers = {player.name: player.make_optimiser() for player in self.players}
-        self.strangers = {player.name: batch_norms_of_others(model, player.own) for player in self.players}
+        self.other_batch_norms = {player.name: batch_norms_of_others(model, player.trained) for player in self.players}
         self.losses = {player.name: self._loss_of(player) for player in self.players}
         self.average = MovingAverage(_averaged(model), self.config.average) if self.config.average else None
         self.step = 0
-        self.turns = max(player.repeats for player in self.players)
+        self.steps_per_update = max(player.repeats for player in self.players)
         """Parts into which the images of an update are divided: the largest number of steps of a player."""
         self._unseen: list[tuple[int, Terms]] = []
 
@@ -79,7 +79,8 @@ class Game:
         """Take the steps of every player on images [B, C, H, W] in [0, 1] with labels [B]; return the logs, named
         `player/term`.
 
-        A player with several steps uses different images in each: the batch is divided into `turns` equal parts.
+        A player with several steps uses different images in each: the batch is divided into `steps_per_update` equal
+        parts.
         """
         if not self.model.training:
             self.model.train()
@@ -104,23 +105,31 @@ class Game:
         return torch.compile(player.loss) if self.config.compile and not player.second_gradients else player.loss
 
     def _shares(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
-        if len(images) < self.turns:
-            raise problem(f"at least {self.turns} images, one for each step", f"{len(images)}", "use larger batches")
-        parts = images.tensor_split(self.turns)
-        return list(zip(parts, [None] * self.turns if labels is None else labels.tensor_split(self.turns), strict=True))
+        if len(images) < self.steps_per_update:
+            raise problem(
+                f"at least {self.steps_per_update} images, one for each step", f"{len(images)}", "use larger batches"
+            )
+        parts = images.tensor_split(self.steps_per_update)
+        return list(
+            zip(
+                parts,
+                [None] * self.steps_per_update if labels is None else labels.tensor_split(self.steps_per_update),
+                strict=True,
+            )
+        )
 
     def _turn(self, player: Player, images: Tensor, labels: Tensor | None) -> Terms:
         """One gradient step of one player. Gradients of other parameters are not computed."""
-        with held(self.strangers[player.name]), self._precision():
+        with frozen_running_stats(self.other_batch_norms[player.name]), self._precision():
             terms = self.losses[player.name](images, labels)
         optimiser = self.optimisers[player.name]
         if self.config.half_life is not None:
             for group in optimiser.param_groups:
                 group["lr"] = player.learning_rate * 0.5 ** (self.step / self.config.half_life)
         optimiser.zero_grad(set_to_none=True)
-        terms["loss"].backward(inputs=list(player.own))
+        terms["loss"].backward(inputs=list(player.trained))
         if self.config.clip is not None:
-            terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.own, self.config.clip)
+            terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.trained, self.config.clip)
         if player.gate is not None:  # fused Adam skips a step where found_inf is 1, without synchronizing
             optimiser.found_inf = 1 - terms[player.gate].detach().float()  # type: ignore[attr-defined]
         optimiser.step()

@@ -35,7 +35,7 @@ def batch_norms_of_others(model: nn.Module, own: Collection[nn.Parameter]) -> li
 
 
 @contextmanager
-def held(batch_norms: Sequence[nn.Module]) -> Iterator[None]:
+def frozen_running_stats(batch_norms: Sequence[nn.Module]) -> Iterator[None]:
     """Within the block the running statistics of `batch_norms` do not change. They still normalise with the statistics
     of the batch in training mode.
 

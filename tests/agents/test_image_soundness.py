@@ -10,7 +10,7 @@ from torch import Tensor
 from rlgen.agents import cli
 from rlgen.agents.image_soundness import require_sound
 from rlgen.data import ImageSet
-from rlgen.generators import VAE, Game, ImageShape, VAEConfig
+from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig
 from rlgen.generators.trainer import Diverged
 from rlgen.runs.checkpoint import list_checkpoints
 
@@ -45,16 +45,16 @@ def test_a_run_whose_only_update_ruins_the_model_fails(
 def test_weights_that_are_lost_at_the_end_leave_the_last_good_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, update = tmp_path / "run", Game.update
+    out, update = tmp_path / "run", Trainer.update
 
-    def losing(game: Game, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+    def losing(game: Trainer, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         logs = update(game, images, labels)
         if game.step == 4:
             with torch.no_grad():
                 next(game.model.parameters()).fill_(torch.nan)
         return logs
 
-    monkeypatch.setattr(Game, "update", losing)
+    monkeypatch.setattr(Trainer, "update", losing)
     assert cli.main(command("vae", out, f"{VAE_SIZES} --steps 4 --checkpoint-every 2 --evaluate-every 0")) == 2
     error = "".join(capsys.readouterr().err.split())
     assert "weightsofthemodelatupdate4" in error
@@ -64,7 +64,7 @@ def test_weights_that_are_lost_at_the_end_leave_the_last_good_checkpoint(
 
 def test_looking_changes_neither_random_numbers_nor_mode() -> None:
     images = ImageSet.load("digits", "test").floats(slice(20))
-    game = Game(VAE(ImageShape(channels=1, height=8, width=8), VAEConfig(latent=2, hidden=(4,))))
+    game = Trainer(VAE(ImageShape(channels=1, height=8, width=8), VAEConfig(latent=2, hidden=(4,))))
     game.update(images)
     before: Any = torch.get_rng_state()
     require_sound(game, images)

@@ -14,7 +14,7 @@ from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.data import Visits
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec
-from rlgen.generators import GENERATORS, Game, GameConfig, ImageShape
+from rlgen.generators import GENERATORS, ImageShape, Trainer, TrainerConfig
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import model_state
 from rlgen.sb3.coverage import Coverage
@@ -80,5 +80,5 @@ def test_what_a_cloned_policy_is_saved_as_is_plain(point_ppo, point_demonstratio
 def test_the_state_of_every_image_model_is_plain(name: str) -> None:
     shape = ImageShape(channels=1, height=28, width=28, n_classes=10)
     kind = GENERATORS[name]
-    game = Game(kind(shape, kind.config_type()), GameConfig(average=0.9))
+    game = Trainer(kind(shape, kind.config_type()), TrainerConfig(average=0.9))
     require_plain(game.state_dict())

@@ -21,7 +21,7 @@ from rlgen.agents import cli, image_metrics
 from rlgen.agents.commands import image_faults
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.session import Session
-from rlgen.generators import GENERATORS, Game, GameConfig, GANConfig, VAEConfig
+from rlgen.generators import GENERATORS, GANConfig, Trainer, TrainerConfig, VAEConfig
 from rlgen.runs import Metrics, RunFolder, load_checkpoint, load_image_model, read_metrics
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.config import from_json, to_json
@@ -177,7 +177,7 @@ def test_ctrl_c_at_the_last_update_leaves_only_the_end_to_do(
     assert cli.main(command("vae", out)) == 130
     assert load_checkpoint(out).step == STEPS
     played: list[int] = []
-    monkeypatch.setattr(Game, "update", lambda *batch: played.append(1))
+    monkeypatch.setattr(Trainer, "update", lambda *batch: played.append(1))
     assert cli.main(["resume", str(out)]) == 0
     assert played == []
     assert (out / "samples.png").is_file()
@@ -213,12 +213,12 @@ def test_a_training_that_diverges_stops_and_says_where(tmp_path: Path, capsys: p
 def test_a_training_that_diverges_names_the_last_good_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, update = tmp_path / "run", Game.update
+    out, update = tmp_path / "run", Trainer.update
 
-    def poisoned(game: Game, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+    def poisoned(game: Trainer, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         return update(game, images * torch.nan if game.step == 3 else images, labels)
 
-    monkeypatch.setattr(Game, "update", poisoned)
+    monkeypatch.setattr(Trainer, "update", poisoned)
     assert cli.main(command("gan", out, "--steps", "5", "--checkpoint-every", "2")) == 2
     error = "".join(capsys.readouterr().err.split())
     assert "atupdate4" in error
@@ -336,7 +336,7 @@ def test_without_settings_of_its_own_a_model_has_its_defaults() -> None:
 @pytest.mark.parametrize("model", GENERATORS)
 def test_a_configuration_comes_back_from_json_as_it_was(model: str) -> None:
     settings = {model: GENERATORS[model].config_type(latent=7)}
-    config = settings_of(model)(out=Path("a"), epochs=3.0, threads=2, game=GameConfig(clip=1.0), **settings)
+    config = settings_of(model)(out=Path("a"), epochs=3.0, threads=2, game=TrainerConfig(clip=1.0), **settings)
     recorded = json.loads(json.dumps(to_json(config)))
     assert recorded["model"] == model
     assert recorded[model]["latent"] == 7

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators import BEGAN, BEGANConfig, Game, ImageShape
+from rlgen.generators import BEGAN, BEGANConfig, ImageShape, Trainer
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 
@@ -18,7 +18,7 @@ def test_the_weight_follows_its_rule_after_every_update() -> None:
     model = small_began(ratio=0.7, balance_rate=0.1)
     weight = 0.4
     model.weight.fill_(weight)
-    game = Game(model)
+    game = Trainer(model)
     for _ in range(3):
         logs = {name: float(value) for name, value in game.update(torch.rand(8, 1, 8, 8)).items()}
         real, fake = logs["discriminator/real_error"], logs["generator/loss"]
@@ -32,7 +32,7 @@ def test_the_weight_follows_its_rule_after_every_update() -> None:
 def test_the_weight_is_saved_with_the_model() -> None:
     model = small_began(balance_rate=0.1)
     model.weight.fill_(0.4)
-    Game(model).update(torch.rand(8, 1, 8, 8))
+    Trainer(model).update(torch.rand(8, 1, 8, 8))
     again = small_began()
     again.load_state_dict(model.state_dict())
     assert float(again.weight) == float(model.weight) != 0.4
@@ -40,7 +40,7 @@ def test_the_weight_is_saved_with_the_model() -> None:
 
 def test_the_weight_stays_within_its_limits_and_convergence_gets_better() -> None:
     model = small_began(generator_rate=0.01, discriminator_rate=0.01, balance_rate=0.5)
-    game, patterns = Game(model), torch.rand(4, 1, 8, 8).round()
+    game, patterns = Trainer(model), torch.rand(4, 1, 8, 8).round()
     found, weights = [], []
     for _ in range(120):
         logs = game.update(patterns[torch.randint(4, (32,))])

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.penalties import r1
 from rlgen.errors import InputError
-from rlgen.generators import CGAN, CGANConfig, Game, GameConfig, ImageShape, PenaltyConfig
+from rlgen.generators import CGAN, CGANConfig, ImageShape, PenaltyConfig, Trainer, TrainerConfig
 
 SMALL = ImageShape(channels=1, height=4, width=4, n_classes=3)
 PIXEL = ImageShape(channels=1, height=1, width=1, n_classes=2)
@@ -21,7 +21,7 @@ def small_cgan(**settings: object) -> CGAN:
 def test_each_label_has_images_of_its_own() -> None:
     torch.manual_seed(0)
     config = CGANConfig(latent=2, generator_hidden=(16, 16, 32), discriminator_hidden=(16, 8, 16), pieces=(2, 2))
-    game = Game(CGAN(PIXEL, config), GameConfig(average=0.99))
+    game = Trainer(CGAN(PIXEL, config), TrainerConfig(average=0.99))
     for _ in range(300):
         labels = torch.randint(2, (64,))
         means = torch.where(labels == 0, 0.25, 0.75)
@@ -69,7 +69,7 @@ def test_without_labels_samples_are_of_every_class_and_a_training_is_refused() -
     assert (rows[:, 2:].sum(0) > 30).all()  # of 67 expected with standard deviation 7
     assert model.sample(5).shape == (5, 1, 4, 4)
     with pytest.raises(InputError, match="labels of the images"):
-        Game(model).update(torch.rand(4, 1, 4, 4))
+        Trainer(model).update(torch.rand(4, 1, 4, 4))
     with pytest.raises(InputError, match="images with labels"):
         CGAN(ImageShape(channels=1, height=4, width=4))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.equations.f_divergences import F_DIVERGENCES
-from rlgen.generators import FGAN, FGANConfig, Game, ImageShape, PenaltyConfig, Player
+from rlgen.generators import FGAN, FGANConfig, ImageShape, PenaltyConfig, Player, Trainer
 from rlgen.generators.fgan import NAMES
 
 PIXEL = ImageShape(channels=1, height=1, width=1)
@@ -56,7 +56,7 @@ def test_the_bound_comes_within_a_tenth_of_the_integral(name: str) -> None:
     config = FGANConfig(divergence=name, latent=1, discriminator_hidden=(32, 32), discriminator_rate=0.01)
     model = Measuring(PIXEL, config)
     model.generator = Hill()
-    game = Game(model)
+    game = Trainer(model)
     for _ in range(200):
         game.update(drawn(DATA, 256))
     divergence = F_DIVERGENCES[name.removeprefix("f_")]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlgen.generators import GENERATORS, Game, GameConfig, ImageShape
+from rlgen.generators import GENERATORS, ImageShape, Trainer, TrainerConfig
 from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.system.rng import rng_state, set_rng_state
 
@@ -20,14 +20,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 CLASSES = 10
 
 
-def game_of(name: str, side: int = 8) -> Game:
+def game_of(name: str, side: int = 8) -> Trainer:
     """Small, with a moving average and clipped gradients."""
     kind = GENERATORS[name]
     shape = ImageShape(channels=1, height=side, width=side, n_classes=CLASSES)
-    return Game(kind(shape, kind.config_type(**SETTINGS[name])), GameConfig(average=0.9, clip=1.0))
+    return Trainer(kind(shape, kind.config_type(**SETTINGS[name])), TrainerConfig(average=0.9, clip=1.0))
 
 
-def play(game: Game, updates: int) -> list[dict[str, float]]:
+def play(game: Trainer, updates: int) -> list[dict[str, float]]:
     """On images that depend on the number of the update alone."""
     found = []
     for _ in range(updates):
@@ -43,11 +43,11 @@ def play(game: Game, updates: int) -> list[dict[str, float]]:
 def test_an_update_moves_every_player_and_samples_are_images(name: str, side: int) -> None:
     torch.manual_seed(0)
     game = game_of(name, side)
-    before = {player.name: [each.detach().clone() for each in player.own] for player in game.players}
+    before = {player.name: [each.detach().clone() for each in player.trained] for player in game.players}
     logs = play(game, 1)[0]
     for player in game.players:
         assert f"{player.name}/loss" in logs
-        pairs = zip(before[player.name], player.own, strict=True)
+        pairs = zip(before[player.name], player.trained, strict=True)
         assert any(not torch.equal(old, new) for old, new in pairs)
     with game.evaluating() as model:
         images = model.sample(4, torch.arange(4) if model.conditional else None)

@@ -11,12 +11,12 @@ from rlgen.generators import (
     GAN,
     CGANConfig,
     DCGANConfig,
-    Game,
-    GameConfig,
     GANConfig,
     ImageShape,
     LAPGANConfig,
     PenaltyConfig,
+    Trainer,
+    TrainerConfig,
 )
 from rlgen.generators.image_model import Decodes, Probed
 from rlgen.nn import Bottleneck, Entropy, HistoricalAverage, Quantise
@@ -53,7 +53,7 @@ def test_the_discriminators_loss_reaches_no_weight_of_the_generator() -> None:
 @pytest.mark.parametrize("divergence", GENERATOR_DIVERGENCES)
 def test_every_divergence_is_played(divergence: str) -> None:
     model = small_gan(divergence=divergence)
-    game = Game(model)
+    game = Trainer(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     logs = [game.update(torch.rand(8, 1, 8, 8)) for _ in range(3)][-1]
     assert 0 <= logs["discriminator/real_accuracy"] <= 1
@@ -78,7 +78,7 @@ def test_a_penalty_with_a_state_learns_with_the_discriminator_and_is_saved() -> 
         config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
         bottleneck = Bottleneck(latent=2, limit=0.0, step_size=1.0)
         models.append(GAN(SMALL, config, [bottleneck, HistoricalAverage(weight=0.1)]))
-    game, other = map(Game, models)
+    game, other = map(Trainer, models)
     logs = [game.update(images) for _ in range(3)][-1]
     assert logs["discriminator/bottleneck_beta"] > 0
     saved = game.state_dict()["model"]
@@ -96,7 +96,7 @@ def test_penalties_with_a_state_learn_in_bfloat16() -> None:
     for penalties in ([Quantise(codes=4)], [Quantise(codes=4), Bottleneck(latent=2), HistoricalAverage()]):
         torch.manual_seed(0)
         model = GAN(SMALL, config, penalties)
-        game = Game(model, GameConfig(precision="bfloat16"))
+        game = Trainer(model, TrainerConfig(precision="bfloat16"))
         before = {name: value.clone() for name, value in model.named_buffers()}
         logs = [game.update(torch.rand(8, 1, 8, 8)) for _ in range(2)][-1]
         assert all(value.dtype == torch.float32 for value in logs.values())
@@ -108,7 +108,7 @@ def test_penalties_with_a_state_learn_in_bfloat16() -> None:
 def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
     torch.manual_seed(0)
     config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
-    game = Game(GAN(SMALL, config, [Quantise(codes=64)]))
+    game = Trainer(GAN(SMALL, config, [Quantise(codes=64)]))
     logs = [game.update(torch.rand(4, 1, 8, 8)) for _ in range(30)]
     assert float(logs[0]["discriminator/codebook_usage"]) <= 8 / 64, "no more codes than real and generated images"
     assert float(logs[-1]["discriminator/codebook_usage"]) > 16 / 64
@@ -123,7 +123,7 @@ def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
     ids=str,
 )  # fmt: skip
 def test_the_penalties_of_imitation_serve_images(penalty: dict) -> None:
-    game = Game(small_gan(penalties=PenaltyConfig(**penalty)))
+    game = Trainer(small_gan(penalties=PenaltyConfig(**penalty)))
     logs = [game.update(torch.rand(4, 1, 8, 8)) for _ in range(2)][-1]
     assert logs["discriminator/penalty"].isfinite()
 

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
-from rlgen.generators import IAFVAE, Game, IAFVAEConfig, ImageShape
+from rlgen.generators import IAFVAE, IAFVAEConfig, ImageShape, Trainer
 from rlgen.generators.pixels import Pixels
 from rlgen.nn import DiagonalGaussian, InverseAutoregressive
 
@@ -50,7 +50,7 @@ def learned(posterior: str, objective: str = "elbo") -> tuple[IAFVAE, Tensor]:
     shape = ImageShape(channels=1, height=1, width=1)
     model = IAFVAE(shape, config)
     model.decoder, model.pixels = Sum(), Noisy(shape, 1)
-    game, image = Game(model), torch.full((1, 1, 1, 1), 0.7)
+    game, image = Trainer(model), torch.full((1, 1, 1, 1), 0.7)
     for _ in range(400):
         game.update(image)
     return model, image
@@ -119,7 +119,7 @@ def test_the_posteriors_differ_by_one_option_and_the_networks_around_them_do_not
 
 
 def test_it_is_trained_with_adamax() -> None:
-    game = Game(IAFVAE(SHAPES[0], IAFVAEConfig(latent=2, hidden=(4,), flow_hidden=(4,))))
+    game = Trainer(IAFVAE(SHAPES[0], IAFVAEConfig(latent=2, hidden=(4,), flow_hidden=(4,))))
     (optimiser,) = game.optimisers.values()
     assert isinstance(optimiser, torch.optim.Adamax)
     assert optimiser.param_groups[0]["lr"] == 2e-3
@@ -133,7 +133,7 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(shape: ImageShape, posterior:
     for seed in (0, 1):
         torch.manual_seed(seed)
         config = IAFVAEConfig(latent=4, hidden=(8,), flow_hidden=(8,), posterior=posterior)
-        games.append(Game(IAFVAE(shape, config)))
+        games.append(Trainer(IAFVAE(shape, config)))
     for _ in range(3):
         games[0].update(images)
     games[1].load_state_dict(games[0].state_dict())

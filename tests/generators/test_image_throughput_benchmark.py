@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / "experiments" / "benchmarks"
 @pytest.fixture
 def load(monkeypatch):
     """Imports a script of the folder by name."""
-    monkeypatch.syspath_prepend(str(FOLDER))  # they import `turns` from beside them
+    monkeypatch.syspath_prepend(str(FOLDER))  # they import `steps_per_update` from beside them
 
     def imported(name):
         spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")

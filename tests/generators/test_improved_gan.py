@@ -9,12 +9,12 @@ from rlgen.errors import InputError
 from rlgen.generators import (
     DCGAN,
     DCGANConfig,
-    Game,
-    GameConfig,
     ImageShape,
     ImprovedGAN,
     ImprovedGANConfig,
     PenaltyConfig,
+    Trainer,
+    TrainerConfig,
 )
 from rlgen.nn.historical_average import Remembering
 
@@ -62,7 +62,7 @@ def test_a_sample_depends_on_its_own_latent_and_the_reference_alone(reference: i
 
 def test_both_players_are_held_near_their_past() -> None:
     model, images = small(historical=0.5), torch.rand(6, 1, 8, 8)
-    game = Game(model)
+    game = Trainer(model)
     past: dict[str, list[torch.Tensor]] = {"generator": [], "discriminator": []}
     for _ in range(4):
         now = {side: getattr(model, side).parameters_now().detach().clone() for side in past}
@@ -101,7 +101,7 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(side: int) -> None:
     for seed in (0, 1):
         torch.manual_seed(seed)
         config = ImprovedGANConfig(latent=3, width=4, kernels=5, reference=4, historical=0.1)
-        games.append(Game(ImprovedGAN(shape, config), GameConfig(average=0.9)))
+        games.append(Trainer(ImprovedGAN(shape, config), TrainerConfig(average=0.9)))
     for _ in range(2):
         games[0].update(images)
     saved = games[0].state_dict()

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators import Game, ImageShape, InfoGAN, InfoGANConfig, PenaltyConfig
+from rlgen.generators import ImageShape, InfoGAN, InfoGANConfig, PenaltyConfig, Trainer
 from rlgen.generators.image_model import Coded
 from rlgen.generators.pictures import grids, own_randomness
 
@@ -25,7 +25,7 @@ def test_the_information_about_the_category_rises_to_nearly_all_there_is() -> No
     config = InfoGANConfig(
         latent=4, uniform_codes=1, width=8, hidden=32, guess_hidden=16, generator_rate=0.01, discriminator_rate=0.01
     )
-    game, patterns = Game(InfoGAN(SMALL, config)), torch.rand(10, 1, 8, 8).round()
+    game, patterns = Trainer(InfoGAN(SMALL, config)), torch.rand(10, 1, 8, 8).round()
     found = [float(game.update(patterns[torch.randint(10, (64,))])["generator/information"]) for _ in range(150)]
     assert abs(found[0]) < 0.1 * math.log(10)
     assert sum(found[-10:]) / 10 > 0.9 * math.log(10)
@@ -53,11 +53,11 @@ def test_the_information_is_in_the_losses_of_both_players() -> None:
 def test_the_guess_learns_with_the_discriminator_and_reaches_the_generator() -> None:
     model = small_infogan()
     discriminator, generator = model.players()
-    assert {id(each) for each in model.guess.parameters()} <= {id(each) for each in discriminator.own}
-    assert not {id(each) for each in discriminator.own} & {id(each) for each in generator.own}
+    assert {id(each) for each in model.guess.parameters()} <= {id(each) for each in discriminator.trained}
+    assert not {id(each) for each in discriminator.trained} & {id(each) for each in generator.trained}
     information = model.generator_loss(torch.rand(8, 1, 8, 8))["information"]
     body = next(model.discriminator.parameters())
-    reached = torch.autograd.grad(information, [body, *generator.own], allow_unused=True)
+    reached = torch.autograd.grad(information, [body, *generator.trained], allow_unused=True)
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in (reached[0], reached[1]))
 
 

@@ -5,7 +5,7 @@ import torch
 
 from rlgen.equations.laplacian_pyramid import doubled, halved
 from rlgen.errors import InputError
-from rlgen.generators import LAPGAN, Game, GameConfig, ImageShape, LAPGANConfig, PenaltyConfig
+from rlgen.generators import LAPGAN, ImageShape, LAPGANConfig, PenaltyConfig, Trainer, TrainerConfig
 from rlgen.generators.player import Terms
 
 SMALL = ImageShape(channels=1, height=8, width=8)
@@ -76,7 +76,7 @@ def test_details_that_are_always_the_same_are_learned() -> None:
     signs = (-1.0) ** (torch.arange(8)[:, None] + torch.arange(8))
     pattern = 0.2 * signs
     model = lapgan(generator_rate=2e-3, discriminator_rate=2e-3, penalties=PenaltyConfig(r1=1.0))
-    game = Game(model, GameConfig(average=0.95))
+    game = Trainer(model, TrainerConfig(average=0.95))
     for _ in range(150):
         game.update(0.3 + 0.4 * torch.rand(16, 1, 1, 1) + pattern)
     with game.evaluating():

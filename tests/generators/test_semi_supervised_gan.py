@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators import Game, ImageShape, SemiSupervisedGAN, SemiSupervisedGANConfig
+from rlgen.generators import ImageShape, SemiSupervisedGAN, SemiSupervisedGANConfig, Trainer
 from rlgen.generators.image_model import Classifies
 from rlgen.nn import WeightNormLinear
 
@@ -62,7 +62,7 @@ def test_a_label_teaches_the_class_of_its_own_image_alone() -> None:
 
 def test_each_player_learns_its_own_network() -> None:
     model, images = small(), torch.rand(8, 1, 8, 8)
-    owners = {player.name: list(player.own) for player in model.players()}
+    owners = {player.name: list(player.trained) for player in model.players()}
     for player in model.players():
         loss = player.loss(images, LABELS)["loss"]
         (other,) = (own for name, own in owners.items() if name != player.name)
@@ -76,7 +76,7 @@ def test_each_player_learns_its_own_network() -> None:
 
 def test_the_first_images_standardise_every_layer_and_later_ones_none() -> None:
     model, images = small(noise=0.0, input_noise=0.0), torch.rand(8, 1, 8, 8)
-    game = Game(model)
+    game = Trainer(model)
     model.before_first_update(images)
     lengths = [each.length.clone() for each in model.modules() if isinstance(each, WeightNormLinear)]
     std, mean = torch.std_mean(model.class_logits(images), 0, correction=0)
@@ -111,7 +111,7 @@ def test_one_label_of_each_of_two_plain_classes_is_enough() -> None:
     torch.manual_seed(0)
     shape = ImageShape(channels=1, height=4, width=4, n_classes=2)
     model = small(shape)
-    game, (images, labels) = Game(model), two_classes(42)
+    game, (images, labels) = Trainer(model), two_classes(42)
     labels[2:] = -1
     for _ in range(100):
         game.update(images, labels)
@@ -123,7 +123,7 @@ def test_one_label_of_each_of_two_plain_classes_is_enough() -> None:
 @pytest.mark.parametrize("side", [8, 28])
 def test_it_goes_on_bit_for_bit_from_a_saved_state(side: int) -> None:
     shape, images = ImageShape(channels=1, height=side, width=side, n_classes=3), torch.rand(8, 1, side, side)
-    games = [Game(small(shape)) for _ in range(2)]
+    games = [Trainer(small(shape)) for _ in range(2)]
     for _ in range(2):
         games[0].update(images, LABELS)
     games[1].load_state_dict(games[0].state_dict())

@@ -14,13 +14,13 @@ from rlgen.generators import (
     GENERATORS,
     VAE,
     DCGANConfig,
-    Game,
-    GameConfig,
     GANConfig,
     ImageModel,
     ImageShape,
     PenaltyConfig,
     Player,
+    Trainer,
+    TrainerConfig,
     VAEConfig,
 )
 from rlgen.generators.player import Terms
@@ -105,7 +105,7 @@ MODELS = {
 }
 
 
-def play(game: Game, updates: int, seed: int = 0) -> list[dict[str, float]]:
+def play(game: Trainer, updates: int, seed: int = 0) -> list[dict[str, float]]:
     """Updates on images that depend on the number of the update alone."""
     found = []
     for _ in range(updates):
@@ -117,7 +117,7 @@ def play(game: Game, updates: int, seed: int = 0) -> list[dict[str, float]]:
 def test_maximum_likelihood_finds_mean_and_deviation_of_the_data() -> None:
     torch.manual_seed(0)
     images = 0.3 + 0.2 * torch.randn(64, 1, 1, 1)
-    game = Game(Normal())
+    game = Trainer(Normal())
     for _ in range(600):
         game.update(images)
     assert game.model.mean.item() == pytest.approx(float(images.mean()), abs=1e-3)
@@ -135,7 +135,7 @@ def test_a_gan_finds_mean_and_deviation_of_a_gaussian() -> None:
         discriminator_rate=1e-3,
         penalties=PenaltyConfig(r1=0.1),
     )
-    game = Game(GAN(PIXEL, config), GameConfig(average=0.99))
+    game = Trainer(GAN(PIXEL, config), TrainerConfig(average=0.99))
     for _ in range(600):
         game.update((0.6 + 0.1 * torch.randn(64, 1, 1, 1)).clamp(0, 1))
     with game.evaluating() as model:
@@ -147,7 +147,7 @@ def test_a_gan_finds_mean_and_deviation_of_a_gaussian() -> None:
 def test_a_turn_gives_gradients_to_its_player_alone() -> None:
     torch.manual_seed(0)
     model, images = Duel(), torch.rand(6, 1, 1, 1)
-    game = Game(model)
+    game = Trainer(model)
     game.update(images)
     assert [parameter.grad is not None for parameter in model.first.parameters()] == [True] * 4
     for kept, parameter in zip(model.first_gradient, model.first.parameters(), strict=True):
@@ -157,7 +157,7 @@ def test_a_turn_gives_gradients_to_its_player_alone() -> None:
 def test_a_turn_moves_nobody_elses_weights_or_batch_norm() -> None:
     torch.manual_seed(0)
     model = Duel()
-    game = Game(model)
+    game = Trainer(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     game._turn(game.players[0], torch.rand(6, 1, 1, 1), None)
     after = model.state_dict()
@@ -171,7 +171,7 @@ def test_a_turn_moves_nobody_elses_weights_or_batch_norm() -> None:
 
 def test_an_update_moves_each_batch_norm_once() -> None:
     model = Duel()
-    game = Game(model)
+    game = Trainer(model)
     for _ in range(3):
         game.update(torch.rand(6, 1, 1, 1))
     assert int(model.first[1].num_batches_tracked) == int(model.second[1].num_batches_tracked) == 3
@@ -179,24 +179,24 @@ def test_an_update_moves_each_batch_norm_once() -> None:
 
 def test_every_turn_of_a_player_sees_other_images() -> None:
     model, images = Duel(repeats=3), torch.rand(6, 1, 1, 1)
-    Game(model).update(images)
+    Trainer(model).update(images)
     assert torch.equal(torch.cat(model.seen["first"]), images)
     assert len(model.seen["first"]) == 3
     assert torch.equal(model.seen["second"][0], images[:2])
     with pytest.raises(InputError, match="at least 3 images"):
-        Game(model).update(images[:2])
+        Trainer(model).update(images[:2])
 
 
 def test_the_models_own_rule_comes_after_the_turns_and_may_log() -> None:
     model = Duel()
-    game = Game(model)
+    game = Trainer(model)
     logs = [game.update(torch.rand(6, 1, 1, 1)) for _ in range(2)]
     assert set(model.updates[0]) == {"first/loss", "first/mean", "second/loss", "duel/updates"}
     assert [float(each["duel/updates"]) for each in logs] == [0.0, 1.0]
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_is_named() -> None:
-    game = Game(Duel())
+    game = Trainer(Duel())
     game.update(torch.rand(6, 1, 1, 1))
     images = torch.rand(6, 1, 1, 1)
     images[2] = torch.nan
@@ -206,7 +206,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_is_named() -> None:
 
 
 def test_a_state_that_diverged_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    game = Game(Duel())
+    game = Trainer(Duel())
     monkeypatch.setattr(game, "require_finite", lambda: None)  # as on a device that is looked at now and then
     game.update(torch.full((6, 1, 1, 1), torch.inf))
     monkeypatch.undo()
@@ -216,7 +216,7 @@ def test_a_state_that_diverged_is_not_handed_out(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_a_state_whose_weights_are_not_finite_is_not_handed_out(average: float) -> None:
-    game = Game(Duel(), GameConfig(average=average))
+    game = Trainer(Duel(), TrainerConfig(average=average))
     game.update(torch.rand(6, 1, 1, 1))
     with torch.no_grad():  # as an optimiser's step does after the last loss was seen
         next(game.model.parameters()).fill_(torch.inf)
@@ -226,7 +226,7 @@ def test_a_state_whose_weights_are_not_finite_is_not_handed_out(average: float) 
 
 
 def test_a_clipped_gradient_has_the_length_asked_for_and_its_own_is_logged() -> None:
-    game = Game(Normal(), GameConfig(clip=0.01))
+    game = Trainer(Normal(), TrainerConfig(clip=0.01))
     logs = game.update(torch.full((4, 1, 1, 1), 3.0))
     assert float(logs["fit/gradient_norm"]) == pytest.approx((3.0**2 + 8.0**2) ** 0.5)  # x - mean and 1 - (x - mean)²
     length = torch.stack([parameter.grad for parameter in game.model.parameters()]).norm()
@@ -235,7 +235,7 @@ def test_a_clipped_gradient_has_the_length_asked_for_and_its_own_is_logged() -> 
 
 def test_compiling_is_for_cuda() -> None:
     with pytest.raises(InputError, match="a CUDA device"):
-        Game(Normal(), GameConfig(compile=True))
+        Trainer(Normal(), TrainerConfig(compile=True))
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_losses_with_gradients_of_gradients_are_not_compiled(
     penalties: PenaltyConfig, compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,), penalties=penalties)
-    game = Game(GAN(SMALL, config))
-    monkeypatch.setattr(game, "config", GameConfig(compile=True))
+    game = Trainer(GAN(SMALL, config))
+    monkeypatch.setattr(game, "config", TrainerConfig(compile=True))
     monkeypatch.setattr(torch, "compile", lambda loss: (loss,))
     assert [each.name for each in game.players if isinstance(game._loss_of(each), tuple)] == compiled
 
@@ -266,7 +266,7 @@ def test_a_turn_that_does_not_count_changes_nothing_whatever_its_gradient() -> N
         def loss(self, images: Tensor, labels: Tensor | None) -> Terms:
             return {**super().loss(images, labels), "counts": torch.tensor(self.open)}
 
-    games = [Game(Gated()), Game(Gated())]
+    games = [Trainer(Gated()), Trainer(Gated())]
     images = torch.rand(4, 1, 1, 1)
     for game in games:
         game.update(images)
@@ -285,9 +285,9 @@ def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
     settings = VAEConfig(posterior="coupling") if name == "coupling vae" else kind.config_type()
     images, labels = torch.rand(32, 1, 8, 8).round(), torch.arange(32) % 10
     found = []
-    for config in (GameConfig(), GameConfig(precision="bfloat16")):
+    for config in (TrainerConfig(), TrainerConfig(precision="bfloat16")):
         torch.manual_seed(0)
-        game = Game(kind(shape, settings), config)
+        game = Trainer(kind(shape, settings), config)
         found.append(game.update(images, labels))
         assert all(parameter.dtype == torch.float32 for parameter in game.model.parameters())
     full, half = found
@@ -298,10 +298,10 @@ def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
 
 
 def test_learning_rates_halve_in_their_half_life_and_do_not_start_anew() -> None:
-    def rate(game: Game) -> float:
+    def rate(game: Trainer) -> float:
         return game.optimisers["first"].param_groups[0]["lr"]
 
-    games = [Game(Duel(), GameConfig(half_life=2.0)) for _ in range(2)]
+    games = [Trainer(Duel(), TrainerConfig(half_life=2.0)) for _ in range(2)]
     base = games[0].players[0].learning_rate
     for expected in (1.0, 0.5**0.5, 0.5):
         games[0].update(torch.rand(6, 1, 1, 1))
@@ -314,7 +314,7 @@ def test_learning_rates_halve_in_their_half_life_and_do_not_start_anew() -> None
 def test_settings_that_cannot_work_are_refused() -> None:
     for settings in ({"average": 1.0}, {"clip": 0.0}, {"half_life": 0.0}):
         with pytest.raises(InputError):
-            GameConfig(**settings)
+            TrainerConfig(**settings)
     for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []},
                      {"gate": "counts", "optimiser": torch.optim.Adamax}):  # fmt: skip
         given = {"name": "a", "parameters": [nn.Parameter(torch.ones(1))], "learning_rate": 1.0}
@@ -327,21 +327,21 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(name: str) ->
     runs = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        runs.append(play(Game(MODELS[name](), GameConfig(average=0.9)), 3))
+        runs.append(play(Trainer(MODELS[name](), TrainerConfig(average=0.9)), 3))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_saved_and_loaded_game_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
-    config = GameConfig(average=0.9, clip=1.0)
+    config = TrainerConfig(average=0.9, clip=1.0)
     torch.manual_seed(0)
-    game = Game(MODELS[name](), config)
+    game = Trainer(MODELS[name](), config)
     play(game, 3)
     save_checkpoint(tmp_path, 3, {"game": game.state_dict(), "rng": rng_state()})
     expected, state = play(game, 3), game.state_dict()
     torch.manual_seed(7)
-    again = Game(MODELS[name](), config)
+    again = Trainer(MODELS[name](), config)
     loaded = load_checkpoint(tmp_path).state
     again.load_state_dict(loaded["game"])
     set_rng_state(loaded["rng"])
@@ -354,16 +354,16 @@ def test_a_saved_and_loaded_game_goes_on_bit_for_bit(name: str, tmp_path: Path) 
 
 
 def test_the_state_of_another_game_is_refused() -> None:
-    state = Game(small_dcgan()).state_dict()
+    state = Trainer(small_dcgan()).state_dict()
     with pytest.raises(InputError, match="the same players and average"):
-        Game(small_dcgan(), GameConfig(average=0.9)).load_state_dict(state)
+        Trainer(small_dcgan(), TrainerConfig(average=0.9)).load_state_dict(state)
     with pytest.raises(InputError, match="the same players and average"):
-        Game(Normal()).load_state_dict(state)
+        Trainer(Normal()).load_state_dict(state)
 
 
 def test_a_model_is_evaluated_with_averaged_weights_and_trained_with_its_own() -> None:
     torch.manual_seed(0)
-    game = Game(Duel(), GameConfig(average=0.9))
+    game = Trainer(Duel(), TrainerConfig(average=0.9))
     game.update(torch.rand(6, 1, 1, 1))
     game.update(torch.rand(6, 1, 1, 1))
     own = {name: value.clone() for name, value in game.model.state_dict().items()}

@@ -8,7 +8,7 @@ from torch.distributions import Laplace
 
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
-from rlgen.generators import VAE, Game, ImageShape, VAEConfig, vae
+from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig, vae
 from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
 from rlgen.generators.pixels import PIXELS
 from rlgen.nn import Posterior
@@ -71,7 +71,7 @@ def test_a_posterior_of_ones_own_takes_the_place_of_the_configured_one() -> None
     assert isinstance(LaplacePosterior(1, 1), Posterior)
     torch.manual_seed(0)
     model = VAE(TINY, VAEConfig(latent=1, hidden=(4,), samples=2, free_bits=0.1), LaplacePosterior)
-    game, images = Game(model), torch.tensor([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]).reshape(2, 1, 1, 3)
+    game, images = Trainer(model), torch.tensor([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]).reshape(2, 1, 1, 3)
     before = model.posterior.head.weight.detach().clone()  # type: ignore[union-attr]
     terms = game.update(images)
     assert float(terms["vae/elbo"]) == pytest.approx(float(terms["vae/log_likelihood"] - terms["vae/kl"]), rel=1e-5)
@@ -96,7 +96,7 @@ def test_the_logged_bound_is_the_mean_log_weight() -> None:
 def test_independent_coins_are_learned_to_their_entropy() -> None:
     chances = torch.tensor([0.1, 0.5, 0.8])
     model = VAE(TINY, VAEConfig(latent=2, hidden=(8,), learning_rate=0.02))
-    game = Game(model)
+    game = Trainer(model)
     every = torch.cartesian_prod(*[torch.arange(2.0)] * 3).reshape(8, 1, 1, 3)
     share = torch.where(every.flatten(1).bool(), chances, 1 - chances).prod(1)
     drawn = every[torch.multinomial(share, 4_000, replacement=True)]
@@ -138,7 +138,7 @@ def test_every_likelihood_and_posterior_samples_reconstructs_and_learns(likeliho
     assert isinstance(model, Weighs)
     assert isinstance(model, Decodes)
     images = torch.rand(7, 3, 4, 3)
-    game = Game(model)
+    game = Trainer(model)
     losses = [game.update(images)["vae/loss"].item() for _ in range(30)]
     assert losses[-1] < losses[0]
     for made in (model.sample(7), model.reconstruct(images)):

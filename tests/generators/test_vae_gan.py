@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators import VAEGAN, Game, ImageShape, VAEGANConfig
+from rlgen.generators import VAEGAN, ImageShape, Trainer, VAEGANConfig
 from rlgen.generators.image_model import Decodes, Probed, Reconstructs
 from rlgen.generators.vae_gan import Costs
 
@@ -36,7 +36,7 @@ def reached(loss: Tensor, parameters: Iterable[nn.Parameter]) -> bool:
 
 def test_every_parameter_belongs_to_one_player() -> None:
     model = small()
-    owners = {player.name: {id(each) for each in player.own} for player in model.players()}
+    owners = {player.name: {id(each) for each in player.trained} for player in model.players()}
     assert owners == {name: {id(each) for each in parameters_of(model, name)} for name in PLAYERS}
     assert sum(map(len, owners.values())) == len(list(model.parameters()))
 
@@ -80,7 +80,7 @@ def test_the_losses_and_their_gradients_are_those_of_the_algorithm() -> None:
         torch.manual_seed(3)
         expected = written_out(model, images)[player.name]
         torch.testing.assert_close(loss, expected)
-        ours, theirs = (torch.autograd.grad(each, player.own, retain_graph=True) for each in (loss, expected))
+        ours, theirs = (torch.autograd.grad(each, player.trained, retain_graph=True) for each in (loss, expected))
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
@@ -105,7 +105,7 @@ def test_the_gate_stops_whoever_is_too_far_ahead(real: float, fake: float, decod
 @pytest.mark.parametrize(("equilibrium", "still"), [(9.0, "discriminator"), (0.01, "decoder")])
 def test_who_is_stopped_stands_still_whatever_came_before(equilibrium: float, still: str) -> None:
     model, images = small(margin=None), torch.rand(6, 1, 8, 8)
-    game = Game(model)
+    game = Trainer(model)
     for _ in range(3):
         game.update(images)
     model.config = replace(model.config, equilibrium=equilibrium, margin=0.0)
@@ -120,7 +120,7 @@ def test_who_is_stopped_stands_still_whatever_came_before(equilibrium: float, st
 def test_a_turn_that_does_not_count_leaves_no_trace_in_the_optimiser(equilibrium: float, still: str) -> None:
     """Else the average of squared gradients would shrink while the gate is shut, and the first steps be too large."""
     model, images = small(margin=None), torch.rand(6, 1, 8, 8)
-    game = Game(model)
+    game = Trainer(model)
     for _ in range(3):
         game.update(images)
     model.config = replace(model.config, equilibrium=equilibrium, margin=0.0)
@@ -134,7 +134,7 @@ def test_a_turn_that_does_not_count_leaves_no_trace_in_the_optimiser(equilibrium
 
 def test_the_loss_of_who_stands_still_is_logged_as_it_is() -> None:
     model, images = small(equilibrium=9.0, margin=0.0), torch.rand(6, 1, 8, 8)
-    logs = Game(model).update(images)
+    logs = Trainer(model).update(images)
     assert logs["discriminator/learns"] == 0
     assert logs["discriminator/loss"] > 0
 
@@ -148,7 +148,7 @@ def test_an_encoder_that_says_nothing_has_no_divergence() -> None:
 
 def test_reconstructions_become_alike_to_a_discriminator_that_stands_still() -> None:
     model = small(reconstruction=1.0, kl=0.0, equilibrium=9.0, margin=0.0, learning_rate=3e-3)
-    game, images = Game(model), torch.rand(8, 1, 8, 8)
+    game, images = Trainer(model), torch.rand(8, 1, 8, 8)
     least = 0.5 * model.look(images)[0].shape[1] * math.log(2 * math.pi)
     found = [game.update(images)["decoder/reconstruction"].item() - least for _ in range(150)]
     assert found[-1] < found[0] / 2
@@ -169,7 +169,7 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(side: int) -> None:
     games = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        games.append(Game(VAEGAN(shape, VAEGANConfig(latent=3, width=4))))
+        games.append(Trainer(VAEGAN(shape, VAEGANConfig(latent=3, width=4))))
     for _ in range(2):
         games[0].update(images)
     games[1].load_state_dict(games[0].state_dict())

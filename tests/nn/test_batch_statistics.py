@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rlgen.nn.batch_norm import batch_norms_of_others, held
+from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 
 
 def network() -> nn.ModuleDict:
@@ -18,7 +18,7 @@ def network() -> nn.ModuleDict:
 def test_a_held_batch_norm_normalises_the_same_and_does_not_move() -> None:
     torch.manual_seed(0)
     layer, rows = nn.BatchNorm1d(2), torch.randn(5, 2)
-    with held([layer]):
+    with frozen_running_stats([layer]):
         inside = layer(rows)
         assert torch.equal(layer.running_mean, torch.zeros(2))
         assert int(layer.num_batches_tracked) == 0
@@ -32,14 +32,14 @@ def test_a_held_batch_norm_in_evaluation_mode_uses_its_statistics_as_ever() -> N
     layer.eval()
     rows = torch.randn(4, 2)
     expected = layer(rows)
-    with held([layer]):
+    with frozen_running_stats([layer]):
         assert torch.equal(layer(rows), expected)
 
 
 def test_statistics_move_again_after_an_error() -> None:
     layer = nn.BatchNorm1d(2)
     try:
-        with held([layer]):
+        with frozen_running_stats([layer]):
             raise KeyError
     except KeyError:
         assert layer.track_running_stats
@@ -47,7 +47,7 @@ def test_statistics_move_again_after_an_error() -> None:
 
 def test_a_batch_norm_without_statistics_is_never_held() -> None:
     bare = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False))
-    with held(batch_norms_of_others(bare, [])):
+    with frozen_running_stats(batch_norms_of_others(bare, [])):
         assert not bare[1].track_running_stats
     assert not bare[1].track_running_stats, "or evaluation would look for statistics that are not there"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators import GENERATORS, Game, ImageShape
+from rlgen.generators import GENERATORS, ImageShape, Trainer
 from rlgen.runs import Metrics, RunFolder, curve_figure, image_report, write_report
 from rlgen.runs.curve_data import panels_for
 from rlgen.runs.image_grid import image_grid, write_png
@@ -122,7 +122,7 @@ def test_groups_that_nothing_tells_apart_in_words_have_their_folders_names(tmp_p
 @pytest.mark.parametrize("name", GENERATORS)
 def test_everything_a_model_logs_is_drawn_once_or_says_what_another_says(name: str) -> None:
     kind, shape = GENERATORS[name], ImageShape(channels=1, height=8, width=8, n_classes=10)
-    game = Game(kind(shape, kind.config_type()))
+    game = Trainer(kind(shape, kind.config_type()))
     names = [*game.update(torch.rand(20, 1, 8, 8).round(), torch.arange(20) % 10), "evaluation/nll_standard_error"]
     panels = panels_for(["step", *names], PANELS)
     drawn = [column for panel in panels for series in panel.series if (column := series.column(names))]
