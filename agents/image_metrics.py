@@ -11,7 +11,7 @@ from rlgen.data.images import ImageSet
 from rlgen.equations.bits_per_dimension import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
-from rlgen.generators.image_model import Classifies, Coded, ImageModel, Probed, Weighs
+from rlgen.generators.image_model import Classifies, HasFeatures, HasLogWeight, ImageModel, InfersCategory
 from rlgen.generators.metrics.codes import code_accuracy
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.linear_probe import fit_linear_probe
@@ -31,7 +31,7 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
     """`nll`: minus the bound on log p(x) with `samples` latents each, nats per image, mean over at most `most` of
     `images` with its standard error; with one sample minus the evidence lower bound. `bits_per_dimension`: the same as
     a code length of levels 0 to 255, where the model is one of these. Nothing for models without likelihood."""
-    if not isinstance(model, Weighs):
+    if not isinstance(model, HasLogWeight):
         return {}
     batches = (piece for piece, _ in images.take(slice(most)).in_order(PIECE))
     with own_randomness(SEED, images.images.device):
@@ -74,17 +74,17 @@ def measure(
     compared = test if model.binary else held_out
     real = compared.floats(slice(measured))
     found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real), "compared_with": compared.name}
-    if isinstance(model, Weighs):
+    if isinstance(model, HasLogWeight):
         bound = likelihood_bounds(model, held_out, measured)
         found |= {"elbo": -bound["nll"], "elbo_standard_error": bound["nll_standard_error"]}
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
     found |= _parzen(samples, real)
     found |= classification_error(model, held_out)
-    if isinstance(model, Coded):
-        codes = torch.cat([model.code_of(piece) for piece, _ in test.in_order(PIECE)])
+    if isinstance(model, InfersCategory):
+        codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
-    if isinstance(model, Probed):
+    if isinstance(model, HasFeatures):
         found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
     extractor = extractor_of(classifier, train, test)
     if extractor is None:
@@ -111,7 +111,7 @@ def _parzen(samples: Tensor, real: Tensor) -> dict[str, float]:
     }
 
 
-def _probed(model: Probed, train: ImageSet, test: ImageSet) -> float:
+def _probed(model: HasFeatures, train: ImageSet, test: ImageSet) -> float:
     """Share of the test images that a linear classifier of the model's features gets right."""
     seen, unseen = (in_pieces(model.features, each.floats()) for each in (train, test))
     probe = fit_linear_probe(seen, train.labels, train.n_classes)

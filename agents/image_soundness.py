@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rlgen.generators.image_model import Weighs
+from rlgen.generators.image_model import HasLogWeight
 from rlgen.generators.pictures import own_randomness
 from rlgen.generators.trainer import Diverged, Trainer
 
@@ -20,7 +20,7 @@ def require_sound(game: Trainer, images: Tensor) -> None:
     with game.evaluating() as model, own_randomness(SEED, images.device), torch.no_grad():
         labels = torch.arange(SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
         found = {"samples of the model": model.sample(SAMPLES, labels)}
-        if isinstance(model, Weighs):
+        if isinstance(model, HasLogWeight):
             found["likelihoods of the model"] = model.log_weight(images, 1)
     finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()
     for name, fine in zip(found, finite, strict=True):

@@ -107,7 +107,7 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
-class Weighs(Protocol):
+class HasLogWeight(Protocol):
     """A model whose likelihood is bounded with importance weights."""
 
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
@@ -116,7 +116,7 @@ class Weighs(Protocol):
 
 
 @runtime_checkable
-class Decodes(Protocol):
+class Decoder(Protocol):
     """A model that decodes latents of a fixed size, and interpolates between them."""
 
     def prior(self, n: int) -> Tensor:
@@ -133,7 +133,7 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
-class DecodesClasses(Protocol):
+class ClassDecoder(Protocol):
     """A model that decodes pairs of a latent and a class, which vary independently."""
 
     shape: ImageShape
@@ -152,13 +152,13 @@ class DecodesClasses(Protocol):
 
 
 @runtime_checkable
-class Coded(Protocol):
+class InfersCategory(Protocol):
     """A model with a categorical code, learned without labels, that generates images of a category and infers it."""
 
     n_codes: int
     """Number of categories."""
 
-    def code_of(self, images: Tensor) -> Tensor:
+    def infer_category(self, images: Tensor) -> Tensor:
         """The most probable category int64 [B] of images [B, C, H, W], without gradient."""
         ...
 
@@ -178,7 +178,7 @@ class Traverses(Protocol):
 
 
 @runtime_checkable
-class Probed(Protocol):
+class HasFeatures(Protocol):
     """A model with features of images, to which a linear classifier can be fitted."""
 
     def features(self, images: Tensor) -> Tensor:

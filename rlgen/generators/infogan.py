@@ -169,7 +169,7 @@ class InfoGAN(AdversarialGame):
         )
 
     @torch.no_grad()
-    def code_of(self, images: Tensor) -> Tensor:
+    def infer_category(self, images: Tensor) -> Tensor:
         """The most probable category int64 [B] of images [B, C, H, W]."""
         return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
 

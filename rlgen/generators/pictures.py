@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rlgen.generators.image_model import Coded, Decodes, DecodesClasses, ImageModel, Reconstructs, Traverses
+from rlgen.generators.image_model import ClassDecoder, Decoder, ImageModel, InfersCategory, Reconstructs, Traverses
 
 FARTHEST = 3.0
 """Standard deviations of a normal prior at the ends of a traversal."""
@@ -79,20 +79,20 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
     return Grid(torch.cat(rows[: 2 * (len(shown) // columns)]), columns)
 
 
-def interpolation_grid(model: Decodes, seed: int, device: torch.device) -> Grid:
+def interpolation_grid(model: Decoder, seed: int, device: torch.device) -> Grid:
     """Interpolations, one per row, between two latents of the prior."""
     with own_randomness(seed, device):
         return Grid(model.decode(_ways(model, device)), COLUMNS)
 
 
-def conditional_interpolation_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
+def conditional_interpolation_grid(model: ClassDecoder, seed: int, device: torch.device) -> Grid:
     """Interpolations, one per row, between two latents of the prior; row k has class k, modulo the classes."""
     classes = torch.arange(ROWS, device=device) % model.shape.n_classes
     with own_randomness(seed, device):
         return Grid(model.decode(_ways(model, device), classes.repeat_interleave(COLUMNS)), COLUMNS)
 
 
-def class_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
+def class_grid(model: ClassDecoder, seed: int, device: torch.device) -> Grid:
     """A grid with one latent per row and one class per column."""
     columns = model.shape.n_classes
     with own_randomness(seed, device):
@@ -100,14 +100,14 @@ def class_grid(model: DecodesClasses, seed: int, device: torch.device) -> Grid:
         return Grid(model.decode(latents, torch.arange(columns, device=device).repeat(ROWS)), columns)
 
 
-def _ways(model: Decodes | DecodesClasses, device: torch.device) -> Tensor:
+def _ways(model: Decoder | ClassDecoder, device: torch.device) -> Tensor:
     """Latents [ROWS · COLUMNS, Z]: per row, interpolations between two latents of the prior."""
     begin, end = model.prior(ROWS), model.prior(ROWS)
     share = torch.linspace(0, 1, COLUMNS, device=device)[:, None]
     return model.between(begin.unsqueeze(1), end.unsqueeze(1), share).flatten(0, 1)
 
 
-def code_grid(model: Coded, seed: int, device: torch.device) -> Grid:
+def code_grid(model: InfersCategory, seed: int, device: torch.device) -> Grid:
     """A grid with one latent per row, except for the category, and one category per column."""
     with own_randomness(seed, device):
         return Grid(model.traverse(ROWS), model.n_codes)
@@ -124,12 +124,12 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
     found = {"samples": sample_grid(model, seed, images.device)}
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)
-    if model.conditional and isinstance(model, DecodesClasses):
+    if model.conditional and isinstance(model, ClassDecoder):
         found["classes"] = class_grid(model, seed, images.device)
         found["interpolation"] = conditional_interpolation_grid(model, seed, images.device)
-    elif isinstance(model, Decodes):
+    elif isinstance(model, Decoder):
         found["interpolation"] = interpolation_grid(model, seed, images.device)
-    if isinstance(model, Coded):
+    if isinstance(model, InfersCategory):
         found["codes"] = code_grid(model, seed, images.device)
     if isinstance(model, Traverses):
         found["traversals"] = traversal_grid(model, images, seed)

@@ -12,7 +12,7 @@ from rlgen.generators import ImageShape, InfoGAN, InfoGANConfig
 class Knowing(InfoGAN):
     """Its code of an image is one more than the image's brightest column, in a circle of ten."""
 
-    def code_of(self, images: Tensor) -> Tensor:
+    def infer_category(self, images: Tensor) -> Tensor:
         return (images.sum((1, 2)).argmax(-1) + 1) % 10
 
 

@@ -18,7 +18,7 @@ from rlgen.generators import (
     Trainer,
     TrainerConfig,
 )
-from rlgen.generators.image_model import Decodes, Probed
+from rlgen.generators.image_model import Decoder, HasFeatures
 from rlgen.nn import Bottleneck, Entropy, HistoricalAverage, Quantise
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
@@ -185,8 +185,8 @@ def test_images_that_cannot_be_halved_and_penalties_across_rows_are_refused() ->
 
 
 def test_what_a_gan_can_do_is_told_by_its_methods() -> None:
-    assert isinstance(small_gan(), Decodes)
-    assert isinstance(small_gan(), Probed)
+    assert isinstance(small_gan(), Decoder)
+    assert isinstance(small_gan(), HasFeatures)
 
 
 @pytest.mark.parametrize(

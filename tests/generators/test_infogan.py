@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from rlgen.errors import InputError
 from rlgen.generators import ImageShape, InfoGAN, InfoGANConfig, PenaltyConfig, Trainer
-from rlgen.generators.image_model import Coded
+from rlgen.generators.image_model import InfersCategory
 from rlgen.generators.pictures import grids, own_randomness
 
 SMALL = ImageShape(channels=1, height=8, width=8)
@@ -104,8 +104,8 @@ def test_training_labels_do_not_become_codes() -> None:
 def test_the_code_of_an_image_is_the_likeliest_guess() -> None:
     model, images = small_infogan().eval(), torch.rand(6, 1, 8, 8)
     hidden = model.discriminator(images)[:, 1:]
-    assert torch.equal(model.code_of(images), model.guess(hidden)[:, :4].argmax(-1))
-    assert model.code_of(images).dtype == torch.int64
+    assert torch.equal(model.infer_category(images), model.guess(hidden)[:, :4].argmax(-1))
+    assert model.infer_category(images).dtype == torch.int64
 
 
 def test_a_traversal_changes_one_code_from_column_to_column() -> None:
@@ -126,7 +126,7 @@ def test_a_traversal_changes_one_code_from_column_to_column() -> None:
 
 def test_a_picture_has_a_column_for_each_code() -> None:
     model = small_infogan().eval()
-    assert isinstance(model, Coded)
+    assert isinstance(model, InfersCategory)
     found = grids(model, torch.rand(40, 1, 8, 8), seed=3)
     assert set(found) == {"samples", "interpolation", "codes", "traversals"}
     assert found["codes"].columns == 4

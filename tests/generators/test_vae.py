@@ -9,7 +9,7 @@ from torch.distributions import Laplace
 from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.errors import InputError
 from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig, vae
-from rlgen.generators.image_model import Decodes, Reconstructs, Weighs
+from rlgen.generators.image_model import Decoder, HasLogWeight, Reconstructs
 from rlgen.generators.pixels import PIXELS
 from rlgen.nn import Posterior
 from rlgen.nn.posterior import estimated_kl
@@ -135,8 +135,8 @@ def test_every_likelihood_and_posterior_samples_reconstructs_and_learns(likeliho
     config = VAEConfig(latent=4, hidden=(6,), flow_hidden=(6,), likelihood=likelihood, posterior=posterior)
     model = VAE(SMALL, config)
     assert isinstance(model, Reconstructs)
-    assert isinstance(model, Weighs)
-    assert isinstance(model, Decodes)
+    assert isinstance(model, HasLogWeight)
+    assert isinstance(model, Decoder)
     images = torch.rand(7, 3, 4, 3)
     game = Trainer(model)
     losses = [game.update(images)["vae/loss"].item() for _ in range(30)]

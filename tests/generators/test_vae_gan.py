@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rlgen.errors import InputError
 from rlgen.generators import VAEGAN, ImageShape, Trainer, VAEGANConfig
-from rlgen.generators.image_model import Decodes, Probed, Reconstructs
+from rlgen.generators.image_model import Decoder, HasFeatures, Reconstructs
 from rlgen.generators.vae_gan import Costs
 
 SMALL = ImageShape(channels=1, height=8, width=8)
@@ -184,8 +184,8 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(side: int) -> None:
 def test_it_samples_reconstructs_and_has_features() -> None:
     model = small().eval()
     assert isinstance(model, Reconstructs)
-    assert isinstance(model, Decodes)
-    assert isinstance(model, Probed)
+    assert isinstance(model, Decoder)
+    assert isinstance(model, HasFeatures)
     images = torch.rand(5, 1, 8, 8)
     for made in (model.sample(5), model.reconstruct(images)):
         assert made.shape == images.shape
