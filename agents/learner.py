@@ -19,7 +19,7 @@ from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import AdaptiveRate
-from rlgen.sb3.device_ppo import DevicePPO, worlds_of
+from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalised_policy
 
@@ -177,7 +177,7 @@ def policy_settings(config: LearnerConfig) -> dict[str, Any]:
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
     if config.algorithm == "ppo":
-        kind = FastPPO if worlds_of(shared["env"]) is None else DevicePPO
+        kind = FastPPO if device_env_of(shared["env"]) is None else DevicePPO
         return kind(
             **shared,
             batch_size=config.batch_size,

@@ -30,7 +30,7 @@ from rlgen.sim.device_env import DeviceEnv, HostedSim
 VALUE_ROWS = 65_536  # per pass through the value function
 
 
-def worlds_of(env: Any) -> DeviceEnv | None:
+def device_env_of(env: Any) -> DeviceEnv | None:
     """The worlds behind an SB3 environment of `make_vec(..., backend="warp")`; None of any other."""
     return env.sim.env if isinstance(env, SimVecEnv) and isinstance(env.sim, HostedSim) else None
 
@@ -60,7 +60,7 @@ class DevicePPO(PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        worlds = worlds_of(self.env)
+        worlds = device_env_of(self.env)
         if worlds is None:
             raise problem("an environment on the warp backend", str(self.env), 'use make_vec(..., backend="warp")')
         if worlds.device != self.device:

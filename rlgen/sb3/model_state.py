@@ -196,7 +196,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     }
 
 
-def _of_all_worlds(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
+def _of_all_envs(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
     """Raises `InputError` unless there is one observation of each environment."""
     expected = (model.n_envs, *(model.observation_space.shape or ()))
     if observations.shape != expected:
@@ -239,7 +239,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps, model._n_updates = int(state["num_timesteps"]), int(state["n_updates"])
     if state["last_observations"] is not None:
-        model._last_obs = _of_all_worlds(model, own_array(state["last_observations"]))
+        model._last_obs = _of_all_envs(model, own_array(state["last_observations"]))
         starts = state["last_episode_starts"]
         if starts is not None:
             starts = array_like(np.empty(model.n_envs, bool), starts, "last episode starts").copy()

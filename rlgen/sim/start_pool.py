@@ -12,7 +12,7 @@ from rlgen.sim.model import begin
 from rlgen.sim.task import Task
 from rlgen.system.pool import Pool, usable_cpus
 
-LEAST_STARTS, LEAST_PER_WORLD = 4096, 4
+LEAST_STARTS, LEAST_PER_ENV = 4096, 4
 
 
 class StartPool:
@@ -32,10 +32,10 @@ class StartPool:
         self, task: Task, model: mujoco.MjModel, names: Sequence[str], n_envs: int, device: torch.device
     ) -> None:
         self.task, self.model, self.names, self.device = task, model, tuple(names), device
-        self.per_world = max(LEAST_PER_WORLD, -(-LEAST_STARTS // n_envs))
+        self.per_env = max(LEAST_PER_ENV, -(-LEAST_STARTS // n_envs))
         """K, initial states per environment."""
         self.rngs = [np.random.default_rng() for _ in range(n_envs)]
-        self._worlds = torch.arange(n_envs, device=device)
+        self._env_indices = torch.arange(n_envs, device=device)
         self._drawn_from: list[Any] = []
         self._rows: dict[str, Tensor] = {}
 
@@ -49,7 +49,7 @@ class StartPool:
 
     def rows(self, episodes: Tensor) -> dict[str, Tensor]:
         """The initial state of episode `episodes` [N], from 0, of each environment: name → [N, …] float32."""
-        index = self._worlds * self.per_world + episodes % self.per_world
+        index = self._env_indices * self.per_env + episodes % self.per_env
         return {name: rows[index] for name, rows in self._rows.items()}
 
     def state(self) -> list[Any]:
@@ -63,11 +63,11 @@ class StartPool:
         self._fill()
 
     def _fill(self) -> None:
-        n, k = len(self.rngs), self.per_world
+        n, k = len(self.rngs), self.per_env
         probe = mujoco.MjData(self.model)
         rows = {name: np.zeros((n, k, *np.shape(getattr(probe, name))), np.float32) for name in self.names}
 
-        def of_world(i: int) -> None:
+        def of_env(i: int) -> None:
             data = mujoco.MjData(self.model)
             for number in range(k):
                 begin(self.task, self.model, data, self.rngs[i])
@@ -76,7 +76,7 @@ class StartPool:
 
         pool = Pool(min(usable_cpus(), n))
         try:
-            pool.run(of_world, range(n))
+            pool.run(of_env, range(n))
         finally:
             pool.close()
         self._rows = {name: torch.from_numpy(array).flatten(0, 1).to(self.device) for name, array in rows.items()}

@@ -16,7 +16,7 @@ from rlgen.errors import InputError
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalised_policy
 from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
-from rlgen.sb3.device_ppo import worlds_of
+from rlgen.sb3.device_ppo import device_env_of
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.rollout import BufferRollout, rollout_of
@@ -254,5 +254,5 @@ def test_what_it_cannot_do_is_told_at_once(settings: dict[str, Any], message: st
 
 def test_worlds_are_found_behind_their_environment_alone() -> None:
     env = aiming()
-    assert isinstance(worlds_of(env), Aim)
-    assert worlds_of(None) is None
+    assert isinstance(device_env_of(env), Aim)
+    assert device_env_of(None) is None

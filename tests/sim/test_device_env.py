@@ -125,7 +125,7 @@ def test_the_pool_holds_the_beginnings_of_gymnasiums_episodes_in_their_order():
         peers = [gym.make("Ant-v5").unwrapped for _ in range(2)]
     model = ThreadedSim(task, 1, None).model
     pool = StartPool(task, model, ("qpos", "qvel"), 2, CPU)
-    assert pool.per_world * 2 >= 4096
+    assert pool.per_env * 2 >= 4096
     pool.draw([11, 12])
     for episode in range(3):
         rows = pool.rows(torch.full((2,), episode))
@@ -133,7 +133,7 @@ def test_the_pool_holds_the_beginnings_of_gymnasiums_episodes_in_their_order():
             peer.reset(seed=11 + i if episode == 0 else None)
             np.testing.assert_allclose(rows["qpos"][i], peer.data.qpos, atol=1e-6)
             np.testing.assert_allclose(rows["qvel"][i], peer.data.qvel, atol=1e-6)
-    again = pool.rows(torch.full((2,), pool.per_world))
+    again = pool.rows(torch.full((2,), pool.per_env))
     assert torch.equal(again["qpos"], pool.rows(torch.zeros(2, dtype=torch.int64))["qpos"])
 
 
