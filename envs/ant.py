@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, nowhere
+from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, never_terminated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Ant(Task):
         return finite & (low <= state.qpos[:, 2]) & (state.qpos[:, 2] <= high)
 
     def terminated(self, state: State) -> Array:
-        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
+        return ~self.healthy(state) if self.terminate_when_unhealthy else never_terminated(state)
 
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = self.reset_noise_scale

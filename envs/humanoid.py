@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, nowhere, within
+from rlgen.sim.task import Array, State, Task, distance, flat, given, namespace, never_terminated, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,4 +93,4 @@ class Humanoid(Task):
         return within(state.qpos[:, 2], self.healthy_z_range)
 
     def terminated(self, state: State) -> Array:
-        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
+        return ~self.healthy(state) if self.terminate_when_unhealthy else never_terminated(state)

@@ -12,7 +12,7 @@ from rlgen.errors import InputError, problem
 from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 from rlgen.sb3.vec_env import ResumableVecEnv, SimVecEnv
 from rlgen.sim.classic import ClassicSim
-from rlgen.sim.device_env import DeviceEnv, HostedSim
+from rlgen.sim.device_env import DeviceEnv, NumpySim
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule
 from rlgen.sim.threads import ThreadedSim
@@ -78,7 +78,7 @@ def make_vec(
             raise problem("infos=False for the warp backend", "infos=True", 'use backend="threads"')
         sizes = options.contacts, options.constraints
         device_env = make_device(env_id, n_envs, options.device, ours, margin_rule, *sizes)
-        return SimVecEnv(env_id, HostedSim(device_env), seed, kwargs)
+        return SimVecEnv(env_id, NumpySim(device_env), seed, kwargs)
     obstacle = _not_ours_because(env_id, ours)
     own = "numpy" if env_id in CLASSIC_TASKS else "threads"
     if backend in ("threads", "numpy") and (obstacle or backend != own):

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, given, namespace, nowhere, within
+from rlgen.sim.task import Array, State, Task, given, namespace, never_terminated, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class PlanarWalker(Task):
         return high & within(state.qpos[:, 2], self.healthy_angle_range)
 
     def terminated(self, state: State) -> Array:
-        return ~self.healthy(state) if self.terminate_when_unhealthy else nowhere(state)
+        return ~self.healthy(state) if self.terminate_when_unhealthy else never_terminated(state)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.task import Array, State, Task, distance, namespace, nowhere
+from rlgen.sim.task import Array, State, Task, distance, namespace, never_terminated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Runner(Task):
         }
 
     def terminated(self, state: State) -> Array:
-        return nowhere(state)
+        return never_terminated(state)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.scene import BLUE, INK, LIGHT, ORANGE, Disc, Stroke
-from rlgen.sim.task import Array, State, indicator, namespace, nowhere
+from rlgen.sim.task import Array, State, indicator, namespace, never_terminated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class SparseDoublePendulum(ClassicTask):
         return indicator(distance < self.paid_distance, distance)
 
     def terminated(self, state: State) -> Array:
-        return nowhere(state)
+        return never_terminated(state)
 
     def initial(self, rng: np.random.Generator, qpos0: np.ndarray, qvel0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = self.reset_noise_scale

@@ -70,7 +70,7 @@ class SwimmerGather(Task):
                 "change their numbers or activity_range",
             )
 
-    def furnished(self, spec: Any) -> Any:
+    def edit_spec(self, spec: Any) -> Any:
         """Add a ball per object, without mass or contacts, so that the simulator renders and saves it."""
         for number in range(self.n_food + self.n_bombs):
             food = number < self.n_food
@@ -98,7 +98,7 @@ class SwimmerGather(Task):
         food, bombs = (caught[:, kind].sum(-1) for kind in self._kinds)
         return food - bombs
 
-    def moved(self, state: State) -> Array:
+    def update_mocap(self, state: State) -> Array:
         numbers, things = namespace(state.mocap_pos), state.mocap_pos
         height = numbers.where(self._caught(state), numbers.full_like(things[..., 2], GONE_Z), things[..., 2])
         return numbers.concatenate([things[..., :2], height[..., None]], axis=-1)
@@ -106,7 +106,7 @@ class SwimmerGather(Task):
     def terminated(self, state: State) -> Array:
         return ~present(state.mocap_pos).any(-1)
 
-    def placed(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_mocap(self, rng: np.random.Generator) -> np.ndarray:
         cells = self._cells
         chosen = cells[rng.choice(len(cells), self.n_food + self.n_bombs, replace=False)]
         return np.concatenate([chosen, np.zeros((len(chosen), 1))], axis=1)

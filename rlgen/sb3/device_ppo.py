@@ -25,14 +25,14 @@ from rlgen.sb3.finite import not_finite
 from rlgen.sb3.gaussian_policy import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
 from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.vec_env import SimVecEnv
-from rlgen.sim.device_env import DeviceEnv, HostedSim
+from rlgen.sim.device_env import DeviceEnv, NumpySim
 
 VALUE_ROWS = 65_536  # per pass through the value function
 
 
 def device_env_of(env: Any) -> DeviceEnv | None:
     """The worlds behind an SB3 environment of `make_vec(..., backend="warp")`; None of any other."""
-    return env.sim.env if isinstance(env, SimVecEnv) and isinstance(env.sim, HostedSim) else None
+    return env.sim.env if isinstance(env, SimVecEnv) and isinstance(env.sim, NumpySim) else None
 
 
 class DevicePPO(PPO):

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgen.sim.classic import ClassicEnv
-from rlgen.sim.device_env import HostedSim
+from rlgen.sim.device_env import NumpySim
 from rlgen.sim.model import no_compiler_log
 from rlgen.sim.simulator import Simulator
 
@@ -33,7 +33,7 @@ class Painter:
             self._env.reset()
         return self._env
 
-    def picture(self, sim: Simulator | HostedSim, i: int) -> np.ndarray:
+    def picture(self, sim: Simulator | NumpySim, i: int) -> np.ndarray:
         """[height, width, 3] bytes of environment i of a simulator, in its present state."""
         inner: Any = self.env.unwrapped
         state = sim.now

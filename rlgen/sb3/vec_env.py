@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 from rlgen.errors import problem
 from rlgen.sb3.painter import Painter
 from rlgen.sb3.plain_pickle import plain
-from rlgen.sim.device_env import HostedSim
+from rlgen.sim.device_env import NumpySim
 from rlgen.sim.simulator import Simulator, Step
 from rlgen.sim.task import MarginRule
 
@@ -67,7 +67,7 @@ class SimVecEnv(ResumableVecEnv):
     can_resume = True
 
     def __init__(
-        self, env_id: str, sim: Simulator | HostedSim, seed: int, env_kwargs: Mapping[str, Any] | None = None
+        self, env_id: str, sim: Simulator | NumpySim, seed: int, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
         self.env_id, self.sim, self.env_kwargs = env_id, sim, dict(env_kwargs or {})
         self.backend, self.margin_rule = sim.backend, sim.margin_rule

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import problem
+from rlgen.sim.initial_state_pool import InitialStatePool
 from rlgen.sim.simulator import Step
-from rlgen.sim.start_pool import StartPool
 from rlgen.sim.task import MarginRule, State, Task
 from rlgen.sim.warp_physics import WarpPhysics
 
@@ -38,8 +38,8 @@ class DeviceEnv:
     """N environments of one task on MuJoCo Warp. Methods do not synchronize with the device unless stated.
 
     The first K episodes of environment i have the initial states of Gymnasium's environment with the seed `seeds[i]`
-    (see `StartPool`). If the physics becomes non-finite, the episode is truncated with a reward of 0; `lost` counts
-    these episodes.
+    (see `InitialStatePool`). If the physics becomes non-finite, the episode is truncated with a reward of 0; `lost`
+    counts these episodes.
 
     Args:
         task: the definition of observation, reward and termination.
@@ -71,7 +71,7 @@ class DeviceEnv:
         self.time_limit = time_limit
         self.physics = WarpPhysics(task, n_envs, device, margin_rule, contacts, constraints, captured)
         self.action_low, self.action_high = self.physics.host.actuator_ctrlrange.T
-        self._starts = StartPool(task, self.physics.host, tuple(self.physics.arrays), n_envs, device)
+        self._starts = InitialStatePool(task, self.physics.host, tuple(self.physics.arrays), n_envs, device)
         self._before = State(**{name: array.clone() for name, array in vars(self.physics.now).items()})
         self.elapsed = torch.zeros(n_envs, dtype=torch.int64, device=device)
         self.returns = torch.zeros(n_envs, device=device)
@@ -101,7 +101,7 @@ class DeviceEnv:
         sound = now.qpos.isfinite().all(-1) & now.qvel.isfinite().all(-1)
         rewards = torch.where(sound, task.reward(self._before, actions, now), 0.0)
         if "mocap_pos" in task.fields:
-            now.mocap_pos.copy_(task.moved(now))
+            now.mocap_pos.copy_(task.update_mocap(now))
         terminated = task.terminated(now) & sound
         final = torch.where(sound[:, None], self.observe(), 0.0)
         self.elapsed += 1
@@ -159,7 +159,7 @@ class DeviceEnv:
         )
 
 
-class HostedSim:
+class NumpySim:
     """NumPy adapter of a `DeviceEnv`, with the interface of a `Simulator`. Copies results through pinned memory and
     synchronizes once per step, and again where episodes finish."""
 

@@ -81,7 +81,7 @@ def load_model(task: Task, margin_rule: MarginRule = "native") -> mujoco.MjModel
     assert margin_rule in get_args(MarginRule), margin_rule
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / task.xml
     with no_compiler_log():
-        model = task.furnished(mujoco.MjSpec.from_file(str(path))).compile()
+        model = task.edit_spec(mujoco.MjSpec.from_file(str(path))).compile()
     if model.opt.timestep != task.timestep_s:
         raise problem(
             f"a physics step of {task.timestep_s} s in {task.xml}",
@@ -112,5 +112,5 @@ def begin(task: Task, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random
     mujoco.mj_resetData(model, data)
     data.qpos[:], data.qvel[:] = task.initial(rng, model.qpos0, np.zeros(model.nv))
     if model.nmocap:
-        data.mocap_pos[:] = task.placed(rng)
+        data.mocap_pos[:] = task.sample_mocap(rng)
     mujoco.mj_forward(model, data)

@@ -82,7 +82,7 @@ def distance(qpos: Array) -> Array:
     return (qpos[:, 0] ** 2 + qpos[:, 1] ** 2) ** 0.5
 
 
-def nowhere(state: State) -> Array:
+def never_terminated(state: State) -> Array:
     """[N] bool, False everywhere: the result of `terminated` for a task that never terminates."""
     numbers = namespace(state.qpos)
     return numbers.zeros_like(numbers.isfinite(state.qpos[:, 0]))
@@ -146,14 +146,14 @@ class Task(ABC):
         qpos = qpos0 + rng.uniform(-scale, scale, size=len(qpos0))
         return qpos, qvel0 + rng.uniform(-scale, scale, size=len(qvel0))
 
-    def furnished(self, spec: Any) -> Any:
+    def edit_spec(self, spec: Any) -> Any:
         """The model specification, a `mujoco.MjSpec`, with the task's additions."""
         return spec
 
-    def placed(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_mocap(self, rng: np.random.Generator) -> np.ndarray:
         """Initial positions [nmocap, 3] of the task's own bodies, m; drawn after `initial`."""
         raise NotImplementedError(f"{type(self).__name__} adds mocap bodies and does not place them")
 
-    def moved(self, state: State) -> Array:
+    def update_mocap(self, state: State) -> Array:
         """Positions [N, nmocap, 3] of the task's own bodies after a step, m; called after `reward`."""
         return state.mocap_pos

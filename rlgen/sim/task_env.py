@@ -38,7 +38,7 @@ class TaskEnv(MujocoEnv):
         reward = float(self.task.reward(before, np.asarray(action)[None], after)[0])
         infos = self.task.info(before, np.asarray(action)[None], after, self.model.qpos0)
         if self.model.nmocap:
-            self.data.mocap_pos[:] = self.task.moved(after)[0]
+            self.data.mocap_pos[:] = self.task.update_mocap(after)[0]
             after = self._state()
         if self.render_mode == "human":
             self.render()
@@ -48,7 +48,7 @@ class TaskEnv(MujocoEnv):
     def reset_model(self) -> np.ndarray:
         qpos, qvel = self.task.initial(self.np_random, self.init_qpos, self.init_qvel)
         if self.model.nmocap:
-            self.data.mocap_pos[:] = self.task.placed(self.np_random)
+            self.data.mocap_pos[:] = self.task.sample_mocap(self.np_random)
         self.set_state(qpos, qvel)
         return self.task.observe(self._state())[0]
 

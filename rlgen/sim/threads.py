@@ -84,7 +84,7 @@ class ThreadedSim(Simulator):
     def _rearrange(self) -> None:
         if not self.model.nmocap:
             return
-        self.now.mocap_pos[:] = self.task.moved(self.now)
+        self.now.mocap_pos[:] = self.task.update_mocap(self.now)
         for data, positions in zip(self.datas, self.now.mocap_pos, strict=True):
             data.mocap_pos[:] = positions
 

@@ -1,4 +1,4 @@
-"""Sparse HalfCheetah, Ant and Humanoid: Gymnasium's own bodies, paid beyond a line and nowhere else."""
+"""Sparse HalfCheetah, Ant and Humanoid: Gymnasium's own bodies, paid beyond a line and never_terminated else."""
 
 import gymnasium as gym
 import numpy as np

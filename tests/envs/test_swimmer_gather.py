@@ -81,7 +81,7 @@ def test_the_episode_ends_with_the_last_thing_and_the_next_has_them_again():
 def test_things_stand_apart_on_even_coordinates_away_from_the_start():
     task, rng = SwimmerGather(), np.random.default_rng(0)
     for _ in range(50):
-        things = task.placed(rng)
+        things = task.sample_mocap(rng)
         assert len({tuple(thing) for thing in things}) == 16
         assert np.hypot(*things[:, :2].T).min() >= 2
         assert np.abs(things).max() <= 6

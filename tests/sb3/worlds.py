@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlgen.sb3 import SimVecEnv
-from rlgen.sim.device_env import DeviceEnv, DeviceStep, HostedSim
+from rlgen.sim.device_env import DeviceEnv, DeviceStep, NumpySim
 
 TARGET = torch.tensor([0.3, -0.5])
 
@@ -60,4 +60,4 @@ class Aim(DeviceEnv):
 
 
 def aiming(n_envs: int = 8, time_limit: int = 5) -> SimVecEnv:
-    return SimVecEnv("Aim", HostedSim(Aim(n_envs, time_limit)), 0)
+    return SimVecEnv("Aim", NumpySim(Aim(n_envs, time_limit)), 0)

@@ -8,7 +8,7 @@ import pytest
 
 from rlgen.errors import InputError
 from rlgen.sim.classic import ClassicEnv, ClassicSim, ClassicTask
-from rlgen.sim.task import nowhere
+from rlgen.sim.task import never_terminated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Spring(ClassicTask):
         return after.qpos[:, 0] - before.qpos[:, 0]
 
     def terminated(self, state):
-        return nowhere(state)
+        return never_terminated(state)
 
 
 def test_a_step_follows_the_exact_solution():

@@ -10,8 +10,8 @@ import torch
 from rlgen.envs import TASKS
 from rlgen.errors import InputError
 from rlgen.sim.device_env import DeviceEnv
+from rlgen.sim.initial_state_pool import InitialStatePool
 from rlgen.sim.model import no_compiler_log
-from rlgen.sim.start_pool import StartPool
 from rlgen.sim.threads import ThreadedSim
 
 CPU, N, LIMIT = torch.device("cpu"), 4, 7
@@ -124,7 +124,7 @@ def test_the_pool_holds_the_beginnings_of_gymnasiums_episodes_in_their_order():
     with no_compiler_log():
         peers = [gym.make("Ant-v5").unwrapped for _ in range(2)]
     model = ThreadedSim(task, 1, None).model
-    pool = StartPool(task, model, ("qpos", "qvel"), 2, CPU)
+    pool = InitialStatePool(task, model, ("qpos", "qvel"), 2, CPU)
     assert pool.per_env * 2 >= 4096
     pool.draw([11, 12])
     for episode in range(3):

@@ -15,7 +15,7 @@ from rlgen.system.pool import Pool, usable_cpus
 LEAST_STARTS, LEAST_PER_ENV = 4096, 4
 
 
-class StartPool:
+class InitialStatePool:
     """K initial states for each of N environments: those of Gymnasium's environment with the same seed.
 
     After K episodes an environment uses its first initial state again. K is at least 4, and N·K at least 4096.
