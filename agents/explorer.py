@@ -19,7 +19,7 @@ from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalisation import ObservationStatistics
 from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.relabel_replay import own_buffer_in_the_end
+from rlgen.sb3.relabel_replay import restore_replay_buffer
 from rlgen.sb3.torch_threads import ActOnOneThread
 from rlgen.system.threads import torch_threads
 
@@ -66,7 +66,7 @@ class Explorer:
             return self
         with (
             torch_threads(torch.get_num_threads()),
-            own_buffer_in_the_end(self.model),
+            restore_replay_buffer(self.model),
             self.own_log.of(self.model, type(self.model).__name__),
         ):
             self.model.learn(

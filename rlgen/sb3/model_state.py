@@ -23,7 +23,7 @@ from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
 from rlgen.sb3.adaptive_rate import AdaptiveRate
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
-from rlgen.sb3.relabel_replay import own_buffer
+from rlgen.sb3.relabel_replay import plain_replay_buffer
 
 
 def clone_tensors(tree: Any) -> Any:
@@ -134,7 +134,7 @@ def _filled(buffer: ReplayBuffer) -> int:
 
 
 def _plain_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
-    buffer = own_buffer(model)
+    buffer = plain_replay_buffer(model)
     if type(buffer) not in (ReplayBuffer, NStepReplayBuffer):
         raise problem(
             "a ReplayBuffer or NStepReplayBuffer of SB3, to save all that belongs to it",

@@ -115,10 +115,11 @@ class RelabelReplay(BaseCallback):
     from, but not paid for. Time limits stay as the buffer handles them.
 
     The model has its own replay buffer while the environments step, and after training; also where an environment or a
-    source raises. Any other exception in the midst of a gradient step, such as Ctrl-C, leaves a `PaidReplay` in its
-    place, because SB3 calls no callback around `train` or after an exception, and a wrapper of `model.train` would be
-    saved with the model. It is saved as the buffer itself, pays no later training and puts the buffer back as soon as
-    one uses it; `with own_buffer_in_the_end(model):` around `learn` puts it back at once.
+    source raises. Any other exception in the midst of a gradient step, such as Ctrl-C, leaves a
+    `RelabelingReplayBuffer` in its place, because SB3 calls no callback around `train` or after an exception, and a
+    wrapper of `model.train` would be saved with the model. It is saved as the buffer itself, pays no later training and
+    puts the buffer back as soon as one uses it; `with restore_replay_buffer(model):` around `learn` puts it back at
+    once.
     """
 
     model: OffPolicyAlgorithm
@@ -130,7 +131,7 @@ class RelabelReplay(BaseCallback):
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer that draws in its own way, and in several processes."""
         distributed.require_single_process(type(self.model).__name__)
-        kind = type(own_buffer(self.model))
+        kind = type(plain_replay_buffer(self.model))
         if (kind.sample, kind._get_samples) not in DRAWING:
             raise problem(
                 "a ReplayBuffer or NStepReplayBuffer that draws as SB3's do",
@@ -141,20 +142,22 @@ class RelabelReplay(BaseCallback):
 
     def _on_training_start(self) -> None:
         present = self.model.replay_buffer
-        joined = isinstance(present, PaidReplay) and present.is_current()  # of an earlier callback in the list
-        self.replay: PaidReplay = present if joined else PaidReplay(self.model)  # type: ignore[assignment]
+        joined = (
+            isinstance(present, RelabelingReplayBuffer) and present.is_current()
+        )  # of an earlier callback in the list
+        self.replay: RelabelingReplayBuffer = present if joined else RelabelingReplayBuffer(self.model)  # type: ignore[assignment]
         self.replay.reward_sources.append(self)
         self.model.replay_buffer = self.replay  # type: ignore[assignment]
 
     def _on_rollout_start(self) -> None:
-        self.model.replay_buffer = own_buffer(self.model)  # the rollout itself holds what was there before
+        self.model.replay_buffer = plain_replay_buffer(self.model)  # the rollout itself holds what was there before
 
     def _on_rollout_end(self) -> None:
-        self.replay.buffer = own_buffer(self.model)
+        self.replay.buffer = plain_replay_buffer(self.model)
         self.model.replay_buffer = self.replay  # type: ignore[assignment]
 
     def _on_training_end(self) -> None:
-        self.model.replay_buffer = own_buffer(self.model)
+        self.model.replay_buffer = plain_replay_buffer(self.model)
 
     def _on_step(self) -> bool:
         return True
@@ -179,12 +182,12 @@ class RelabelReplay(BaseCallback):
         return total
 
 
-class PaidReplay:
+class RelabelingReplayBuffer:
     """Stands for the replay buffer of `model` in one call of `learn`: shows new steps to `reward_sources` and has them
     add to the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
 
     def __init__(self, model: OffPolicyAlgorithm):
-        self.model, self.buffer, self.began = model, own_buffer(model), model.start_time
+        self.model, self.buffer, self.began = model, plain_replay_buffer(model), model.start_time
         self.reward_sources: list[RelabelReplay] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -231,7 +234,7 @@ class PaidReplay:
             self.give_place()
             return self.buffer.sample(batch_size, env)
         paid: Any = copy(self.buffer)
-        paid.rewards = FreshRewards(self, env)
+        paid.rewards = LazyRewards(self, env)
         paid._normalize_reward = lambda reward, env=None: reward
         try:
             return paid.sample(batch_size, env)
@@ -257,11 +260,11 @@ class PaidReplay:
         return Transitions(*(torch.as_tensor(array, device=self.model.device) for array in arrays))
 
 
-class FreshRewards:
+class LazyRewards:
     """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalised by `env` if
     there is one, and what the reward_sources add."""
 
-    def __init__(self, replay: PaidReplay, env: VecNormalize | None):
+    def __init__(self, replay: RelabelingReplayBuffer, env: VecNormalize | None):
         self.replay, self.env = replay, env
 
     def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -275,20 +278,20 @@ class FreshRewards:
         return rewards + bonus.reshape(rewards.shape).cpu().numpy()
 
 
-def own_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
-    """The model's own replay buffer, also while a `PaidReplay` stands in its place."""
+def plain_replay_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
+    """The model's own replay buffer, also while a `RelabelingReplayBuffer` stands in its place."""
     present: Any = model.replay_buffer
-    return present.buffer if isinstance(present, PaidReplay) else present
+    return present.buffer if isinstance(present, RelabelingReplayBuffer) else present
 
 
 @contextmanager
-def own_buffer_in_the_end(model: BaseAlgorithm) -> Iterator[None]:
+def restore_replay_buffer(model: BaseAlgorithm) -> Iterator[None]:
     """However the block ends, `model`, if it is off-policy, then has its own replay buffer."""
     try:
         yield
     finally:
         if isinstance(model, OffPolicyAlgorithm):
-            model.replay_buffer = own_buffer(model)
+            model.replay_buffer = plain_replay_buffer(model)
 
 
 def received(actions: np.ndarray, model: OffPolicyAlgorithm) -> np.ndarray:

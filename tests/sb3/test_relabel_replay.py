@@ -22,7 +22,7 @@ from torch import Tensor
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.sb3 import RelabelReplay, WeightedReward
-from rlgen.sb3.relabel_replay import NewSteps, own_buffer, own_buffer_in_the_end
+from rlgen.sb3.relabel_replay import NewSteps, plain_replay_buffer, restore_replay_buffer
 
 ENVS, GAMMA = 2, 0.9
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32)
@@ -270,7 +270,7 @@ def test_under_vecnormalize_sources_see_the_environments_own_numbers() -> None:
     assert asked.observations.mean() > 4
     assert sample.observations.abs().max() < 4
     task = sample.rewards.flatten() - 1000 * by_all(asked)
-    stored = own_buffer(model).rewards[: own_buffer(model).pos].ravel()
+    stored = plain_replay_buffer(model).rewards[: plain_replay_buffer(model).pos].ravel()
     allowed = env.normalize_reward(stored)
     assert all(np.abs(allowed - each).min() < 0.1 for each in task.numpy())
 
@@ -356,7 +356,7 @@ def test_a_source_that_breaks_leaves_the_model_with_its_own_buffer() -> None:
 def test_within_the_block_for_it_a_stop_leaves_the_model_with_its_own_buffer() -> None:
     model, source = make(Broken), Source(one)
     before = model.replay_buffer
-    with pytest.raises(KeyboardInterrupt), own_buffer_in_the_end(model):
+    with pytest.raises(KeyboardInterrupt), restore_replay_buffer(model):
         model.learn(40, pay(WeightedReward(source, 1000.0)))
     assert model.replay_buffer is before
     assert source.asked
