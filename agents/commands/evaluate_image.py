@@ -15,7 +15,7 @@ from rlgen.runs.json_file import write_json
 from rlgen.system.device import choose_device
 from rlgen.system.threads import set_torch_threads
 
-from .image_faults import binarisation_of, require_classifier_file, require_measurable
+from .image_checks import binarisation_of, require_classifier_file, require_measurable
 from .image_training import print_result
 from .train_image import TrainImage, as_seen
 

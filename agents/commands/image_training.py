@@ -26,8 +26,8 @@ from rlgen.runs.result import peak_memory_mb
 from rlgen.system.console import Console, duration, number
 from rlgen.system.device import device_name, peak_gpu_memory_mb
 
+from ..finite_image_model import require_finite_model
 from ..image_metrics import classification_error, likelihood_bounds, measure
-from ..image_soundness import require_sound
 from ..trainable import Observer
 
 PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
@@ -130,7 +130,7 @@ class ImageTraining:
 
     def evaluate(self) -> Mapping[str, float]:
         """Bounds on the likelihood of test images, where the model has them, and errors of its classes."""
-        self.require_sound()
+        self.require_finite_model()
         with self.game.evaluating() as model:
             bounds = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             return bounds | classification_error(model, self.held_out)
@@ -145,15 +145,15 @@ class ImageTraining:
         shown = {name: value for name, value in evaluation.items() if not name.endswith("_standard_error")}
         return ", ".join(f"{name} {number(value)}" for name, value in shown.items())
 
-    def require_sound(self) -> None:
+    def require_finite_model(self) -> None:
         """Raise `Diverged` where the model is no longer one."""
-        require_sound(self.game, self.held_out.floats(slice(JUDGED)))
+        require_finite_model(self.game, self.held_out.floats(slice(JUDGED)))
 
     def files(self) -> Mapping[str, bytes]:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        self.require_sound()
+        self.require_finite_model()
         return {
             "image": self.game.state_dict(),
             "batches": self.batches.state_dict(),
@@ -175,7 +175,7 @@ class ImageTraining:
 
     def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
         """Write everything a finished run holds: weights, metrics, pictures and report."""
-        self.require_sound()
+        self.require_finite_model()
         with self.game.evaluating() as model:
             found = self.measurement.of(model, self.train, self.test, self.held_out)
             for name in FINITE & found.keys():

@@ -27,7 +27,7 @@ from rlgen.runs.folder import RunFolder
 from rlgen.system.device import choose_device
 
 from .choices import needs, with_fields
-from .image_faults import (
+from .image_checks import (
     binarisation_of,
     require_batches,
     require_classifier_file,

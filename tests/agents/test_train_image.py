@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rlgen.agents import cli, image_metrics
-from rlgen.agents.commands import image_faults
+from rlgen.agents.commands import image_checks
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.session import Session
 from rlgen.generators import GENERATORS, GANConfig, Trainer, TrainerConfig, VAEConfig
@@ -307,7 +307,7 @@ def test_inception_measures_but_knows_nothing_of_the_classes_that_were_asked_for
             return images.flatten(1)[:, :10].softmax(-1)
 
     monkeypatch.setattr(image_metrics, "InceptionExtractor", Inception)
-    monkeypatch.setattr(image_faults, "require_inception", lambda: None)
+    monkeypatch.setattr(image_checks, "require_inception", lambda: None)
     options = ["--model", "cgan", "--classifier", "inception", "--steps", "1", "--out", str(tmp_path / "run")]
     assert cli.main(["train", "image", *SHARED.split(), *options]) == 0
     measured = ImageResult.read(tmp_path / "run").metrics

@@ -10,7 +10,7 @@ from rlgen.generators.trainer import Diverged, Trainer
 SEED, SAMPLES = 40_000, 8
 
 
-def require_sound(game: Trainer, images: Tensor) -> None:
+def require_finite_model(game: Trainer, images: Tensor) -> None:
     """Raise `Diverged` where losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], as the model
     sees images, are not finite. Training goes on as if nobody had looked. Before the first update all is sound."""
     if game.step == 0:  # some models have no use for images before they have seen some

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlgen.agents import image_metrics
-from rlgen.agents.commands.image_faults import binarisation_of, require_measurable
+from rlgen.agents.commands.image_checks import binarisation_of, require_measurable
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.image_metrics import extractor_of, measure
 from rlgen.data import ImageSet
@@ -62,7 +62,7 @@ def test_without_a_classifier_small_images_may_be_learned(monkeypatch: pytest.Mo
 
 def test_a_classifier_of_other_images_is_refused_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = ClassifierExtractor(Classifier((1, 6, 6), 2, ClassifierConfig(widths=(2,), n_features=2)), "another")
-    monkeypatch.setattr("rlgen.agents.commands.image_faults.load_extractor", lambda path: kept)
+    monkeypatch.setattr("rlgen.agents.commands.image_checks.load_extractor", lambda path: kept)
     with pytest.raises(InputError, match="expected images of 1 × 6 × 6 of 2 classes"):
         require_measurable(images(20), images(20), "kept.json", 20)
 

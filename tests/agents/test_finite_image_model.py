@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlgen.agents import cli
-from rlgen.agents.image_soundness import require_sound
+from rlgen.agents.finite_image_model import require_finite_model
 from rlgen.data import ImageSet
 from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig
 from rlgen.generators.trainer import Diverged
@@ -67,8 +67,8 @@ def test_looking_changes_neither_random_numbers_nor_mode() -> None:
     game = Trainer(VAE(ImageShape(channels=1, height=8, width=8), VAEConfig(latent=2, hidden=(4,))))
     game.update(images)
     before: Any = torch.get_rng_state()
-    require_sound(game, images)
+    require_finite_model(game, images)
     assert torch.equal(torch.get_rng_state(), before)
     assert game.model.training
     with pytest.raises(Diverged, match="likelihoods of the model"):
-        require_sound(game, images * torch.nan)
+        require_finite_model(game, images * torch.nan)
