@@ -12,7 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.runs.folder import VISITS
-from rlgen.sb3.adaptive_rate import FollowKL
+from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
@@ -78,7 +78,7 @@ class Explorer:
         """What happens around the model's own learning, in this order."""
         chosen: list[BaseCallback] = [self.statistics, *self._reward_callbacks()]
         if isinstance(self.model, OnPolicyAlgorithm):
-            chosen = [ActOnOneThread(), *chosen, FollowKL()]
+            chosen = [ActOnOneThread(), *chosen, KLCallback()]
         else:
             chosen = [RequireFinite(), *chosen]
         return [*chosen, *(each for each in (self.coverage, last) if each is not None)]

@@ -21,7 +21,7 @@ from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnScale
 from rlgen.rewards.early_end import warn_of_early_ends
-from rlgen.sb3.adaptive_rate import FollowKL
+from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.features import fit_normaliser
 from rlgen.sb3.log import OwnLog
@@ -200,7 +200,7 @@ class GAIL:
             ActOnOneThread(),
             Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
             Relabel(self.reward_sources(), self.scale),
-            FollowKL(),
+            KLCallback(),
             self.average,
         ]
 

@@ -18,7 +18,7 @@ from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
-from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalised_policy
@@ -109,7 +109,7 @@ def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
     """What SB3 takes as `learning_rate`."""
     if config.schedule == "adaptive" and config.algorithm == "ppo":
         rate = config.learning_rate
-        return AdaptiveRate(rate, config.target_kl or ADAPTIVE_KL, min(1e-5, rate / 10), max(1e-3, rate))
+        return KLAdaptiveLR(rate, config.target_kl or ADAPTIVE_KL, min(1e-5, rate / 10), max(1e-3, rate))
     if config.schedule == "linear":
         # Not to zero: SB3 reaches the end before the last round, which would then change nothing.
         return LinearSchedule(config.learning_rate, 0.01 * config.learning_rate, 1.0)

@@ -19,7 +19,7 @@ from rlgen.runs.report import write_report
 from rlgen.runs.result import Result
 from rlgen.runs.scores import RETURN_OF
 from rlgen.runs.video import record_video
-from rlgen.sb3.adaptive_rate import plain_rate
+from rlgen.sb3.adaptive_rate import frozen_schedule
 from rlgen.sb3.latent_code import UnderCode
 from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Console, duration, number
@@ -60,7 +60,7 @@ def finish(
     """Save the policy and write everything a finished run holds. `seconds`: training time; `facts`: further
     entries of the result."""
     policy = io.BytesIO()
-    with plain_rate(model):
+    with frozen_schedule(model):
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
     ways = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]

@@ -14,12 +14,12 @@ from rlgen.errors import problem
 from rlgen.sb3.schedules import progress_remaining
 
 
-class AdaptiveRate:
+class KLAdaptiveLR:
     """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`,
     and rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
 
     Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
-    does since Rudin et al. 2022 (2109.11978). Needs `FollowKL` among the callbacks: `GAIL` and
+    does since Rudin et al. 2022 (2109.11978). Needs `KLCallback` among the callbacks: `GAIL` and
     `Explorer` bring it along.
     """
 
@@ -59,8 +59,8 @@ class AdaptiveRate:
         self.rate, self.observed_at = state["rate"], state["observed_at"]
 
 
-class FollowKL(BaseCallback):
-    """Shows every round's KL to the model's learning rate, if that is an `AdaptiveRate`."""
+class KLCallback(BaseCallback):
+    """Shows every round's KL to the model's learning rate, if that is an `KLAdaptiveLR`."""
 
     model: OnPolicyAlgorithm
 
@@ -69,16 +69,16 @@ class FollowKL(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         kl = self.model.logger.name_to_value.get("train/approx_kl")
-        if kl is not None and isinstance(self.model.learning_rate, AdaptiveRate):
+        if kl is not None and isinstance(self.model.learning_rate, KLAdaptiveLR):
             self.model.learning_rate.observe(float(kl), self.model.num_timesteps, progress_remaining(self.model))
 
 
 @contextmanager
-def plain_rate(model: BaseAlgorithm) -> Iterator[None]:
-    """Within the block, an `AdaptiveRate` of `model` is the number it stands at: what `model.save` writes then opens
+def frozen_schedule(model: BaseAlgorithm) -> Iterator[None]:
+    """Within the block, an `KLAdaptiveLR` of `model` is the number it stands at: what `model.save` writes then opens
     without this module."""
     rate, schedule = model.learning_rate, model.lr_schedule
-    if isinstance(rate, AdaptiveRate):
+    if isinstance(rate, KLAdaptiveLR):
         model.learning_rate = float(rate.rate)
         model.lr_schedule = FloatSchedule(model.learning_rate)
     try:

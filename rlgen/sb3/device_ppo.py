@@ -19,7 +19,7 @@ from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.returns import generalised_advantages
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
-from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.finite import not_finite
 from rlgen.sb3.gaussian_policy import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
@@ -152,7 +152,7 @@ class DevicePPO(PPO):
                 sums = {name: sums.get(name, 0.0) + value for name, value in found.items()}
                 divergence, count = divergence + found["approx_kl"], count + 1
             self._n_updates += 1
-        if isinstance(self.learning_rate, AdaptiveRate):
+        if isinstance(self.learning_rate, KLAdaptiveLR):
             remaining = progress_remaining(self)
             self.learning_rate.observe(distributed.all_reduce_mean(divergence / count), self.num_timesteps, remaining)
         means = {name: value / (count * self.n_epochs) for name, value in sums.items()}
@@ -202,7 +202,7 @@ class DevicePPO(PPO):
     def _set_rate(self) -> None:
         """Give the optimiser the schedule's learning rate."""
         schedule: Any = self.learning_rate
-        adaptive = isinstance(schedule, AdaptiveRate)
+        adaptive = isinstance(schedule, KLAdaptiveLR)
         set_rate(
             self.policy.optimizer, schedule.rate if adaptive else self.lr_schedule(self._current_progress_remaining)
         )

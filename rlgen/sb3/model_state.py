@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import plain_replay_buffer
 
@@ -177,7 +177,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     logger = getattr(model, "_logger", None)
     rate = model.learning_rate
     return {
-        "learning_rate": rate.state_dict() if isinstance(rate, AdaptiveRate) else None,
+        "learning_rate": rate.state_dict() if isinstance(rate, KLAdaptiveLR) else None,
         "policy": {name: value.clone() for name, value in model.policy.state_dict().items()},
         **_learning_state(model),
         "num_timesteps": model.num_timesteps,
@@ -235,7 +235,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         load_off_policy_state(model, state["off_policy"])
     else:
         load_optimiser(model.policy.optimizer, state["optimiser"])
-    if isinstance(model.learning_rate, AdaptiveRate):
+    if isinstance(model.learning_rate, KLAdaptiveLR):
         model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps, model._n_updates = int(state["num_timesteps"]), int(state["n_updates"])
     if state["last_observations"] is not None:

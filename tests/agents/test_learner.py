@@ -14,7 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from rlgen.agents import LearnerConfig
 from rlgen.agents.learner import initial_log_std, learning_rate, make_model
 from rlgen.errors import InputError
-from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.features import NormalisedObservations
 
 SMALL = {"n_steps": 8, "batch_size": 16, "hidden": (8, 4)}
@@ -60,7 +60,7 @@ def test_a_linear_rate_is_half_in_the_middle_and_never_zero_or_below(point_env) 
 
 def test_the_adaptive_rate_replaces_ppos_early_stop(point_env) -> None:
     model = make_model(LearnerConfig(schedule="adaptive", target_kl=0.02, **SMALL), point_env(2), seed=0)
-    assert isinstance(model.learning_rate, AdaptiveRate)
+    assert isinstance(model.learning_rate, KLAdaptiveLR)
     assert model.learning_rate.target_kl == 0.02
     assert model.target_kl is None
 
@@ -102,7 +102,7 @@ def test_discrete_actions_have_no_noise() -> None:
 @pytest.mark.parametrize("start", [1e-7, 3e-4, 3e-3])
 def test_the_adaptive_rate_may_start_anywhere_and_then_moves(start: float) -> None:
     rate = learning_rate(LearnerConfig(learning_rate=start))
-    assert isinstance(rate, AdaptiveRate)
+    assert isinstance(rate, KLAdaptiveLR)
     assert rate(1.0) == start
     assert rate.lowest <= min(1e-5, start / 10)
     rate.observe(1.0, step=1)

@@ -13,11 +13,11 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
 from rlgen.sb3 import normalised_policy
-from rlgen.sb3.adaptive_rate import AdaptiveRate, FollowKL, plain_rate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR, KLCallback, frozen_schedule
 
 
 def test_a_large_step_lowers_the_rate_and_a_small_one_raises_it() -> None:
-    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate = KLAdaptiveLR(3e-4, target_kl=0.01)
     rate.observe(0.021, step=1)
     assert rate(0.5) == pytest.approx(2e-4)
     rate.observe(0.004, step=2)
@@ -25,14 +25,14 @@ def test_a_large_step_lowers_the_rate_and_a_small_one_raises_it() -> None:
 
 
 def test_a_step_near_the_target_leaves_the_rate() -> None:
-    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate = KLAdaptiveLR(3e-4, target_kl=0.01)
     for step, kl in enumerate((0.006, 0.01, 0.019), start=1):
         rate.observe(kl, step)
     assert rate(1.0) == 3e-4
 
 
 def test_the_wanted_kl_falls_with_the_progress() -> None:
-    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate = KLAdaptiveLR(3e-4, target_kl=0.01)
     rate.observe(0.01, step=1, progress_remaining=1.0)
     assert rate(1.0) == 3e-4
     rate.observe(0.01, step=2, progress_remaining=0.4)
@@ -40,7 +40,7 @@ def test_the_wanted_kl_falls_with_the_progress() -> None:
 
 
 def test_the_rate_stays_within_its_bounds() -> None:
-    rate = AdaptiveRate(3e-4, target_kl=0.01)
+    rate = KLAdaptiveLR(3e-4, target_kl=0.01)
     for step in range(1, 20):
         rate.observe(1.0, step)
     assert rate(1.0) == 1e-5
@@ -50,7 +50,7 @@ def test_the_rate_stays_within_its_bounds() -> None:
 
 
 def test_a_second_look_at_one_round_changes_nothing() -> None:
-    rate, other = AdaptiveRate(3e-4, target_kl=0.01), AdaptiveRate(3e-4, target_kl=0.01)
+    rate, other = KLAdaptiveLR(3e-4, target_kl=0.01), KLAdaptiveLR(3e-4, target_kl=0.01)
     rate.observe(1.0, step=64)
     other.load_state_dict(rate.state_dict())
     other.observe(1.0, step=64)
@@ -72,9 +72,9 @@ def test_ppo_learns_with_the_rate_that_its_last_rounds_kl_asks_for() -> None:
                 self.pairs.append((float(kl), self.model.policy.optimizer.param_groups[0]["lr"]))
 
     env, seen = make_vec_env("Pendulum-v1", 2, seed=0), Rates()
-    rate = AdaptiveRate(1e-4, target_kl=1e-3)
+    rate = KLAdaptiveLR(1e-4, target_kl=1e-3)
     model = PPO("MlpPolicy", env, rate, n_steps=16, batch_size=32, n_epochs=4, seed=0, device="cpu")
-    model.learn(32 * 6, CallbackList([FollowKL(), seen]), log_interval=None)
+    model.learn(32 * 6, CallbackList([KLCallback(), seen]), log_interval=None)
     env.close()
     expected = 1e-4
     for kl, used in seen.pairs:
@@ -97,11 +97,11 @@ def pickled_modules(path: Path) -> set[str]:
 
 
 def test_a_model_saved_with_a_plain_rate_needs_no_module_but_the_features(tmp_path: Path) -> None:
-    env, rate = make_vec_env("Pendulum-v1", 1), AdaptiveRate(2e-4, target_kl=0.01)
+    env, rate = make_vec_env("Pendulum-v1", 1), KLAdaptiveLR(2e-4, target_kl=0.01)
     model = PPO("MlpPolicy", env, rate, policy_kwargs=normalised_policy([4]), device="cpu")
     model.save(tmp_path / "adaptive.zip")
     schedule = model.lr_schedule
-    with plain_rate(model):
+    with frozen_schedule(model):
         model.save(tmp_path / "plain.zip")
     assert "rlgen.sb3.adaptive_rate" in pickled_modules(tmp_path / "adaptive.zip")
     assert pickled_modules(tmp_path / "plain.zip") == {"rlgen.sb3.features"}
@@ -113,4 +113,4 @@ def test_a_model_saved_with_a_plain_rate_needs_no_module_but_the_features(tmp_pa
 @pytest.mark.parametrize(("start", "kl"), [(1.0, 0.01), (1e-9, 0.01), (3e-4, 0.0)])
 def test_a_start_outside_the_bounds_or_no_target_is_refused(start: float, kl: float) -> None:
     with pytest.raises(InputError):
-        AdaptiveRate(start, target_kl=kl)
+        KLAdaptiveLR(start, target_kl=kl)

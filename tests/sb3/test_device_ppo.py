@@ -15,7 +15,7 @@ from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards import ReturnScale
 from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalised_policy
-from rlgen.sb3.adaptive_rate import AdaptiveRate, plain_rate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR, frozen_schedule
 from rlgen.sb3.device_ppo import device_env_of
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.log import EpisodeReturns
@@ -117,8 +117,8 @@ def test_one_seed_is_one_training() -> None:
 
 
 def test_a_saved_training_goes_on_bit_for_bit() -> None:
-    rate = {"learning_rate": AdaptiveRate(3e-4, 0.01)}
-    one, other = model_of(**rate), model_of(seed=9, learning_rate=AdaptiveRate(3e-4, 0.01))
+    rate = {"learning_rate": KLAdaptiveLR(3e-4, 0.01)}
+    one, other = model_of(**rate), model_of(seed=9, learning_rate=KLAdaptiveLR(3e-4, 0.01))
     one.learn(240)
     state, worlds, numbers = deepcopy(model_state(one)), one.worlds.state_dict(), torch.get_rng_state()
     one.learn(240, reset_num_timesteps=False)
@@ -132,9 +132,9 @@ def test_a_saved_training_goes_on_bit_for_bit() -> None:
 
 
 def test_what_it_saves_opens_as_plain_ppo_and_acts_alike(tmp_path: Path) -> None:
-    model = model_of(learning_rate=AdaptiveRate(3e-4, 0.01))
+    model = model_of(learning_rate=KLAdaptiveLR(3e-4, 0.01))
     model.learn(160)
-    with plain_rate(model):
+    with frozen_schedule(model):
         model.save(tmp_path / "policy.zip")
     again = PPO.load(tmp_path / "policy.zip", device="cpu")
     seen = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
@@ -202,7 +202,7 @@ def test_a_rollout_is_where_its_model_is() -> None:
 
 
 def test_the_rate_follows_the_kl() -> None:
-    rate = AdaptiveRate(3e-4, target_kl=10.0)
+    rate = KLAdaptiveLR(3e-4, target_kl=10.0)
     model = model_of(learning_rate=rate)
     model.learn(160)
     assert float(rate.rate) == pytest.approx(3e-4 * 1.5**2, rel=1e-5)
@@ -211,7 +211,7 @@ def test_the_rate_follows_the_kl() -> None:
 
 @pytest.mark.parametrize("kl", [0.001, 0.004, 0.01, 0.019, 0.1])
 def test_a_rate_on_a_device_moves_as_one_on_the_host(kl: float) -> None:
-    one, other = AdaptiveRate(9e-4, 0.01), AdaptiveRate(9e-4, 0.01)
+    one, other = KLAdaptiveLR(9e-4, 0.01), KLAdaptiveLR(9e-4, 0.01)
     one.observe(kl, 1)
     other.observe(torch.tensor(kl), 1)
     assert isinstance(other.rate, torch.Tensor)

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import InputError
 from rlgen.sb3 import load_model_state, model_state
-from rlgen.sb3.adaptive_rate import AdaptiveRate
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.system.rng import rng_state, set_rng_state
 
 
@@ -82,7 +82,7 @@ class SaveAt(BaseCallback):
 
 SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "constant rate": dict,
-    "adaptive rate": lambda: {"learning_rate": AdaptiveRate(3e-4, 0.01)},
+    "adaptive rate": lambda: {"learning_rate": KLAdaptiveLR(3e-4, 0.01)},
     "gSDE": lambda: {"use_sde": True},
     "gSDE drawn often": lambda: {"use_sde": True, "sde_sample_freq": 3},
 }
