@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.errors import problem
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.runs.folder import VISITS
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
@@ -45,7 +45,7 @@ class Explorer:
         model: BaseAlgorithm,
         curiosities: Sequence[Curiosity[Any]] = (),
         coverage: Coverage | None = None,
-        scale: ReturnScale | None = None,
+        scale: ReturnNormalizer | None = None,
     ):
         if scale is not None and not isinstance(model, OnPolicyAlgorithm):
             raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")

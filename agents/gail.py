@@ -19,7 +19,7 @@ from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.early_end import warn_of_early_ends
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
@@ -127,7 +127,7 @@ class GAIL:
         self._make_sources(space, [*self.config.penalties.chosen(), *penalties])
         self.average = PolicyAverage(self.config.average)
         self.warm, self.own_log = False, OwnLog()
-        self.scale = ReturnScale(model.gamma, model.n_envs) if self.config.scale_reward else None
+        self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.config.scale_reward else None
 
     @classmethod
     def _own_config(cls, config: GAILConfig | None) -> GAILConfig:

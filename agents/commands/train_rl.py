@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from rlgen.errors import problem
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.runs.config import from_json
 from rlgen.sb3.vec_env import ResumableVecEnv
 
@@ -109,9 +109,11 @@ class TrainRL(SteppedTraining):
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         return Explorer(self.learner.make(env, int(self.steps), self.seed, device), scale=self.scale())
 
-    def scale(self) -> ReturnScale | None:
+    def scale(self) -> ReturnNormalizer | None:
         """The scale that rewards are divided by; None for unscaled rewards."""
-        return ReturnScale(self.learner.gamma, self.n_envs) if self.scale_reward and self.learner.on_policy else None
+        return (
+            ReturnNormalizer(self.learner.gamma, self.n_envs) if self.scale_reward and self.learner.on_policy else None
+        )
 
 
 def recorded_algorithm(values: Mapping[str, Any]) -> Any:

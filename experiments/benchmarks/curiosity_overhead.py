@@ -25,7 +25,7 @@ from rlgen.agents import Explorer
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, make_model
 from rlgen.envs import make_vec
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.system.versions import checkout_commit, cpu_name
 
 
@@ -86,7 +86,7 @@ def seconds_per_rollout(task: str, kind: str, protocol: Protocol, seed: int) -> 
     env = make_vec(task, EXPLORATION_ENVS, seed=seed, n_threads=protocol.threads)
     model = make_model(EXPLORATION, env, seed)
     curiosities = [] if kind == "none" else [CURIOSITIES[kind]()]
-    explorer, clock = Explorer(model, curiosities, scale=ReturnScale(EXPLORATION.gamma, EXPLORATION_ENVS)), Clock()
+    explorer, clock = Explorer(model, curiosities, scale=ReturnNormalizer(EXPLORATION.gamma, EXPLORATION_ENVS)), Clock()
     explorer.learn(protocol.rollouts * EXPLORATION.n_steps * EXPLORATION_ENVS, clock)
     env.close()
     times = clock.times[1:]

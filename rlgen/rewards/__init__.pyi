@@ -1,5 +1,5 @@
 from .adversarial import Adversarial, AdversarialConfig
-from .bonus_unit import BonusUnit, ReturnScale
+from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
 from .information_gain import InformationGain, InformationGainConfig
@@ -30,7 +30,7 @@ __all__ = [
     "PredictionErrorConfig",
     "RandomNetworkDistillation",
     "RandomNetworkDistillationConfig",
-    "ReturnScale",
+    "ReturnNormalizer",
     "RewardSource",
     "TaskShape",
 ]

@@ -16,13 +16,13 @@ SHARES = (10, 50, 90)
 """Logged percentiles, evenly spaced."""
 
 
-def spread_of(values: Float[Tensor, " B"]) -> Float[Tensor, "3"]:
+def quantiles(values: Float[Tensor, " B"]) -> Float[Tensor, "3"]:
     """The 10th, 50th and 90th percentile of the values."""
     low, _, high = SHARES
     return torch.quantile(values, torch.linspace(low / 100, high / 100, len(SHARES), device=values.device))
 
 
-def named(name: str, percentiles: Float[Tensor, "3"]) -> dict[str, Tensor]:
+def quantile_metrics(name: str, percentiles: Float[Tensor, "3"]) -> dict[str, Tensor]:
     """Log entries `name_10`, `name_50`, `name_90`."""
     return {f"{name}_{share}": value for share, value in zip(SHARES, percentiles, strict=True)}
 
@@ -54,11 +54,11 @@ class LargestSoFar(BonusUnit):
         return divided(bonus, self.largest)
 
 
-class ReturnSpread(BonusUnit):
+class DiscountedReturnStd(BonusUnit):
     """Divides by the standard deviation of all discounted sums of bonuses so far. Burda et al. 2018 (1810.12894), 2.4.
 
     As in the released code, each step contributes the sum up to it, across the ends of episodes and rollouts. With
-    `starts` the sums restart at every episode, as `ReturnScale` divides rewards.
+    `starts` the sums restart at every episode, as `ReturnNormalizer` divides rewards.
     """
 
     sums: Tensor
@@ -104,7 +104,7 @@ def divided(bonus: Float[Tensor, " B"], unit: Float[Tensor, ""]) -> Float[Tensor
 Rewards = TypeVar("Rewards", np.ndarray, Tensor)
 
 
-class ReturnScale:
+class ReturnNormalizer:
     """Divides rewards by the running standard deviation of the discounted returns so far. Engstrom et al. 2020
     (2005.12729), section 2, "reward scaling"; Stable-Baselines3's VecNormalize does the same to task rewards.
 
@@ -113,7 +113,7 @@ class ReturnScale:
     """
 
     def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
-        self.spread, self.clip = ReturnSpread(n_envs, gamma), clip
+        self.spread, self.clip = DiscountedReturnStd(n_envs, gamma), clip
 
     def update(self, rewards: np.ndarray | Tensor, episode_starts: np.ndarray | Tensor) -> None:
         """Updates the statistics with a rollout. Rewards [T, N]; episode_starts [T, N]: the step starts an episode."""

@@ -7,10 +7,10 @@ from torch import Tensor
 from rlgen.checks import at_least, below_one
 from rlgen.equations.novelty import disagreement, prediction_error
 from rlgen.nn.ensemble import EnsembleMLP
-from rlgen.rewards.bonus_unit import ReturnSpread
+from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.replay_pool import NormalisedTransitions
 from rlgen.rewards.source import TaskShape
-from rlgen.rewards.transition_pool import NormalisedTransitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class EnsembleDisagreement(Novelty):
         config = config or EnsembleDisagreementConfig()
         view = NormalisedTransitions(shape)
         networks = DynamicsEnsemble(config.members, [view.input_size, *config.hidden, shape.observation_size])
-        super().__init__(view, networks, ReturnSpread(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
 
     @property
     def rows_per_step(self) -> int:

@@ -18,9 +18,9 @@ from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.rewards.bonus_unit import named, spread_of
+from rlgen.rewards.bonus_unit import quantile_metrics, quantiles
+from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool
 from rlgen.rewards.source import TaskShape
-from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 Gain = Literal["information", "compression", "first_order"]
 LOWEST_STD = 0.01  # of a learned likelihood
@@ -113,7 +113,7 @@ class InformationGain:
             self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
             parameters += self.likelihood.to(shape.device).parameters()
         self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
-        self.pool = TransitionPool(-(-self.config.pool_size // distributed.world_size()))
+        self.pool = ReplayPool(-(-self.config.pool_size // distributed.world_size()))
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
@@ -132,7 +132,7 @@ class InformationGain:
         self.normalised.merge(batch)
         losses = self._learn()  # minimize KL[q(θ; φ) ‖ p(θ)] - E[log p(D | θ)], D sampled from R
         self.updates += 1
-        return {"loss": losses.mean(), "gain": gain.median(), **named("bonus", spread_of(self._bonus(gain)))}
+        return {"loss": losses.mean(), "gain": gain.median(), **quantile_metrics("bonus", quantiles(self._bonus(gain)))}
 
     def reward(self, batch: Transitions) -> Tensor:
         known = self._known is not None and self._known[0] is batch

@@ -11,10 +11,10 @@ from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
-from rlgen.rewards.bonus_unit import ReturnSpread
+from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.replay_pool import NormalisedTransitions
 from rlgen.rewards.source import TaskShape
-from rlgen.rewards.transition_pool import NormalisedTransitions
 
 LARGEST_LOG_STD = 2.0
 """Bound of log standard deviations: far from the data they mean nothing, and the divergence is exponential in them."""
@@ -58,7 +58,7 @@ class LatentBayesianSurprise(Novelty):
         config = config or LatentBayesianSurpriseConfig()
         view = NormalisedTransitions(shape)
         networks = LatentDynamics(view.input_size, shape.observation_size, config)
-        super().__init__(view, networks, ReturnSpread(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
 
 
 class BoundedGaussian(DiagonalGaussian):

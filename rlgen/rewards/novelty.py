@@ -12,7 +12,7 @@ from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.rewards.bonus_unit import BonusUnit, named, spread_of
+from rlgen.rewards.bonus_unit import BonusUnit, quantile_metrics, quantiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,12 @@ class Novelty:
         self.unit.merge(novelty)
         self._known = (batch, self.unit(novelty))
         losses = torch.stack([self._recorded(*rows)["loss"].clone() for rows in self._minibatches(batch)])
-        percentiles = spread_of(novelty)
-        return {"loss": losses.mean(), **named("novelty", percentiles), **named("bonus", self.unit(percentiles))}
+        percentiles = quantiles(novelty)
+        return {
+            "loss": losses.mean(),
+            **quantile_metrics("novelty", percentiles),
+            **quantile_metrics("bonus", self.unit(percentiles)),
+        }
 
     def reward(self, batch: Transitions) -> Tensor:
         if self._known is not None and self._known[0] is batch:

@@ -11,8 +11,8 @@ from rlgen.equations.novelty import prediction_error
 from rlgen.nn.layers import mlp
 from rlgen.rewards.bonus_unit import LargestSoFar
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool
 from rlgen.rewards.source import TaskShape
-from rlgen.rewards.transition_pool import NormalisedTransitions, TransitionPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class PredictionError(Novelty):
         view = NormalisedTransitions(shape)
         networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
         super().__init__(view, networks, LargestSoFar(), config, shape.device)
-        self.pool = TransitionPool(-(-config.pool_size // distributed.world_size()))
+        self.pool = ReplayPool(-(-config.pool_size // distributed.world_size()))
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
         """`n` transitions from the pool, after adding the rollout `batch` to it."""

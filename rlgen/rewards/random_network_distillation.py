@@ -9,7 +9,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import distillation_error
 from rlgen.nn.layers import mlp
 from rlgen.nn.normaliser import Normaliser
-from rlgen.rewards.bonus_unit import ReturnSpread
+from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 
@@ -60,7 +60,7 @@ class RandomNetworkDistillation(Novelty):
         config = config or RandomNetworkDistillationConfig()
         view = Arrivals(shape.observation_size, config.clip).to(shape.device)
         networks = Distillation(shape.observation_size, config)
-        super().__init__(view, networks, ReturnSpread(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
 
 
 class Arrivals(nn.Module):

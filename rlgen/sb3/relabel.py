@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgen import distributed
 from rlgen.data.transitions import Transitions
-from rlgen.rewards.bonus_unit import ReturnScale
+from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.sb3.rollout import rollout_of
 from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.weighted_reward import WeightedReward, paid_sources, readers_of_ends
@@ -29,7 +29,9 @@ class Relabel(BaseCallback):
 
     model: OnPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, WeightedReward], scale: ReturnScale | None = None, *, adds: bool = False):
+    def __init__(
+        self, sources: Mapping[str, WeightedReward], scale: ReturnNormalizer | None = None, *, adds: bool = False
+    ):
         super().__init__()
         self.sources, self.scale, self.adds = paid_sources(sources), scale, adds
 

@@ -14,7 +14,7 @@ from rlgen.agents.learner import EXPLORATION, make_model
 from rlgen.data import Visits
 from rlgen.data.visits import axes_within
 from rlgen.errors import InputError
-from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig, ReturnScale
+from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig, ReturnNormalizer
 from rlgen.sb3 import Relabel, WeightedReward
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.observation_normalisation import ObservationStatistics
@@ -66,8 +66,8 @@ def test_two_curiosities_and_a_scale_give_the_advantages_of_a_chain_of_callbacks
         RolloutBuffer, "compute_returns_and_advantage", lambda *a, **k: computed.append(1) or advantages(*a, **k)
     )
 
-    def scale() -> ReturnScale:
-        return ReturnScale(0.9, 4)
+    def scale() -> ReturnNormalizer:
+        return ReturnNormalizer(0.9, 4)
 
     def curiosities() -> tuple[VIME, RND]:
         return VIME(QUICK, eta=0.5, final_eta=0.2), RND(RandomNetworkDistillationConfig(batch_size=16), eta=2.0)

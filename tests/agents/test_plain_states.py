@@ -15,7 +15,7 @@ from rlgen.data import Visits
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec
 from rlgen.generators import GENERATORS, ImageShape, Trainer, TrainerConfig
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.sb3 import model_state
 from rlgen.sb3.coverage import Coverage
 
@@ -51,7 +51,7 @@ def test_the_state_of_every_curiosity_is_plain(name: str, algorithm: type) -> No
     settings |= {"n_steps": 32, "batch_size": 32, "n_epochs": 1} if algorithm is PPO else {"learning_starts": 10}
     model = algorithm("MlpPolicy", make_vec("rlgen/SparseMountainCar-v0", 2), **settings)
     coverage = Coverage(Visits([Axis(name="position", columns=(0,), width=0.5, low=-1.0, high=1.0)]))
-    scale = ReturnScale(0.9, 2) if algorithm is PPO else None
+    scale = ReturnNormalizer(0.9, 2) if algorithm is PPO else None
     explorer = Explorer(model, [CURIOSITIES[name](update_every=20)], coverage, scale).learn(64)
     require_plain(explorer.state_dict())
     require_plain(model.get_env().state_dict())

@@ -16,7 +16,7 @@ from rlgen.agents.learner import EXPLORATION, LearnerConfig
 from rlgen.agents.soft_actor_critic import SACConfig
 from rlgen.data import Visits
 from rlgen.errors import InputError
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.runs import Result, load_checkpoint, read_metrics
 
 ROUND = 64  # 4 environments, 16 steps
@@ -171,7 +171,7 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
     (scale,) = scales
     assert (scale is not None) == scaled
     if scaled:
-        assert isinstance(scale, ReturnScale)
+        assert isinstance(scale, ReturnNormalizer)
         assert (scale.spread.gamma, scale.spread.n_envs) == (0.9, 4)
         assert scale.spread.count > 0, "it was used"
 

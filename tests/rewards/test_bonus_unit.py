@@ -6,7 +6,7 @@ import torch
 
 from rlgen.errors import InputError
 from rlgen.rewards import BonusUnit
-from rlgen.rewards.bonus_unit import LargestSoFar, ReturnSpread
+from rlgen.rewards.bonus_unit import DiscountedReturnStd, LargestSoFar
 
 GAMMA = 0.9
 
@@ -25,7 +25,7 @@ def sums_by_hand(rewards: np.ndarray, starts: np.ndarray | None = None) -> np.nd
 
 
 def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
-    unit, rewards = ReturnSpread(3, GAMMA), rollout(20).astype(np.float32)
+    unit, rewards = DiscountedReturnStd(3, GAMMA), rollout(20).astype(np.float32)
     for part in (rewards[:7], rewards[7:]):
         unit.merge(torch.from_numpy(part.flatten()))
     bonus = torch.tensor([0.5, 2.0])
@@ -34,7 +34,7 @@ def test_the_unit_is_the_deviation_of_all_discounted_sums_so_far() -> None:
 
 def test_a_rollout_that_its_environments_cannot_share_is_refused() -> None:
     with pytest.raises(InputError, match="3 environments"):
-        ReturnSpread(3, GAMMA).merge(torch.ones(7))
+        DiscountedReturnStd(3, GAMMA).merge(torch.ones(7))
 
 
 def test_the_largest_bonus_so_far_is_paid_as_one() -> None:
@@ -47,7 +47,7 @@ def test_the_largest_bonus_so_far_is_paid_as_one() -> None:
     torch.testing.assert_close(unit(torch.tensor([2.0])), torch.tensor([0.25]))
 
 
-@pytest.mark.parametrize("unit", [LargestSoFar(), ReturnSpread(2, GAMMA)], ids=["largest", "spread"])
+@pytest.mark.parametrize("unit", [LargestSoFar(), DiscountedReturnStd(2, GAMMA)], ids=["largest", "spread"])
 def test_nothing_new_at_all_is_paid_nothing(unit: BonusUnit) -> None:
     unit.merge(torch.zeros(8))
     assert torch.equal(unit(torch.zeros(8)), torch.zeros(8))

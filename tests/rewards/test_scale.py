@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 
 GAMMA = 0.9
 
@@ -27,14 +27,14 @@ def rollout() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_rewards_are_divided_by_the_deviation_of_discounted_returns(rollout) -> None:
-    scale = ReturnScale(GAMMA, 3)
+    scale = ReturnNormalizer(GAMMA, 3)
     scale.update(*rollout)
     np.testing.assert_allclose(scale(rollout[0]), rollout[0] / discounted(*rollout).std(), rtol=1e-6)
 
 
 def test_two_rollouts_are_one_long_one(rollout) -> None:
     rewards, starts = rollout
-    parts, whole = ReturnScale(GAMMA, 3), ReturnScale(GAMMA, 3)
+    parts, whole = ReturnNormalizer(GAMMA, 3), ReturnNormalizer(GAMMA, 3)
     parts.update(rewards[:5], starts[:5])
     parts.update(rewards[5:], starts[5:])
     whole.update(rewards, starts)
@@ -44,7 +44,7 @@ def test_two_rollouts_are_one_long_one(rollout) -> None:
 
 def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
     rewards, starts = rollout
-    scale, theirs, returns = ReturnScale(GAMMA, 3), RunningMeanStd(epsilon=1e-12, shape=()), np.zeros(3)
+    scale, theirs, returns = ReturnNormalizer(GAMMA, 3), RunningMeanStd(epsilon=1e-12, shape=()), np.zeros(3)
     scale.update(rewards, starts)
     for time in range(12):
         returns = returns * GAMMA + rewards[time]
@@ -54,7 +54,7 @@ def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
 
 
 def test_a_state_written_while_the_sums_were_an_array_still_loads(rollout) -> None:
-    first, second = ReturnScale(GAMMA, 3), ReturnScale(GAMMA, 3)
+    first, second = ReturnNormalizer(GAMMA, 3), ReturnNormalizer(GAMMA, 3)
     first.update(*rollout)
     state = first.state_dict()
     second.load_state_dict(state | {"running": state["running"].numpy()})
@@ -62,26 +62,26 @@ def test_a_state_written_while_the_sums_were_an_array_still_loads(rollout) -> No
 
 
 def test_rewards_keep_their_sign_and_zero_stays_zero(rollout) -> None:
-    scale = ReturnScale(GAMMA, 3)
+    scale = ReturnNormalizer(GAMMA, 3)
     scale.update(*rollout)
     assert np.sign(scale(np.array([[-1.0, 0.0, 2.0]]))).tolist() == [[-1, 0, 1]]
 
 
 def test_a_reward_far_beyond_the_spread_is_clipped(rollout) -> None:
-    scale = ReturnScale(GAMMA, 3, clip=5.0)
+    scale = ReturnNormalizer(GAMMA, 3, clip=5.0)
     scale.update(*rollout)
     assert scale(np.array([[1e6, -1e6, 0.0]])).tolist() == [[5, -5, 0]]
 
 
 def test_a_constant_reward_of_nothing_stays_finite() -> None:
-    scale = ReturnScale(GAMMA, 2)
+    scale = ReturnNormalizer(GAMMA, 2)
     scale.update(np.zeros((4, 2)), np.zeros((4, 2)))
     assert scale(np.zeros((4, 2))).tolist() == np.zeros((4, 2)).tolist()
 
 
 def test_a_loaded_scale_goes_on_like_the_saved_one(rollout) -> None:
     rewards, starts = rollout
-    first, second = ReturnScale(GAMMA, 3), ReturnScale(GAMMA, 3)
+    first, second = ReturnNormalizer(GAMMA, 3), ReturnNormalizer(GAMMA, 3)
     first.update(rewards, starts)
     saved = first.state_dict()
     first.update(rewards, starts)

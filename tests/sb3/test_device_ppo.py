@@ -13,7 +13,7 @@ from torch import nn
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalised_policy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR, frozen_schedule
 from rlgen.sb3.device_ppo import device_env_of
@@ -189,7 +189,7 @@ def test_what_a_source_paid_per_episode_is_logged() -> None:
 
 
 def test_rewards_are_scaled_as_on_the_host() -> None:
-    model, scale, other = model_of(), ReturnScale(0.9, 8), ReturnScale(0.9, 8)
+    model, scale, other = model_of(), ReturnNormalizer(0.9, 8), ReturnNormalizer(0.9, 8)
     model.learn(80, Relabel({}, scale, adds=True))
     rewards, starts = (each.float().numpy() for each in (model.rollout.task_rewards, model.rollout.starts))
     other.update(rewards, starts)

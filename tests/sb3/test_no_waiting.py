@@ -18,7 +18,7 @@ from rlgen.data.visits import axes_within
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn import PenaltyConfig
 from rlgen.nn.cuda_graph import CudaGraphStep
-from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnScale
+from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnNormalizer
 from rlgen.sb3.coverage import Coverage
 
 from ..no_waiting import DEVICES, no_waiting
@@ -91,7 +91,7 @@ def test_a_round_waits_for_nothing(device: str, kind: str) -> None:
     else:
         vime = VIME(InformationGainConfig(pool_size=80))  # which is full before nothing may wait
         curious = [vime, CURIOSITIES["lbs"]()] if kind == "scaled" else [vime]
-        scale = ReturnScale(model.gamma, model.n_envs) if kind == "scaled" else None
+        scale = ReturnNormalizer(model.gamma, model.n_envs) if kind == "scaled" else None
         axes = axes_within(model.observation_space.low, model.observation_space.high)  # type: ignore[attr-defined]
         agent = Explorer(model, curious, Coverage(Visits(axes)) if kind == "counted" else None, scale)
     try:

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from rlgen.data import Transitions
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.sb3 import Relabel
 from rlgen.sb3.relabel import WeightedReward
 from rlgen.sb3.rollout import BufferRollout, received_actions
@@ -121,7 +121,7 @@ def make_model(algorithm: type = PPO, action_space: spaces.Space | None = None, 
     return algorithm("MlpPolicy", env, **settings)
 
 
-def roll(model: Any, *sources: WeightedReward, scale: ReturnScale | None = None, adds: bool = False) -> Snapshot:
+def roll(model: Any, *sources: WeightedReward, scale: ReturnNormalizer | None = None, adds: bool = False) -> Snapshot:
     """One relabelled rollout."""
     snapshot = Snapshot()
     named = {f"source{i}": paid for i, paid in enumerate(sources)}
@@ -278,7 +278,7 @@ def test_observations_in_float64_reach_the_sources_as_float32() -> None:
 
 
 def test_a_scale_divides_what_is_paid_but_not_the_bootstrap() -> None:
-    scale = ReturnScale(GAMMA, ENVS)
+    scale = ReturnNormalizer(GAMMA, ENVS)
     seen = roll(make_model(), WeightedReward(Source(by_observation)), scale=scale)
     paid = make_model().get_env().table[:STEPS].sum(-1)
     running, returns = np.zeros(ENVS), []

@@ -12,7 +12,7 @@ from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn import Bottleneck, PenaltyConfig
-from rlgen.rewards import AdversarialConfig, InformationGainConfig, ReturnScale
+from rlgen.rewards import AdversarialConfig, InformationGainConfig, ReturnNormalizer
 
 WORLDS, STEPS, SEED = 8, 16, 3
 
@@ -31,7 +31,7 @@ def ppo() -> dict[str, Any]:
     """One round of gradient steps on whole rollouts, paid by the task; what it began and ended with."""
     model = learner()
     before = weights(model)
-    agent = Explorer(model, scale=ReturnScale(model.gamma, model.n_envs))
+    agent = Explorer(model, scale=ReturnNormalizer(model.gamma, model.n_envs))
     agent.learn(WORLDS * STEPS)
     return {
         "before": before,

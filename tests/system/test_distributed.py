@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgen import distributed
 from rlgen.nn import Normaliser
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.runs.rank_states import OTHERS, own_state
 
 from ..processes import in_processes
@@ -68,7 +68,7 @@ def test_two_processes_find_the_moments_of_all(found: list[dict[str, Any]]) -> N
 
 
 def test_two_processes_scale_returns_as_one_with_all_worlds(found: list[dict[str, Any]]) -> None:
-    scale = ReturnScale(0.9, n_envs=4)
+    scale = ReturnNormalizer(0.9, n_envs=4)
     scale.update(ROWS.view(3, 4, 2)[..., 0].contiguous(), STARTS)
     one = scale.state_dict()
     for each in found:

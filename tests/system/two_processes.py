@@ -6,7 +6,7 @@ import torch
 
 from rlgen import distributed
 from rlgen.nn import Normaliser
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.rewards.bonus_unit import LargestSoFar
 from rlgen.runs.rank_states import OTHERS, own_state, with_others
 
@@ -23,7 +23,7 @@ def of_two() -> dict[str, Any]:
     normaliser.merge_rollout(own)
     largest = LargestSoFar()
     largest.merge(own[:, 0])
-    scale = ReturnScale(0.9, n_envs=2)
+    scale = ReturnNormalizer(0.9, n_envs=2)
     paid = ROWS.view(3, 4, 2)[..., 0].chunk(2, 1)[distributed.rank()].contiguous()
     scale.update(paid, STARTS.chunk(2, 1)[distributed.rank()])
     network = torch.nn.Linear(2, 1)

@@ -13,7 +13,7 @@ from rlgen.agents import GAIL, DevicePPO, Explorer, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations
 from rlgen.envs import WarpOptions, make_vec
-from rlgen.rewards import ReturnScale
+from rlgen.rewards import ReturnNormalizer
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 
 EPISODES, SEED = 50, 10_000
@@ -110,7 +110,7 @@ def time_to(
         wanted = float(chance + IMITATED * (expert - chance))
         agent = GAIL(model, demonstrations.first(goal.trajectories), GAILConfig())
     else:
-        wanted, agent = goal.earned, Explorer(model, scale=ReturnScale(model.gamma, model.n_envs))
+        wanted, agent = goal.earned, Explorer(model, scale=ReturnNormalizer(model.gamma, model.n_envs))
     until = UntilEarned(agent, judges, wanted, limit)
     agent.learn(int(goal.steps), until)
     for each in (env, judges):

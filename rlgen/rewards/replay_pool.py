@@ -41,7 +41,7 @@ class NormalisedTransitions:
         self.targets.load_state_dict(state["targets"])
 
 
-class TransitionPool:
+class ReplayPool:
     """The last `capacity` transitions, on the device of new ones; needs capacity · (2 O + A + 1) · 4 bytes."""
 
     def __init__(self, capacity: int):
