@@ -63,7 +63,7 @@ class Trainer:
         names = [player.name for player in self.players]
         if not names or len(set(names)) < len(names):
             raise problem("players with distinct names", f"{names}", "give each player its own name")
-        self.device = self.players[0].own[0].device
+        self.device = self.players[0].trained[0].device
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
         self.optimisers = {player.name: player.make_optimiser() for player in self.players}
