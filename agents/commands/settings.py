@@ -81,7 +81,8 @@ class RunSettings(ABC):
     def with_steps(self, steps: float) -> Self:
         """These settings with `steps` steps (updates of an image model) in all."""
         assert self.counts_steps
-        return replace(self, **{"steps": steps})
+        wanted: dict[str, Any] = {"steps": steps}
+        return replace(self, **wanted)
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, from which a resumed run makes the same settings."""

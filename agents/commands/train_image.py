@@ -207,7 +207,7 @@ class TrainImage(RunSettings):
         binarise = binarisation_of(game.model, self.binarise)
         seen = fixed_binarisation(train, self.seed) if binarise == "fixed" else train
         transforms = [stochastic_binarisation] if binarise == "stochastic" else []
-        size = self.batch_size * game.turns
+        size = self.batch_size * game.steps_per_update
         batches = (
             PartlyLabelled(seen.labelled(self.told_labels, self.seed), seen, size, self.seed, transforms)
             if game.model.semi_supervised

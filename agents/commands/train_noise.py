@@ -1,7 +1,7 @@
 """`rlgen train noise`: the exploration of an untrained policy, a baseline of curiosities."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
@@ -50,7 +50,7 @@ class TrainNoise(SteppedTraining):
         if not isinstance(observed, spaces.Box):
             raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
         require_spaces(env)
-        rollout = {"n_steps": EXPLORATION.n_steps, "batch_size": EXPLORATION.n_steps}
+        rollout: dict[str, Any] = {"n_steps": EXPLORATION.n_steps, "batch_size": EXPLORATION.n_steps}
         networks = policy_settings(EXPLORATION)
         model = Untrained("MlpPolicy", env, **rollout, policy_kwargs=networks, seed=self.seed, device=device)
         if isinstance(env.action_space, spaces.Box):

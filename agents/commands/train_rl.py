@@ -50,14 +50,15 @@ class TrainRL(SteppedTraining):
         """The class with the settings of the chosen algorithm."""
         asked = typed(arguments, CHOICE) or recorded_algorithm(values)
         algorithm = asked if asked in LEARNERS else cls.learner.algorithm
-        kind, own = LEARNERS[algorithm], cls.learner
-        default = replace(own, algorithm=algorithm) if LEARNERS[own.algorithm] is kind else kind()
+        kind, own = LEARNERS[algorithm], cls.learner  # type: tuple[Any, Any]
+        default: Any = replace(own, algorithm=algorithm) if LEARNERS[own.algorithm] is kind else kind()
         return with_learner(cls, default, tuple(LEARNERS))
 
     @classmethod
     def elsewhere(cls) -> dict[str, str]:
         """Options that other choices read, by option, each with those choices."""
-        own, found = LEARNERS[cls.learner.algorithm], {}
+        own = LEARNERS[cls.learner.algorithm]
+        found: dict[str, str] = {}
         for kind in {kind: None for kind in LEARNERS.values() if kind is not own}:
             names = [name for name, other in LEARNERS.items() if other is kind]
             found |= needs(CHOICE, names, options_of(kind, "learner."))

@@ -59,6 +59,10 @@ class KLAdaptiveLR:
         self.rate, self.observed_at = state["rate"], state["observed_at"]
 
 
+AdaptiveRate = KLAdaptiveLR
+"""Name of the class in models that version 0.1.0 saved."""
+
+
 class KLCallback(BaseCallback):
     """Shows every round's KL to the model's learning rate, if that is an `KLAdaptiveLR`."""
 

@@ -12,7 +12,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.sb3.rollout import rollout_of
 from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import WeightedReward, paid_sources, readers_of_ends
+from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_rewards
 
 
 class Relabel(BaseCallback):
@@ -33,7 +33,7 @@ class Relabel(BaseCallback):
         self, sources: Mapping[str, WeightedReward], scale: ReturnNormalizer | None = None, *, adds: bool = False
     ):
         super().__init__()
-        self.sources, self.scale, self.adds = paid_sources(sources), scale, adds
+        self.sources, self.scale, self.adds = weighted_rewards(sources), scale, adds
 
     def _init_callback(self) -> None:
         self.rollout = rollout_of(self.model, readers_of_ends(self.sources))
@@ -66,10 +66,10 @@ class Relabel(BaseCallback):
         """[T, N]: what the sum is added to."""
         return self.rollout.rewards.clone() if self.adds else torch.zeros_like(self.rollout.rewards)
 
-    def weighted(self, name: str, paid: WeightedReward, batch: Transitions) -> Tensor:
+    def weighted(self, name: str, weighted: WeightedReward, batch: Transitions) -> Tensor:
         """[T, N]: the weighted rewards of a source, where the rollout's are."""
         starts = self.rollout.starts.to(batch.terminated.device)
-        return paid.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
+        return weighted.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
 
     def scaled(self, rewards: Tensor) -> Tensor:
         """[T, N]: in returns of unit standard deviation, if there is a `scale`."""

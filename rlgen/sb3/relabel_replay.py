@@ -25,7 +25,7 @@ from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.required_model import normaliser_of
 from rlgen.sb3.rollout import last_observation
 from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import WeightedReward, paid_sources, readers_of_ends
+from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_rewards
 
 
 class Step(NamedTuple):
@@ -126,7 +126,7 @@ class RelabelReplay(BaseCallback):
 
     def __init__(self, sources: Mapping[str, WeightedReward], steps: NewSteps | None = None):
         super().__init__()
-        self.sources, self.steps = paid_sources(sources), steps or NewSteps(UPDATE_EVERY)
+        self.sources, self.steps = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY)
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer that draws in its own way, and in several processes."""
@@ -167,18 +167,18 @@ class RelabelReplay(BaseCallback):
         self.steps.add(*step)
         if (new := self.steps.take(self.model.device)) is not None:
             progress, log = progress_remaining(self.model), HostLog(self.model)
-            for name, paid in self.sources.items():
-                paid.log(name, paid.source.update(new[0]), log)
-                paid.weighted(name, *new, progress, log)
+            for name, weighted in self.sources.items():
+                weighted.log(name, weighted.source.update(new[0]), log)
+                weighted.weighted(name, *new, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of what the sources pay now."""
         total = torch.zeros(len(batch), device=self.model.device)
         if not self.steps.taken:
             return total  # a source that has seen nothing knows no unit to pay in
-        for name, paid in self.sources.items():
-            if weight := paid.weight_at(progress_remaining(self.model)):
-                total += weight * paid.reward(name, batch)
+        for name, weighted in self.sources.items():
+            if weight := weighted.weight_at(progress_remaining(self.model)):
+                total += weight * weighted.reward(name, batch)
         return total
 
 
@@ -233,11 +233,11 @@ class RelabelingReplayBuffer:
         if not self.is_current():
             self.give_place()
             return self.buffer.sample(batch_size, env)
-        paid: Any = copy(self.buffer)
-        paid.rewards = LazyRewards(self, env)
-        paid._normalize_reward = lambda reward, env=None: reward
+        relabeled: Any = copy(self.buffer)
+        relabeled.rewards = LazyRewards(self, env)
+        relabeled._normalize_reward = lambda reward, env=None: reward
         try:
-            return paid.sample(batch_size, env)
+            return relabeled.sample(batch_size, env)
         except BaseException:
             self.give_place()
             raise

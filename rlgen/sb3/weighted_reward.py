@@ -67,10 +67,10 @@ class WeightedReward:
 def readers_of_ends(sources: Mapping[str, WeightedReward]) -> list[str]:
     """Names of the sources that read the last observations of episodes: all but those that say
     `reads_next_observations = False`."""
-    return [name for name, paid in sources.items() if getattr(paid.source, "reads_next_observations", True)]
+    return [name for name, weighted in sources.items() if getattr(weighted.source, "reads_next_observations", True)]
 
 
-def paid_sources(sources: Mapping[str, WeightedReward]) -> dict[str, WeightedReward]:
+def weighted_rewards(sources: Mapping[str, WeightedReward]) -> dict[str, WeightedReward]:
     """`sources`, or an `InputError` where they are not reward sources under their names."""
     if isinstance(sources, Mapping) and all(isinstance(each, WeightedReward) for each in sources.values()):
         return dict(sources)
