@@ -15,12 +15,12 @@ from rlgen.sb3.schedules import progress_remaining
 
 
 class KLAdaptiveLR:
-    """An SB3 learning-rate schedule: the rate falls by `factor` when the last round's KL was above twice `target_kl`,
-    and rises by it when the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
+    """An SB3 learning-rate schedule: the rate falls by `factor` if the last round's KL was above twice `target_kl`,
+    and rises by it if the KL was below half. Schulman et al. 2017 (1707.06347), section 4.
 
-    Differs from the paper: it moves Adam's learning rate instead of the weight of a KL term, as PPO on simulated robots
-    does since Rudin et al. 2022 (2109.11978). Needs `KLCallback` among the callbacks: `GAIL` and
-    `Explorer` bring it along.
+    Differs from the paper: it changes Adam's learning rate instead of the weight of a KL term, as PPO on simulated
+    robots does since Rudin et al. 2022 (2109.11978). Needs `KLCallback` among the callbacks, which `GAIL` and
+    `Explorer` add.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class KLAdaptiveLR:
         return float(self.rate)
 
     def observe(self, kl: float | Tensor, step: int, progress_remaining: float = 1.0) -> None:
-        """Take the KL divergence (nats) between the policies before and after the round that ended at `step`; a second
-        look at the same round, as after a resume, changes nothing. The wanted KL falls in proportion to
-        `progress_remaining` (1 at the start of the training, 0 at its end), to a twentieth at least. Of a tensor the
-        rate is one from then on, so that nobody waits for its device."""
+        """Adjusts the rate to the KL divergence (nats) between the policies before and after the round that ended at
+        `step`; a second call for the same round, as after a resume, changes nothing. The target KL falls in proportion
+        to `progress_remaining` (1 at the start of the training, 0 at its end), but not below a twentieth. If `kl` is a
+        tensor, the rate becomes one too, which avoids a host synchronization."""
         if step == self.observed_at:
             return
         self.observed_at = step
@@ -60,11 +60,11 @@ class KLAdaptiveLR:
 
 
 AdaptiveRate = KLAdaptiveLR
-"""Name of the class in models that version 0.1.0 saved."""
+"""Name of the class in models saved by version 0.1.0."""
 
 
 class KLCallback(BaseCallback):
-    """Shows every round's KL to the model's learning rate, if that is an `KLAdaptiveLR`."""
+    """Passes every round's KL to the model's learning rate, if that is a `KLAdaptiveLR`."""
 
     model: OnPolicyAlgorithm
 
@@ -79,8 +79,8 @@ class KLCallback(BaseCallback):
 
 @contextmanager
 def frozen_schedule(model: BaseAlgorithm) -> Iterator[None]:
-    """Within the block, an `KLAdaptiveLR` of `model` is the number it stands at: what `model.save` writes then opens
-    without this module."""
+    """Within the block, replaces a `KLAdaptiveLR` of `model` by its current number: a file that `model.save` writes
+    then opens without this module."""
     rate, schedule = model.learning_rate, model.lr_schedule
     if isinstance(rate, KLAdaptiveLR):
         model.learning_rate = float(rate.rate)

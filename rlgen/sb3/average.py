@@ -12,11 +12,11 @@ from rlgen.errors import problem
 from rlgen.nn.moving_average import MovingAverage
 
 NAME = "policy"
-"""Of the policy among the modules averaged; checkpoints go without."""
+"""Name of the policy among the averaged modules; checkpoints omit it."""
 
 
 class PolicyAverage(BaseCallback):
-    """A `MovingAverage` of the policy, which takes in its weights before the first round and after every round."""
+    """A `MovingAverage` of the policy's weights, updated before the first round and after every round."""
 
     model: OnPolicyAlgorithm
 
@@ -30,7 +30,7 @@ class PolicyAverage(BaseCallback):
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The averaged ones by the policy's names; none before the first round."""
+        """The averaged weights by the policy's names; empty before the first round."""
         averaged = {} if self.average is None else self.average.average
         return {name.removeprefix(f"{NAME}."): value for name, value in averaged.items()}
 
@@ -44,7 +44,7 @@ class PolicyAverage(BaseCallback):
         self.merge()
 
     def merge(self) -> None:
-        """Take the model's present weights into the average, once per round also where a training stops and goes on."""
+        """Adds the model's current weights to the average, once per round, also if a training stops and resumes."""
         if self.merged_at == self.model.num_timesteps:
             return
         self.merged_at = self.model.num_timesteps
@@ -62,12 +62,12 @@ class PolicyAverage(BaseCallback):
             yield
 
     def adopt(self) -> None:
-        """Give the model the averaged weights until `release`."""
+        """Gives the model the averaged weights until `release`."""
         if self.average is not None and self.set_aside is None:
             self.set_aside = self.average.swap_in()
 
     def release(self) -> bool:
-        """Give the model back the weights it had before `adopt`, to learn on. Returns whether there were any."""
+        """Restores the weights from before `adopt`, to continue learning. Returns whether there were any."""
         if self.average is None or self.set_aside is None:
             return False
         self.average.swap_out(self.set_aside)

@@ -1,4 +1,4 @@
-"""Where a training has been, and when it was first rewarded: counted once per rollout, logged and kept."""
+"""The states that a training visits and its first reward: counted once per rollout, logged and saved."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,14 +19,14 @@ CHUNK = 1000  # rows of states that an off-policy model collects between two cou
 
 
 class Coverage(BaseCallback):
-    """Counts the states that a model acts in, whatever its algorithm, and notes the first reward of the task.
+    """Counts the states in which a model acts, whatever its algorithm, and records the first reward of the task.
 
-    States are those that the environment gave, also from below a VecNormalize.
+    States are the environment's raw observations, also under a VecNormalize.
 
-    Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if that ends), `coverage/first_reward`
-    (environment steps, once there was one) and `coverage/rewarded` (share of the recent episodes with a positive
-    return). On-policy models are looked at once per rollout, one on a device when the next begins, others every 1000
-    states.
+    Logs `coverage/cells` (cells visited so far), `coverage/share` (of the grid, if it has ends),
+    `coverage/first_reward` (environment steps, once there was one) and `coverage/rewarded` (share of the recent
+    episodes with a positive return). Counts the states of on-policy models once per rollout, on a device when the next
+    rollout starts, and those of other models every 1000 states.
     """
 
     def __init__(self, visits: Visits):
@@ -49,7 +49,7 @@ class Coverage(BaseCallback):
             self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
 
     def _on_step(self) -> bool:
-        rewards = self.locals.get("rewards")  # on a device nobody looks at a single step's
+        rewards = self.locals.get("rewards")  # on a device the rewards of a single step are not read
         if rewards is not None and self.visits.first_reward_step is None and (rewards > 0).any():
             self.visits.first_reward_step = self.model.num_timesteps
         if self.rollout is not None:
@@ -78,7 +78,7 @@ class Coverage(BaseCallback):
         self._count_pending()
 
     def _count_pending(self) -> None:
-        """What was seen on a device in the rollout that is learned from by now: nobody waited for it until here."""
+        """Counts the states of a rollout on a device after it has been learned from: the first wait for the device."""
         if self.pending is None:
             return
         (seen, best), self.pending = self.pending, None
@@ -94,7 +94,7 @@ class Coverage(BaseCallback):
             self.waiting = []
 
     def _count(self, observations: np.ndarray, columns: Sequence[int] | None = None) -> None:
-        """[T, N, O], or of these places of the observation alone."""
+        """Counts observations [T, N, O], or only these components of them."""
         self.visits.add(observations.reshape(observations.shape[0] * observations.shape[1], -1), columns)
         self.logger.record("coverage/cells", len(self.visits.keys))
         if self.visits.share is not None:

@@ -1,4 +1,4 @@
-"""PPO whose worlds, rollouts and updates stay on one device."""
+"""PPO whose environments, rollouts and updates stay on one device."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -31,23 +31,23 @@ VALUE_ROWS = 65_536  # per pass through the value function
 
 
 def device_env_of(env: Any) -> DeviceEnv | None:
-    """The worlds behind an SB3 environment of `make_vec(..., backend="warp")`; None of any other."""
+    """The `DeviceEnv` behind an SB3 environment of `make_vec(..., backend="warp")`; None for any other."""
     return env.sim.env if isinstance(env, SimVecEnv) and isinstance(env.sim, NumpySim) else None
 
 
 class DevicePPO(PPO):
-    """SB3's PPO on an environment of `make_vec(..., backend="warp")`: the same steps, and nothing that waits for the
-    device from a rollout's first action to its last gradient.
+    """SB3's PPO on an environment of `make_vec(..., backend="warp")`: the same steps, without host synchronization from
+    a rollout's first action to its last gradient.
 
-    What it saves opens with `PPO.load`. Callbacks see `rollout`, a `DeviceRollout`, instead of the rollout buffer, and
+    Saved files open with `PPO.load`. Callbacks see `rollout`, a `DeviceRollout`, instead of the rollout buffer, and
     among their `locals` in a step `step` (`rlgen.sim.device_env.DeviceStep`) instead of `infos`, `rewards`, `dones`;
-    tensors are logged by `rollout.log` (`rlgen.sb3.log.DeviceLog`). `rollout.rewards` is what is learned from: a
-    callback may change it when a rollout ends. Numbers reach the host once a round, together; room for contacts is
-    checked then.
+    `rollout.log` (`rlgen.sb3.log.DeviceLog`) logs tensors. The policy learns from `rollout.rewards`, which a callback
+    may change when a rollout ends. Numbers reach the host once a round, together; the room for contacts is checked
+    then.
 
-    Raises `InputError` for another environment or device than the worlds', a policy that is not a plain Gaussian, a
-    clipped value function or a `target_kl`, which would end a round early and wait for the device to say when; and
-    when a loss is no longer finite.
+    Raises `InputError` for another kind of environment, a device other than the environment's, a policy that is not a
+    plain Gaussian, a clipped value function or a `target_kl`, which would have to wait for the device to end a round
+    early; and when a loss is no longer finite.
 
     In a data-parallel training (`rlgen.distributed`), `n_envs` and `batch_size` are those of each process; gradients,
     the standard deviation of advantages and the KL divergence are over all of them, logged values are their means, and
@@ -56,7 +56,7 @@ class DevicePPO(PPO):
 
     action_space: spaces.Box
     data_parallel = True
-    """Whether several processes can train it as one (`rlgen.distributed`)."""
+    """Whether several processes can train one model (`rlgen.distributed`)."""
 
     def _setup_model(self) -> None:
         super()._setup_model()
@@ -64,8 +64,8 @@ class DevicePPO(PPO):
         if worlds is None:
             raise problem("an environment on the warp backend", str(self.env), 'use make_vec(..., backend="warp")')
         if worlds.device != self.device:
-            came = f"worlds on {worlds.device}, a policy on {self.device}"
-            raise problem("worlds and policy on one device", came, "give both the same device")
+            got = f"environments on {worlds.device}, a policy on {self.device}"
+            raise problem("environments and policy on one device", got, "give both the same device")
         if not is_plain_gaussian(self.policy):
             raise problem("a plain Gaussian policy", type(self.policy).__name__, 'use "MlpPolicy" without gSDE')
         for name in ("clip_range_vf", "target_kl"):
@@ -81,12 +81,12 @@ class DevicePPO(PPO):
         self._learned = {
             name: torch.zeros(self.n_steps * self.n_envs, device=self.device) for name in ("advantages", "returns")
         }
-        alone = distributed.world_size() == 1  # recordings hold no messages between processes
+        alone = distributed.world_size() == 1  # a captured graph cannot contain communication between processes
         recorded = CudaGraphStep(self._step, self.policy.optimizer)
         self._minibatch: Callable[[Tensor], dict[str, Tensor]] = recorded if alone else self._step
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """SB3's, and of several processes the worlds of each begin where those of the one before it end."""
+        """As in SB3; with several processes, the seeds of each continue those of the one before it."""
         super().set_random_seed(seed)
         if seed is not None and self.env is not None:
             self.env.seed(seed + distributed.rank() * self.n_envs)
@@ -130,7 +130,7 @@ class DevicePPO(PPO):
             )
             observations = step.observations
             self.num_timesteps += worlds.n_envs * distributed.world_size()
-            rollout_buffer.pos = t  # as far as SB3's own buffer would be
+            rollout_buffer.pos = t  # the position of SB3's own buffer
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
@@ -138,7 +138,7 @@ class DevicePPO(PPO):
         return True
 
     def train(self) -> None:
-        """Learn from the rollout, and log what `PPO.train` logs and what callbacks have measured."""
+        """Learns from the rollout, and logs what `PPO.train` logs and what callbacks have measured."""
         self.policy.set_training_mode(True)
         make_capturable(self.policy.optimizer, self.device)
         self._set_rate()
@@ -171,12 +171,12 @@ class DevicePPO(PPO):
         rollout.log.record("train/explained_variance", 1 - advantages.var() / (returns.var() + 1e-8))
 
     def _orders(self) -> Iterator[Tensor]:
-        """The numbers of the rows of each minibatch of an epoch."""
+        """Row indices of each minibatch of an epoch."""
         order = torch.randperm(self.n_steps * self.n_envs, device=self.device)
         yield from order.split(self.batch_size)
 
     def _step(self, rows: Tensor) -> dict[str, Tensor]:
-        """One gradient step on these rows [B] of the rollout."""
+        """Takes one gradient step on these rows [B] of the rollout."""
         rollout, learned = self.rollout, self._learned
         observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
         old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
@@ -200,7 +200,7 @@ class DevicePPO(PPO):
         }
 
     def _set_rate(self) -> None:
-        """Give the optimiser the schedule's learning rate."""
+        """Sets the optimiser's learning rate to the schedule's."""
         schedule: Any = self.learning_rate
         adaptive = isinstance(schedule, KLAdaptiveLR)
         set_rate(
@@ -209,7 +209,7 @@ class DevicePPO(PPO):
         self.rollout.log.record("train/learning_rate", self.policy.optimizer.param_groups[0]["lr"])
 
     def _log(self, values: dict[str, Tensor]) -> None:
-        """Bring all numbers of the round to the host, together."""
+        """Copies all numbers of the round to the host, together."""
         rollout, log, finished = self.rollout, self.rollout.log, self.rollout.finished
         std = self.policy.log_std.detach().exp().mean()
         own = {**values, "clip_range": self._clip, "std": std}
@@ -218,7 +218,7 @@ class DevicePPO(PPO):
         log.record_episodes("r", (rollout.episode_returns * finished).sum())
         log.record_episodes("l", (rollout.episode_lengths * finished).sum())
         numbers, means = log.take(finished.sum())
-        if means and self.ep_info_buffer is not None:  # the episodes of this round, as one
+        if means and self.ep_info_buffer is not None:  # one entry for all episodes of this round
             self.ep_info_buffer.clear()
             self.ep_info_buffer.append({"r": means.pop("r"), "l": means.pop("l"), "t": 0.0})
             numbers |= means
@@ -230,5 +230,5 @@ class DevicePPO(PPO):
             raise not_finite(lost[0], self.num_timesteps)
 
     def _values(self, observations: Tensor) -> Tensor:
-        """[T, N] for observations [T, N, O]."""
+        """V [T, N] of observations [T, N, O]."""
         return values_of(self.policy, observations.flatten(0, 1), VALUE_ROWS).view(observations.shape[:2])

@@ -1,4 +1,4 @@
-"""What a policy collected, as tensors of a device."""
+"""The rollout of a policy as tensors on a device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,38 +13,38 @@ from rlgen.sb3.log import DeviceLog
 
 @dataclass(frozen=True)
 class DeviceRollout:
-    """T steps of N worlds as tensors of one device, written in place from rollout to rollout."""
+    """T steps of N environments as tensors on one device, overwritten in place by the next rollout."""
 
     observations: Tensor
     """[T, N, O]: what the policy acted on."""
     next_observations: Tensor
-    """[T, N, O]: what the step led to, at an episode's end its true last observation."""
+    """[T, N, O]: what the step led to; at the end of an episode its true last observation."""
     actions: Tensor
-    """[T, N, A]: as the policy drew them, beyond the bounds where it did."""
+    """[T, N, A]: as the policy sampled them, possibly beyond the bounds."""
     received: Tensor
-    """[T, N, A]: as the worlds received them, within their bounds."""
+    """[T, N, A]: as the environments received them, within their bounds."""
     log_probs: Tensor
-    """[T, N]: of `actions`, nats."""
+    """[T, N]: log-probabilities of `actions`, nats."""
     task_rewards: Tensor
-    """[T, N]: what the task pays."""
+    """[T, N]: rewards of the task."""
     rewards: Tensor
-    """[T, N]: what the policy learns from."""
+    """[T, N]: rewards that the policy learns from."""
     starts: Tensor
-    """[T, N] bool: the step is an episode's first."""
+    """[T, N] bool: the step is the first of an episode."""
     terminated: Tensor
     """[T, N] bool."""
     truncated: Tensor
-    """[T, N] bool: the time limit came and the task was not over."""
+    """[T, N] bool: the time limit ended an episode that the task had not ended."""
     episode_returns: Tensor
-    """[T, N]: the task's rewards of the episode up to and with the step."""
+    """[T, N]: task return of the episode up to this step, inclusive."""
     episode_lengths: Tensor
     """[T, N] int64."""
     log: DeviceLog = field(default_factory=DeviceLog)
-    """The numbers of the round."""
+    """Log of the round's numbers."""
 
     @classmethod
     def empty(cls, steps: int, n_envs: int, observed: int, acted: int, device: torch.device) -> "DeviceRollout":
-        """Room for T = `steps`, N = `n_envs`, O = `observed` and A = `acted`."""
+        """Allocates T = `steps`, N = `n_envs`, O = `observed` and A = `acted`."""
 
         def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(steps, n_envs, *shape, dtype=dtype, device=device)
@@ -65,25 +65,25 @@ class DeviceRollout:
         )
 
     def write(self, step: int, **rows: Tensor) -> None:
-        """Fill step t of the named fields."""
+        """Writes step t of the named fields."""
         for name, row in rows.items():
             getattr(self, name)[step].copy_(row)
 
     @property
     def finished(self) -> Tensor:
-        """[T, N] bool: the episode ended with the step."""
+        """[T, N] bool: the episode ended with this step."""
         return self.terminated | self.truncated
 
     @property
     def states(self) -> Tensor:
-        """[T, N, O]: `observations`, which nothing normalises on the way."""
+        """[T, N, O]: `observations`, which are never normalised."""
         return self.observations
 
     def begin(self) -> None:
-        """Nothing: the model itself writes the rollout."""
+        """Does nothing: the model itself writes the rollout."""
 
     def record(self, found: Mapping[str, Any]) -> None:
-        """Nothing, either."""
+        """Does nothing, like `begin`."""
 
     def set_rewards(self, rewards: Tensor) -> None:
         self.rewards.copy_(rewards)
@@ -95,6 +95,6 @@ class DeviceRollout:
         """Does nothing: `DevicePPO` computes them when it learns from the rollout."""
 
     def transitions(self) -> Transitions:
-        """All as T·N transitions, time-major. Views, that the next rollout writes over."""
+        """All T·N transitions, time-major, as views that the next rollout overwrites."""
         fields = (self.observations, self.received, self.next_observations, self.terminated, self.truncated)
         return Transitions(*(each.flatten(0, 1) for each in fields))

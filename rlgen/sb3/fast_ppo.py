@@ -16,15 +16,15 @@ from rlgen.sb3.gaussian_policy import Minibatch, Update, is_plain_gaussian, surr
 
 
 class FastPPO(FastRollout, PPO):
-    """PPO that takes the steps of SB3's, up to rounding, faster where networks and minibatches are small: the rollouts
-    of `FastRollout`, one gather per epoch, a loss with a written-out gradient, the log's numbers fetched once a round.
+    """PPO with the steps of SB3's, up to rounding, but faster for small networks and minibatches: the rollouts of
+    `FastRollout`, one gather per epoch, a loss with a hand-written gradient, and one transfer of log values per round.
 
-    Policies that are not plain Gaussians, a clipped value function and a rollout buffer of one's own get SB3's update
-    itself. What it saves opens with `PPO.load`. Raises `InputError` when the loss is no longer finite.
+    Policies that are not plain Gaussians, a clipped value function and custom rollout buffers use SB3's own update.
+    Saved files open with `PPO.load`. Raises `InputError` when the loss is no longer finite.
     """
 
     def train(self) -> None:
-        """Learn from the rollout, and log what `PPO.train` logs."""
+        """Learns from the rollout, and logs what `PPO.train` logs."""
         buffer = self.rollout_buffer
         plain = type(buffer) is RolloutBuffer and not buffer.generator_ready
         if not (plain and is_plain_gaussian(self.policy)) or self.clip_range_vf is not None:
@@ -43,7 +43,7 @@ class FastPPO(FastRollout, PPO):
         require_finite({name: getattr(updates[-1], name) for name in Update._fields[:4]}, self.num_timesteps)
 
     def _learn_epoch(self, clip_range: float) -> tuple[list[Update], bool]:
-        """One pass over the rollout; True when `target_kl` ended it early."""
+        """One pass over the rollout; True if `target_kl` ended it early."""
         updates: list[Update] = []
         parameters, optimiser = list(self.policy.parameters()), self.policy.optimizer
         for rows in self._minibatches():
@@ -58,7 +58,7 @@ class FastPPO(FastRollout, PPO):
         return updates, False
 
     def _minibatches(self) -> Iterator[Minibatch]:
-        """Those that `RolloutBuffer.get` would draw: a permutation of the rows numbered environment by environment."""
+        """The minibatches of `RolloutBuffer.get`: a permutation of the rows numbered environment by environment."""
         buffer = self.rollout_buffer
         steps, n_envs = buffer.rewards.shape
         env, time = np.divmod(np.random.permutation(steps * n_envs), steps)  # noqa: NPY002, the numbers SB3 draws
@@ -73,12 +73,12 @@ class FastPPO(FastRollout, PPO):
             yield batch
 
     def _log(self, updates: list[Update], last_epoch: list[Update], clip_range: float) -> None:
-        """The numbers of `PPO.train`, means over minibatches; the KL divergence is that of the last epoch."""
+        """Logs the numbers of `PPO.train`, means over minibatches; the KL divergence is that of the last epoch."""
         buffer = self.rollout_buffer
         mean = {name: torch.stack([getattr(each, name) for each in updates]).mean() for name in Update._fields[1:4]}
         clipped = torch.stack([(each.log_ratio.expm1().abs() > clip_range).float().mean() for each in updates])
         divergence = torch.stack([kl_estimate(each.log_ratio) for each in last_epoch])
-        with np.errstate(invalid="ignore"):  # rewards of infinity: the training stops for its weights
+        with np.errstate(invalid="ignore"):  # infinite rewards: non-finite weights stop the training
             explained = float(explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
         values = {
             "entropy_loss": -float(mean["entropy"]),

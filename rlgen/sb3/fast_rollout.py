@@ -1,4 +1,4 @@
-"""Rollouts of SB3 with less overhead while environments wait."""
+"""SB3's rollouts with less overhead between environment steps."""
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ VALUE_ROWS = 8192  # per pass through the value function
 
 
 class FastRollout(OnPolicyAlgorithm):
-    """Mixin: the rollouts of SB3, up to rounding, with values and log-probabilities computed at the end, all at once.
+    """Mixin: SB3's rollouts, up to rounding, with all values and log-probabilities computed together at the end.
 
-    A callback's `locals` lack what SB3 computes in between (`values`, `log_probs`, `obs_tensor`) during the rollout.
-    Policies that are not plain Gaussians, observations that are not arrays and a rollout buffer of one's own get SB3's
-    rollouts. Raises `InputError` when the policy's actions are no longer finite.
+    During the rollout, a callback's `locals` lack the tensors that SB3 computes per step (`values`, `log_probs`,
+    `obs_tensor`). Policies that are not plain Gaussians, observations that are not arrays and custom rollout buffers
+    use SB3's own rollouts. Raises `InputError` when the policy's actions are no longer finite.
     """
 
     action_space: spaces.Box
@@ -45,7 +45,7 @@ class FastRollout(OnPolicyAlgorithm):
             with torch.no_grad():
                 mean = mean_action(self.policy, torch.as_tensor(self._last_obs, device=self.device))
             noises.append(torch.randn_like(mean))
-            sampled = (mean + std * noises[-1]).cpu()  # the step's one wait for the device
+            sampled = (mean + std * noises[-1]).cpu()  # the only host synchronization of the step
             require_finite({"the policy's actions": sampled}, self.num_timesteps)
             actions = sampled.numpy()
             clipped_actions = actions.reshape(env.num_envs, *low.shape).clip(low, high)
@@ -80,7 +80,7 @@ class FastRollout(OnPolicyAlgorithm):
         return True
 
     def _log_prob(self, noise: Tensor) -> Tensor:
-        """Of mean + std · noise [..., A], in nats: [...]."""
+        """Log-probability of mean + std · noise [..., A], in nats: [...]."""
         return gaussian_log_prob(noise, torch.zeros_like(noise), 1.0).sum(-1) - self.policy.log_std.detach().sum()
 
     def _values(self, observations: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""SB3-contrib's TRPO with less overhead while environments wait."""
+"""SB3-contrib's TRPO with less overhead between environment steps."""
 
 from sb3_contrib import TRPO
 
@@ -6,4 +6,4 @@ from rlgen.sb3.fast_rollout import FastRollout
 
 
 class FastTRPO(FastRollout, TRPO):
-    """TRPO with the rollouts of `FastRollout`: the same up to rounding. What it saves opens with `TRPO.load`."""
+    """TRPO with the rollouts of `FastRollout`: the same up to rounding. Saved files open with `TRPO.load`."""

@@ -1,6 +1,6 @@
 """Observation normalisation inside the policy, so that a saved model needs no second file.
 
-Saved policies name this module: its classes stay where they are.
+Saved policies name this module, so its classes must stay here.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ from rlgen.nn.normaliser import Normaliser
 
 
 class NormalisedObservations(BaseFeaturesExtractor):
-    """A features extractor that normalises flat observations [B, O] with statistics kept in the policy's state dict.
+    """A features extractor that normalises flat observations [B, O] with statistics in the policy's state dict.
 
-    The statistics stand still while the policy learns, so old and new log-probabilities see the same inputs.
+    The statistics are fixed while the policy learns, so old and new log-probabilities see the same inputs.
     """
 
     def __init__(self, observation_space: spaces.Box, clip: float = 10.0):
@@ -39,12 +39,12 @@ def normalised_policy(net_arch: list[int], log_std_init: float = -1.0, **optimis
 
 
 def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
-    """The one inside the policy, if it has one."""
+    """The normaliser inside the policy; None without one."""
     return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
 
 
 def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
-    """Take demonstrated `observations` [B, ...] into the policy's normaliser, if it has one, so that none is clipped.
+    """Merges demonstrated `observations` [B, ...] into the policy's normaliser, if it has one, so that none is clipped.
     Returns whether it has one."""
     normaliser = policy_normaliser(policy)
     if normaliser is None:

@@ -1,4 +1,4 @@
-"""A training stops where a number is no longer finite, before that is saved or learned from."""
+"""Stops a training when a number is no longer finite, before the number is saved or learned from."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from torch import Tensor
 from rlgen.errors import InputError, NotFinite
 
 ROUNDS_PER_LOOK = 32
-"""An off-policy model's rounds between two looks at its weights and moments; its losses are looked at in each."""
+"""Rounds of an off-policy model between two checks of its weights and moments; losses are checked every round."""
 
 
 def not_finite(what: str, step: int) -> NotFinite:
-    """The error: `what` has NaN or infinity in it at that environment step."""
+    """The error for NaN or infinity in `what` at that environment step."""
     return NotFinite(
         f"expected finite numbers for {what} at environment step {step:,}; got NaN or infinity; "
         "look for extreme rewards or observations, or lower the learning rate"
@@ -27,7 +27,7 @@ def not_finite(what: str, step: int) -> NotFinite:
 
 
 def require_finite(values: Mapping[str, Tensor | np.ndarray], step: int) -> None:
-    """Raises `NotFinite` that names the first of `values` with NaN or infinity in it, and the environment step."""
+    """Raises `NotFinite`, naming the environment step and the first of `values` with NaN or infinity."""
     for name, value in values.items():
         finite = value.isfinite() if isinstance(value, Tensor) else np.isfinite(value)
         if not finite.all():
@@ -35,7 +35,7 @@ def require_finite(values: Mapping[str, Tensor | np.ndarray], step: int) -> None
 
 
 def require_finite_state(state: Any, step: int) -> None:
-    """Raises `NotFinite` unless every tensor of real numbers in the nested `state` is finite, with its place there."""
+    """Raises `NotFinite` unless every tensor of real numbers in the nested `state` is finite; names its path."""
     named = list(_tensors(state, ""))
     if not named:
         return
@@ -46,8 +46,8 @@ def require_finite_state(state: Any, step: int) -> None:
 
 
 class RequireFinite(BaseCallback):
-    """For an off-policy model: raises `NotFinite` at the step with an observation or a reward that its replay buffer
-    may not hold, after the round whose losses are not finite, and soon after its weights or moments are not."""
+    """Stops an off-policy model: raises `NotFinite` at the step with an observation or reward that must not enter the
+    replay buffer, after the round whose losses are not finite, and soon after its weights or moments are not."""
 
     model: OffPolicyAlgorithm
 
@@ -58,7 +58,7 @@ class RequireFinite(BaseCallback):
 
     def _on_step(self) -> bool:
         with np.errstate(over="ignore"):
-            rewards = np.asarray(self.locals["rewards"]).astype(np.float32)  # as the replay buffer keeps them
+            rewards = np.asarray(self.locals["rewards"]).astype(np.float32)  # as the replay buffer stores them
         ends = [info["terminal_observation"] for info in self.locals["infos"] if "terminal_observation" in info]
         seen = {"the observations": self.locals["new_obs"], "the last observation of an episode": ends}
         arrays = {name: np.asarray(value) for name, value in seen.items() if not isinstance(value, dict) and len(value)}
@@ -77,8 +77,8 @@ class RequireFinite(BaseCallback):
 
 @contextlib.contextmanager
 def finite_weights(model: BaseAlgorithm) -> Iterator[None]:
-    """Where a `ValueError` leaves the block because weights are not finite, as one of torch's distributions raises it,
-    that is said in its place: `NotFinite`."""
+    """Within the block, turns a `ValueError` that non-finite weights cause, such as one from a torch distribution, into
+    `NotFinite`."""
     try:
         yield
     except InputError:
@@ -92,7 +92,7 @@ def finite_weights(model: BaseAlgorithm) -> Iterator[None]:
 
 
 def require_finite_model(model: BaseAlgorithm) -> None:
-    """Raises `NotFinite` unless the weights of an SB3 model and what its optimisers remember are finite."""
+    """Raises `NotFinite` unless the weights and the optimiser state of an SB3 model are finite."""
     modules, tensors = model._get_torch_save_params()
     parts = {name: recursive_getattr(model, name) for name in (*modules, *tensors)}
     state = {name: part if isinstance(part, Tensor) else part.state_dict() for name, part in parts.items()}

@@ -1,4 +1,4 @@
-"""SB3 policies whose actions are N(mean(observation), exp(log_std)²): their two heads, and PPO's loss of them."""
+"""SB3 policies with actions N(mean(observation), exp(log_std)²): their two heads, and PPO's loss for them."""
 
 import math
 from typing import NamedTuple
@@ -14,7 +14,7 @@ SB3S_OWN = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_f
 
 
 def is_plain_gaussian(policy: BasePolicy) -> bool:
-    """Whether `mean_action` and `mean_and_values` tell all there is to `policy`: an ActorCriticPolicy that computes as
+    """Whether `mean_action` and `mean_and_values` describe `policy` completely: an ActorCriticPolicy that computes as
     SB3's does, without gSDE."""
     return (
         isinstance(policy, ActorCriticPolicy)
@@ -24,13 +24,13 @@ def is_plain_gaussian(policy: BasePolicy) -> bool:
 
 
 def mean_action(policy: ActorCriticPolicy, observations: Tensor) -> Tensor:
-    """[B, A] for observations [B, ...]."""
+    """Mean action [B, A] for observations [B, ...]."""
     features = BasePolicy.extract_features(policy, observations, policy.pi_features_extractor)
     return policy.action_net(policy.mlp_extractor.forward_actor(features))
 
 
 def mean_and_values(policy: ActorCriticPolicy, observations: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, A] and [B, 1], from one pass through a features extractor that both heads share."""
+    """Mean action [B, A] and value [B, 1], with one pass if both heads share a features extractor."""
     features = policy.extract_features(observations)
     if policy.share_features_extractor:
         actor, critic = policy.mlp_extractor(features)
@@ -42,7 +42,7 @@ def mean_and_values(policy: ActorCriticPolicy, observations: Tensor) -> tuple[Te
 
 @torch.no_grad()
 def values_of(policy: ActorCriticPolicy, observations: Tensor, rows: int) -> Tensor:
-    """[B] for observations [B, ...], so many `rows` per pass through the value function."""
+    """Values [B] of observations [B, ...], with `rows` per pass through the value function."""
     return torch.cat([policy.predict_values(each) for each in observations.split(rows)]).flatten()
 
 
@@ -57,14 +57,14 @@ class Minibatch(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What one minibatch came to."""
+    """Loss and statistics of one minibatch."""
 
     loss: Tensor
-    """Alone it has a gradient."""
+    """The only entry with a gradient."""
     policy_loss: Tensor
     value_loss: Tensor
     entropy: Tensor
-    """Of the policy, nats."""
+    """Entropy of the policy, nats."""
     log_ratio: Tensor
     """[B]: log π(a|s) - log π_old(a|s), nats."""
 
@@ -72,7 +72,7 @@ class Update(NamedTuple):
 def surrogate_loss(
     policy: ActorCriticPolicy, rows: Minibatch, clip_range: float | Tensor, value_weight: float, entropy_weight: float
 ) -> Update:
-    """PPO's loss of these rows: the clipped surrogate, the value loss and the entropy bonus. Schulman et al. 2017
+    """PPO's loss for these rows: the clipped surrogate, the value loss and the entropy bonus. Schulman et al. 2017
     (1707.06347), eq. 9."""
     mean, values = mean_and_values(policy, rows.observations)
     log_std = policy.log_std

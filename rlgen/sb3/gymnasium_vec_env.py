@@ -1,4 +1,4 @@
-"""The reference backend: any registered environment, one after the other, in SB3's DummyVecEnv."""
+"""The reference backend: any registered environment, stepped one after the other in SB3's DummyVecEnv."""
 
 from typing import Any
 
@@ -25,15 +25,15 @@ _DERIVED: tuple[str, ...] = (
     *("subtree_com", "cinert", "cvel", "cfrc_ext", "qfrc_actuator", "actuator_force", "ten_length", "ten_velocity"),
     "sensordata",
 )
-"""What MuJoCo derives from the state and an environment may read before its next step."""
+"""Quantities that MuJoCo derives from the state and that an environment may read before its next step."""
 
 _KNOWN_WRAPPERS = (Monitor, TransformObservation, TimeLimit, OrderEnforcing, PassiveEnvChecker)
 
 
 class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
-    """Gymnasium's own environments under SB3's Monitor; observations in float64 become float32.
+    """Gymnasium's own environments under SB3's Monitor; float64 observations become float32.
 
-    Gymnasium's MuJoCo environments and our own can be resumed bit for bit; of others the state cannot be read from
+    Gymnasium's MuJoCo environments and rlgen's own can be resumed bit for bit; the state of others cannot be read from
     outside.
     """
 
@@ -53,11 +53,11 @@ class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
         return all(_is_readable(env) for env in self.envs)
 
     def current_observations(self) -> Any:
-        """Observations of the present state: what a resumed learner sees first."""
+        """Current observations, which a resumed learner sees first."""
         return self._obs_from_buf()
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which the environments go on bit for bit: a nested dict of arrays and JSON values."""
+        """Everything needed to continue the environments bit for bit: a nested dict of arrays and JSON values."""
         self._require_readable()
         return {
             "env_id": self.env_id,
@@ -69,7 +69,7 @@ class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over a `state_dict()` of an environment that was made with the same arguments."""
+        """Loads a `state_dict()` of an environment that was made with the same arguments."""
         self._require_readable()
         check_origin(state, self.env_id, self.backend)
         if (len(state["envs"]), state["margin_rule"]) != (self.num_envs, self.margin_rule):
@@ -88,7 +88,7 @@ class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
             raise problem(
                 "an environment whose state can be saved (a MuJoCo task of Gymnasium, or one of rlgen, unwrapped)",
                 self.env_id,
-                "resume the learner without its environment: it then begins with new episodes",
+                "resume the learner without its environment: it then starts with new episodes",
             )
 
 
@@ -122,7 +122,7 @@ def _is_readable(env: gym.Env) -> bool:
 
 
 def _derived(data: mujoco.MjData) -> dict[str, np.ndarray]:
-    """Views of the derived arrays that this model has (no sites: no site_xpos)."""
+    """Views of the derived arrays that this model has (without sites, no site_xpos)."""
     arrays = {name: getattr(data, name) for name in _DERIVED}
     return {name: array for name, array in arrays.items() if array.size}
 
@@ -146,7 +146,7 @@ def _physics(inner: Any) -> dict[str, Any]:
 
 
 def _restore(env: gym.Env, saved: dict[str, Any]) -> None:
-    env.reset()  # so that every wrapper knows that an episode is under way; its draws are overwritten below
+    env.reset()  # so that every wrapper sees a running episode; its random draws are overwritten below
     inner: Any = env.unwrapped
     wrappers = _wrappers(env)
     if isinstance(inner, ClassicEnv):

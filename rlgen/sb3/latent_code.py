@@ -1,4 +1,4 @@
-"""A latent code per episode beside what the environment shows, for policies that are to have several ways."""
+"""A latent code per episode, appended to the observations of policies with several behaviours."""
 
 from typing import Any
 
@@ -15,9 +15,8 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 class LatentCode(VecEnvWrapper, ResumableVecEnv):
     """Appends one of K codes, one-hot, to the flat observations of a VecEnv: [N, O] to [N, O + K].
 
-    A code is drawn, all alike likely, when an episode begins, and holds until it ends, its last observation included.
-    With `code` it is always that one: so a trained policy is asked for one of its ways. The environment itself, its
-    rewards and its infos stay as they are.
+    A code is drawn uniformly when an episode starts, and holds until it ends, including its last observation. A fixed
+    `code` selects one behaviour of a trained policy. The environment itself, its rewards and its infos do not change.
     """
 
     def __init__(self, venv: VecEnv, codes: int, code: int | None = None, seed: int = 0):
@@ -26,7 +25,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
             raise problem("flat observations (Box of one dimension)", f"{observed}", "wrap with FlattenObservation")
         if codes < 2 or (code is not None and not 0 <= code < codes):
             raise problem(
-                "2 codes or more, and a code from 0 on among them", f"{codes} and {code}", "use e.g. 2 and None"
+                "at least 2 codes, and a code from 0 to their number less 1", f"{codes} and {code}", "use 2 and None"
             )
         low, high = (
             np.concatenate([bound, np.full(codes, end)]) for bound, end in ((observed.low, 0), (observed.high, 1))
@@ -36,7 +35,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
         self.n_codes, self.code = codes, code
         self.random = np.random.default_rng(seed)
         self.codes = np.zeros(self.num_envs, np.int64)
-        """[N], of the episodes under way."""
+        """[N], codes of the current episodes."""
 
     def reset(self) -> np.ndarray:
         observations = self.venv.reset()
@@ -57,7 +56,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
         return self.coded(observations, self.codes), rewards, dones, infos  # type: ignore[arg-type]
 
     def coded(self, observations: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """[B, O] and codes [B] to [B, O + K]."""
+        """Appends codes [B], one-hot, to observations [B, O]: [B, O + K]."""
         return with_codes(observations, codes, self.n_codes)
 
     def seed(self, seed: int | None = None) -> Any:
@@ -65,11 +64,11 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
         return self.venv.seed(seed)
 
     def current_observations(self) -> np.ndarray:
-        """Observations of the present state: what a resumed learner sees first."""
+        """Current observations, which a resumed learner sees first."""
         return self.coded(self.venv.current_observations(), self.codes)  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the environment, which must have one, and the codes."""
+        """State of the environment, which must have one, and the codes."""
         inner = self.venv.state_dict()  # type: ignore[attr-defined]
         return {"inner": inner, "codes": self.codes.tolist(), "random": self.random.bit_generator.state}
 
@@ -84,7 +83,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
 
 
 class UnderCode:
-    """One way of a policy that learned behind a `LatentCode`: acts on [N, O], the observations without code."""
+    """One behaviour of a policy that was trained with a `LatentCode`: acts on observations without code, [N, O]."""
 
     def __init__(self, policy: Policy, codes: int, code: int):
         self.policy, self.n_codes, self.code = policy, codes, code
@@ -103,12 +102,12 @@ class UnderCode:
 
 
 def with_codes(observations: np.ndarray, codes: np.ndarray, n_codes: int) -> np.ndarray:
-    """[B, O] and codes [B], one-hot, to [B, O + K]."""
+    """Appends codes [B], one-hot, to observations [B, O]: [B, O + K]."""
     return np.concatenate([observations, np.eye(n_codes, dtype=observations.dtype)[codes]], -1)
 
 
 def latent_code(env: VecEnv | None) -> LatentCode:
-    """The latent code that `env` shows last. Raises `InputError` where it shows none, or other wrappers stand above."""
+    """The LatentCode of `env`. Raises `InputError` unless it is the outermost wrapper."""
     if isinstance(env, LatentCode):
         return env
     raise problem(

@@ -39,10 +39,10 @@ class LoadedPolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """Actions [N, A] within the action space for raw observations [N, O] (or [A] for [O]), and what a policy with
-        memory remembers.
+        """Actions [N, A] within the action space for raw observations [N, O] (or [A] for [O]), and the next state of a
+        recurrent policy.
 
-        The noise of gSDE is drawn anew where all episodes start, and holds until then. DQN and QRDQN do not sample.
+        The noise of gSDE is drawn again when all episodes start, and holds until then. DQN and QRDQN do not sample.
         """
         if getattr(self.policy, "use_sde", False) and episode_start is not None and np.all(episode_start):
             self.policy.reset_noise()  # type: ignore[operator]
@@ -57,19 +57,19 @@ def load_policy(
     action_space: spaces.Space | None = None,
     normaliser: str | Path | FrozenNormaliser | None = None,
 ) -> LoadedPolicy:
-    """Rebuilds the policy of an SB3 .zip on the CPU. Nothing in the file is run: pickled parts are not opened, but for
-    spaces and statistics, of which only numbers are taken (`rlgen.sb3.plain_pickle`).
+    """Rebuilds the policy of an SB3 .zip on the CPU. No code in the file is run: pickled parts are not opened, except
+    spaces and statistics, from which only numbers are read (`rlgen.sb3.plain_pickle`).
 
     Args:
-        path: what `model.save` wrote.
-        observation_space, action_space: of the environment it is to act in; those of training when left out.
+        path: a file of `model.save`.
+        observation_space, action_space: spaces of the environment to act in; by default those of training.
         normaliser: observation statistics, or their file: a VecNormalize (.pkl) or JSON; "none" for none. By default
-            those that were saved with the model, if any (`find_normaliser`). Statistics within the network are always
-            applied.
+            the statistics saved with the model, if any (`find_normaliser`). Statistics within the network always
+            apply.
 
     Raises:
         InputError: an unsupported or damaged model, spaces of other kinds or sizes than the network's, or statistics
-            that belong to the model and cannot be read.
+            of the model that cannot be read.
     """
     saved = read_saved_model(Path(path))
     require_readable(saved)
@@ -80,20 +80,20 @@ def load_policy(
     _compare_bounds(saved, acted)
     policy.set_training_mode(False)
     if getattr(policy, "use_sde", False):
-        policy.reset_noise()  # type: ignore[operator]  # that of the saved deviations
+        policy.reset_noise()  # type: ignore[operator]  # with the saved standard deviations
     outer = _normaliser(saved, normaliser, observed)
     return LoadedPolicy(policy, [] if outer is None else [outer])
 
 
 def _space(saved: SavedModel, name: str, given: spaces.Space | None) -> spaces.Space:
-    """That of the environment. For images that of training, because SB3 turns them and then takes both ways."""
+    """The environment's space; for images that of training, because SB3 transposes them and then accepts both."""
     trained: spaces.Space | None = getattr(saved, name)
     if given is None or (trained is not None and is_image_space(trained) and name == "observation_space"):
         given = trained
     if given is None:
         raise problem(
             f"the {name.replace('_', ' ')} of training in {saved.path}",
-            "none in a form that is read",
+            "none in a readable form",
             "give it: load_policy(path, observation_space, action_space), or --env on the command line",
         )
     return given
@@ -109,14 +109,14 @@ def _normaliser(
     shape = observed.shape if isinstance(observed, spaces.Box) else None
     if shape is None:
         if given is not None:
-            came = f"observations that are {observed}"
-            raise problem("observations that are numbers (Box), to normalise", came, "leave the normaliser out")
+            got = f"observations that are {observed}"
+            raise problem("numeric observations (Box) to normalise", got, "leave the normaliser out")
         return None
     return find_normaliser(saved.path, shape) if given is None else read_normaliser(Path(given), shape)
 
 
 def _compare_bounds(saved: SavedModel, given: spaces.Space) -> None:
-    """Says where the actions of training had other bounds."""
+    """Logs a warning if the action bounds of training differ."""
     trained = saved.action_space
     if not isinstance(trained, spaces.Box) or not isinstance(given, spaces.Box):
         return

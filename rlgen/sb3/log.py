@@ -1,4 +1,4 @@
-"""What a training logs: its one TensorBoard folder, and the numbers of a round."""
+"""The logs of a training: its one TensorBoard folder, and the numbers of a round."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -18,16 +18,17 @@ from rlgen.sb3.plain_pickle import own_array, plain
 
 
 class OwnLog:
-    """SB3 takes a training whose step count goes on for a continuation, and its curves into the newest folder, whosever
-    that is. Here the first block opens a new folder, as SB3's own first `learn` does, and later blocks go on in it."""
+    """Keeps a training in one TensorBoard folder. If the step count continues, SB3 assumes a continuation and logs into
+    the newest folder, even that of another training. Here the first block opens a new folder, as SB3's own first
+    `learn` does, and later blocks continue in it."""
 
     def __init__(self) -> None:
         self.logger: Logger | None = None
 
     @contextmanager
     def of(self, model: BaseAlgorithm, name: str) -> Iterator[None]:
-        """Within the block `model` logs to this training's folder, NAME_1, NAME_2 …; one with a logger of the user's
-        (`model.set_logger`) keeps that."""
+        """Within the block, `model` logs to this training's folder, NAME_1, NAME_2 …; a model with a logger of the
+        user's (`model.set_logger`) keeps it."""
         if model._custom_logger:
             yield
             return
@@ -41,29 +42,29 @@ class OwnLog:
 
 
 class EpisodeReturns:
-    """Undiscounted sums of rewards over the `window` episodes of N environments that ended last, whatever the rewards
-    are. An episode that is given up before its end, by a reset, does not count."""
+    """Undiscounted returns of the last `window` episodes of N environments, for any rewards. An episode that a reset
+    ends early does not count."""
 
     def __init__(self, n_envs: int, window: int = 100):
         self.running: np.ndarray | Tensor = np.zeros(n_envs)
         self.finished: deque[float] = deque(maxlen=window)
 
     def add(self, rewards: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
-        """Take in rewards [T, N]; starts and ends [T, N] bool: the step is the first, or the last, of an episode."""
+        """Adds rewards [T, N]; starts and ends [T, N] bool: the step is the first, or the last, of an episode."""
         for reward, start, end in zip(rewards, starts, ends, strict=True):
             self.running = np.where(start, 0.0, self.running) + reward
             self.finished.extend(self.running[end].tolist())
 
     def add_on_device(self, rewards: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
-        """The same for tensors, which stay on their device: the sum over the episodes that ended, of which `mean` knows
-        nothing."""
+        """Like `add`, for tensors, which stay on their device. Returns the sum over the episodes that ended, which
+        `mean` does not include."""
         before = torch.as_tensor(self.running, device=rewards.device)
         sums = discounted_sums(rewards.double(), before, 1.0, starts.double())
         self.running = sums[-1]
         return (sums * ends).sum()
 
     def mean(self) -> float | None:
-        """Mean over those episodes; None before the first has ended."""
+        """Mean return of those episodes; None before the first has ended."""
         return float(np.mean(self.finished)) if self.finished else None
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,18 +76,18 @@ class EpisodeReturns:
 
 
 class RoundLog(Protocol):
-    """Where the numbers of a round go."""
+    """Log of a round's numbers."""
 
     @property
     def on_device(self) -> bool:
-        """Whether they are kept on a device, so that nobody may look at one before the policy has learned."""
+        """Whether the numbers stay on a device, so that none may be read before the policy has learned."""
 
     def record(self, name: str, value: Tensor) -> None:
-        """Log a 0-d tensor."""
+        """Logs a 0-d tensor."""
 
     def record_return(self, name: str, returns: EpisodeReturns, rewards: Tensor, starts: Tensor, ends: Tensor) -> None:
-        """Take rewards [T, N] of episodes that start and end as `starts` and `ends` [T, N] say into `returns`, and log
-        their mean per episode."""
+        """Adds rewards [T, N] of episodes with the given starts and ends [T, N] to `returns`, and logs their mean per
+        episode."""
 
 
 class HostLog:
@@ -107,7 +108,7 @@ class HostLog:
 
 
 class DeviceLog:
-    """Numbers that stay on their device until `take` brings all of a round to the host, together."""
+    """A log whose numbers stay on their device until `take` copies all of a round to the host, together."""
 
     on_device = True
 
@@ -119,15 +120,15 @@ class DeviceLog:
         self.values[name] = value
 
     def record_episodes(self, name: str, total: Tensor) -> None:
-        """Log a sum over the episodes that ended in the round, divided by how many they were."""
+        """Logs a sum over the episodes that ended in the round, divided by their number."""
         self.episode_sums[name] = total
 
     def record_return(self, name: str, returns: EpisodeReturns, rewards: Tensor, starts: Tensor, ends: Tensor) -> None:
         self.record_episodes(name, returns.add_on_device(rewards, starts, ends))
 
     def take(self, episodes: Tensor) -> tuple[dict[str, float], dict[str, float]]:
-        """The round's numbers, and its means over the `episodes` (a count) that ended, none where there were none: both
-        means over all processes. The log then is empty."""
+        """The round's numbers, and its means over the `episodes` (a count) that ended, empty if there were none; both
+        are means over all processes. Empties the log."""
         names = [*self.values, *self.episode_sums]
         tensors = (*self.values.values(), *self.episode_sums.values(), episodes)
         together = torch.stack([each.double() for each in tensors])

@@ -1,4 +1,4 @@
-"""Everything that a model's training goes on from, apart from the environment."""
+"""The complete state of a model in training, except its environment."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ from rlgen.sb3.relabel_replay import plain_replay_buffer
 
 
 def clone_tensors(tree: Any) -> Any:
-    """`tree` of dicts, lists and tuples with copies of its tensors: those of a `state_dict` of torch are the very ones
-    that the next step changes."""
+    """`tree` of dicts, lists and tuples with copies of its tensors: the next step changes the tensors of a torch
+    `state_dict` in place."""
     if isinstance(tree, Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):
@@ -39,7 +39,7 @@ def clone_tensors(tree: Any) -> Any:
 
 
 class SkipFirstCall:
-    """In the place of a method of `owner`: the first call does nothing, and everything is as it was before."""
+    """Replaces a method of `owner`: the first call does nothing and restores the method."""
 
     def __init__(self, owner: Any, method: str):
         self.owner, self.method = owner, method
@@ -50,16 +50,16 @@ class SkipFirstCall:
 
 
 COUNTERS = ("_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
-"""Numbers that some algorithms count by; those that a model does not have are left out."""
+"""Counters of some algorithms; those that a model lacks are left out."""
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
-    """Optimisers by their names in the model, tensors that it learns beside its policy, counters, the generator of its
-    random actions, the noise on them, and the filled part of its replay buffer.
+    """Optimisers by their names in the model, learned tensors outside its policy, counters, the generator of its random
+    actions, their noise, and the filled part of its replay buffer.
 
     The buffer's tensors share its memory, which the next step changes. Raises `InputError` for a replay buffer or a
-    noise that is not SB3's, of which nobody knows what belongs to its state.
+    noise that is not SB3's, because its complete state is unknown.
     """
     modules, tensors = model._get_torch_save_params()
     original = getattr(model, "_last_original_obs", None)
@@ -116,7 +116,7 @@ def _load_replay(model: OffPolicyAlgorithm, state: dict[str, Any]) -> None:
             f"one of {state['rows']} steps",
             "make the model with the buffer_size and the environments it was saved with",
         )
-    before = _filled(buffer)  # to clear no more than needed: memory that was never written costs nothing
+    before = _filled(buffer)  # clears no more than needed: memory that was never written costs nothing
     for name, saved in state["arrays"].items():
         if name not in ARRAYS:
             raise problem(f"a replay buffer of {', '.join(ARRAYS)}", repr(name), "load the state of the same model")
@@ -129,7 +129,7 @@ def _load_replay(model: OffPolicyAlgorithm, state: dict[str, Any]) -> None:
 
 
 def _filled(buffer: ReplayBuffer) -> int:
-    """Rows that are in use. Where next observations are the next row's, one more than there are steps."""
+    """Rows in use. If next observations are stored as the next row's, one more than the number of steps."""
     return min(buffer.size() + buffer.optimize_memory_usage, buffer.buffer_size)
 
 
@@ -145,16 +145,16 @@ def _plain_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
 
 
 def _wandering(noise: ActionNoise | None) -> Iterator[OrnsteinUhlenbeckActionNoise]:
-    """The noises within `noise` that remember where they were."""
+    """The parts of `noise` that have a state."""
     for each in noise.noises if isinstance(noise, VectorizedActionNoise) else [noise]:
         if isinstance(each, OrnsteinUhlenbeckActionNoise):
             yield each
         elif each is not None and not isinstance(each, NormalActionNoise):
-            raise problem("action noise of SB3's kinds", type(each).__name__, "use normal or Ornstein-Uhlenbeck noise")
+            raise problem("action noise of SB3", type(each).__name__, "use normal or Ornstein-Uhlenbeck noise")
 
 
 def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
-    """Put Ornstein-Uhlenbeck noise where it was, across the reset of noise with which the next `learn` begins."""
+    """Restores Ornstein-Uhlenbeck noise, and keeps it when the next `learn` resets the noise at its start."""
     noise = model.action_noise
     assert noise is not None, "the state has noise, the model has none"
     if model.n_envs > 1 and not isinstance(noise, VectorizedActionNoise):
@@ -165,14 +165,14 @@ def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
-    """Weights, optimisers, counters, the observations the next rollout starts from, the memory of a recurrent policy
-    and the replay buffer of an off-policy model. Taken between two rounds, that is at the start of a rollout.
+    """Weights, optimisers, counters, the observations that the next rollout starts from, the state of a recurrent
+    policy and the replay buffer of an off-policy model. Call it between two rounds, at the start of a rollout.
 
-    Tensors and JSON values alone. It stays as it is while the model learns on, apart from the tensors of the replay
-    buffer: they share its memory, because a copy would need that of a second buffer. Write them to a file, or copy
-    them, before the next step.
+    Holds only tensors and JSON values. It does not change while the model continues to learn, except for the tensors of
+    the replay buffer: they share its memory, because a copy would need that of a second buffer. Write them to a file,
+    or copy them, before the next step.
 
-    SB3 draws the noise of gSDE before that moment: a loaded off-policy model goes on with other noise for one rollout.
+    SB3 draws the noise of gSDE earlier: a loaded off-policy model continues with other noise for one rollout.
     """
     logger = getattr(model, "_logger", None)
     rate = model.learning_rate
@@ -200,8 +200,8 @@ def _of_all_envs(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
     """Raises `InputError` unless there is one observation of each environment."""
     expected = (model.n_envs, *(model.observation_space.shape or ()))
     if observations.shape != expected:
-        came = f"{list(observations.shape)}"
-        raise problem(f"last observations {list(expected)}", came, "load the state into the same model and environment")
+        got = f"{list(observations.shape)}"
+        raise problem(f"last observations {list(expected)}", got, "load the state into the same model and environment")
     return observations
 
 
@@ -218,8 +218,8 @@ def _learning_state(model: BaseAlgorithm) -> dict[str, Any]:
 
 
 def _sde_noise(model: BaseAlgorithm) -> list[Tensor]:
-    """The matrices of the noise that an on-policy model with gSDE has drawn for the rollout that begins; none after a
-    training, because the next one draws its own."""
+    """Noise matrices that an on-policy model with gSDE has drawn for the rollout that starts; empty after a training,
+    because the next one draws its own."""
     if not (isinstance(model, OnPolicyAlgorithm) and model.use_sde) or model._last_obs is None:
         return []
     if model.rollout_buffer.full or model.rollout_buffer.pos > 0:
@@ -255,7 +255,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         expected = [torch.empty(shape), torch.empty(model.n_envs, *shape)]
         _shaped_like(expected, state["sde_noise"], "noise")
         noise.exploration_mat, noise.exploration_matrices = (each.to(model.device) for each in state["sde_noise"])
-        SkipFirstCall(model.policy, "reset_noise")  # with which the rollout begins that the noise is for
+        SkipFirstCall(model.policy, "reset_noise")  # called at the start of the rollout that this noise is for
     episodes = [{"r": float(r), "l": int(length), "t": float(t)} for r, length, t in state["episodes"]]
     model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(map(float, state.get("successes", ())), maxlen=model._stats_window_size)

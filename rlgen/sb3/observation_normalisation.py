@@ -1,4 +1,4 @@
-"""Statistics of observations: those that a policy has seen, and those that were saved beside it."""
+"""Observation statistics: those that a policy collects, and those that were saved next to it."""
 
 import json
 import logging
@@ -21,12 +21,12 @@ from rlgen.system.memory import require_room
 
 
 class ObservationStatistics(BaseCallback):
-    """Takes every rollout into the policy's normaliser once the policy has learned from it, when the next one begins or
-    training ends.
+    """Merges every rollout into the policy's normaliser after the policy has learned from it: when the next one starts
+    or training ends.
 
-    So the statistics stand still from a rollout's first step to its last update: log-probabilities and values computed
-    while acting are compared with those of the same inputs. The first rollout is seen as it comes. Models without such
-    a normaliser, or that are not on-policy, stay as they are.
+    The statistics are thus fixed from a rollout's first step to its last update: log-probabilities and values from
+    acting are compared with those of the same inputs. The first rollout uses the initial statistics. Models without
+    such a normaliser, or that are not on-policy, are left unchanged.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ObservationStatistics(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if isinstance(self.model, OnPolicyAlgorithm) and policy_normaliser(self.model.policy) is not None:
-            # No copy: a buffer begins its next rollout with new arrays, and a device does not write over these before.
+            # No copy: a buffer starts its next rollout with new arrays, and a device overwrites these only later.
             self.learned_from = rollout_of(self.model).observations
 
     def _on_rollout_start(self) -> None:
@@ -48,7 +48,7 @@ class ObservationStatistics(BaseCallback):
         self._take()
 
     def _take(self) -> None:
-        """At most once for each rollout."""
+        """Merges a rollout at most once."""
         normaliser = policy_normaliser(self.model.policy)
         if self.learned_from is not None and normaliser is not None:
             rows = self.learned_from.to(normaliser.mean.device)
@@ -59,18 +59,18 @@ class ObservationStatistics(BaseCallback):
 logger = logging.getLogger("rlgen")
 
 NONE = "none"
-"""In the place of a normaliser: the policy sees raw observations, whatever lies beside it."""
+"""Value for no normaliser: the policy sees raw observations, even if statistics are stored next to it."""
 
 REMEDY = (
     "name the statistics of this policy (--normaliser FILE), or play it on raw observations (--normaliser none); a "
-    "VecNormalize that is not read can be written as JSON where it was trained: json.dump(dict("
+    "VecNormalize that cannot be read can be written as JSON where it was trained: json.dump(dict("
     "mean=v.obs_rms.mean.tolist(), var=v.obs_rms.var.tolist(), clip=v.clip_obs, epsilon=v.epsilon), "
     "open('normaliser.json', 'w'))"
 )
 
 
 class OtherShape(InputError):
-    """Statistics of another kind of observation."""
+    """Statistics of observations of another shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,49 +78,49 @@ class FrozenNormaliser:
     """x -> clip((x - mean) / std, -clip, clip), in the precision of `mean`; the result is float32."""
 
     mean: np.ndarray
-    """[O], or of the observation's shape."""
+    """[O], or the observation's shape."""
 
     std: np.ndarray
-    """As `mean`, > 0."""
+    """Like `mean`, > 0."""
 
     clip: float
-    """In standard deviations."""
+    """Limit in standard deviations."""
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
-        """[..., O] -> [..., O] float32."""
+        """Normalises observations [..., O]: [..., O] float32."""
         scaled = (np.asarray(observations).astype(self.mean.dtype) - self.mean) / self.std
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
 
 def find_normaliser(model: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
-    """The statistics that were saved with a model of observations of `shape`, None where there are none.
+    """Finds the statistics saved with a model for observations of `shape`; None if there are none.
 
-    `normaliser.json` beside it; else a VecNormalize where rl-baselines3-zoo and SB3's callbacks write it, by the names
-    of the model and of its environment; else one beside it that fits and names no other model.
+    First `normaliser.json` next to it; else a VecNormalize under the names of rl-baselines3-zoo and SB3's callbacks,
+    after the model and its environment; else one next to it that fits and is not named after another model.
 
     Raises:
-        InputError: statistics of this model that cannot be read or do not fit, or several that might be its own.
+        InputError: statistics of this model that cannot be read or do not fit, or several candidates.
     """
-    beside = model.with_name("normaliser.json")
-    if beside.is_file():
-        return read_normaliser(beside, shape)
+    own = model.with_name("normaliser.json")
+    if own.is_file():
+        return read_normaliser(own, shape)
     named = next((path for path in _named_after(model) if path.is_file()), None)
     if named is not None:
-        return _told(model, named, read_normaliser(named, shape))
+        return _logged(model, named, read_normaliser(named, shape))
     fitting = [(path, found) for path in _unnamed(model) if (found := _if_it_fits(path, shape)) is not None]
     if len(fitting) > 1:
-        came = " and ".join(path.name for path, _ in fitting)
-        raise problem(f"one VecNormalize beside {model} that may be its own", came, REMEDY)
-    return _told(model, *fitting[0]) if fitting else None
+        got = " and ".join(path.name for path, _ in fitting)
+        raise problem(f"one VecNormalize next to {model} that may be its own", got, REMEDY)
+    return _logged(model, *fitting[0]) if fitting else None
 
 
 def read_normaliser(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
-    """Reads a pickled VecNormalize, of which nothing is run, or JSON with `mean` and `var` (one number for each of an
-    observation of `shape`), `clip` and `epsilon`: what SB3's VecNormalize computes with. None where a VecNormalize
-    leaves observations as they are.
+    """Reads a pickled VecNormalize, without running any of it, or JSON with `mean` and `var` (one number for each
+    component of an observation of `shape`), `clip` and `epsilon`, with which SB3's VecNormalize computes. None if a
+    VecNormalize does not normalise observations.
 
     Raises:
-        InputError: something else, another size, numbers that are not finite.
+        InputError: other content, another size, numbers that are not finite.
     """
     try:
         require_room(path.stat().st_size, f"the statistics of {path}")
@@ -134,7 +134,7 @@ def read_normaliser(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | No
         numbers = [np.array(found[name], np.float64) for name in ("mean", "var", "clip", "epsilon")]
     except InputError:
         raise
-    except Exception as error:  # what strangers wrote makes reading stumble in any way
+    except Exception as error:  # an untrusted file can make parsers fail in any way
         raise problem(
             "a VecNormalize (.pkl), or JSON with the keys mean, var, clip and epsilon",
             f"{path} ({type(error).__name__}: {error})",
@@ -166,12 +166,12 @@ def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> Fr
     mean, var, clip, epsilon = numbers
     size = int(np.prod(shape))
     if any(each.shape not in (shape, (size,)) for each in (mean, var)) or clip.ndim or epsilon.ndim:
-        told = problem(
-            f"{size} numbers under mean and var, one per observation number, and one under clip and epsilon",
+        mismatch = problem(
+            f"{size} numbers under mean and var, one per observation component, and one under clip and epsilon",
             f"shapes {', '.join(str(list(each.shape)) for each in numbers)} in {path}",
-            "take the normaliser that was saved with this policy, or none: --normaliser none",
+            "use the normaliser that was saved with this policy, or none: --normaliser none",
         )
-        raise OtherShape(str(told))
+        raise OtherShape(str(mismatch))
     with np.errstate(all="ignore"):
         std = np.sqrt(np.maximum(var, 0) + epsilon)
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all() and clip > 0):
@@ -182,7 +182,7 @@ def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> Fr
 
 
 def _named_after(model: Path) -> Iterator[Path]:
-    """Where the statistics of `model` lie by its name, or by that of its environment's folder, ENV_1."""
+    """Paths of the statistics of `model` by its name, or by that of its environment's folder, ENV_1."""
     folder, stem = model.absolute().parent, model.stem
     yield folder / stem / "vecnormalize.pkl"
     for part in (f"{stem}_vecnormalize", f"{stem}-vecnormalize", f"vecnormalize_{stem}", f"vecnormalize-{stem}"):
@@ -192,14 +192,14 @@ def _named_after(model: Path) -> Iterator[Path]:
 
 
 def _unnamed(model: Path) -> list[Path]:
-    """Pickles of statistics beside `model` that are not named after another model there."""
+    """Pickles of statistics next to `model` that are not named after another model there."""
     others = {path for each in model.parent.glob("*.zip") if each.stem != model.stem for path in _named_after(each)}
     found = sorted(model.absolute().parent.glob("*vec*normalize*.pkl"))
     return [path for path in found if path not in others]
 
 
 def _if_it_fits(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
-    """None where the statistics are those of another task; raises where they cannot be read."""
+    """None if the statistics are those of another task; raises if they cannot be read."""
     try:
         return read_normaliser(path, shape)
     except OtherShape as other:
@@ -207,7 +207,7 @@ def _if_it_fits(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
         return None
 
 
-def _told(model: Path, path: Path, found: FrozenNormaliser | None) -> FrozenNormaliser | None:
+def _logged(model: Path, path: Path, found: FrozenNormaliser | None) -> FrozenNormaliser | None:
     if found is not None:
         logger.info("%s sees observations normalised by %s", model, path)
     return found

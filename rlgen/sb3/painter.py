@@ -1,4 +1,4 @@
-"""Pictures of environments that are stepped in batches: Gymnasium's own environment draws one at a time."""
+"""Draws environments that are stepped in batches, one at a time, with Gymnasium's own environment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class Painter:
 
     Args:
         env_id: a Gymnasium id.
-        env_kwargs: what `gymnasium.make` takes, `render_mode` and size of the picture among it.
+        env_kwargs: arguments of `gymnasium.make`, including `render_mode` and the size of the picture.
     """
 
     def __init__(self, env_id: str, env_kwargs: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ class Painter:
         return self._env
 
     def picture(self, sim: Simulator | NumpySim, i: int) -> np.ndarray:
-        """[height, width, 3] bytes of environment i of a simulator, in its present state."""
+        """[height, width, 3] bytes of environment i of a simulator, in its current state."""
         inner: Any = self.env.unwrapped
         state = sim.now
         if isinstance(inner, ClassicEnv):

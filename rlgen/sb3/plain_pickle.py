@@ -1,4 +1,4 @@
-"""What pickles of Stable-Baselines3 say, read without looking up a class."""
+"""Reads pickles of Stable-Baselines3 without importing a class."""
 
 import io
 import math
@@ -12,19 +12,19 @@ from gymnasium import spaces
 from rlgen.errors import problem
 
 NUMBERS = "biuf"
-"""Kinds of NumPy type that are read: truth values, whole numbers and floats."""
+"""Kinds of NumPy type that are read: bools, integers and floats."""
 
 
 class Refused(Exception):
-    """A pickle with other contents than plain ones."""
+    """A pickle with content other than plain values."""
 
 
 class Record:
-    """An object of the pickle: its class, what it was made from, and its state."""
+    """An object of the pickle: its class, its constructor arguments, and its state."""
 
     kind: str
     name: str
-    """The kind, which the object has and its class, that may itself stand in a pickle, has not."""
+    """The kind; only instances have it, not the class, which may itself be an object in a pickle."""
 
     def __init__(self, *arguments: Any, **named: Any):
         self.arguments, self.state = arguments, named
@@ -61,7 +61,7 @@ _RANDOM = (
 
 
 def _listed() -> dict[tuple[str, str], str]:
-    """Module and name of everything that may stand in a pickle → what it is."""
+    """Module and name of everything that may occur in a pickle → its kind."""
     names = {
         ("stable_baselines3.common.vec_env.vec_normalize", "VecNormalize"): "VecNormalize",
         ("stable_baselines3.common.running_mean_std", "RunningMeanStd"): "RunningMeanStd",
@@ -94,7 +94,7 @@ def _listed() -> dict[tuple[str, str], str]:
 
 
 RECORDS = {key: type(name, (Record,), {"kind": name}) for key, name in _listed().items()}
-"""Inert classes, one for each admitted name."""
+"""Inert classes, one for each allowed name."""
 
 
 class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
@@ -114,19 +114,19 @@ class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
 
 
 def read_plain(content: bytes, where: str) -> Any:
-    """The object that `content` holds: numbers, texts, containers, and records in the place of objects.
+    """The object in `content`: numbers, texts, containers, and records in place of objects.
 
     Raises:
-        InputError: anything but spaces, arrays, running statistics and a VecNormalize of them, which is named; or a
-            damaged pickle.
+        InputError: anything but spaces, arrays, running statistics and a VecNormalize of them, by name; or a damaged
+            pickle.
     """
     try:
         return _PlainUnpickler(io.BytesIO(content)).load()
     except Refused as refused:
-        came = f"{refused} in {where}, which could run code and is not opened"
-    except Exception as error:  # bytes that are no pickle make an unpickler stumble in any way
-        came = f"a damaged file, {where} ({type(error).__name__})"
-    raise problem("a pickle of spaces, arrays and running statistics alone", came, "save it again with plain SB3")
+        got = f"{refused} in {where}, which could run code and is not opened"
+    except Exception as error:  # bytes that are no pickle can make an unpickler fail in any way
+        got = f"a damaged file, {where} ({type(error).__name__})"
+    raise problem("a pickle of only spaces, arrays and running statistics", got, "save it again with plain SB3")
 
 
 def array_of(record: Any) -> np.ndarray:
@@ -158,7 +158,7 @@ def _dtype(record: Any) -> np.dtype:
 
 
 def _filled(raw: Any, dtype: np.dtype, shape: Any, fortran: bool = False) -> np.ndarray:
-    if getattr(raw, "name", None) == "bytes":  # of protocol 2
+    if getattr(raw, "name", None) == "bytes":  # in protocol 2
         raw = "".join(str(text) for text in raw.arguments[:1]).encode("latin1")
     if not isinstance(raw, bytes | bytearray) or not isinstance(shape, tuple):
         raise ValueError("an array without its bytes")
@@ -170,7 +170,7 @@ def _filled(raw: Any, dtype: np.dtype, shape: Any, fortran: bool = False) -> np.
 
 
 def plain(tree: Any) -> Any:
-    """`tree` of dicts, lists and tuples with tensors, which share their memory, for arrays, and plain numbers."""
+    """`tree` of dicts, lists and tuples with arrays replaced by tensors that share their memory, and plain numbers."""
     if isinstance(tree, np.ndarray):
         return torch.from_numpy(tree)
     if isinstance(tree, np.generic):
@@ -183,13 +183,13 @@ def plain(tree: Any) -> Any:
 
 
 def own_array(saved: Any) -> np.ndarray:
-    """A copy of a tensor or, as older states have it, of an array."""
+    """A copy of a tensor, or of an array in older states."""
     return np.asarray(saved).copy()
 
 
 def array_like(expected: np.ndarray, saved: Any, name: str) -> np.ndarray:
     """`saved` as an array. Raises `InputError` unless it has the shape of `expected` and can be cast to its type: NumPy
-    would spread one row over all of them."""
+    would broadcast one row over all of them."""
     array = np.asarray(saved)
     if array.shape != expected.shape or not np.can_cast(array.dtype, expected.dtype, "same_kind"):
         kinds = [f"{list(each.shape)} of {each.dtype}" for each in (expected, array)]
@@ -198,9 +198,9 @@ def array_like(expected: np.ndarray, saved: Any, name: str) -> np.ndarray:
 
 
 def space_of(record: Any) -> spaces.Space:
-    """The Gymnasium space that a record of `rlgen.sb3.plain_pickle` describes, that of Gym before it too.
+    """The Gymnasium space that a record of `rlgen.sb3.plain_pickle` describes, also a space of the older Gym.
 
-    Raises `ValueError` for other records, and for numbers that make no space."""
+    Raises `ValueError` for other records, and for numbers that make no valid space."""
     try:
         return _space(record)
     except (TypeError, AttributeError, AssertionError, OverflowError) as error:

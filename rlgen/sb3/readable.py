@@ -1,4 +1,4 @@
-"""Which saved models are rebuilt from their tensors: SB3's own policies of vectors, told by the texts in the file."""
+"""Determines which saved models can be rebuilt from tensors: SB3's own policies of vectors, by texts in the file."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ MODULES = (
     *(f"stable_baselines3.{each}.policies" for each in ("common", "sac", "td3", "dqn")),
     *(f"sb3_contrib.{each}.policies" for each in ("tqc", "qrdqn", "common.recurrent")),
 )
-"""Modules of the policy classes that act as their tensors say."""
+"""Modules of the policy classes whose tensors determine how they act."""
 
 EXTRACTORS = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (FlattenExtractor, NormalisedObservations)}
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("rlgen")
 
 
 def require_readable(saved: SavedModel) -> None:
-    """Raises `InputError` that names what `saved` has of its own: a policy class, a features extractor."""
+    """Raises `InputError` that names a custom part of `saved`: a policy class, a features extractor."""
     policy = saved.data.get("policy_class")
     policy = policy if isinstance(policy, dict) else {}
     module, made = str(policy.get("__module__", MODULES[0])), str(policy.get("__init__", ""))
@@ -44,18 +44,18 @@ def require_readable(saved: SavedModel) -> None:
 
 
 def unsupported(saved: SavedModel, what: str) -> InputError:
-    """For `raise unsupported(…)`: a model that only its own code can play."""
+    """The error, for `raise unsupported(…)`, for a model that only its own code can play."""
     return problem(SUPPORTED, f"{what} in {saved.path}", "load it with SB3 itself, if you trust its author")
 
 
 def arguments(saved: SavedModel) -> dict[str, Any]:
-    """`policy_kwargs`, of pickled values the texts."""
+    """`policy_kwargs`, with texts in place of pickled values."""
     found = saved.data.get("policy_kwargs")
     return found if isinstance(found, dict) else {}
 
 
 def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
-    """SB3's own for vectors, or rlgen's, which has statistics among the tensors."""
+    """SB3's own for vectors, or rlgen's, which stores statistics among the tensors."""
     normalises = any(".normaliser." in key for key in saved.tensors)
     text = arguments(saved).get("features_extractor_class")
     if text is None:
@@ -67,7 +67,7 @@ def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
 
 
 def activation(saved: SavedModel, default: type[nn.Module]) -> type[nn.Module]:
-    """From the text that SB3 writes beside the pickled class, else SB3's default, which the log names."""
+    """The activation from the text that SB3 writes next to the pickled class, else SB3's default, which is logged."""
     text = arguments(saved).get("activation_fn")
     if text is None:
         logger.debug("%s names no activation: SB3's default for it is %s", saved.path, default.__name__)

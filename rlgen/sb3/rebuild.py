@@ -1,4 +1,4 @@
-"""SB3's own network classes, made of the sizes of saved tensors and filled with them."""
+"""Rebuilds SB3's own network classes from the sizes of saved tensors, and loads the tensors into them."""
 
 import re
 from typing import Any
@@ -18,11 +18,11 @@ from rlgen.sb3.saved_model import SavedModel
 
 
 def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: spaces.Space) -> BasePolicy:
-    """The policy of `saved` for these spaces, or as much of it as acts.
+    """The policy of `saved` for these spaces, or the part of it that acts.
 
     Raises `InputError` for other networks, for spaces of other sizes, and for numbers that are not finite."""
     if not isinstance(observation_space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        raise problem("an observation space of vectors (Box) or kinds", f"{observation_space}", "choose another task")
+        raise problem("a vector (Box) or discrete observation space", f"{observation_space}", "choose another task")
     tensors = saved.tensors
     policy: BasePolicy
     if "action_net.weight" in tensors:
@@ -44,7 +44,7 @@ def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: sp
         raise problem(SUPPORTED, f"other tensors in {saved.path} ({error})", "load it with SB3 itself") from error
     for name, tensor in policy.state_dict().items():
         if not tensor.isfinite().all() and not name.endswith("normaliser.clip"):
-            raise problem("finite weights", f"NaN or infinity in {name} of {saved.path}", "take an earlier checkpoint")
+            raise problem("finite weights", f"NaN or infinity in {name} of {saved.path}", "use an earlier checkpoint")
     return policy
 
 
@@ -52,7 +52,7 @@ def _actor_critic(saved: SavedModel, observed: spaces.Space, acted: spaces.Space
     """PPO, A2C, TRPO, and RecurrentPPO."""
     tensors, gsde = saved.tensors, _gsde(saved)
     if ("log_std" in tensors) != isinstance(acted, spaces.Box):
-        trained = "numbers (Box)" if "log_std" in tensors else "kinds (Discrete, MultiDiscrete or MultiBinary)"
+        trained = "vectors (Box)" if "log_std" in tensors else "discrete actions (Discrete, MultiDiscrete, MultiBinary)"
         raise problem(f"an action space of {trained}, as in {saved.path}", f"{acted}", "give that of its training")
     hidden, value = _layers(saved, "mlp_extractor.policy_net."), _layers(saved, "mlp_extractor.value_net.")
     output = _matrix(saved, "action_net.weight")
@@ -81,7 +81,7 @@ def _actor_critic(saved: SavedModel, observed: spaces.Space, acted: spaces.Space
 
 
 def _lstm(saved: SavedModel) -> dict[str, Any]:
-    """What RecurrentPPO's policy takes beside PPO's."""
+    """Options of RecurrentPPO's policy in addition to those of PPO's."""
     layers = sum(bool(re.fullmatch(r"lstm_actor\.weight_hh_l\d+", key)) for key in saved.tensors)
     critic = any(key.startswith("lstm_critic.") for key in saved.tensors)
     return {
@@ -114,7 +114,7 @@ def _deterministic_actor(saved: SavedModel, observed: spaces.Space, acted: space
 
 
 def _q_network(saved: SavedModel, observed: spaces.Space, acted: spaces.Space) -> QNetwork:
-    """DQN, which always takes the action of the highest value here."""
+    """DQN, which here always takes the action of the highest value."""
     *hidden, output = _layers(saved, "q_net.q_net.")
     _require_discrete(saved, acted)
     _require_sizes(saved, observed, acted, [*hidden, output][0].shape[1], len(output))
@@ -122,7 +122,7 @@ def _q_network(saved: SavedModel, observed: spaces.Space, acted: spaces.Space) -
 
 
 def _quantile_network(saved: SavedModel, observed: spaces.Space, acted: spaces.Space) -> BasePolicy:
-    """QRDQN, which always takes the action of the highest mean value here."""
+    """QRDQN, which here always takes the action of the highest mean value."""
     try:
         from sb3_contrib.qrdqn.policies import QuantileNetwork
     except ImportError as error:
@@ -135,7 +135,7 @@ def _quantile_network(saved: SavedModel, observed: spaces.Space, acted: spaces.S
 
 
 def _actor(saved: SavedModel, observed: spaces.Space, hidden: list[Tensor]) -> dict[str, Any]:
-    """What the networks of off-policy algorithms take alike."""
+    """Options that the networks of all off-policy algorithms share."""
     extractor = features_extractor(saved)(observed)  # type: ignore[call-arg]
     return {
         "net_arch": [len(weight) for weight in hidden],
@@ -147,7 +147,7 @@ def _actor(saved: SavedModel, observed: spaces.Space, hidden: list[Tensor]) -> d
 
 
 def _gsde(saved: SavedModel) -> dict[str, Any]:
-    """The options of state-dependent exploration; none without."""
+    """The options of state-dependent exploration; empty without it."""
     given = arguments(saved)
     if not (saved.data.get("use_sde") or given.get("use_sde")):
         return {}
@@ -179,14 +179,14 @@ def _require_sizes(saved: SavedModel, observed: spaces.Space, acted: spaces.Spac
     expected = (get_flattened_obs_dim(observed), _outputs(acted))
     if (inputs, outputs) != expected:
         raise problem(
-            f"a policy of {expected[0]} observation and {expected[1]} action numbers, as in the environment",
+            f"a policy of {expected[0]} observation and {expected[1]} action dimensions, as in the environment",
             f"one of {inputs} and {outputs} in {saved.path}",
             "give the environment it was trained in, with the same options",
         )
 
 
 def _outputs(space: spaces.Space) -> int:
-    """Numbers that a network gives for an action."""
+    """Number of outputs of a network for an action."""
     if isinstance(space, spaces.Discrete):
         return int(space.n)
     if isinstance(space, spaces.MultiDiscrete):
@@ -198,17 +198,17 @@ def _outputs(space: spaces.Space) -> int:
 
 def _require_box(saved: SavedModel, space: spaces.Space) -> None:
     if not isinstance(space, spaces.Box):
-        came = f"{space} for {saved.path}"
-        raise problem("an action space of vectors (Box)", came, "give the environment it was trained in")
+        got = f"{space} for {saved.path}"
+        raise problem("an action space of vectors (Box)", got, "give the environment it was trained in")
 
 
 def _require_discrete(saved: SavedModel, space: spaces.Space) -> int:
     if not isinstance(space, spaces.Discrete):
-        came = f"{space} for {saved.path}"
-        raise problem("an action space of kinds (Discrete)", came, "give the environment it was trained in")
+        got = f"{space} for {saved.path}"
+        raise problem("a discrete action space (Discrete)", got, "give the environment it was trained in")
     return int(space.n)
 
 
 def _without_contrib(saved: SavedModel) -> Exception:
-    came = f"none, for {saved.path}"
-    return problem("the package sb3-contrib", came, 'run pip install "rlgen[contrib]"')
+    got = f"none, for {saved.path}"
+    return problem("the package sb3-contrib", got, 'run pip install "rlgen[contrib]"')

@@ -18,13 +18,13 @@ from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_
 class Relabel(BaseCallback):
     """Replaces the rewards of every rollout by the weighted sum of reward sources, before the policy learns from it.
 
-    `adds`: the sum is added to the rewards instead, those of the environment or those that an earlier `Relabel` among
-    the callbacks has put in their place, so that a list of them adds up; one with several sources pays the same and
-    computes advantages once. `scale`, if given, brings the sum to returns of unit spread.
+    With `adds` the sum is added to the current rewards instead: those of the environment, or those that an earlier
+    `Relabel` among the callbacks has set. A list of them thus adds up; one with several sources gives the same rewards
+    and computes advantages once. `scale`, if given, normalises the sum to returns of unit variance.
 
-    Where the rollout is, in SB3's buffer or on a device, is the concern of `rlgen.sb3.rollout`. Actions reach the
-    sources as the environment received them, and observations as it gave them, also from below a VecNormalize, whose
-    own numbers change their meaning as it learns.
+    `rlgen.sb3.rollout` hides whether the rollout is in SB3's buffer or on a device. Actions reach the sources as the
+    environment received them, and observations raw, also under a VecNormalize, whose normalised numbers change their
+    meaning as it learns.
     """
 
     model: OnPolicyAlgorithm
@@ -55,7 +55,7 @@ class Relabel(BaseCallback):
         if self.sources:
             batch = rollout.transitions()  # line 3: the policy's trajectories
         for name, weighted in self.sources.items():
-            metrics = weighted.source.update(batch)  # line 4: of GAIL, the discriminator's gradient steps
+            metrics = weighted.source.update(batch)  # line 4: for GAIL, the discriminator's gradient steps
             weighted.log(name, metrics, rollout.log)
             rewards += self.weighted(name, weighted, batch)  # line 5: the cost, here a reward
         rollout.set_rewards(self.scaled(rewards))
@@ -63,16 +63,16 @@ class Relabel(BaseCallback):
         rollout.compute_advantages()  # line 5: Q(s, a), as advantages
 
     def earlier_rewards(self) -> Tensor:
-        """[T, N]: what the sum is added to."""
+        """[T, N]: the rewards that the sum is added to."""
         return self.rollout.rewards.clone() if self.adds else torch.zeros_like(self.rollout.rewards)
 
     def weighted(self, name: str, weighted: WeightedReward, batch: Transitions) -> Tensor:
-        """[T, N]: the weighted rewards of a source, where the rollout's are."""
+        """[T, N]: the weighted rewards of a source, on the rollout's device."""
         starts = self.rollout.starts.to(batch.terminated.device)
         return weighted.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
 
     def scaled(self, rewards: Tensor) -> Tensor:
-        """[T, N]: in returns of unit standard deviation, if there is a `scale`."""
+        """[T, N]: `rewards` normalised to returns of unit standard deviation, if there is a `scale`."""
         if self.scale is None:
             return rewards
         self.scale.update(rewards, self.rollout.starts.float())

@@ -1,4 +1,4 @@
-"""Rewards of a replay buffer from reward sources, computed when a minibatch is drawn."""
+"""Rewards of a replay buffer from reward sources, computed when a minibatch is sampled."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ class Step(NamedTuple):
     actions: np.ndarray
     """[N, A], as the environments received them."""
     following: np.ndarray
-    """[N, O], at an episode's end its true last observation."""
+    """[N, O]: next observations; at the end of an episode its true last observation."""
     terminated: np.ndarray
     """[N] bool."""
     truncated: np.ndarray
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 
 class NewSteps:
-    """Gathers steps of N environments until there are `enough`, counted over all environments."""
+    """Collects steps of N environments until there are `enough`, counted over all environments."""
 
     def __init__(self, enough: int):
         if enough < 1:
@@ -54,7 +54,7 @@ class NewSteps:
         self.enough = enough
         self.steps: list[Step] = []
         self.taken = 0
-        """How many of these at the front were taken: the one before the new ones, 0 before the first time."""
+        """Steps at the front that were returned before: the one before the new steps, 0 the first time."""
 
     def add(
         self,
@@ -64,8 +64,8 @@ class NewSteps:
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> None:
-        """One more step; arrays as in `Step`. An episode starts after another's end, or where a reset has put the
-        environment elsewhere than the step before left it."""
+        """Adds a step; arrays as in `Step`. An episode starts after the end of another, or if a reset has moved the
+        environment away from where the step before left it."""
         starts = np.ones(len(observations), bool)
         if self.steps:
             before = self.steps[-1]
@@ -73,7 +73,7 @@ class NewSteps:
         self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
 
     def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
-        """The new steps as T * N transitions, time-major, and where episodes start [T, N]; None if they are too few."""
+        """The new steps as T * N transitions, time-major, and the episode starts [T, N]; None if they are too few."""
         new = self.steps[self.taken :]
         if not new or len(new) * len(new[0].observations) < self.enough:
             return None
@@ -99,27 +99,26 @@ class NewSteps:
 
 UPDATE_EVERY = 1000
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}
-"""How the buffers draw whose rewards can be computed while they are read."""
+"""Sampling methods of the buffers whose rewards can be computed on reading."""
 
 
 class RelabelReplay(BaseCallback):
-    """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model draws.
+    """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model samples.
 
-    The sources pay for a transition what it is worth to them now, however old it is. They learn from new transitions
-    as soon as `steps` has enough of them, each once, and pay nothing before the first time. A list of such callbacks
+    The sources reward a transition by what it is worth to them now, however old it is. They learn from new transitions,
+    each once, as soon as `steps` has enough of them, and give no reward before the first time. A list of such callbacks
     adds up. Rewards of n steps contain each step's bonus, discounted. Actions reach the sources as the environment
-    received them, and observations as it gave them; where a VecNormalize scales the task's rewards, the bonus is added
-    to the scaled ones.
+    received them, and observations raw; where a VecNormalize scales the task's rewards, the bonus is added to the
+    scaled ones.
 
-    A buffer with `optimize_memory_usage` does not keep the last observations of episodes: their last steps are learned
-    from, but not paid for. Time limits stay as the buffer handles them.
+    A buffer with `optimize_memory_usage` does not keep the last observations of episodes: the sources learn from the
+    last steps but do not reward them. Time limits stay as the buffer handles them.
 
-    The model has its own replay buffer while the environments step, and after training; also where an environment or a
-    source raises. Any other exception in the midst of a gradient step, such as Ctrl-C, leaves a
-    `RelabelingReplayBuffer` in its place, because SB3 calls no callback around `train` or after an exception, and a
-    wrapper of `model.train` would be saved with the model. It is saved as the buffer itself, pays no later training and
-    puts the buffer back as soon as one uses it; `with restore_replay_buffer(model):` around `learn` puts it back at
-    once.
+    The model has its own replay buffer while the environments step, and after training; also if an environment or a
+    source raises. Any other exception during a gradient step, such as Ctrl-C, leaves a `RelabelingReplayBuffer` in its
+    place, because SB3 calls no callback around `train` or after an exception, and a wrapper of `model.train` would be
+    saved with the model. It is saved as the buffer itself, gives no rewards in a later training and restores the buffer
+    as soon as one uses it; `with restore_replay_buffer(model):` around `learn` restores it at once.
     """
 
     model: OffPolicyAlgorithm
@@ -129,12 +128,12 @@ class RelabelReplay(BaseCallback):
         self.sources, self.steps = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY)
 
     def _init_callback(self) -> None:
-        """Raises `InputError` for a replay buffer that draws in its own way, and in several processes."""
+        """Raises `InputError` for a replay buffer with its own way of sampling, and in several processes."""
         distributed.require_single_process(type(self.model).__name__)
         kind = type(plain_replay_buffer(self.model))
         if (kind.sample, kind._get_samples) not in DRAWING:
             raise problem(
-                "a ReplayBuffer or NStepReplayBuffer that draws as SB3's do",
+                "a ReplayBuffer or NStepReplayBuffer that samples as SB3's do",
                 f"a {kind.__name__}",
                 "leave replay_buffer_class out, or use an on-policy model",
             )
@@ -142,15 +141,14 @@ class RelabelReplay(BaseCallback):
 
     def _on_training_start(self) -> None:
         present = self.model.replay_buffer
-        joined = (
-            isinstance(present, RelabelingReplayBuffer) and present.is_current()
-        )  # of an earlier callback in the list
+        # From an earlier callback in the list.
+        joined = isinstance(present, RelabelingReplayBuffer) and present.is_current()
         self.replay: RelabelingReplayBuffer = present if joined else RelabelingReplayBuffer(self.model)  # type: ignore[assignment]
         self.replay.reward_sources.append(self)
         self.model.replay_buffer = self.replay  # type: ignore[assignment]
 
     def _on_rollout_start(self) -> None:
-        self.model.replay_buffer = plain_replay_buffer(self.model)  # the rollout itself holds what was there before
+        self.model.replay_buffer = plain_replay_buffer(self.model)  # the rollout itself already holds the one before
 
     def _on_rollout_end(self) -> None:
         self.replay.buffer = plain_replay_buffer(self.model)
@@ -163,7 +161,7 @@ class RelabelReplay(BaseCallback):
         return True
 
     def learn_from(self, step: tuple[np.ndarray, ...]) -> None:
-        """Take in a new step, and let the sources learn when there are enough of them."""
+        """Adds a new step, and updates the sources if there are enough of them."""
         self.steps.add(*step)
         if (new := self.steps.take(self.model.device)) is not None:
             progress, log = progress_remaining(self.model), HostLog(self.model)
@@ -172,10 +170,10 @@ class RelabelReplay(BaseCallback):
                 weighted.weighted(name, *new, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
-        """The weighted sum [B] of what the sources pay now."""
+        """The weighted sum [B] of the sources' current rewards."""
         total = torch.zeros(len(batch), device=self.model.device)
         if not self.steps.taken:
-            return total  # a source that has seen nothing knows no unit to pay in
+            return total  # before its first update a source cannot normalise its rewards
         for name, weighted in self.sources.items():
             if weight := weighted.weight_at(progress_remaining(self.model)):
                 total += weight * weighted.reward(name, batch)
@@ -183,8 +181,8 @@ class RelabelReplay(BaseCallback):
 
 
 class RelabelingReplayBuffer:
-    """Stands for the replay buffer of `model` in one call of `learn`: shows new steps to `reward_sources` and has them
-    add to the rewards that are drawn. All else is the buffer's, and pickled or copied it is the buffer."""
+    """Replaces the replay buffer of `model` during one call of `learn`: passes new steps to `reward_sources` and adds
+    their rewards to those that are sampled. Everything else is the buffer's; pickled or copied it is the buffer."""
 
     def __init__(self, model: OffPolicyAlgorithm):
         self.model, self.buffer, self.began = model, plain_replay_buffer(model), model.start_time
@@ -197,11 +195,11 @@ class RelabelingReplayBuffer:
         return getitem, ([self.buffer], 0)
 
     def is_current(self) -> bool:
-        """Whether the `learn` goes on that this was made for; SB3 notes the time at which each begins."""
+        """Whether the `learn` that this was made for is still running; SB3 stores the time at which each starts."""
         return self.model.start_time == self.began
 
     def give_place(self) -> None:
-        """Put the model's own buffer back, where an exception has left this in its place."""
+        """Restores the model's own buffer if an exception has left this in its place."""
         if self.model.replay_buffer is self:
             self.model.replay_buffer = self.buffer
 
@@ -214,7 +212,7 @@ class RelabelingReplayBuffer:
         done: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        """SB3's, which hands over observations [N, O] below a VecNormalize, the true last one at an episode's end."""
+        """SB3's `add`, with raw observations [N, O] under a VecNormalize, and an episode's true last observation."""
         self.buffer.add(obs, next_obs, action, reward, done, infos)
         if not self.is_current():
             self.give_place()
@@ -229,7 +227,7 @@ class RelabelingReplayBuffer:
             relabel_callback.learn_from((observations, actions, following, ended & ~limited, ended & limited))
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        """SB3's, of a buffer that shares all but the rewards."""
+        """SB3's `sample`, from a buffer that shares everything but the rewards."""
         if not self.is_current():
             self.give_place()
             return self.buffer.sample(batch_size, env)
@@ -243,7 +241,7 @@ class RelabelingReplayBuffer:
             raise
 
     def transitions(self, rows: np.ndarray, envs: np.ndarray) -> Transitions:
-        """Of the buffer's rows and environments [B], on the model's device."""
+        """Transitions at the buffer's rows and environments [B], on the model's device."""
         buffer = self.buffer
         if buffer.optimize_memory_usage:
             following = buffer.observations[(rows + 1) % buffer.buffer_size, envs]
@@ -262,7 +260,7 @@ class RelabelingReplayBuffer:
 
 class LazyRewards:
     """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalised by `env` if
-    there is one, and what the reward_sources add."""
+    there is one, plus those of the reward sources."""
 
     def __init__(self, replay: RelabelingReplayBuffer, env: VecNormalize | None):
         self.replay, self.env = replay, env
@@ -279,14 +277,14 @@ class LazyRewards:
 
 
 def plain_replay_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
-    """The model's own replay buffer, also while a `RelabelingReplayBuffer` stands in its place."""
+    """The model's own replay buffer, also while a `RelabelingReplayBuffer` replaces it."""
     present: Any = model.replay_buffer
     return present.buffer if isinstance(present, RelabelingReplayBuffer) else present
 
 
 @contextmanager
 def restore_replay_buffer(model: BaseAlgorithm) -> Iterator[None]:
-    """However the block ends, `model`, if it is off-policy, then has its own replay buffer."""
+    """After the block, however it ends, an off-policy `model` has its own replay buffer."""
     try:
         yield
     finally:

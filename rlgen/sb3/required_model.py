@@ -1,4 +1,4 @@
-"""What a training asks of the model that it is given."""
+"""Requirements of a training on its model."""
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -9,8 +9,8 @@ from rlgen.errors import problem
 
 
 def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
-    """The VecNormalize of the model's environment, if it has one. Raises `InputError` where its observations are not
-    those of the model, because another wrapper changes their shape."""
+    """The VecNormalize of the model's environment, if it has one. Raises `InputError` if its observations differ from
+    the model's, because another wrapper changes their shape."""
     env = model.get_vec_normalize_env()
     if env is not None and env.observation_space.shape != model.observation_space.shape:
         raise problem(
@@ -22,7 +22,7 @@ def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
 
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
-    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy has no memory."""
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy is not recurrent."""
     policy = getattr(model, "policy", None)
     on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
     if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
@@ -38,7 +38,7 @@ def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
 
 
 def require_raw_environment(model: BaseAlgorithm) -> None:
-    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's own numbers."""
+    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's raw observations."""
     if model.get_vec_normalize_env() is not None:
         raise problem(
             "an environment of raw observations and rewards",

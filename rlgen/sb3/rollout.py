@@ -1,4 +1,4 @@
-"""A rollout of an on-policy model, wherever it is: in SB3's buffer or as tensors of a device."""
+"""A rollout of an on-policy model, in SB3's buffer or as tensors on a device."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -21,20 +21,20 @@ from rlgen.sb3.required_model import normaliser_of
 class Rollout(Protocol):
     """T steps of N environments that a policy collects and then learns from, as a callback sees them.
 
-    A callback calls `begin` when a rollout starts and `record` after every step; the rest is there once it has ended.
+    A callback calls `begin` when a rollout starts and `record` after every step; the rest is available after its end.
     """
 
     @property
     def log(self) -> RoundLog:
-        """Where numbers of the round go."""
+        """Log of the round."""
 
     @property
     def observations(self) -> Tensor:
-        """[T, N, ...]: as the policy saw them."""
+        """[T, N, ...]: observations as the policy saw them."""
 
     @property
     def states(self) -> Tensor:
-        """[T, N, ...]: the same as the environment gave them."""
+        """[T, N, ...]: the environment's raw observations."""
 
     @property
     def task_rewards(self) -> Tensor:
@@ -42,37 +42,37 @@ class Rollout(Protocol):
 
     @property
     def rewards(self) -> Tensor:
-        """[T, N]: what the policy is to learn from so far, without the bootstraps of time limits."""
+        """[T, N]: the current rewards to learn from, without the bootstraps of time limits."""
 
     @property
     def starts(self) -> Tensor:
-        """[T, N] bool: the step is an episode's first."""
+        """[T, N] bool: the step is the first of an episode."""
 
     def begin(self) -> None:
-        """A new rollout starts."""
+        """Starts a new rollout."""
 
     def record(self, found: Mapping[str, Any]) -> None:
-        """Take in a step from the `locals` of the callback."""
+        """Adds a step from the `locals` of the callback."""
 
     def transitions(self) -> Transitions:
-        """All as T * N transitions, time-major, actions as the environment received them, on the model's device."""
+        """All T * N transitions, time-major, actions as the environment received them, on the model's device."""
 
     def set_rewards(self, rewards: Tensor) -> None:
-        """Have the policy learn from `rewards` [T, N]."""
+        """Makes the policy learn from `rewards` [T, N]."""
 
     def bootstrap_time_limits(self) -> None:
-        """Add γ V(true last observation) to the reward where a time limit cut an episode."""
+        """Adds γ V(true last observation) to the reward where a time limit cut an episode."""
 
     def compute_advantages(self) -> None:
-        """Compute returns and advantages of the present rewards."""
+        """Computes returns and advantages of the current rewards."""
 
 
 def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Rollout:
     """The rollouts of an on-policy model.
 
     Args:
-        readers: names of what will read the last observations of episodes, for the error where one is missing; None
-            where nothing will ask for transitions or set rewards.
+        readers: names of the readers of episodes' last observations, for the error if one is missing; None if neither
+            transitions nor new rewards are needed.
 
     Raises:
         InputError: the model is not on-policy, or its VecNormalize is not the outermost wrapper.
@@ -84,7 +84,7 @@ def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Ro
 
 
 class RawObservations:
-    """The observations of one rollout below `env`: the first, then one more for each step. [T + 1, N, O]."""
+    """Raw observations of one rollout below `env`: the first, then one more for each step. [T + 1, N, O]."""
 
     def __init__(self, env: VecNormalize):
         self.env = env
@@ -92,23 +92,23 @@ class RawObservations:
         self.add()
 
     def add(self) -> None:
-        """After a step, or a reset."""
+        """Adds the observations after a step or a reset."""
         self.rows.append(np.asarray(self.env.get_original_obs()))
 
     def raw(self, observation: np.ndarray) -> np.ndarray:
-        """A normalised observation [O] of the present step, such as the last of an episode, in the environment's own
-        numbers, as far as the normaliser has not clipped it."""
+        """The raw values of a normalised observation [O] of the current step, such as the last of an episode, as far as
+        the normaliser has not clipped it."""
         return np.asarray(self.env.unnormalize_obs(observation))
 
 
 def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Sequence[str]) -> np.ndarray:
-    """`terminal_observation` of the `info` of an episode's last step; where it is missing and nothing reads it, the
-    observation `before` that step in its place.
+    """`terminal_observation` in the `info` of an episode's last step; if it is missing and nothing reads it, the
+    observation `before` that step.
 
-    As for SB3, the key is optional where the task ended the episode: then no value of that observation is learned from.
+    As in SB3, the key is optional if the task ended the episode: the value of that observation is not needed then.
 
     Args:
-        readers: names of what reads it.
+        readers: names of its readers.
 
     Raises:
         InputError: it is missing, and a time limit cut the episode or something reads it.
@@ -121,8 +121,8 @@ def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Seque
         raise problem(
             "the last observation of an episode under 'terminal_observation' in the info of its last step, which "
             f"{' and '.join(readers)} must see",
-            "a vector environment that does not tell it",
-            "mend the wrapper that drops it, or use an SB3 VecEnv such as DummyVecEnv",
+            "a vector environment that leaves it out",
+            "fix the wrapper that drops it, or use an SB3 VecEnv such as DummyVecEnv",
         )
     return before
 
@@ -131,8 +131,8 @@ Memory = tuple[Tensor, Tensor]
 
 
 class EpisodeEnd(NamedTuple):
-    """Where an episode ended within the rollout, its true last observation [O] as the policy sees it and in the
-    environment's own numbers, and what a recurrent critic remembered then, each [layers, 1, hidden]."""
+    """The end of an episode: its place in the rollout, its true last observation [O] as the policy sees it and raw, and
+    the state of a recurrent critic at that time, each [layers, 1, hidden]."""
 
     time: int
     env: int
@@ -143,8 +143,8 @@ class EpisodeEnd(NamedTuple):
 
 
 class BufferRollout:
-    """The rollout buffer of an SB3 model, with what it does not keep: the task's own rewards, true last observations
-    and observations below a VecNormalize.
+    """The rollout buffer of an SB3 model, with data that it does not keep: the task's own rewards, true last
+    observations and raw observations below a VecNormalize.
 
     SB3 adds a time limit's bootstrap to the task reward and computes advantages before `on_rollout_end`, so
     `bootstrap_time_limits` and `compute_advantages` do both again for new rewards: γ V(true last observation) is added
@@ -218,7 +218,7 @@ class BufferRollout:
     def set_rewards(self, rewards: Tensor) -> None:
         buffer = self.model.rollout_buffer
         buffer.rewards[:] = rewards.numpy()
-        # For a later callback: what stands in the place of the rollout's rewards, before bootstraps.
+        # For a later callback: the current rewards of the rollout, before bootstraps.
         buffer.relabelled = buffer.rewards.copy()  # type: ignore[attr-defined]
 
     def compute_advantages(self) -> None:
@@ -239,14 +239,14 @@ class BufferRollout:
             self.model.rollout_buffer.rewards[end.time, end.env] += self.model.gamma * value
 
     def _memory(self, envs: slice) -> Memory | None:
-        """What a recurrent critic remembers after the present step, each [layers, B, hidden]; None without memory."""
+        """State of a recurrent critic after the current step, each [layers, B, hidden]; None if it is not recurrent."""
         states = self.last.get("lstm_states")
         return None if states is None else (states.vf[0][:, envs].contiguous(), states.vf[1][:, envs].contiguous())
 
     @torch.no_grad()
     def _values(self, observations: np.ndarray, memory: Memory | None, starts: np.ndarray) -> Tensor:
-        """V [B, 1] of observations [B, O] as the policy sees them. For a recurrent policy also its memory, and where an
-        episode starts [B], which forgets it."""
+        """V [B, 1] of observations [B, O] as the policy sees them. A recurrent policy also uses its state, and the
+        episode starts [B], which reset it."""
         seen = torch.as_tensor(observations, device=self.model.device)
         if memory is None:
             return self.model.policy.predict_values(seen)
@@ -255,7 +255,7 @@ class BufferRollout:
 
 
 def _rows(observations: np.ndarray) -> np.ndarray:
-    """[T, N, ...] of any shape as float32 [T, N, O]."""
+    """Observations [T, N, ...] of any shape as float32 [T, N, O]."""
     return observations.reshape(*observations.shape[:2], -1).astype(np.float32, copy=False)
 
 

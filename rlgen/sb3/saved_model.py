@@ -1,7 +1,7 @@
-"""What can be read of a Stable-Baselines3 .zip without running anything: plain JSON values, tensors and spaces.
+"""Reads a Stable-Baselines3 .zip without running anything in it: plain JSON values, tensors and spaces.
 
-A saved model holds Python objects as base64 pickles (`:serialized:` in the JSON). Opening them would run whatever code
-the file's author put there, so they are dropped here, but for the two spaces, which `plain_pickle` reads as records;
+A saved model holds Python objects as base64 pickles (`:serialized:` in the JSON). Opening them would run any code that
+the file's author put there, so they are dropped here, except the two spaces, which `plain_pickle` reads as records;
 `policy.pth` goes through torch's safe unpickler.
 """
 
@@ -30,27 +30,27 @@ class SavedModel:
 
     path: Path
     data: dict[str, Any]
-    """The constructor's values. Of pickled objects only the texts that SB3 writes beside them."""
+    """Constructor arguments. For pickled objects only the texts that SB3 writes next to them."""
 
     tensors: dict[str, Tensor]
-    """`policy.state_dict()`; no tensor is larger than its memory."""
+    """`policy.state_dict()`; every tensor stores all its elements."""
 
     observation_space: spaces.Space | None
-    """Of training; None where the file does not hold it in a form that is read."""
+    """Observation space of training; None if the file does not hold it in a readable form."""
 
     action_space: spaces.Space | None
-    """As `observation_space`."""
+    """Action space of training; None likewise."""
 
 
 def read_saved_model(path: Path) -> SavedModel:
     """Reads `data` and `policy.pth` of the .zip.
 
     Raises:
-        InputError: no such file, not an SB3 model, cut or damaged, larger than there is room for, or tensors that need
+        InputError: a missing file, not an SB3 model, cut or damaged, larger than the free memory, or tensors that need
             unpickling.
     """
     if not path.is_file():
-        raise problem("a model saved by Stable-Baselines3 (.zip)", f"{path}, where no file lies", "check the path")
+        raise problem("a model saved by Stable-Baselines3 (.zip)", f"{path}, which does not exist", "check the path")
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = [archive.getinfo(name).file_size for name in ("data", "policy.pth")]
@@ -58,7 +58,7 @@ def read_saved_model(path: Path) -> SavedModel:
             content, weights = archive.read("data"), archive.read("policy.pth")
     except InputError:
         raise
-    except Exception as error:  # a damaged archive makes zipfile stumble in many ways
+    except Exception as error:  # a damaged archive can make zipfile fail in many ways
         raise problem(
             "a model saved by Stable-Baselines3: a .zip with 'data' and 'policy.pth'",
             f"{path}, which is something else, cut or damaged ({error})",
@@ -90,7 +90,7 @@ def _without_pickles(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _space(entry: Any) -> spaces.Space | None:
-    """The space in a pickle that holds nothing else."""
+    """The space in a pickle that holds only a space; None for any other."""
     try:
         return space_of(read_plain(base64.b64decode(entry[":serialized:"]), "the model's spaces"))
     except (ValueError, TypeError, KeyError):  # InputError is a ValueError
@@ -107,7 +107,7 @@ def _tensors(weights: bytes, path: Path) -> dict[str, Tensor]:
         tensors = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except InputError:
         raise
-    except Exception as error:  # foreign bytes make torch's unpickler stumble with any type of exception
+    except Exception as error:  # unknown bytes can make torch's unpickler raise any type of exception
         raise problem(
             "plain tensors under 'policy.pth'",
             f"a damaged file or other objects in {path}; such objects are never opened, as they can run any code",
@@ -124,11 +124,11 @@ def _tensors(weights: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _require_memory_of_its_own(name: str, tensor: Tensor, path: Path) -> None:
-    """A tensor may be a view that repeats a few numbers: what is built of its size then takes any memory."""
+    """Rejects a view that repeats a few numbers: a network of its size would then take any amount of memory."""
     dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
     if not dense or tensor.nbytes > tensor.untyped_storage().nbytes():
         raise problem(
-            "tensors with one number in memory for each of theirs",
+            "tensors that store all their elements",
             f"{name} of shape {list(tensor.shape)} in {path}, which has fewer",
             AGAIN,
         )

@@ -9,17 +9,17 @@ from rlgen.nn.cuda_graph import set_rate
 
 
 def progress_remaining(model: BaseAlgorithm) -> float:
-    """The share of the present `learn` that is left, by the steps made so far: 1 at its start, 0 from its end on.
+    """The fraction of the current `learn` that is left, by the steps made so far: 1 at its start, 0 from its end on.
 
-    SB3's own `_current_progress_remaining` is that of the round before, and until the first rollout of a new `learn` is
-    over that of the `learn` before.
+    SB3's own `_current_progress_remaining` is that of the round before, and until the first rollout of a new `learn`
+    ends that of the previous `learn`.
     """
     return max(0.0, 1 - model.num_timesteps / model._total_timesteps)
 
 
 class Anneal(BaseCallback):
-    """After each rollout, gives `optimiser` the learning rate that falls from `start`, in proportion to the steps that
-    remain, to the share `final` of it in the last round of the training. `final` 1 leaves it constant."""
+    """After each rollout, sets the learning rate of `optimiser`: it falls from `start`, in proportion to the remaining
+    steps, to the fraction `final` of it in the last round of the training. `final` 1 keeps it constant."""
 
     def __init__(self, optimiser: Optimizer, start: float, final: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Torch's threads where they help: in large updates, not in the small forward passes between environment steps."""
+"""Uses torch's threads in large updates only, not in the small forward passes between environment steps."""
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -6,9 +6,10 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 
 class ActOnOneThread(BaseCallback):
-    """One torch thread while an on-policy model acts, those that torch had at the start while it learns.
+    """One torch thread while an on-policy model acts; while it learns, as many as torch had at the start.
 
-    Put it first, and the training within `torch_threads`, which brings them back after an exception.
+    Put it first among the callbacks, and run the training within `torch_threads`, which restores the number after an
+    exception.
     """
 
     model: OnPolicyAlgorithm
@@ -18,9 +19,7 @@ class ActOnOneThread(BaseCallback):
 
     def _on_step(self) -> bool:
         buffer = self.model.rollout_buffer
-        if (
-            buffer.pos == buffer.buffer_size - 1
-        ):  # the environments have stepped; values of the whole rollout may follow
+        if buffer.pos == buffer.buffer_size - 1:  # the environments have stepped; the values of all steps may follow
             torch.set_num_threads(self.learning_threads)
         return True
 

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's vector environment over one of our simulators."""
+"""Stable-Baselines3's vector environment over one of rlgen's simulators."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from rlgen.sim.task import MarginRule
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
-    """Refuses the state of another environment or backend."""
+    """Raises `InputError` for the state of another environment or backend."""
     if (state["env_id"], state["backend"]) != (env_id, backend):
         raise problem(
             f"a state of {env_id} on the {backend} backend",
@@ -28,12 +28,12 @@ def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
 
 
 class ResumableVecEnv(VecEnv):
-    """An SB3 VecEnv that says what steps it, and goes on where it stopped if it `can_resume`."""
+    """An SB3 VecEnv that names its backend and, if it `can_resume`, continues where it stopped."""
 
     env_id: str
-    """A Gymnasium id."""
+    """Gymnasium id."""
     backend: str
-    """threads, numpy, warp or gymnasium."""
+    """Name of the backend: threads, numpy, warp or gymnasium."""
     margin_rule: MarginRule
     """How contact margins combine, see `rlgen.sim.task.MarginRule`."""
     env_kwargs: Mapping[str, Any]
@@ -42,11 +42,11 @@ class ResumableVecEnv(VecEnv):
     """Whether the states of its episodes can be saved."""
 
     def current_observations(self) -> np.ndarray:
-        """[N, O] of the present state: what a resumed learner sees first."""
+        """[N, O]: current observations, which a resumed learner sees first."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from, bit for bit; only if it `can_resume`."""
+        """Everything needed to continue bit for bit; only if it `can_resume`."""
         raise NotImplementedError
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -55,13 +55,13 @@ class ResumableVecEnv(VecEnv):
 
 
 class SimVecEnv(ResumableVecEnv):
-    """An SB3 VecEnv that resets itself, counts episodes as SB3's Monitor does and can be resumed bit for bit.
+    """An SB3 VecEnv that resets itself, records episodes as SB3's Monitor does and can be resumed bit for bit.
 
     Observations [N, O] and rewards [N] are float32. The info of an environment is empty, except in the step that ends
-    its episode: `terminal_observation` [O] float32, `TimeLimit.truncated` (the limit came and nothing else ended it)
-    and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made. Where
-    the simulator `reports`, every step has Gymnasium's infos too. With `render_mode="rgb_array"` in `env_kwargs` there
-    are pictures.
+    its episode: `terminal_observation` [O] float32, `TimeLimit.truncated` (only the time limit ended it)
+    and `episode` with "r" the return, "l" the length in steps and "t" the seconds since this object was made. If the
+    simulator `reports`, every step also has Gymnasium's infos. With `render_mode="rgb_array"` in `env_kwargs` it
+    draws pictures.
     """
 
     can_resume = True
@@ -88,7 +88,7 @@ class SimVecEnv(ResumableVecEnv):
         self.seed(seed)
 
     def reset(self) -> np.ndarray:
-        """New episodes everywhere. Environment i uses `seed + i` the first time and goes on from there later."""
+        """Starts new episodes everywhere. Environment i uses `seed + i` the first time, later its own next seeds."""
         observations = self.sim.reset(self._seeds)
         self._reset_seeds()
         self._reset_options()
@@ -128,15 +128,15 @@ class SimVecEnv(ResumableVecEnv):
         if not self.sim.reports:
             return [{} for _ in range(self.num_envs)]
         late = step.truncated & ~step.terminated
-        told = {**step.infos, "TimeLimit.truncated": late.tolist()}
-        return [{name: array[i] for name, array in told.items()} for i in range(self.num_envs)]
+        infos = {**step.infos, "TimeLimit.truncated": late.tolist()}
+        return [{name: array[i] for name, array in infos.items()} for i in range(self.num_envs)]
 
     def current_observations(self) -> np.ndarray:
-        """[N, O] float32 of the present state: what a resumed learner sees first."""
+        """[N, O] float32: current observations, which a resumed learner sees first."""
         return self.sim.observe().astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which the environments go on bit for bit: a nested dict of arrays and JSON values."""
+        """Everything needed to continue the environments bit for bit: a nested dict of arrays and JSON values."""
         return {
             "env_id": self.env_id,
             "backend": self.backend,
@@ -145,7 +145,7 @@ class SimVecEnv(ResumableVecEnv):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over a `state_dict()` of an environment that was made with the same arguments (but `n_threads`)."""
+        """Loads a `state_dict()` of an environment that was made with the same arguments (except `n_threads`)."""
         check_origin(state, self.env_id, self.backend)
         self.sim.load_state_dict(state["sim"])
         self._seeds = list(state["next_seeds"])
@@ -156,7 +156,7 @@ class SimVecEnv(ResumableVecEnv):
             self._painter.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """A setting of the task, or an attribute of this object, once per environment: they share everything."""
+        """A setting of the task, or an attribute of this object, once per environment: they share both."""
         if attr_name == "render_mode":
             value = "rgb_array" if self._painter is not None else None
         else:
@@ -167,11 +167,11 @@ class SimVecEnv(ResumableVecEnv):
         """Changes a setting of the task, such as a reward's weight, from the next step on, in all environments.
 
         Raises:
-            InputError: the task has no such setting or it is of another kind, some environments would keep theirs, the
-                observation would have another size, or a device holds the task.
+            InputError: the task has no such setting or its type differs, only some environments would change, the
+                observation would change its size, or the task is on a device.
         """
         if not isinstance(self.sim, Simulator):
-            raise problem("settings of worlds on a device to stay", attr_name, "pass it in env_kwargs to make_vec")
+            raise problem("fixed settings of environments on a device", attr_name, "pass it in env_kwargs to make_vec")
         if set(self._get_indices(indices)) != set(range(self.num_envs)):
             remedy = 'leave indices out, or use make_vec(..., backend="gymnasium")'
             raise problem("a change of all environments, which share one task", f"indices={indices}", remedy)
@@ -193,11 +193,11 @@ class SimVecEnv(ResumableVecEnv):
         raise problem(known, method_name, 'use make_vec(..., backend="gymnasium")')
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """True for SB3's Monitor, whose `episode` infos this environment gives itself."""
+        """True for SB3's Monitor, whose `episode` infos this environment provides itself."""
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """A picture [height, width, 3] of each environment where there are any, else None."""
+        """A picture [height, width, 3] of each environment if it draws, else None."""
         if self._painter is None:
             return [None] * self.num_envs
         return [self._painter.picture(self.sim, i) for i in range(self.num_envs)]

@@ -1,4 +1,4 @@
-"""A reward source at its weight, and what it pays for a rollout."""
+"""A reward source with its weight."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from rlgen.sb3.log import EpisodeReturns, RoundLog
 
 @dataclass(frozen=True)
 class WeightedReward:
-    """A reward source and the weight of its reward: a number, or a function of the share of the training that is left
-    (1 at the start), such as SB3's schedules. `returns`, if given, keeps and logs the weighted reward per episode."""
+    """A reward source and the weight of its reward: a number, or a function of the remaining fraction of the training
+    (1 at the start), such as SB3's schedules. `returns`, if given, records and logs the weighted reward per episode."""
 
     source: RewardSource
     weight: float | Callable[[float], float] = 1.0
@@ -24,16 +24,16 @@ class WeightedReward:
         return self.weight(progress_remaining) if callable(self.weight) else self.weight
 
     def reward(self, name: str, batch: Transitions) -> Tensor:
-        """What the source pays for B transitions, [B], without its weight.
+        """Rewards of the source for B transitions, [B], without its weight.
 
-        Raises `InputError` that names the source where it does not pay one finite number for each."""
+        Raises `InputError` that names the source unless it gives one finite number for each."""
         reward = self._reward(name, batch)
         if not reward.isfinite().all():
             raise self._wrong(name, batch, f"NaN or infinity for {int((~reward.isfinite()).sum())} of them")
         return reward
 
     def log(self, name: str, metrics: Mapping[str, Tensor], log: RoundLog) -> None:
-        """Log what the source's `update` returned under `name`."""
+        """Logs what the source's `update` returned under `name`."""
         for key, value in metrics.items():
             log.record(f"{name}/{key}", value)
 
@@ -42,7 +42,7 @@ class WeightedReward:
     ) -> Tensor:
         """Weighted rewards [T, N] of T * N transitions; their mean is logged under `name`. starts [T, N] bool: the step
         is an episode's first."""
-        # On a device the log tells afterwards whether the mean is finite.
+        # On a device, the log shows later whether the mean is finite.
         reward = self._reward(name, batch) if log.on_device else self.reward(name, batch)
         log.record(f"{name}/reward", reward.mean())
         weighted = (self.weight_at(progress_remaining) * reward).reshape(starts.shape)
@@ -59,19 +59,19 @@ class WeightedReward:
             raise self._wrong(name, batch, f"one of shape {list(reward.shape)}")
         return reward
 
-    def _wrong(self, name: str, batch: Transitions, came: str) -> InputError:
+    def _wrong(self, name: str, batch: Transitions, got: str) -> InputError:
         expected = f"one finite reward per transition, a tensor [{len(batch)}], from the reward source {name!r}"
-        return problem(expected, came, f"mend the `reward` of {type(self.source).__name__}")
+        return problem(expected, got, f"fix the `reward` of {type(self.source).__name__}")
 
 
 def readers_of_ends(sources: Mapping[str, WeightedReward]) -> list[str]:
-    """Names of the sources that read the last observations of episodes: all but those that say
+    """Names of the sources that read the last observations of episodes: all except those with
     `reads_next_observations = False`."""
     return [name for name, weighted in sources.items() if getattr(weighted.source, "reads_next_observations", True)]
 
 
 def weighted_rewards(sources: Mapping[str, WeightedReward]) -> dict[str, WeightedReward]:
-    """`sources`, or an `InputError` where they are not reward sources under their names."""
+    """Returns `sources`; raises `InputError` unless they are reward sources by name."""
     if isinstance(sources, Mapping) and all(isinstance(each, WeightedReward) for each in sources.values()):
         return dict(sources)
     given = type(sources).__name__

@@ -219,7 +219,7 @@ def test_statistics_of_another_model_in_the_folder_are_no_concern(tmp_path: Path
 def test_of_several_statistics_that_fit_one_must_be_named(tmp_path: Path) -> None:
     for name in ("vecnormalize.pkl", "vec_normalize_old.pkl"):
         statistics().save(str(tmp_path / name))
-    with pytest.raises(InputError, match=r"one VecNormalize beside .*; got .* and .*--normaliser FILE"):
+    with pytest.raises(InputError, match=r"one VecNormalize next to .*; got .* and .*--normaliser FILE"):
         find_normaliser(tmp_path / "mine.zip", (3,))
 
 

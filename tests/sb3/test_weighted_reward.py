@@ -87,7 +87,7 @@ def learn(source: Any, algorithm: Any = PPO, blind: bool = False, falls: bool = 
     ],
 )
 def test_a_source_that_pays_wrongly_is_named(algorithm: Any, pay: Any, got: str) -> None:
-    with pytest.raises(InputError, match=rf"the reward source 'mine'; got {got}.*; mend the `reward` of Pays"):
+    with pytest.raises(InputError, match=rf"the reward source 'mine'; got {got}.*; fix the `reward` of Pays"):
         learn(Pays(pay), algorithm)
 
 
