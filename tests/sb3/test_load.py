@@ -210,9 +210,9 @@ def test_pickles_among_the_tensors_are_not_run(tmp_path: Path, zipped: bool) -> 
 def test_an_environment_of_another_size_is_refused(tmp_path: Path) -> None:
     for algorithm in (PPO, SAC, TD3):
         _, path = saved(algorithm, tmp_path)
-        with pytest.raises(InputError, match=r"of 6 observation and 2 action numbers.*; got one of 5 and 2 in"):
+        with pytest.raises(InputError, match=r"of 6 observation and 2 action dimensions.*; got one of 5 and 2 in"):
             load_policy(path, spaces.Box(-1, 1, (6,)), ACTION)
-        with pytest.raises(InputError, match="of 5 observation and 3 action numbers"):
+        with pytest.raises(InputError, match="of 5 observation and 3 action dimensions"):
             load_policy(path, OBSERVATION, spaces.Box(-1, 1, (3,)))
     for algorithm in (PPO, SAC, TD3):
         _, path = saved(algorithm, tmp_path)
