@@ -26,30 +26,30 @@ from rlgen.sb3.required_model import require_actor_critic, require_raw_environme
 from rlgen.system.threads import torch_threads
 
 Report = Callable[[int, dict[str, float]], None]
-LEAST_ERROR = 1e-12  # one row met by chance must not decide
+LEAST_ERROR = 1e-12  # a single row that fits by chance must not decide
 
 
 @dataclass(frozen=True, kw_only=True)
 class BCConfig:
-    """Behavioural cloning (Pomerleau 1991) of the mean action."""
+    """Settings of behavioural cloning (Pomerleau 1991) of the mean action."""
 
     learning_rate: float = 1e-3
     """Adam's learning rate."""
     batch_size: int = 128
     """Rows per gradient step."""
     max_updates: int = 10_000
-    """Gradient steps at most."""
+    """Maximum number of gradient steps."""
     held_out: float = 0.1
-    """Share held out for early stopping: of the episodes where there are two or more with every step, because rows
-    next to each other in time are nearly the same; of the rows otherwise."""
+    """Fraction held out for early stopping: of the episodes if two or more have every step, because rows next to each
+    other in time are nearly the same; otherwise of the rows."""
     check_every: int = 100
-    """Gradient steps between two looks at the held-out rows."""
+    """Gradient steps between two evaluations of the held-out rows."""
     patience: int = 30
-    """Looks without improvement before stopping; the best weights are kept."""
+    """Evaluations without improvement before stopping; the best weights are kept."""
     loss: Literal["squared_error", "log_likelihood"] = "squared_error"
-    """squared_error: of the mean action, in units of half the action range; log_likelihood: also fits the noise."""
+    """Loss. squared_error: of the mean action, in units of half its range; log_likelihood: also fits the noise."""
     dropout: float = 0.1
-    """Fraction of the policy's hidden units that each gradient step leaves out; 0 for none."""
+    """Fraction of the policy's hidden units that each gradient step drops; 0 for none."""
     noise: float = 0.05
     """Standard deviation of the noise on observations while learning, as a fraction of each one's standard deviation.
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
@@ -59,8 +59,8 @@ class BCConfig:
     without dropout and noise, is kept; 0 for no second cloning. Below 1, because held-out rows do not show how a smooth
     policy recovers from its errors. Typical: the geometric mean over rows, which a few outliers do not decide."""
     average: float = 0.999
-    """Decay per gradient step of the running average of the weights, which is what is kept; 0 for none. The first steps
-    decay faster, so that the average does not hang on to untrained weights."""
+    """Decay per gradient step of the running average of the weights, which is kept; 0 for none. The first steps decay
+    faster, so that the average forgets the untrained weights."""
 
     def __post_init__(self) -> None:
         share(self, "plain_below", remedy="use e.g. 0.5, or 0 for never")
@@ -72,54 +72,54 @@ class BCConfig:
         positive(self, "learning_rate", "batch_size", "max_updates", "check_every", "patience")
         if self.check_every > self.max_updates:
             expected = f"check_every of at most max_updates, {self.max_updates}"
-            raise problem(expected, str(self.check_every), "look at the held-out rows once at least")
+            raise problem(expected, str(self.check_every), "evaluate the held-out rows at least once")
 
     @property
     def most_updates(self) -> int:
-        """Gradient steps at most, over both clonings."""
+        """Maximum number of gradient steps, over both clonings."""
         return self.max_updates * (1 if self.plain() is None else 2)
 
     def plain(self) -> "BCConfig | None":
-        """The second cloning, without regularisation; None where it is not wanted or would be the first again."""
+        """Settings of the second cloning, without regularisation; None if it is off or would repeat the first."""
         return replace(self, dropout=0.0, noise=0.0) if self.plain_below and (self.dropout or self.noise) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class BCResult:
-    """What cloning reached."""
+    """The result of a cloning."""
 
     held_out_loss: float
-    """Held-out loss of the weights that are kept."""
+    """Held-out loss of the kept weights."""
     best_update: int
-    """Gradient step at which it was reached, counted over both clonings."""
+    """Gradient step of the kept weights, counted over both clonings."""
     updates: int
     """Gradient steps done, over both clonings."""
     dropout: float
-    """Dropout of the cloning that is kept."""
+    """Dropout of the kept cloning."""
     noise: float
-    """Noise of the cloning that is kept."""
+    """Noise of the kept cloning."""
 
     @property
     def kept(self) -> str:
-        """Which cloning that is: regularised or plain."""
+        """The kept cloning: regularised or plain."""
         return "regularised" if self.dropout or self.noise else "plain"
 
     @property
     def regularisation(self) -> str:
-        """The same in words."""
+        """The regularisation of the kept cloning in words."""
         if not (self.dropout or self.noise):
             return "by plain regression"
         return f"with dropout {self.dropout:g} and noise {self.noise:g}"
 
 
 class BC:
-    """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic is left alone.
+    """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic does not change.
 
         BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
 
-    Of actions that are numbers (Box) the mean is regressed, of kinds (Discrete, MultiDiscrete, MultiBinary) the
-    log-likelihood raised. Raises `InputError` for a model that is not on-policy, has memory, a VecNormalize, or
-    observations that are images or dictionaries, and for demonstrations that do not fit it.
+    For continuous actions (Box) the mean is regressed, for discrete ones (Discrete, MultiDiscrete, MultiBinary) the
+    log-likelihood is maximised. Raises `InputError` for a model that is not on-policy, is recurrent, has a VecNormalize
+    or observes images or dictionaries, and for demonstrations that do not fit it.
     """
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
@@ -132,12 +132,12 @@ class BC:
         demonstrations.validate(model.get_env() or model)
         self.model, self.policy, self.config = model, policy, config or BCConfig()
         batch, observed = demonstrations.transitions(str(model.device)), model.observation_space
-        assert observed.shape is not None, "validate has asked for a Box"
+        assert observed.shape is not None, "validate requires a Box"
         numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)
         self.spread = Normaliser.of(batch.observations).std.reshape(observed.shape) if numbers else None
         self.batch = replace(batch, observations=batch.observations.reshape(-1, *observed.shape))
         self.episode: Tensor | None = None
-        """[R] whose whole episodes are held out; None where rows are."""
+        """[R] episode of each row, if complete episodes are held out; None if rows are."""
         if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
             self.episode = torch.tensor(demonstrations.episode, device=model.device)
         space = model.action_space
@@ -146,12 +146,12 @@ class BC:
             low, high = (torch.as_tensor(bound.ravel(), device=model.device) for bound in (space.low, space.high))
             self.scale = ActionScale.of(low, high)
         elif np.any(getattr(space, "start", 0)):
-            raise problem("kinds of action counted from 0, as SB3 takes them", f"{space}", "wrap the environment")
+            raise problem("discrete actions counted from 0, as SB3 requires", f"{space}", "wrap the environment")
 
     def learn(self, report: Report | None = None) -> BCResult:
-        """Train until the held-out loss stops falling; `report(update, values)` is called at every look at it.
+        """Trains until the held-out loss stops falling; calls `report(update, values)` at every evaluation of it.
 
-        Raises `InputError`, the policy as it was before, when the loss is not finite.
+        Raises `InputError`, with the policy as it was before, if the loss is not finite.
         """
         if report is not None and not callable(report):
             remedy = "set the number of gradient steps by BCConfig(max_updates=…), and leave this out for no report"
@@ -168,7 +168,7 @@ class BC:
     def _learn(self, report: Report | None) -> BCResult:
         fit_normaliser(self.policy, self.batch.observations)
         if self.policy.use_sde:
-            with torch.no_grad():  # else its noise hangs on a graph
+            with torch.no_grad():  # otherwise its noise keeps a graph
                 self.policy.reset_noise()
         train, held_out = self._split()
         begin, plain = _copy(self.policy), self.config.plain()
@@ -186,8 +186,8 @@ class BC:
     def _fit(
         self, config: BCConfig, train: Transitions, held_out: Transitions, done: int, report: Report | None
     ) -> BCResult:
-        """Gradient steps after `done` others until the held-out loss stops falling; the policy ends with the best
-        weights."""
+        """Takes gradient steps, after `done` earlier ones, until the held-out loss stops falling; the policy ends with
+        the best weights."""
         optimiser = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
         average = MovingAverage({"policy": self.policy}, config.average) if config.average else None
         best, best_update, best_weights, update = math.inf, 0, _copy(self.policy), 0
@@ -213,7 +213,7 @@ class BC:
         )
 
     def _step(self, config: BCConfig, train: Transitions, optimiser: torch.optim.Optimizer) -> Tensor:
-        """One gradient step on random rows; the loss."""
+        """Takes one gradient step on random rows and returns the loss."""
         rows = torch.randint(len(train), (config.batch_size,), device=train.observations.device)
         with dropout_after_activations(self.policy.mlp_extractor, config.dropout):
             loss = self._loss(self.policy, self._noisy(train[rows], config.noise))
@@ -231,20 +231,20 @@ class BC:
 
     @torch.no_grad()
     def _typical_error(self, rows: Transitions) -> float:
-        """Geometric mean over rows of the mean action's squared error, or of the negative log-likelihood of kinds."""
+        """Geometric mean over rows of the mean action's squared error, or of the discrete actions' -log-likelihood."""
         of_kinds = self.scale is None
         errors = self._surprises(self.policy, rows) if of_kinds else self._errors(self.policy, rows).mean(1)
         return float(errors.clamp(min=LEAST_ERROR).log().mean().exp())
 
     def _noisy(self, batch: Transitions, noise_std: float) -> Transitions:
-        """Other observations every time, near those that were demonstrated."""
+        """The batch with new noise on its observations."""
         if not noise_std or self.spread is None:
             return batch
         noise = noise_std * self.spread * torch.randn_like(batch.observations)
         return replace(batch, observations=batch.observations + noise)
 
     def _split(self) -> tuple[Transitions, Transitions]:
-        """Rows to learn from and rows held out, at least one episode (or row) of each."""
+        """Rows to learn from and held-out rows, at least one episode (or row) of each."""
         rows = torch.arange(len(self.batch), device=self.batch.observations.device)
         groups = rows if self.episode is None else self.episode
         kinds = groups.unique()
@@ -254,12 +254,12 @@ class BC:
         return self.batch[rows[~held_out]], self.batch[rows[held_out]]
 
     def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
-        """Mean over rows: squared error per action number, or negative log-likelihood in nats."""
+        """Mean over rows: squared error per action dimension, or negative log-likelihood in nats."""
         try:
             if self.scale is None or self.config.loss == "log_likelihood":
                 return self._surprises(policy, batch).mean()
             return self._errors(policy, batch).mean()
-        except ValueError as refused:  # torch's, for a mean of NaN
+        except ValueError as refused:  # from torch, for a mean of NaN
             raise FloatingPointError("weights of NaN or infinity") from refused
 
     def _surprises(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:

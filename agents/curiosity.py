@@ -1,4 +1,4 @@
-"""Exploration by curiosity, for Stable-Baselines3 models: VIME and what it is compared with."""
+"""Exploration by curiosity for Stable-Baselines3 models: VIME and its baselines."""
 
 import math
 import warnings
@@ -33,26 +33,26 @@ Config = TypeVar("Config")
 
 
 class Curiosity(CallbackList, Generic[Config]):
-    """A callback that adds a bonus for what is new to the task's own reward of any SB3 model, on-policy or off-policy:
+    """A callback that adds a novelty bonus to the task's reward of any SB3 model, on-policy or off-policy:
 
         model.learn(1_000_000, callback=VIME(eta=1e-3))
 
     The policy learns from reward + η · bonus, through advantages and value functions alike; η falls in proportion to
-    the steps done, to `final_eta` of it at the end. Several at once, in a list of callbacks, add up. `config` is that
-    of the reward source, which is `source` once the training has begun, or a mapping of its settings by name, as a YAML
-    file has it. The source learns from every rollout, or beside an off-policy model every `update_every` environment
-    steps, counted over all environments.
+    the steps done, to `final_eta` of it at the end. Several curiosities in a list of callbacks add up. `config` is the
+    config of the reward source, or a mapping of its settings by name, as from a YAML file; `source` is the reward
+    source once the training has started. It learns from every rollout, or with an off-policy model every `update_every`
+    environment steps, counted over all environments.
 
-    `model.learn` raises `InputError` for spaces that are not flat and for replay buffers that are not SB3's plain ones.
+    `model.learn` raises `InputError` for spaces that are not flat and for replay buffers other than SB3's plain ones.
     """
 
     name: ClassVar[str]
-    """Of its group in the log, and on the command line."""
+    """Name of the log group, and on the command line."""
     source_type: ClassVar[Any]
-    """Made from a `TaskShape` and the config."""
+    """Class of the reward source, constructed from a `TaskShape` and the config."""
     usual_eta: ClassVar[float]
-    """η where none is given: bonuses come in units of very different size, and with it they are of the order of some
-    thousandths of a reward of 1 in the first rollouts of SparseHalfCheetah."""
+    """Default η: bonuses have very different scales, and this η makes them some thousandths of a reward of 1 in the
+    first rollouts of SparseHalfCheetah."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class Curiosity(CallbackList, Generic[Config]):
 
     @classmethod
     def config_type(cls) -> type[Any]:
-        """The class of its settings, as it is declared: `class VIME(Curiosity[InformationGainConfig])`."""
+        """The class of its settings, from its declaration: `class VIME(Curiosity[InformationGainConfig])`."""
         bases = cls.__orig_bases__  # type: ignore[attr-defined]
         return next(get_args(base)[0] for base in bases if get_args(base))
 
     def callback(self) -> "Curiosity[Config]":
-        """Itself. Deprecated: give the curiosity as the callback."""
+        """Returns itself. Deprecated: give the curiosity as the callback."""
         warnings.warn(
             "give the curiosity itself as the callback, without .callback()", DeprecationWarning, stacklevel=2
         )
@@ -99,19 +99,19 @@ class Curiosity(CallbackList, Generic[Config]):
         super()._init_callback()
 
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
-        """The paid reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
+        """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
         shape = shape_of(model)
         if self.source is None:
             self.shape, self.source = shape, self.source_type(shape, self.config)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
         if self.shape != shape:
             raise problem(
-                f"the task that it began with, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
+                f"the task of its first training, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
             )
         return WeightedReward(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it has learned and logs, beside the model's own state; stays as it is while the training goes on."""
+        """All that it has learned and logs, without the model's own state; does not change as the training goes on."""
         if self.source is None:
             return {"source": None}
         return {
@@ -126,14 +126,14 @@ class Curiosity(CallbackList, Generic[Config]):
             self.source, self.steps = None, NewSteps(self.steps.enough)
             return
         if self.source is None:
-            raise problem("a curiosity that knows its task", "one that has not begun", "call begin(model) before")
+            raise problem("a curiosity with a task", "one that has not started", "call begin(model) before")
         self.source.load_state_dict(state["source"])
         self.returns.load_state_dict(state["returns"])
         self.steps.load_state_dict(state["steps"])
 
 
 class VIME(Curiosity[InformationGainConfig]):
-    """Information gained about the dynamics, in units of the usual gain (Houthooft et al. 2016, arXiv 1605.09674)."""
+    """Information gain about the dynamics, divided by the recent median gain (Houthooft et al. 2016, 1605.09674)."""
 
     name = "vime"
     source_type = InformationGain
@@ -141,8 +141,8 @@ class VIME(Curiosity[InformationGainConfig]):
 
 
 class RND(Curiosity[RandomNetworkDistillationConfig]):
-    """Error of imitating a fixed random network where a step leads, in units of the spread of its discounted sums
-    (Burda et al. 2018, arXiv 1810.12894)."""
+    """Error of imitating a fixed random network on the next observation, divided by the standard deviation of its
+    discounted sums (Burda et al. 2018, arXiv 1810.12894)."""
 
     name = "rnd"
     source_type = RandomNetworkDistillation
@@ -150,8 +150,8 @@ class RND(Curiosity[RandomNetworkDistillationConfig]):
 
 
 class ICM(Curiosity[IntrinsicCuriosityConfig]):
-    """Half the squared error of predicting the next features, of which the action can be told, in their own unit; the
-    released code has η = 0.01 (Pathak et al. 2017, arXiv 1705.05363)."""
+    """Half the squared error of a forward model in features trained by an inverse model, not normalised; the released
+    code has η = 0.01 (Pathak et al. 2017, arXiv 1705.05363)."""
 
     name = "icm"
     source_type = IntrinsicCuriosity
@@ -159,8 +159,8 @@ class ICM(Curiosity[IntrinsicCuriosityConfig]):
 
 
 class L2(Curiosity[PredictionErrorConfig]):
-    """Squared error of predicting the next observation, as a share of the largest so far (Stadie et al. 2015, arXiv
-    1507.00814), with which Houthooft et al. 2016 compare VIME."""
+    """Squared error of predicting the next observation, as a fraction of the largest so far (Stadie et al. 2015, arXiv
+    1507.00814); Houthooft et al. 2016 compare VIME with it."""
 
     name = "l2"
     source_type = PredictionError
@@ -168,8 +168,8 @@ class L2(Curiosity[PredictionErrorConfig]):
 
 
 class Disagreement(Curiosity[EnsembleDisagreementConfig]):
-    """Variance of what an ensemble expects next, in units of the spread of its discounted sums (Pathak et al. 2019,
-    arXiv 1906.04161)."""
+    """Variance of an ensemble's predictions of the next observation, divided by the standard deviation of its
+    discounted sums (Pathak et al. 2019, arXiv 1906.04161)."""
 
     name = "disagreement"
     source_type = EnsembleDisagreement
@@ -177,8 +177,8 @@ class Disagreement(Curiosity[EnsembleDisagreementConfig]):
 
 
 class LBS(Curiosity[LatentBayesianSurpriseConfig]):
-    """How far what came next moves the belief about a latent that explains it, in units of the spread of its discounted
-    sums (Mazzaglia et al. 2022, arXiv 2104.07495)."""
+    """KL divergence by which the next observation changes the belief about a latent, divided by the standard deviation
+    of its discounted sums (Mazzaglia et al. 2022, arXiv 2104.07495)."""
 
     name = "lbs"
     source_type = LatentBayesianSurprise
@@ -189,7 +189,7 @@ CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIM
 
 
 def shape_of(model: BaseAlgorithm) -> TaskShape:
-    """What a reward source must know of the task that `model` learns."""
+    """The shape of the task that `model` learns, for a reward source."""
     observed, acted = model.observation_space, model.action_space
     if not isinstance(observed, spaces.Box) or len(observed.shape) != 1:
         remedy = "wrap with FlattenObservation" + (", without HER" if isinstance(observed, spaces.Dict) else "")

@@ -1,4 +1,4 @@
-"""A Stable-Baselines3 model paid by its task and by any number of curiosities, as one thing to train and save."""
+"""A Stable-Baselines3 model rewarded by its task and any number of curiosities, as one object to train and save."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,13 +27,13 @@ from .curiosity import Curiosity
 
 
 class Explorer:
-    """Trains `model` on its task's reward and what `curiosities` add; without any, on the task's reward alone.
+    """Trains `model` on its task's reward plus the bonuses of `curiosities`; without any, on the task's reward alone.
 
-    `scale` brings the sum to returns of unit spread, and `coverage` counts the states that are visited, if given; the
+    `scale` normalises the sum to returns of unit variance, and `coverage` counts the visited states, if given; the
     scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normaliser
-    (`rlgen.sb3.normalised_policy`) takes the running statistics of what it has seen.
+    (`rlgen.sb3.normalised_policy`) keeps running statistics of its observations.
 
-    Raises `InputError` for a model that a curiosity cannot pay, and for two curiosities of one name.
+    Raises `InputError` for a model that a curiosity does not support, and for two curiosities of one name.
     """
 
     name = "vime"
@@ -51,7 +51,7 @@ class Explorer:
             raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")
         self.model, self.curiosities, self.coverage, self.scale = model, list(curiosities), coverage, scale
         names = [each.name for each in self.curiosities]
-        if len(set(names)) < len(names):  # they would log, and be saved, as one
+        if len(set(names)) < len(names):  # their logs and states would collide
             raise problem("curiosities of different names", ", ".join(names), "give a subclass a name of its own")
         self.statistics, self.own_log = ObservationStatistics(), OwnLog()
         for curiosity in self.curiosities:
@@ -61,7 +61,7 @@ class Explorer:
             self.shown["coverage/cells"] = "cells visited"
 
     def learn(self, total_timesteps: int, callback: BaseCallback | None = None) -> "Explorer":
-        """Train for `total_timesteps` more environment steps, as SB3's `learn` does; the steps go on counting."""
+        """Trains for `total_timesteps` more environment steps, as SB3's `learn` does; the step count continues."""
         if total_timesteps <= 0:
             return self
         with (
@@ -75,7 +75,7 @@ class Explorer:
         return self
 
     def callbacks(self, last: BaseCallback | None = None) -> list[BaseCallback]:
-        """What happens around the model's own learning, in this order."""
+        """The callbacks of the model's `learn`, in this order."""
         chosen: list[BaseCallback] = [self.statistics, *self._reward_callbacks()]
         if isinstance(self.model, OnPolicyAlgorithm):
             chosen = [ActOnOneThread(), *chosen, KLCallback()]
@@ -84,7 +84,7 @@ class Explorer:
         return [*chosen, *(each for each in (self.coverage, last) if each is not None)]
 
     def _reward_callbacks(self) -> list[BaseCallback]:
-        """On-policy one for all, because each computes bootstraps and advantages anew."""
+        """For an on-policy model one callback for all, because each computes bootstraps and advantages again."""
         if not isinstance(self.model, OnPolicyAlgorithm):
             return list(self.curiosities)
         sources = {each.name: each.begin(self.model) for each in self.curiosities}
@@ -92,19 +92,19 @@ class Explorer:
 
     @property
     def log_interval(self) -> int:
-        """Rollouts per line of the log; of an off-policy model episodes, of which all environments' may end at once."""
+        """Rollouts per line of the log; for an off-policy model episodes, which may end in all environments at once."""
         return 1 if isinstance(self.model, OnPolicyAlgorithm) else self.model.n_envs
 
     def acting(self) -> AbstractContextManager[None]:
-        """Within the block, the model acts as it would be handed over: as it is."""
+        """Within the block, the model acts as the final model; here it already is."""
         return nullcontext()
 
     def files(self) -> Mapping[str, bytes]:
-        """What belongs in the run folder beside the checkpoint, as it is now."""
+        """Files for the run folder in addition to the checkpoint, in their current state."""
         return {} if self.coverage is None else {VISITS: self.coverage.visits.to_bytes()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        """Everything needed to continue between two rounds, except the environment and the random numbers."""
         return {
             "model": model_state(self.model),
             "curiosities": {each.name: each.state_dict() for each in self.curiosities},

@@ -1,4 +1,4 @@
-"""Whether an image model still says anything: huge weights may be finite and what the model makes of them not."""
+"""Checks that an image model still has finite outputs: huge weights may be finite while the outputs are not."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ SEED, SAMPLES = 40_000, 8
 
 
 def require_finite_model(game: Trainer, images: Tensor) -> None:
-    """Raise `Diverged` where losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], as the model
-    sees images, are not finite. Training goes on as if nobody had looked. Before the first update all is sound."""
-    if game.step == 0:  # some models have no use for images before they have seen some
+    """Raises `Diverged` if losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], in the form that
+    the model sees, are not finite. Has no effect on the training. Passes before the first update."""
+    if game.step == 0:  # some models cannot use images before they have learned from some
         return
     game.require_finite()
     game.require_finite_weights()

@@ -50,18 +50,18 @@ log = logging.getLogger("rlgen")
 )  # fmt: skip
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
-    """GAIL. The defaults are the recipe of `experiments/gail`."""
+    """Settings of GAIL. The defaults are the recipe of `experiments/gail`."""
 
     discriminator: AdversarialConfig = field(default_factory=AdversarialConfig)
-    """The discriminator and its training."""
+    """Settings of the discriminator and its training."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(gradient=1.0))
     """Penalties of the discriminator."""
     warm_start: bool = True
     """Start from behavioural cloning of the same demonstrations, which needs their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
-    """The cloning of the warm start."""
+    """Settings of the warm start's cloning."""
     scale_reward: bool = True
-    """Divide the reward by the running spread of its discounted returns."""
+    """Divide the reward by the running standard deviation of its discounted returns."""
     average: float = 0.9
     """Decay per round of the running average of the policy's weights; 0 for none."""
 
@@ -70,7 +70,7 @@ class GAILConfig:
             self.penalties.gradient or self.penalties.spectral_norm
         ):
             raise problem(
-                "something that bounds the slope of the wasserstein critic, whose loss has no minimum without",
+                "a bound on the slope of the wasserstein critic, whose loss otherwise has no minimum",
                 "the penalties gradient 0 without spectral_norm",
                 "use e.g. penalties=PenaltyConfig(gradient=10)",
             )
@@ -79,26 +79,26 @@ class GAILConfig:
 
 
 def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
-    """What SB3's `learn` takes as `callback`, as a list of callbacks."""
+    """The `callback` argument of SB3's `learn` as a list of callbacks."""
     given = callback if isinstance(callback, list) else [] if callback is None else [callback]
     return [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
 
 
 class GAIL:
-    """Trains `model`, any on-policy SB3 model (PPO, A2C, TRPO), on what a discriminator pays.
+    """Trains `model`, any on-policy SB3 model (PPO, A2C, TRPO), on the rewards of a discriminator.
 
         GAIL(PPO("MlpPolicy", make_vec("Ant-v5", 16)), Demonstrations.load("ant.npz")).learn(1_000_000)
 
-    The task's own reward is not used. The policy's class stays as it is; if it has a normaliser
-    (`rlgen.sb3.normalised_policy`), the normaliser takes the statistics of the demonstrations.
+    The task's own reward is not used. The policy's class does not change; if it has a normaliser
+    (`rlgen.sb3.normalised_policy`), the normaliser is fitted to the demonstrations.
 
     The box of Algorithm 1 is `Relabel._on_rollout_end` (`rlgen/sb3/relabel.py`), which SB3's `learn` calls once a
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
     `rlgen/nn/discriminator_loss.py`.
 
-    Raises `InputError` for a model that is not on-policy, has memory, discrete actions or a VecNormalize, and for
+    Raises `InputError` for a model that is not on-policy, is recurrent, has discrete actions or a VecNormalize, and for
     demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are
-    never read. `penalties` join those of the config: any `rlgen.nn.Penalty`, your own too.
+    never read. `penalties` are added to those of the config: any `rlgen.nn.Penalty`, your own too.
     """
 
     name = "gail"
@@ -106,7 +106,7 @@ class GAIL:
     shown: Mapping[str, str] = {"gail/policy_accuracy": "D acc policy", "gail/expert_accuracy": "expert"}
 
     on_warm_up: Callable[[int, int], None] | None = None
-    """Called with the updates of the warm start's cloning that are done, and how many there are at most."""
+    """Called with the number of updates that the warm start's cloning has done, and its maximum."""
 
     def __init__(
         self,
@@ -139,13 +139,13 @@ class GAIL:
         return config
 
     def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
-        """Make what pays the model."""
+        """Creates the reward sources."""
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         experts = self.demonstrations.transitions(str(self.model.device))
         self.source = Adversarial(experts, low, high, self.config.discriminator, penalties)
 
     def _validate(self, space: spaces.Box) -> None:
-        """Demonstrated actions that nothing reads may be anything, NaN included."""
+        """Validates the demonstrations. Actions that are never read may have any value, NaN included."""
         demonstrations, config = self.demonstrations, self.config
         if config.discriminator.inputs == "state_transition":
             if not config.warm_start:
@@ -175,11 +175,11 @@ class GAIL:
         tb_log_name: str | None = None,
         progress_bar: bool = False,
     ) -> "GAIL":
-        """Train for `total_timesteps` more environment steps, as SB3's `learn` does; the first call clones before that.
+        """Trains for `total_timesteps` more environment steps, as SB3's `learn` does; the first call clones before.
 
-        The steps go on counting from those that the model had. Of TensorBoard's folders it opens one of its own,
-        `tb_log_name`_1 (the class's name when left out), at the first call. The model ends with the averaged weights
-        (`GAILConfig.average`); calling again goes on from the last ones.
+        The step count continues from the model's. The first call opens a TensorBoard folder of its own,
+        `tb_log_name`_1 (the class's name by default). The model ends with the averaged weights
+        (`GAILConfig.average`); another call continues from the last ones.
         """
         self.average.release()
         if not self.warm:
@@ -205,11 +205,11 @@ class GAIL:
         ]
 
     def reward_sources(self) -> Mapping[str, WeightedReward]:
-        """What pays the model, by its name in the log."""
+        """The weighted reward sources, by their names in the log."""
         return {"gail": WeightedReward(self.source)}
 
     def warm_up(self) -> None:
-        """Before the first step: the policy's normaliser, if it has one, and the cloning of the warm start."""
+        """Fits the policy's normaliser, if it has one, and clones for the warm start, before the first step."""
         demonstrations = self.seen_by_policy()
         if self.config.warm_start:
             log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
@@ -218,7 +218,7 @@ class GAIL:
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
         else:
             fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
-        distributed.broadcast_random_state()  # rounding decides how long they have cloned
+        distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
         self.warm = True
 
     def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:
@@ -226,7 +226,7 @@ class GAIL:
             self.on_warm_up(update, self.config.bc.most_updates)
 
     def seen_by_policy(self) -> Demonstrations:
-        """The demonstrations as the policy would have seen them."""
+        """The demonstrations as the policy would observe them."""
         return self.demonstrations
 
     def acting(self) -> AbstractContextManager[None]:
@@ -234,11 +234,11 @@ class GAIL:
         return self.average.applied()
 
     def files(self) -> Mapping[str, bytes]:
-        """None beside the checkpoint."""
+        """No files in addition to the checkpoint."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from between two rounds, apart from the environment and the random numbers."""
+        """Everything needed to continue between two rounds, except the environment and the random numbers."""
         adopted = self.average.release()
         state = {
             "model": model_state(self.model),

@@ -1,4 +1,4 @@
-"""What is measured of a trained image model: everything that it allows to be measured."""
+"""The metrics of a trained image model: all that the model supports."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,13 +24,13 @@ SEED = 30_000
 PIECE = 500
 """Images in memory at a time."""
 VALIDATION, PROBED = 1_000, 20_000
-"""Most test images that choose the width of the Parzen windows, and training images that a probe is fitted to."""
+"""Maximum number of test images that choose the width of the Parzen windows, and of training images for a probe."""
 
 
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
     """`nll`: minus the bound on log p(x) with `samples` latents each, nats per image, mean over at most `most` of
     `images` with its standard error; with one sample minus the evidence lower bound. `bits_per_dimension`: the same as
-    a code length of levels 0 to 255, where the model is one of these. Nothing for models without likelihood."""
+    a code length of levels 0 to 255, if that is the model's likelihood. Empty for models without likelihood."""
     if not isinstance(model, HasLogWeight):
         return {}
     batches = (piece for piece, _ in images.take(slice(most)).in_order(PIECE))
@@ -45,8 +45,8 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
 
 
 def classification_error(model: ImageModel, images: ImageSet) -> dict[str, float]:
-    """`test_errors`: how many of `images` the model puts into the wrong class, and `test_error`: which share. Nothing
-    for models that do not classify."""
+    """`test_errors`: number of `images` that the model puts into the wrong class, and `test_error`: their fraction.
+    Empty for models that do not classify."""
     if not isinstance(model, Classifies):
         return {}
     errors = semi_supervised_errors(in_pieces(model.class_logits, images.floats()), images.labels)
@@ -62,10 +62,10 @@ def measure(
     measured: int,
     importance_samples: int,
 ) -> dict[str, Any]:
-    """Metrics by name, of a model in evaluation mode. Likelihoods are in nats per image.
+    """Metrics by name, for a model in evaluation mode. Likelihoods are in nats per image.
 
-    `held_out`: the test images as the model sees images, which its samples are compared with unless it is a likelihood
-    of zeros and ones, whose samples are grey. `classifier`: auto, inception, none, or the card of a kept one.
+    `held_out`: the test images in the form that the model sees. Samples are compared with them, except for a likelihood
+    of zeros and ones, whose samples are grey. `classifier`: auto, inception, none, or the card of a saved one.
     """
     device = train.images.device
     labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
@@ -89,8 +89,8 @@ def measure(
     extractor = extractor_of(classifier, train, test)
     if extractor is None:
         return found
-    asked = None if classifier == "inception" else labels  # its classes are others
-    return found | image_scores(real, samples, extractor, asked)
+    classes = None if classifier == "inception" else labels  # inception has other classes
+    return found | image_scores(real, samples, extractor, classes)
 
 
 def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
@@ -99,8 +99,8 @@ def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
 
 
 def _parzen(samples: Tensor, real: Tensor) -> dict[str, float]:
-    """The first images of `real`, at most half of them, choose the width and are not scored; nor are training images
-    that a model may know by heart."""
+    """Log-likelihood under Parzen windows. The first images of `real`, at most half of them, choose the width and are
+    not scored; training images are not scored either, because a model may have memorised them."""
     choosing = min(VALIDATION, len(real) // 2)
     window = parzen(samples.flatten(1), real[:choosing].flatten(1), real[choosing:].flatten(1))
     return {
@@ -112,14 +112,14 @@ def _parzen(samples: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def _probed(model: HasFeatures, train: ImageSet, test: ImageSet) -> float:
-    """Share of the test images that a linear classifier of the model's features gets right."""
+    """Fraction of the test images that a linear classifier of the model's features classifies correctly."""
     seen, unseen = (in_pieces(model.features, each.floats()) for each in (train, test))
     probe = fit_linear_probe(seen, train.labels, train.n_classes)
     return accuracy(probe.logits(unseen), test.labels)
 
 
 def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
-    """Inception, the kept classifier, or one that is trained in minibatches no larger than `train`; None for `none`."""
+    """Inception, the saved classifier, or one trained in minibatches no larger than `train`; None for `none`."""
     if classifier == "none":
         return None
     if classifier == "auto":

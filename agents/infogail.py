@@ -23,14 +23,14 @@ from .gail import GAIL, GAILConfig
 @renamed_fields()
 @dataclass(frozen=True, kw_only=True)
 class InfoGAILConfig(GAILConfig):
-    """GAIL, and what is paid for a code that shows."""
+    """Settings of InfoGAIL: those of GAIL, and those of the reward for a recognisable code."""
 
     information: float = 0.3
-    """Weight of the information, in nats per step, against what the discriminator pays (λ₁ of the paper)."""
+    """Weight of the reward for the code, in nats per step, relative to the discriminator's (λ₁ of the paper)."""
     posterior: CodePosteriorConfig = field(default_factory=CodePosteriorConfig)
-    """The network that guesses the code."""
+    """Settings of the network that infers the code."""
     warm_start: bool = False
-    """Start from behavioural cloning, which cannot know the codes and clones the experts' average."""
+    """Start from behavioural cloning, which cannot see the codes and clones the experts' average."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,25 +39,25 @@ class InfoGAILConfig(GAILConfig):
 
 
 class InfoGAIL(GAIL):
-    """GAIL for demonstrations of several experts whose names nobody kept: each code becomes one way of acting.
+    """GAIL for unlabelled demonstrations of several experts: each code becomes one behaviour.
 
         env = LatentCode(make_vec("Ant-v5", 16), codes=3)
         InfoGAIL(PPO("MlpPolicy", env), Demonstrations.load("mixture.npz")).learn(1_000_000)
 
-    The policy sees the code of its episode, the discriminator does not, and a third network guesses it from what the
-    discriminator sees; the policy is paid for being guessed right. Afterwards `LatentCode(env, codes=3, code=1)` asks
-    for the way of code 1. Which code becomes which expert is left to chance, and so is the share of experts that a code
-    covers if there are fewer codes than experts.
+    The policy sees the code of its episode, the discriminator does not, and a third network infers it from what the
+    discriminator sees; the policy is rewarded if the inference is right. Afterwards `LatentCode(env, codes=3, code=1)`
+    selects the behaviour of code 1. Which code becomes which expert is random, and so is the share of experts that a
+    code covers if there are fewer codes than experts.
     """
 
     name = "infogail"
     config_type = InfoGAILConfig
-    shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes told"}
+    shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes inferred"}
     config: InfoGAILConfig
 
     @cached_property
     def code(self) -> LatentCode:
-        """What shows the policy its code."""
+        """The wrapper that shows the policy its code."""
         return latent_code(self.model.get_env())
 
     def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
@@ -71,11 +71,11 @@ class InfoGAIL(GAIL):
         return self.code.venv
 
     def reward_sources(self) -> Mapping[str, WeightedReward]:
-        told = WeightedReward(self.posterior, self.config.information)
-        return {"gail": WeightedReward(WithoutCode(self.source, self.code.n_codes)), "code": told}
+        code = WeightedReward(self.posterior, self.config.information)
+        return {"gail": WeightedReward(WithoutCode(self.source, self.code.n_codes)), "code": code}
 
     def seen_by_policy(self) -> Demonstrations:
-        """With a code in every row, in turn: whoever clones them learns to act alike under all codes."""
+        """The demonstrations with a code in every row, in turn: a clone of them acts alike under all codes."""
         demonstrations, codes = self.demonstrations, np.arange(len(self.demonstrations)) % self.code.n_codes
         now, then = (
             self.code.coded(rows, codes) for rows in (demonstrations.observations, demonstrations.next_observations)

@@ -1,4 +1,4 @@
-"""The Stable-Baselines3 learner behind an agent: its settings and its construction."""
+"""The settings and the construction of an agent's Stable-Baselines3 learner."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """An on-policy learner with a tanh policy; the defaults are GAIL's."""
+    """Settings of an on-policy learner with a tanh policy; the defaults are GAIL's."""
 
     on_policy: ClassVar[bool] = True
     everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
@@ -83,7 +83,7 @@ class LearnerConfig:
         return make_model(self, env, seed, device)
 
     def keep_buffer(self, steps: int, n_envs: int) -> Self:
-        """The same: an on-policy learner saves no replay buffer."""
+        """Returns the same settings: an on-policy learner saves no replay buffer."""
         return self
 
 
@@ -102,11 +102,11 @@ EXPLORATION = LearnerConfig(
     normalise_advantages=False,
 )
 """Learner of `train explore`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
-as much noise at the start as the actions have room for, and a reward whose scale matters (experiments/vime)."""
+initial noise as large as the action range allows, and a reward scale that matters (experiments/vime)."""
 
 
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
-    """What SB3 takes as `learning_rate`."""
+    """The `learning_rate` argument of SB3."""
     if config.schedule == "adaptive" and config.algorithm == "ppo":
         rate = config.learning_rate
         return KLAdaptiveLR(rate, config.target_kl or ADAPTIVE_KL, min(1e-5, rate / 10), max(1e-3, rate))
@@ -117,28 +117,28 @@ def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
 
 
 def initial_log_std(share: float, space: spaces.Box) -> Tensor:
-    """Logarithm of the initial standard deviation [A] in action units: `share` of half of each action number's range,
-    `share` itself where that has no bounds, or cannot move."""
+    """Logarithm of the initial standard deviation [A] in action units: `share` of half of each action component's
+    range, or `share` itself if the component has no bounds or equal ones."""
     low, high = (torch.as_tensor(bound.ravel(), dtype=torch.float64) for bound in (space.low, space.high))
     return (share * ActionScale.of(low, high).half_range).log().float()
 
 
 def require_spaces(env: VecEnv) -> None:
-    """Raises `InputError` for spaces that a plain policy does not take from the first step to the last."""
+    """Raises `InputError` for spaces that a plain policy does not support."""
     observed, acted = env.observation_space, env.action_space
     if not isinstance(observed, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         raise problem(
-            "observations that are numbers (Box) or kinds",
+            "numeric (Box) or discrete observations",
             f"{observed}",
             "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
         )
     if isinstance(acted, spaces.MultiBinary | spaces.MultiDiscrete) and len(acted.shape) != 1:
-        raise problem("kinds of action in one dimension", f"{acted}", "wrap the environment")
+        raise problem("discrete actions in one dimension", f"{acted}", "wrap the environment")
     if isinstance(acted, spaces.Box) and not acted.is_bounded():
-        raise problem("actions within finite bounds, as SB3 asks", f"{acted}", "bound the environment's action space")
+        raise problem("actions within finite bounds, as SB3 requires", f"{acted}", "bound the environment's actions")
     if isinstance(acted, spaces.Discrete | spaces.MultiDiscrete) and np.any(acted.start):
-        raise problem("kinds of action counted from 0, as SB3 takes them", f"{acted}", "wrap the environment")
-    RandomPolicy(acted)  # what the policy is compared with in the end
+        raise problem("discrete actions counted from 0, as SB3 requires", f"{acted}", "wrap the environment")
+    RandomPolicy(acted)  # the baseline of the final evaluation
 
 
 def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
@@ -149,7 +149,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         raise problem("a rollout of two steps or more", "n_steps 1 in one environment", "raise n_steps")
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
         remedy = "bound them in the environment, e.g. by gymnasium.wrappers.RescaleAction"
-        raise problem("actions within finite bounds, which Stable-Baselines3 asks for", f"{env.action_space}", remedy)
+        raise problem("actions within finite bounds, as Stable-Baselines3 requires", f"{env.action_space}", remedy)
     shared: dict[str, Any] = {
         "policy": "MlpPolicy",
         "env": env,

@@ -9,8 +9,8 @@ from rlgen.errors import problem
 
 
 def config_of(config_type: type[Any], settings: Mapping[str, Any]) -> Any:
-    """The config with these settings, its others left at their defaults. Raises `InputError` for unknown names and for
-    values of another type."""
+    """The config with these settings, and defaults for the others. Raises `InputError` for unknown names and for values
+    of another type."""
     if not isinstance(settings, Mapping):
         raise problem("settings by their names for config", repr(settings), "write e.g. config: {hidden: [32]}")
     hints = get_type_hints(config_type)
@@ -25,7 +25,7 @@ def config_of(config_type: type[Any], settings: Mapping[str, Any]) -> Any:
 
 
 def require(name: str, value: Any, hint: Any) -> None:
-    """Raises `InputError` for a value that a field of this type does not take, such as text for a number."""
+    """Raises `InputError` if a field of this type does not accept the value, such as text for a number."""
     if fits(value, hint):
         return
     wanted = " or ".join(WANTED.get(each) or words(each) for each in choices(hint))
@@ -48,7 +48,7 @@ def choices(hint: Any) -> tuple[Any, ...]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value is one of type `hint`; lists stand for tuples, and whole numbers are numbers too."""
+    """Whether a plain value is one of type `hint`; lists stand for tuples, and integers count as numbers."""
     if len(choices(hint)) > 1:
         return any(fits(value, each) for each in choices(hint))
     if get_origin(hint) is Literal:

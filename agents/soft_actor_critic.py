@@ -1,4 +1,4 @@
-"""Stable-Baselines3's SAC behind an agent: its settings, its construction and the memory it needs."""
+"""The settings, the construction and the memory of Stable-Baselines3's SAC."""
 
 import logging
 import math
@@ -21,8 +21,8 @@ SAVING = 3  # times the replay buffer's memory: itself, and two copies while a c
 
 @dataclass(frozen=True, kw_only=True)
 class SACConfig:
-    """Soft actor-critic (Haarnoja et al. 2018, 1812.05905) as Stable-Baselines3 has it, with its defaults; one gradient
-    step per environment step, however many environments are stepped at once."""
+    """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults; one
+    gradient step per environment step, however many environments are stepped at once."""
 
     on_policy: ClassVar[bool] = False
     everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
@@ -33,8 +33,8 @@ class SACConfig:
     learning_rate: float = 3e-4
     """Adam learning rate of actor, critics and entropy coefficient."""
     buffer_size: int | None = None
-    """Transitions in the replay buffer; by default all of the training, up to a million. Lower it where memory is
-    short."""
+    """Capacity of the replay buffer in transitions; by default that of the training, up to a million. Lower it if
+    memory is short."""
     learning_starts: int = 100
     """Environment steps of random actions before the first gradient step."""
     batch_size: int = 256
@@ -65,7 +65,7 @@ class SACConfig:
 def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> SAC:
     """An untrained SAC on `env`, for a training of `steps` environment steps.
 
-    Raises `InputError` for actions that are not numbers within bounds, and where the replay buffer does not fit into
+    Raises `InputError` for actions that are not continuous and bounded, and if the replay buffer does not fit into
     memory.
     """
     if not isinstance(env.action_space, spaces.Box):
@@ -93,13 +93,13 @@ def make_sac(config: SACConfig, env: VecEnv, steps: int, seed: int, device: torc
 
 
 def default_buffer_size(steps: int, n_envs: int) -> int:
-    """Transitions: as many as the training makes, and `MOST_TRANSITIONS` at most."""
+    """Default capacity in transitions: as many as the training makes, at most `MOST_TRANSITIONS`."""
     return min(max(steps, n_envs), MOST_TRANSITIONS)
 
 
 def bytes_per_transition(env: VecEnv) -> int:
-    """Of SB3's replay buffer: two observations in their own precision; action, reward, end and time limit in four bytes
-    each number."""
+    """Bytes per transition of SB3's replay buffer: two observations in their own precision; action, reward, end and
+    time limit in four bytes per number."""
     observed = env.observation_space
     assert observed.shape is not None
     assert observed.dtype is not None
@@ -107,7 +107,7 @@ def bytes_per_transition(env: VecEnv) -> int:
 
 
 def require_memory(size: int) -> None:
-    """Says what the replay buffer needs. Raises `InputError` when the machine has less memory than saving it takes."""
+    """Logs the memory that the replay buffer needs. Raises `InputError` if the machine has too little to save it."""
     log.info("replay buffer: %s of memory when it is full, as much on the disk in each checkpoint", readable(size))
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return

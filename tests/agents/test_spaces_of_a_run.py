@@ -64,9 +64,9 @@ def test_a_run_with_kinds_of_action_ends_and_is_evaluated(kind: str, tmp_path: P
 @pytest.mark.parametrize(
     ("observation", "action", "complaint"),
     [
-        (spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), KINDS["multi"], r"numbers \(Box\) or kinds; got Dict"),
+        (spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), KINDS["multi"], r"or discrete observations; got Dict"),
         (Choose.observation_space, spaces.Box(-np.inf, np.inf, (1,)), "actions within finite bounds"),
-        (Choose.observation_space, spaces.MultiBinary([2, 2]), "kinds of action in one dimension"),
+        (Choose.observation_space, spaces.MultiBinary([2, 2]), "discrete actions in one dimension"),
         (Choose.observation_space, spaces.Discrete(2, start=1), "counted from 0"),
         (Choose.observation_space, spaces.Tuple([spaces.Discrete(2)]), "action space; got Tuple"),
     ],
