@@ -1,4 +1,4 @@
-"""Running moments."""
+"""Running statistics."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,3 +22,10 @@ def merge_moments(
     mean = mean_a + delta * (count_b / count)
     sum_of_squares = var_a * count_a + var_b * count_b + delta.square() * (count_a * count_b / count)
     return mean, sum_of_squares / count, count
+
+
+def warmed_up_decay(decay: float, merges: int) -> float:
+    """min(decay, (1 + n) / (10 + n)), with n = `merges` the number of earlier updates. A small decay at the start keeps
+    the initial weights from dominating a short training. TensorFlow's ExponentialMovingAverage (Abadi et al. 2016,
+    1603.04467)."""
+    return min(decay, (1 + merges) / (10 + merges))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, positive, share
-from rlgen.equations.boundary_equilibrium import balanced_weight, convergence_measure
+from rlgen.equations.gan_variants import balanced_weight, convergence_measure
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.autoencoder import decoder, encoder

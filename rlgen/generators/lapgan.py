@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, widths
-from rlgen.equations.laplacian_pyramid import collapsed, doubled, laplacian_pyramid
+from rlgen.equations.gan_variants import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageModel, ImageShape

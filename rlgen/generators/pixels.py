@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from rlgen.equations.bits_per_dimension import dequantise
+from rlgen.equations.elbo import dequantise
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.likelihoods import (
     LOGISTIC_PARAMETERS,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, positive, widths
+from rlgen.equations.gan_variants import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.equations.penalties import feature_matching
-from rlgen.equations.semi_supervised import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms

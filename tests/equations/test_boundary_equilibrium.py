@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlgen.equations.boundary_equilibrium import balanced_weight, convergence_measure
+from rlgen.equations.gan_variants import balanced_weight, convergence_measure
 
 
 def number(value: float) -> Tensor:

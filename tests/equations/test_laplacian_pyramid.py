@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.equations.laplacian_pyramid import collapsed, doubled, halved, laplacian_pyramid
+from rlgen.equations.gan_variants import collapsed, doubled, halved, laplacian_pyramid
 
 
 def test_a_halved_pixel_is_the_mean_of_four() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlgen.equations.semi_supervised import class_loss, real_logit, real_or_generated_loss, share_of
+from rlgen.equations.gan_variants import class_loss, real_logit, real_or_generated_loss, share_of
 
 
 def all_log_probs(class_logits: Tensor) -> Tensor:

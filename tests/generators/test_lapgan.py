@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlgen.equations.laplacian_pyramid import doubled, halved
+from rlgen.equations.gan_variants import doubled, halved
 from rlgen.errors import InputError
 from rlgen.generators import LAPGAN, ImageShape, LAPGANConfig, PenaltyConfig, Trainer, TrainerConfig
 from rlgen.generators.player import Terms
