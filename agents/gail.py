@@ -57,11 +57,11 @@ class GAILConfig:
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(gradient=1.0))
     """Penalties of the discriminator."""
     warm_start: bool = True
-    """Start from behavioural cloning of the same demonstrations, which needs their actions."""
+    """Warm start by behavioural cloning of the same demonstrations, which requires their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
     """Settings of the warm start's cloning."""
     scale_reward: bool = True
-    """Divide the reward by the running standard deviation of its discounted returns."""
+    """Division of rewards by the running standard deviation of their discounted returns."""
     average: float = 0.9
     """Decay per round of the running average of the policy's weights; 0 for none."""
 

@@ -30,7 +30,7 @@ class InfoGAILConfig(GAILConfig):
     posterior: CodePosteriorConfig = field(default_factory=CodePosteriorConfig)
     """Settings of the network that infers the code."""
     warm_start: bool = False
-    """Start from behavioural cloning, which cannot see the codes and clones the experts' average."""
+    """Warm start by behavioural cloning, which does not see the codes and so imitates the average of the experts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -46,10 +46,10 @@ class AdversarialConfig:
     batch_size: int = 1024
     """Rows per gradient step from each side, expert and policy."""
     divergence: DivergenceName = "minimax"
-    """Loss and reward. With GAIL's loss the reward is -log(1-D) for minimax, log D for non_saturating, h for reverse_kl
-    and -h exp h for fairl, where h = log D - log(1-D). least_squares is AMP's; for hinge and wasserstein the reward is
-    the discriminator's output, for the latter with a gradient penalty (WGAIL-GP); f_... are the f-divergences of f-GAN,
-    whose reward is the conjugate."""
+    """Divergence, which determines loss and reward. With GAIL's loss the reward is -log(1-D) for minimax, log D for
+    non_saturating, h for reverse_kl and -h exp h for fairl, where h = log D - log(1-D). least_squares is AMP's. For
+    hinge and wasserstein the reward is the discriminator's output; wasserstein requires a gradient penalty (WGAIL-GP).
+    f_... are the f-divergences of f-GAN, whose reward is the conjugate."""
     zero: Literal["own", "lowest"] = "own"
     """Origin of rewards. own: as the divergence defines them; lowest: minus the lowest reward of the rollout, so that
     none is negative and a longer episode never has a lower return. Only this origin decides whether ending an episode

@@ -51,7 +51,7 @@ class InformationGainConfig:
     likelihood_std: float = 0.5
     """Standard deviation of the next observation around the prediction, where observations have unit variance."""
     learn_likelihood: bool = False
-    """Learn the likelihood's standard deviation, one for each observation component, starting at likelihood_std."""
+    """Learning of the likelihood's standard deviation, one per observation component, starting at likelihood_std."""
     n_data: float | None = None
     """Number of transitions that the data count for against the prior; None: as many as the pool holds. A smaller
     number leaves the weights wider, so that more of the gain is uncertainty and less is error."""
