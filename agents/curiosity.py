@@ -111,7 +111,7 @@ class Curiosity(CallbackList, Generic[Config]):
         return WeightedReward(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it has learned and logs, without the model's own state; does not change as the training goes on."""
+        """What it has learned and logs, without the model's own state; a copy that later training does not change."""
         if self.source is None:
             return {"source": None}
         return {

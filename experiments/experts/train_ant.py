@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=7e-4, help="of Adam, for actor, critics and temperature")
     parser.add_argument("--batch-size", type=int, default=128, help="transitions per update")
     parser.add_argument("--gradient-steps", type=int, default=8, help="updates per step of the 16 environments")
-    parser.add_argument("--start", type=Path, help="a .zip of an earlier run to go on from, with a new replay buffer")
+    parser.add_argument("--start", type=Path, help="a .zip of an earlier run to continue, with a new replay buffer")
     parser.add_argument("--every", type=int, default=50_000, help="environment steps between evaluations")
     parser.add_argument("--n-step", type=int, default=1, help="n of the n-step return")
     args = parser.parse_args()

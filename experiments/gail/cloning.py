@@ -41,9 +41,9 @@ def clone(env_id: str, demos: Demonstrations, variant: str, seed: int) -> dict[s
     start = time.perf_counter()
     found = BC(model, demos, VARIANTS[variant]).learn()
     seconds = time.perf_counter() - start
-    judge = make_vec(env_id, 10, seed=SEED)
-    returns = evaluate(model, judge, EPISODES, seed=SEED, label=None).returns
-    judge.close()
+    eval_env = make_vec(env_id, 10, seed=SEED)
+    returns = evaluate(model, eval_env, EPISODES, seed=SEED, label=None).returns
+    eval_env.close()
     return {
         "env": env_id,
         "variant": variant,

@@ -181,8 +181,8 @@ class DevicePPO(PPO):
         observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
         old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
         if self.normalize_advantage and len(rows) > 1:
-            centre, spread = distributed.mean_and_std(advantages)
-            advantages = (advantages - centre) / (spread + 1e-8)
+            centre, std = distributed.mean_and_std(advantages)
+            advantages = (advantages - centre) / (std + 1e-8)
         batch = Minibatch(observations, actions, old_log_prob, advantages, learned["returns"][rows])
         update = surrogate_loss(self.policy, batch, self._clip, self.vf_coef, self.ent_coef)
         self.policy.optimizer.zero_grad(set_to_none=True)

@@ -54,9 +54,9 @@ class UntilEarned(BaseCallback):
     """Evaluates the policy's mean action in C MuJoCo every `EVERY` seconds, with the clock stopped. Ends the training
     when the return reaches `wanted`, or after `limit` seconds."""
 
-    def __init__(self, agent: GAIL | Explorer, judges: VecEnv, wanted: float, limit: float) -> None:
+    def __init__(self, agent: GAIL | Explorer, eval_env: VecEnv, wanted: float, limit: float) -> None:
         super().__init__()
-        self.agent, self.judges, self.wanted, self.limit = agent, judges, wanted, limit
+        self.agent, self.eval_env, self.wanted, self.limit = agent, eval_env, wanted, limit
         self.seconds, self.since, self.judged_at = 0.0, time.perf_counter(), 0.0
         self.earned, self.steps = math.nan, 0
 
@@ -84,7 +84,7 @@ class UntilEarned(BaseCallback):
     def _judge(self) -> None:
         self.judged_at, self.steps = self.seconds, self.model.num_timesteps
         with self.agent.acting():
-            self.earned = float(evaluate(self.model, self.judges, EPISODES, seed=SEED, label=None).returns.mean())
+            self.earned = float(evaluate(self.model, self.eval_env, EPISODES, seed=SEED, label=None).returns.mean())
         self.since = time.perf_counter()
 
 
@@ -100,20 +100,20 @@ def time_to(
     model = make_model(learner, env, seed, device)
     assert isinstance(model, DevicePPO)
     model.worlds.step(torch.zeros(worlds, len(model.worlds.action_low), device=device))  # loads the kernels
-    judges = make_vec(goal.env, EPISODES, backend="threads")
+    eval_env = make_vec(goal.env, EPISODES, backend="threads")
     agent: GAIL | Explorer
     if goal.trajectories:
         demonstrations = Demonstrations.load(data / "demos" / f"{goal.env}_every20.npz")
         expert = demonstrations.summary().return_mean
         assert expert is not None
-        chance = evaluate(RandomPolicy(env.action_space), judges, EPISODES, seed=SEED, label=None).returns.mean()
+        chance = evaluate(RandomPolicy(env.action_space), eval_env, EPISODES, seed=SEED, label=None).returns.mean()
         wanted = float(chance + IMITATED * (expert - chance))
         agent = GAIL(model, demonstrations.first(goal.trajectories), GAILConfig())
     else:
         wanted, agent = goal.earned, Explorer(model, scale=ReturnNormalizer(model.gamma, model.n_envs))
-    until = UntilEarned(agent, judges, wanted, limit)
+    until = UntilEarned(agent, eval_env, wanted, limit)
     agent.learn(int(goal.steps), until)
-    for each in (env, judges):
+    for each in (env, eval_env):
         each.close()
     return {
         f"{goal.name}: seconds": until.seconds if until.reached else math.nan,

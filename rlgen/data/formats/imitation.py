@@ -122,7 +122,7 @@ def _data_files(path: Path) -> list[Path]:
     state = json_file(path / "state.json")
     with reading("state.json of a data set", path):
         if state.get("_indices_data_files"):
-            raise ValueError("an order of rows apart from the rows")
+            raise ValueError("row indices in separate files")
         names = [entry["filename"] for entry in state["_data_files"]]
         if not names or not all(Path(name).name == name for name in names):
             raise ValueError(f"data files {names}")
