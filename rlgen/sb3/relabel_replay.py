@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from operator import getitem
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,81 +21,11 @@ from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.log import HostLog
-from rlgen.sb3.plain_pickle import array_like, own_array, plain
+from rlgen.sb3.new_steps import NewSteps
 from rlgen.sb3.required_model import normaliser_of
 from rlgen.sb3.rollout import last_observation
 from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_rewards
-
-
-class Step(NamedTuple):
-    """One step of N environments."""
-
-    observations: np.ndarray
-    """[N, O]."""
-    actions: np.ndarray
-    """[N, A], as the environments received them."""
-    following: np.ndarray
-    """[N, O]: next observations; at the end of an episode its true last observation."""
-    terminated: np.ndarray
-    """[N] bool."""
-    truncated: np.ndarray
-    """[N] bool, by the time limit."""
-    starts: np.ndarray
-    """[N] bool: the first step of an episode."""
-
-
-class NewSteps:
-    """Collects steps of N environments until there are `enough`, counted over all environments."""
-
-    def __init__(self, enough: int):
-        if enough < 1:
-            raise problem("1 step or more between two updates", str(enough), "use e.g. 1000")
-        self.enough = enough
-        self.steps: list[Step] = []
-        self.taken = 0
-        """Steps at the front that were returned before: the one before the new steps, 0 the first time."""
-
-    def add(
-        self,
-        observations: np.ndarray,
-        actions: np.ndarray,
-        following: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-    ) -> None:
-        """Adds a step; arrays as in `Step`. An episode starts after the end of another, or if a reset has moved the
-        environment away from where the step before left it."""
-        starts = np.ones(len(observations), bool)
-        if self.steps:
-            before = self.steps[-1]
-            starts = before.terminated | before.truncated | (before.following != observations).any(1)
-        self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
-
-    def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
-        """The new steps as T * N transitions, time-major, and the episode starts [T, N]; None if they are too few."""
-        new = self.steps[self.taken :]
-        if not new or len(new) * len(new[0].observations) < self.enough:
-            return None
-        self.steps, self.taken = self.steps[-1:], 1
-        *arrays, starts = (torch.as_tensor(np.stack(column), device=device) for column in zip(*new, strict=True))
-        return Transitions(*(array.flatten(0, 1) for array in arrays)), starts
-
-    def state_dict(self) -> dict[str, Any]:
-        columns = dict(zip(Step._fields, zip(*self.steps, strict=True), strict=True)) if self.steps else {}
-        return plain({"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}})
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`; raises `InputError` for arrays that do not fit each other."""
-        columns = [own_array(state["steps"][name]) for name in Step._fields if state["steps"]]
-        if columns:
-            *arrays, starts = columns
-            Transitions(*(torch.from_numpy(array).flatten(0, 1) for array in arrays)).checked()
-            array_like(arrays[-1], starts, "starts of episodes")
-        if not 0 <= state["taken"] <= 1:
-            raise problem("0 or 1 step that was taken", str(state["taken"]), "load the state of the same training")
-        self.steps, self.taken = [Step(*rows) for rows in zip(*columns, strict=True)], int(state["taken"])
-
 
 UPDATE_EVERY = 1000
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}
@@ -144,7 +74,7 @@ class RelabelReplay(BaseCallback):
         # From an earlier callback in the list.
         joined = isinstance(present, RelabelingReplayBuffer) and present.is_current()
         self.replay: RelabelingReplayBuffer = present if joined else RelabelingReplayBuffer(self.model)  # type: ignore[assignment]
-        self.replay.reward_sources.append(self)
+        self.replay.callbacks.append(self)
         self.model.replay_buffer = self.replay  # type: ignore[assignment]
 
     def _on_rollout_start(self) -> None:
@@ -181,12 +111,12 @@ class RelabelReplay(BaseCallback):
 
 
 class RelabelingReplayBuffer:
-    """Replaces the replay buffer of `model` during one call of `learn`: passes new steps to `reward_sources` and adds
+    """Replaces the replay buffer of `model` during one call of `learn`: passes new steps to `callbacks` and adds
     their rewards to those that are sampled. Everything else is the buffer's; pickled or copied it is the buffer."""
 
     def __init__(self, model: OffPolicyAlgorithm):
         self.model, self.buffer, self.began = model, plain_replay_buffer(model), model.start_time
-        self.reward_sources: list[RelabelReplay] = []
+        self.callbacks: list[RelabelReplay] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.buffer, name)
@@ -218,13 +148,13 @@ class RelabelingReplayBuffer:
             self.give_place()
             return
         for env in np.flatnonzero(done).tolist():
-            for relabel_callback in self.reward_sources:
-                last_observation(infos[env], obs[env], readers_of_ends(relabel_callback.sources))
+            for callback in self.callbacks:
+                last_observation(infos[env], obs[env], readers_of_ends(callback.sources))
         observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
         limited, ended = np.array([bool(info.get("TimeLimit.truncated")) for info in infos]), np.asarray(done, bool)
         actions = received(np.asarray(action).reshape(len(done), -1), self.model)
-        for relabel_callback in self.reward_sources:
-            relabel_callback.learn_from((observations, actions, following, ended & ~limited, ended & limited))
+        for callback in self.callbacks:
+            callback.learn_from((observations, actions, following, ended & ~limited, ended & limited))
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """SB3's `sample`, from a buffer that shares everything but the rewards."""
@@ -270,7 +200,7 @@ class LazyRewards:
         if self.env is not None:
             rewards = self.env.normalize_reward(rewards)
         batch = self.replay.transitions(*(each.ravel() for each in np.broadcast_arrays(*index)))
-        bonus = torch.stack([relabel_callback.reward(batch) for relabel_callback in self.replay.reward_sources]).sum(0)
+        bonus = torch.stack([callback.reward(batch) for callback in self.replay.callbacks]).sum(0)
         if self.replay.buffer.optimize_memory_usage:
             bonus = bonus * ~(batch.terminated | batch.truncated)
         return rewards + bonus.reshape(rewards.shape).cpu().numpy()

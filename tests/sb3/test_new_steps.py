@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rlgen.errors import InputError
-from rlgen.sb3.relabel_replay import NewSteps
+from rlgen.sb3.new_steps import NewSteps
 
 ENVS = 2
 

@@ -67,11 +67,11 @@ def learn(source: Any, algorithm: Any = PPO, blind: bool = False, falls: bool = 
     env: Any = DummyVecEnv([lambda: Short(falls)])
     options = {"n_steps": 16, "batch_size": 16} if algorithm is PPO else {"learning_starts": 8, "buffer_size": 64}
     model = algorithm("MlpPolicy", Blind(env) if blind else env, device="cpu", seed=0, **options)
-    relabel_callback: Any = Relabel({"mine": WeightedReward(source)})
+    callback: Any = Relabel({"mine": WeightedReward(source)})
     if algorithm is SAC:
-        relabel_callback = RelabelReplay({"mine": WeightedReward(source)})
-        relabel_callback.steps.enough = 4
-    return model.learn(16, callback=relabel_callback)
+        callback = RelabelReplay({"mine": WeightedReward(source)})
+        callback.steps.enough = 4
+    return model.learn(16, callback=callback)
 
 
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
