@@ -1,5 +1,4 @@
-"""Running average of a network's weights (Polyak & Juditsky 1992): what acts, what generators sample by and what
-cloning keeps."""
+"""Exponential moving average of a network's weights (Polyak & Juditsky 1992), of policies and image models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

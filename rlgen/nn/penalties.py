@@ -130,8 +130,9 @@ class PenaltyConfig:
     """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019, 1810.00821: 0.5); 0
     for no bottleneck."""
     bottleneck_step: float = 1e-3
-    """Rise of the price of a nat per nat above that and gradient step. VAIL has 1e-5 and many times as many gradient
-    steps, with which a bottleneck would hardly close in a training of a million environment steps here."""
+    """Step size of the dual ascent on the bottleneck's weight, per nat above the limit and gradient step. VAIL uses
+    1e-5 and many times as many gradient steps; with 1e-5 a training of a million environment steps would hardly close
+    the bottleneck."""
     quantise: int = 0
     """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
     2004.02088), e.g. 64; 0 for no rounding."""
@@ -147,7 +148,7 @@ class PenaltyConfig:
             raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
 
     def chosen(self) -> list[Penalty]:
-        """The penalties whose weight is not zero, made anew. What changes the layers comes before what divides or wraps
+        """New penalties for all weights above zero. Those that change layers come before those that divide or wrap
         them."""
         penalties: list[tuple[float, Callable[[], Penalty]]] = [
             (self.quantise, lambda: Quantise(codes=self.quantise)),
@@ -166,11 +167,12 @@ class PenaltyConfig:
         self._refuse(needed, "one with batch norm", remedy, *names)
 
     def refuse_for_condition(self) -> None:
-        """Raise `InputError` for penalties that a discriminator with a condition beside the image cannot have."""
+        """Raise `InputError` for penalties that a discriminator with a condition in addition to the image cannot
+        have."""
         remedy = "leave these out, or choose a model without labels"
         self._refuse("that sees images alone", "one with a condition", remedy, "bottleneck", "quantise")
 
-    def _refuse(self, needed: str, came: str, remedy: str, *names: str) -> None:
+    def _refuse(self, needed: str, got: str, remedy: str, *names: str) -> None:
         found = [name for name in names if getattr(self, name)]
         if found:
-            raise problem(f"for the penalty {' and '.join(found)} a discriminator {needed}", came, remedy)
+            raise problem(f"for the penalty {' and '.join(found)} a discriminator {needed}", got, remedy)

@@ -34,8 +34,9 @@ class Posterior(Protocol):
         ...
 
     def kl(self, features: Tensor, draws: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """KL(q(z|x) ‖ N(0, 1)) [B, G], the parts of the whole that can be told apart: one for each latent number where
-        that has a closed form; else one alone, `estimated_kl` of `draws`, which `rsample` gave of these features."""
+        """KL(q(z|x) ‖ N(0, 1)) [B, G], nats, as a sum over the G columns: one column for each latent dimension where
+        the divergence has a closed form, otherwise a single column, `estimated_kl` of the `draws` that `rsample`
+        returned for these features."""
         ...
 
 
@@ -77,15 +78,15 @@ class DiagonalGaussian(nn.Module):
         return gaussian_log_prob(z, mean, log_std.exp()).sum(-1)
 
     def kl(self, features: Features, draws: tuple[Latents, LogProb] | None = None) -> PerLatent:
-        """KL(q(z|x) ‖ N(0, 1)) of each latent number, in closed form."""
+        """KL(q(z|x) ‖ N(0, 1)) of each latent dimension, in closed form."""
         mean, log_std = self.mean_and_log_std(features)
         return kl_gaussian(mean, log_std.exp(), 0.0, 1.0)
 
 
 class FlowPosterior(nn.Module):
-    """A diagonal Gaussian moved by steps that all see a context of their own, linear in the features.
+    """A diagonal Gaussian transformed by flow steps, all conditioned on one context that is linear in the features.
 
-    `steps` are those of a `Flow`. `context` 0: they know nothing of x.
+    `steps` are those of a `Flow`. With `context` 0 they do not depend on x.
     """
 
     def __init__(self, features: int, latent: int, context: int, steps: Sequence[nn.Module]):
@@ -102,7 +103,7 @@ class FlowPosterior(nn.Module):
         return self.base.log_prob(origin, features) - log_det
 
     def kl(self, features: Features, draws: tuple[Latents, LogProb] | None = None) -> Float[Tensor, "B 1"]:
-        """KL(q(z|x) ‖ N(0, 1)) of all latent numbers together, estimated from `draws`, or from one of its own."""
+        """KL(q(z|x) ‖ N(0, 1)) of all latent dimensions together, estimated from `draws`, or from one new draw."""
         return estimated_kl(*(self.rsample(features) if draws is None else draws))
 
     def _context(self, features: Tensor) -> Tensor | None:
@@ -112,8 +113,8 @@ class FlowPosterior(nn.Module):
 class InverseAutoregressive(FlowPosterior):
     """Inverse autoregressive flow whose every step gets the encoder's context. Kingma et al. 2016 (1606.04934), alg. 1.
 
-    `hidden`: widths of each step's masked network. Draws cost a pass per step; `log_prob` of given z as many as z has
-    numbers.
+    `hidden`: widths of each step's masked network. A draw costs one pass per step; `log_prob` of a given z costs Z
+    passes per step.
     """
 
     def __init__(self, features: int, latent: int, context: int, steps: int, hidden: Sequence[int]):
@@ -123,10 +124,10 @@ class InverseAutoregressive(FlowPosterior):
 
 
 class CouplingFlow(FlowPosterior):
-    """Affine couplings, each of which gets the encoder's context and moves the half that the one before let stay.
+    """Affine couplings, each conditioned on the encoder's context, that transform alternating halves of z.
 
-    Dinh et al. 2017 (Real NVP, 1605.08803), as a posterior. Draws and `log_prob` cost the same. At the start the
-    steps leave z as it is.
+    Dinh et al. 2017 (Real NVP, 1605.08803), as a posterior. Draws and `log_prob` cost the same. Initially the
+    steps are the identity.
     """
 
     def __init__(self, features: int, latent: int, context: int, steps: int, hidden: Sequence[int]):
@@ -136,5 +137,5 @@ class CouplingFlow(FlowPosterior):
 
 def _check(features: int, latent: int, steps: int = 1) -> None:
     if min(features, latent, steps) < 1:
-        came = f"features {features}, latent {latent}, steps {steps}"
-        raise problem("1 or more features, latent numbers and steps", came, "mend these")
+        got = f"features {features}, latent {latent}, steps {steps}"
+        raise problem("1 or more features, latent dimensions and steps", got, "raise those below 1")
