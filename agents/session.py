@@ -176,7 +176,7 @@ class Session:
         self.progress.update(self.trainable.step, values)
 
     def show_warm_up(self, done: int, most: int) -> None:
-        """Say on the progress display that the cloning before the first step is running."""
+        """Show on the progress display that the cloning before the first step is running."""
         self.progress.aside(f"{self.folder.agent_name}: cloning", done, most, "updates")
 
     def message(self, text: str) -> None:

@@ -13,7 +13,7 @@ def problem(expected: str, got: str, remedy: str) -> InputError:
     """An `InputError` of three parts, for `raise problem(...)`.
 
     Each part is a clause without a final full stop, e.g.
-    `problem("105 observation numbers (Ant-v5)", "27 in ant.npz, key 'observations'", "record the file on Ant-v5")`.
+    `problem("105 observation dimensions (Ant-v5)", "27 in ant.npz, key 'observations'", "record the file on Ant-v5")`.
     What a terminal would obey or could not show, such as an escape sequence in a file's key, is spelled out.
     """
     return InputError(f"expected {_shown(expected)}; got {_shown(got)}; {_shown(remedy)}")

@@ -113,10 +113,10 @@ def _acting(policy: Any, env: Any) -> Acting:
     see = (lambda seen: seen) if normaliser is None or is_normalising(env) else normaliser.normalize_obs
     parameters = inspect.signature(policy.predict).parameters
     open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    remembers = open_ended or {"state", "episode_start"} <= set(parameters)
+    recurrent = open_ended or {"state", "episode_start"} <= set(parameters)
 
     def act(observations: Any, state: Any, starts: np.ndarray, deterministic: bool) -> tuple[np.ndarray, Any]:
-        memory = {"state": state, "episode_start": starts} if remembers else {}
+        memory = {"state": state, "episode_start": starts} if recurrent else {}
         try:
             actions, state = policy.predict(see(observations), deterministic=deterministic, **memory)
         except ValueError as error:

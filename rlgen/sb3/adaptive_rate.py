@@ -1,4 +1,4 @@
-"""A learning rate that keeps the policy's step per round near a wanted KL divergence."""
+"""A learning rate that keeps the policy's step per round near a target KL divergence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -24,8 +24,8 @@ def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
     """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy is not recurrent."""
     policy = getattr(model, "policy", None)
-    on_policy, remembers = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
-    if on_policy and not remembers and isinstance(policy, ActorCriticPolicy):
+    on_policy, recurrent = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
+    if on_policy and not recurrent and isinstance(policy, ActorCriticPolicy):
         return policy
     given = f"{type(model).__name__} with a {type(policy).__name__}"
     if not isinstance(model, BaseAlgorithm):
