@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from rlgen.equations.divergences import survival_reward
+from rlgen.equations.divergences import neg_log_one_minus_d
 from rlgen.equations.penalties import r1
 
 
@@ -15,4 +15,4 @@ def test_a_wrong_number_of_dimensions_is_refused() -> None:
 
 def test_integers_are_not_logits() -> None:
     with pytest.raises(TypeCheckError):
-        survival_reward(torch.zeros(3, dtype=torch.int64))
+        neg_log_one_minus_d(torch.zeros(3, dtype=torch.int64))

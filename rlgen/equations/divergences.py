@@ -58,7 +58,7 @@ def wasserstein_discriminator_loss(expert_logit: Expert, policy_logit: Policy) -
     return policy_logit.mean() - expert_logit.mean()
 
 
-def survival_reward(expert_logit: Logit) -> Logit:
+def neg_log_one_minus_d(expert_logit: Logit) -> Logit:
     """-log(1 - D): never negative, so it favors long episodes. Ho & Ermon 2016 (1606.03476), Alg. 1; for a generator
     the saturating loss of Goodfellow et al. 2014 (1406.2661), eq. 1.
 
@@ -67,7 +67,7 @@ def survival_reward(expert_logit: Logit) -> Logit:
     return F.softplus(expert_logit)
 
 
-def log_d_reward(expert_logit: Logit) -> Logit:
+def log_d(expert_logit: Logit) -> Logit:
     """log D: never positive, so it favors short episodes. For tasks in which an early end means success. Released code
     of Ho & Ermon 2016 (1606.03476), `favor_zero_expert_reward`; for a generator Goodfellow et al. 2014 (1406.2661),
     section 3."""
@@ -151,8 +151,8 @@ def variational(divergence: FDivergence) -> Divergence:
 
 
 DIVERGENCES: dict[str, Divergence] = {
-    "minimax": Divergence(logistic_discriminator_loss, survival_reward, log_ratio_reward),
-    "non_saturating": Divergence(logistic_discriminator_loss, log_d_reward, log_ratio_reward),
+    "minimax": Divergence(logistic_discriminator_loss, neg_log_one_minus_d, log_ratio_reward),
+    "non_saturating": Divergence(logistic_discriminator_loss, log_d, log_ratio_reward),
     "reverse_kl": Divergence(logistic_discriminator_loss, log_ratio_reward, log_ratio_reward),
     "fairl": Divergence(logistic_discriminator_loss, forward_kl_reward, log_ratio_reward),
     "least_squares": Divergence(least_squares_discriminator_loss, least_squares_reward, least_squares_log_ratio),

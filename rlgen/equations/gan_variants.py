@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from rlgen.equations.divergences import log_d_reward, survival_reward
+from rlgen.equations.divergences import log_d, neg_log_one_minus_d
 from rlgen.equations.penalties import dual_ascent
 
 Scalar = Float[Tensor, ""]
@@ -51,7 +51,7 @@ def real_or_generated_loss(
     `counted`: mask of the real rows that the mean includes; all by default.
     """
     weight = 1.0 if counted is None else share_of(counted)
-    return survival_reward(real_logit(generated)).mean() - (weight * log_d_reward(real_logit(real))).mean()
+    return neg_log_one_minus_d(real_logit(generated)).mean() - (weight * log_d(real_logit(real))).mean()
 
 
 def share_of(chosen: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:

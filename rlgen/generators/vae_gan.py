@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, positive
-from rlgen.equations.divergences import log_d_reward, survival_reward
+from rlgen.equations.divergences import log_d, neg_log_one_minus_d
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
@@ -66,7 +66,7 @@ class Costs(NamedTuple):
     @classmethod
     def of(cls, real_logit: Tensor, fake_logit: Tensor) -> "Costs":
         """The losses for the discriminator's logits [B] and [B']."""
-        return cls(-log_d_reward(real_logit).mean(), survival_reward(fake_logit).mean())
+        return cls(-log_d(real_logit).mean(), neg_log_one_minus_d(fake_logit).mean())
 
 
 class VAEGAN(ImageModel):

@@ -19,12 +19,12 @@ from rlgen.equations.divergences import (
     least_squares_discriminator_loss,
     least_squares_log_ratio,
     least_squares_reward,
-    log_d_reward,
+    log_d,
     log_ratio_reward,
     logistic_discriminator_loss,
     middle,
+    neg_log_one_minus_d,
     smoothed_discriminator_loss,
-    survival_reward,
     variational,
     wasserstein_discriminator_loss,
 )
@@ -109,23 +109,23 @@ def test_the_loss_rises_on_either_side_of_the_log_ratio() -> None:
 def test_rewards_are_logarithms_of_d(number: float) -> None:
     logit = torch.tensor([number], dtype=torch.float64)
     prob = torch.sigmoid(logit)
-    torch.testing.assert_close(survival_reward(logit), -(1 - prob).log(), rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(log_d_reward(logit), prob.log(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(neg_log_one_minus_d(logit), -(1 - prob).log(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(log_d(logit), prob.log(), rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(log_ratio_reward(logit), prob.log() - (1 - prob).log(), rtol=1e-6, atol=1e-6)
 
 
 def test_rewards_of_extreme_logits_are_finite_and_of_the_promised_sign() -> None:
     logit = torch.tensor([-1e4, -50.0, 0.0, 50.0, 1e4])
-    assert (survival_reward(logit) >= 0).all()
-    assert (log_d_reward(logit) <= 0).all()
+    assert (neg_log_one_minus_d(logit) >= 0).all()
+    assert (log_d(logit) <= 0).all()
     for divergence in DIVERGENCES.values():
         assert divergence.reward(logit).isfinite().all()
 
 
 def test_at_d_one_half_survival_pays_log_two_and_the_log_ratio_nothing() -> None:
     zero = torch.zeros(1)
-    assert float(survival_reward(zero)) == pytest.approx(math.log(2))
-    assert float(log_d_reward(zero)) == pytest.approx(-math.log(2))
+    assert float(neg_log_one_minus_d(zero)) == pytest.approx(math.log(2))
+    assert float(log_d(zero)) == pytest.approx(-math.log(2))
     assert float(log_ratio_reward(zero)) == 0
 
 
@@ -208,8 +208,8 @@ def test_only_the_minimax_generator_stops_learning_when_found_out() -> None:
 
 
 def test_gail_pays_survival_airl_the_log_ratio() -> None:
-    assert DIVERGENCES["minimax"].reward is survival_reward
-    assert DIVERGENCES["non_saturating"].reward is log_d_reward
+    assert DIVERGENCES["minimax"].reward is neg_log_one_minus_d
+    assert DIVERGENCES["non_saturating"].reward is log_d
     assert DIVERGENCES["reverse_kl"].reward is log_ratio_reward
     assert DIVERGENCES["fairl"].reward is forward_kl_reward
     assert DIVERGENCES["least_squares"].reward is least_squares_reward
