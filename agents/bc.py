@@ -134,7 +134,7 @@ class BC:
         batch, observed = demonstrations.transitions(str(model.device)), model.observation_space
         assert observed.shape is not None, "validate requires a Box"
         numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)
-        self.spread = Normaliser.of(batch.observations).std.reshape(observed.shape) if numbers else None
+        self.observation_std = Normaliser.of(batch.observations).std.reshape(observed.shape) if numbers else None
         self.batch = replace(batch, observations=batch.observations.reshape(-1, *observed.shape))
         self.episode: Tensor | None = None
         """[R] episode of each row, if complete episodes are held out; None if rows are."""
@@ -238,9 +238,9 @@ class BC:
 
     def _noisy(self, batch: Transitions, noise_std: float) -> Transitions:
         """The batch with new noise on its observations."""
-        if not noise_std or self.spread is None:
+        if not noise_std or self.observation_std is None:
             return batch
-        noise = noise_std * self.spread * torch.randn_like(batch.observations)
+        noise = noise_std * self.observation_std * torch.randn_like(batch.observations)
         return replace(batch, observations=batch.observations + noise)
 
     def _split(self) -> tuple[Transitions, Transitions]:

@@ -100,7 +100,7 @@ class DemosConvert:
     seed: int = 0
     """Random seed of the offsets."""
     time_limit: int | None = None
-    """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
+    """Steps after which the environment cuts an episode, for files without a flag of time limits."""
     env_id: str | None = None
     """Gymnasium id to note in the file, where PATH does not name it or names it wrongly."""
     overwrite: bool = False
@@ -131,7 +131,7 @@ class DemosInspect:
     plot: Path | None = None
     """PNG file in which returns, lengths and actions are drawn as well."""
     time_limit: int | None = None
-    """Steps after which the environment cuts an episode, for files that do not tell falls from time limits."""
+    """Steps after which the environment cuts an episode, for files without a flag of time limits."""
     overwrite: bool = False
     """Permission to replace the picture if it exists."""
 

@@ -17,14 +17,14 @@ def record_resume(folder: RunFolder, device: str) -> dict[str, Any]:
     Returns the differences by name, each `[at the start, now]`.
     """
     began = folder.versions
-    sittings = began.pop("sittings", [])
+    resumes = began.pop("sittings", [])
     then, now = flat(began), flat(describe(device))
     changed = {name: [then.get(name), now.get(name)] for name in sorted(then | now) if then.get(name) != now.get(name)}
-    sitting = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "changed": changed}
-    write_json(folder / "versions.json", {**began, "sittings": [*sittings, sitting]})
+    resume = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "changed": changed}
+    write_json(folder / "versions.json", {**began, "sittings": [*resumes, resume]})
     if changed:
-        told = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
-        log.warning("the run continues with other versions than it started with, so its numbers may differ: %s", told)
+        listed = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
+        log.warning("the run continues with other versions than it started with, so its numbers may differ: %s", listed)
     return changed
 
 

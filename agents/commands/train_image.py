@@ -154,7 +154,7 @@ class TrainImage(RunSettings):
         return getattr(self, self.model, None) or GENERATORS[self.model].config_type()
 
     @property
-    def told_labels(self) -> int:
+    def n_labels(self) -> int:
         """Number of labels that a semi-supervised model is given."""
         return DEFAULT_LABELS if self.labels is None else self.labels
 
@@ -209,7 +209,7 @@ class TrainImage(RunSettings):
         transforms = [stochastic_binarisation] if binarise == "stochastic" else []
         size = self.batch_size * game.steps_per_update
         batches = (
-            PartlyLabelled(seen.labelled(self.told_labels, self.seed), seen, size, self.seed, transforms)
+            PartlyLabelled(seen.labelled(self.n_labels, self.seed), seen, size, self.seed, transforms)
             if game.model.semi_supervised
             else Minibatches(seen, size, self.seed, transforms)
         )

@@ -19,7 +19,7 @@ DECODING = 12
 
 GREY = {"1", "L", "LA"}
 COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
-BESIDE = {".ds_store", "thumbs.db", "desktop.ini"}
+SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini"}
 """Files that operating systems leave in folders of pictures."""
 
 
@@ -94,7 +94,7 @@ def _class_folders(folder: Path) -> list[Path]:
 def _pictures(folder: Path) -> list[Path]:
     """The pictures in one folder, by name; an error names a file of any other kind."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    files = [path for path in files if not path.name.startswith(".") and path.name.lower() not in BESIDE]
+    files = [path for path in files if not path.name.startswith(".") and path.name.lower() not in SYSTEM_FILES]
     other = next((path for path in files if not _is_picture(path)), None)
     if other is not None:
         raise problem("only pictures (.png, .jpg)", f"{other}", "move it elsewhere, or convert it to PNG")

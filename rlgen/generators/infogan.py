@@ -111,7 +111,7 @@ class InfoGAN(AdversarialGame):
         with torch.no_grad():
             latents = self.prior(len(real))
             fake = self.generator(latents)
-        fake_logit, hidden = self.judge(fake)
+        fake_logit, hidden = self.logit_and_features(fake)
         return self.informed(
             self.discriminator_terms(self.logit, real, fake, self.logit(real), fake_logit), hidden, latents
         )
@@ -119,7 +119,7 @@ class InfoGAN(AdversarialGame):
     def generator_loss(self, real: Tensor, condition: Tensor | None = None) -> Terms:
         """Equation 6, for the generator."""
         latents = self.prior(len(real))
-        fake_logit, hidden = self.judge(self.generator(latents))
+        fake_logit, hidden = self.logit_and_features(self.generator(latents))
         return self.informed({"loss": self.divergence.generator_loss(fake_logit)}, hidden, latents)
 
     def informed(self, terms: Terms, hidden: Tensor, latents: Tensor) -> Terms:
@@ -140,13 +140,13 @@ class InfoGAN(AdversarialGame):
             found["uniform_r2"] = uniform_r2(mean, codes, -1.0, 1.0)
         return {**terms, **found, "loss": loss}
 
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def logit_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B] of images [B, C, H, W], and the inputs [B, H] of Q's own layers."""
         found = full_precision(self.discriminator(images))
         return found[:, 0], found[:, 1:]
 
     def logit(self, images: Tensor) -> Tensor:
-        return self.judge(images)[0]
+        return self.logit_and_features(images)[0]
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
         """Images [n, C, H, W] of categories [n], by default random ones."""
@@ -171,7 +171,7 @@ class InfoGAN(AdversarialGame):
     @torch.no_grad()
     def infer_category(self, images: Tensor) -> Tensor:
         """The most probable category int64 [B] of images [B, C, H, W]."""
-        return self.guess(self.judge(images)[1])[:, : self.config.categories].argmax(-1)
+        return self.guess(self.logit_and_features(images)[1])[:, : self.config.categories].argmax(-1)
 
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
         """Traversals of the first uniform codes, with the same number of rows for each."""

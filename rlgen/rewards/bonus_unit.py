@@ -113,26 +113,26 @@ class ReturnNormalizer:
     """
 
     def __init__(self, gamma: float, n_envs: int, clip: float = 10.0):
-        self.spread, self.clip = DiscountedReturnStd(n_envs, gamma), clip
+        self.return_std, self.clip = DiscountedReturnStd(n_envs, gamma), clip
 
     def update(self, rewards: np.ndarray | Tensor, episode_starts: np.ndarray | Tensor) -> None:
         """Updates the statistics with a rollout. Rewards [T, N]; episode_starts [T, N]: the step starts an episode."""
         values = torch.as_tensor(rewards)
-        self.spread.to(values.device).merge(values.flatten(), torch.as_tensor(episode_starts))
+        self.return_std.to(values.device).merge(values.flatten(), torch.as_tensor(episode_starts))
 
     def __call__(self, rewards: Rewards) -> Rewards:
         """Rewards [T, N] divided by the standard deviation of returns and clipped; the same type as the input. Values
         that are not finite stay so: a clip would hide them from the check that stops the training."""
         given = torch.as_tensor(rewards)
-        divided = self.spread(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
+        divided = self.return_std(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
         divided = torch.where(torch.isfinite(given), divided, given)
         return divided if isinstance(rewards, Tensor) else divided.numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """A copy that does not change when the statistics do."""
-        own = {name: value.clone() for name, value in self.spread.state_dict().items()}
+        own = {name: value.clone() for name, value in self.return_std.state_dict().items()}
         return {"running": own.pop("sums"), **own}  # the name in checkpoints
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         values = {name: torch.as_tensor(value) for name, value in state.items()}
-        self.spread.load_state_dict({"sums": values.pop("running"), **values})
+        self.return_std.load_state_dict({"sums": values.pop("running"), **values})

@@ -60,18 +60,18 @@ class DevicePPO(PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        worlds = device_env_of(self.env)
-        if worlds is None:
+        device_env = device_env_of(self.env)
+        if device_env is None:
             raise problem("an environment on the warp backend", str(self.env), 'use make_vec(..., backend="warp")')
-        if worlds.device != self.device:
-            got = f"environments on {worlds.device}, a policy on {self.device}"
+        if device_env.device != self.device:
+            got = f"environments on {device_env.device}, a policy on {self.device}"
             raise problem("environments and policy on one device", got, "give both the same device")
         if not is_plain_gaussian(self.policy):
             raise problem("a plain Gaussian policy", type(self.policy).__name__, 'use "MlpPolicy" without gSDE')
         for name in ("clip_range_vf", "target_kl"):
             if getattr(self, name) is not None:
                 raise problem(f"no {name} on a device", str(getattr(self, name)), "leave it out")
-        self.worlds = worlds
+        self.device_env = device_env
         observed, acted = self.observation_space.shape, self.action_space.shape
         assert observed is not None
         self.rollout = DeviceRollout.empty(self.n_steps, self.n_envs, observed[0], acted[0], self.device)
@@ -92,7 +92,7 @@ class DevicePPO(PPO):
             self.env.seed(seed + distributed.rank() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        own = ["worlds", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
+        own = ["device_env", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
 
     def collect_rollouts(
@@ -101,11 +101,11 @@ class DevicePPO(PPO):
         self.policy.set_training_mode(False)
         distributed.broadcast_parameters(self.policy)
         callback.on_rollout_start()
-        rollout, worlds = self.rollout, self.worlds
+        rollout, device_env = self.rollout, self.device_env
         log_std = self.policy.log_std.detach()
-        std, observations = log_std.exp(), worlds.observe()
+        std, observations = log_std.exp(), device_env.observe()
         for t in range(n_rollout_steps):
-            rollout.starts[t].copy_(worlds.elapsed == 0)
+            rollout.starts[t].copy_(device_env.elapsed == 0)
             with torch.no_grad():
                 mean = mean_action(self.policy, observations)
             noise = distributed.local_rows(
@@ -113,7 +113,7 @@ class DevicePPO(PPO):
             )
             actions = mean + std * noise
             received = actions.clamp(self._low, self._high)
-            step = worlds.step(received)
+            step = device_env.step(received)
             rollout.write(
                 t,
                 observations=observations,
@@ -129,7 +129,7 @@ class DevicePPO(PPO):
                 episode_lengths=step.episode_lengths,
             )
             observations = step.observations
-            self.num_timesteps += worlds.n_envs * distributed.world_size()
+            self.num_timesteps += device_env.n_envs * distributed.world_size()
             rollout_buffer.pos = t  # the position of SB3's own buffer
             callback.update_locals(locals())
             if not callback.on_step():
@@ -157,7 +157,7 @@ class DevicePPO(PPO):
             self.learning_rate.observe(distributed.all_reduce_mean(divergence / count), self.num_timesteps, remaining)
         means = {name: value / (count * self.n_epochs) for name, value in sums.items()}
         self._log({**means, "approx_kl": divergence / count, "loss": found["loss"]})
-        self.worlds.check()
+        self.device_env.check()
 
     def _estimate_advantages(self) -> None:
         rollout = self.rollout

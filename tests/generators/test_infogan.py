@@ -69,7 +69,7 @@ def test_the_bounds_are_those_of_the_codes_the_images_were_made_of() -> None:
     torch.manual_seed(5)
     latents = model.prior(8)
     category, codes = latents[:, 3:7].argmax(-1), latents[:, 7:]
-    logits, mean = model.guess(model.judge(model.generator(latents))[1]).split([4, 2], -1)
+    logits, mean = model.guess(model.logit_and_features(model.generator(latents))[1]).split([4, 2], -1)
     assert terms["information"].item() == pytest.approx(
         math.log(4) - F.cross_entropy(logits, category).item(), rel=1e-4
     )

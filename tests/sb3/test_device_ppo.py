@@ -89,7 +89,7 @@ def test_a_rollout_holds_what_happened() -> None:
     assert (rollout.next_observations[..., 1][rollout.truncated] == 1).all()  # the last state, not the next first one
     assert (rollout.observations[..., 1][rollout.starts] == 0).all()
     assert (rollout.next_observations[..., 0][rollout.terminated] > 2).all()
-    assert model.worlds.checks == 1  # type: ignore[attr-defined]
+    assert model.device_env.checks == 1  # type: ignore[attr-defined]
 
 
 def test_log_probabilities_are_those_of_the_policy_that_acted() -> None:
@@ -120,11 +120,11 @@ def test_a_saved_training_goes_on_bit_for_bit() -> None:
     rate = {"learning_rate": KLAdaptiveLR(3e-4, 0.01)}
     one, other = model_of(**rate), model_of(seed=9, learning_rate=KLAdaptiveLR(3e-4, 0.01))
     one.learn(240)
-    state, worlds, numbers = deepcopy(model_state(one)), one.worlds.state_dict(), torch.get_rng_state()
+    state, worlds, numbers = deepcopy(model_state(one)), one.device_env.state_dict(), torch.get_rng_state()
     one.learn(240, reset_num_timesteps=False)
     other.learn(80)
     load_model_state(other, state)
-    other.worlds.load_state_dict(worlds)
+    other.device_env.load_state_dict(worlds)
     torch.set_rng_state(numbers)
     other.learn(240, reset_num_timesteps=False)
     assert one.num_timesteps == other.num_timesteps == 480

@@ -99,7 +99,7 @@ def time_to(
     )
     model = make_model(learner, env, seed, device)
     assert isinstance(model, DevicePPO)
-    model.worlds.step(torch.zeros(worlds, len(model.worlds.action_low), device=device))  # loads the kernels
+    model.device_env.step(torch.zeros(worlds, len(model.device_env.action_low), device=device))  # loads the kernels
     eval_env = make_vec(goal.env, EPISODES, backend="threads")
     agent: GAIL | Explorer
     if goal.trajectories:

@@ -47,7 +47,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 
 def _order(rows: int, size: int, start: int) -> np.ndarray:
-    """Indices of the `size` filled rows, from the oldest: a full buffer continues at its beginning."""
+    """Indices of the `size` filled rows, from the oldest: a full buffer continues at its start."""
     size = min(max(size, 0), rows)
     filled = np.arange(size)
     return np.roll(filled, -start) if size == rows and 0 <= start < rows else filled

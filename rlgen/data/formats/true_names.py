@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rlgen.data.formats.npz import npz_keys
 
-BEGINNINGS = {
+PREFIXES = {
     b"\x93NUMPY": "a single NumPy array (.npy), but demonstrations need several: save them as one .npz",
     b"PAR1": "a Parquet file (LeRobot, Hugging Face): load it with datasets and save_to_disk, or build episodes",
     b"ARROW1": "a bare Arrow file: give the folder of its data set",
@@ -23,7 +23,7 @@ def true_name(path: Path) -> str | None:
     """Description of a file from its first bytes, with advice; None if unknown."""
     with path.open("rb") as file:
         head = file.read(16)
-    found = next((name for beginning, name in BEGINNINGS.items() if head.startswith(beginning)), None)
+    found = next((name for prefix, name in PREFIXES.items() if head.startswith(prefix)), None)
     if path.suffix.lower().startswith(".tfrecord") or ".tfrecord" in path.name:
         return "TFRecords (RLDS): load them with tensorflow_datasets and build episodes"
     if found is None and len(head) >= 8 and int.from_bytes(head[:8], "little") < 1 << 24 and head[8:9] == b"{":
