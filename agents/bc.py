@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rlgen.checks import at_least, below_one, positive, share
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.layers import dropout_after_activations
@@ -121,6 +122,14 @@ class BC:
     log-likelihood is maximised. Raises `InputError` for a model that is not on-policy, is recurrent, has a VecNormalize
     or observes images or dictionaries, and for demonstrations that do not fit it.
     """
+
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel(
+            "Behavioural cloning: loss over updates",
+            (Metric("bc/held_out_loss", "held out"), Metric("bc/loss", "training rows")),
+            steps="updates",
+        ),
+    )
 
     def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
         policy = require_actor_critic(model)

@@ -13,6 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
+from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
@@ -26,7 +27,7 @@ from rlgen.sb3.model_state import clone_tensors
 from rlgen.sb3.new_steps import NewSteps
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
-from rlgen.sb3.weighted_reward import WeightedReward
+from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
 
 from .plain_settings import config_of, require
 
@@ -83,6 +84,11 @@ class Curiosity(CallbackList, Generic[Config]):
         """The class of its settings, from its declaration: `class VIME(Curiosity[InformationGainConfig])`."""
         bases = cls.__orig_bases__  # type: ignore[attr-defined]
         return next(get_args(base)[0] for base in bases if get_args(base))
+
+    @classmethod
+    def panels(cls) -> tuple[Panel, ...]:
+        """How readers are shown what it logs."""
+        return under(cls.name, (*reward_panels(), *getattr(cls.source_type, "panels", ())))
 
     def callback(self) -> "Curiosity[Config]":
         """Returns itself. Deprecated: give the curiosity as the callback."""

@@ -9,9 +9,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlgen.data.visits import VISITS
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
-from rlgen.runs.folder import VISITS
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
@@ -102,6 +102,10 @@ class Explorer:
     def files(self) -> Mapping[str, bytes]:
         """Files for the run folder in addition to the checkpoint, in their current state."""
         return {} if self.coverage is None else {VISITS: self.coverage.visits.to_bytes()}
+
+    def achieved(self) -> Mapping[str, Any]:
+        """Metrics of the finished run's result: what it found, if it counts that."""
+        return {} if self.coverage is None else self.coverage.achieved()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue between two rounds, except the environment and the random numbers."""

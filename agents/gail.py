@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.deprecation import renamed_fields
+from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
@@ -30,7 +31,7 @@ from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.sb3.schedules import Anneal
 from rlgen.sb3.torch_threads import ActOnOneThread
-from rlgen.sb3.weighted_reward import WeightedReward
+from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
 from rlgen.system.threads import torch_threads
 
 from .bc import BC, BCConfig
@@ -103,6 +104,7 @@ class GAIL:
 
     name = "gail"
     config_type: type[GAILConfig] = GAILConfig
+    panels: ClassVar[tuple[Panel, ...]] = under("gail", (*Adversarial.panels, *reward_panels()))
     shown: Mapping[str, str] = {"gail/policy_accuracy": "D acc policy", "gail/expert_accuracy": "expert"}
 
     on_warm_up: Callable[[int, int], None] | None = None
@@ -235,6 +237,10 @@ class GAIL:
 
     def files(self) -> Mapping[str, bytes]:
         """No files in addition to the checkpoint."""
+        return {}
+
+    def achieved(self) -> Mapping[str, Any]:
+        """Metrics of the finished run's result: none."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data.images import ImageSet
+from rlgen.display import Metric, Panel
 from rlgen.equations.elbo import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
@@ -20,6 +21,36 @@ from rlgen.generators.metrics.modes import accuracy, semi_supervised_errors
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
 
+PANELS = (
+    Panel(
+        "Test images: negative log-likelihood, at most [nats]",
+        (Metric("evaluation/nll", "bound", spread="evaluation/nll_standard_error"),),
+    ),
+    Panel(
+        "Test images: length of their code, at most [bits per dimension]",
+        (Metric("evaluation/bits_per_dimension", "bound"),),
+    ),
+    Panel("Test images in the wrong class", (Metric("evaluation/test_error", "share"),), limits=(0, None)),
+    Panel("How many test images these are", (Metric("evaluation/test_errors", "images"),), drawn=False),
+)
+"""Of what is measured on the way, as points of a learning curve."""
+RESULTS = (
+    Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
+    Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
+    Metric("bits_per_dimension", "bits per dimension", "at most"),
+    Metric("test_error", "test images in the wrong class", share=True),
+    Metric("fid", "FID"),
+    Metric("inception_score", "inception score", "", "inception_score_std"),
+    Metric("precision", "precision", share=True),
+    Metric("recall", "recall", share=True),
+    Metric("parzen", "Parzen log-likelihood", "nats", "parzen_standard_error"),
+    Metric("conditional_accuracy", "asked class made", share=True),
+    Metric("code_accuracy", "class told by the code", share=True),
+    Metric("probe_accuracy", "linear probe of features", share=True),
+    Metric("images_per_second", "speed", "images/s"),
+    Metric("parameters", "size", "parameters"),
+)
+"""Those of the finished model that readers are shown first."""
 SEED = 30_000
 PIECE = 500
 """Images in memory at a time."""

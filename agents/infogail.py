@@ -11,11 +11,12 @@ from gymnasium import spaces
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.deprecation import renamed_fields
+from rlgen.display import under
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
 from rlgen.sb3.latent_code import LatentCode, latent_code
-from rlgen.sb3.weighted_reward import WeightedReward
+from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
 
 from .gail import GAIL, GAILConfig
 
@@ -52,6 +53,7 @@ class InfoGAIL(GAIL):
 
     name = "infogail"
     config_type = InfoGAILConfig
+    panels = (*GAIL.panels, *under("code", (*CodePosterior.panels, *reward_panels("for its code"))))
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes inferred"}
     config: InfoGAILConfig
 

@@ -11,9 +11,9 @@ import torch
 
 from rlgen import distributed
 from rlgen.errors import InputError, NotFinite, problem
+from rlgen.reports.pictures import write_png
 from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_grid import write_png
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.rank_states import own_state, with_others
 from rlgen.system.atomic import atomic_write

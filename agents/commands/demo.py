@@ -38,7 +38,7 @@ class Demo:
 
     def run(self) -> int:
         from rlgen.data.shipped import shipped_demonstrations
-        from rlgen.runs.report import write_report
+        from rlgen.reports.report import write_report
 
         out = free_name(self.out)
         cloning = TrainBC(
@@ -77,7 +77,9 @@ def print_table(out: Path) -> None:
     from rlgen.runs.result import Result
     from rlgen.system.console import Console
 
-    bc, gail = Result.read(out / "bc"), Result.read(out / "gail")
+    bc, gail = (Result.read(out / agent).returns for agent in ("bc", "gail"))
+    assert bc is not None
+    assert gail is not None
     assert gail.random_return is not None
     assert gail.expert_return is not None
     table = Table("", "return", "normalised", "failed episodes", title=ENV_ID, title_justify="left")

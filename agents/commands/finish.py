@@ -2,8 +2,8 @@
 
 import io
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.table import Table
@@ -11,19 +11,19 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.playing import Policy
-from rlgen.data.visits import Visits
-from rlgen.runs.curves import draw_curves
+from rlgen.reports.curves import draw_curves
+from rlgen.reports.report import title_of, write_report
+from rlgen.reports.tables import metric_text
+from rlgen.reports.video import record_video
 from rlgen.runs.evaluation import evaluate
-from rlgen.runs.folder import VISITS, RunFolder
-from rlgen.runs.report import write_report
-from rlgen.runs.result import Result
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.result import Result, Returns, peak_memory_mb
 from rlgen.runs.scores import RETURN_OF
-from rlgen.runs.video import record_video
 from rlgen.sb3.adaptive_rate import frozen_schedule
 from rlgen.sb3.latent_code import UnderCode
 from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Console, duration, number
-from rlgen.system.device import device_name
+from rlgen.system.device import device_name, peak_gpu_memory_mb
 
 from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of
 
@@ -34,15 +34,12 @@ log = logging.getLogger("rlgen")
 class Task:
     """What a policy is trained for, and how it is judged."""
 
-    agent: str
-    """Name of the agent, as in result.json."""
     env: str
     """Gymnasium id."""
     env_kwargs: Mapping[str, Any]
     make_evaluation_env: Callable[[int, int], Any]
     """(environments, seed) to the VecEnv that the policy is judged in."""
     backend: str
-    seed: int
     episodes: int
     video: bool
     codes: int | None = None
@@ -54,17 +51,15 @@ def finish(
     task: Task,
     model: BaseAlgorithm,
     demonstrations: Demonstrations | None,
-    seconds: float,
-    facts: Mapping[str, Any],
+    achieved: Result,
 ) -> Result:
-    """Save the policy and write everything a finished run holds. `seconds`: training time; `facts`: further
-    entries of the result."""
+    """Save the policy and write everything a finished run holds. `achieved`: the result without its evaluation."""
     policy = io.BytesIO()
     with frozen_schedule(model):
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
     ways = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
-    result = judge(folder, task, model, ways, demonstrations, seconds, facts)
+    result = replace(achieved, returns=judge(task, model, ways, demonstrations))
     result.write(folder)
     if task.video:
         film(folder, task, ways or [model])
@@ -74,43 +69,28 @@ def finish(
     return result
 
 
-def judge(
-    folder: RunFolder,
-    task: Task,
-    model: BaseAlgorithm,
-    ways: Sequence[Policy],
-    demonstrations: Demonstrations | None,
-    seconds: float,
-    facts: Mapping[str, Any],
-) -> Result:
+def judge(task: Task, model: BaseAlgorithm, ways: Sequence[Policy], demonstrations: Demonstrations | None) -> Returns:
     """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
     reference, whose = reference_of(demonstrations)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
         found = evaluate(model, env, task.episodes, seed=EVALUATION_SEED)
-        of_code = [
-            evaluate(way, env.venv, task.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}")
+        parts = {
+            f"code {code}": evaluate(
+                way, env.venv, task.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}"
+            )
             for code, way in enumerate(ways)
-        ]
-        return Result.of(
+        }
+        return Returns.of(
             found,
-            of_code=of_code,
-            agent=task.agent,
+            parts=parts,
             env=task.env,
-            seed=task.seed,
-            env_steps=model.num_timesteps,
-            wall_seconds=seconds,
             evaluation_seed=EVALUATION_SEED,
             expert_return=reference,
             random_return=chance_return(lambda n: task.make_evaluation_env(n, EVALUATION_SEED)),
             reference=whose,
-            device=device_name(model.device),
             backend="warp" if task.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
-            versions=folder.versions["packages"],
-            git_commit=folder.versions["git_commit"],
-            **facts,
-            **found_by_exploring(folder),
         )
     finally:
         env.close()
@@ -125,46 +105,51 @@ def film(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> None:
             log.info("no video: %s", video.reason)
 
 
-def final_numbers(result: Result) -> dict[str, float]:
-    """The final evaluation by the names of a learning curve's points."""
-    names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
-    return {f"evaluation/{name}": getattr(result, name) for name in names}
-
-
-def found_by_exploring(folder: RunFolder) -> dict[str, Any]:
-    """What a run that counted its visits tells of them."""
-    if not (folder / VISITS).is_file():
-        return {}
-    visits = Visits.read(folder / VISITS)
-    return {"first_reward_step": visits.first_reward_step, "cells_visited": len(visits.cells)}
+def result_of(folder: RunFolder, training: Any, seconds: float, metrics: Mapping[str, Any]) -> Result:
+    """What every finished training has achieved. `training`: a `Trainable`; `seconds`: training time."""
+    return Result(
+        agent=folder.config["agent"],
+        seed=folder.config["seed"],
+        steps=training.step,
+        unit=training.unit,
+        wall_seconds=seconds,
+        device=device_name(training.device),
+        versions=folder.versions["packages"],
+        git_commit=folder.versions["git_commit"],
+        peak_memory_mb=peak_memory_mb(),
+        peak_gpu_memory_mb=peak_gpu_memory_mb(training.device),
+        metrics=dict(metrics),
+    )
 
 
 def print_result(result: Result, folder: RunFolder) -> None:
     """A summary for the terminal."""
-    table = Table(title=f"{folder.agent_name} on {result.env}", show_header=False, title_justify="left")
-    table.add_row(
-        "return", f"{number(result.return_mean)} ± {number(result.return_std)} (lowest {number(result.return_min)})"
-    )
-    for code, (mean, std) in enumerate(result.returns_by_code()):
-        table.add_row(f"code {code}", f"{number(mean)} ± {number(std)}")
-    if result.expert_return is not None:
-        table.add_row(result.reference, number(result.expert_return))
-    if result.random_return is not None:
-        table.add_row("random", number(result.random_return))
-    if result.normalised_return is not None:
-        table.add_row("normalised", f"{result.normalised_return:.3f}  (0 random, 1 {result.reference})")
-    table.add_row("ended by the task", f"{result.terminated:.0%} of {result.episodes} episodes")
-    if result.share_of_failures is not None:
-        table.add_row("failed", f"{result.share_of_failures:.0%}  (below half of {RETURN_OF[result.reference]})")
-    if result.cells_visited is not None:
-        first = result.first_reward_step
-        table.add_row("first reward", "none" if first is None else f"at step {first:,}")
-        table.add_row("cells visited", f"{result.cells_visited:,}")
-    speed = (
-        f", {number(result.env_steps_per_second)} steps/s" if result.env_steps_per_second and result.env_steps else ""
-    )
-    work = f"{result.env_steps:,} steps" if result.updates is None else f"{result.updates:,} updates"
-    work += f" ({result.cloning} cloning kept)" if result.cloning else ""
-    table.add_row("training", f"{work} in {duration(result.wall_seconds)}{speed}")
+    table = Table(title=title_of(folder, result), show_header=False, title_justify="left")
+    for name, text in returns_in_words(result.returns):
+        table.add_row(name, text)
+    for metric in folder.display.results:
+        if metric.name in result.metrics:
+            table.add_row(metric.label, f"{metric_text(metric, result.metrics)}  {metric.unit}".rstrip())
+    speed = f", {number(result.steps_per_second)} {result.unit}/s" if result.steps_per_second else ""
+    table.add_row("training", f"{result.steps:,} {result.unit} in {duration(result.wall_seconds)}{speed}")
     table.add_row("folder", str(folder.path))
     Console().print(table)
+
+
+def returns_in_words(returns: Returns | None) -> Iterator[tuple[str, str]]:
+    """Rows of a table: name and text."""
+    if returns is None:
+        return
+    spread = f"{number(returns.return_mean)} ± {number(returns.return_std)}"
+    yield "return", f"{spread} (lowest {number(returns.return_min)})"
+    for name, (mean, std) in returns.parts.items():
+        yield name, f"{number(mean)} ± {number(std)}"
+    if returns.expert_return is not None:
+        yield returns.reference, number(returns.expert_return)
+    if returns.random_return is not None:
+        yield "random", number(returns.random_return)
+    if returns.normalised_return is not None:
+        yield "normalised", f"{returns.normalised_return:.3f}  (0 random, 1 {returns.reference})"
+    yield "ended by the task", f"{returns.terminated:.0%} of {returns.episodes} episodes"
+    if returns.share_of_failures is not None:
+        yield "failed", f"{returns.share_of_failures:.0%}  (below half of {RETURN_OF[returns.reference]})"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rlgen.data.images import ImageSet
+from rlgen.data.images import ImageSet, fixed_binarisation
 from rlgen.errors import problem
 from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
@@ -93,3 +93,8 @@ def binarisation_of(model: ImageModel, asked: str) -> str:
             "images of zeros and ones for the likelihood bernoulli", got, "use --binarise stochastic or fixed"
         )
     return asked
+
+
+def as_seen(test: ImageSet, binarise: str) -> ImageSet:
+    """Test images as a model trained with such binarisation sees images."""
+    return test if binarise == "none" else fixed_binarisation(test)

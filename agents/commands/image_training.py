@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from rich.table import Table
 from torch import Tensor
 
 from rlgen.data.images import ImageSet
@@ -15,20 +14,18 @@ from rlgen.data.minibatches import Minibatches, PartlyLabelled
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.pictures import grids
 from rlgen.generators.trainer import Diverged, Trainer
+from rlgen.reports.pictures import image_grid, write_png
+from rlgen.reports.report import write_report
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_data import note_images, require_noted_images
-from rlgen.runs.image_grid import image_grid, write_png
 from rlgen.runs.image_model_file import save_image_model
-from rlgen.runs.image_report import METRICS, write_image_report
-from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.result import peak_memory_mb
-from rlgen.system.console import Console, duration, number
-from rlgen.system.device import device_name, peak_gpu_memory_mb
+from rlgen.system.console import number
 
 from ..finite_image_model import require_finite_model
 from ..image_metrics import classification_error, likelihood_bounds, measure
 from ..trainable import Observer
+from .finish import print_result, result_of
 
 PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
@@ -185,42 +182,17 @@ class ImageTraining:
         for name, picture in self.pictures().items():
             metrics.write_image(self.step, name, picture)
             write_png(folder / f"{name}.png", picture)
-        result = self.result(folder, found, seconds)
-        result.write(folder)
-        write_image_report(folder)
-        print_result(result, folder)
-
-    def result(self, folder: RunFolder, found: dict[str, Any], seconds: float) -> ImageResult:
         images = self.step * self.batches.size
-        return ImageResult(
-            agent="image",
-            model=folder.config["model"],
-            data=self.train.name,
-            seed=folder.config["seed"],
-            steps=self.step,
-            images=images,
-            wall_seconds=seconds,
-            images_per_second=images / seconds if seconds > 0 else None,
-            parameters=sum(parameter.numel() for parameter in self.game.model.parameters()),
-            metrics=found,
-            device=device_name(self.device),
-            versions=folder.versions["packages"],
-            git_commit=folder.versions["git_commit"],
-            peak_memory_mb=peak_memory_mb(),
-            peak_gpu_memory_mb=peak_gpu_memory_mb(self.device),
-        )
+        sizes = {
+            "images": images,
+            "images_per_second": images / seconds if seconds > 0 else None,
+            "parameters": sum(parameter.numel() for parameter in self.game.model.parameters()),
+        }
+        named = {"model": folder.config["model"], "data": self.train.name}
+        result = result_of(folder, self, seconds, {**named, **sizes, **found})
+        result.write(folder)
+        write_report(folder)
+        print_result(result, folder)
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def print_result(result: ImageResult, folder: RunFolder) -> None:
-    """A summary for the terminal."""
-    table = Table(title=f"{folder.agent_name} of {result.data}", show_header=False, title_justify="left")
-    for metric in METRICS:
-        if metric.name in result.metrics:
-            table.add_row(metric.label, f"{metric.text(result.metrics)}  {metric.unit}".rstrip())
-    speed = "" if result.images_per_second is None else f", {number(result.images_per_second)} images/s"
-    table.add_row("training", f"{result.steps:,} updates in {duration(result.wall_seconds)}{speed}")
-    table.add_row("folder", str(folder.path))
-    Console().print(table)

@@ -15,10 +15,10 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.reports.page import flat
 from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.report_page import flat
 from rlgen.runs.result import Result
 from rlgen.sb3.finite import finite_weights, require_finite_state
 from rlgen.sb3.vec_env import ResumableVecEnv
@@ -26,7 +26,7 @@ from rlgen.system.console import number
 
 from ..bc import BC
 from ..trainable import Observer
-from .finish import Task, final_numbers, finish
+from .finish import Task, finish, result_of
 
 log = logging.getLogger("rlgen")
 CURVE_EPISODES, CURVE_SEED = 10, 20_000
@@ -58,6 +58,10 @@ class Agent(Protocol):
 
     def files(self) -> Mapping[str, bytes]:
         """Contents of the files that accompany a checkpoint in the run folder, by file name."""
+        ...
+
+    def achieved(self) -> Mapping[str, Any]:
+        """Metrics of the finished run's result, by name."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -108,9 +112,13 @@ class Rounds(BaseCallback):
         self.observer.show(values)
 
 
+CURVE_NUMBERS = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
+
+
 def note_result(metrics: Metrics, folder: RunFolder, result: Result) -> None:
     """Show configuration and final evaluation in TensorBoard."""
-    metrics.write_hparams(result.updates or result.env_steps, flat(folder.config), final_numbers(result))
+    numbers = {f"evaluation/{name}": getattr(result.returns, name) for name in CURVE_NUMBERS}
+    metrics.write_hparams(result.steps, flat(folder.config), numbers)
 
 
 @dataclass(kw_only=True)
@@ -158,8 +166,7 @@ class PolicyTraining:
         """Returns of the policy's mean actions on held-out seeds."""
         with self.agent.acting():
             found = evaluate(self.model, self.curve_env, CURVE_EPISODES, seed=CURVE_SEED, label=None).summary()
-        names = ("return_mean", "return_std", "return_min", "episode_length_mean", "terminated")
-        return {name: found[name] for name in names}
+        return {name: found[name] for name in CURVE_NUMBERS}
 
     def pictures(self) -> Mapping[str, np.ndarray]:
         return {}
@@ -192,17 +199,17 @@ class PolicyTraining:
             self.demonstrations.save(folder / DEMONSTRATIONS)
 
     def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
-        result = finish(folder, self.task, self.model, self.demonstrations, seconds, self.facts())
-        note_result(metrics, folder, result)
+        achieved = result_of(folder, self, seconds, self.achieved())
+        note_result(metrics, folder, finish(folder, self.task, self.model, self.demonstrations, achieved))
 
     def close(self) -> None:
         """Close the environment of evaluations."""
         if self.curve_env is not None:
             self.curve_env.close()
 
-    def facts(self) -> dict[str, Any]:
-        """Further entries of the result."""
-        return {}
+    def achieved(self) -> Mapping[str, Any]:
+        """Metrics of the result, beside its evaluation."""
+        return self.agent.achieved()
 
 
 @dataclass(kw_only=True)
@@ -250,5 +257,5 @@ class CloningTraining(PolicyTraining):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         raise ValueError("a checkpoint of behavioural cloning, which writes none")
 
-    def facts(self) -> dict[str, Any]:
-        return {"updates": self.done, "cloning": self.kept}
+    def achieved(self) -> Mapping[str, Any]:
+        return {"cloning": self.kept}

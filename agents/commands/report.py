@@ -29,14 +29,15 @@ class Report:
     """Replace the file if it exists; a run's own report.html always is."""
 
     def run(self) -> int:
-        from rlgen.runs.report import write_report
+        from rlgen.reports.report import write_report
+        from rlgen.runs.folder import RunFolder
+
+        from .resume import shown
 
         out = self.out or (Path("comparison.html") if len(self.runs) > 1 else None)
         if out is not None:
             refuse_existing(out, self.overwrite)
-        if len(self.runs) == 1:
-            path = write_report(self.runs[0], out)
-        else:
-            path = write_report(self.runs, out, title=self.title)
+        folders = [shown(RunFolder.open(run)) for run in self.runs]
+        path = write_report(folders[0], out) if len(folders) == 1 else write_report(folders, out, title=self.title)
         log.info("wrote %s", path)
         return 0

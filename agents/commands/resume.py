@@ -2,18 +2,19 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 from rlgen.runs.checkpoint import list_checkpoints
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.json_file import read_json
+from rlgen.runs.folder import DISPLAY, RunFolder
+from rlgen.runs.result import Result
 
 from .environment_options import Imports, import_typed
-from .settings import RunSettings
 from .table import settings_of_agent
 
 log = logging.getLogger("rlgen")
@@ -59,20 +60,30 @@ def resume(run: Path, steps: float | None = None) -> int:
     return settings.go_on(folder)
 
 
-def recorded_settings(folder: RunFolder) -> RunSettings:
-    """The settings of the run in `folder`. Raises `InputError` for an unknown agent, or settings that its class
-    refuses."""
-    values = dict(folder.config)
+def recorded_settings(folder: RunFolder, changes: Mapping[str, Any] | None = None) -> Any:
+    """The settings of the run in `folder`, but for `changes`. Raises `InputError` for an unknown agent, or
+    settings that its class refuses."""
+    values = {**folder.config, **(changes or {})}
     return settings_of_agent(values.pop("agent", None), folder.path).restored(values)
 
 
-def _require_counted(folder: RunFolder, settings: RunSettings) -> None:
+def _require_counted(folder: RunFolder, settings: Any) -> None:
     if not settings.counts_steps:
         raise problem(
             "a run whose length is counted in steps, for --steps",
             f"{folder.path}, a run of {folder.agent_name}, which has no length in steps",
             "start a new run with another --bc.max-updates",
         )
+
+
+def shown(folder: RunFolder) -> RunFolder:
+    """The run; one of an earlier version, which did not note how it is shown, as its settings show it."""
+    if (folder / DISPLAY).is_file():
+        return folder
+    try:
+        return replace(folder, shown=recorded_settings(folder).display())
+    except InputError:  # settings of no agent, or of another version: its curves then have the names of their columns
+        return folder
 
 
 def _require_more(folder: RunFolder, steps: float) -> None:
@@ -86,10 +97,9 @@ def _require_more(folder: RunFolder, steps: float) -> None:
         )
 
 
-def _is_behind(folder: RunFolder, settings: RunSettings) -> bool:
+def _is_behind(folder: RunFolder, settings: Any) -> bool:
     """Whether the result is of fewer steps than the settings have: the run was extended, and stopped before its end."""
     wanted = getattr(settings, "steps", None)
     if wanted is None or not (folder / "result.json").is_file():
         return False
-    result = read_json(folder / "result.json")
-    return int(result.get("env_steps", result.get("steps", wanted))) < int(wanted)
+    return Result.read(folder).steps < int(wanted)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rlgen import distributed
+from rlgen.display import Display
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
@@ -47,6 +48,10 @@ class Settings(Protocol):
         """What config.json holds."""
         ...
 
+    def display(self) -> Display:
+        """How readers are shown the run."""
+        ...
+
     def build(self, stack: ExitStack, folder: RunFolder | None) -> RunTraining:
         """The training with its environments, data and models; raises `InputError` for settings or data that cannot be
         used. `folder`: of a resumed run, for its saved data; None for a new run. `stack` closes what was opened. Each
@@ -70,7 +75,9 @@ def start(settings: Settings) -> int:
         training = settings.build(stack, None)  # before the folder is made, which a second attempt would find not empty
         if distributed.rank() != 0:
             return _follow(settings.out, settings, training)
-        folder = RunFolder.create(settings.out, settings.recorded(), device=device_name(training.device))
+        folder = RunFolder.create(
+            settings.out, settings.recorded(), device=device_name(training.device), display=settings.display()
+        )
         stack.enter_context(folder.locked())
         training.keep(folder)
         return _train(folder, settings, training)
@@ -87,6 +94,7 @@ def go_on(folder: RunFolder, settings: Settings) -> int:
         if distributed.rank() != 0:
             return _follow(folder.path, settings, training)
         folder = folder.training_to(settings.recorded())
+        folder.note_display(settings.display())
         record_resume(folder, device_name(training.device))
         return _train(folder, settings, training)
 

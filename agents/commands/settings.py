@@ -16,19 +16,24 @@ from stable_baselines3.common.utils import set_random_seed
 from rlgen import distributed
 from rlgen.checks import at_least
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.display import Display, Metric, Panel, joined
 from rlgen.envs import WarpOptions
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import registered_id, split_id
 from rlgen.errors import problem
+from rlgen.runs import evaluation
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
+from rlgen.sb3.panels import EPISODES, LEARNER
 from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
 from .environment import evaluation_backend, make_env
 from .environment_options import EnvKwargs, Imports, import_typed
+from .evaluation import Evaluation
 from .finish import Task
+from .policy_evaluation import PolicyEvaluation
 from .policy_training import PolicyTraining
 from .runner import go_on, start
 
@@ -42,6 +47,8 @@ class RunSettings(ABC):
     agent: ClassVar[str]
     counts_steps: ClassVar[bool] = True
     """Whether a training has a length in steps, so that `rlgen resume --steps` can extend it."""
+    evaluation: ClassVar[type[Evaluation]] = PolicyEvaluation
+    """How its finished model is evaluated."""
     taken_first: ClassVar[tuple[str, ...]] = ("--config",)
     """Options that are parsed before the others."""
 
@@ -65,6 +72,10 @@ class RunSettings(ABC):
     def go_on(self, folder: RunFolder) -> int:
         """Continue in `folder` from its newest checkpoint. Returns the exit code."""
         return go_on(folder, self)
+
+    @abstractmethod
+    def display(self) -> Display:
+        """How readers are shown the run."""
 
     @abstractmethod
     def build(self, stack: ExitStack, folder: RunFolder | None) -> Any:
@@ -110,6 +121,12 @@ class Training(RunSettings):
 
     training: ClassVar[type[PolicyTraining]] = PolicyTraining
     """Class of the training that `build` makes."""
+    panels: ClassVar[tuple[Panel, ...]] = ()
+    """How readers are shown what the agent logs."""
+    results: ClassVar[tuple[Metric, ...]] = ()
+    """Metrics of its result that readers are shown."""
+    spelling: ClassVar[str] = ""
+    """The agent as readers know it; `agent` in capitals when left out."""
 
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
@@ -163,6 +180,10 @@ class Training(RunSettings):
         """The environment of evaluations: the same task, stepped by C MuJoCo if MuJoCo Warp steps the training."""
         return replace(self, backend=evaluation_backend(self.backend)).make_env(n_envs, seed)
 
+    def display(self) -> Display:
+        panels = joined((*self.panels, *evaluation.PANELS, *EPISODES, *LEARNER))
+        return Display(name=self.spelling or self.agent.upper(), panels=panels, results=self.results)
+
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
         """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""
         return None
@@ -191,12 +212,10 @@ class Training(RunSettings):
 
     def _task(self) -> Task:
         return Task(
-            agent=self.agent,
             env=self.env,
             env_kwargs=self.env_kwargs,
             make_evaluation_env=self.make_evaluation_env,
             backend=self.backend,
-            seed=self.seed,
             episodes=self.episodes,
             video=self.video,
             codes=self.n_codes,

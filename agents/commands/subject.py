@@ -68,12 +68,14 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     )
     if not (folder / "result.json").is_file():
         return subject
-    result = Result.read(path)
-    subject = replace(subject, episodes=result.episodes, seed=result.evaluation_seed)
-    if (subject.env, subject.env_kwargs) != (result.env, own_kwargs):
+    returns = Result.read(path).returns
+    if returns is None:
         return subject
-    known = {name: getattr(result, name) for name in ("random_return", "expert_return", "reference")}
-    return replace(subject, **known, reference_seed=result.evaluation_seed)
+    subject = replace(subject, episodes=returns.episodes, seed=returns.evaluation_seed)
+    if (subject.env, subject.env_kwargs) != (returns.env, own_kwargs):
+        return subject
+    known = {name: getattr(returns, name) for name in ("random_return", "expert_return", "reference")}
+    return replace(subject, **known, reference_seed=returns.evaluation_seed)
 
 
 def require_bearable(subject: Subject, path: Path) -> None:

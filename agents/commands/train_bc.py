@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.display import Metric
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..bc import BC, BCConfig
@@ -20,6 +21,8 @@ class TrainBC(TrainImitation):
 
     agent: ClassVar[str] = "bc"
     training: ClassVar[type[PolicyTraining]] = CloningTraining
+    panels = BC.panels
+    results = (Metric("cloning", "cloning kept"),)
     counts_steps: ClassVar[bool] = False
 
     hidden: tuple[int, ...] = (256, 256)

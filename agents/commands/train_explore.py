@@ -1,7 +1,7 @@
 """`rlgen train explore`: reinforcement learning with a curiosity bonus, or without."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from rlgen.data.visits import Visits, axes_within
 from rlgen.deprecation import renamed_fields
+from rlgen.display import Display
 from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import problem
 from rlgen.sb3.coverage import Coverage
@@ -65,6 +66,13 @@ class TrainExplore(TrainRL):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.curiosities()
+
+    def display(self) -> Display:
+        """Called PPO + VIME, SAC + Disagreement; PPO without curiosity."""
+        found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
+        kinds = [each.name.upper() if len(each.name) <= 4 else each.name.capitalize() for each in self.curiosities()]
+        panels = (*Coverage.panels, *curious, *found.panels)
+        return replace(found, name=" + ".join([found.name, *kinds]), panels=panels, results=Coverage.results)
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:

@@ -21,6 +21,7 @@ class TrainGAIL(SteppedTraining, TrainImitation):
     """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO."""
 
     agent: ClassVar[str] = "gail"
+    panels = GAIL.panels
 
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """Policy and reinforcement learner."""
@@ -39,10 +40,12 @@ class TrainInfoGAIL(TrainGAIL):
     imitates is left to chance. Everything else is as in `rlgen train gail`, but the warm start is off.
 
     The final evaluation draws a code for each episode (return_mean in result.json), and then plays as many episodes
-    with each code (return_mean_of_code). Later, `rlgen evaluate RUN --code 1` plays one of them.
+    with each code (parts). Later, `rlgen evaluate RUN --code 1` plays one of them.
     """
 
     agent: ClassVar[str] = "infogail"
+    spelling = "InfoGAIL"
+    panels = InfoGAIL.panels
 
     codes: int = 2
     """Number of codes, 2 or more: as many as there are experts, where their number is known."""

@@ -18,22 +18,27 @@ from rlgen.checks import at_least, positive
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
 from rlgen.data.minibatches import Minibatches, PartlyLabelled
+from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
+from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer, TrainerConfig
 from rlgen.runs.config import from_json
 from rlgen.runs.folder import RunFolder
 from rlgen.system.device import choose_device
 
+from ..image_metrics import PANELS, RESULTS
 from .choices import needs, with_fields
 from .image_checks import (
+    as_seen,
     binarisation_of,
     require_batches,
     require_classifier_file,
     require_measurable,
     require_one_kind,
 )
+from .image_evaluation import ImageEvaluation
 from .image_training import ImageTraining, Measurement
 from .parsing import options_of
 from .settings import RunSettings
@@ -60,6 +65,7 @@ class TrainImage(RunSettings):
     """
 
     agent: ClassVar[str] = "image"
+    evaluation = ImageEvaluation
 
     model: Model = "vae"
     """Generative model."""
@@ -158,6 +164,15 @@ class TrainImage(RunSettings):
         """Number of labels that a semi-supervised model is given."""
         return DEFAULT_LABELS if self.labels is None else self.labels
 
+    def display(self) -> Display:
+        panels = (*PANELS, *GENERATORS[self.model].panels)
+        return Display(
+            name=self.model.upper().replace("_", " "),
+            panels=tuple(replace(panel, steps="updates") for panel in panels),
+            results=RESULTS,
+            pictures=CAPTIONS,
+        )
+
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, with absolute paths, because a run may be resumed from another working
         folder."""
@@ -237,8 +252,3 @@ def settings_of(model: str) -> type[TrainImage]:
     kind = GENERATORS[model].config_type
     own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
     return with_fields(TrainImage, own)
-
-
-def as_seen(test: ImageSet, binarise: str) -> ImageSet:
-    """The test images, binarized as the model's training requires."""
-    return test if binarise == "none" else fixed_binarisation(test)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 
+from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.runs.config import from_json
@@ -44,6 +45,9 @@ class TrainRL(SteppedTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_defaults_of_idle()
+
+    def display(self) -> Display:
+        return replace(super().display(), name=self.learner.algorithm.upper())
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlgen.runs import draw_curves
+from rlgen.reports import draw_curves
+from rlgen.runs import Result
 from rlgen.runs.batch import train_all
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 
@@ -76,7 +77,7 @@ def collect(runs: Path) -> None:
     rows = []
     for path in sorted(runs.glob("*/result.json")):
         config = json.loads((path.parent / "config.json").read_text())
-        rows.append({**json.loads(path.read_text()), "trajectories": config["trajectories"]})
+        rows.append({**Result.read(path.parent).row(), "trajectories": config["trajectories"]})
         if config["agent"] == "gail":
             write_curve(path.parent / "metrics.csv", HERE / "curves" / f"{path.parent.name}.csv")
     rows.sort(key=lambda row: (row["env"], row["trajectories"], row["agent"], row["seed"]))
@@ -106,8 +107,7 @@ def write_curve(metrics: Path, path: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Per cell over its seeds: return, score, worst episode, share ended by the task, minutes and the paper's
-    number."""
+    """Per cell over its seeds: return, score, worst episode, share ended by the task, minutes, the paper's number."""
     groups = {
         key: [row for row in rows if (row["env"], row["trajectories"], row["agent"]) == key]
         for key in sorted({(row["env"], row["trajectories"], row["agent"]) for row in rows})

@@ -8,11 +8,12 @@ DATA as for `table.py`, whose protocol and code this uses, with fewer environmen
 """
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from table import FIELDS, HERE, Cell, command_line
+
+from rlgen.runs import Result
 
 TRAJECTORIES = {"Ant-v5": 4, "Humanoid-v5": 80}
 STEPS = {"Ant-v5": 4e5, "Humanoid-v5": 6e5}  # of the environment
@@ -68,7 +69,7 @@ def collect(runs: Path) -> None:
         result = runs / trial.name / "result.json"
         if result.exists():
             rows.append(
-                {"variant": trial.variant, "trajectories": trial.trajectories, **json.loads(result.read_text())}
+                {"variant": trial.variant, "trajectories": trial.trajectories, **Result.read(result.parent).row()}
             )
     with (HERE / "trials.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ("variant", *FIELDS), extrasaction="ignore")

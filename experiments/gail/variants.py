@@ -12,13 +12,13 @@ of some of them; rows of runs that are not in the folder stay unchanged.
 
 import argparse
 import csv
-import json
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 
 from rlgen.equations.divergences import DIVERGENCES
-from rlgen.runs import draw_curves, read_metrics
+from rlgen.reports import draw_curves
+from rlgen.runs import Result, read_metrics
 from rlgen.runs.batch import train_all
 from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import middle_of_runs
@@ -75,7 +75,7 @@ def collect(runs: Path) -> None:
     for path in sorted(runs.glob("*/result.json")):
         variant = path.parent.name.rpartition("-seed")[0]
         chosen = {"variant": variant, "trajectories": TRAJECTORIES}
-        found.append({**json.loads(path.read_text()), **chosen})
+        found.append({**Result.read(path.parent).row(), **chosen})
         write_curve(path.parent, HERE / "curves" / f"variant-{path.parent.name}.csv")
     rows = merge_rows(HERE / "variants.csv", found, FIELDS, key=("variant", "seed"))
     text = "\n".join(table(rows)) + "\n"

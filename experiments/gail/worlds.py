@@ -9,13 +9,13 @@ on a GPU, 24 steps in very many environments, with C MuJoCo on threads. `train` 
 worlds.csv (one row per run), worlds.md and a learning curve per run under curves/.
 """
 
-import json
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 from variants import main, write_curve
 
+from rlgen.runs import Result
 from rlgen.runs.result_rows import merge_rows
 from rlgen.runs.scores import middle_of_runs
 
@@ -54,7 +54,7 @@ def collect(runs: Path) -> None:
     found = []
     for path in sorted(runs.glob("*/result.json")):
         way = path.parent.name.partition("-")[0]
-        found.append({**json.loads(path.read_text()), "way": way, "trajectories": TRAJECTORIES})
+        found.append({**Result.read(path.parent).row(), "way": way, "trajectories": TRAJECTORIES})
         write_curve(path.parent, HERE / "curves" / f"{path.parent.name}.csv")
     rows = merge_rows(HERE / "worlds.csv", found, FIELDS, key=("way", "env", "seed"))
     text = "\n".join(table(rows)) + "\n"

@@ -11,7 +11,6 @@ seed under samples/, and a curve per run under curves/; rows of runs that are no
 
 import argparse
 import csv
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ import numpy as np
 
 from rlgen.data import ImageSet
 from rlgen.generators.classifier_files import classifier_extractor
-from rlgen.runs import read_metrics
+from rlgen.runs import Result, read_metrics
 from rlgen.runs.batch import train_all
 from rlgen.runs.result_rows import merge_rows
 
@@ -107,9 +106,8 @@ def collect(runs: Path) -> None:
     found = []
     for case in CASES:
         for path in sorted(runs.glob(f"{case.name}-seed*/result.json")):
-            result = json.loads(path.read_text())
             curve = read_metrics(path.parent)
-            found.append({"case": case.name, FALL: convergence_fall(curve), **result.pop("metrics"), **result})
+            found.append({"case": case.name, FALL: convergence_fall(curve), **Result.read(path.parent).row()})
             write_curve(curve, HERE / "curves" / f"{path.parent.name}.csv")
             if found[-1]["seed"] == 0:
                 (HERE / "samples").mkdir(exist_ok=True)

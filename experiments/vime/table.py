@@ -10,7 +10,6 @@ learning curve per run under curves/, a figure per task, and maps of visited sta
 
 import argparse
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,10 +18,10 @@ from statistics import median
 
 import numpy as np
 
-from rlgen.runs import RunFolder, draw_curves, read_metrics
+from rlgen.reports import draw_curves, draw_visits
+from rlgen.runs import Result, RunFolder, read_metrics
 from rlgen.runs.batch import train_all
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
-from rlgen.runs.visit_map import draw_visits
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("ppo", "trpo")
@@ -94,7 +93,7 @@ def collect(runs: Path) -> None:
             "curiosity": curiosity,
             "training_return": np.nanmean(returns),
         }
-        rows.append({**json.loads(path.read_text()), **chosen})
+        rows.append({**Result.read(path.parent).row(), **chosen})
         write_curve(metrics, HERE / "curves" / f"{path.parent.name}.csv")
     rows.sort(key=lambda row: (order(row), row["seed"]))
     with (HERE / "results.csv").open("w", newline="") as file:

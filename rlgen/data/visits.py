@@ -13,6 +13,8 @@ import numpy as np
 from rlgen.data.formats.npz import read_npz
 from rlgen.errors import problem
 
+VISITS = "visits.npz"
+"""File of a run folder that holds them."""
 WIDEST_BOUND = 1e6  # wider ranges are not divided into cells
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, positive, share
+from rlgen.display import Metric, Panel
 from rlgen.equations.gan_variants import balanced_weight, convergence_measure
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
@@ -50,6 +51,22 @@ class BEGAN(ImageModel):
     pixels in [-1, 1]."""
 
     config_type = BEGANConfig
+    panels = (
+        Panel(
+            "Losses of the players",
+            (Metric("discriminator/loss", "discriminator"), Metric("generator/loss", "generator")),
+        ),
+        Panel(
+            "Reconstruction errors",
+            (Metric("discriminator/real_error", "real images"), Metric("discriminator/fake_error", "fakes")),
+            limits=(0, None),
+        ),
+        Panel(
+            "Balance of reconstruction errors",
+            (Metric("balance/convergence", "convergence measure"), Metric("balance/weight", "weight of fakes")),
+            limits=(0, None),
+        ),
+    )
     averaged = ("generator",)
     config: BEGANConfig
     weight: Tensor

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor, nn
 
 from rlgen.checks import one_of, widths
+from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import variational
 from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.equations.penalties import Critic
@@ -50,6 +51,10 @@ class FGAN(AdversarialGame):
     """An f-GAN. It logs `bound`, the discriminator's lower bound on the divergence of data and generated images."""
 
     config_type = FGANConfig
+    panels = (
+        *AdversarialGame.panels,
+        Panel("Divergence from the data, at least", (Metric("discriminator/bound", "bound"),)),
+    )
 
     def __init__(self, shape: ImageShape, config: FGANConfig | None = None, penalties: Sequence[Penalty] | None = None):
         config = config or FGANConfig()

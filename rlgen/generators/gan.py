@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, one_of, positive, widths
+from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.generators.image_model import ImageModel, ImageShape
@@ -49,6 +50,24 @@ class AdversarialGameConfig:
         one_of(self, "divergence", GENERATOR_DIVERGENCES)
 
 
+def game_panels(level: str = "") -> tuple[Panel, ...]:
+    """Of a generator against a discriminator, whose names end in `level`."""
+    judge, maker = f"discriminator{level}", f"generator{level}"
+    parts = ("divergence", "penalty")
+    return (
+        Panel(
+            "Discriminator right on",
+            (Metric(f"{judge}/real_accuracy", "real images"), Metric(f"{judge}/fake_accuracy", "fakes")),
+            limits=(0, 1),
+            line=0.5,
+        ),
+        Panel(
+            "Losses of the players", (Metric(f"{judge}/loss", "discriminator"), Metric(f"{maker}/loss", "generator"))
+        ),
+        Panel("Parts of the discriminator's loss", tuple(Metric(f"{judge}/{part}", part) for part in parts)),
+    )
+
+
 class AdversarialGame(ImageModel):
     """A generator [n, Z] → [n, C, H, W] in [0, 1] and a discriminator [B, C, H, W] → [B, 1]; logit > 0 means real.
 
@@ -56,6 +75,7 @@ class AdversarialGame(ImageModel):
     """
 
     averaged = ("generator",)
+    panels = game_panels()
     config: AdversarialGameConfig
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from rlgen.display import Panel
 from rlgen.errors import problem
 from rlgen.generators.player import Player, Terms
 
@@ -59,6 +60,8 @@ class ImageModel(nn.Module):
     """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labelled images; unlabelled images have the label -1."""
+    panels: ClassVar[tuple[Panel, ...]] = ()
+    """How readers are shown what its players log."""
 
     config: Any
 

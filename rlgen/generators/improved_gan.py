@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least
+from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss, smoothed_discriminator_loss
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
@@ -63,6 +64,13 @@ class ImprovedGAN(AdversarialGame):
     """A DCGAN with minibatch discrimination, virtual batch norm, one-sided label smoothing and historical averaging."""
 
     config_type = ImprovedGANConfig
+    panels = (
+        *AdversarialGame.panels,
+        Panel(
+            "Parts of the generator's loss",
+            (Metric("generator/divergence", "divergence"), Metric("generator/penalty", "penalty")),
+        ),
+    )
     config: ImprovedGANConfig
 
     def __init__(

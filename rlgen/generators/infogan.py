@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.checks import at_least, positive
+from rlgen.display import Metric, Panel
 from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
@@ -68,6 +69,21 @@ class InfoGAN(AdversarialGame):
     """
 
     config_type = InfoGANConfig
+    panels = (
+        *AdversarialGame.panels,
+        Panel("Information about the category, at least [nats]", (Metric("generator/information", "category"),)),
+        Panel(
+            "Uniform codes: share of their variance that is told",
+            (Metric("generator/uniform_r2", "uniform codes"),),
+            limits=(None, 1),
+            line=0.0,
+        ),
+        Panel(
+            "The same in the discriminator's turn",
+            (Metric("discriminator/information", "category"), Metric("discriminator/uniform_r2", "uniform codes")),
+            drawn=False,
+        ),
+    )
     config: InfoGANConfig
 
     def __init__(

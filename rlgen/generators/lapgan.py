@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, widths
+from rlgen.display import LEVEL
 from rlgen.equations.gan_variants import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
-from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
+from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig, game_panels
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import required_halvings
@@ -59,6 +60,7 @@ class LAPGAN(ImageModel):
     """A GAN for every level, e.g. of 7, 14 and 28 pixels, or of 4 and 8. The levels are trained independently."""
 
     config_type = LAPGANConfig
+    panels = game_panels(f"_{LEVEL}")
     config: LAPGANConfig
 
     def __init__(self, shape: ImageShape, config: LAPGANConfig | None = None):

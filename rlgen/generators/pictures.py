@@ -44,6 +44,15 @@ def active_traversal(latents: Float[Tensor, "S B Z"], rows: int, columns: int) -
 
 
 ROWS, COLUMNS = 8, 10
+CAPTIONS = {
+    "samples": "Samples, not chosen",
+    "reconstructions": "Test images, and under each what the model makes of it",
+    "interpolation": "From left to right, between two latents",
+    "traversals": "In each row one number of a latent changes, from end to end",
+    "classes": "In each row the same latent, in each column another class",
+    "codes": "In each row the same noise, in each column the same code",
+}
+"""What readers are told about the pictures of `grids`."""
 
 
 class Grid(NamedTuple):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, positive, widths
+from rlgen.display import Metric, Panel
 from rlgen.equations.gan_variants import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.equations.penalties import feature_matching
 from rlgen.errors import problem
@@ -67,6 +68,26 @@ class SemiSupervisedGAN(ImageModel):
     """
 
     config_type = SemiSupervisedGANConfig
+    panels = (
+        Panel(
+            "Discriminator right on",
+            (Metric("discriminator/real_accuracy", "real images"), Metric("discriminator/fake_accuracy", "fakes")),
+            limits=(0, 1),
+            line=0.5,
+        ),
+        Panel("Labelled images in the right class", (Metric("discriminator/class_accuracy", "share"),), limits=(0, 1)),
+        Panel(
+            "Losses of the players",
+            (Metric("discriminator/loss", "discriminator"), Metric("generator/loss", "generator")),
+        ),
+        Panel(
+            "Parts of the classifier's loss [nats]",
+            (
+                Metric("discriminator/supervised", "class, of labelled images"),
+                Metric("discriminator/unsupervised", "real or not, of others"),
+            ),
+        ),
+    )
     config: SemiSupervisedGANConfig
     semi_supervised = True
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, one_of, widths
+from rlgen.display import Metric, Panel
 from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
@@ -111,6 +112,15 @@ class VAE(ImageModel):
     """
 
     config_type = VAEConfig
+    panels = (
+        Panel(
+            "Lower bounds on the evidence [nats]",
+            (Metric("vae/elbo", "ELBO"), Metric("vae/iwae", "importance-weighted")),
+        ),
+        Panel("KL to the prior [nats]", (Metric("vae/kl", "KL"),), limits=(0, None)),
+        Panel("Log-likelihood given the latent [nats]", (Metric("vae/log_likelihood", "log-likelihood"),)),
+        Panel("Loss", (Metric("vae/loss", "loss"),)),
+    )
     config: VAEConfig
 
     def __init__(self, shape: ImageShape, config: VAEConfig | None = None, posterior: PosteriorFactory | None = None):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, positive
+from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import log_d, neg_log_one_minus_d
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
@@ -81,6 +82,33 @@ class VAEGAN(ImageModel):
 
     averaged = ("encoder", "posterior", "decoder")
     config_type = VAEGANConfig
+    panels = (
+        Panel("KL to the prior [nats]", (Metric("encoder/kl", "KL"),), limits=(0, None)),
+        Panel(
+            "Reconstruction, as the discriminator sees it [nats]",
+            (
+                Metric("encoder/reconstruction", "encoder's turn"),
+                Metric("decoder/reconstruction", "decoder's turn"),
+            ),
+        ),
+        Panel(
+            "Discriminator right on",
+            (Metric("discriminator/real_accuracy", "real images"), Metric("discriminator/fake_accuracy", "fakes")),
+            limits=(0, 1),
+            line=0.5,
+        ),
+        Panel(
+            "Share of turns that count",
+            (Metric("discriminator/learns", "discriminator"), Metric("decoder/learns", "decoder")),
+            limits=(0, 1),
+        ),
+        Panel(
+            "Losses of the players",
+            (Metric("discriminator/loss", "discriminator"), Metric("decoder/loss", "decoder")),
+        ),
+        Panel("Loss of the encoder [nats]", (Metric("encoder/loss", "loss"),)),
+        Panel("The decoder's game", (Metric("decoder/game", "game"),), drawn=False),
+    )
     config: VAEGANConfig
 
     def __init__(self, shape: ImageShape, config: VAEGANConfig | None = None):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
@@ -81,6 +82,15 @@ class Adversarial:
     high: Tensor
     config: AdversarialConfig = field(default_factory=AdversarialConfig)
     penalties: Sequence[Penalty] = (GradientPenalty(weight=1.0),)
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel(
+            "Discriminator accuracy",
+            (Metric("expert_accuracy", "expert rows"), Metric("policy_accuracy", "policy rows")),
+            limits=(0, 1),
+            line=0.5,
+        ),
+        Panel("Discriminator loss [nats]", (Metric("loss", "loss"), Metric("penalty", "penalty"))),
+    )
 
     def __post_init__(self) -> None:
         if len(self.demonstrations) == 0:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlgen import distributed
+from rlgen.display import Metric, Panel
 from rlgen.equations.returns import discounted_sums
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
@@ -25,6 +26,15 @@ def quantiles(values: Float[Tensor, " B"]) -> Float[Tensor, "3"]:
 def quantile_metrics(name: str, percentiles: Float[Tensor, "3"]) -> dict[str, Tensor]:
     """Log entries `name_10`, `name_50`, `name_90`."""
     return {f"{name}_{share}": value for share, value in zip(SHARES, percentiles, strict=True)}
+
+
+def quantile_panel(title: str, name: str) -> Panel:
+    """The panel of what `quantile_metrics` logs."""
+    labels = {10: "10 %", 50: "median", 90: "90 %"}
+    return Panel(title, tuple(Metric(f"{name}_{share}", labels[share]) for share in reversed(SHARES)))
+
+
+BONUS = quantile_panel("Bonus per step: quantiles", "bonus")
 
 
 class BonusUnit(nn.Module):

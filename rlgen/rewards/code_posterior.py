@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.mutual_information import categorical_information
 from rlgen.nn.layers import mlp
@@ -77,6 +78,11 @@ class CodePosterior:
     Differs from the released code: no second, slowly moving copy of Q gives the rewards. Differs from the paper: the
     entropy of the codes, log K, is in the reward instead of left out as a constant, so that guessing costs nothing.
     """
+
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel("Share of steps from which the code is told", (Metric("accuracy", "share"),), limits=(0, 1)),
+        Panel("Loss of the codes' classifier [nats]", (Metric("loss", "loss"),), drawn=False),
+    )
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The information gain of a Bayesian dynamics model, VIME's bonus, as a reward source."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import one_of, positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
 from rlgen.nn.bayesian_dense import GaussianDense
@@ -18,7 +19,7 @@ from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.rewards.bonus_unit import quantile_metrics, quantiles
+from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
 from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool
 from rlgen.rewards.source import TaskShape
 
@@ -98,6 +99,12 @@ class InformationGain:
     learned from a first rollout. A batch holds the environment's raw values; the statistics of inputs and targets
     change only in `update`.
     """
+
+    panels: ClassVar[tuple[Panel, ...]] = (
+        BONUS,
+        Panel("Median information gain [nats]", (Metric("gain", "gain"),)),
+        Panel("Loss of the dynamics model [nats]", (Metric("loss", "loss"),)),
+    )
 
     def __init__(self, shape: TaskShape, config: InformationGainConfig | None = None):
         self.config = config or InformationGainConfig()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.optimiser_state import load_optimiser
-from rlgen.rewards.bonus_unit import BonusUnit, quantile_metrics, quantiles
+from rlgen.rewards.bonus_unit import BONUS, BonusUnit, quantile_metrics, quantile_panel, quantiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,12 @@ class Novelty:
     in `update`. The log has the 10th, 50th and 90th percentile over transitions of `novelty`, the bonus before
     normalisation, and of `bonus`, the normalised one.
     """
+
+    panels: ClassVar[tuple[Panel, ...]] = (
+        BONUS,
+        quantile_panel("Novelty in its own unit: quantiles", "novelty"),
+        Panel("Loss of curiosity's model", (Metric("loss", "loss"),)),
+    )
 
     def __init__(
         self, view: View, networks: Predictor, unit: BonusUnit, config: NoveltyConfig, device: torch.device | str

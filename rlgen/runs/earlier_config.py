@@ -22,10 +22,3 @@ def present_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if algorithm is not None and isinstance(learner, dict):
         found["learner"] = {**learner, "algorithm": algorithm}
     return found
-
-
-def algorithm_of(config: Mapping[str, Any]) -> str:
-    """The learner's algorithm, whether its settings are a group or flat; empty where none is recorded."""
-    learner = config.get("learner")
-    grouped = learner.get("algorithm", "") if isinstance(learner, dict) else ""
-    return str(config.get("learner.algorithm", grouped))

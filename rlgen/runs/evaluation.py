@@ -8,9 +8,26 @@ import numpy as np
 import torch
 
 from rlgen.data.playing import Policy, is_normalising, play_episodes
+from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.system.console import Progress
 from rlgen.system.threads import torch_threads
+
+PANELS = (
+    Panel(
+        "Return per episode",
+        (Metric("evaluation/return_mean", "evaluation", spread="evaluation/return_std"),),
+        large=True,
+    ),
+    Panel("Episode length [steps]", (Metric("evaluation/episode_length_mean", "evaluation"),), limits=(0, None)),
+    Panel("Share of episodes ended by the task", (Metric("evaluation/terminated", "evaluation"),), limits=(0, 1)),
+    Panel(
+        "Ends of the evaluation's returns",
+        (Metric("evaluation/return_min", "lowest"), Metric("evaluation/return_max", "highest")),
+        drawn=False,
+    ),
+)
+"""Of an evaluation as a point of a learning curve."""
 
 
 @dataclass(frozen=True)

@@ -4,46 +4,53 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rlgen.display import Display
 from rlgen.errors import problem
-from rlgen.runs.config import REMEDY
-from rlgen.runs.earlier_config import algorithm_of, present_config
+from rlgen.runs.config import REMEDY, restored
+from rlgen.runs.earlier_config import present_config
 from rlgen.runs.json_file import json_text, read_object, write_json
 from rlgen.system import versions
 from rlgen.system.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
 from rlgen.system.lock import LOCK, locked
 
 UNFINISHED = ".unfinished"
-VISITS = "visits.npz"
-SPELLING = {"infogail": "InfoGAIL"}
-"""Of agents whose names are not all capitals."""
+DISPLAY = "display.json"
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
 
-    It holds config.json, versions.json, metrics.csv, tensorboard/, checkpoints/, result.json and report.html; of an
-    agent curves.png and video.mp4 (of a policy with codes video_code_0.mp4 …), and where it explored visits.npz; of an
-    image model data.json, model.safetensors, model.json, samples.png and other pictures, with those on the way in
-    folders of their names.
+    It holds config.json, versions.json, display.json (how it is shown), metrics.csv, tensorboard/, checkpoints/,
+    result.json and report.html; of an agent curves.png and video.mp4 (of a policy with codes video_code_0.mp4 …), and
+    where it explored visits.npz; of an image model data.json, model.safetensors, model.json, samples.png and other
+    pictures, with those on the way in folders of their names.
     """
 
     path: Path
     config: dict[str, Any]
+    shown: Display | None = None
+    """How it is shown where it has not noted that, as a run of an earlier version."""
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], config: Mapping[str, Any], *, seed: int | None = None, device: str = "cpu"
+        cls,
+        path: str | os.PathLike[str],
+        config: Mapping[str, Any],
+        *,
+        seed: int | None = None,
+        device: str = "cpu",
+        display: Display | None = None,
     ) -> "RunFolder":
         """Start a run in a new or empty folder and record its configuration, seed and versions.
 
         `config` needs JSON values; it comes back as a resumed run will read it (tuples as lists). `seed`, when given,
-        is its `seed` entry. Raises `InputError` when the folder holds something or `path` is a file, and where another
-        process starts a run in the same folder at the same time.
+        is its `seed` entry. `display`: how readers are shown the run. Raises `InputError` when the folder holds
+        something or `path` is a file, and where another process starts a run in the same folder at the same time.
         """
         folder = Path(path)
         text = json_text(dict(config) if seed is None else {**config, "seed": seed}, non_finite="refuse")
@@ -52,6 +59,8 @@ class RunFolder:
         with locked(folder):
             _refuse_contents(folder)
             write_json(folder / "versions.json", versions.describe(device))
+            if display is not None:
+                write_json(folder / DISPLAY, display)
             atomic_write(folder / "config.json", text)  # last, because a folder that has it counts as a run
         return cls(folder, json.loads(text))
 
@@ -78,9 +87,21 @@ class RunFolder:
         return found
 
     @property
+    def display(self) -> Display:
+        """How the run is shown to readers, as it noted; of one that noted nothing `shown`, or by its agent's name."""
+        path = self.path / DISPLAY
+        if path.is_file():
+            return restored(Display, read_object(path), DISPLAY)
+        return self.shown or Display(name=str(self.config.get("agent", "run")).upper())
+
+    def note_display(self, display: Display) -> None:
+        """Write DISPLAY, so that whoever has the folder can report it, without the agent's code as well."""
+        write_json(self.path / DISPLAY, display)
+
+    @property
     def agent_name(self) -> str:
-        """The agent as readers know it: GAIL; PPO + VIME; PPO, of a training that could be curious and was not."""
-        return agent_name(self.config)
+        """What was trained as readers know it: GAIL; PPO + VIME; VAE."""
+        return self.display.name
 
     @property
     def videos(self) -> list[Path]:
@@ -114,7 +135,7 @@ class RunFolder:
         if all(self.config.get(name) == changed.get(name) for name in ("steps", "epochs")):
             return self
         atomic_write(self / "config.json", text)
-        return RunFolder(self.path, changed)
+        return replace(self, config=changed)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -131,32 +152,15 @@ class RunFolder:
         return self.path / name
 
 
-def agent_name(config: Mapping[str, Any]) -> str:
-    """How readers know the agent of a run's configuration; of a run with images, its model."""
-    config = present_config(config)
-    if config.get("agent") == "image":
-        return str(config.get("model", "image")).upper().replace("_", " ")
-    agent = str(config.get("agent", "run"))
-    if "curiosity" not in config and agent != "rl":
-        return SPELLING.get(agent, agent.upper())
-    parts = [algorithm_of(config).upper(), _kind_name(str(config.get("curiosity", "none")))]
-    return " + ".join(part for part in parts if part) or agent.upper()
-
-
-def _kind_name(kind: str) -> str:
-    """VIME, RND; Disagreement; nothing of `none`."""
-    if kind == "none":
-        return ""
-    return kind.upper() if len(kind) <= 4 else kind.capitalize()
-
-
 def _refuse_contents(folder: Path) -> None:
     """Raise unless `folder` is absent or empty (leftovers of a killed start do not count)."""
     if folder.is_file():
         raise problem(f"a folder at {folder}", "a file", "choose another --out")
     if not folder.is_dir():
         return
-    names = sorted(item.name for item in folder.iterdir() if item.name not in (LOCK, UNFINISHED, "versions.json"))
+    names = sorted(
+        item.name for item in folder.iterdir() if item.name not in (LOCK, UNFINISHED, DISPLAY, "versions.json")
+    )
     names = [name for name in names if not name.endswith(PARTIAL)]
     if "config.json" in names:
         raise problem(

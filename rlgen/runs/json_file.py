@@ -42,17 +42,13 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     return found
 
 
-def read_entries(
-    kind: type[Entries], path: str | os.PathLike[str], remedy: str, renamed: Mapping[str, str] | None = None
-) -> Entries:
-    """The dataclass `kind` from a JSON file.
+def entries_of(kind: type[Entries], entries: Mapping[str, Any], path: str | os.PathLike[str], remedy: str) -> Entries:
+    """The dataclass `kind` from the `entries` of a JSON file at `path`.
 
     Entries that it does not know are left out; those with a default may be missing. The null of a number is NaN, which
-    `write_json` made it from. `renamed`: an entry's earlier name → its name now. Raises `InputError`, which says what
-    to do by `remedy`, for other entries that are missing, and for values of other types.
+    `write_json` made it from. Raises `InputError`, which says what to do by `remedy`, for other entries that are
+    missing, and for values of other types.
     """
-    earlier = renamed or {}
-    entries = {earlier.get(name, name): value for name, value in read_object(path).items()}
     missing = [name for name in required_fields(kind) if name not in entries]
     if missing:
         raise problem(f"a result with {', '.join(missing)}", str(path), remedy)

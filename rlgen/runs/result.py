@@ -2,14 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from rlgen.errors import problem
 from rlgen.runs.evaluation import Evaluation
-from rlgen.runs.json_file import read_entries, write_json
+from rlgen.runs.json_file import entries_of, read_object, write_json
 from rlgen.runs.scores import Reference, normalised_return, share_of_failures
 
 try:
@@ -17,27 +18,19 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+REMEDY = "evaluate the run again"
 RENAMED = {"share_of_falls": "terminated"}
 """Earlier name of an entry → its name now."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """The final evaluation of a run and what is needed to compare it. Unknown numbers are None (null in the file)."""
+class Returns:
+    """What a policy earned in the episodes of an evaluation, and what that is compared with."""
 
-    agent: str
-    """Name of the agent, e.g. `gail`."""
     env: str
     """Gymnasium id."""
-    seed: int
-    """Seed of the training."""
-    env_steps: int
-    """Environment steps trained for, over all environments and resumes."""
-    wall_seconds: float
-    """Training time [s] over all resumes, evaluations not counted."""
-    env_steps_per_second: float | None
     return_mean: float
-    """Mean undiscounted return of the evaluation episodes."""
+    """Mean undiscounted return of the episodes."""
     return_std: float
     return_min: float
     return_max: float
@@ -47,118 +40,150 @@ class Result:
     terminated: float
     """Share of the episodes that the task ended, by success or by failure, before the time limit."""
     evaluation_seed: int
-    expert_return: float | None
+    expert_return: float | None = None
     """Mean return that counts as 1; `reference` says whose."""
-    random_return: float | None
+    random_return: float | None = None
     """Mean return of uniformly random actions from the evaluation's seed, in a number of episodes of its own."""
-    normalised_return: float | None
+    normalised_return: float | None = None
     """(return_mean − random_return) / (expert_return − random_return)."""
-    device: str
-    backend: str
+    backend: str = ""
     """What stepped the environment: threads, gymnasium, warp."""
-    margin_rule: str
+    margin_rule: str = "native"
     """MuJoCo's contact margin rule: native (their sum) or legacy (the larger one)."""
-    versions: dict[str, str]
-    git_commit: str | None
-    peak_memory_mb: float | None
-    """Largest resident memory of the process [MiB]."""
     reference: Reference = "demonstrations"
     """Whose mean return `expert_return` is: that of all episodes of the demonstrations' file, or that of the expert's
     policy in this very evaluation."""
     share_of_failures: float | None = None
     """Share of the episodes with a return below half of `expert_return` (`rlgen.runs.scores.share_of_failures`)."""
     per_episode_returns: list[float | None] | None = None
-    """Undiscounted return of every evaluation episode."""
-    updates: int | None = None
-    """Gradient steps of cloning, which makes no step in the environment; None of other agents."""
-    cloning: str | None = None
-    """Which cloning was kept: regularised (by dropout and noise) or plain; None of other agents."""
-    first_reward_step: int | None = None
-    """Environment steps of the training after which the task had paid for the first time."""
-    cells_visited: int | None = None
-    """Cells that the training visited of the grid in visits.npz."""
-    return_mean_of_code: list[float] | None = None
-    """Of a policy with codes, whose `return_mean` is that under codes drawn for each episode: under each alone, in as
-    many episodes each."""
-    return_std_of_code: list[float] | None = None
+    """Undiscounted return of every episode."""
+    parts: dict[str, list[float]] = field(default_factory=dict)
+    """Mean and standard deviation of the returns of the policy's single ways of acting, by name, in as many episodes
+    each, where it has several."""
 
     @classmethod
     def of(
         cls,
         evaluation: Evaluation,
         *,
-        agent: str,
-        env: str,
-        seed: int,
-        env_steps: int,
-        wall_seconds: float,
-        evaluation_seed: int,
         expert_return: float | None = None,
         random_return: float | None = None,
-        reference: Reference = "demonstrations",
-        device: str = "cpu",
-        backend: str = "",
-        margin_rule: str = "native",
-        versions: dict[str, str] | None = None,
-        git_commit: str | None = None,
-        updates: int | None = None,
-        cloning: str | None = None,
-        first_reward_step: int | None = None,
-        cells_visited: int | None = None,
-        of_code: Sequence[Evaluation] = (),
-    ) -> "Result":
-        """A result from its evaluation; speed, normalised return, failures and memory are worked out here."""
+        parts: Mapping[str, Evaluation] | None = None,
+        **others: Any,
+    ) -> "Returns":
+        """The record of an evaluation; `others` by the names of the fields. Scores are worked out here."""
         summary: dict[str, Any] = evaluation.summary()
         return cls(
-            agent=agent,
-            env=env,
-            seed=seed,
-            env_steps=env_steps,
-            wall_seconds=wall_seconds,
-            env_steps_per_second=env_steps / wall_seconds if wall_seconds > 0 else None,
-            evaluation_seed=evaluation_seed,
+            **summary,
+            **others,
             expert_return=expert_return,
             random_return=random_return,
-            reference=reference,
             normalised_return=normalised_return(summary["return_mean"], random_return, expert_return),
-            device=device,
-            backend=backend,
-            margin_rule=margin_rule,
-            versions=versions or {},
-            git_commit=git_commit,
-            updates=updates,
-            cloning=cloning,
-            peak_memory_mb=peak_memory_mb(),
             share_of_failures=share_of_failures(evaluation.returns, expert_return),
             per_episode_returns=evaluation.returns.tolist(),
-            first_reward_step=first_reward_step,
-            cells_visited=cells_visited,
-            return_mean_of_code=[float(each.returns.mean()) for each in of_code] or None,
-            return_std_of_code=[float(each.returns.std()) for each in of_code] or None,
-            **summary,
+            parts={
+                name: [float(each.returns.mean()), float(each.returns.std())] for name, each in (parts or {}).items()
+            },
         )
 
-    def returns_by_code(self) -> list[tuple[float, float]]:
-        """Mean and standard deviation of the returns under each code; none where the policy has no codes."""
-        return list(zip(self.return_mean_of_code or (), self.return_std_of_code or (), strict=True))
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was trained, how long that took, and what came of it. Unknown numbers are None (null in the file)."""
+
+    agent: str
+    """Name of the agent, e.g. `gail`; of image models `image`."""
+    seed: int
+    """Seed of the training."""
+    steps: int
+    """Steps or updates trained for, over all resumes."""
+    unit: str = "steps"
+    """What was counted: `steps` in the environment, over all environments, or `updates`."""
+    wall_seconds: float
+    """Training time [s] over all resumes, evaluations not counted."""
+    device: str = "cpu"
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    peak_memory_mb: float | None = None
+    """Largest resident memory of the process [MiB]."""
+    peak_gpu_memory_mb: float | None = None
+    """Most memory that tensors took on the GPU at a time, over the last sitting [MiB]; None on a CPU."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What else was measured, by name; the run's `Display` says which of it readers are shown, and how."""
+    returns: Returns | None = None
+    """Of a policy; its entries stand among the others in the file."""
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps trained for."""
+        return self.steps if self.unit == "steps" else 0
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Speed of the training, in steps or updates."""
+        return self.steps / self.wall_seconds if self.wall_seconds > 0 else None
+
+    def entries(self) -> dict[str, Any]:
+        """What result.json holds: the fields, those of `returns` among them, and of a policy `env_steps` and
+        `env_steps_per_second`."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "returns"}
+        if self.returns is None:
+            return own
+        speed = self.steps_per_second if self.env_steps else None
+        return {**own, "env_steps": self.env_steps, "env_steps_per_second": speed, **asdict(self.returns)}
+
+    def row(self) -> dict[str, Any]:
+        """The entries for a line of a table, with the metrics among them."""
+        own = self.entries()
+        return {**own.pop("metrics"), **own}
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
         """Write FOLDER/result.json (strict JSON, whole or not at all)."""
         path = Path(folder) / "result.json"
-        write_json(path, self)
+        write_json(path, self.entries())
         return path
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Result":
         """The result of a run folder; raises `InputError` when the run has none.
 
-        Unknown entries are left out; those that have a default may be missing, and some have an earlier name (a result
-        of an earlier version).
+        Entries with a default may be missing, and those that no field is for count as metrics: so are results of
+        earlier versions read.
         """
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise problem(f"a finished run at {folder}", "one without result.json", f"finish it: rlgen resume {folder}")
-        return read_entries(cls, path, "evaluate the run again", RENAMED)
+        found = _present(read_object(path))
+        known = {each.name for kind in (cls, Returns) for each in fields(kind)}
+        nested = found.get("metrics", {})
+        if not isinstance(nested, dict):
+            raise problem(f"metrics by name in {path}", repr(nested)[:80], REMEDY)
+        loose = {name: value for name, value in found.items() if name not in known}
+        own = {name: value for name, value in found.items() if name != "returns"} | {"metrics": {**loose, **nested}}
+        returns = entries_of(Returns, found, path, REMEDY) if "return_mean" in found else None
+        return replace(entries_of(cls, own, path, REMEDY), returns=returns)
+
+    def __getattr__(self, name: str) -> Any:
+        """Deprecated: entries of `returns` as attributes of the result."""
+        if name not in {each.name for each in fields(Returns)} or self.returns is None:
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        warnings.warn(f"read result.returns.{name}", DeprecationWarning, stacklevel=2)
+        return getattr(self.returns, name)
+
+
+def _present(found: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a result under the names of this version, without those that follow from others."""
+    found = {RENAMED.get(name, name): value for name, value in found.items()}
+    steps, updates = found.pop("env_steps", None), found.pop("updates", None)
+    found.pop("env_steps_per_second", None)
+    if "steps" not in found and (steps is not None or updates is not None):
+        found |= {"steps": steps, "unit": "steps"} if updates is None else {"steps": updates, "unit": "updates"}
+    if "env" not in found:
+        found.setdefault("unit", "updates")
+    means, stds = found.pop("return_mean_of_code", None), found.pop("return_std_of_code", None)
+    if isinstance(means, list) and isinstance(stds, list):
+        found["parts"] = {f"code {code}": list(pair) for code, pair in enumerate(zip(means, stds, strict=False))}
+    return found
 
 
 def peak_memory_mb() -> float | None:

@@ -1,7 +1,7 @@
 """The states that a training visits and its first reward: counted once per rollout, logged and saved."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgen import distributed
 from rlgen.data.visits import Visits
+from rlgen.display import Metric, Panel
 from rlgen.sb3.plain_pickle import own_array, plain
 from rlgen.sb3.required_model import normaliser_of
 from rlgen.sb3.rollout import RawObservations, Rollout, rollout_of
@@ -28,6 +29,20 @@ class Coverage(BaseCallback):
     episodes with a positive return). Counts the states of on-policy models once per rollout, on a device when the next
     rollout starts, and those of other models every 1000 states.
     """
+
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel("Cells of the state grid visited", (Metric("coverage/cells", "cells"),), limits=(0, None)),
+        Panel("Share of recent episodes rewarded", (Metric("coverage/rewarded", "share"),), limits=(0, 1)),
+        Panel(
+            "Coverage once more",
+            (Metric("coverage/share", "share"), Metric("coverage/first_reward", "step")),
+            drawn=False,
+        ),
+    )
+    results: ClassVar[tuple[Metric, ...]] = (
+        Metric("first_reward_step", "first reward", "steps", absent="never"),
+        Metric("cells_visited", "cells visited"),
+    )
 
     def __init__(self, visits: Visits):
         super().__init__()
@@ -104,6 +119,10 @@ class Coverage(BaseCallback):
         if self.model.ep_info_buffer:
             rewarded = [episode["r"] > 0 for episode in self.model.ep_info_buffer]
             self.logger.record("coverage/rewarded", float(np.mean(rewarded)))
+
+    def achieved(self) -> dict[str, Any]:
+        """The metrics that `results` shows."""
+        return {"first_reward_step": self.visits.first_reward_step, "cells_visited": len(self.visits.cells)}
 
     def state_dict(self) -> dict[str, Any]:
         return plain({"visits": self.visits.state_dict(), "waiting": np.array(self.waiting, dtype=np.float32)})

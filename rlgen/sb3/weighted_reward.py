@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
 from rlgen.errors import InputError, problem
 from rlgen.rewards.source import RewardSource
 from rlgen.sb3.log import EpisodeReturns, RoundLog
@@ -68,6 +69,14 @@ def readers_of_ends(sources: Mapping[str, WeightedReward]) -> list[str]:
     """Names of the sources that read the last observations of episodes: all except those with
     `reads_next_observations = False`."""
     return [name for name, weighted in sources.items() if getattr(weighted.source, "reads_next_observations", True)]
+
+
+def reward_panels(label: str = "reward") -> tuple[Panel, ...]:
+    """Of what a `WeightedReward` logs beside what its source says."""
+    return (
+        Panel("Intrinsic return per episode", (Metric("return", "bonuses"),)),
+        Panel("Reward paid per step", (Metric("reward", label),)),
+    )
 
 
 def weighted_rewards(sources: Mapping[str, WeightedReward]) -> dict[str, WeightedReward]:

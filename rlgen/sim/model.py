@@ -13,6 +13,7 @@ import numpy as np
 
 from rlgen.errors import problem
 from rlgen.sim.task import MarginRule, Task
+from rlgen.system.versions import WRONG_WHERE_SPARSE
 
 SUMMED_SINCE = (3, 5)
 """The first MuJoCo version that adds the margins of two geoms; earlier versions use the larger one."""
@@ -47,9 +48,6 @@ def combine_margins(model: mujoco.MjModel, rule: MarginRule) -> None:
 
 
 log = logging.getLogger("rlgen")
-
-WRONG_WHERE_SPARSE = "4.0.0"
-"""The MuJoCo version whose solver is wrong for models with a sparse constraint Jacobian; 4.0.1 fixes it."""
 
 
 @contextmanager

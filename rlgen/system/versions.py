@@ -23,6 +23,8 @@ PACKAGES = (
     "tensorboard",
     "minari",
 )
+WRONG_WHERE_SPARSE = "4.0.0"
+"""The MuJoCo version whose solver is wrong for models with a sparse constraint Jacobian; 4.0.1 fixes it."""
 
 
 def package_versions() -> dict[str, str]:

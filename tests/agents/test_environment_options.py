@@ -13,9 +13,9 @@ from rlgen.agents.commands.environment_options import parse_kwargs
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
+from rlgen.reports.comparison import group_runs
 from rlgen.runs import RunFolder
 from rlgen.runs.folder import UNFINISHED
-from rlgen.runs.run_groups import kin
 
 from .conftest import SMALL
 
@@ -117,7 +117,7 @@ def test_runs_with_other_keyword_arguments_are_other_experiments(tmp_path: Path)
     config = {"agent": "ppo", "env": "Ant-v5", "imports": [], "env_kwargs": {}}
     others = [{"env_kwargs": {"frame_skip": 2}}, {"imports": ["ants"]}]
     runs = [RunFolder(tmp_path / str(i), {**config, **other}) for i, other in enumerate([{}, *others])]
-    assert [[run.path.name for run in group.runs] for group in kin(runs)] == [["0", "2"], ["1"]]
+    assert [[run.path.name for run in group.runs] for group in group_runs(runs)] == [["0", "2"], ["1"]]
 
 
 def test_demonstrations_of_other_keyword_arguments_are_told(point_demonstrations, caplog) -> None:

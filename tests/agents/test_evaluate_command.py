@@ -9,7 +9,7 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import cli
 from rlgen.envs import make_vec
-from rlgen.runs import Result
+from rlgen.runs import Result, Returns
 from rlgen.runs.evaluation import evaluate
 from rlgen.sb3 import load_policy
 
@@ -51,18 +51,16 @@ def test_the_defaults_repeat_a_runs_own_evaluation_and_another_seed_is_told(
     (run_folder / "config.json").write_text(json.dumps(config))
     env = make_vec(config["env"], 6, 123, "gymnasium")
     policy = load_policy(run_folder / "policy.zip", env.observation_space, env.action_space)
-    own = Result.of(
-        evaluate(policy, env, 6, seed=123, label=None),
-        agent="gail", env=config["env"], seed=0, env_steps=1, wall_seconds=1.0, evaluation_seed=123,
-        expert_return=2000.0, random_return=0.0,
-    )  # fmt: skip
+    played = evaluate(policy, env, 6, seed=123, label=None)
+    returns = Returns.of(played, env=config["env"], evaluation_seed=123, expert_return=2000.0, random_return=0.0)
+    own = Result(agent="gail", seed=0, steps=1, wall_seconds=1.0, returns=returns)
     env.close()
     own.write(run_folder)
     assert cli.main(["evaluate", str(run_folder), "--out", str(tmp_path / "again.json")]) == 0
     again = json.loads((tmp_path / "again.json").read_text())
-    assert again["per_episode"]["returns"] == own.per_episode_returns
+    assert again["per_episode"]["returns"] == returns.per_episode_returns
     assert (again["seed"], again["backend"], again["n_envs"]) == (123, "gymnasium", 6)
-    assert again["share_of_failures"] == own.share_of_failures == 1.0
+    assert again["share_of_failures"] == own.returns.share_of_failures == 1.0
     assert "the run measured" not in " ".join(capsys.readouterr().out.split())
     other = tmp_path / "other.json"
     assert cli.main(["evaluate", str(run_folder), "--seed", "7", "--out", str(other)]) == 0

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
-from rlgen.runs import RunFolder
-from rlgen.runs.image_result import ImageResult
+from rlgen.runs import Result, RunFolder
 
 OPTIONS = """--data digits --threads 1 --device cpu --batch-size 16 --steps 3 --measured 20 --importance-samples 2
 --classifier none --vae.latent 2 --vae.hidden 8 --game.average 0.9"""
@@ -28,7 +27,7 @@ def test_the_defaults_repeat_the_metrics_of_the_run(
     assert cli.main(["evaluate", str(run), "--out", str(out)]) == 0
     again = json.loads(out.read_text())
     assert {name: again[name] for name in ("model", "data")} == {"model": "vae", "data": "digits"}
-    found = ImageResult.read(run).metrics
+    found = Result.read(run).metrics
     assert {name: again[name] for name in found} == found
     shown = capsys.readouterr().out
     assert "VAE of digits" in shown

@@ -11,8 +11,7 @@ import pytest
 from rlgen.agents import cli
 from rlgen.agents.commands.image_training import ImageTraining
 from rlgen.agents.commands.train_image import TrainImage
-from rlgen.runs import RunFolder
-from rlgen.runs.image_result import ImageResult
+from rlgen.runs import Result, RunFolder
 
 OPTIONS = """--threads 1 --device cpu --batch-size 8 --steps 4 --checkpoint-every 2 --measured 10 --importance-samples 2
 --classifier none --vae.latent 2 --vae.hidden 4"""
@@ -52,7 +51,7 @@ def cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_is_resumed_from_another_folder(cut_short: Path) -> None:
     assert RunFolder.open(cut_short).config["data"] == str(cut_short.parent / "here" / "data")
     assert cli.main(["resume", str(cut_short)]) == 0
-    assert ImageResult.read(cut_short).data == "data"
+    assert Result.read(cut_short).metrics["data"] == "data"
 
 
 @pytest.mark.parametrize("command", ["resume", "evaluate"])

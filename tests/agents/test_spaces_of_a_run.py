@@ -57,7 +57,7 @@ def test_a_run_with_kinds_of_action_ends_and_is_evaluated(kind: str, tmp_path: P
     ]
     options = ["--env", "Choose-v0", "--env-kwargs", f"kind={kind}", "--no-video", "--out", run]
     assert main(["train", "rl", *options, *settings]) == 0
-    assert Result.read(run).random_return == 0
+    assert Result.read(run).returns.random_return == 0
     assert main(["evaluate", run, "--episodes", "2", "--n-envs", "2"]) == 0
 
 

@@ -36,10 +36,15 @@ def test_a_finished_run_holds_everything(rlgen_train, tmp_path: Path, capsys) ->
     assert {"vime/loss", "vime/bonus_50", "vime/return", "rollout/ep_rew_mean", "coverage/cells"} <= set(rows)
     result, visits = Result.read(run), Visits.read(run / "visits.npz")
     assert (result.agent, result.env_steps) == ("explore", 320)
-    assert (result.expert_return, result.normalised_return, result.share_of_failures) == (None, None, None)
-    assert result.random_return is not None
-    assert result.cells_visited == len(visits.cells) == rows["coverage/cells"][~np.isnan(rows["coverage/cells"])][-1]
-    assert result.first_reward_step == visits.first_reward_step
+    returns = result.returns
+    assert (returns.expert_return, returns.normalised_return, returns.share_of_failures) == (None, None, None)
+    assert returns.random_return is not None
+    assert (
+        result.metrics["cells_visited"]
+        == len(visits.cells)
+        == rows["coverage/cells"][~np.isnan(rows["coverage/cells"])][-1]
+    )
+    assert result.metrics["first_reward_step"] == visits.first_reward_step
     assert visits.counts.sum() == 320
     shown = capsys.readouterr().out
     assert "PPO + VIME on PointWorld-v0" in shown
@@ -55,7 +60,7 @@ def test_the_policy_can_be_evaluated_afterwards(rlgen_train, tmp_path: Path, cap
     result = Result.read(tmp_path / "run")
     assert cli.main(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "again.json"), "--n-envs", "4"]) == 0
     again = json.loads((tmp_path / "again.json").read_text())
-    assert again["return_mean"] == pytest.approx(result.return_mean)
+    assert again["return_mean"] == pytest.approx(result.returns.return_mean)
     assert again["expert_return"] is None
 
 

@@ -22,10 +22,9 @@ from rlgen.agents.commands import image_checks
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.session import Session
 from rlgen.generators import GENERATORS, GANConfig, Trainer, TrainerConfig, VAEConfig
-from rlgen.runs import Metrics, RunFolder, load_checkpoint, load_image_model, read_metrics
+from rlgen.runs import Metrics, Result, RunFolder, load_checkpoint, load_image_model, read_metrics
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.config import from_json, to_json
-from rlgen.runs.image_result import ImageResult
 from rlgen.runs.metrics import same_metrics
 
 SHARED = """--data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2 --checkpoint-every 5
@@ -72,7 +71,7 @@ def assert_same(resumed: Path, undisturbed: Path) -> None:
     one, two = (load_file(each / "model.safetensors") for each in (resumed, undisturbed))
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert ImageResult.read(resumed).metrics == ImageResult.read(undisturbed).metrics
+    assert Result.read(resumed).metrics == Result.read(undisturbed).metrics
     pictures = {path.relative_to(undisturbed) for path in undisturbed.rglob("*.png")}
     assert {path.relative_to(resumed) for path in resumed.rglob("*.png")} == pictures
     for name in pictures:
@@ -310,7 +309,7 @@ def test_inception_measures_but_knows_nothing_of_the_classes_that_were_asked_for
     monkeypatch.setattr(image_checks, "require_inception", lambda: None)
     options = ["--model", "cgan", "--classifier", "inception", "--steps", "1", "--out", str(tmp_path / "run")]
     assert cli.main(["train", "image", *SHARED.split(), *options]) == 0
-    measured = ImageResult.read(tmp_path / "run").metrics
+    measured = Result.read(tmp_path / "run").metrics
     assert measured["extractor"] == "inception"
     assert "conditional_accuracy" not in measured
 

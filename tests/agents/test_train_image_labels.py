@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from rlgen.agents import cli
 from rlgen.agents.commands.train_image import settings_of
 from rlgen.data import ImageSet
-from rlgen.runs import Metrics, load_image_model, read_metrics
-from rlgen.runs.image_result import ImageResult
+from rlgen.runs import Metrics, Result, load_image_model, read_metrics
 
 SHARED = """--data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2 --checkpoint-every 3
 --evaluate-every 4 --measured 40 --classifier none --steps 6"""
@@ -28,7 +27,7 @@ def command(out: Path) -> list[str]:
 def test_the_result_holds_the_test_error_of_the_classifier(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert cli.main(command(out)) == 0
-    metrics = ImageResult.read(out).metrics
+    metrics = Result.read(out).metrics
     test = ImageSet.load("digits", "test")
     wrong = (load_image_model(out).class_logits(test.floats()).argmax(1) != test.labels).sum().item()
     assert metrics["test_errors"] == wrong
@@ -77,7 +76,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     assert cli.main(["resume", str(out)]) == 0
     one, two = (load_file(each / "model.safetensors") for each in (out, whole))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert ImageResult.read(out).metrics == ImageResult.read(whole).metrics
+    assert Result.read(out).metrics == Result.read(whole).metrics
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from rlgen.agents import cli
 from rlgen.agents.commands import finish
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
+from rlgen.reports.video import Video
 from rlgen.runs import Result, read_metrics
 from rlgen.runs.evaluation import evaluate
-from rlgen.runs.video import Video
 from rlgen.sb3 import LatentCode
 from rlgen.sb3.latent_code import UnderCode
 
@@ -50,10 +50,11 @@ def test_a_finished_run_holds_what_gails_does_and_the_returns_of_each_code(train
     for name in ("config.json", "versions.json", "curves.png", "policy.zip", "demonstrations.npz"):
         assert (trained / name).stat().st_size > 0, name
     result = Result.read(trained)
-    assert (result.agent, result.env_steps, result.episodes) == ("infogail", 320, 4)
-    assert result.normalised_return is not None
-    assert len(result.return_mean_of_code or ()) == len(result.return_std_of_code or ()) == 3
-    assert len(set(result.return_mean_of_code or ())) == 3, "an untrained policy acts by its code"
+    assert result.returns is not None
+    assert (result.agent, result.env_steps, result.returns.episodes) == ("infogail", 320, 4)
+    assert result.returns.normalised_return is not None
+    assert list(result.returns.parts) == ["code 0", "code 1", "code 2"]
+    assert len({mean for mean, _ in result.returns.parts.values()}) == 3, "an untrained policy acts by its code"
     rows = read_metrics(trained)
     assert rows["step"][~np.isnan(rows["evaluation/return_mean"])].tolist() == [128, 256, 320]
     assert {"gail/reward", "code/reward", "code/accuracy"} <= set(rows)
@@ -66,8 +67,8 @@ def test_a_finished_run_holds_what_gails_does_and_the_returns_of_each_code(train
 
 def test_the_defaults_of_evaluate_repeat_the_runs_own_numbers_under_every_code(trained: Path) -> None:
     result = Result.read(trained)
-    assert evaluated(trained)["per_episode"]["returns"] == result.per_episode_returns
-    for code, mean in enumerate(result.return_mean_of_code or ()):
+    assert evaluated(trained)["per_episode"]["returns"] == result.returns.per_episode_returns
+    for code, (mean, _) in enumerate(result.returns.parts.values()):
         found = evaluated(trained, "--code", str(code))
         assert (found["code"], found["return_mean"]) == (code, pytest.approx(mean, rel=1e-6))
 
@@ -110,7 +111,7 @@ def test_a_code_that_the_policy_does_not_have_is_refused(trained: Path, capsys) 
 
 def test_a_code_of_a_policy_without_any_is_refused(rlgen_train, tmp_path: Path, capsys) -> None:
     assert rlgen_train("gail", "--steps", "64") == 0
-    assert Result.read(tmp_path / "run").return_mean_of_code is None
+    assert Result.read(tmp_path / "run").returns.parts == {}
     assert cli.main(["evaluate", str(tmp_path / "run"), "--code", "0"]) == 2
     assert "`rlgen train infogail` alone" in capsys.readouterr().err
 

@@ -55,9 +55,8 @@ def test_vime_learns_on_the_device_and_counts_what_it_saw(tmp_path: Path) -> Non
     rows = read_metrics(run)
     assert {"vime/loss", "vime/reward", "coverage/cells", "train/approx_kl"} <= set(rows)
     result = Result.read(run)
-    assert (result.backend, result.env_steps) == ("warp", 256)
-    assert result.cells_visited is not None
-    assert result.cells_visited > 10
+    assert (result.returns.backend, result.env_steps) == ("warp", 256)
+    assert result.metrics["cells_visited"] > 10
     PPO.load(run / "policy.zip", device="cpu")
     assert cli.main(["evaluate", str(run), "--episodes", "2", "--n-envs", "2", "--out", str(tmp_path / "e.json")]) == 0
     assert json.loads((tmp_path / "e.json").read_text())["backend"] == "threads"

@@ -1,5 +1,6 @@
 """What a training leaves in its run folder, through the command line, on the point world."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -23,14 +24,17 @@ def test_a_finished_gail_run_holds_everything(rlgen_train, tmp_path: Path, capsy
         "versions.json",
         "metrics.csv",
         "result.json",
+        "display.json",
         "policy.zip",
         "curves.png",
         "report.html",
     ):
         assert (run / name).stat().st_size > 0, name
     result = Result.read(run)
-    assert (result.agent, result.env, result.env_steps, result.episodes) == ("gail", "PointWorld-v0", 320, 4)
-    assert result.normalised_return is not None
+    assert result.returns is not None
+    assert (result.agent, result.env_steps) == ("gail", 320)
+    assert (result.returns.env, result.returns.episodes) == ("PointWorld-v0", 4)
+    assert result.returns.normalised_return is not None
     rows = read_metrics(run)
     steps, returns = rows["step"], rows["evaluation/return_mean"]
     assert steps[~np.isnan(returns)].tolist() == [128, 256, 320]
@@ -42,8 +46,8 @@ def test_the_saved_policy_is_the_trained_one_and_opens_in_plain_sb3(
     rlgen_train, no_finish, tmp_path: Path, demos
 ) -> None:
     assert rlgen_train("gail", "--steps", "128") == 0
-    model, demonstrations, seconds, _ = no_finish[0][2:]
-    assert seconds > 0
+    model, demonstrations, achieved = no_finish[0][2:]
+    assert achieved.wall_seconds > 0
     model.save(tmp_path / "policy.zip")
     observations = demonstrations.observations
     loaded = PPO.load(tmp_path / "policy.zip", device="cpu").predict(observations, deterministic=True)[0]
@@ -56,8 +60,10 @@ CLONINGS = [([], "regularised"), (["--bc.dropout", "0", "--bc.noise", "0"], "pla
 @pytest.mark.parametrize(("options", "kept"), CLONINGS)
 def test_a_cloning_run_says_which_cloning_was_kept(rlgen_train, tmp_path: Path, capsys, options, kept) -> None:
     assert rlgen_train("bc", *options) == 0
-    assert Result.read(tmp_path / "run").cloning == kept
-    assert f"50 updates ({kept} cloning" in capsys.readouterr().out
+    assert Result.read(tmp_path / "run").metrics == {"cloning": kept}
+    shown = capsys.readouterr().out
+    assert re.search(rf"cloning kept\W+{kept}", shown)
+    assert "50 updates in" in shown
 
 
 def test_a_finished_bc_run_holds_its_losses_and_result(rlgen_train, tmp_path: Path) -> None:
@@ -132,26 +138,26 @@ def test_the_experts_return_is_that_of_the_whole_file(rlgen_train, tmp_path: Pat
     assert rlgen_train("bc", "--trajectories", "3") == 0
     returns = point_demonstrations.episode_returns
     assert abs(returns.mean() - returns[:3].mean()) > 0.01
-    assert Result.read(tmp_path / "run").expert_return == pytest.approx(returns.mean(), rel=1e-6)
+    assert Result.read(tmp_path / "run").returns.expert_return == pytest.approx(returns.mean(), rel=1e-6)
 
 
 def test_random_actions_are_played_as_often_whatever_the_evaluations_length(rlgen_train, tmp_path: Path) -> None:
     found = []
     for number, episodes in enumerate(("2", "7")):
         assert rlgen_train("bc", "--episodes", episodes, "--out", str(tmp_path / f"run{number}")) == 0
-        found.append(Result.read(tmp_path / f"run{number}"))
+        found.append(Result.read(tmp_path / f"run{number}").returns)
     assert found[0].random_return == found[1].random_return
     assert [result.episodes for result in found] == [2, 7]
 
 
 def test_the_experts_policy_is_one_where_it_is_at_hand(rlgen_train, tmp_path: Path, demos, capsys) -> None:
     assert rlgen_train("bc") == 0
-    first = Result.read(tmp_path / "run")
+    first = Result.read(tmp_path / "run").returns
     copy = tmp_path / "expert.zip"
     copy.write_bytes((tmp_path / "run" / "policy.zip").read_bytes())
     out = str(tmp_path / "again")
     assert rlgen_train("bc", "--expert", str(copy), "--out", out) == 0
-    again = Result.read(out)
+    again = Result.read(out).returns
     assert (first.reference, again.reference) == ("demonstrations", "expert")
     assert again.expert_return == again.return_mean == first.return_mean
     assert again.normalised_return == 1.0

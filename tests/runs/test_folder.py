@@ -14,11 +14,11 @@ import pytest
 
 import rlgen
 from rlgen import agents, envs
+from rlgen.display import Display, Metric, Panel
 from rlgen.errors import InputError
-from rlgen.runs import RunFolder, renderer
-from rlgen.runs.folder import agent_name
+from rlgen.runs import RunFolder
 from rlgen.runs.json_file import json_text, read_json, read_object
-from rlgen.system import versions
+from rlgen.system import renderer, versions
 from rlgen.system.lock import LOCK
 
 
@@ -98,7 +98,6 @@ def test_a_configuration_that_json_cannot_hold_is_refused_before_the_run_exists(
 HOLD = """
 import sys
 from rlgen.runs import RunFolder
-from rlgen.runs.folder import agent_name
 with RunFolder.open(sys.argv[1]).locked():
     print("held", flush=True)
     sys.stdin.read()
@@ -169,24 +168,16 @@ def test_an_installed_package_has_no_commit(tmp_path, monkeypatch):
     assert versions.checkout_commit() is None
 
 
-@pytest.mark.parametrize(
-    ("config", "name"),
-    [
-        ({"agent": "gail"}, "GAIL"),
-        ({"agent": "infogail", "codes": 2}, "InfoGAIL"),
-        ({}, "RUN"),
-        ({"agent": "vime", "algo": "ppo", "curiosity": "vime"}, "PPO + VIME"),
-        ({"agent": "vime", "algo": "sac", "curiosity": "disagreement"}, "SAC + Disagreement"),
-        ({"agent": "vime", "algo": "trpo", "curiosity": "none"}, "TRPO"),
-        ({"agent": "explore", "learner": {"algorithm": "a2c"}, "curiosity": "rnd"}, "A2C + RND"),
-        ({"agent": "rl", "learner": {"algorithm": "sac"}}, "SAC"),
-        ({"agent": "rl", "learner.algorithm": "trpo"}, "TRPO"),
-        ({"agent": "rl"}, "RL"),
-        ({"agent": "ppo"}, "PPO"),
-    ],
-)
-def test_readers_know_an_agent_by_its_learner_and_its_curiosity(config, name):
-    assert agent_name(config) == name
+def test_a_run_says_how_it_is_shown_and_one_that_does_not_goes_by_its_agent(tmp_path):
+    display = Display(name="InfoGAIL", panels=(Panel("Loss", (Metric("x/loss", "loss"),), limits=(0, None)),))
+    RunFolder.create(tmp_path / "run", {"agent": "infogail"}, display=display)
+    assert RunFolder.open(tmp_path / "run").display == display
+    assert RunFolder.open(tmp_path / "run").agent_name == "InfoGAIL"
+    (tmp_path / "run" / "display.json").unlink()
+    assert RunFolder.open(tmp_path / "run").agent_name == "INFOGAIL"
+    (tmp_path / "run" / "display.json").write_text('{"panels": [{"title": 3}]}')
+    with pytest.raises(InputError):
+        RunFolder.open(tmp_path / "run").display  # noqa: B018
 
 
 def test_videos_come_in_the_order_of_their_codes_and_gifs_where_there_is_no_mp4(tmp_path):
@@ -261,7 +252,7 @@ from pathlib import Path
 import rlgen
 from rlgen import agents, envs
 from rlgen.errors import InputError
-from rlgen.runs import renderer
+from rlgen.system import renderer
 from rlgen.system import versions
 from rlgen.runs import RunFolder
 versions.describe = lambda device: {"packages": {}}

@@ -4,9 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import rlgen.reports
 import rlgen.runs
 
-MODULES = sorted(f"rlgen.runs.{path.stem}" for path in Path(rlgen.runs.__file__).parent.glob("[a-z]*.py"))
+MODULES = sorted(
+    f"{package.__name__}.{path.stem}"
+    for package in (rlgen.runs, rlgen.reports)
+    for path in Path(package.__file__).parent.glob("[a-z]*.py")
+)
 HEAVY = {"stable_baselines3", "gymnasium", "tensorboard", "matplotlib.pyplot", "imageio_ffmpeg", "pandas"}
 
 
@@ -17,6 +22,6 @@ def test_importing_every_module_of_runs_loads_no_framework():
 
 
 def test_finding_out_about_the_machine_needs_no_torch():
-    code = "import sys, rlgen.runs.doctor, rlgen.runs.folder\nprint('torch' in sys.modules)"
+    code = "import sys, rlgen.system.doctor, rlgen.runs.folder\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

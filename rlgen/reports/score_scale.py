@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from rlgen.runs.result import Result
+from rlgen.runs.result import Returns
 from rlgen.runs.scores import RETURN_OF, Reference, normalised_return, share_of_failures
 from rlgen.system.console import number
 
@@ -24,7 +24,7 @@ class ScoreScale:
     references: tuple[Reference, ...]
 
     @classmethod
-    def of(cls, results: Sequence[Result]) -> Self:
+    def of(cls, results: Sequence[Returns]) -> Self:
         """The scale of `results`, of one environment."""
         scored = [result for result in results if result.expert_return is not None]
         return cls(
@@ -52,7 +52,7 @@ class ScoreScale:
         known = {self.name: self.expert, "random": self.random}
         return {name: _middle(ends) for name, ends in known.items() if ends and (self.shared or ends[0] == ends[1])}
 
-    def score(self, result: Result) -> float | None:
+    def score(self, result: Returns) -> float | None:
         """The normalised return; of a result without a reference of its own, by the scale that the others share."""
         if result.normalised_return is not None or not self.shared:
             return result.normalised_return
@@ -60,7 +60,7 @@ class ScoreScale:
         assert self.expert is not None
         return normalised_return(result.return_mean, _middle(self.random), _middle(self.expert))
 
-    def failures(self, result: Result) -> float | None:
+    def failures(self, result: Returns) -> float | None:
         """The share of failed episodes, likewise."""
         if result.share_of_failures is not None or not self.shared or result.per_episode_returns is None:
             return result.share_of_failures
@@ -69,7 +69,7 @@ class ScoreScale:
         return share_of_failures(returns, _middle(self.expert))
 
 
-def scores_note(results: Sequence[Result]) -> str:
+def scores_note(results: Sequence[Returns]) -> str:
     """What the columns "normalised" and "failed" of a table of `results` mean, as far as it has them, with a space."""
     scale = ScoreScale.of(results)
     if scale.expert is None:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from rlgen.data import Visits
-from rlgen.data.visits import Axis
+from rlgen.data.visits import VISITS, Axis
+from rlgen.display import Display, Metric
 from rlgen.errors import InputError
-from rlgen.runs import Metrics, Result, RunFolder, comparison, curve_figure, write_report
-from rlgen.runs.comparison import group_runs
+from rlgen.reports import Row, curves, visits, write_report
+from rlgen.reports.comparison import group_runs
+from rlgen.reports.page import Fact, Lead, Page, flat
+from rlgen.reports.tables import count, spread
+from rlgen.runs import Metrics, Result, Returns, RunFolder
 from rlgen.runs.evaluation import Evaluation
-from rlgen.runs.folder import VISITS
 from rlgen.runs.json_file import write_json
-from rlgen.runs.report_page import Row, count, facts, flat, spread
 
 ATTACK = "<script>alert('1')</script>\"'><img src=https://example.com/x.png>"
 
@@ -26,11 +28,11 @@ def fake_curves(monkeypatch):
     """Drawing is tested elsewhere and takes a second each."""
     calls = []
 
-    def png(runs, references, theme, panels, layout):
+    def png(runs, references, theme, layout):
         calls.append((runs, references))
         return b"\x89PNG" + theme.ink.encode()
 
-    monkeypatch.setattr(curve_figure, "curves_png", png)
+    monkeypatch.setattr(curves, "curves_png", png)
     return calls
 
 
@@ -42,7 +44,7 @@ def fake_maps(monkeypatch):
         calls.append(runs)
         return b"\x89PNG" + theme.ink.encode()
 
-    monkeypatch.setattr(comparison, "visits_png", png)
+    monkeypatch.setattr(visits, "visits_png", png)
     return calls
 
 
@@ -56,10 +58,11 @@ def make_run(
             metrics(step, {"rollout/ep_rew_mean" if agent != "bc" else "bc/loss": step / 1e6})
     if finished:
         episodes = Evaluation(mean + np.array([-88.0, 88.0]), np.array([1000, 1000]), np.array([False, True]))
-        Result.of(
-            episodes, agent=agent, env=env, seed=seed, env_steps=0 if agent == "bc" else 1_000_000, wall_seconds=250.0,
-            evaluation_seed=1000, expert_return=expert, random_return=random, device="cpu (1 torch thread)",
-            backend="threads", updates=6100 if agent == "bc" else None,
+        steps, unit = (6100, "updates") if agent == "bc" else (1_000_000, "steps")
+        scores = {"evaluation_seed": 1000, "expert_return": expert, "random_return": random, "backend": "threads"}
+        Result(
+            agent=agent, seed=seed, steps=steps, unit=unit, wall_seconds=250.0, device="cpu (1 torch thread)",
+            returns=Returns.of(episodes, env=env, **scores),
         ).write(run)  # fmt: skip
     return run
 
@@ -67,7 +70,12 @@ def make_run(
 def make_exploration(path, *, seed=0, curiosity="vime", first=5000, finished=True, visits=True, **config):
     """A run without demonstrations that counted its visits."""
     config = {"agent": "vime", "algo": "ppo", "curiosity": curiosity, "env": "Sparse-v0", **config}
-    run = RunFolder.create(path, config, seed=seed)
+    name = "PPO" if curiosity == "none" else f"PPO + {curiosity.upper()}"
+    found = (
+        Metric("first_reward_step", "first reward", "steps", absent="never"),
+        Metric("cells_visited", "visited", "cells"),
+    )
+    run = RunFolder.create(path, config, seed=seed, display=Display(name=name, results=found))
     with Metrics(run, tensorboard=False) as metrics:
         metrics(10_000, {"rollout/ep_rew_mean": 0.5})
     if visits:
@@ -75,10 +83,11 @@ def make_exploration(path, *, seed=0, curiosity="vime", first=5000, finished=Tru
         counted.add(np.arange(20.0).reshape(10, 2))
         (run / VISITS).write_bytes(counted.to_bytes())
     if finished:
-        Result.of(
-            Evaluation(np.array([0.5, 1.0]), np.array([500, 90]), np.array([False, True])), agent="vime",
-            env="Sparse-v0", seed=seed, env_steps=1_000_000, wall_seconds=250.0, evaluation_seed=1, random_return=0.0,
-            device="cpu", first_reward_step=first, cells_visited=10,
+        played = Evaluation(np.array([0.5, 1.0]), np.array([500, 90]), np.array([False, True]))
+        Result(
+            agent="vime", seed=seed, steps=1_000_000, wall_seconds=250.0,
+            returns=Returns.of(played, env="Sparse-v0", evaluation_seed=1, random_return=0.0),
+            metrics={"first_reward_step": first, "cells_visited": 10},
         ).write(run)  # fmt: skip
     return run
 
@@ -142,10 +151,8 @@ def test_the_table_runs_from_random_to_the_demonstrations_with_the_given_rows_be
 def test_a_flipped_robot_that_never_ends_its_episode_counts_as_failed(tmp_path, fake_curves):
     run = make_run(tmp_path / "run", finished=False)
     episodes = Evaluation(np.array([4600.0, 300.0]), np.array([1000, 1000]), np.array([False, False]))
-    Result.of(
-        episodes, agent="gail", env="Ant-v5", seed=0, env_steps=1, wall_seconds=1.0, evaluation_seed=0,
-        expert_return=4704.0,
-    ).write(run)  # fmt: skip
+    returns = Returns.of(episodes, env="Ant-v5", evaluation_seed=0, expert_return=4704.0)
+    Result(agent="gail", seed=0, steps=1, wall_seconds=1.0, returns=returns).write(run)
     _, text = read(write_report(run))
     assert "Failed 50%" in text
     assert "Ended by the task 0%" in text
@@ -252,8 +259,9 @@ def test_negative_returns_have_a_score_and_no_ratio_and_nothing_failed(tmp_path,
 
 def test_every_card_has_company_in_its_row():
     for n in range(2, 14):
-        columns = int(re.search(r"--columns: (\d)", facts([("a", "1", "", "")] * n))[1])
-        assert n % columns != 1, f"{n} cards in rows of {columns}"
+        page = Page(title="x", over="", lead=Lead(), facts=[Fact("a", "1")] * n)
+        assert n % page.columns != 1, f"{n} cards in rows of {page.columns}"
+        assert f"--columns: {page.columns}" in page.html()
 
 
 def test_headers_of_tables_say_what_they_head(tmp_path, fake_curves):
@@ -296,7 +304,6 @@ def test_films_of_the_groups_stand_side_by_side(tmp_path, fake_curves):
 def test_an_exploration_is_reported_without_an_expert_and_with_what_it_found(tmp_path, fake_curves, fake_maps):
     reader, text = read(write_report(make_exploration(tmp_path / "run")))
     assert "PPO + VIME on Sparse-v0" in text
-    assert "Rewarded for the first time after 5,000 steps." in text
     assert "First reward 5,000 steps" in text
     assert "Visited 10 cells" in text
     assert "States visited" in text
@@ -316,7 +323,6 @@ def test_a_damaged_file_of_visits_costs_the_map_alone_and_is_said(tmp_path, fake
 
 def test_a_training_that_was_never_rewarded_is_said_so(tmp_path, fake_curves, fake_maps):
     _, text = read(write_report(make_exploration(tmp_path / "run", first=None)))
-    assert "Never rewarded in training." in text
     assert "First reward never" in text
 
 
@@ -328,7 +334,7 @@ def test_explorations_are_told_apart_by_their_curiosity_and_mapped_side_by_side(
     assert "PPO + VIME, PPO and PPO + RND on Sparse-v0" in text
     assert "PPO + VIME · 2 seeds" in text
     assert re.search(r"PPO \+ VIME · 2 seeds 0\.750 \(0\.750 to 0\.750\) [^a-z]*1 of 2", text)
-    assert "seed 1 0.750 ± 0.250 50% 1.0 M 4 min 10 s never 10" in text
+    assert "seed 1 0.750 ± 0.250 50% never 10 1.0 M 4 min 10 s" in text
     assert "xpert" not in text
     assert [(label, len(folders)) for label, folders in fake_maps[0].items()] == [("PPO + VIME", 2), ("PPO", 1)]
 

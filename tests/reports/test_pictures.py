@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rlgen.errors import InputError
-from rlgen.runs.image_grid import GAP, LEAST_SIDE, PAPER, image_grid, png_bytes, write_png
+from rlgen.reports.pictures import GAP, LEAST_SIDE, PAPER, image_grid, png_bytes, write_png
 
 
 def test_images_stand_row_by_row_at_their_brightness() -> None:

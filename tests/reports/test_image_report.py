@@ -1,6 +1,5 @@
 """Reports of image models: one run, several, and beside those of agents."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,33 +7,36 @@ import numpy as np
 import pytest
 import torch
 
+from rlgen.agents.commands.train_image import settings_of
+from rlgen.agents.image_metrics import RESULTS
+from rlgen.display import Display
 from rlgen.errors import InputError
 from rlgen.generators import GENERATORS, ImageShape, Trainer
-from rlgen.runs import Metrics, RunFolder, curve_figure, image_report, write_report
-from rlgen.runs.curve_data import panels_for
-from rlgen.runs.image_grid import image_grid, write_png
-from rlgen.runs.image_panels import PANELS
-from rlgen.runs.image_report import METRICS
-from rlgen.runs.image_result import ImageResult
-from rlgen.runs.run_groups import kin
+from rlgen.reports import curves, write_report
+from rlgen.reports.comparison import group_runs
+from rlgen.reports.curve_data import panels_for
+from rlgen.reports.pictures import image_grid, write_png
+from rlgen.reports.tables import metric_text
+from rlgen.runs import Metrics, Result, RunFolder
 
 ATTACK = "<script>alert(1)</script>"
-RESULT = ImageResult(
+RESULT = Result(
     agent="image",
-    model="vae",
-    data="digits",
     seed=0,
     steps=1_000,
-    images=100_000,
+    unit="updates",
     wall_seconds=20.0,
-    images_per_second=5_000.0,
-    parameters=95_104,
-    metrics={"nll": 84.25, "nll_standard_error": 0.3, "precision": 0.971, "extractor": ATTACK},
+    metrics={
+        "model": "vae", "data": "digits", "images": 100_000, "images_per_second": 5_000.0, "parameters": 95_104,
+        "nll": 84.25, "nll_standard_error": 0.3, "precision": 0.971, "extractor": ATTACK,
+    },
     device="cpu (1 torch thread)",
     versions={"torch": "2.13.0"},
-    git_commit=None,
-    peak_memory_mb=None,
-)
+)  # fmt: skip
+
+
+def display(model: str) -> Display:
+    return settings_of(model)(out=Path("out")).display()
 
 
 @pytest.fixture
@@ -42,17 +44,18 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What curves were asked for; drawing is tested elsewhere and takes a second each."""
     calls: list[dict] = []
 
-    def png(runs: dict, references: dict, theme: object, panels: object, layout: object) -> bytes:
+    def png(runs: dict, references: dict, theme: object, layout: object) -> bytes:
         calls.append(runs)
-        assert panels is PANELS
         return b"\x89PNG curves"
 
-    monkeypatch.setattr(curve_figure, "curves_png", png)
+    monkeypatch.setattr(curves, "curves_png", png)
     return calls
 
 
 def make_run(path: Path, *, model: str = "vae", finished: bool = True, seed: int = 0) -> RunFolder:
-    run = RunFolder.create(path, {"agent": "image", "model": model, "data": "digits"}, seed=seed)
+    run = RunFolder.create(
+        path, {"agent": "image", "model": model, "data": "digits"}, seed=seed, display=display(model)
+    )
     with Metrics(run, tensorboard=False) as metrics:
         for step in (500, 1_000):
             metrics(step, {f"{model}/loss": step / 1e3})
@@ -86,8 +89,8 @@ def test_a_run_that_goes_on_shows_its_newest_picture_and_how_to_continue(tmp_pat
 
 
 def test_a_run_without_a_single_number_has_a_page(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "run", {"agent": "image", "model": "gan"}, seed=0)
-    assert "GAN of images" in write_report(run).read_text()
+    run = RunFolder.create(tmp_path / "run", {"agent": "image", "data": "digits"}, seed=0, display=display("gan"))
+    assert "GAN of digits" in write_report(run).read_text()
 
 
 def test_several_runs_stand_beside_each_other(tmp_path: Path, drawn: list) -> None:
@@ -113,9 +116,10 @@ def test_runs_that_differ_in_the_seed_alone_share_a_line(tmp_path: Path, drawn: 
 
 def test_groups_that_nothing_tells_apart_in_words_have_their_folders_names(tmp_path: Path) -> None:
     ones = [{"a": 1, "b": 1, "c": 1, "d": d} for d in (1, 2)]
-    runs = [RunFolder.create(tmp_path / f"run{i}", {"agent": "image", "model": "vae", **one, "e": i}, seed=0)
+    vae = {"agent": "image", "model": "vae"}
+    runs = [RunFolder.create(tmp_path / f"run{i}", {**vae, **one, "e": i}, seed=0, display=display("vae"))
             for i, one in enumerate([*ones, {"a": 2, "b": 2, "c": 2, "d": 1}])]  # fmt: skip
-    labels = [group.label for group in kin(runs)]
+    labels = [group.label for group in group_runs(runs)]
     assert labels == ["VAE, a 1, b 1, c 1", "VAE, a 1, b 1, c 1, run1", "VAE, a 2, b 2, c 2"]
 
 
@@ -124,8 +128,8 @@ def test_everything_a_model_logs_is_drawn_once_or_says_what_another_says(name: s
     kind, shape = GENERATORS[name], ImageShape(channels=1, height=8, width=8, n_classes=10)
     game = Trainer(kind(shape, kind.config_type()))
     names = [*game.update(torch.rand(20, 1, 8, 8).round(), torch.arange(20) % 10), "evaluation/nll_standard_error"]
-    panels = panels_for(["step", *names], PANELS)
-    drawn = [column for panel in panels for series in panel.series if (column := series.column(names))]
+    panels = panels_for(["step", *names], display(name).panels)
+    drawn = [metric.name for panel in panels for metric in panel.metrics if metric.name in names]
     assert len(set(drawn)) == len(drawn)
     assert set(names) - set(drawn) <= {
         "evaluation/nll_standard_error", "discriminator/information", "discriminator/uniform_r2", "decoder/game",
@@ -136,11 +140,10 @@ def test_everything_a_model_logs_is_drawn_once_or_says_what_another_says(name: s
 
 def test_every_level_of_a_pyramid_has_its_panels() -> None:
     names = [f"{player}_{height}/loss" for height in (8, 16) for player in ("discriminator", "generator")]
-    panels = panels_for([*names, "discriminator/loss"], PANELS)
-    assert [panel.title for panel in panels] == [
-        "Losses of the players, level 8", "Losses of the players, level 16", "Losses of the players",
-    ]  # fmt: skip
-    assert [series.column(names) for series in panels[1].series] == ["discriminator_16/loss", "generator_16/loss"]
+    panels = panels_for(names, display("lapgan").panels)
+    assert [panel.title for panel in panels] == ["Losses of the players, level 8", "Losses of the players, level 16"]
+    assert [metric.name for metric in panels[1].metrics] == ["discriminator_16/loss", "generator_16/loss"]
+    assert {panel.steps for panel in panels} == {"updates"}
 
 
 def test_a_name_in_capitals_stays_in_capitals(tmp_path: Path, drawn: list) -> None:
@@ -160,24 +163,13 @@ def test_agents_and_images_are_not_compared(tmp_path: Path) -> None:
 
 def test_the_curves_themselves_are_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert image_report.curves({"": [run]}).count("data:image/png") == 4
-
-
-def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
-    RESULT.write(tmp_path)
-    assert ImageResult.read(tmp_path) == RESULT
-    entries = json.loads((tmp_path / "result.json").read_text())
-    del entries["metrics"]
-    (tmp_path / "result.json").write_text(json.dumps(entries))
-    with pytest.raises(InputError, match="a result with metrics"):
-        ImageResult.read(tmp_path)
-    with pytest.raises(InputError, match="a finished run"):
-        ImageResult.read(tmp_path / "nowhere")
+    figure = curves.curves_figure({"": [run]}, {})
+    assert [address[:14] for address in (figure.picture, *dict(figure.others).values())] == ["data:image/png"] * 4
 
 
 def test_metrics_are_read_with_their_spread_and_as_shares() -> None:
-    by_name = {metric.name: metric for metric in METRICS}
-    assert by_name["nll"].text({"nll": 84.25, "nll_standard_error": 0.3}) == "84.2 ± 0.300"
-    assert by_name["nll"].text({"nll": 84.25}) == "84.2"
-    assert by_name["recall"].text({"recall": 0.5}) == "50.0 %"
-    assert by_name["fid"].text({}) == "–"
+    by_name = {metric.name: metric for metric in RESULTS}
+    assert metric_text(by_name["nll"], {"nll": 84.25, "nll_standard_error": 0.3}) == "84.2 ± 0.300"
+    assert metric_text(by_name["nll"], {"nll": 84.25}) == "84.2"
+    assert metric_text(by_name["recall"], {"recall": 0.5}) == "50.0 %"
+    assert metric_text(by_name["fid"], {}) == "–"

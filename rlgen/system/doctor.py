@@ -4,13 +4,15 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from importlib import import_module, metadata
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
-from rlgen.runs.renderer import find_renderer
 from rlgen.system.pool import usable_cpus
-from rlgen.system.versions import cpu_name
+from rlgen.system.renderer import find_renderer
+from rlgen.system.versions import WRONG_WHERE_SPARSE, cpu_name
 
 PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 LOW_DISK_GIB = 1.0
@@ -64,7 +66,7 @@ def _guarded(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
         return check()
     except ImportError as error:
         return False, f"{error}: {_install(error.name)}"
-    except (OSError, RuntimeError, ValueError, AttributeError, metadata.PackageNotFoundError) as error:
+    except (OSError, RuntimeError, ValueError, AttributeError, PackageNotFoundError) as error:
         return False, f"{type(error).__name__}: {error}"
 
 
@@ -76,7 +78,7 @@ def _python() -> tuple[bool, str]:
 def _package(module: str, distribution: str = "") -> tuple[bool, str]:
     """Import it, because an installed package may still not load."""
     import_module(module)
-    return True, metadata.version(distribution or module)
+    return True, version(distribution or module)
 
 
 def _threads() -> tuple[bool, str]:
@@ -96,15 +98,13 @@ def _device() -> tuple[bool, str]:
 def _mujoco() -> tuple[bool, str]:
     import mujoco
 
-    from rlgen.sim.model import WRONG_WHERE_SPARSE
-
-    version = str(mujoco.__version__)
-    if version == WRONG_WHERE_SPARSE:
+    found = str(mujoco.__version__)
+    if found == WRONG_WHERE_SPARSE:
         return True, (
-            f"{version}, right for the tasks of rlgen and Gymnasium; its solver is wrong where a model's constraint "
+            f"{found}, right for the tasks of rlgen and Gymnasium; its solver is wrong where a model's constraint "
             'Jacobian is sparse (60 degrees of freedom or more): for such models pip install "mujoco-core>=4.0.1"'
         )
-    return True, version
+    return True, found
 
 
 def _renderer() -> tuple[bool, str]:
@@ -143,3 +143,45 @@ def _disk(folder: Path) -> tuple[bool, str]:
     free = shutil.disk_usage(folder).free / 2**30
     ok = free >= LOW_DISK_GIB
     return ok, f"{free:,.0f} GiB free in {folder}{'' if ok else ': a run needs up to 1 GiB'}"
+
+
+def requirements() -> Finding:
+    """The installed packages against the ranges of rlgen's own metadata."""
+    from packaging.requirements import Requirement
+
+    unmet, met = [], 0
+    for each in map(Requirement, requires("rlgen") or []):
+        if each.marker is not None and not each.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(each.name)
+        except PackageNotFoundError:
+            found = "none"
+        if found != "none" and each.specifier.contains(found, prereleases=True):
+            met += 1
+        else:
+            unmet.append(f'{each.name} {found}: pip install "{each}"')
+    return Finding("requirements", not unmet, "; ".join(unmet) or f"{met} packages, all in range")
+
+
+def mujoco_packages() -> Finding:
+    """Whether `mujoco` and `mujoco-core`, of which 4.0 is made, are of one version: they write into one folder."""
+    found = {}
+    for name in ("mujoco", "mujoco-core"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    fact = ", ".join(f"{name} {number}" for name, number in found.items()) or "none"
+    if len(found) < 2 or imported_mujoco() == found["mujoco-core"]:
+        return Finding("MuJoCo packages", True, fact)
+    remedy = 'pip uninstall -y mujoco mujoco-core, then pip install "mujoco>=3.3"'
+    return Finding("MuJoCo packages", False, f"{fact}, whose files are mixed: {remedy}")
+
+
+def imported_mujoco() -> str:
+    """The version that Python imports, "" where it imports none."""
+    try:
+        import mujoco
+
+        return str(mujoco.__version__)
+    except (ImportError, OSError, AttributeError):
+        return ""

@@ -1,4 +1,4 @@
-"""Film a policy. The game is played here, the pictures are drawn in a child process that may fail without harm."""
+"""Film a policy: a MuJoCo model is drawn in a child process that may fail without harm; others draw themselves."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.playing import Policy, play
-from rlgen.runs.draw_frames import Camera
-from rlgen.runs.renderer import child_environment, find_renderer, last_line
+from rlgen.reports.draw_frames import Camera, write_video
 from rlgen.sim.task import MarginRule
+from rlgen.system.renderer import child_environment, find_renderer, last_line
 
 DRAW_TIMEOUT_S = 600.0
 MAX_FRAMES = 300
@@ -94,7 +94,7 @@ def _self_drawn(
     """The film of an environment without a MuJoCo model, or what its pictures lack."""
     import gymnasium
 
-    from rlgen.runs.self_drawn import film
+    from rlgen.reports.video import film
 
     if "rgb_array" not in (metadata.get("render_modes") or ()):
         return Video(None, f"{env_id} is not a MuJoCo environment and draws no pictures of its own")
@@ -140,7 +140,7 @@ def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[i
             "height": size[1],
             "fps": 1 / footage.interval_s,
         }
-        command = [sys.executable, "-P", "-m", "rlgen.runs.draw_frames"]
+        command = [sys.executable, "-P", "-m", "rlgen.reports.draw_frames"]
         try:
             done = subprocess.run(
                 command, input=json.dumps(job), env=child_environment(renderer), capture_output=True, text=True,
@@ -173,3 +173,45 @@ def _camera(inner: Any) -> Camera:
         lookat=tuple(float(x) for x in config.get("lookat", model.stat.center)),  # type: ignore[arg-type]
         body=body,
     )
+
+
+def film(
+    policy: Policy,
+    env_id: str,
+    path: Path,
+    env_kwargs: Mapping[str, Any],
+    most_frames: int,
+    seconds: float,
+    seed: int,
+    deterministic: bool,
+) -> tuple[Path, tuple[float, ...], float]:
+    """(file, returns, seconds): a picture of every step for `seconds`, and for `most_frames` at most."""
+    from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
+
+    env = GymnasiumVecEnv(env_id, 1, seed, {**env_kwargs, "render_mode": "rgb_array"})
+    try:
+        fps = float(str(env.metadata.get("render_fps") or 25))
+        n_frames = max(1, min(most_frames, round(seconds * fps)))
+        observations = env.reset()
+        pictures, returns = [_picture(env)], [0.0]
+        for step in islice(play(policy, env, deterministic, observations), n_frames):
+            returns[-1] += float(step.rewards[0])
+            if step.dones[0]:
+                returns.append(0.0)
+            pictures.append(_picture(env))
+        shown = pictures[:n_frames]
+        size = (shown[0].shape[1], shown[0].shape[0])
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video-", suffix=".partial") as folder:
+            drawn = write_video(Path(folder, "video.mp4"), iter(shown), size, fps)
+            target = path.with_suffix(drawn.suffix)
+            drawn.replace(target)
+        return target, tuple(returns), len(shown) / fps
+    finally:
+        env.close()
+
+
+def _picture(env: Any) -> np.ndarray:
+    """Bytes [height, width, 3] of the present state, both even, as encoders ask."""
+    picture = np.asarray(env.envs[0].render(), dtype=np.uint8)
+    height, width = picture.shape[:2]
+    return picture[: height - height % 2, : width - width % 2]

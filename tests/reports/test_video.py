@@ -9,9 +9,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from rlgen.runs import draw_frames, record_video, renderer, video
-from rlgen.runs.renderer import Renderer, find_renderer
+from rlgen.reports import draw_frames, record_video, video
 from rlgen.sb3 import GymnasiumVecEnv
+from rlgen.system import renderer
+from rlgen.system.renderer import Renderer, find_renderer
 
 ANT_DT_S = 0.05
 
@@ -159,7 +160,9 @@ def test_filming_leaves_no_file_in_the_working_folder(unused_renderer, tmp_path,
 
 
 def test_the_drawing_process_needs_neither_torch_nor_gymnasium():
-    code = "import sys, rlgen.runs.draw_frames; print({'torch', 'gymnasium', 'stable_baselines3'} & set(sys.modules))"
+    code = (
+        "import sys, rlgen.reports.draw_frames; print({'torch', 'gymnasium', 'stable_baselines3'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from rlgen.data import Visits
-from rlgen.data.visits import Axis
+from rlgen.data.visits import VISITS, Axis
 from rlgen.errors import InputError
-from rlgen.runs.curve_panel import DARK, LIGHT
-from rlgen.runs.folder import VISITS
-from rlgen.runs.visit_map import MOST_CELLS, draw_visits, has_visits, visit_maps, visits_png
+from rlgen.reports.panels import DARK, LIGHT
+from rlgen.reports.visits import MOST_CELLS, draw_visits, has_visits, visit_maps, visits_png
 
 PLANE = (Axis(name="x [m]", columns=(0,), width=0.5), Axis(name="y [m]", columns=(1,), width=1.0))
 

@@ -1,4 +1,4 @@
-"""Many small images as one picture."""
+"""Many small images as one picture, and the pictures of a run."""
 
 import io
 import os
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from rlgen.errors import problem
+from rlgen.reports.page import Film, data_uri
+from rlgen.runs.folder import RunFolder
 from rlgen.system.atomic import atomic_write
 
 LEAST_SIDE = 56
@@ -46,3 +48,10 @@ def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(target, png_bytes(picture))
     return target
+
+
+def pictures(folder: RunFolder, name: str) -> list[Film]:
+    """The final picture of that name, or the newest of a run that goes on; none where there is none."""
+    found = [folder / f"{name}.png"] if (folder / f"{name}.png").is_file() else sorted((folder / name).glob("*.png"))
+    note = folder.display.pictures[name]
+    return [Film(source=data_uri(path.read_bytes(), ".png"), alt=note) for path in found[-1:]]

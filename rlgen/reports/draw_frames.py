@@ -1,6 +1,6 @@
 """Draw recorded simulator states into a video. Runs as a child process, see `video.py`:
 
-    python -m rlgen.runs.draw_frames < job.json
+    python -m rlgen.reports.draw_frames < job.json
 
 A model that MuJoCo saved, the joint positions of each frame and a camera come in; an mp4 (or a GIF, where
 imageio-ffmpeg is missing) goes out. Nothing here needs the environment or the policy, and a driver that crashes takes

@@ -1,26 +1,38 @@
 """Draw the curves of one run, or compare groups of runs."""
 
 import io
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from rlgen.display import Panel
 from rlgen.errors import problem
+from rlgen.reports.curve_data import Folder, Table, curve_of, panels_for, panels_of, read_tables
+from rlgen.reports.page import Figure
+from rlgen.reports.panels import (
+    DARK,
+    LIGHT,
+    PRINT,
+    Theme,
+    draw_panel,
+    draw_references,
+    legend,
+    name_steps,
+    style_legend,
+)
 from rlgen.runs.config import restored
-from rlgen.runs.curve_data import PANELS, RETURN, Panel, Table, panels_for, read_tables
-from rlgen.runs.curve_panel import PRINT, Theme, draw_panel, draw_references, legend, name_steps, style_legend
 from rlgen.runs.json_file import read_object
+from rlgen.runs.metrics import read_metrics
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, Reference
 from rlgen.system.atomic import atomic_write
+from rlgen.system.console import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
-Folder = str | os.PathLike[str]
 LINE_INCHES = 0.22
 
 
@@ -65,25 +77,22 @@ def curves_png(
     runs: Mapping[str, Sequence[Folder]],
     references: Mapping[str, float] | None = None,
     theme: Theme = PRINT,
-    panels_known: Sequence[Panel] = PANELS,
     layout: Layout = WIDE,
 ) -> bytes:
-    """The same figure as the bytes of a PNG. `panels_known`: what is drawn together, and how it is called."""
-    groups = {label: tables for label, folders in runs.items() if (tables := read_tables(folders))}
+    """The same figure as the bytes of a PNG."""
+    groups, panels = _drawable(runs)
     if not groups:
         raise problem("a run with metrics", "none in metrics.csv", "train first, or draw another run")
-    names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
-    panels = panels_for(names, panels_known)
-    large = [RETURN] if any(series.column(names) for series in RETURN.series) or not panels else []
-    figure, axes = _axes(len(large), len(panels), layout, _lines_of_names(groups, layout) if not large else 0, theme)
-    drawn = list(zip(axes, [*large, *panels], strict=True))
+    panels = panels or [Panel("Nothing logged yet", (), large=True)]
+    large = sum(panel.large for panel in panels)
+    figure, axes = _axes(large, len(panels) - large, layout, 0 if large else _lines_of_names(groups, layout), theme)
+    drawn = list(zip(axes, panels, strict=True))
     ends: dict[str, float] = {}
     for place, panel in drawn:
-        end = draw_panel(place, panel, groups, theme, large=panel is RETURN)
-        ends[panel.steps] = max(end, ends.get(panel.steps, 0.0))
-        if panel is RETURN:
+        ends[panel.steps] = max(draw_panel(place, panel, groups, theme), ends.get(panel.steps, 0.0))
+        if panel.large:
             draw_references(place, references or {}, theme)
-        if panel is RETURN or (len(groups) == 1 and len(place.get_legend_handles_labels()[0]) > 1):
+        if panel.large or (len(groups) == 1 and len(place.get_legend_handles_labels()[0]) > 1):
             legend(place, theme)
         elif len(groups) > 1:
             style_legend(place, panel, groups, theme)
@@ -101,10 +110,51 @@ def curves_png(
     return picture.getvalue()
 
 
-def _axes(large: int, small: int, layout: Layout, names: int, theme: Theme) -> tuple["Figure", list["Axes"]]:
+def _drawable(runs: Mapping[str, Sequence[Folder]]) -> tuple[dict[str, list[Table]], list[Panel]]:
+    """The metrics of each label that has any, and the panels that they fill."""
+    groups = {label: tables for label, folders in runs.items() if (tables := read_tables(folders))}
+    names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
+    return groups, panels_for(names, panels_of([folder for folders in runs.values() for folder in folders]))
+
+
+def curves_figure(runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float]) -> Figure:
+    """Of groups of runs, label → run folders that differ in the seed only: for bright and dark, for wide and narrow
+    screens, and in words."""
+    light, dark, narrow_light, narrow_dark = (
+        curves_png(runs, references, theme, layout) for layout in (WIDE, NARROW) for theme in (LIGHT, DARK)
+    )
+    return Figure.of(light, dark, curves_in_words(runs, references), (narrow_light, narrow_dark))
+
+
+def curves_in_words(runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float]) -> str:
+    """What each diagram shows: its title, and for each line where it begins and ends."""
+    groups, panels = _drawable(runs)
+    sentences = ["Learning curves."]
+    for panel in panels:
+        lines = [
+            f"{' '.join(filter(None, (group, label)))} from {number(float(curve.middle[0]))} "
+            f"to {number(float(curve.middle[-1]))}"
+            for group, tables in groups.items()
+            for label, series in panel.series.items()
+            if (curve := curve_of(tables, series)) is not None
+        ]
+        if panel.large and lines:
+            lines += [f"{name} {number(value)}" for name, value in references.items()]
+        if lines:
+            sentences.append(f"{panel.title}: {', '.join(lines)}.")
+    return " ".join(sentences)
+
+
+def has_returns(run: Folder) -> bool:
+    """Whether the run has a learning curve in the large panel."""
+    table = read_metrics(run)
+    return any(metric.name in table for panel in panels_of([run]) if panel.large for metric in panel.metrics)
+
+
+def _axes(large: int, small: int, layout: Layout, names: int, theme: Theme) -> tuple["Drawing", list["Axes"]]:
     """A figure with `large` panels above `small` ones, and room for so many lines of names."""
     # Not pyplot: it keeps a global list of figures and may open windows.
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = layout.columns if large else min(layout.columns, small)
@@ -112,7 +162,7 @@ def _axes(large: int, small: int, layout: Layout, names: int, theme: Theme) -> t
     heights = [layout.large] * large + [layout.large if alone else layout.small] * -(-small // columns)
     size = (layout.width, sum(heights) + LINE_INCHES * names)
     engine = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
-    figure = Figure(figsize=size, dpi=150, layout=engine, facecolor=theme.paper or "none")
+    figure = Drawing(figsize=size, dpi=150, layout=engine, facecolor=theme.paper or "none")
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     places = [grid[index, :] for index in range(large)]
     places += [grid[large + index // columns, index % columns] for index in range(small)]
@@ -143,7 +193,7 @@ def references_of(folder: Folder) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _name_groups(figure: "Figure", labels: Sequence[str], columns: int, theme: Theme) -> None:
+def _name_groups(figure: "Drawing", labels: Sequence[str], columns: int, theme: Theme) -> None:
     """Above all panels, which colour is which group."""
     from matplotlib.lines import Line2D
 
@@ -156,7 +206,7 @@ def _name_groups(figure: "Figure", labels: Sequence[str], columns: int, theme: T
     )
 
 
-def _note(figure: "Figure", groups: Mapping[str, list[Table]], layout: Layout, theme: Theme) -> None:
+def _note(figure: "Drawing", groups: Mapping[str, list[Table]], layout: Layout, theme: Theme) -> None:
     """Say what lines and bands mean when they stand for several runs."""
     sizes = [len(tables) for tables in groups.values()]
     kinds = []

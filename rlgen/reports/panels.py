@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
-from rlgen.runs.curve_data import Curve, Panel, Series, Table, curve_of, smoothed
+from rlgen.display import Panel
+from rlgen.reports.curve_data import Curve, Table, curve_of, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,40 +47,40 @@ DARK = Theme(
 )
 
 
-def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme, large: bool) -> float:
+def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme) -> float:
     """Draw every series of every group and return the last step on it, 0 where there is nothing to draw.
 
     Colour tells groups apart when there are several, else series; the line's style tells the other.
     """
     several, last = len(groups) > 1, 0.0
-    chosen = telling_series(panel, groups) if several and large else None
-    if chosen is not None:  # or the lines of many groups hide each other
-        panel = replace(panel, title=f"{panel.title}: {chosen.label}", series=(chosen,))
-    for g, (label, tables) in enumerate(groups.items()):
-        for s, series in enumerate(panel.series):
+    label = telling_series(panel, groups) if several and panel.large else None
+    if label is not None:  # or the lines of many groups hide each other
+        panel = replace(panel, title=f"{panel.title}: {label}", metrics=panel.series[label])
+    for g, (group, tables) in enumerate(groups.items()):
+        for s, (label, series) in enumerate(panel.series.items()):
             curve = curve_of(tables, series)
             if curve is None:
                 continue
             last = max(last, float(curve.steps[-1]))
             colour = theme.colours[(g if several else s) % len(theme.colours)]
             style = STYLES[s % len(STYLES)] if several else "-"
-            _draw_curve(axes, curve, label if several else series.label, colour, style, 2.0 if large else 1.5)
+            _draw_curve(axes, curve, group if several else label, colour, style, 2.0 if panel.large else 1.5)
     if panel.line is not None:
         axes.axhline(panel.line, color=theme.soft, linewidth=1, linestyle=":")
-    _style(axes, panel, theme, large)
+    _style(axes, panel, theme)
     return last
 
 
-def telling_series(panel: Panel, groups: Mapping[str, list[Table]]) -> Series | None:
-    """The first series of which most groups have a curve, not a few dots; else the one with most points. None: no
-    group has any."""
+def telling_series(panel: Panel, groups: Mapping[str, list[Table]]) -> str | None:
+    """The label of the first series of which most groups have a curve, not a few dots; else of the one with most
+    points. None: no group has any."""
     points = {}
-    for series in panel.series:
+    for label, series in panel.series.items():
         curves = [curve_of(tables, series) for tables in groups.values()]
         lengths = [len(curve.steps) for curve in curves if curve is not None]
-        points[series] = (sum(length >= A_CURVE for length in lengths), sum(lengths))
-    best = max(points, key=lambda series: points[series])  # the first among equals
-    enough = [series for series, found in points.items() if found[0] == points[best][0]]
+        points[label] = (sum(length >= A_CURVE for length in lengths), sum(lengths))
+    best = max(points, key=lambda label: points[label])  # the first among equals
+    enough = [label for label, found in points.items() if found[0] == points[best][0]]
     return (enough[0] if points[best][0] else best) if points[best][1] else None
 
 
@@ -124,9 +125,10 @@ def _close_together(values: Mapping[str, float], distance: float) -> list[list[s
     return groups
 
 
-def _style(axes: "Axes", panel: Panel, theme: Theme, large: bool) -> None:
+def _style(axes: "Axes", panel: Panel, theme: Theme) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
+    large = panel.large
     axes.set_facecolor("none")
     title = panel.title if large else fill(panel.title, TITLE_WIDTH)
     axes.set_title(title, loc="left", fontsize=13 if large else 10, fontweight="bold", color=theme.ink, pad=8)
@@ -160,8 +162,8 @@ def style_legend(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], 
     from matplotlib.lines import Line2D
 
     drawn = [
-        Line2D([], [], color=theme.soft, linestyle=STYLES[index % len(STYLES)], label=series.label)
-        for index, series in enumerate(panel.series)
+        Line2D([], [], color=theme.soft, linestyle=STYLES[index % len(STYLES)], label=label)
+        for index, (label, series) in enumerate(panel.series.items())
         if any(curve_of(tables, series) is not None for tables in groups.values())
     ]
     if len(drawn) > 1:

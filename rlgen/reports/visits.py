@@ -1,6 +1,7 @@
 """Draw where trainings have been: one heat map of visited states for each, on the same axes and in the same colours."""
 
 import io
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlgen.data.visits import Visits
-from rlgen.errors import problem
-from rlgen.runs.curve_panel import PRINT, Theme
-from rlgen.runs.folder import VISITS
+from rlgen.data.visits import VISITS, Visits
+from rlgen.errors import InputError, problem
+from rlgen.reports.page import Figure
+from rlgen.reports.panels import DARK, LIGHT, PRINT, Theme
 from rlgen.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
+log = logging.getLogger("rlgen")
+VISITS_NOTE = "States in which training acted, from its beginning to its end; the colour counts on a logarithmic scale."
 Folder = str | os.PathLike[str]
 COLUMNS = 3
 PANEL_INCHES = (3.6, 3.0)
@@ -55,7 +58,7 @@ def draw_visits(
 def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRINT, title: str = "") -> bytes:
     """The same figure as the bytes of a PNG."""
     from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
     if not runs:
         raise problem("at least one run", "none", "name the runs whose visits to draw")
@@ -65,7 +68,7 @@ def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRI
     rows = -(-len(maps) // columns)
     width, height = max(columns, 2) * PANEL_INCHES[0], rows * PANEL_INCHES[1]
     paper = theme.paper or "none"
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor=paper)
+    figure = Drawing(figsize=(width, height), dpi=150, layout="constrained", facecolor=paper)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     shares = np.concatenate([found.share[found.share > 0] for found in maps])
     norm = LogNorm(shares.min(), shares.max()) if len(np.unique(shares)) > 1 else None
@@ -109,6 +112,21 @@ def visit_maps(every: Sequence[Visits]) -> list[VisitMap]:
     if len(total.axes) == 1:  # a second axis of one cell
         size, corners = np.append(size, 1), [np.append(corners[0], 0.0), np.append(corners[1], 1.0)]
     return [VisitMap(_share(visits, total.widths, low, size), *corners) for visits in every]
+
+
+def visits_figure(groups: Mapping[str, Sequence[Folder]]) -> Figure | None:
+    """Where each group's trainings have been, side by side; nothing of those that did not count it, or where that
+    cannot be drawn, which the log says."""
+    counted = {label: [run for run in runs if has_visits(run)] for label, runs in groups.items()}
+    drawable = {label: runs for label, runs in counted.items() if runs}
+    if not drawable:
+        return None
+    try:
+        light, dark = (visits_png(drawable, theme) for theme in (LIGHT, DARK))
+    except InputError as error:
+        log.warning("no map of the states visited: %s", error)
+        return None
+    return Figure.of(light, dark, "Heat maps of the states visited")
 
 
 def _share(visits: Visits, widths: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray:

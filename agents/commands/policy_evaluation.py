@@ -1,0 +1,172 @@
+"""`rlgen evaluate` of a policy: play it, and say what it earns."""
+
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlgen.envs.backend import Backend
+from rlgen.envs.ids import registered_id
+from rlgen.errors import problem
+from rlgen.runs.scores import RETURN_OF
+
+from .environment_options import EnvKwargs, Imports, import_typed
+from .evaluation import Evaluation
+from .subject import Subject, of_run, require_bearable
+
+log = logging.getLogger("rlgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEvaluation(Evaluation):
+    """A policy, played for whole episodes."""
+
+    subject_name = "a policy"
+
+    episodes: int | None = None
+    """Whole episodes, spread evenly over the environments. Left out, here and below: as the run's own evaluation, whose
+    numbers this then repeats; of a .zip 50."""
+    env: str | None = None
+    """Gymnasium id, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported; of a run, the one it was trained in
+    when left out."""
+    env_kwargs: EnvKwargs = field(default_factory=dict)
+    """Keyword arguments of the environment, NAME=VALUE or one JSON object; of a run, its own when left out."""
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder; one that a run names is not imported
+    before it is given here."""
+    seed: int | None = None
+    """Of the environments (and of the actions with --no-deterministic); of a .zip 10000 when left out."""
+    code: int | None = None
+    """Of an InfoGAIL run: always this one of its codes, from 0 on; one drawn for each episode when left out."""
+    n_envs: int = 50
+    """Environments stepped at once, each for its share of the episodes; 50 is what a run's own evaluation takes."""
+    backend: Backend | None = None
+    """What steps them; of a .zip auto when left out."""
+    deterministic: bool = True
+    """Play the mean action, or sample."""
+    normaliser: Path | None = None
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those that were saved with the policy,
+    if any; none: it sees observations as they are."""
+    expert: Path | None = None
+    """Policy of the expert, a .zip saved by Stable-Baselines3, that plays the same evaluation: what it earns is then 1
+    of the normalised score, and random actions are 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "n_envs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
+
+    def evaluate(self) -> dict[str, Any]:
+        from rlgen.runs.evaluation import evaluate
+        from rlgen.runs.scores import normalised_return, share_of_failures
+        from rlgen.sb3.load import load_policy
+
+        from .environment import make_env
+
+        import_typed(self.imports, self.env)
+        subject = self.subject()
+        n_envs = min(self.n_envs, subject.episodes)
+        env = make_env(
+            subject.env,
+            n_envs,
+            subject.seed,
+            subject.backend,
+            codes=subject.codes,
+            code=self.code,
+            env_kwargs=subject.env_kwargs,
+        )
+        try:
+            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
+            log.info("%s: read as weights and plain JSON, nothing in it is run", subject.zip)
+            played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
+        finally:
+            env.close()
+        subject = self.measured_against(subject)
+        numbers: dict[str, Any] = {"env": subject.env, "seed": subject.seed, **played.summary()}
+        of_scale = ("random_return", "expert_return", "reference", "reference_seed")
+        numbers |= {name: getattr(subject, name) for name in of_scale}
+        numbers["normalised_return"] = normalised_return(
+            numbers["return_mean"], subject.random_return, subject.expert_return
+        )
+        numbers["share_of_failures"] = share_of_failures(played.returns, subject.expert_return)
+        show(numbers)
+        return {
+            **numbers,
+            **self.how(env),
+            "per_episode": {name: each.tolist() for name, each in asdict(played).items()},
+        }
+
+    def subject(self) -> Subject:
+        """What the arguments name. Raises `InputError` where they name nothing that can be played."""
+        if not self.policy.exists():
+            raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
+        if self.policy.is_dir():
+            subject = of_run(self.policy, self.env, self.env_kwargs)
+            if self.episodes is None:
+                require_bearable(subject, self.policy)
+        elif self.env is None:
+            raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
+        else:
+            subject = Subject(zip=self.policy, env=registered_id(self.env), env_kwargs=self.env_kwargs)
+        self._require_code_of(subject)
+        asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
+        return replace(subject, **{name: value for name, value in asked.items() if value is not None})
+
+    def measured_against(self, subject: Subject) -> Subject:
+        """`subject` with what --expert earns in its evaluation, if that is given, and random actions from its seed."""
+        if self.expert is None:
+            return subject
+        from .environment import make_env
+        from .references import chance_return, played_by_expert
+
+        where = {name: getattr(subject, name) for name in ("seed", "backend", "env_kwargs")}
+        make = partial(make_env, subject.env, **where)
+        earned = played_by_expert(self.expert, make, subject.episodes, subject.seed)
+        chance = chance_return(make, subject.seed)
+        return replace(
+            subject, random_return=chance, expert_return=earned, reference="expert", reference_seed=subject.seed
+        )
+
+    def _require_code_of(self, subject: Subject) -> None:
+        if self.code is None or self.code in range(subject.codes or 0):
+            return
+        if subject.codes is None:
+            came = f"--code {self.code} for a policy without codes"
+            raise problem("--code with a run of `rlgen train infogail` alone", came, "leave it out")
+        raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw them")
+
+    def how(self, env: Any) -> dict[str, Any]:
+        """How the numbers came about."""
+        return {
+            "policy": str(self.policy),
+            "deterministic": self.deterministic,
+            "code": self.code,
+            "n_envs": env.num_envs,
+            "backend": env.backend,
+            "margin_rule": env.margin_rule,
+            "env_kwargs": env.env_kwargs,
+        }
+
+
+def show(numbers: dict[str, Any]) -> None:
+    """The numbers as a small table on standard output."""
+    from rich.table import Table
+
+    from rlgen.system.console import Console
+
+    table = Table("", f"{numbers['env']}, {numbers['episodes']} episodes", box=None, pad_edge=False)
+    table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")
+    table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
+    table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
+    table.add_row("ended by the task", f"{numbers['terminated']:.0%}")
+    if numbers["share_of_failures"] is not None:
+        table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
+    if numbers["normalised_return"] is not None:
+        scale = f"0 = random {numbers['random_return']:.0f}, 1 = {numbers['reference']} {numbers['expert_return']:.0f}"
+        if numbers["reference_seed"] != numbers["seed"]:
+            whose = "both" if numbers["reference"] == "expert" else "random"
+            scale += f"; {whose} as the run measured with seed {numbers['reference_seed']}, not {numbers['seed']}"
+        table.add_row("normalised", f"{numbers['normalised_return']:.3f} ({scale})")
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,223 @@
+"""Several runs beside each other: those that differ in nothing but the seed are one line with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rlgen.display import Metric
+from rlgen.errors import problem
+from rlgen.reports.curves import curves_figure, has_returns
+from rlgen.reports.page import Figure, Film, Lead, Page, Section, flat
+from rlgen.reports.pictures import pictures
+from rlgen.reports.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
+from rlgen.reports.tables import Row, Table, count, metric_over_runs, metric_text, spread
+from rlgen.reports.visits import VISITS_NOTE, visits_figure
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import read_metrics
+from rlgen.runs.result import Result, Returns
+from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
+from rlgen.system.console import duration, number
+
+MOST_FILMS, MOST_NAMED = 4, 4
+SINGLE_NOTE = "Of one run ± is the standard deviation of its evaluation episodes."
+FEATURES_NOTE = "Metrics of features are comparable for one extractor only."
+# What does not make a run another experiment.
+INCIDENTAL = {
+    "seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "log_every", "imports",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one experiment: same configuration, other seeds."""
+
+    label: str
+    """Names what tells it apart from the others; no two of one environment have the same."""
+    env: str
+    """Empty for image models."""
+    runs: tuple[RunFolder, ...]
+
+    @cached_property
+    def results(self) -> list[Result]:
+        """Of the finished ones."""
+        return [Result.read(run) for run in self.runs if (run / "result.json").is_file()]
+
+    @property
+    def returns(self) -> list[Returns]:
+        """Of those that have them."""
+        return [result.returns for result in self.results if result.returns]
+
+
+def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
+    """Group by environment, agent and configuration, in the order given; labels name what tells groups apart."""
+    found: dict[str, list[RunFolder]] = {}
+    for folder in folders:
+        found.setdefault(repr(sorted(_identity(folder).items())), []).append(folder)
+    kinds = [(runs[0].display.name, _identity(runs[0])) for runs in found.values()]
+    groups: list[Group] = []
+    for (name, identity), runs in zip(kinds, found.values(), strict=True):
+        label, env = _label(name, identity, kinds), str(identity.get("env", ""))
+        if any((label, env) == (other.label, other.env) for other in groups):
+            label = f"{label}, {runs[0].path.name}"
+        groups.append(Group(label, env, tuple(runs)))
+    return groups
+
+
+def _identity(folder: RunFolder) -> dict[str, Any]:
+    """The configuration that two seeds of one experiment share."""
+    return {name: str(value) for name, value in flat(folder.config).items() if name not in INCIDENTAL}
+
+
+def _label(name: str, identity: dict[str, Any], everyone: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """The agent, and the settings in which it differs from the same agent's other groups on that environment."""
+    others = [other for its, other in everyone if (its, other.get("env")) == (name, identity.get("env"))]
+    telling = [each for each in identity if any(other.get(each) != identity[each] for other in others)]
+    # Of a path the last part is enough to tell by.
+    settings = [f"{each.rpartition('.')[2]} {identity[each].rpartition('/')[2]}" for each in telling[:3]]
+    return ", ".join([name, *settings])
+
+
+def comparison(folders: Sequence[RunFolder], title: str = "") -> Page:
+    """The page that compares runs, one chapter for each environment. Raises `InputError` for runs of agents and of
+    image models at once, which have nothing in common."""
+    groups = group_runs(folders)
+    envs = list(dict.fromkeys(group.env for group in groups))
+    if "" in envs and len(envs) > 1:
+        images = sum(len(group.runs) for group in groups if not group.env)
+        got = f"{images} of images and {len(folders) - images} of agents"
+        raise problem("runs of one kind, whose results can be compared", got, "report the two kinds apart")
+    shared = over_runs_title([len(group.runs if not group.env else group.results) for group in groups])
+    lead = f"Runs that differ in nothing but the seed share a line: {shared}. " if shared else ""
+    return Page(
+        title=title or _title(groups, envs),
+        over=f"rlgen · {len(folders)} run{'' if len(folders) == 1 else 's'}",
+        lead=Lead(before=f"{lead}{SINGLE_NOTE if any(envs) else FEATURES_NOTE}"),
+        sections=[
+            section
+            for env in envs
+            for section in _chapter([group for group in groups if group.env == env], env if len(envs) > 1 else "")
+        ],
+    )
+
+
+def _chapter(groups: Sequence[Group], env: str) -> list[Section]:
+    """On the runs of one environment, which is named where there are others."""
+
+    def titled(name: str) -> str:
+        return f"{env}: {name}" if env else name.capitalize()
+
+    returns = _returns(groups)
+    scale = ScoreScale.of(returns)
+    note = f"{scores_note(returns)}{ENDED_NOTE}" if returns else ""
+    name = next((name for group in groups for name in group.runs[0].display.pictures), "")
+    return [
+        Section(title=titled("returns" if groups[0].env else "metrics"), table=_table(groups, scale), note=note),
+        Section(title=titled("training"), figure=_curves(groups, scale)),
+        Section(
+            title=titled("states visited"),
+            figure=visits_figure({group.label: group.runs for group in groups}),
+            note=VISITS_NOTE,
+        ),
+        Section(title=titled("policies"), films=_films(groups)),
+        *(
+            Section(title=f"{name.capitalize()}: {group.label}", films=pictures(group.runs[0], name))
+            for group in groups
+            if name in group.runs[0].display.pictures
+        ),
+    ]
+
+
+def _title(groups: Sequence[Group], envs: Sequence[str]) -> str:
+    """Agents and tasks by name, as far as that is short."""
+    agents = list(dict.fromkeys(group.label for group in groups))
+    names = _joined(agents) if len(agents) <= MOST_NAMED else f"{len(agents)} agents"
+    if not any(envs):
+        return f"{len(groups)} models of images"
+    return f"{names} on {_joined(envs) if len(envs) <= MOST_NAMED else f'{len(envs)} tasks'}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _table(groups: Sequence[Group], scale: ScoreScale) -> Table:
+    """Random, every group with its runs, and the reference; a column for each shown metric that any run has."""
+    results = [result for group in groups for result in group.results]
+    declared = dict.fromkeys(metric for group in groups for metric in group.runs[0].display.results)
+    shown = [metric for metric in declared if any(metric.name in result.metrics for result in results)]
+    lines = [row for group in groups for row in _group_rows(group, scale, shown)]
+    if scale.random is not None:
+        lines.insert(0, Row(name="random", returns=written(scale.random), normalised=0.0 if scale.shared else None))
+    if scale.expert is not None:
+        at = 1.0 if scale.shared else None
+        lines.append(Row(name=scale.name, returns=written(scale.expert), normalised=at))
+    return Table(lines)
+
+
+def _group_rows(group: Group, scale: ScoreScale, shown: Sequence[Metric]) -> list[Row]:
+    runs, results = len(group.runs), group.results
+    if not results:
+        cell: dict[str, Any] = {"returns": "not finished"} if group.env else {"more": {"training": "not finished"}}
+        return [Row(name=group.label, kind="own", **cell)]
+    if runs == 1:
+        return [_run_row(group.label, results[0], scale, shown, "own")]
+    returns = group.returns
+    scores = [score for each in returns if (score := scale.score(each)) is not None]
+    head = Row(
+        name=f"{group.label} · {len(results)} of {runs} seeds"
+        if len(results) < runs
+        else f"{group.label} · {runs} seeds",
+        returns=over_runs([each.return_mean for each in returns], number) if returns else "",
+        normalised=middle_of_runs(scores) if scores and scale.shared else None,
+        failures=_mean([share for each in returns if (share := scale.failures(each)) is not None]),
+        terminated=_mean([each.terminated for each in returns]),
+        more={metric.label: metric_over_runs(metric, [result.metrics for result in results]) for metric in shown},
+        kind="own",
+    )
+    return [head, *(_run_row(f"seed {result.seed}", result, scale, shown, "part") for result in results)]
+
+
+def _run_row(name: str, result: Result, scale: ScoreScale, shown: Sequence[Metric], kind: str) -> Row:
+    cells = {result.unit: count(result.steps), "training": duration(result.wall_seconds)}
+    more = {metric.label: metric_text(metric, result.metrics) for metric in shown} | cells
+    if result.returns is None:
+        return Row(name=name, more=more, kind=kind)
+    return Row(
+        name=name,
+        returns=spread(result.returns.return_mean, result.returns.return_std),
+        normalised=scale.score(result.returns),
+        failures=scale.failures(result.returns),
+        terminated=result.returns.terminated,
+        more=more,
+        kind=kind,
+    )
+
+
+def _returns(groups: Sequence[Group]) -> list[Returns]:
+    return [returns for group in groups for returns in group.returns]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _curves(groups: Sequence[Group], scale: ScoreScale) -> Figure | None:
+    drawable = {group.label: group.runs for group in groups if any(read_metrics(run) for run in group.runs)}
+    if not drawable:
+        return None
+    references = scale.lines()
+    # An agent without a learning curve, such as cloning, is a level that the others rise above or not.
+    for group in groups:
+        if group.returns and not any(has_returns(run) for run in group.runs):
+            references[group.label] = middle_of_runs([each.return_mean for each in group.returns])
+    return curves_figure(drawable, references)
+
+
+def _films(groups: Sequence[Group]) -> list[Film]:
+    films = []
+    for group in groups:
+        run = next((run for run in group.runs if run.videos), None)
+        if run is not None:
+            films.append(Film.of(run.videos[0], f"{group.label}, seed {run.config.get('seed', '–')}"))
+    return films[:MOST_FILMS]

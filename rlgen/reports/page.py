@@ -1,0 +1,141 @@
+"""A report's page: headline, cards of facts, and sections, which `page.html.j2` makes a document of."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import jinja2
+
+import rlgen
+from rlgen.reports.tables import Table
+
+MEDIA = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
+DARK_SCHEME, NARROW_SCREEN = "(prefers-color-scheme: dark)", "(max-width: 600px)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """The sentence under the title."""
+
+    before: str = ""
+    strong: str = ""
+    after: str = ""
+    command: str = ""
+    """What is to be typed, at the sentence's end."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A card with one number."""
+
+    name: str
+    value: str
+    unit: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """A video or a picture, embedded."""
+
+    source: str
+    caption: str = ""
+    alt: str = "The policy acting"
+    moving: bool = False
+
+    @classmethod
+    def of(cls, path: Path, caption: str) -> Self:
+        """The video, or animated picture, of a policy."""
+        return cls(source=data_uri(path.read_bytes(), path.suffix), caption=caption, moving=path.suffix == ".mp4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A drawing, bright and, by media query, in other schemes and sizes."""
+
+    picture: str
+    words: str
+    """Said in its place where pictures are not seen."""
+    others: Sequence[tuple[str, str]] = ()
+    """(media query, picture), the first that applies."""
+
+    @classmethod
+    def of(cls, light: bytes, dark: bytes, words: str, narrow: tuple[bytes, bytes] | None = None) -> Self:
+        """PNGs in both colour schemes. `narrow`: both again, for telephones."""
+        pictures = {DARK_SCHEME: dark}
+        if narrow is not None:
+            pictures = {f"{NARROW_SCREEN} and {DARK_SCHEME}": narrow[1], NARROW_SCREEN: narrow[0], **pictures}
+        others = [(media, data_uri(picture, ".png")) for media, picture in pictures.items()]
+        return cls(picture=data_uri(light, ".png"), words=words, others=others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading with a card under it; nothing at all where it has no content."""
+
+    title: str
+    note: str = ""
+    table: Table | None = None
+    figure: Figure | None = None
+    films: Sequence[Film] = ()
+    entries: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool((self.table and self.table.rows) or self.figure or self.films or self.entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A whole document that needs nothing from outside."""
+
+    title: str
+    over: str
+    lead: Lead
+    facts: Sequence[Fact] = ()
+    sections: Sequence[Section] = ()
+
+    @property
+    def columns(self) -> int:
+        """Cards beside each other, so that no row holds a single one."""
+        n = len(self.facts)
+        return sorted((4, 3, 5), key=lambda columns: (n % columns == 1, n % columns > 0))[0]
+
+    def html(self) -> str:
+        return _templates().get_template("page.html.j2").render(page=self, version=rlgen.__version__)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    loader = jinja2.PackageLoader("rlgen.reports", "")
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+
+
+def data_uri(data: bytes, suffix: str) -> str:
+    """`data` as an address that holds it."""
+    return f"data:{MEDIA[suffix]};base64,{base64.b64encode(data).decode()}"
+
+
+def entries(values: Mapping[str, Any]) -> dict[str, str]:
+    """Names, joined by dots, and values of a nested mapping, to read."""
+    return {name: _text(value) for name, value in flat(values).items()}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, e.g. {"learner": {"gamma": 0.99}} as {"learner.gamma": 0.99}."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return result
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else str(value)

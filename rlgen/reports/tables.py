@@ -1,0 +1,122 @@
+"""Numbers to read: how they are written, and the table of what runs reached."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlgen.display import Metric
+from rlgen.errors import problem
+from rlgen.runs.scores import over_runs
+from rlgen.system.console import number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table: a run, several, or a reference."""
+
+    name: str
+    returns: str = ""
+    normalised: float | None = None
+    """0 random, 1 the reference; draws the bar."""
+    failures: float | None = None
+    """Share of episodes below half of the reference's return."""
+    terminated: float | None = None
+    """Share of episodes that the task ended."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Cells of further columns, by their names."""
+    kind: str = ""
+    """"own" stands out, "part" steps back."""
+
+    @property
+    def bar(self) -> str:
+        """Length of the bar in per cent."""
+        return f"{100 * min(1.0, max(0.0, self.normalised or 0.0)):.1f}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Name, return, and as far as any row has them normalised return with its bar, failed and ended by the task; then
+    what rows have more. On a narrow page each row is a block, in which every cell has its column's name beside it."""
+
+    rows: Sequence[Row]
+
+    @property
+    def scaled(self) -> bool:
+        """Whether there are bars."""
+        return any(row.normalised is not None for row in self.rows)
+
+    @property
+    def columns(self) -> list[str]:
+        played = any(row.returns for row in self.rows)
+        failed = any(row.failures is not None for row in self.rows)
+        known = {"return": played, "normalised": self.scaled, "failed": failed, "ended by the task": played}
+        return [
+            *(name for name, shown in known.items() if shown),
+            *dict.fromkeys(k for row in self.rows for k in row.more),
+        ]
+
+    def cells(self, row: Row) -> Iterator[tuple[str, str]]:
+        """(column, text) of one of its rows."""
+        known = {
+            "return": row.returns,
+            "normalised": "–" if row.normalised is None else f"{row.normalised:.3f}",
+            "failed": percent(row.failures),
+            "ended by the task": percent(row.terminated),
+        }
+        return ((column, row.more.get(column, known.get(column, ""))) for column in self.columns)
+
+
+def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
+    """The value to read, e.g. 84.2 ± 0.3, or 97.1 %; text as it is."""
+    if isinstance(text := metrics.get(metric.name), str):
+        return text
+    value = _number(metrics, metric.name)
+    if value is None:
+        return metric.absent
+    if metric.share:
+        return f"{100 * value:.1f} %"
+    if isinstance(value, int):
+        return count(value)
+    return spread(value, _number(metrics, metric.spread)) if metric.spread else number(value)
+
+
+def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:
+    """What several runs come to (`over_runs`), e.g. 84.2 (83.9 to 84.6); of how many it is known where not of all."""
+    if texts := dict.fromkeys(text for metrics in runs if isinstance(text := metrics.get(metric.name), str)):
+        return ", ".join(texts)
+    values = [value for metrics in runs if (value := _number(metrics, metric.name)) is not None]
+    if not values:
+        return metric.absent
+    if len(values) < len(runs):
+        return f"{len(values)} of {len(runs)}"
+    return over_runs(values, lambda value: metric_text(Metric("", "", share=metric.share), {"": value}))
+
+
+def _number(metrics: Mapping[str, Any], name: str) -> float | None:
+    """One of them; None where it is missing. Raises `InputError` for anything else."""
+    value = metrics.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise problem(f"a number for {name} among a result's metrics", repr(value), "evaluate the run again")
+    return value
+
+
+def reading(value: float | None) -> str:
+    """A number to read; a dash where it is not known."""
+    return "–" if value is None else number(value)
+
+
+def percent(share: float | None) -> str:
+    """22%; a dash where it is not known."""
+    return "–" if share is None else f"{share:.0%}"
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """4,612 ± 88."""
+    return reading(mean) if std is None else f"{reading(mean)} ± {number(std)}"
+
+
+def count(steps: float) -> str:
+    """1.0 M, 250 k, 600."""
+    if steps >= 1e6:
+        return f"{steps / 1e6:,.1f} M"
+    return f"{steps / 1e3:,.0f} k" if steps >= 1e4 else f"{steps:,.0f}"
