@@ -18,7 +18,7 @@ from rlgen.envs.swimmer_gather import SwimmerGather
 from rlgen.sim.model import no_compiler_log
 
 OUT = Path(__file__).parents[2] / "docs" / "environments.png"
-PAID = {"color": "tab:green", "alpha": 0.3, "linewidth": 0}
+REWARDED = {"color": "tab:green", "alpha": 0.3, "linewidth": 0}
 CAMERAS = {
     "SparseHalfCheetah": {"distance": 3.0, "trackbodyid": 1},
     "SparseAnt": {"distance": 3.5, "trackbodyid": 1},
@@ -31,25 +31,25 @@ def mountain_car(ax: Axes) -> None:
     x = np.linspace(-2, 2, 200)
     goal = SparseMountainCar().goal_x
     ax.plot(x, -np.cos(np.pi / 2 * x), color="black")
-    ax.axvspan(goal, 2, **PAID)
+    ax.axvspan(goal, 2, **REWARDED)
     ax.plot(0, -0.95, "s", color="tab:blue", markersize=10)
 
 
 def cart_pole(ax: Axes) -> None:
     task = SparseCartPoleSwingup()
-    half = np.degrees(np.arccos(task.paid_cosine))
+    half = np.degrees(np.arccos(task.reward_cosine))
     ax.plot([-task.end_x, task.end_x], [0, 0], color="black")
     ax.add_patch(Rectangle((-0.4, -0.2), 0.8, 0.4, color="tab:blue"))
     for angle in np.radians([180, 160, 140]):
         ax.plot([0, np.sin(angle)], [0, np.cos(angle)], color="tab:orange", linewidth=3)
     sector = np.radians(np.linspace(-half, half, 30))
-    ax.fill([0, *np.sin(sector)], [0, *np.cos(sector)], **PAID)
+    ax.fill([0, *np.sin(sector)], [0, *np.cos(sector)], **REWARDED)
 
 
 def double_pendulum(ax: Axes) -> None:
     task = SparseDoublePendulum()
     rods = np.cumsum([[0, 0], [np.sin(0.5), -np.cos(0.5)], [np.sin(1.4), -np.cos(1.4)]], axis=0)
-    ax.add_patch(Circle((0, 2 * task.link_length), task.paid_distance, **PAID))
+    ax.add_patch(Circle((0, 2 * task.link_length), task.reward_distance, **REWARDED))
     ax.plot(*rods.T, "o-", color="tab:orange", linewidth=3)
     ax.set_xlim(-2.6, 2.6)
     ax.set_ylim(-2.2, 3.2)

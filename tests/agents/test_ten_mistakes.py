@@ -85,10 +85,10 @@ def test_the_scale_of_rewards_learns_from_every_step_and_divides_what_is_paid(
     witness = Witness(gail, monkeypatch)
     gail.learn(128, spy)
     assert gail.scale is not None
-    assert float(gail.scale.spread.count) == 128, "it counts updates"
+    assert float(gail.scale.return_std.count) == 128, "it counts updates"
     paid, ended = witness.rewards[-1].reshape(16, 4).numpy(), np.array(model.get_env().traffic.ended[16:])
     ratio = (paid / spy.rollouts[-1]["rewards"])[~ended]
-    np.testing.assert_allclose(ratio, np.sqrt(float(gail.scale.spread.var)), rtol=1e-5)
+    np.testing.assert_allclose(ratio, np.sqrt(float(gail.scale.return_std.var)), rtol=1e-5)
     assert abs(ratio[0] - 1) > 0.01
 
 
@@ -175,7 +175,7 @@ def test_advantages_bootstrap_at_time_limits_once_and_at_falls_never(
     # Schulman et al. 2016, eq. 16, written out: V of the true next observation, nothing after a fall.
     paid = witness.rewards[0].reshape(64, 4).numpy()
     if gail.scale is not None:
-        paid = paid / np.sqrt(float(gail.scale.spread.var))
+        paid = paid / np.sqrt(float(gail.scale.return_std.var))
     delta = paid + 0.9 * next_values * ~terminated - buffer["values"]
     advantage, expected = np.zeros(4), np.zeros((64, 4))
     for time in reversed(range(64)):

@@ -177,8 +177,8 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
     assert (scale is not None) == scaled
     if scaled:
         assert isinstance(scale, ReturnNormalizer)
-        assert (scale.spread.gamma, scale.spread.n_envs) == (0.9, 4)
-        assert scale.spread.count > 0, "it was used"
+        assert (scale.return_std.gamma, scale.return_std.n_envs) == (0.9, 4)
+        assert scale.return_std.count > 0, "it was used"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_two_rollouts_are_one_long_one(rollout) -> None:
     parts.update(rewards[5:], starts[5:])
     whole.update(rewards, starts)
     np.testing.assert_allclose(parts(rewards), whole(rewards), rtol=1e-9)
-    assert float(parts.spread.count) == rewards.size
+    assert float(parts.return_std.count) == rewards.size
 
 
 def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
@@ -50,7 +50,7 @@ def test_the_statistics_are_those_of_sb3s_vec_normalize(rollout) -> None:
         returns = returns * GAMMA + rewards[time]
         theirs.update(returns)
         returns[starts[time + 1] > 0 if time < 11 else []] = 0
-    np.testing.assert_allclose(float(scale.spread.var), theirs.var, rtol=1e-6)
+    np.testing.assert_allclose(float(scale.return_std.var), theirs.var, rtol=1e-6)
 
 
 def test_a_state_written_while_the_sums_were_an_array_still_loads(rollout) -> None:

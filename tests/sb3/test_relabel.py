@@ -286,7 +286,7 @@ def test_a_scale_divides_what_is_paid_but_not_the_bootstrap() -> None:
         running = GAMMA * running + paid[time]
         returns.append(running)
         running = running * ~flags(FELL, BOTH, TIME_LIMIT)[time]
-    assert float(scale.spread.count) == STEPS * ENVS, "the scale has learnt"
+    assert float(scale.return_std.count) == STEPS * ENVS, "the scale has learnt"
     expected = paid / np.std(returns) + np.where(flags(TIME_LIMIT), GAMMA * seen.next_values, 0)
     np.testing.assert_allclose(seen.rewards, expected, rtol=1e-5, atol=1e-6)
 
