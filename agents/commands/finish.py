@@ -25,7 +25,7 @@ from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Console, duration, number
 from rlgen.system.device import device_name, peak_gpu_memory_mb
 
-from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, chance_return, reference_of
+from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, random_return, reference_of
 
 log = logging.getLogger("rlgen")
 
@@ -58,19 +58,21 @@ def finish(
     with frozen_schedule(model):
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
-    ways = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
-    result = replace(achieved, returns=judge(task, model, ways, demonstrations))
+    per_code_policies = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
+    result = replace(achieved, returns=evaluate_run(task, model, per_code_policies, demonstrations))
     result.write(folder)
     if task.video:
-        film(folder, task, ways or [model])
+        record_videos(folder, task, per_code_policies or [model])
     draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
     return result
 
 
-def judge(task: Task, model: BaseAlgorithm, ways: Sequence[Policy], demonstrations: Demonstrations | None) -> Returns:
-    """Play the model, and then each of its `ways`, if it has any, as often and from the same states."""
+def evaluate_run(
+    task: Task, model: BaseAlgorithm, per_code_policies: Sequence[Policy], demonstrations: Demonstrations | None
+) -> Returns:
+    """Play the model, and then each of its `per_code_policies`, if it has any, as often and from the same states."""
     reference, whose = reference_of(demonstrations)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
@@ -79,7 +81,7 @@ def judge(task: Task, model: BaseAlgorithm, ways: Sequence[Policy], demonstratio
             f"code {code}": evaluate(
                 way, env.venv, task.episodes, seed=EVALUATION_SEED, label=f"evaluating code {code}"
             )
-            for code, way in enumerate(ways)
+            for code, way in enumerate(per_code_policies)
         }
         return Returns.of(
             found,
@@ -87,7 +89,7 @@ def judge(task: Task, model: BaseAlgorithm, ways: Sequence[Policy], demonstratio
             env=task.env,
             evaluation_seed=EVALUATION_SEED,
             expert_return=reference,
-            random_return=chance_return(lambda n: task.make_evaluation_env(n, EVALUATION_SEED)),
+            random_return=random_return(lambda n: task.make_evaluation_env(n, EVALUATION_SEED)),
             reference=whose,
             backend="warp" if task.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
@@ -96,8 +98,8 @@ def judge(task: Task, model: BaseAlgorithm, ways: Sequence[Policy], demonstratio
         env.close()
 
 
-def film(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> None:
-    """A video of each; of several, the ways of one policy, named by their codes."""
+def record_videos(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> None:
+    """A video of each; of several, the per_code_policies of one policy, named by their codes."""
     names = ["video"] if len(policies) == 1 else [f"video_code_{code}" for code in range(len(policies))]
     for name, policy in zip(names, policies, strict=True):
         video = record_video(policy, task.env, folder / f"{name}.mp4", env_kwargs=task.env_kwargs)

@@ -119,12 +119,12 @@ class PolicyEvaluation(Evaluation):
         if self.expert is None:
             return subject
         from .environment import make_env
-        from .references import chance_return, played_by_expert
+        from .references import played_by_expert, random_return
 
         where = {name: getattr(subject, name) for name in ("seed", "backend", "env_kwargs")}
         make = partial(make_env, subject.env, **where)
         earned = played_by_expert(self.expert, make, subject.episodes, subject.seed)
-        chance = chance_return(make, subject.seed)
+        chance = random_return(make, subject.seed)
         return replace(
             subject, random_return=chance, expert_return=earned, reference="expert", reference_seed=subject.seed
         )

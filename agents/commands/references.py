@@ -23,7 +23,7 @@ EXPERT = "expert_evaluation"
 """Metadata key of a run's demonstrations: the return of their expert's policy in the run's evaluation."""
 
 
-def chance_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> float | None:
+def random_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> float | None:
     """Mean return of uniformly random actions; None where actions are unbounded, which the log says. `make(n)`: n
     environments."""
     env = make(RANDOM_ENVS)

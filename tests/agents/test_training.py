@@ -10,7 +10,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from rlgen.agents.commands.references import chance_return
+from rlgen.agents.commands.references import random_return
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.runs import Result, RunFolder, read_metrics
@@ -130,7 +130,7 @@ def test_actions_without_bounds_have_no_return_of_chance(caplog) -> None:
     gym.register("UnboundedPoint-v0", Unbounded, max_episode_steps=12)
     caplog.set_level("INFO", "rlgen")
     for name, known in (("PointWorld-v0", True), ("UnboundedPoint-v0", False)):
-        assert (chance_return(partial(make_vec, name, backend="gymnasium")) is not None) == known
+        assert (random_return(partial(make_vec, name, backend="gymnasium")) is not None) == known
     assert "no bounds" in caplog.text
 
 
