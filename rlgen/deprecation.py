@@ -1,4 +1,4 @@
-"""Old names of settings, which keep working for one version, each with a note of the present one."""
+"""Old names of settings, which keep working for one version with a warning."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
-    """Class decorator of a settings dataclass: the present path of each field that had another name.
+    """Class decorator of a settings dataclass that maps old names of fields to their current paths.
 
         @renamed_fields(gradient_penalty="penalties.gradient")
         @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,10 @@ def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
 
 
 def present_fields(kind: type, values: Mapping[str, Any], to_json: Callable[[Any], Any]) -> dict[str, Any]:
-    """The JSON `values` of the dataclass `kind` under the present names of its fields; logs which were old.
+    """The JSON `values` of the dataclass `kind` with the current names of its fields; old names are logged.
 
-    A group of settings that only old names fill has the defaults of `kind` elsewhere, as JSON by `to_json`.
+    In a group of settings that is given only by old names, the others have the defaults of `kind`, as JSON by
+    `to_json`.
     """
     old = _old_names(kind, values)
     if old:
@@ -51,14 +52,14 @@ def present_fields(kind: type, values: Mapping[str, Any], to_json: Callable[[Any
 
 
 def present_options(kind: type, arguments: Sequence[str]) -> list[str]:
-    """The command line `arguments` with the present names of the options of the dataclass `kind`; logs which were
-    old."""
+    """The command line `arguments` with the current names of the options of the dataclass `kind`; old names are
+    logged."""
     renamed, found, old = _renamed_options(kind), [], {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         plain = name.replace("_", "-")
         for before, present in renamed.items():
-            if plain == before or plain.startswith(f"{before}."):  # a group's name is that of its options
+            if plain == before or plain.startswith(f"{before}."):  # a group's name is the prefix of its options
                 old[plain] = f"{present}{plain.removeprefix(before)}"
         found.append(f"{old[plain]}{equals}{value}" if plain in old else argument)
     if old:
