@@ -33,7 +33,7 @@ PANELS = (
     Panel("Test images in the wrong class", (Metric("evaluation/test_error", "share"),), limits=(0, None)),
     Panel("How many test images these are", (Metric("evaluation/test_errors", "images"),), drawn=False),
 )
-"""Of what is measured on the way, as points of a learning curve."""
+"""Panels of the metrics of evaluations during the training."""
 RESULTS = (
     Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
     Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
@@ -45,15 +45,15 @@ RESULTS = (
     Metric("recall", "recall", share=True),
     Metric("parzen", "Parzen log-likelihood", "nats", "parzen_standard_error"),
     Metric("conditional_accuracy", "asked class made", share=True),
-    Metric("code_accuracy", "class told by the code", share=True),
+    Metric("code_accuracy", "class inferred by the code", share=True),
     Metric("probe_accuracy", "linear probe of features", share=True),
     Metric("images_per_second", "speed", "images/s"),
     Metric("parameters", "size", "parameters"),
 )
-"""Those of the finished model that readers are shown first."""
+"""Metrics of the finished model that reports show first."""
 SEED = 30_000
 PIECE = 500
-"""Images in memory at a time."""
+"""Images processed at a time."""
 VALIDATION, PROBED = 1_000, 20_000
 """Maximum number of test images that choose the width of the Parzen windows, and of training images for a probe."""
 

@@ -1,4 +1,4 @@
-"""`rlgen evaluate`: play a trained policy, or measure a trained image model, and say how well it does."""
+"""`rlgen evaluate`: the returns of a trained policy, or the metrics of a trained image model."""
 
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
@@ -16,17 +16,17 @@ KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation)
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(ImageEvaluation, PolicyEvaluation):
-    """Play a policy for whole episodes and report its returns, or measure the image model of a finished run. Needs no
-    demonstrations and writes nothing unless asked.
+    """Play a policy for complete episodes and report its returns, or measure the image model of a finished run. No
+    demonstrations are needed, and nothing is written without --out.
 
     The policy is that of a run folder, or of any Stable-Baselines3 .zip with --env. Only its weights and plain JSON are
     read: unlike with `PPO.load`, nothing in the file can run code, so a downloaded model is safe to play.
     """
 
     out: Path | None = None
-    """Also write the numbers to this .json file, with the return and length of every episode."""
+    """File (.json) for the numbers, with the return and length of every episode; by default none is written."""
     overwrite: bool = False
-    """Replace that file if it exists."""
+    """Permission to replace that file if it exists."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,7 +46,7 @@ class Evaluate(ImageEvaluation, PolicyEvaluation):
         return 0
 
     def kind(self) -> type[Evaluation]:
-        """That of the run's settings; a policy's for a .zip, and for a run of another program."""
+        """The evaluation of the run's settings; that of a policy for a .zip, and for a run of another program."""
         from rlgen.runs.folder import RunFolder
 
         from .table import settings_of_agent
@@ -60,7 +60,7 @@ class Evaluate(ImageEvaluation, PolicyEvaluation):
             return PolicyEvaluation
 
     def _require_own(self, kind: type[Evaluation]) -> None:
-        """Raise `InputError` for options that another kind has."""
+        """Raise `InputError` for options of another kind of evaluation."""
         own = {each.name for each in fields(kind)} | {"out", "overwrite"}
         foreign = [each for each in fields(self) if each.name not in own]
         given = [f"--{each.name.replace('_', '-')}" for each in foreign if getattr(self, each.name) != _left_out(each)]
@@ -71,5 +71,5 @@ class Evaluate(ImageEvaluation, PolicyEvaluation):
 
 
 def _left_out(option: Field[Any]) -> Any:
-    """What an option is when it is not given."""
+    """The default of an option."""
     return option.default if option.default_factory is MISSING else option.default_factory()

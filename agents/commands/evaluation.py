@@ -1,4 +1,4 @@
-"""What `rlgen evaluate` asks of every kind of run; the run's settings say which kind it is."""
+"""The interface of evaluations for `rlgen evaluate`; the run's settings determine which one is used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +9,15 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One kind: its options are its fields, of which those left out are as in the run."""
+    """An evaluation whose options are its fields; by default they have the values of the run."""
 
     subject_name: ClassVar[str]
-    """What is evaluated."""
+    """Name of the evaluated subject in messages."""
 
     policy: tyro.conf.Positional[Path]
     """Run folder, or .zip saved by Stable-Baselines3 (RecurrentPPO, PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN,
     QRDQN)."""
 
     def evaluate(self) -> dict[str, Any]:
-        """Show the numbers, and return them as they are written to a file."""
+        """Print the numbers, and return them in the form of the file."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The end of a run: the policy saved, evaluated, filmed, drawn and reported."""
+"""The end of a policy's run: saves and evaluates the policy, records a video, draws curves and writes the report."""
 
 import io
 import logging
@@ -32,18 +32,18 @@ log = logging.getLogger("rlgen")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a policy is trained for, and how it is judged."""
+    """The task of a policy, and the settings of its evaluation."""
 
     env: str
-    """Gymnasium id."""
+    """Gymnasium id of the environment."""
     env_kwargs: Mapping[str, Any]
     make_evaluation_env: Callable[[int, int], Any]
-    """(environments, seed) to the VecEnv that the policy is judged in."""
+    """Function from (number of environments, seed) to the VecEnv of the evaluation."""
     backend: str
     episodes: int
     video: bool
     codes: int | None = None
-    """How many codes the policy has; None where it has none."""
+    """Number of codes of the policy; None without codes."""
 
 
 def finish(
@@ -53,7 +53,7 @@ def finish(
     demonstrations: Demonstrations | None,
     achieved: Result,
 ) -> Result:
-    """Save the policy and write everything a finished run holds. `achieved`: the result without its evaluation."""
+    """Save the policy and write all files of a finished run. `achieved`: the result without its evaluation."""
     policy = io.BytesIO()
     with frozen_schedule(model):
         model.save(policy)
@@ -72,7 +72,8 @@ def finish(
 def evaluate_run(
     task: Task, model: BaseAlgorithm, per_code_policies: Sequence[Policy], demonstrations: Demonstrations | None
 ) -> Returns:
-    """Play the model, and then each of its `per_code_policies`, if it has any, as often and from the same states."""
+    """Evaluate the model, and then each of the `per_code_policies`, if any, over as many episodes from the same initial
+    states."""
     reference, whose = reference_of(demonstrations)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
@@ -99,7 +100,7 @@ def evaluate_run(
 
 
 def record_videos(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> None:
-    """A video of each; of several, the per_code_policies of one policy, named by their codes."""
+    """Record a video of each policy; several are the codes of one policy, and the files have their numbers."""
     names = ["video"] if len(policies) == 1 else [f"video_code_{code}" for code in range(len(policies))]
     for name, policy in zip(names, policies, strict=True):
         video = record_video(policy, task.env, folder / f"{name}.mp4", env_kwargs=task.env_kwargs)
@@ -108,7 +109,7 @@ def record_videos(folder: RunFolder, task: Task, policies: Sequence[Policy]) -> 
 
 
 def result_of(folder: RunFolder, training: Any, seconds: float, metrics: Mapping[str, Any]) -> Result:
-    """What every finished training has achieved. `training`: a `Trainable`; `seconds`: training time."""
+    """The entries of the result that all trainings share. `training`: a `Trainable`; `seconds`: training time."""
     return Result(
         agent=folder.config["agent"],
         seed=folder.config["seed"],
@@ -125,7 +126,7 @@ def result_of(folder: RunFolder, training: Any, seconds: float, metrics: Mapping
 
 
 def print_result(result: Result, folder: RunFolder) -> None:
-    """A summary for the terminal."""
+    """Print a summary to the terminal."""
     table = Table(title=title_of(folder, result), show_header=False, title_justify="left")
     for name, text in returns_in_words(result.returns):
         table.add_row(name, text)
@@ -139,11 +140,11 @@ def print_result(result: Result, folder: RunFolder) -> None:
 
 
 def returns_in_words(returns: Returns | None) -> Iterator[tuple[str, str]]:
-    """Rows of a table: name and text."""
+    """Rows (name, text) of the summary of a policy."""
     if returns is None:
         return
-    spread = f"{number(returns.return_mean)} ± {number(returns.return_std)}"
-    yield "return", f"{spread} (lowest {number(returns.return_min)})"
+    mean_std = f"{number(returns.return_mean)} ± {number(returns.return_std)}"
+    yield "return", f"{mean_std} (lowest {number(returns.return_min)})"
     for name, (mean, std) in returns.parts.items():
         yield name, f"{number(mean)} ± {number(std)}"
     if returns.expert_return is not None:

@@ -1,4 +1,4 @@
-"""`rlgen evaluate` of an image model: the metrics of its run's end once more, or with other settings."""
+"""`rlgen evaluate` of an image model: the metrics of its run's end again, or with other settings."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rlgen")
 OF_TRAINING = ("model", "data", "images", "images_per_second", "parameters")
-"""Metrics that are not measured again."""
+"""Metrics that are taken from the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageEvaluation(Evaluation):
-    """An image model, measured on test images."""
+    """The evaluation of an image model on test images."""
 
     subject_name = "an image model"
 
     measured: int | None = None
-    """Of an image model: samples, and at most as many test images. Left out, here and below: as in the run, whose
-    numbers this then repeats."""
+    """Number of samples, and at most as many test images (image model); by default, as for the options below, the value
+    of the run, whose numbers are then reproduced."""
     importance_samples: int | None = None
-    """Of an image model: latents drawn for each test image."""
+    """Importance samples per test image (image model)."""
     classifier: str | None = None
-    """Of an image model: auto, inception, none, or the .json of a kept one."""
+    """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
     device: str | None = None
-    """Of an image model: where it is measured."""
+    """Device of the evaluation (image model)."""
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.folder import RunFolder

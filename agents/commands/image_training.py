@@ -30,13 +30,13 @@ from .finish import print_result, result_of
 PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
 FINITE = {"nll", "elbo", "parzen", "fid"}
-"""Metrics of every model that is one."""
+"""Metrics that every such model has."""
 SHOWN = 3
-"""Logged values in the progress display: the first player's first."""
+"""Number of logged values in the progress display, those of the first player first."""
 
 
 class Means:
-    """Means of logged values over the updates since they were last read."""
+    """Means of logged values over the updates since the last read."""
 
     def __init__(self) -> None:
         self.totals: dict[str, Tensor] = {}
@@ -48,7 +48,7 @@ class Means:
         self.count += 1
 
     def take(self) -> dict[str, float]:
-        """The means, read from the device in one go; counting begins anew."""
+        """The means, copied from the device at once; then reset them."""
         if not self.count:
             return {}
         values = (torch.stack([value.double() for value in self.totals.values()]) / self.count).tolist()
@@ -65,17 +65,17 @@ class Means:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How the finished model is measured."""
+    """Settings of the final metrics."""
 
     classifier: str
-    """Whose features are compared: auto, inception, none, or the .json of a kept one."""
+    """Classifier whose features are compared: auto, inception, none, or the .json of a saved one."""
     samples: int
-    """Of the model, and at most as many test images."""
+    """Number of samples of the model, and at most as many test images."""
     importance_samples: int
-    """Latents drawn for each test image."""
+    """Importance samples per test image."""
 
     def of(self, model: ImageModel, train: ImageSet, test: ImageSet, held_out: ImageSet) -> dict[str, Any]:
-        """Every metric by name."""
+        """All metrics by name."""
         return measure(model, train, test, held_out, self.classifier, self.samples, self.importance_samples)
 
 
@@ -86,11 +86,11 @@ class ImageTraining:
     game: Trainer
     batches: Minibatches | PartlyLabelled
     train: ImageSet
-    """As they are, not binarised."""
+    """Training images, not binarised."""
     test: ImageSet
-    """As they are, too."""
+    """Test images, not binarised."""
     held_out: ImageSet
-    """The test images as the model sees images: binarised once where it is trained on zeros and ones."""
+    """Test images in the form of the training: binarised once if the model is trained on zeros and ones."""
     log_every: int
     """Updates between rows of metrics."""
     measurement: Measurement
@@ -115,7 +115,7 @@ class ImageTraining:
                 observer.between()
 
     def _report(self, observer: Observer) -> None:
-        """The means since the last report."""
+        """Log the means since the last row."""
         self.game.require_finite()
         values = self.means.take()
         if self.device.type == "cuda":
@@ -126,14 +126,14 @@ class ImageTraining:
         observer.show({**dict(list(values.items())[:SHOWN]), "images/s": speed})
 
     def evaluate(self) -> Mapping[str, float]:
-        """Bounds on the likelihood of test images, where the model has them, and errors of its classes."""
+        """Bounds on the likelihood of test images, if the model has them, and its classification errors."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             bounds = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             return bounds | classification_error(model, self.held_out)
 
     def pictures(self) -> Mapping[str, np.ndarray]:
-        """Always of the same latents and test images."""
+        """Pictures from fixed latents and test images."""
         with self.game.evaluating() as model:
             shown = grids(model, self.held_out.floats(slice(PICTURED)), PICTURE_SEED)
         return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
@@ -143,7 +143,7 @@ class ImageTraining:
         return ", ".join(f"{name} {number(value)}" for name, value in shown.items())
 
     def require_finite_model(self) -> None:
-        """Raise `Diverged` where the model is no longer one."""
+        """Raise `Diverged` if the model's parameters are not finite."""
         require_finite_model(self.game, self.held_out.floats(slice(JUDGED)))
 
     def files(self) -> Mapping[str, bytes]:
@@ -163,15 +163,15 @@ class ImageTraining:
         self.means.load_state_dict(state["means"], self.device)
 
     def keep(self, folder: RunFolder) -> None:
-        """Note which images the run is trained on."""
+        """Record the images that the run is trained on."""
         note_images(folder, self.train, self.test)
 
     def require_kept(self, folder: RunFolder) -> None:
-        """Raise `InputError` unless these are the images that the run began with."""
+        """Raise `InputError` unless these are the images that the run started with."""
         require_noted_images(folder, self.train, self.test)
 
     def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
-        """Write everything a finished run holds: weights, metrics, pictures and report."""
+        """Write all files of a finished run: weights, metrics, pictures and report."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = self.measurement.of(model, self.train, self.test, self.held_out)
@@ -195,4 +195,4 @@ class ImageTraining:
         print_result(result, folder)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -1,4 +1,4 @@
-"""`rlgen evaluate` of a policy: play it, and say what it earns."""
+"""`rlgen evaluate` of a policy: its returns."""
 
 import logging
 from dataclasses import asdict, dataclass, field, replace
@@ -20,37 +20,38 @@ log = logging.getLogger("rlgen")
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvaluation(Evaluation):
-    """A policy, played for whole episodes."""
+    """The evaluation of a policy over complete episodes."""
 
     subject_name = "a policy"
 
     episodes: int | None = None
-    """Whole episodes, spread evenly over the environments. Left out, here and below: as the run's own evaluation, whose
-    numbers this then repeats; of a .zip 50."""
+    """Complete episodes, equally many in each environment. By default, as for the options below, the value of the run's
+    own evaluation, whose numbers are then reproduced; 50 for a .zip."""
     env: str | None = None
-    """Gymnasium id, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported; of a run, the one it was trained in
-    when left out."""
+    """Gymnasium id, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported; by default the one that the run was
+    trained in."""
     env_kwargs: EnvKwargs = field(default_factory=dict)
-    """Keyword arguments of the environment, NAME=VALUE or one JSON object; of a run, its own when left out."""
+    """Keyword arguments of the environment, NAME=VALUE or one JSON object; by default those of the run."""
     imports: Imports = ()
-    """Module that registers environments, installed or in the current folder; one that a run names is not imported
-    before it is given here."""
+    """Module that registers environments, installed or in the current folder. A module that the run's files name is
+    imported only if it is given here."""
     seed: int | None = None
-    """Of the environments (and of the actions with --no-deterministic); of a .zip 10000 when left out."""
+    """Random seed of the environments (and of the actions with --no-deterministic); by default that of the run, 10000
+    for a .zip."""
     code: int | None = None
-    """Of an InfoGAIL run: always this one of its codes, from 0 on; one drawn for each episode when left out."""
+    """Code that a policy of InfoGAIL observes in all episodes, from 0 on; by default one is drawn for each episode."""
     n_envs: int = 50
-    """Environments stepped at once, each for its share of the episodes; 50 is what a run's own evaluation takes."""
+    """Environments stepped at once, each for its share of the episodes; a run's own evaluation has 50."""
     backend: Backend | None = None
-    """What steps them; of a .zip auto when left out."""
+    """Simulator of the environments; by default that of the run, auto for a .zip."""
     deterministic: bool = True
-    """Play the mean action, or sample."""
+    """Mean actions instead of sampled ones."""
     normaliser: Path | None = None
-    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those that were saved with the policy,
-    if any; none: it sees observations as they are."""
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
+    none: the policy gets observations as they are."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3, that plays the same evaluation: what it earns is then 1
-    of the normalised score, and random actions are 0."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3, for the same evaluation: its return is then 1 of the
+    normalised score, and that of random actions 0."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "n_envs"):
@@ -79,7 +80,7 @@ class PolicyEvaluation(Evaluation):
         )
         try:
             policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
-            log.info("%s: read as weights and plain JSON, nothing in it is run", subject.zip)
+            log.info("%s: only weights and plain JSON are read, no code is run", subject.zip)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:
             env.close()
@@ -99,7 +100,7 @@ class PolicyEvaluation(Evaluation):
         }
 
     def subject(self) -> Subject:
-        """What the arguments name. Raises `InputError` where they name nothing that can be played."""
+        """The policy that the arguments name. Raises `InputError` if they name none."""
         if not self.policy.exists():
             raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
         if self.policy.is_dir():
@@ -115,7 +116,7 @@ class PolicyEvaluation(Evaluation):
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
 
     def measured_against(self, subject: Subject) -> Subject:
-        """`subject` with what --expert earns in its evaluation, if that is given, and random actions from its seed."""
+        """`subject` with the returns of --expert, if given, and of random actions in its evaluation."""
         if self.expert is None:
             return subject
         from .environment import make_env
@@ -133,12 +134,12 @@ class PolicyEvaluation(Evaluation):
         if self.code is None or self.code in range(subject.codes or 0):
             return
         if subject.codes is None:
-            came = f"--code {self.code} for a policy without codes"
-            raise problem("--code with a run of `rlgen train infogail` alone", came, "leave it out")
-        raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw them")
+            got = f"--code {self.code} for a policy without codes"
+            raise problem("--code only with a run of `rlgen train infogail`", got, "leave it out")
+        raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw codes")
 
     def how(self, env: Any) -> dict[str, Any]:
-        """How the numbers came about."""
+        """The settings of the evaluation, as entries of the file."""
         return {
             "policy": str(self.policy),
             "deterministic": self.deterministic,
@@ -151,7 +152,7 @@ class PolicyEvaluation(Evaluation):
 
 
 def show(numbers: dict[str, Any]) -> None:
-    """The numbers as a small table on standard output."""
+    """Print the numbers as a small table."""
     from rich.table import Table
 
     from rlgen.system.console import Console

@@ -1,4 +1,4 @@
-"""`rlgen report`: one page about a run, or about several beside each other."""
+"""`rlgen report`: one page on a run, or a comparison of several."""
 
 import logging
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ log = logging.getLogger("rlgen")
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write one web page that needs no other file: results, learning curves, video, configuration and versions.
+    """Write one self-contained web page: results, learning curves, video, configuration and versions.
 
-    Of one run it is the run's report.html, also while the run is going on. Several runs are compared; runs that differ
-    in nothing but the seed count as one line with a band.
+    For one run it is the run's report.html, also during the training. Several runs are compared; runs that differ only
+    in the seed are one line with a band.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders."""
+    """Run folders to report."""
     out: Path | None = None
-    """File to write: RUN/report.html of one run, comparison.html here of several, when left out."""
+    """File to write; by default RUN/report.html for one run, comparison.html in the current folder for several."""
     title: str = ""
     """Heading of a comparison."""
     overwrite: bool = False
-    """Replace the file if it exists; a run's own report.html always is."""
+    """Permission to replace the file if it exists; a run's own report.html needs none."""
 
     def run(self) -> int:
         from rlgen.reports.report import write_report

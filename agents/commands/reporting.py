@@ -1,4 +1,4 @@
-"""What a command says on standard error: reports of the library, and errors."""
+"""A command's output on standard error: the library's log, and errors."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 def print_error(message: str) -> None:
-    """Print a message for the user on standard error, red where that is a terminal."""
+    """Print a message for the user on standard error, red in a terminal."""
     from rich.text import Text
 
     from rlgen.system.console import Console
@@ -15,7 +15,8 @@ def print_error(message: str) -> None:
 
 
 class NoRepetition(logging.Filter):
-    """Reports are shown once: a training makes several environments, all stepped alike. Warnings always pass."""
+    """Passes each message below a warning only once, because a training makes several equal environments. Warnings
+    always pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +31,7 @@ class NoRepetition(logging.Filter):
 
 @contextmanager
 def log_on_stderr(level: int = logging.INFO) -> Iterator[None]:
-    """Show what the library reports (which backend, which device) while a command runs, from `level` on."""
+    """A context in which the library's log (which backend, which device) goes to standard error, from `level` on."""
     logger, handler = logging.getLogger("rlgen"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.addFilter(NoRepetition())

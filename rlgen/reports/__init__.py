@@ -1,6 +1,6 @@
-"""What readers see of runs: one web page of a run or of several, curves, maps of visited states, pictures, videos.
+"""Reports on runs: web pages of one run or several, curves, maps of visited states, pictures, videos.
 
-Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+Names are loaded on first use, so that the import of the package is fast; `__init__.pyi` lists them.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Several runs beside each other: those that differ in nothing but the seed are one line with an interval."""
+"""The page that compares several runs; runs that differ only in the seed are one line with an interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.system.console import duration, number
 
 MOST_FILMS, MOST_NAMED = 4, 4
-SINGLE_NOTE = "Of one run ± is the standard deviation of its evaluation episodes."
-FEATURES_NOTE = "Metrics of features are comparable for one extractor only."
-# What does not make a run another experiment.
+SINGLE_NOTE = "For a single run, ± is the standard deviation over its evaluation episodes."
+FEATURES_NOTE = "Metrics of features are comparable only for the same feature extractor."
+# Settings in which runs of one experiment may differ.
 INCIDENTAL = {
     "seed", "out", "video", "device", "threads", "checkpoint_every", "evaluate_every", "log_every", "imports",
 }  # fmt: skip
@@ -30,27 +30,28 @@ INCIDENTAL = {
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one experiment: same configuration, other seeds."""
+    """Runs of one experiment: equal configurations except for the seed."""
 
     label: str
-    """Names what tells it apart from the others; no two of one environment have the same."""
+    """What distinguishes it from the other groups; unique within an environment."""
     env: str
-    """Empty for image models."""
+    """Environment id; empty for image models."""
     runs: tuple[RunFolder, ...]
 
     @cached_property
     def results(self) -> list[Result]:
-        """Of the finished ones."""
+        """Results of the finished runs."""
         return [Result.read(run) for run in self.runs if (run / "result.json").is_file()]
 
     @property
     def returns(self) -> list[Returns]:
-        """Of those that have them."""
+        """Metrics of the runs that have them."""
         return [result.returns for result in self.results if result.returns]
 
 
 def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
-    """Group by environment, agent and configuration, in the order given; labels name what tells groups apart."""
+    """Group runs by environment, agent and configuration, in the given order; labels name the differences of the
+    groups."""
     found: dict[str, list[RunFolder]] = {}
     for folder in folders:
         found.setdefault(repr(sorted(_identity(folder).items())), []).append(folder)
@@ -65,7 +66,7 @@ def group_runs(folders: Sequence[RunFolder]) -> list[Group]:
 
 
 def _identity(folder: RunFolder) -> dict[str, Any]:
-    """The configuration that two seeds of one experiment share."""
+    """The configuration without the seed and the like, which is equal within one experiment."""
     return {name: str(value) for name, value in flat(folder.config).items() if name not in INCIDENTAL}
 
 
@@ -73,22 +74,22 @@ def _label(name: str, identity: dict[str, Any], everyone: Sequence[tuple[str, di
     """The agent, and the settings in which it differs from the same agent's other groups on that environment."""
     others = [other for its, other in everyone if (its, other.get("env")) == (name, identity.get("env"))]
     telling = [each for each in identity if any(other.get(each) != identity[each] for other in others)]
-    # Of a path the last part is enough to tell by.
+    # The last part of a path is enough to distinguish it.
     settings = [f"{each.rpartition('.')[2]} {identity[each].rpartition('/')[2]}" for each in telling[:3]]
     return ", ".join([name, *settings])
 
 
 def comparison(folders: Sequence[RunFolder], title: str = "") -> Page:
-    """The page that compares runs, one chapter for each environment. Raises `InputError` for runs of agents and of
-    image models at once, which have nothing in common."""
+    """The page that compares runs, one section per environment. Raises `InputError` for runs of both agents and image
+    models, which have no common results."""
     groups = group_runs(folders)
     envs = list(dict.fromkeys(group.env for group in groups))
     if "" in envs and len(envs) > 1:
         images = sum(len(group.runs) for group in groups if not group.env)
         got = f"{images} of images and {len(folders) - images} of agents"
-        raise problem("runs of one kind, whose results can be compared", got, "report the two kinds apart")
+        raise problem("runs of one kind, whose results can be compared", got, "report the two kinds separately")
     shared = over_runs_title([len(group.runs if not group.env else group.results) for group in groups])
-    lead = f"Runs that differ in nothing but the seed share a line: {shared}. " if shared else ""
+    lead = f"Runs that differ only in the seed share a line: {shared}. " if shared else ""
     return Page(
         title=title or _title(groups, envs),
         over=f"rlgen · {len(folders)} run{'' if len(folders) == 1 else 's'}",
@@ -102,7 +103,7 @@ def comparison(folders: Sequence[RunFolder], title: str = "") -> Page:
 
 
 def _chapter(groups: Sequence[Group], env: str) -> list[Section]:
-    """On the runs of one environment, which is named where there are others."""
+    """The sections on the runs of one environment, which titles name if there are several."""
 
     def titled(name: str) -> str:
         return f"{env}: {name}" if env else name.capitalize()
@@ -129,7 +130,7 @@ def _chapter(groups: Sequence[Group], env: str) -> list[Section]:
 
 
 def _title(groups: Sequence[Group], envs: Sequence[str]) -> str:
-    """Agents and tasks by name, as far as that is short."""
+    """The title: agents and tasks by name, or their number if there are many."""
     agents = list(dict.fromkeys(group.label for group in groups))
     names = _joined(agents) if len(agents) <= MOST_NAMED else f"{len(agents)} agents"
     if not any(envs):
@@ -142,7 +143,8 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def _table(groups: Sequence[Group], scale: ScoreScale) -> Table:
-    """Random, every group with its runs, and the reference; a column for each shown metric that any run has."""
+    """The table of random actions, every group with its runs, and the reference; it has a column for each displayed
+    metric of any run."""
     results = [result for group in groups for result in group.results]
     declared = dict.fromkeys(metric for group in groups for metric in group.runs[0].display.results)
     shown = [metric for metric in declared if any(metric.name in result.metrics for result in results)]
@@ -207,7 +209,7 @@ def _curves(groups: Sequence[Group], scale: ScoreScale) -> Figure | None:
     if not drawable:
         return None
     references = scale.lines()
-    # An agent without a learning curve, such as cloning, is a level that the others rise above or not.
+    # An agent without a learning curve, such as BC, is a horizontal line.
     for group in groups:
         if group.returns and not any(has_returns(run) for run in group.runs):
             references[group.label] = middle_of_runs([each.return_mean for each in group.returns])

@@ -1,4 +1,4 @@
-"""What a curve shows: one quantity of one run, or of several runs together, against environment steps."""
+"""Data of curves: one quantity of one run, or of several runs together, over environment steps."""
 
 import os
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from rlgen.sb3.panels import EPISODES, LEARNER
 Folder = str | os.PathLike[str]
 GRID_POINTS = 200
 PANELS = joined((*evaluation.PANELS, *EPISODES, *LEARNER))
-"""Of what every policy logs."""
+"""Panels of the metrics that every policy logs."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line with a band: steps [P], middle [P], low [P], high [P]; low and high are None where there is no spread."""
+    """A line with a band: steps [P], middle [P], low [P], high [P]; low and high are None without a band."""
 
     steps: np.ndarray
     middle: np.ndarray
@@ -37,12 +37,12 @@ Table = dict[str, np.ndarray]
 
 
 def read_tables(folders: Sequence[Folder]) -> list[Table]:
-    """The metrics of several runs; runs without any are left out."""
+    """The metrics of several runs, without runs that have none."""
     return [table for folder in folders if (table := read_metrics(folder))]
 
 
 def panels_of(folders: Sequence[Folder]) -> tuple[Panel, ...]:
-    """What the runs noted of how their curves are drawn; what all policies log of those that noted nothing."""
+    """The panels that the runs recorded; for runs without a record those of every policy."""
     return joined(panel for folder in folders for panel in _display(folder).panels or PANELS)
 
 
@@ -53,8 +53,8 @@ def _display(folder: Folder) -> Display:
 
 
 def panels_for(names: Sequence[str], panels: Sequence[Panel]) -> list[Panel]:
-    """Those of `panels` that `names` fill, a large one first, then one for each name that no panel knows. Of small
-    ones 12 at most."""
+    """The panels of `panels` that have metrics in `names`, the large one first, then one for each name without a panel;
+    at most 12 small ones."""
     known = [each for panel in panels for each in panel.at_levels(names)]
     told = {name for panel in known for metric in panel.metrics for name in (metric.name, metric.spread)}
     unknown = [
@@ -68,11 +68,11 @@ def panels_for(names: Sequence[str], panels: Sequence[Panel]) -> list[Panel]:
 
 
 def curve_of(tables: Sequence[Table], series: Sequence[Metric]) -> Curve | None:
-    """One quantity over the runs `tables` belong to; None where no run has it. `series`: metrics that are it, of which
-    the first counts that a run has.
+    """One quantity over the runs of `tables`; None if no run has it. `series`: alternative metrics of the quantity; the
+    first one that a run has is used.
 
-    One run: its values, with the band ± its spread if it has one. Several: their mean on common steps with the
-    band from the lowest to the highest run; from five runs on interquartile mean and quartiles.
+    One run: its values, with the band ± its standard deviation if it has one. Several: their mean on common steps with
+    the band from the lowest to the highest run; from five runs on interquartile mean and quartiles.
     """
     lines = []
     for table in tables:
@@ -93,7 +93,7 @@ def curve_of(tables: Sequence[Table], series: Sequence[Metric]) -> Curve | None:
 
 
 def smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred moving average of up to `window` values; fewer at the ends. Shapes [P]."""
+    """Centered moving average of up to `window` values; fewer at the ends. Shapes [P]."""
     half = min(window, len(values)) // 2
     sums = np.concatenate([[0.0], np.cumsum(values)])
     first = np.maximum(np.arange(len(values)) - half, 0)
@@ -102,7 +102,7 @@ def smoothed(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _together(lines: list[tuple[np.ndarray, np.ndarray]]) -> Curve:
-    """Several runs: on their steps where these are the same, else on even steps of the range that all of them cover."""
+    """Several runs on common steps: their own if equal, else evenly spaced ones in the range that all runs cover."""
     grid = lines[0][0]
     if not all(np.array_equal(steps, grid) for steps, _ in lines):
         start, stop = max(steps[0] for steps, _ in lines), min(steps[-1] for steps, _ in lines)

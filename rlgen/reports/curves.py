@@ -1,4 +1,4 @@
-"""Draw the curves of one run, or compare groups of runs."""
+"""Figures of the curves of one run, or of groups of runs."""
 
 import io
 from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +38,8 @@ LINE_INCHES = 0.22
 
 @dataclass(frozen=True)
 class Layout:
-    """How a figure is laid out: panels beside each other, its width [inches], heights of a large and of a small panel
-    [inches], and letters in a line below it."""
+    """Layout of a figure: panels per row, its width [inches], heights of a large and of a small panel [inches], and
+    letters per line of the legend below it."""
 
     columns: int
     width: float
@@ -50,7 +50,7 @@ class Layout:
 
 WIDE = Layout(columns=3, width=11, large=4.1, small=2.25, letters=150)
 NARROW = Layout(columns=1, width=4.2, large=3.2, small=2.2, letters=55)
-"""For a telephone, on which the wide one would shrink to a third."""
+"""Layout for phones, on which the wide one would shrink to a third."""
 
 
 def draw_curves(
@@ -58,10 +58,10 @@ def draw_curves(
     path: Folder | None = None,
     references: Mapping[str, float] | None = None,
 ) -> Path:
-    """Draw a PNG. `runs`: one run folder (its curves.png), or label → run folders that differ in the seed only.
+    """Draw a PNG. `runs`: one run folder (its curves.png), or label → run folders that differ only in the seed.
 
     `references`: horizontal lines in the return panel, e.g. `{"expert": 4704.0, "random": -58.0}`; for one run without
-    them, those of its result.json. Raises `InputError` when no run has metrics, or several runs come without `path`.
+    them, those of its result.json. Raises `InputError` if no run has metrics, or for several runs without `path`.
     """
     if not isinstance(runs, Mapping):
         references = references_of(runs) if references is None else references
@@ -79,7 +79,7 @@ def curves_png(
     theme: Theme = PRINT,
     layout: Layout = WIDE,
 ) -> bytes:
-    """The same figure as the bytes of a PNG."""
+    """The same figure as bytes of a PNG."""
     groups, panels = _drawable(runs)
     if not groups:
         raise problem("a run with metrics", "none in metrics.csv", "train first, or draw another run")
@@ -96,11 +96,11 @@ def curves_png(
             legend(place, theme)
         elif len(groups) > 1:
             style_legend(place, panel, groups, theme)
-    for place, panel in drawn:  # the same range in every panel that counts the same steps
+    for place, panel in drawn:  # one range for all panels with the same unit of steps
         end = ends[panel.steps] or 1.0
         place.set_xlim(-0.01 * end, 1.01 * end)
     if not large:
-        for place, panel in drawn[-layout.columns :]:  # those with no panel below
+        for place, panel in drawn[-layout.columns :]:  # those without a panel below
             name_steps(place, panel, theme)
         if len(groups) > 1:
             _name_groups(figure, list(groups), _names_in_line(groups, layout), theme)
@@ -111,15 +111,15 @@ def curves_png(
 
 
 def _drawable(runs: Mapping[str, Sequence[Folder]]) -> tuple[dict[str, list[Table]], list[Panel]]:
-    """The metrics of each label that has any, and the panels that they fill."""
+    """The metrics of each label that has any, and the panels of these metrics."""
     groups = {label: tables for label, folders in runs.items() if (tables := read_tables(folders))}
     names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
     return groups, panels_for(names, panels_of([folder for folders in runs.values() for folder in folders]))
 
 
 def curves_figure(runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float]) -> Figure:
-    """Of groups of runs, label → run folders that differ in the seed only: for bright and dark, for wide and narrow
-    screens, and in words."""
+    """The figure of groups of runs (label → run folders that differ only in the seed) for light and dark, wide and
+    narrow screens, with a text alternative."""
     light, dark, narrow_light, narrow_dark = (
         curves_png(runs, references, theme, layout) for layout in (WIDE, NARROW) for theme in (LIGHT, DARK)
     )
@@ -127,7 +127,7 @@ def curves_figure(runs: Mapping[str, Sequence[Folder]], references: Mapping[str,
 
 
 def curves_in_words(runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float]) -> str:
-    """What each diagram shows: its title, and for each line where it begins and ends."""
+    """The text alternative: for each panel its title and the first and last value of each line."""
     groups, panels = _drawable(runs)
     sentences = ["Learning curves."]
     for panel in panels:
@@ -146,14 +146,14 @@ def curves_in_words(runs: Mapping[str, Sequence[Folder]], references: Mapping[st
 
 
 def has_returns(run: Folder) -> bool:
-    """Whether the run has a learning curve in the large panel."""
+    """Whether the run has a curve in the large panel."""
     table = read_metrics(run)
     return any(metric.name in table for panel in panels_of([run]) if panel.large for metric in panel.metrics)
 
 
 def _axes(large: int, small: int, layout: Layout, names: int, theme: Theme) -> tuple["Drawing", list["Axes"]]:
-    """A figure with `large` panels above `small` ones, and room for so many lines of names."""
-    # Not pyplot: it keeps a global list of figures and may open windows.
+    """A figure with `large` panels above `small` ones, and space for the given number of legend lines."""
+    # Not pyplot, which keeps a global list of figures and may open windows.
     from matplotlib.figure import Figure as Drawing
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -175,12 +175,12 @@ def _names_in_line(labels: Collection[str], layout: Layout) -> int:
 
 
 def _lines_of_names(groups: Mapping[str, list[Table]], layout: Layout) -> int:
-    """Lines that the groups' names take above panels of which none is large, which would name its lines itself."""
+    """Number of legend lines above the panels; 0 with a large panel, which has its own legend."""
     return 1 + -(-len(groups) // _names_in_line(groups, layout)) if len(groups) > 1 else 0
 
 
 def references_of(folder: Folder) -> dict[str, float]:
-    """Return of the reference, by its name, and of random actions in a finished run; empty for one that is not."""
+    """Returns of the reference and of random actions in a finished run, by name; empty for an unfinished one."""
     path = Path(folder) / "result.json"
     if not path.is_file():
         return {}
@@ -194,7 +194,7 @@ def references_of(folder: Folder) -> dict[str, float]:
 
 
 def _name_groups(figure: "Drawing", labels: Sequence[str], columns: int, theme: Theme) -> None:
-    """Above all panels, which colour is which group."""
+    """Draw the legend of the groups' colors above all panels."""
     from matplotlib.lines import Line2D
 
     lines = [
@@ -207,7 +207,7 @@ def _name_groups(figure: "Drawing", labels: Sequence[str], columns: int, theme: 
 
 
 def _note(figure: "Drawing", groups: Mapping[str, list[Table]], layout: Layout, theme: Theme) -> None:
-    """Say what lines and bands mean when they stand for several runs."""
+    """Draw the explanation of lines and bands of several runs."""
     sizes = [len(tables) for tables in groups.values()]
     kinds = []
     if any(1 < size < ENOUGH_FOR_INTERVAL for size in sizes):

@@ -2,9 +2,9 @@
 
     python -m rlgen.reports.draw_frames < job.json
 
-A model that MuJoCo saved, the joint positions of each frame and a camera come in; an mp4 (or a GIF, where
-imageio-ffmpeg is missing) goes out. Nothing here needs the environment or the policy, and a driver that crashes takes
-only this process along.
+The input is a model that MuJoCo saved, the joint positions of each frame and a camera; the output is an mp4 (a GIF
+without imageio-ffmpeg). Neither the environment nor the policy is needed, and a crash of a graphics driver ends only
+this process.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ import mujoco
 import numpy as np
 
 # A quarter of MuJoCo's own: drawing in software is twice as fast and looks the same at this picture size. Reflections
-# are left out for the same reason.
+# are off for the same reason.
 SHADOW_SIZE = 1024
 # Radius of the patch with shadows, in distances of the camera.
 SHADOW_REACH = 0.6
-# How much of the old height the camera keeps from frame to frame, so that it does not bounce with the robot.
+# Fraction of the old height that the camera keeps from frame to frame, so that it does not bounce with the robot.
 HEIGHT_MEMORY = 0.95
 
 Frames = Generator[np.ndarray, None, None]
@@ -31,7 +31,7 @@ Frames = Generator[np.ndarray, None, None]
 
 @dataclass(frozen=True)
 class Camera:
-    """Where to look from (degrees, metres), and the body to follow (0: none, look at `lookat`)."""
+    """Angles [degrees] and distance [m] of the camera, and the body to follow (0: none, look at `lookat`)."""
 
     distance: float
     azimuth: float
@@ -48,7 +48,7 @@ def draw(model: Path, footage: Path, camera: Camera, width: int, height: int, fp
 
 
 def write_video(path: Path, frames: Iterator[np.ndarray], size: tuple[int, int], fps: float) -> Path:
-    """Pictures of `size` (width, height) as .mp4, or .gif where there is no encoder; the file's path."""
+    """Write pictures of `size` (width, height) as .mp4, or as .gif without an encoder. Returns the file's path."""
     try:
         import imageio_ffmpeg
     except ImportError:
@@ -57,7 +57,7 @@ def write_video(path: Path, frames: Iterator[np.ndarray], size: tuple[int, int],
 
 
 def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, height: int) -> Frames:
-    """Pictures [height, width, 3] uint8."""
+    """Pictures of the states, uint8 [height, width, 3]."""
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     model.vis.quality.shadowsize = SHADOW_SIZE
     # Shadows near the robot only: they are sharper, and far away Mesa's software renderer draws stray stripes instead.
@@ -78,7 +78,7 @@ def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, hei
                 view.lookat[:2] = centre[:2]
                 keep = HEIGHT_MEMORY if index else 0.0
                 view.lookat[2] = keep * view.lookat[2] + (1 - keep) * centre[2]
-                # The world's lights come along, or the robot would run out of the patch where shadows are drawn.
+                # The lights move with the robot, which would otherwise leave the patch with shadows.
                 data.light_xpos[model.light_bodyid == 0, :2] += centre[:2]
             renderer.update_scene(data, view)
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
@@ -88,11 +88,12 @@ def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, hei
 
 
 def _make_endless(model: mujoco.MjModel) -> None:
-    """Draw the floor as far as one sees: a plane's size is only that of its picture, and robots run off Ant's 40 m."""
+    """Extend the floor to the horizon: a plane's size affects only its picture, and robots run beyond Ant's 40 m."""
     for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         material, size = model.geom_matid[geom], model.geom_size[geom, :2].copy()
         if material >= 0 and not model.mat_texuniform[material] and (size > 0).all():
-            model.mat_texrepeat[material] /= 2 * size  # from per plane to per metre, so that the pattern stays
+            # From repeats per plane to repeats per meter, so that the pattern keeps its size.
+            model.mat_texrepeat[material] /= 2 * size
             model.mat_texuniform[material] = 1
         model.geom_size[geom, :2] = 0
 

@@ -1,4 +1,4 @@
-"""A report's page: headline, cards of facts, and sections, which `page.html.j2` makes a document of."""
+"""The contents of a report's page (headline, facts, sections), which `page.html.j2` renders."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Lead:
     strong: str = ""
     after: str = ""
     command: str = ""
-    """What is to be typed, at the sentence's end."""
+    """Command to type, at the end of the sentence."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Film:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing, bright and, by media query, in other schemes and sizes."""
+    """A picture with alternatives for other color schemes and screen sizes, chosen by media query."""
 
     picture: str
     words: str
-    """Said in its place where pictures are not seen."""
+    """Text alternative."""
     others: Sequence[tuple[str, str]] = ()
-    """(media query, picture), the first that applies."""
+    """Pairs (media query, picture); the first match applies."""
 
     @classmethod
     def of(cls, light: bytes, dark: bytes, words: str, narrow: tuple[bytes, bytes] | None = None) -> Self:
-        """PNGs in both colour schemes. `narrow`: both again, for telephones."""
+        """PNGs in both color schemes. `narrow`: the same two for phones."""
         pictures = {DARK_SCHEME: dark}
         if narrow is not None:
             pictures = {f"{NARROW_SCREEN} and {DARK_SCHEME}": narrow[1], NARROW_SCREEN: narrow[0], **pictures}
@@ -74,7 +74,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with a card under it; nothing at all where it has no content."""
+    """A heading with a card; omitted if it has no content."""
 
     title: str
     note: str = ""
@@ -89,7 +89,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A whole document that needs nothing from outside."""
+    """The page as one HTML document without external resources."""
 
     title: str
     over: str
@@ -99,7 +99,7 @@ class Page:
 
     @property
     def columns(self) -> int:
-        """Cards beside each other, so that no row holds a single one."""
+        """Cards per row, chosen so that no row has a single card."""
         n = len(self.facts)
         return sorted((4, 3, 5), key=lambda columns: (n % columns == 1, n % columns > 0))[0]
 
@@ -116,17 +116,17 @@ def _templates() -> jinja2.Environment:
 
 
 def data_uri(data: bytes, suffix: str) -> str:
-    """`data` as an address that holds it."""
+    """`data` as a data URL."""
     return f"data:{MEDIA[suffix]};base64,{base64.b64encode(data).decode()}"
 
 
 def entries(values: Mapping[str, Any]) -> dict[str, str]:
-    """Names, joined by dots, and values of a nested mapping, to read."""
+    """A nested mapping as readable values, by names joined with dots."""
     return {name: _text(value) for name, value in flat(values).items()}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, e.g. {"learner": {"gamma": 0.99}} as {"learner.gamma": 0.99}."""
+    """A nested mapping as a flat one, e.g. {"learner": {"gamma": 0.99}} as {"learner.gamma": 0.99}."""
     result: dict[str, Any] = {}
     for name, value in values.items():
         result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}

@@ -11,17 +11,17 @@ from rlgen.reports.curve_data import Curve, Table, curve_of, smoothed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A single run's line with more points than this is drawn faint, with its moving average on top.
-LABEL_HEIGHT = 0.08  # of the return panel, the narrow one included
+# A single run's line with more points than this is faint, with its moving average on top.
+LABEL_HEIGHT = 0.08  # of the return panel, also of the narrow layout
 MANY_POINTS = 80
 STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
-TITLE_WIDTH = 40  # letters above a small panel
-A_CURVE = 5  # points at least
+TITLE_WIDTH = 40  # letters in a title of a small panel
+A_CURVE = 5  # minimum in points
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a figure. `paper` is None for a transparent one."""
+    """Colors of a figure. `paper` is None for a transparent background."""
 
     paper: str | None
     ink: str
@@ -48,13 +48,13 @@ DARK = Theme(
 
 
 def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme) -> float:
-    """Draw every series of every group and return the last step on it, 0 where there is nothing to draw.
+    """Draw every series of every group. Returns the last step, 0 if there is nothing to draw.
 
-    Colour tells groups apart when there are several, else series; the line's style tells the other.
+    Colors distinguish the groups if there are several, else the series; line styles distinguish the others.
     """
     several, last = len(groups) > 1, 0.0
     label = telling_series(panel, groups) if several and panel.large else None
-    if label is not None:  # or the lines of many groups hide each other
+    if label is not None:  # otherwise the lines of many groups hide each other
         panel = replace(panel, title=f"{panel.title}: {label}", metrics=panel.series[label])
     for g, (group, tables) in enumerate(groups.items()):
         for s, (label, series) in enumerate(panel.series.items()):
@@ -72,20 +72,20 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
 
 
 def telling_series(panel: Panel, groups: Mapping[str, list[Table]]) -> str | None:
-    """The label of the first series of which most groups have a curve, not a few dots; else of the one with most
-    points. None: no group has any."""
+    """The label of the first series that is a curve, not a few dots, in most groups; else of the series with the most
+    points. None if no group has any."""
     points = {}
     for label, series in panel.series.items():
         curves = [curve_of(tables, series) for tables in groups.values()]
         lengths = [len(curve.steps) for curve in curves if curve is not None]
         points[label] = (sum(length >= A_CURVE for length in lengths), sum(lengths))
-    best = max(points, key=lambda label: points[label])  # the first among equals
+    best = max(points, key=lambda label: points[label])  # the first of equal ones
     enough = [label for label, found in points.items() if found[0] == points[best][0]]
     return (enough[0] if points[best][0] else best) if points[best][1] else None
 
 
 def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str, width: float) -> None:
-    """One line and its band; where there are many points, their moving average over the faint line itself."""
+    """Draw one line and its band; with many points, draw the moving average over the faint line."""
     window = len(curve.steps) // 25 if len(curve.steps) > MANY_POINTS else 1
     if window > 1 and curve.runs == 1:
         axes.plot(curve.steps, curve.middle, color=colour, alpha=0.25, linewidth=0.8)
@@ -99,7 +99,7 @@ def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str,
 
 
 def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme) -> None:
-    """Dashed horizontal lines with their names, such as the expert's return; lines close together share a label."""
+    """Draw dashed horizontal lines with their names, e.g. the expert's return; close lines share a label."""
     if not references:
         return
     axes.margins(y=0.08)
@@ -115,7 +115,7 @@ def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme)
 
 
 def _close_together(values: Mapping[str, float], distance: float) -> list[list[str]]:
-    """The names, the highest value first, in groups whose neighbours are less than `distance` apart."""
+    """The names, by descending value, in groups of neighbors less than `distance` apart."""
     groups: list[list[str]] = []
     for name in sorted(values, key=lambda name: -values[name]):
         if groups and values[groups[-1][-1]] - values[name] < distance:
@@ -153,12 +153,12 @@ def _style(axes: "Axes", panel: Panel, theme: Theme) -> None:
 
 
 def name_steps(axes: "Axes", panel: Panel, theme: Theme) -> None:
-    """Say what the horizontal axis counts."""
+    """Label the horizontal axis with the unit of steps."""
     axes.set_xlabel(panel.steps, color=theme.soft, fontsize=9)
 
 
 def style_legend(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], theme: Theme) -> None:
-    """Say which line's style is which series, where colours tell groups apart."""
+    """Draw the legend of line styles, if colors distinguish the groups."""
     from matplotlib.lines import Line2D
 
     drawn = [
@@ -171,13 +171,13 @@ def style_legend(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], 
 
 
 def legend(axes: "Axes", theme: Theme) -> None:
-    """Name the lines, where matplotlib finds room."""
+    """Draw the legend of the lines where matplotlib finds space."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9, labelcolor=theme.ink, loc="best")
 
 
 def _short(value: float) -> str:
-    """4,704 and 0.25, and a negative number with the same minus sign as on the other axes."""
+    """A number as 4,704 or 0.25, with the minus sign that the axes have."""
     whole = abs(value) >= 100 or abs(value - round(value)) < 1e-9
     text = f"{round(value):,}" if whole else f"{value:.3g}"
     return text.replace("-", "\N{MINUS SIGN}")

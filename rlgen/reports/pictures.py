@@ -1,4 +1,4 @@
-"""Many small images as one picture, and the pictures of a run."""
+"""Grids of small images, and the pictures of a run."""
 
 import io
 import os
@@ -12,16 +12,16 @@ from rlgen.runs.folder import RunFolder
 from rlgen.system.atomic import atomic_write
 
 LEAST_SIDE = 56
-"""Pixels: images smaller than this are shown enlarged by a whole factor, every pixel still a square."""
+"""Smaller images [pixels] are enlarged by an integer factor, so that pixels stay square."""
 GAP = 2
 PAPER = 255
 
 
 def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images [N, C, H, W] in [0, 1], C 1 or 3, row by row: a picture uint8 [height, width, 3]."""
+    """A grid, row by row, of images [N, C, H, W] in [0, 1], C 1 or 3, as a picture uint8 [height, width, 3]."""
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images) or columns < 1:
-        came = f"an array {list(images.shape)} in {columns} columns"
-        raise problem("images [N, C, H, W] of 1 or 3 channels", came, "check what is drawn")
+        got = f"an array {list(images.shape)} in {columns} columns"
+        raise problem("images [N, C, H, W] of 1 or 3 channels", got, "check the shape of the images")
     bytes_ = np.rint(np.nan_to_num(images).clip(0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     factor = -(-LEAST_SIDE // max(images.shape[2:]))
     tiles = np.broadcast_to(bytes_, (*bytes_.shape[:3], 3)).repeat(factor, 1).repeat(factor, 2)
@@ -43,7 +43,7 @@ def png_bytes(picture: np.ndarray) -> bytes:
 
 
 def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> Path:
-    """Write `png_bytes` whole or not at all; the folder is made if it is missing."""
+    """Write `png_bytes` atomically; make the folder if it is missing."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(target, png_bytes(picture))
@@ -51,7 +51,7 @@ def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> Path:
 
 
 def pictures(folder: RunFolder, name: str) -> list[Film]:
-    """The final picture of that name, or the newest of a run that goes on; none where there is none."""
+    """The final picture of that name, or the newest one of an unfinished run; None without one."""
     found = [folder / f"{name}.png"] if (folder / f"{name}.png").is_file() else sorted((folder / name).glob("*.png"))
     note = folder.display.pictures[name]
     return [Film(source=data_uri(path.read_bytes(), ".png"), alt=note) for path in found[-1:]]

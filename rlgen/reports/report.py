@@ -1,4 +1,4 @@
-"""report.html: one page about a run, or about several beside each other, that needs no other file."""
+"""report.html: one self-contained page on a run, or a comparison of several."""
 
 import os
 from collections.abc import Sequence
@@ -25,10 +25,11 @@ Folder = str | os.PathLike[str]
 def write_report(
     runs: Folder | Sequence[Folder], path: Folder | None = None, *, rows: Sequence[Row] = (), title: str = ""
 ) -> Path:
-    """Write the page of one run (its report.html) or the comparison of several, and return its path.
+    """Write the page of one run (its report.html) or a comparison of several. Returns its path.
 
-    `rows`: further lines for the table of one run, between random and the agent, e.g. behavioural cloning. `title`: of
-    a comparison. A run that is not finished is reported as far as it is. Raises `InputError` where there is no run.
+    `rows`: further lines for the table of one run, between random and the agent, e.g. behavioural cloning. `title`:
+    heading of a comparison. The page of an unfinished run has what exists so far. Raises `InputError` for a folder
+    without a run.
     """
     if isinstance(runs, str | os.PathLike):
         folder = _opened(runs)
@@ -76,14 +77,14 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
 
 
 def title_of(folder: RunFolder, result: Result | None = None) -> str:
-    """GAIL on Ant-v5; VAE of digits."""
+    """The title, e.g. "GAIL on Ant-v5" or "VAE of digits"."""
     data = (result.metrics if result else {}).get("data", folder.config.get("data"))
     name, env = folder.display.name, folder.config.get("env")
     return f"{name} on {env}" if env else f"{name} of {data}" if data else name
 
 
 def headline(folder: RunFolder, result: Result) -> Lead:
-    """One sentence: what was reached, which score that is, after how much."""
+    """One sentence with the result, its score and the amount of training."""
     device, work = result.device.partition(" ")[0], f"after {_work(result)} "
     ending = f"in {duration(result.wall_seconds)} on {device}."
     if result.returns is None:
@@ -107,7 +108,7 @@ def _unfinished(folder: RunFolder) -> Lead:
 
 
 def _work(result: Result) -> str:
-    """What the training consisted of."""
+    """The amount of training, e.g. "1.0 M steps"."""
     return f"{count(result.steps)} steps" if result.unit == "steps" else f"{result.steps:,} {result.unit}"
 
 

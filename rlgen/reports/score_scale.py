@@ -1,4 +1,4 @@
-"""What counts as 0 and 1 among several results of one environment: one scale, or none that they share."""
+"""The scale of normalised scores (returns with scores 0 and 1) of several results of one environment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from rlgen.system.console import number
 
 ENDED_NOTE = "Ended by the task: before the time limit, by success or failure."
 ALIKE = 0.01
-"""Share of the scale's length by which two measurements of one reference may differ, as on two machines."""
+"""Fraction of the scale's length by which two measurements of one reference may differ, e.g. on two machines."""
 
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Returns of random actions and of the reference: lowest and highest of those that the results were scored by."""
+    """Returns of random actions and of the reference: lowest and highest of those in the results."""
 
     random: tuple[float, float] | None
     expert: tuple[float, float] | None
@@ -25,7 +25,7 @@ class ScoreScale:
 
     @classmethod
     def of(cls, results: Sequence[Returns]) -> Self:
-        """The scale of `results`, of one environment."""
+        """The scale of `results`, all of one environment."""
         scored = [result for result in results if result.expert_return is not None]
         return cls(
             _range([result.random_return for result in results]),
@@ -35,7 +35,7 @@ class ScoreScale:
 
     @property
     def shared(self) -> bool:
-        """Whether scores by it can be compared and averaged: all results have the same references, if any."""
+        """Whether scores can be compared and averaged, because all results have the same references, if any."""
         if self.random is None or self.expert is None:
             return False
         length = abs(self.expert[1] - self.random[0])
@@ -44,16 +44,16 @@ class ScoreScale:
 
     @property
     def name(self) -> str:
-        """What the reference is called: demonstrations or expert."""
+        """Name of the reference: demonstrations or expert."""
         return " or ".join(self.references)
 
     def lines(self) -> dict[str, float]:
-        """The references that all results agree on, by name."""
+        """The references that all results share, by name."""
         known = {self.name: self.expert, "random": self.random}
         return {name: _middle(ends) for name, ends in known.items() if ends and (self.shared or ends[0] == ends[1])}
 
     def score(self, result: Returns) -> float | None:
-        """The normalised return; of a result without a reference of its own, by the scale that the others share."""
+        """The normalised return; for a result without its own reference, by the shared scale of the others."""
         if result.normalised_return is not None or not self.shared:
             return result.normalised_return
         assert self.random is not None
@@ -61,16 +61,17 @@ class ScoreScale:
         return normalised_return(result.return_mean, _middle(self.random), _middle(self.expert))
 
     def failures(self, result: Returns) -> float | None:
-        """The share of failed episodes, likewise."""
+        """The fraction of failed episodes; without an own reference, by the shared scale of the others."""
         if result.share_of_failures is not None or not self.shared or result.per_episode_returns is None:
             return result.share_of_failures
         assert self.expert is not None
-        returns = np.array(result.per_episode_returns, dtype=np.float64)  # None, a return that is no number, as NaN
+        returns = np.array(result.per_episode_returns, dtype=np.float64)  # None (NaN in memory) reads as NaN
         return share_of_failures(returns, _middle(self.expert))
 
 
 def scores_note(results: Sequence[Returns]) -> str:
-    """What the columns "normalised" and "failed" of a table of `results` mean, as far as it has them, with a space."""
+    """The explanation of the columns "normalised" and "failed" of a table of `results`, if it has them, with a
+    space."""
     scale = ScoreScale.of(results)
     if scale.expert is None:
         return ""
@@ -90,7 +91,7 @@ def scores_note(results: Sequence[Returns]) -> str:
 
 
 def written(reference: tuple[float, float]) -> str:
-    """One number where all agree, else from lowest to highest."""
+    """One number if all agree, else lowest to highest."""
     low, high = reference
     return number(_middle(reference)) if number(low) == number(high) else f"{number(low)} to {number(high)}"
 

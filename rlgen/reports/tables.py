@@ -1,4 +1,4 @@
-"""Numbers to read: how they are written, and the table of what runs reached."""
+"""The table of results, and the format of its numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,37 +12,37 @@ from rlgen.system.console import number
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: a run, several, or a reference."""
+    """One line of the table: a run, a group of runs, or a reference."""
 
     name: str
     returns: str = ""
     normalised: float | None = None
-    """0 random, 1 the reference; draws the bar."""
+    """Normalised return, shown as a bar: 0 random, 1 the reference."""
     failures: float | None = None
-    """Share of episodes below half of the reference's return."""
+    """Fraction of episodes below half of the reference's return."""
     terminated: float | None = None
-    """Share of episodes that the task ended."""
+    """Fraction of episodes that the task ended."""
     more: Mapping[str, str] = field(default_factory=dict)
-    """Cells of further columns, by their names."""
+    """Cells of further columns, by column name."""
     kind: str = ""
-    """"own" stands out, "part" steps back."""
+    """Style of the line: "own" is emphasized, "part" is dimmed."""
 
     @property
     def bar(self) -> str:
-        """Length of the bar in per cent."""
+        """Length of the bar in percent."""
         return f"{100 * min(1.0, max(0.0, self.normalised or 0.0)):.1f}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Name, return, and as far as any row has them normalised return with its bar, failed and ended by the task; then
-    what rows have more. On a narrow page each row is a block, in which every cell has its column's name beside it."""
+    """A table with name, return and, if any row has them, normalised return with its bar, failed, ended by the task,
+    and further columns. On a narrow page each row is a block with the column's name in every cell."""
 
     rows: Sequence[Row]
 
     @property
     def scaled(self) -> bool:
-        """Whether there are bars."""
+        """Whether rows have bars."""
         return any(row.normalised is not None for row in self.rows)
 
     @property
@@ -56,7 +56,7 @@ class Table:
         ]
 
     def cells(self, row: Row) -> Iterator[tuple[str, str]]:
-        """(column, text) of one of its rows."""
+        """Pairs (column, text) of one row."""
         known = {
             "return": row.returns,
             "normalised": "–" if row.normalised is None else f"{row.normalised:.3f}",
@@ -67,7 +67,7 @@ class Table:
 
 
 def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
-    """The value to read, e.g. 84.2 ± 0.3, or 97.1 %; text as it is."""
+    """The formatted value, e.g. 84.2 ± 0.3 or 97.1 %; text is unchanged."""
     if isinstance(text := metrics.get(metric.name), str):
         return text
     value = _number(metrics, metric.name)
@@ -81,7 +81,8 @@ def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
 
 
 def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:
-    """What several runs come to (`over_runs`), e.g. 84.2 (83.9 to 84.6); of how many it is known where not of all."""
+    """The metric over several runs (`over_runs`), e.g. 84.2 (83.9 to 84.6), with the number of runs that have it, if
+    not all."""
     if texts := dict.fromkeys(text for metrics in runs if isinstance(text := metrics.get(metric.name), str)):
         return ", ".join(texts)
     values = [value for metrics in runs if (value := _number(metrics, metric.name)) is not None]
@@ -93,7 +94,7 @@ def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _number(metrics: Mapping[str, Any], name: str) -> float | None:
-    """One of them; None where it is missing. Raises `InputError` for anything else."""
+    """The metric `name`; None if it is missing. Raises `InputError` for a value of another type."""
     value = metrics.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise problem(f"a number for {name} among a result's metrics", repr(value), "evaluate the run again")
@@ -101,22 +102,22 @@ def _number(metrics: Mapping[str, Any], name: str) -> float | None:
 
 
 def reading(value: float | None) -> str:
-    """A number to read; a dash where it is not known."""
+    """A formatted number; a dash for None."""
     return "–" if value is None else number(value)
 
 
 def percent(share: float | None) -> str:
-    """22%; a dash where it is not known."""
+    """A percentage, e.g. 22%; a dash for None."""
     return "–" if share is None else f"{share:.0%}"
 
 
 def spread(mean: float | None, std: float | None) -> str:
-    """4,612 ± 88."""
+    """Mean and standard deviation, e.g. 4,612 ± 88."""
     return reading(mean) if std is None else f"{reading(mean)} ± {number(std)}"
 
 
 def count(steps: float) -> str:
-    """1.0 M, 250 k, 600."""
+    """A number of steps, e.g. 1.0 M, 250 k, 600."""
     if steps >= 1e6:
         return f"{steps / 1e6:,.1f} M"
     return f"{steps / 1e3:,.0f} k" if steps >= 1e4 else f"{steps:,.0f}"

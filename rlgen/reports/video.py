@@ -1,4 +1,5 @@
-"""Film a policy: a MuJoCo model is drawn in a child process that may fail without harm; others draw themselves."""
+"""Records a video of a policy. A child process, which may fail without harm, renders MuJoCo models; other environments
+render themselves."""
 
 import json
 import os
@@ -24,16 +25,16 @@ MAX_FRAMES = 300
 
 @dataclass(frozen=True)
 class Video:
-    """A recorded video, or why there is none."""
+    """A recorded video, or the reason for its absence."""
 
     path: Path | None
-    """The file (.mp4, or .gif without imageio-ffmpeg); None when it was skipped."""
+    """Path of the file (.mp4, or .gif without imageio-ffmpeg); None without a video."""
     reason: str
-    """Why it was skipped; empty when it was not."""
+    """Reason for the absence of the video; empty for a recorded one."""
     returns: tuple[float, ...] = ()
-    """Return of each episode on film; the last one is cut off where the film ends."""
+    """Return of each episode in the video; the end of the video cuts the last one."""
     seconds: float = 0.0
-    """Length, which is simulated time: the film runs at the robot's own speed."""
+    """Length [s of simulated time]; the video has the robot's real speed."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def record_video(
     fps: float = 25.0,
     size: tuple[int, int] = (480, 360),
 ) -> Video:
-    """Film `policy` on a Gymnasium environment for `seconds` of simulated time, 300 frames at most.
+    """Record `policy` in a Gymnasium environment for `seconds` of simulated time, at most 300 frames.
 
-    A MuJoCo model is drawn in a child process; another environment draws itself, in its own size. Never raises for
-    want of a renderer, an encoder or pictures: the reason comes back instead. `path` ends in
-    .mp4 or .gif; the file that is written ends in what was possible. `size` is width and height in pixels, both even.
+    A child process renders a MuJoCo model; another environment renders itself, in its own size. A missing renderer,
+    encoder or picture raises no error: the returned video has the reason. `path` ends in .mp4 or .gif; the written file
+    has the suffix of its format. `size` is width and height in pixels, both even.
     """
     import gymnasium
     import mujoco
@@ -91,17 +92,17 @@ def record_video(
 def _self_drawn(
     policy: Policy, env_id: str, path: Path, env_kwargs: Mapping[str, Any], metadata: Mapping[str, Any], how: Any
 ) -> Video:
-    """The film of an environment without a MuJoCo model, or what its pictures lack."""
+    """The video of an environment without a MuJoCo model, or the reason for its absence."""
     import gymnasium
 
     from rlgen.reports.video import film
 
     if "rgb_array" not in (metadata.get("render_modes") or ()):
-        return Video(None, f"{env_id} is not a MuJoCo environment and draws no pictures of its own")
+        return Video(None, f"{env_id} is not a MuJoCo environment and does not render itself")
     try:
         target, returns, seconds = film(policy, env_id, path, env_kwargs, MAX_FRAMES, **how)
     except gymnasium.error.Error as error:
-        return Video(None, f"{env_id} does not draw itself: {error}")
+        return Video(None, f"{env_id} cannot render itself: {error}")
     return Video(target, "", returns, seconds)
 
 
@@ -124,7 +125,7 @@ def _play(policy: Policy, env: Any, inner: Any, seconds: float, fps: float, dete
 
 
 def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[int, int]) -> Video:
-    """Hand the states to the child process; the finished file takes its name at the end."""
+    """Pass the states to the child process; the finished file gets its name at the end."""
     import mujoco
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video-", suffix=".partial") as folder:
@@ -157,7 +158,7 @@ def _draw(footage: Footage, inner: Any, renderer: str, path: Path, size: tuple[i
 
 
 def _camera(inner: Any) -> Camera:
-    """The environment's own camera, made to follow a robot that moves about, obliquely if it moves freely."""
+    """The environment's camera, which follows a moving robot, obliquely if it moves freely."""
     import mujoco
 
     model = inner.model
@@ -185,7 +186,7 @@ def film(
     seed: int,
     deterministic: bool,
 ) -> tuple[Path, tuple[float, ...], float]:
-    """(file, returns, seconds): a picture of every step for `seconds`, and for `most_frames` at most."""
+    """Record a picture of every step for `seconds`, at most `most_frames`. Returns (file, returns, seconds)."""
     from rlgen.sb3.gymnasium_vec_env import GymnasiumVecEnv
 
     env = GymnasiumVecEnv(env_id, 1, seed, {**env_kwargs, "render_mode": "rgb_array"})
@@ -211,7 +212,7 @@ def film(
 
 
 def _picture(env: Any) -> np.ndarray:
-    """Bytes [height, width, 3] of the present state, both even, as encoders ask."""
+    """The picture of the current state, uint8 [height, width, 3], both even, as encoders require."""
     picture = np.asarray(env.envs[0].render(), dtype=np.uint8)
     height, width = picture.shape[:2]
     return picture[: height - height % 2, : width - width % 2]

@@ -1,4 +1,4 @@
-"""Draw where trainings have been: one heat map of visited states for each, on the same axes and in the same colours."""
+"""Heat maps of the states that trainings visited, with common axes and colors."""
 
 import io
 import logging
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 log = logging.getLogger("rlgen")
-VISITS_NOTE = "States in which training acted, from its beginning to its end; the colour counts on a logarithmic scale."
+VISITS_NOTE = "States visited during the training; the color is the count on a logarithmic scale."
 Folder = str | os.PathLike[str]
 COLUMNS = 3
 PANEL_INCHES = (3.6, 3.0)
-MOST_CELLS = 400  # along an axis: rarer ones beyond the outer quantiles are not drawn
+MOST_CELLS = 400  # along an axis: cells beyond the outer quantiles are not drawn
 
 
 @dataclass(frozen=True)
 class VisitMap:
-    """Share of the visits in each cell of a rectangle: share [X, Y], and the rectangle's low and high corner [2]."""
+    """Fraction of the visits in each cell of a rectangle: share [X, Y], and the rectangle's low and high corner [2]."""
 
     share: np.ndarray
     low: np.ndarray
@@ -45,18 +45,18 @@ def has_visits(folder: Folder) -> bool:
 def draw_visits(
     runs: Mapping[str, Folder | Sequence[Folder]], path: Folder, theme: Theme = PRINT, title: str = ""
 ) -> Path:
-    """Draw a PNG with one map for each entry of `runs`: its title → a run folder, or several whose visits add up.
+    """Draw a PNG with one map per entry of `runs`: title → a run folder, or several whose visits are summed.
 
         draw_visits({"PPO": "runs/ppo-0", "PPO + VIME": "runs/vime-0"}, "visits.png")
 
-    Raises `InputError` where a run has no visits, or runs counted other numbers than each other.
+    Raises `InputError` if a run has no visits, or runs counted visits along different axes.
     """
     atomic_write(path, visits_png(runs, theme, title))
     return Path(path)
 
 
 def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRINT, title: str = "") -> bytes:
-    """The same figure as the bytes of a PNG."""
+    """The same figure as bytes of a PNG."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure as Drawing
 
@@ -100,7 +100,7 @@ def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRI
 
 
 def visit_maps(every: Sequence[Visits]) -> list[VisitMap]:
-    """The visits as images on one rectangle of cells, which holds all that any of them visited.
+    """The visits as images of one rectangle that contains all visited cells.
 
     An axis of more than 400 cells is cut to those between the outer permilles of all visits, and to 400.
     """
@@ -115,8 +115,8 @@ def visit_maps(every: Sequence[Visits]) -> list[VisitMap]:
 
 
 def visits_figure(groups: Mapping[str, Sequence[Folder]]) -> Figure | None:
-    """Where each group's trainings have been, side by side; nothing of those that did not count it, or where that
-    cannot be drawn, which the log says."""
+    """The figure with the maps of all groups that counted visits; None if no group did, or if it cannot be drawn, which
+    is logged."""
     counted = {label: [run for run in runs if has_visits(run)] for label, runs in groups.items()}
     drawable = {label: runs for label, runs in counted.items() if runs}
     if not drawable:
@@ -139,7 +139,7 @@ def _share(visits: Visits, widths: np.ndarray, low: np.ndarray, size: np.ndarray
 
 
 def _ends(cells: np.ndarray, counts: np.ndarray) -> tuple[int, int]:
-    """First and last cell to draw along one axis."""
+    """First and last drawn cell along one axis."""
     if not len(cells):
         return 0, 0
     if cells.max() - cells.min() < MOST_CELLS:
@@ -153,7 +153,7 @@ def _ends(cells: np.ndarray, counts: np.ndarray) -> tuple[int, int]:
 
 
 def _added(folders: Folder | Sequence[Folder]) -> Visits:
-    """The visits of one run, or of several together."""
+    """The visits of one run, or the sum over several."""
     paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
     every = [Visits.read(Path(path) / VISITS) for path in paths]
     if not every:
@@ -162,7 +162,7 @@ def _added(folders: Folder | Sequence[Folder]) -> Visits:
 
 
 def _colours(theme: Theme) -> "Colormap":
-    """From hardly visible on the theme's paper to as far from it as colours go; nothing where nobody was."""
+    """A colormap from nearly the theme's background to the strongest contrast; cells without visits are transparent."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("visits", [theme.grid, theme.colours[0], theme.ink])

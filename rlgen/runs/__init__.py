@@ -1,6 +1,6 @@
-"""A run is a folder: configuration, metrics, checkpoints, evaluation and result. What readers see: `rlgen.reports`.
+"""Run folders: configuration, metrics, checkpoints, evaluation and result. Reports on them are in `rlgen.reports`.
 
-Names are loaded on first use, so that importing the package costs nothing; `__init__.pyi` is their list.
+Names are loaded on first use, so that the import of the package is fast; `__init__.pyi` lists them.
 """
 
 import warnings
@@ -14,7 +14,7 @@ MOVED = ("draw_curves", "record_video", "write_report")
 
 
 def __getattr__(name: str) -> Any:
-    """Names that are of `rlgen.reports` now work for one version more."""
+    """Return names that moved to `rlgen.reports`, with a deprecation warning; for one more version."""
     if name in MOVED:
         warnings.warn(f"import {name} from rlgen.reports", DeprecationWarning, stacklevel=2)
         return getattr(import_module("rlgen.reports"), name)

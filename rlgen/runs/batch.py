@@ -1,4 +1,4 @@
-"""Many trainings, some at a time: those that are finished are skipped, those that were stopped go on."""
+"""Runs many trainings, some of them at a time; skips finished ones and resumes stopped ones."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ COMMAND = (sys.executable, "-P", "-m", "rlgen.agents.cli")
 
 
 def train_all(runs: Path, commands: Mapping[str, Sequence[str]], jobs: int = 1) -> list[str]:
-    """Run `rlgen ARGUMENTS --out RUNS/NAME` for every name and its arguments, `jobs` processes of one torch thread at a
-    time; returns the names of those that failed.
+    """Run `rlgen ARGUMENTS --out RUNS/NAME` for every name and its arguments, in `jobs` parallel processes of one torch
+    thread each. Returns the names of those that failed.
 
-    Output goes to NAME.log beside the folder. It may be interrupted and called again.
+    The output goes to NAME.log next to the folder. The function may be interrupted and called again.
     """
     runs.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs) as pool:

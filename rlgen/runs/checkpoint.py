@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment: whole or absent, checked on reading, the last two kept."""
+"""Checkpoints that survive a kill at any moment: complete or absent, verified on reading; the last two are kept."""
 
 import contextlib
 import hashlib
@@ -30,7 +30,7 @@ log = logging.getLogger("rlgen")
 
 
 class Checkpoint(NamedTuple):
-    """What `load_checkpoint` found: `step, state = load_checkpoint(folder)`."""
+    """A loaded checkpoint; unpacks as `step, state = load_checkpoint(folder)`."""
 
     step: int
     state: dict[str, Any]
@@ -39,10 +39,10 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(
     folder: str | os.PathLike[str], step: int, state: dict[str, Any], *, final: bool = False, keep: int = KEEP
 ) -> Path:
-    """Write `state` under FOLDER/checkpoints and drop all but the last `keep` (final ones always stay).
+    """Write `state` under FOLDER/checkpoints and delete all but the last `keep` (final ones are never deleted).
 
     `step`: environment steps so far. `state`: nested dict whose leaves are torch tensors, NumPy arrays or JSON values;
-    it comes back exactly, tensors on the CPU and tuples as lists. Raises `InputError` for other leaves.
+    it is restored exactly, with tensors on the CPU and tuples as lists. Raises `InputError` for other leaves.
     """
     parent = Path(folder) / "checkpoints"
     parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +62,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """The newest whole checkpoint of a run folder; a damaged newer one is passed over with a warning in the log.
+    """The newest complete checkpoint of a run folder; damaged newer ones are skipped, with a warning in the log.
 
-    Raises `InputError` when there is none, or none that can be read.
+    Raises `InputError` if there is none, or none that can be read.
     """
     paths = list_checkpoints(folder)
     if not paths:
@@ -73,28 +73,29 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     for path in paths:
         try:
             return _read(path)
-        except Exception as error:  # whatever is wrong with its files, the one before it has others
+        except Exception as error:  # any error: the checkpoint before it may be readable
             log.warning("checkpoint %s is damaged (%s); trying the one before it", path, _short(error))
-    raise problem(f"a whole checkpoint in {Path(folder)}", f"{len(paths)} damaged ones", "start the run again")
+    raise problem(f"a complete checkpoint in {Path(folder)}", f"{len(paths)} damaged ones", "start the run again")
 
 
 @contextlib.contextmanager
 def restoring(folder: str | os.PathLike[str], step: int) -> Iterator[None]:
-    """What does not fit within the block, where a checkpoint's state is loaded, is an `InputError` that names it."""
+    """A context in which a checkpoint's state is loaded: every error becomes an `InputError` that names the
+    checkpoint."""
     try:
         yield
     except (InputError, OSError):
         raise
-    except Exception as error:  # nothing but restoring happens here, and a state can be wrong in any way
+    except Exception as error:  # only restoring happens here, and a wrong state can raise any error
         path = Path(folder, "checkpoints", f"{step:012d}")
-        remedy = "remove that checkpoint to go on from the one before it, or start the run again"
+        remedy = "remove that checkpoint to continue from the one before it, or start the run again"
         raise problem(f"the state of this run's agent and environment in {path}", _short(error), remedy) from error
 
 
 def last_good(folder: str | os.PathLike[str]) -> str:
-    """Which checkpoint there is to go back to, in words; none is ever written of a state that is not finite."""
+    """A clause that names the newest checkpoint. States that are not finite are never written."""
     kept = list_checkpoints(folder)
-    return f"the last good checkpoint is {kept[0]}" if kept else "there is no checkpoint from before that"
+    return f"the last good checkpoint is {kept[0]}" if kept else "there is no earlier checkpoint"
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
@@ -110,17 +111,17 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
-    except SafetensorError as error:  # its own class, also where it was the disk that refused
+    except SafetensorError as error:  # safetensors raises its own class for errors of the disk too
         found = re.search(r"\(os error (\d+)\)", str(error))
         code = None if found is None else int(found[1])
         raise OSError(code, str(error) if code is None else os.strerror(code), str(path)) from error
 
 
 def _publish(partial: Path, target: Path, keep: int) -> Path:
-    """Give a finished checkpoint its name, then tidy up."""
+    """Rename a complete checkpoint to its final name, then delete old ones."""
     replaced = target.with_name(target.name + ".replaced")
     if target.exists():
-        # Between these two renames only `.replaced` exists, and the loader reads it.
+        # Between these two renames only `.replaced` exists; the loader reads it.
         shutil.rmtree(replaced, ignore_errors=True)
         target.rename(replaced)
     partial.rename(target)
@@ -134,13 +135,13 @@ def _publish(partial: Path, target: Path, keep: int) -> Path:
 
 
 def _read(path: Path) -> Checkpoint:
-    """Read one checkpoint; raises one thing or another when anything in it is damaged."""
+    """Read one checkpoint. Raises an error of any class if it is damaged."""
     manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
     for name, digest in manifest["sha256"].items():
         if _digest(path / name) != digest:
-            raise ValueError(f"{name} is not what was written")
+            raise ValueError(f"{name} differs from what was written")
     state = decode(json.loads((path / STATE).read_text(encoding="utf-8")), load_file(path / TENSORS))
     if not isinstance(state, dict) or manifest["step"] != int(path.name.partition(".")[0]):
         raise ValueError(f"not the state at step {path.name}")
@@ -155,7 +156,7 @@ def _is_final(path: Path) -> bool:
 
 
 def _short(error: Exception) -> str:
-    """On one line; torch's errors are as long as a network is deep."""
+    """The error on one line of limited length, because torch's errors have a line per layer."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
@@ -166,7 +167,7 @@ def _digest(path: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Bring a folder's files and their names to the disk before the folder gets its final name."""
+    """Sync a folder's files and their names to the disk before the folder gets its final name."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

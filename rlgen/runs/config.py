@@ -1,4 +1,5 @@
-"""Configurations to JSON values and back: frozen dataclasses of numbers, texts, paths, tuples and dataclasses."""
+"""Conversion of configurations (frozen dataclasses of numbers, texts, paths, tuples and dataclasses) to JSON values and
+back."""
 
 import dataclasses
 import difflib
@@ -18,10 +19,10 @@ REMEDY = "take the file that rlgen wrote, or the version of rlgen that wrote it"
 
 
 def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
-    """`value` from JSON's own types: dataclasses as dictionaries, paths as text, tuples, sets and arrays as lists.
+    """`value` in JSON's types: dataclasses as dictionaries, paths as text, tuples, sets and arrays as lists.
 
-    `non_finite`: NaN and infinities, which strict JSON has not, stay, become None, or raise an `InputError` that names
-    the field. `place`: where `value` stands, for that message.
+    `non_finite`: whether NaN and infinities, which strict JSON does not have, stay, become None, or raise an
+    `InputError` that names the field. `place`: the field of `value`, for that message.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -42,15 +43,15 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
         return None
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    came = f"a {type(value).__name__}{f' for {place}' if place else ''}"
-    raise problem("text, numbers, lists and dicts", came, "turn it into one of these first")
+    got = f"a {type(value).__name__}{f' for {place}' if place else ''}"
+    raise problem("text, numbers, lists and dicts", got, "convert it to one of these first")
 
 
 def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """The dataclass `kind` of the JSON values `to_json` gave; its own checks run again.
+    """The dataclass `kind` from JSON values that `to_json` made; its checks run again.
 
-    Raises `InputError` for a field that `kind` does not have, because then the file comes from another version, for one
-    that is missing, and for a value of another type.
+    Raises `InputError` for an unknown field, because the file is then from another version, for a missing one, and for
+    a value of another type.
     """
     values = present_fields(kind, values, to_json)
     missing = [name for name in required_fields(kind) if name not in values]
@@ -60,8 +61,8 @@ def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the dataclass `kind` that `values` give, some or all, old names (`rlgen.deprecation`) included.
-    Raises `InputError` as `from_json`."""
+    """The given `values` as fields of the dataclass `kind`, old names (`rlgen.deprecation`) included; fields may be
+    missing. Raises `InputError` like `from_json`."""
     values, hints = present_fields(kind, values, to_json), get_type_hints(kind)
     unknown = sorted(set(values) - {each.name for each in dataclasses.fields(kind)})
     if unknown:
@@ -76,7 +77,7 @@ def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def required_fields(kind: type) -> list[str]:
-    """Fields of a dataclass without a default."""
+    """Names of the fields of a dataclass that have no default."""
     missing = dataclasses.MISSING
     return [
         each.name for each in dataclasses.fields(kind) if each.default is missing and each.default_factory is missing

@@ -1,16 +1,16 @@
-"""config.json of earlier versions in the words of this one."""
+"""Conversion of config.json of earlier versions to this one."""
 
 from collections.abc import Mapping
 from typing import Any
 
 AGENTS = {"ppo": "rl", "vime": "explore"}
-"""Earlier agent → present one."""
+"""Earlier agent → current agent."""
 
 
 def present_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings `config` with the present names of agent and learner; what is up to date stays as it is.
+    """The settings `config` with the current names of agent and learner; current settings are unchanged.
 
-    Before, `algo` stood beside `learner`, SAC's settings were in `sac`, and the agent `ppo` had no other algorithm.
+    Earlier versions had `algo` next to `learner`, SAC's settings in `sac`, and the agent `ppo` for PPO alone.
     """
     agent, algorithm = config.get("agent"), config.get("algo", "ppo" if config.get("agent") == "ppo" else None)
     found = {name: value for name, value in config.items() if name != "algo"}

@@ -1,4 +1,4 @@
-"""Evaluate a policy: whole episodes, the same number from every environment, the same result for the same seed."""
+"""Evaluation of a policy over complete episodes, equally many of every environment; reproducible by its seed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PANELS = (
         drawn=False,
     ),
 )
-"""Of an evaluation as a point of a learning curve."""
+"""Metrics of an evaluation as a point of a learning curve."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Evaluation:
     """E finished episodes, ordered by environment and then in time."""
 
     returns: np.ndarray
-    """[E] float64, undiscounted sum of the rewards that the environment paid."""
+    """[E] float64, undiscounted sum of the environment's rewards."""
     lengths: np.ndarray
-    """[E] int64, environment steps."""
+    """[E] int64, lengths in environment steps."""
     terminated: np.ndarray
-    """[E] bool, True where the task ended the episode (by success or failure), False at the time limit."""
+    """[E] bool, True if the task ended the episode (by success or failure), False at the time limit."""
 
     def summary(self) -> dict[str, float | int]:
-        """The numbers of result.json. The standard deviation is that of these episodes (divided by E)."""
+        """The numbers of result.json. The standard deviation is over these episodes (divided by E)."""
         return {
             "return_mean": float(self.returns.mean()),
             "return_std": float(self.returns.std()),
@@ -63,19 +63,19 @@ def evaluate(
     seed: int | None = None,
     label: str | None = "evaluating",
 ) -> Evaluation:
-    """Play `episodes` whole episodes on an SB3 VecEnv that pays the task's own reward.
+    """Play `episodes` complete episodes on an SB3 VecEnv with the task's own reward.
 
     Each of the N environments contributes a number of episodes fixed beforehand (`play_episodes`). `seed` seeds the
-    environments and, for a stochastic policy, torch, whose own state is put back afterwards. `label` names the progress
-    display; None shows nothing (wanted where another display is running).
+    environments and, for a stochastic policy, torch, whose state is restored afterwards. `label` is the title of the
+    progress display; None for no display (e.g. while another one is active).
     """
     if episodes < 1:
-        raise problem("at least one episode", str(episodes), "ask for more episodes")
+        raise problem("at least one episode", str(episodes), "give a larger number of episodes")
     if is_normalising(env) and (env.norm_reward or env.training):
         raise problem(
-            "an environment that pays the task's own reward",
-            "a VecNormalize that scales rewards, or learns from what it is evaluated on",
-            "give its inner environment (env.venv): a model that was trained under it normalises by itself",
+            "an environment with the task's own reward",
+            "a VecNormalize that scales rewards or is in training mode",
+            "pass its inner environment (env.venv): a model that was trained with it normalises observations itself",
         )
     if seed is not None:
         env.seed(seed)
@@ -105,9 +105,9 @@ def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress
 
 
 class RandomPolicy:
-    """Actions drawn uniformly from the action space, whatever is seen: what `random_return` is measured with.
+    """A policy of uniformly random actions, the one of `random_return`.
 
-    Raises `InputError` for actions without bounds, and for spaces that no SB3 model acts in.
+    Raises `InputError` for unbounded actions, and for spaces that no SB3 model supports.
     """
 
     def __init__(self, action_space: Any, seed: int = 0) -> None:
@@ -121,7 +121,7 @@ class RandomPolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
     ) -> tuple[np.ndarray, None]:
-        """One action per observation: [N, A] within the bounds, [N, A] whole numbers, or [N] of a Discrete space."""
+        """One action per observation: [N, A] within the bounds, [N, A] integers, or [N] of a Discrete space."""
         return self._draw(len(next(iter(observation.values())) if isinstance(observation, dict) else observation)), None
 
 

@@ -1,4 +1,4 @@
-"""A run is a folder: what is where in it, and who may write there."""
+"""The folder of a run: its files, and the lock of its writer."""
 
 import contextlib
 import json
@@ -23,18 +23,18 @@ DISPLAY = "display.json"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk. Works wherever a path does (`open(run / "x")` is `open(run.path / "x")`).
+    """A run on disk. It can be used as a path (`open(run / "x")` is `open(run.path / "x")`).
 
-    It holds config.json, versions.json, display.json (how it is shown), metrics.csv, tensorboard/, checkpoints/,
-    result.json and report.html; of an agent curves.png and video.mp4 (of a policy with codes video_code_0.mp4 …), and
-    where it explored visits.npz; of an image model data.json, model.safetensors, model.json, samples.png and other
-    pictures, with those on the way in folders of their names.
+    It holds config.json, versions.json, display.json (how reports show it), metrics.csv, tensorboard/, checkpoints/,
+    result.json and report.html. A run of an agent adds curves.png, video.mp4 (with codes video_code_0.mp4 …) and, after
+    exploration, visits.npz. A run of an image model adds data.json, model.safetensors, model.json, samples.png and
+    other pictures; folders of the same names hold the pictures made during the training.
     """
 
     path: Path
     config: dict[str, Any]
     shown: Display | None = None
-    """How it is shown where it has not noted that, as a run of an earlier version."""
+    """Display settings of a run that recorded none, as in earlier versions."""
 
     @classmethod
     def create(
@@ -46,38 +46,38 @@ class RunFolder:
         device: str = "cpu",
         display: Display | None = None,
     ) -> "RunFolder":
-        """Start a run in a new or empty folder and record its configuration, seed and versions.
+        """Make the run in a new or empty folder and record its configuration, seed and versions.
 
-        `config` needs JSON values; it comes back as a resumed run will read it (tuples as lists). `seed`, when given,
-        is its `seed` entry. `display`: how readers are shown the run. Raises `InputError` when the folder holds
-        something or `path` is a file, and where another process starts a run in the same folder at the same time.
+        `config` has JSON values, and is kept as a resumed run will read it (tuples as lists). `seed`, if given, becomes
+        its `seed` entry. `display`: how reports show the run. Raises `InputError` if the folder is not empty, if `path`
+        is a file, and if another process starts a run in the same folder at the same time.
         """
         folder = Path(path)
         text = json_text(dict(config) if seed is None else {**config, "seed": seed}, non_finite="refuse")
-        _refuse_contents(folder)  # before a lock is left there
+        _refuse_contents(folder)  # before a lock file is left there
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             _refuse_contents(folder)
             write_json(folder / "versions.json", versions.describe(device))
             if display is not None:
                 write_json(folder / DISPLAY, display)
-            atomic_write(folder / "config.json", text)  # last, because a folder that has it counts as a run
+            atomic_write(folder / "config.json", text)  # last, because a folder with this file counts as a run
         return cls(folder, json.loads(text))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "RunFolder":
-        """The run at `path`; raises `InputError` when there is none, and for links in it that lead out of it: whoever
-        made the folder would choose which files of this machine are read, reported and written."""
+        """The run at `path`. Raises `InputError` if there is none, and for links in it that lead out of it: through
+        them, a folder from elsewhere could have any file of this machine read, reported or written."""
         folder = Path(path)
         if not (folder / "config.json").is_file():
-            came = "a folder without config.json" if folder.is_dir() else "no such folder"
-            raise problem(f"a run folder at {folder}", came, "give the folder that `rlgen train … --out` wrote")
+            got = "a folder without config.json" if folder.is_dir() else "no such folder"
+            raise problem(f"a run folder at {folder}", got, "give the folder that `rlgen train … --out` wrote")
         _refuse_links(folder)
         return cls(folder, present_config(read_object(folder / "config.json")))
 
     @property
     def versions(self) -> dict[str, Any]:
-        """What versions.json recorded when the run started; raises `InputError` where it is another file."""
+        """The contents of versions.json, recorded when the run started. Raises `InputError` if they are malformed."""
         found = read_object(self.path / "versions.json")
         packages, commit = found.setdefault("packages", {}), found.setdefault("git_commit", None)
         named = isinstance(packages, dict) and all(isinstance(version, str) for version in packages.values())
@@ -88,24 +88,24 @@ class RunFolder:
 
     @property
     def display(self) -> Display:
-        """How the run is shown to readers, as it noted; of one that noted nothing `shown`, or by its agent's name."""
+        """The recorded display settings; without a record `shown`, or settings with the agent's name."""
         path = self.path / DISPLAY
         if path.is_file():
             return restored(Display, read_object(path), DISPLAY)
         return self.shown or Display(name=str(self.config.get("agent", "run")).upper())
 
     def note_display(self, display: Display) -> None:
-        """Write DISPLAY, so that whoever has the folder can report it, without the agent's code as well."""
+        """Write DISPLAY, so that the run can be reported without the agent's code."""
         write_json(self.path / DISPLAY, display)
 
     @property
     def agent_name(self) -> str:
-        """What was trained as readers know it: GAIL; PPO + VIME; VAE."""
+        """Name of the agent or model in reports, e.g. GAIL, PPO + VIME, VAE."""
         return self.display.name
 
     @property
     def videos(self) -> list[Path]:
-        """The recorded videos (mp4, else GIF), of a policy with codes in their order."""
+        """The recorded videos (mp4, else GIF), ordered by code if the policy has codes."""
         found = [
             sorted(self.path.glob(f"video*{kind}"), key=lambda path: (len(path.name), path.name))
             for kind in (".mp4", ".gif")
@@ -114,22 +114,23 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run was evaluated and reported to its end, also in a copy. A report is no sign of that, because
-        `rlgen report` writes it for unfinished runs too; nor is a result alone, which is there before the video."""
+        """Whether the run is complete, with evaluation and report; also of a copied folder. A report alone does not
+        show this, because `rlgen report` writes it for unfinished runs too, nor does a result, which is written before
+        the video."""
         return (self.path / "result.json").is_file() and not (self.path / UNFINISHED).exists()
 
     def begin(self) -> None:
-        """From now on the run is unfinished, whatever happens, until `end`."""
+        """Mark the run as unfinished until `end`."""
         (self.path / UNFINISHED).touch()
         sync_folder(self.path)
 
     def end(self) -> None:
-        """Everything that a finished run holds is there."""
+        """Mark the run as finished: all its files are written."""
         (self.path / UNFINISHED).unlink(missing_ok=True)
         sync_folder(self.path)
 
     def training_to(self, config: Mapping[str, Any]) -> "RunFolder":
-        """The run with the steps or epochs of `config`, recorded where they are others. The folder must be locked."""
+        """The run with the steps or epochs of `config`, recorded if they changed. The folder must be locked."""
         text = json_text(dict(config), non_finite="refuse")
         changed = json.loads(text)
         if all(self.config.get(name) == changed.get(name) for name in ("steps", "epochs")):
@@ -139,8 +140,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while training, rid of what a killed one left half written. Raises `InputError` when another
-        process holds it."""
+        """Lock the folder during a training, and delete files that a killed one left incomplete. Raises `InputError` if
+        another process holds the lock."""
         with locked(self.path):
             remove_partials(self.path)
             yield
@@ -153,7 +154,7 @@ class RunFolder:
 
 
 def _refuse_contents(folder: Path) -> None:
-    """Raise unless `folder` is absent or empty (leftovers of a killed start do not count)."""
+    """Raise `InputError` unless `folder` is absent or empty (leftovers of a killed start do not count)."""
     if folder.is_file():
         raise problem(f"a folder at {folder}", "a file", "choose another --out")
     if not folder.is_dir():
@@ -166,18 +167,18 @@ def _refuse_contents(folder: Path) -> None:
         raise problem(
             f"a new or empty folder at {folder}",
             "a run",
-            f"choose another --out, or go on with `rlgen resume {folder}`",
+            f"choose another --out, or continue with `rlgen resume {folder}`",
         )
     if names:
-        came = f"one with {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-        raise problem(f"a new or empty folder at {folder}", came, "choose another --out")
+        got = f"one with {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        raise problem(f"a new or empty folder at {folder}", got, "choose another --out")
 
 
 def _refuse_links(folder: Path) -> None:
     root = folder.resolve()
     for parent, folders, files in os.walk(root):
         for path in (Path(parent, name) for name in (*folders, *files)):
-            # realpath, because Path.resolve raises for a link to itself
+            # realpath, because Path.resolve raises an error for a link to itself
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                came = f"the link {path.relative_to(root)} to {path.readlink()}"
-                raise problem(f"a run whose files are all in {folder}", came, "put a copy of the file in its place")
+                got = f"the link {path.relative_to(root)} to {path.readlink()}"
+                raise problem(f"a run whose files are all in {folder}", got, "put a copy of the file in its place")

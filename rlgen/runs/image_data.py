@@ -1,4 +1,4 @@
-"""data.json: which images a run with an image model began with, so that it never goes on with others."""
+"""data.json: a record of a run's training images, so that it is not resumed with others."""
 
 import logging
 
@@ -19,9 +19,9 @@ def note_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> None:
 
 
 def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> None:
-    """Raise `InputError` unless these are the images that the run noted; the log says so of a run that noted none."""
+    """Raise `InputError` unless these are the images that the run recorded; log a warning if it recorded none."""
     if not (folder / DATA).is_file():
-        log.warning("%s does not say which images it began with, so these are not compared", folder.path)
+        log.warning("%s has no record of its images, so they are not compared", folder.path)
         return
     noted = read_object(folder / DATA)
     for split, images in (("train", train), ("test", test)):
@@ -29,10 +29,10 @@ def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> 
         if not isinstance(then, dict) or not {"n", "name", "sha256"} <= then.keys():
             raise problem(f"the number, name and sha256 of {split} images in {folder / DATA}", repr(then)[:80], REMEDY)
         if now["sha256"] != then["sha256"]:
-            came = f"{now['n']} of {now['name']} with the sha256 {str(now['sha256'])[:12]}"
+            got = f"{now['n']} of {now['name']} with the sha256 {str(now['sha256'])[:12]}"
             was = f"{then['n']} of {then['name']} with the sha256 {str(then['sha256'])[:12]}"
             raise problem(
                 f"the {split} images of the run, {was}",
-                came,
-                f"put the same files at {folder.config.get('data')}, or train anew in another folder",
+                got,
+                f"put the same files at {folder.config.get('data')}, or train again in another folder",
             )

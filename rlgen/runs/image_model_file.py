@@ -1,4 +1,4 @@
-"""A trained image model as two files: weights in safetensors, and what it takes to build the model in JSON."""
+"""A trained image model as two files: its weights in safetensors, and its configuration in JSON."""
 
 import os
 from pathlib import Path
@@ -28,17 +28,17 @@ def save_image_model(folder: str | os.PathLike[str], model: ImageModel) -> None:
 def load_image_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> ImageModel:
     """The trained model of a run folder, in evaluation mode: `load_image_model("runs/digits-vae").sample(16)`.
 
-    Raises `InputError` where there is none, or one that this version cannot build.
+    Raises `InputError` if there is none, or one that this version cannot build.
     """
     path = Path(folder)
     card = read_object(path / CARD)
     if str(card.get("model")) not in GENERATORS:
-        came = f"{card.get('model')!r} in {path / CARD}"
-        raise problem(f"a model of {', '.join(GENERATORS)}", came, "use the version of rlgen that wrote it")
+        got = f"{card.get('model')!r} in {path / CARD}"
+        raise problem(f"a model of {', '.join(GENERATORS)}", got, "use the version of rlgen that wrote it")
     kind = GENERATORS[card["model"]]
     settings = {"shape": ImageShape, "config": kind.config_type}
     shape, config = (restored(hint, card.get(name), f"{name} in {path / CARD}") for name, hint in settings.items())
-    # Building draws initial weights, which are replaced: nobody's random numbers should depend on it.
+    # Building draws initial weights, which are replaced; the state of the random generator is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         model = kind(shape, config)
     try:

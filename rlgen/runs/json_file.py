@@ -1,4 +1,4 @@
-"""JSON that every reader accepts, in files that are whole."""
+"""Strict JSON in atomically written files."""
 
 import json
 import math
@@ -15,7 +15,7 @@ Entries = TypeVar("Entries")
 
 
 def json_text(value: Any, non_finite: NonFinite = "null") -> str:
-    """`to_json` of `value` as strict JSON, in which NaN and infinities have no place."""
+    """`to_json` of `value` as strict JSON, which has no NaN and infinities."""
     assert non_finite != "keep"
     return json.dumps(to_json(value, non_finite), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -26,7 +26,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file; raises `InputError` when it is missing or broken."""
+    """Read a JSON file. Raises `InputError` if it is missing or malformed."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -34,7 +34,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a JSON file that holds an object; raises `InputError` when it is missing, broken or holds anything else."""
+    """Read a JSON file that holds an object. Raises `InputError` if it is missing, malformed or holds anything else."""
     found = read_json(path)
     if not isinstance(found, dict):
         remedy = "take the file that rlgen wrote"
@@ -45,9 +45,9 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 def entries_of(kind: type[Entries], entries: Mapping[str, Any], path: str | os.PathLike[str], remedy: str) -> Entries:
     """The dataclass `kind` from the `entries` of a JSON file at `path`.
 
-    Entries that it does not know are left out; those with a default may be missing. The null of a number is NaN, which
-    `write_json` made it from. Raises `InputError`, which says what to do by `remedy`, for other entries that are
-    missing, and for values of other types.
+    Unknown entries are ignored; entries with a default may be missing. The null of a number is read as NaN, which
+    `write_json` wrote as null. Raises `InputError`, with `remedy`, for other missing entries, and for values of other
+    types.
     """
     missing = [name for name in required_fields(kind) if name not in entries]
     if missing:

@@ -1,8 +1,8 @@
-"""Numbers over time: one CSV that is valid at every moment, and TensorBoard beside it.
+"""Numbers over time: a CSV file that is valid at every moment, and TensorBoard's files.
 
 The first column is `step` (environment steps), the others are named `group/name`, in the order in which they appeared.
-Values are written so that reading them gives the same float64 back, so two runs can be compared bit for bit; what
-depends on the clock belongs to the group `time/`, which such a comparison leaves out (`same_metrics`).
+Values are written so that reading them gives the same float64, so two runs can be compared bit for bit. Values that
+depend on the clock are in the group `time/`, which such a comparison omits (`same_metrics`).
 """
 
 import contextlib
@@ -24,23 +24,22 @@ CLOCK = "time/"
 
 
 class Metrics:
-    """Writes metrics.csv and tensorboard/ of a run folder; goes on with the files that are there.
+    """Writes metrics.csv and tensorboard/ of a run folder; continues existing files.
 
-    It is itself callable as `metrics(step, {name: value})`, which is how the agents report.
+    Agents call it as `metrics(step, {name: value})`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, tensorboard: bool = True) -> None:
         self.path = Path(folder) / "metrics.csv"
         self._tensorboard = TensorBoard(Path(folder) / "tensorboard") if tensorboard else None
         self._columns, rows, whole = _read_rows(self.path)
-        if not whole:  # the last row was cut by a kill
+        if not whole:  # a kill cut the last row
             self._rewrite(self._columns, rows)
         self._file = self._open()
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Add one row. Another process that reads the file finds it when this returns, and so does one that reads it
-        after a kill; after a power cut, once `sync` has returned. Names not seen before add columns, empty in the rows
-        above."""
+        """Add one row. Once this returns, other processes can read the row and it survives a kill; once `sync` returns,
+        it survives a power cut. New names add columns, empty in earlier rows."""
         row = {name: float(value) for name, value in values.items()}
         new = [name for name in row if name not in self._columns]
         if "step" in new or not all(new):
@@ -57,16 +56,16 @@ class Metrics:
     __call__ = write
 
     def sync(self) -> None:
-        """Bring every row to the disk: before a checkpoint, which a resumed run completes with them."""
+        """Sync every row to the disk, before a checkpoint that a resumed run continues with these rows."""
         with self._named():
             os.fsync(self._file.fileno())
 
     def truncate(self, step: int) -> None:
-        """Forget what was written after `step`: the run goes on from its checkpoint there. TensorBoard hides it too."""
+        """Delete the rows after `step`, where a checkpoint continues. TensorBoard hides them too."""
         self._file.close()
         columns, rows, _ = _read_rows(self.path)
         kept = [row for row in rows if int(row[0]) <= step]
-        # A column that only later rows filled goes too, so that the file is what an uninterrupted run would have.
+        # Delete columns that only later rows filled as well, so that the file equals that of an uninterrupted run.
         used = [i for i in range(len(columns)) if i == 0 or any(row[i] for row in kept)]
         self._columns = [columns[i] for i in used] if kept else []
         self._rewrite(self._columns, [[row[i] for i in used] for row in kept])
@@ -81,13 +80,13 @@ class Metrics:
                 self._tensorboard.write_image(step, name, picture)
 
     def write_hparams(self, step: int, config: Mapping[str, Any], values: Mapping[str, float]) -> None:
-        """Show a run's flat configuration and its final numbers in TensorBoard; metrics.csv stays as it is."""
+        """Show a run's flat configuration and its final numbers in TensorBoard, not in metrics.csv."""
         if self._tensorboard is not None:
             with self._named():
                 self._tensorboard.write_hparams(step, config, values)
 
     def close(self) -> None:
-        """Close both files. Writing again is an error."""
+        """Close both files; writing afterwards is an error."""
         self._file.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
@@ -116,7 +115,7 @@ class Metrics:
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        """What the disk refuses within the block names the file."""
+        """A context in which errors of the disk name the file."""
         try:
             yield
         except OSError as error:
@@ -126,7 +125,7 @@ class Metrics:
 def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Columns of a metrics.csv, or of the run folder holding one, as float64 arrays [rows].
 
-    NaN where nothing was written. An absent or empty file gives no columns. A row cut by a kill is left out.
+    NaN for missing values. An absent or empty file gives no columns. A row cut by a kill is omitted.
     """
     file = Path(path)
     columns, rows, _ = _read_rows(file / "metrics.csv" if file.is_dir() else file)
@@ -136,7 +135,7 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def same_metrics(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bool:
-    """Whether two runs wrote the same numbers, bit for bit, apart from the clock's (`time/…`)."""
+    """Whether two runs wrote the same numbers, bit for bit, except for the group `time/`."""
     tables = []
     for path in (left, right):
         tables.append({name: values for name, values in read_metrics(path).items() if not name.startswith(CLOCK)})
@@ -146,7 +145,7 @@ def same_metrics(left: str | os.PathLike[str], right: str | os.PathLike[str]) ->
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]], bool]:
-    """Header, whole rows, and whether the file held nothing else."""
+    """Header, complete rows, and whether the file holds nothing else."""
     if not path.is_file():
         return [], [], True
     try:

@@ -1,4 +1,4 @@
-"""The states of processes that train together, in one process that can write them."""
+"""The states of all processes of a training, gathered in the process that writes them."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ OTHERS = "others"
 
 
 def with_others(state: dict[str, Any]) -> dict[str, Any]:
-    """`state` as a checkpoint keeps it: in process 0 with those of the others, in the order of their numbers."""
+    """`state` as a checkpoint stores it: in process 0 with those of the others, ordered by rank."""
     if distributed.world_size() == 1:
         return state
     tree, tensors = encode(state)
@@ -26,16 +26,17 @@ def with_others(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def own_state(state: dict[str, Any]) -> dict[str, Any]:
-    """This process's part of what `with_others` gave. Raises `InputError` for the states of more or fewer processes."""
+    """This process's state in the result of `with_others`. Raises `InputError` for states of more or fewer
+    processes."""
     others = state.get(OTHERS, [])
     if len(others) + 1 != distributed.world_size():
-        came = f"{distributed.world_size()}"
-        raise problem(f"{len(others) + 1} processes, as many as saved the checkpoint", came, "start as many")
+        got = f"{distributed.world_size()}"
+        raise problem(f"{len(others) + 1} processes, as many as saved the checkpoint", got, "start as many")
     return [state, *others][distributed.rank()]
 
 
 def _gather_bytes(own: bytes) -> list[bytes]:
-    """In process 0 those of all the others: their lengths first, then all as long as the longest."""
+    """In process 0 the messages of all others: first their lengths, then the messages, padded to the longest."""
     lengths = distributed.all_gather(torch.tensor([len(own)])).tolist()
     padded = torch.zeros(max(lengths), dtype=torch.uint8)
     padded[: len(own)] = torch.frombuffer(bytearray(own), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""result.json: what a run achieved, in one file that scripts and people read."""
+"""result.json: the results of a run."""
 
 import os
 import sys
@@ -20,15 +20,15 @@ except ImportError:  # Windows
 
 REMEDY = "evaluate the run again"
 RENAMED = {"share_of_falls": "terminated"}
-"""Earlier name of an entry → its name now."""
+"""Earlier name of an entry → its current name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Returns:
-    """What a policy earned in the episodes of an evaluation, and what that is compared with."""
+    """Returns of a policy in an evaluation, and its reference returns."""
 
     env: str
-    """Gymnasium id."""
+    """Gymnasium id of the environment."""
     return_mean: float
     """Mean undiscounted return of the episodes."""
     return_std: float
@@ -38,28 +38,28 @@ class Returns:
     """Environment steps."""
     episodes: int
     terminated: float
-    """Share of the episodes that the task ended, by success or by failure, before the time limit."""
+    """Fraction of the episodes that the task ended, by success or failure, before the time limit."""
     evaluation_seed: int
     expert_return: float | None = None
-    """Mean return that counts as 1; `reference` says whose."""
+    """Mean return with a normalised score of 1; `reference` names its source."""
     random_return: float | None = None
-    """Mean return of uniformly random actions from the evaluation's seed, in a number of episodes of its own."""
+    """Mean return of uniformly random actions from the evaluation's seed, over a separate number of episodes."""
     normalised_return: float | None = None
-    """(return_mean − random_return) / (expert_return − random_return)."""
+    """Normalised score (return_mean − random_return) / (expert_return − random_return)."""
     backend: str = ""
-    """What stepped the environment: threads, gymnasium, warp."""
+    """Backend of the environment: threads, gymnasium, warp."""
     margin_rule: str = "native"
     """MuJoCo's contact margin rule: native (their sum) or legacy (the larger one)."""
     reference: Reference = "demonstrations"
-    """Whose mean return `expert_return` is: that of all episodes of the demonstrations' file, or that of the expert's
-    policy in this very evaluation."""
+    """Source of `expert_return`: demonstrations, all episodes of their file; or expert, the expert's policy in this
+    evaluation."""
     share_of_failures: float | None = None
-    """Share of the episodes with a return below half of `expert_return` (`rlgen.runs.scores.share_of_failures`)."""
+    """Fraction of the episodes with a return below half of `expert_return` (`rlgen.runs.scores.share_of_failures`)."""
     per_episode_returns: list[float | None] | None = None
     """Undiscounted return of every episode."""
     parts: dict[str, list[float]] = field(default_factory=dict)
-    """Mean and standard deviation of the returns of the policy's single ways of acting, by name, in as many episodes
-    each, where it has several."""
+    """Mean and standard deviation of the returns of each code of a policy with several, by name, over equally many
+    episodes each."""
 
     @classmethod
     def of(
@@ -71,7 +71,7 @@ class Returns:
         parts: Mapping[str, Evaluation] | None = None,
         **others: Any,
     ) -> "Returns":
-        """The record of an evaluation; `others` by the names of the fields. Scores are worked out here."""
+        """The record of an evaluation with its scores; `others` are further fields by name."""
         summary: dict[str, Any] = evaluation.summary()
         return cls(
             **summary,
@@ -89,7 +89,7 @@ class Returns:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What was trained, how long that took, and what came of it. Unknown numbers are None (null in the file)."""
+    """The training of a run, its duration and its results. Unknown numbers are None (null in the file)."""
 
     agent: str
     """Name of the agent, e.g. `gail`; of image models `image`."""
@@ -98,33 +98,33 @@ class Result:
     steps: int
     """Steps or updates trained for, over all resumes."""
     unit: str = "steps"
-    """What was counted: `steps` in the environment, over all environments, or `updates`."""
+    """Unit of `steps`: environment `steps`, over all environments, or `updates`."""
     wall_seconds: float
-    """Training time [s] over all resumes, evaluations not counted."""
+    """Training time [s] over all resumes, without evaluations."""
     device: str = "cpu"
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     peak_memory_mb: float | None = None
     """Largest resident memory of the process [MiB]."""
     peak_gpu_memory_mb: float | None = None
-    """Most memory that tensors took on the GPU at a time, over the last sitting [MiB]; None on a CPU."""
+    """Largest memory of tensors on the GPU since the last resume [MiB]; None on a CPU."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """What else was measured, by name; the run's `Display` says which of it readers are shown, and how."""
+    """Further metrics, by name; the run's `Display` determines which of them reports show, and how."""
     returns: Returns | None = None
-    """Of a policy; its entries stand among the others in the file."""
+    """Returns of a policy, whose entries are among the others in the file; None for an image model."""
 
     @property
     def env_steps(self) -> int:
-        """Environment steps trained for."""
+        """Environment steps of the training."""
         return self.steps if self.unit == "steps" else 0
 
     @property
     def steps_per_second(self) -> float | None:
-        """Speed of the training, in steps or updates."""
+        """Speed of the training, in steps or updates per second."""
         return self.steps / self.wall_seconds if self.wall_seconds > 0 else None
 
     def entries(self) -> dict[str, Any]:
-        """What result.json holds: the fields, those of `returns` among them, and of a policy `env_steps` and
+        """The contents of result.json: the fields, including those of `returns`, and for a policy `env_steps` and
         `env_steps_per_second`."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "returns"}
         if self.returns is None:
@@ -133,22 +133,22 @@ class Result:
         return {**own, "env_steps": self.env_steps, "env_steps_per_second": speed, **asdict(self.returns)}
 
     def row(self) -> dict[str, Any]:
-        """The entries for a line of a table, with the metrics among them."""
+        """The entries for a line of a table, including the metrics."""
         own = self.entries()
         return {**own.pop("metrics"), **own}
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
-        """Write FOLDER/result.json (strict JSON, whole or not at all)."""
+        """Write FOLDER/result.json (strict JSON, atomically)."""
         path = Path(folder) / "result.json"
         write_json(path, self.entries())
         return path
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Result":
-        """The result of a run folder; raises `InputError` when the run has none.
+        """The result of a run folder. Raises `InputError` if the run has none.
 
-        Entries with a default may be missing, and those that no field is for count as metrics: so are results of
-        earlier versions read.
+        Entries with a default may be missing, and entries without a field count as metrics, so that results of earlier
+        versions can be read.
         """
         path = Path(folder) / "result.json"
         if not path.is_file():
@@ -172,7 +172,7 @@ class Result:
 
 
 def _present(found: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a result under the names of this version, without those that follow from others."""
+    """The entries of a result with the names of this version, without derived ones."""
     found = {RENAMED.get(name, name): value for name, value in found.items()}
     steps, updates = found.pop("env_steps", None), found.pop("updates", None)
     found.pop("env_steps_per_second", None)
@@ -187,7 +187,7 @@ def _present(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far [MiB]; None where the system does not tell."""
+    """Largest resident memory of this process so far [MiB]; None on systems that do not report it."""
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""A CSV file with a row for each finished run, which may have been trained on different days and machines."""
+"""A CSV file with a row per finished run, gathered over several days and machines."""
 
 import csv
 import io
@@ -14,9 +14,9 @@ Row = Mapping[str, Any]
 
 
 def merge_rows(path: str | os.PathLike[str], found: Sequence[Row], fields: Sequence[str], key: Sequence[str]) -> list:
-    """Write `found` and the rows of the file that it has nothing newer for, and return them all; new ones come last.
+    """Replace or append the rows `found` in the file and return all rows; new ones are last.
 
-    `fields`: the columns. `key`: those that tell rows apart.
+    `fields`: the columns. `key`: the columns that identify a row.
     """
     rows = {tuple(row[name] for name in key): row for row in [*read_rows(path), *found]}
     text = io.StringIO()
@@ -28,7 +28,7 @@ def merge_rows(path: str | os.PathLike[str], found: Sequence[Row], fields: Seque
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Rows of the file, numbers as numbers and empty cells as None; none where there is no file."""
+    """Rows of the file, with numbers converted and empty cells as None; no rows without a file."""
     if not Path(path).is_file():
         return []
     with Path(path).open(newline="", encoding="utf-8") as file:

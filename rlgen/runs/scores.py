@@ -1,4 +1,4 @@
-"""Scores: a return between random and expert, and what several seeds say together."""
+"""Scores: returns normalised between random and expert, and statistics over seeds."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,16 +8,17 @@ import numpy as np
 from rlgen.errors import problem
 
 Reference = Literal["demonstrations", "expert"]
-"""Whose mean return counts as 1: of the demonstrated episodes, or of the expert's policy in the same evaluation."""
+"""Source of the mean return with score 1: the demonstrated episodes, or the expert's policy in the same evaluation."""
 RETURN_OF: dict[Reference, str] = {"demonstrations": "the demonstrations' return", "expert": "the expert's return"}
 ENOUGH_FOR_INTERVAL = 5
-"""Independent runs from which on a bootstrap has something to say: of three it gives back lowest and highest."""
+"""Fewest independent runs for a bootstrap interval; with three it would be lowest to highest."""
 
 
 def normalised_return(returns: float, random: float | None, expert: float | None) -> float | None:
-    """(return − random) / (expert − random): 0 like chance, 1 like the reference, more is better than the reference.
+    """(return − random) / (expert − random): 0 for random actions, 1 for the reference, above 1 for better than the
+    reference.
 
-    None when a reference is not known, or when both are the same and the scale has no length.
+    None if a reference is unknown, or if both are equal.
     """
     if random is None or expert is None or expert == random:
         return None
@@ -25,11 +26,10 @@ def normalised_return(returns: float, random: float | None, expert: float | None
 
 
 def share_of_failures(returns: Sequence[float] | np.ndarray, expert: float | None) -> float | None:
-    """Share of the episodes with less than half of the expert's mean return; a return that is not a number failed.
+    """Fraction of the episodes with less than half of the expert's mean return; a return of NaN counts as failed.
 
-    Tells what the mean hides, also where a task never ends an episode that has gone wrong: a flipped Ant lies there
-    until the time limit. None without an expert, and where its return is not above 0, because then half of it is no
-    lower bar.
+    It shows failures that the mean hides, also in tasks that do not end a failed episode: a flipped Ant lies still
+    until the time limit. None without an expert, and for an expert's return of 0 or below, half of which is not less.
     """
     values = np.asarray(returns, dtype=np.float64).ravel()
     if expert is None or not expert > 0 or not len(values):
@@ -38,9 +38,9 @@ def share_of_failures(returns: Sequence[float] | np.ndarray, expert: float | Non
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
-    """Mean without the lowest and the highest quarter (each ⌊n/4⌋ values). Agarwal et al. 2021, arXiv 2108.13264.
+    """Interquartile mean, without the lowest and the highest ⌊n/4⌋ values. Agarwal et al. 2021, arXiv 2108.13264.
 
-    Differs from the paper: none; with fewer than four values nothing is cut and it is the mean.
+    With fewer than four values it is the mean.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
     if not len(ordered):
@@ -50,10 +50,10 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def over_runs(values: Sequence[float] | np.ndarray, write: Callable[[float], str]) -> str:
-    """What several independent runs reached, as a cell of a table; `write` writes a number.
+    """The result of several independent runs as a cell of a table; `write` formats a number.
 
-    From five runs on the interquartile mean and its bootstrap interval, "4,002 [3,990, 4,015]"; of fewer, from which an
-    interval would only give back the two ends, mean, lowest and highest: "4,002 (3,990 to 4,015)"; of one its value.
+    From five runs on the interquartile mean and its bootstrap interval, "4,002 [3,990, 4,015]"; for fewer mean, lowest
+    and highest, "4,002 (3,990 to 4,015)"; for one its value.
     """
     middle = write(middle_of_runs(values))
     if len(values) == 1:
@@ -65,7 +65,7 @@ def over_runs(values: Sequence[float] | np.ndarray, write: Callable[[float], str
 
 
 def over_runs_title(sizes: Sequence[int]) -> str:
-    """What `over_runs` gives of groups of so many runs each; empty where none has two."""
+    """The legend of `over_runs` for groups of these numbers of runs; empty if none has two."""
     kinds = []
     if any(1 < size < ENOUGH_FOR_INTERVAL for size in sizes):
         kinds.append("mean (lowest to highest seed)")
@@ -75,7 +75,7 @@ def over_runs_title(sizes: Sequence[int]) -> str:
 
 
 def middle_of_runs(values: Sequence[float] | np.ndarray) -> float:
-    """The interquartile mean of five runs or more, the mean of fewer."""
+    """The interquartile mean of five or more runs, the mean of fewer."""
     return interquartile_mean(values) if len(values) >= ENOUGH_FOR_INTERVAL else float(np.mean(values))
 
 
@@ -87,9 +87,9 @@ def bootstrap_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic` over independent runs. Efron 1979; used so by arXiv 2108.13264.
+    """Percentile bootstrap interval of `statistic` over independent runs. Efron 1979; used by arXiv 2108.13264.
 
-    With one value both ends are that value: one run says nothing about the spread.
+    With one value both ends are that value.
     """
     sample = np.asarray(values, dtype=np.float64).ravel()
     if not len(sample):

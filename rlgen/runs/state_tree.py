@@ -1,6 +1,7 @@
-"""A nested state as JSON and tensors, and back, exactly: no pickle, so a checkpoint cannot run code.
+"""Exact conversion of a nested state to JSON and tensors, and back, without pickle, so that a checkpoint cannot run
+code.
 
-Plain JSON values stand for themselves. What JSON cannot say is an object with the single key `$`:
+JSON values are unchanged. Values that JSON does not have are objects with the single key `$`:
 
     {"$": "tensor", "name": …}                 torch tensor, stored under that name
     {"$": "array", "name": …, "dtype": …}      NumPy array; with "shape" when it is stored as raw bytes
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 
-# NumPy types that torch has too, in this machine's byte order; the others travel as raw bytes.
+# NumPy types that torch has too, in this machine's byte order; others are stored as raw bytes.
 _NATIVE = {np.dtype(name) for name in ("bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")}
 
 
@@ -67,7 +68,7 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
     raise problem(
         "tensors, arrays, numbers, text, lists and dicts in a checkpoint",
         f"a {type(value).__name__} at {place or 'the top'}",
-        "put what it holds into the state instead",
+        "put its contents into the state instead",
     )
 
 
@@ -96,7 +97,7 @@ def _encode_array(value: np.ndarray | np.generic, place: str, tensors: dict[str,
 
 
 def _store(tensor: Tensor, place: str, tensors: dict[str, Tensor]) -> str:
-    """Keep `tensor` under its place in the tree, made unique (`a/b` may be one key or two), and return that name."""
+    """Store `tensor` under its place in the tree, made unique (`a/b` may be one key or two), and return that name."""
     name = place
     while name in tensors:
         name += "'"

@@ -1,7 +1,7 @@
-"""TensorBoard's files beside a run's metrics.
+"""TensorBoard's files of a run's metrics.
 
-Written as they come, without the thread of torch's SummaryWriter: what a disk refuses is an `OSError` where it
-happened, and a kill loses nothing that was written before.
+Values are written at once, without the thread of torch's SummaryWriter: an error of the disk is an `OSError` of the
+call, and a kill loses nothing that was written before.
 """
 
 import io
@@ -17,7 +17,7 @@ import numpy as np
 
 _NUMBERS = itertools.count()
 SB3_NAMES = {"evaluation/return_mean": "eval/mean_reward", "evaluation/episode_length_mean": "eval/mean_ep_length"}
-"""Stable-Baselines3's names of the same numbers, written as well, so that its dashboards lie over ours."""
+"""Stable-Baselines3's names of the same numbers, written too, so that curves of SB3's own runs share a diagram."""
 
 
 class TensorBoard:
@@ -29,14 +29,14 @@ class TensorBoard:
         self._purge_step: int | None = None
 
     def write(self, step: int, row: Mapping[str, float]) -> None:
-        """Values by their names."""
+        """Write values by name."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         named = {**row, **{also: row[name] for name, also in SB3_NAMES.items() if name in row}}
         self._add(step, Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in named.items()]))
 
     def write_hparams(self, step: int, config: Mapping[str, Any], row: Mapping[str, float]) -> None:
-        """A run's flat configuration as text and as hyperparameters, with the values that judge them."""
+        """Write a run's flat configuration as text and as hyperparameters, with the run's final metrics."""
         from torch.utils.tensorboard.summary import hparams, text
 
         plain = {name: v if isinstance(v, bool | int | float) else str(v) for name, v in config.items()}
@@ -47,18 +47,18 @@ class TensorBoard:
         self.write(step, row)
 
     def write_image(self, step: int, name: str, picture: np.ndarray) -> None:
-        """A picture uint8 [height, width, 3]."""
+        """Write a picture, uint8 [height, width, 3]."""
         from torch.utils.tensorboard.summary import image  # takes a second, so not at import
 
         self._add(step, image(name, picture, dataformats="HWC"))
 
     def purge_after(self, step: int) -> None:
-        """TensorBoard hides what was written after `step`."""
+        """Have TensorBoard hide the values after `step`."""
         self.close()
         self._purge_step = step + 1
 
     def close(self) -> None:
-        """The next value opens another file."""
+        """Close the file; the next value opens another one."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -79,13 +79,13 @@ class TensorBoard:
         self._file.write(_records(events))
 
     def _open(self) -> BinaryIO:
-        self.folder.mkdir(exist_ok=True)  # not its parents: a run folder that was deleted is not made again
+        self.folder.mkdir(exist_ok=True)  # without its parents: a deleted run folder is not made again
         name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
         return (self.folder / name).open("xb", buffering=0)
 
 
 def _records(events: list[Any]) -> bytes:
-    """As TensorBoard reads them, each with its length and checksums."""
+    """Write an event in TensorBoard's record format, with length and checksums."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     data = io.BytesIO()

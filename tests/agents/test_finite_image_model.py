@@ -36,7 +36,7 @@ def test_a_run_whose_only_update_ruins_the_model_fails(
     assert cli.main(command(model, out, f"{options} --steps 1 --evaluate-every {evaluate_every}")) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "of the model at update 1;" in error
-    assert "there is no checkpoint from before that" in error
+    assert "there is no earlier checkpoint" in error
     assert not (out / "result.json").exists()
     assert not (out / "model.safetensors").exists()
     assert list_checkpoints(out) == []

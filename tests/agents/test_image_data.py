@@ -64,13 +64,13 @@ def test_other_images_at_the_same_place_are_refused(
     assert cli.main([command, str(cut_short)]) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "expected the train images of the run, 40 of data with the sha256" in error
-    assert "or train anew in another folder" in error
+    assert "or train again in another folder" in error
 
 
 def test_a_run_that_noted_no_images_goes_on(cut_short: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (cut_short / "data.json").unlink()
     assert cli.main(["resume", str(cut_short)]) == 0
-    assert "does not say which images it began with" in " ".join(capsys.readouterr().err.split())
+    assert "has no record of its images" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_kept_classifier_is_recorded_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

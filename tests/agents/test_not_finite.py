@@ -94,7 +94,7 @@ def test_a_number_that_is_not_finite_stops_the_training_and_names_the_checkpoint
 
 def test_without_a_checkpoint_none_is_promised(train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(SAC_OPTIONS, math.nan, 0.0, begins=5) == 2
-    assert "there is no checkpoint from before that" in " ".join(capsys.readouterr().err.split())
+    assert "there is no earlier checkpoint" in " ".join(capsys.readouterr().err.split())
     assert list_checkpoints(tmp_path / "run") == []
 
 

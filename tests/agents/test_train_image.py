@@ -205,7 +205,7 @@ def test_a_training_that_diverges_stops_and_says_where(tmp_path: Path, capsys: p
     error = " ".join(capsys.readouterr().err.split())
     assert "got NaN or an infinity in vae/" in error
     assert "at update" in error
-    assert "there is no checkpoint from before that" in error
+    assert "there is no earlier checkpoint" in error
     assert not (out / "result.json").exists()
 
 

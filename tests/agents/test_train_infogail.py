@@ -113,7 +113,7 @@ def test_a_code_of_a_policy_without_any_is_refused(rlgen_train, tmp_path: Path, 
     assert rlgen_train("gail", "--steps", "64") == 0
     assert Result.read(tmp_path / "run").returns.parts == {}
     assert cli.main(["evaluate", str(tmp_path / "run"), "--code", "0"]) == 2
-    assert "`rlgen train infogail` alone" in capsys.readouterr().err
+    assert "only with a run of `rlgen train infogail`" in capsys.readouterr().err
 
 
 def test_the_help_says_what_codes_are_and_how_to_ask_for_one(capsys) -> None:

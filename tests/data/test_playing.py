@@ -85,7 +85,7 @@ def test_a_model_trained_under_vecnormalize_sees_normalised_observations_where_t
 
 @pytest.mark.parametrize("options", [{"norm_reward": True, "training": False}, {"norm_reward": False}])
 def test_scaled_rewards_and_moving_statistics_are_not_evaluated(options: dict[str, bool]) -> None:
-    with pytest.raises(InputError, match=r"pays the task's own reward; got a VecNormalize.*env\.venv"):
+    with pytest.raises(InputError, match=r"with the task's own reward; got a VecNormalize.*env\.venv"):
         evaluate(Forgetful(), VecNormalize(counts(3), **options), 1, label=None)  # type: ignore[arg-type]
 
 

@@ -103,7 +103,7 @@ def test_the_users_choice_is_tried_first(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("env_id", "reason"), [("FrozenLake-v1", "does not draw itself"), ("Nothing-v0", "does not make")]
+    ("env_id", "reason"), [("FrozenLake-v1", "cannot render itself"), ("Nothing-v0", "does not make")]
 )
 def test_an_environment_without_pictures_is_not_filmed_and_said(unused_renderer, tmp_path, monkeypatch, env_id, reason):
     monkeypatch.setitem(sys.modules, "pygame", None)

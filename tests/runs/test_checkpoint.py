@@ -286,7 +286,7 @@ def test_a_manifest_of_another_kind_is_passed_over(tmp_path, manifest):
 def test_damaged_checkpoints_are_told_by_the_folder_of_the_run(tmp_path):
     run = RunFolder.create(tmp_path / "run", {"secret": "setting"})
     (save_checkpoint(run, 10, {}) / "state.json").write_text("")
-    with pytest.raises(InputError, match=f"expected a whole checkpoint in {run.path}; got 1 damaged") as error:
+    with pytest.raises(InputError, match=f"expected a complete checkpoint in {run.path}; got 1 damaged") as error:
         load_checkpoint(run)
     assert "setting" not in str(error.value)
 
