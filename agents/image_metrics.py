@@ -24,7 +24,7 @@ from rlgen.generators.pictures import own_randomness
 PANELS = (
     Panel(
         "Test images: negative log-likelihood, at most [nats]",
-        (Metric("evaluation/nll", "bound", spread="evaluation/nll_standard_error"),),
+        (Metric("evaluation/nll", "bound", band="evaluation/nll_standard_error"),),
     ),
     Panel(
         "Test images: length of their code, at most [bits per dimension]",

@@ -1,4 +1,4 @@
-"""How the numbers of a training are shown. Each is declared where it is logged, and reports draw what they find."""
+"""How reports show the numbers of a training. Each number is declared where it is logged."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,39 +10,39 @@ LEVEL = "*"
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is logged, or that a result holds."""
+    """A logged number, or an entry of a result."""
 
     name: str
     """Column in metrics.csv, such as `gail/loss`, or entry among a result's metrics."""
     label: str
-    """What readers are told that it is."""
+    """Description in reports."""
     unit: str = ""
-    spread: str = ""
-    """Name of its standard deviation or error."""
+    band: str = ""
+    """Name of the metric with its standard deviation or error, drawn as a band."""
     share: bool = False
-    """Whether it is a share of 1, shown in per cent."""
+    """Whether it is a fraction of 1, shown in percent."""
     factor: float = 1.0
-    """A curve shows this many times its value."""
+    """Factor of its values in curves."""
     absent: str = "–"
-    """What a result that has no number for it is shown with."""
+    """Text in reports for a result without it."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A small diagram. Metrics of one label are one line: of each run, the first that it has."""
+    """A small diagram. Metrics with the same label are one line, which shows the first one that a run has."""
 
     title: str
     metrics: tuple[Metric, ...]
     limits: tuple[float | None, float | None] = (None, None)
-    """Lowest and highest value of the axis; None: as the data have it."""
+    """Lowest and highest value of the axis; None: that of the data."""
     line: float | None = None
-    """Where a dotted line helps to read it, e.g. chance."""
+    """Value of a dotted reference line, e.g. chance."""
     steps: str = "environment steps"
-    """What the step column counts for these metrics."""
+    """Unit of the horizontal axis."""
     large: bool = False
-    """Whether it stands first, over the whole width, with the references' returns."""
+    """Whether it is first, has the full width, and shows the references' returns."""
     drawn: bool = True
-    """Whether there is anything to see; not of constants, counters and what says the same as another metric."""
+    """Whether it is drawn; False for constants, counters and redundant metrics."""
 
     @property
     def series(self) -> dict[str, tuple[Metric, ...]]:
@@ -51,7 +51,7 @@ class Panel:
         return {label: tuple(metric for metric in self.metrics if metric.label == label) for label in labels}
 
     def at_levels(self, names: Sequence[str]) -> list["Panel"]:
-        """This panel; where its metrics have levels, one for each level among `names`."""
+        """This panel; if its metrics have levels, one panel for each level among `names`."""
         if not any(LEVEL in metric.name for metric in self.metrics):
             return [self]
         patterns = [re.escape(metric.name).replace(re.escape(LEVEL), r"(\d+)") for metric in self.metrics]
@@ -65,14 +65,14 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Display:
-    """What a run's readers are shown, and how it is called."""
+    """How reports name a run, and what they show of it."""
 
     name: str = ""
-    """Of what is trained, e.g. GAIL, or PPO + VIME."""
+    """Name of the agent or model, e.g. GAIL, or PPO + VIME."""
     panels: tuple[Panel, ...] = ()
-    """Of the learning curves, in their order."""
+    """Panels of the learning curves, in their order."""
     results: tuple[Metric, ...] = ()
-    """Of the result's metrics those that are shown, the most telling first."""
+    """Metrics of the result to show, the most important first."""
     pictures: dict[str, str] = field(default_factory=dict)
     """Caption of each picture NAME.png that the run may have."""
 
@@ -81,14 +81,14 @@ def under(group: str, panels: Iterable[Panel]) -> tuple[Panel, ...]:
     """The panels of metrics that are logged as `group`/name."""
 
     def grouped(metric: Metric) -> Metric:
-        spread = f"{group}/{metric.spread}" if metric.spread else ""
-        return replace(metric, name=f"{group}/{metric.name}", spread=spread)
+        band = f"{group}/{metric.band}" if metric.band else ""
+        return replace(metric, name=f"{group}/{metric.name}", band=band)
 
     return tuple(replace(panel, metrics=tuple(map(grouped, panel.metrics))) for panel in panels)
 
 
 def joined(panels: Iterable[Panel]) -> tuple[Panel, ...]:
-    """Panels of one title as one, with the metrics of all."""
+    """The panels, with those of one title joined."""
     found: dict[str, Panel] = {}
     for panel in panels:
         before = found.get(panel.title)

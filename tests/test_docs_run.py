@@ -186,13 +186,6 @@ def test_links_of_the_readme_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT or page.name == "README.md"], ids=str)
-def test_pages_use_plain_words(page: Path) -> None:
-    """Words that meant something of their own in this project, outside code."""
-    text = re.sub(r"`[^`\n]+`|\]\([^)]*\)", "", BLOCK.sub("", page.read_text(encoding="utf-8")))
-    assert not re.findall(r"\b(?:told|beside|worlds|spread|paid|pays|kinds)\b", text, re.I)
-
-
 def test_code_stands_in_blocks_of_a_known_language() -> None:
     assert {block.language for block in ALL} == LANGUAGES
     for page in PAGES:

@@ -27,7 +27,7 @@ from ..image_metrics import classification_error, likelihood_bounds, measure
 from ..trainable import Observer
 from .finish import print_result, result_of
 
-PICTURE_SEED, PICTURED, JUDGED = 20_000, 40, 100
+PICTURE_SEED, PICTURED, EVALUATED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
 FINITE = {"nll", "elbo", "parzen", "fid"}
 """Metrics that every such model has."""
@@ -144,7 +144,7 @@ class ImageTraining:
 
     def require_finite_model(self) -> None:
         """Raise `Diverged` if the model's parameters are not finite."""
-        require_finite_model(self.game, self.held_out.floats(slice(JUDGED)))
+        require_finite_model(self.game, self.held_out.floats(slice(EVALUATED)))
 
     def files(self) -> Mapping[str, bytes]:
         return {}

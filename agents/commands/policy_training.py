@@ -208,7 +208,7 @@ class PolicyTraining:
             self.curve_env.close()
 
     def achieved(self) -> Mapping[str, Any]:
-        """Metrics of the result, beside its evaluation."""
+        """Metrics of the result, in addition to its evaluation."""
         return self.agent.achieved()
 
 

@@ -51,20 +51,24 @@ class AdversarialGameConfig:
 
 
 def game_panels(level: str = "") -> tuple[Panel, ...]:
-    """Of a generator against a discriminator, whose names end in `level`."""
-    judge, maker = f"discriminator{level}", f"generator{level}"
+    """Panels of a generator and a discriminator whose names end in `level`."""
+    discriminator, generator = f"discriminator{level}", f"generator{level}"
     parts = ("divergence", "penalty")
     return (
         Panel(
             "Discriminator right on",
-            (Metric(f"{judge}/real_accuracy", "real images"), Metric(f"{judge}/fake_accuracy", "fakes")),
+            (
+                Metric(f"{discriminator}/real_accuracy", "real images"),
+                Metric(f"{discriminator}/fake_accuracy", "fakes"),
+            ),
             limits=(0, 1),
             line=0.5,
         ),
         Panel(
-            "Losses of the players", (Metric(f"{judge}/loss", "discriminator"), Metric(f"{maker}/loss", "generator"))
+            "Losses of the players",
+            (Metric(f"{discriminator}/loss", "discriminator"), Metric(f"{generator}/loss", "generator")),
         ),
-        Panel("Parts of the discriminator's loss", tuple(Metric(f"{judge}/{part}", part) for part in parts)),
+        Panel("Parts of the discriminator's loss", tuple(Metric(f"{discriminator}/{part}", part) for part in parts)),
     )
 
 

@@ -73,7 +73,7 @@ class InfoGAN(AdversarialGame):
         *AdversarialGame.panels,
         Panel("Information about the category, at least [nats]", (Metric("generator/information", "category"),)),
         Panel(
-            "Uniform codes: share of their variance that is told",
+            "Uniform codes: share of their variance that Q infers",
             (Metric("generator/uniform_r2", "uniform codes"),),
             limits=(None, 1),
             line=0.0,

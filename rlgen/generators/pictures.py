@@ -52,7 +52,7 @@ CAPTIONS = {
     "classes": "In each row the same latent, in each column another class",
     "codes": "In each row the same noise, in each column the same code",
 }
-"""What readers are told about the pictures of `grids`."""
+"""Captions in reports of the pictures of `grids`."""
 
 
 class Grid(NamedTuple):

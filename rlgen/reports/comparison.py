@@ -8,10 +8,10 @@ from typing import Any
 from rlgen.display import Metric
 from rlgen.errors import problem
 from rlgen.reports.curves import curves_figure, has_returns
-from rlgen.reports.page import Figure, Film, Lead, Page, Section, flat
+from rlgen.reports.page import Figure, Lead, Media, Page, Section, flat
 from rlgen.reports.pictures import pictures
 from rlgen.reports.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
-from rlgen.reports.tables import Row, Table, count, metric_over_runs, metric_text, spread
+from rlgen.reports.tables import Row, Table, count, metric_over_runs, metric_text, plus_minus
 from rlgen.reports.visits import VISITS_NOTE, visits_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -19,7 +19,7 @@ from rlgen.runs.result import Result, Returns
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.system.console import duration, number
 
-MOST_FILMS, MOST_NAMED = 4, 4
+MOST_VIDEOS, MOST_NAMED = 4, 4
 SINGLE_NOTE = "For a single run, ± is the standard deviation over its evaluation episodes."
 FEATURES_NOTE = "Metrics of features are comparable only for the same feature extractor."
 # Settings in which runs of one experiment may differ.
@@ -120,9 +120,9 @@ def _chapter(groups: Sequence[Group], env: str) -> list[Section]:
             figure=visits_figure({group.label: group.runs for group in groups}),
             note=VISITS_NOTE,
         ),
-        Section(title=titled("policies"), films=_films(groups)),
+        Section(title=titled("policies"), media=_videos(groups)),
         *(
-            Section(title=f"{name.capitalize()}: {group.label}", films=pictures(group.runs[0], name))
+            Section(title=f"{name.capitalize()}: {group.label}", media=pictures(group.runs[0], name))
             for group in groups
             if name in group.runs[0].display.pictures
         ),
@@ -187,7 +187,7 @@ def _run_row(name: str, result: Result, scale: ScoreScale, shown: Sequence[Metri
         return Row(name=name, more=more, kind=kind)
     return Row(
         name=name,
-        returns=spread(result.returns.return_mean, result.returns.return_std),
+        returns=plus_minus(result.returns.return_mean, result.returns.return_std),
         normalised=scale.score(result.returns),
         failures=scale.failures(result.returns),
         terminated=result.returns.terminated,
@@ -216,10 +216,10 @@ def _curves(groups: Sequence[Group], scale: ScoreScale) -> Figure | None:
     return curves_figure(drawable, references)
 
 
-def _films(groups: Sequence[Group]) -> list[Film]:
-    films = []
+def _videos(groups: Sequence[Group]) -> list[Media]:
+    media = []
     for group in groups:
         run = next((run for run in group.runs if run.videos), None)
         if run is not None:
-            films.append(Film.of(run.videos[0], f"{group.label}, seed {run.config.get('seed', '–')}"))
-    return films[:MOST_FILMS]
+            media.append(Media.of(run.videos[0], f"{group.label}, seed {run.config.get('seed', '–')}"))
+    return media[:MOST_VIDEOS]

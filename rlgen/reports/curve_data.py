@@ -56,11 +56,11 @@ def panels_for(names: Sequence[str], panels: Sequence[Panel]) -> list[Panel]:
     """The panels of `panels` that have metrics in `names`, the large one first, then one for each name without a panel;
     at most 12 small ones."""
     known = [each for panel in panels for each in panel.at_levels(names)]
-    told = {name for panel in known for metric in panel.metrics for name in (metric.name, metric.spread)}
+    named = {name for panel in known for metric in panel.metrics for name in (metric.name, metric.band)}
     unknown = [
         Panel(name, (Metric(name, name),), steps=panels[0].steps if panels else "steps")
         for name in names
-        if name != "step" and not name.startswith(CLOCK) and name not in told
+        if name != "step" and not name.startswith(CLOCK) and name not in named
     ]
     filled = [panel for panel in known if panel.drawn and any(metric.name in names for metric in panel.metrics)]
     large = [panel for panel in filled if panel.large]
@@ -81,14 +81,14 @@ def curve_of(tables: Sequence[Table], series: Sequence[Metric]) -> Curve | None:
             continue
         written = ~np.isnan(table[metric.name])
         if written.any():
-            spread = table.get(metric.spread)
+            std = table.get(metric.band)
             values = metric.factor * table[metric.name][written]
-            lines.append((table["step"][written], values, None if spread is None else spread[written]))
+            lines.append((table["step"][written], values, None if std is None else std[written]))
     if not lines:
         return None
     if len(lines) == 1:
-        steps, values, spread = lines[0]
-        return Curve(steps, values) if spread is None else Curve(steps, values, values - spread, values + spread)
+        steps, values, std = lines[0]
+        return Curve(steps, values) if std is None else Curve(steps, values, values - std, values + std)
     return _together([(steps, values) for steps, values, _ in lines])
 
 

@@ -38,7 +38,7 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
+class Media:
     """A video or a picture, embedded."""
 
     source: str
@@ -80,11 +80,11 @@ class Section:
     note: str = ""
     table: Table | None = None
     figure: Figure | None = None
-    films: Sequence[Film] = ()
+    media: Sequence[Media] = ()
     entries: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool((self.table and self.table.rows) or self.figure or self.films or self.entries)
+        return bool((self.table and self.table.rows) or self.figure or self.media or self.entries)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rlgen.errors import problem
-from rlgen.reports.page import Film, data_uri
+from rlgen.reports.page import Media, data_uri
 from rlgen.runs.folder import RunFolder
 from rlgen.system.atomic import atomic_write
 
@@ -50,8 +50,8 @@ def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> Path:
     return target
 
 
-def pictures(folder: RunFolder, name: str) -> list[Film]:
+def pictures(folder: RunFolder, name: str) -> list[Media]:
     """The final picture of that name, or the newest one of an unfinished run; None without one."""
     found = [folder / f"{name}.png"] if (folder / f"{name}.png").is_file() else sorted((folder / name).glob("*.png"))
     note = folder.display.pictures[name]
-    return [Film(source=data_uri(path.read_bytes(), ".png"), alt=note) for path in found[-1:]]
+    return [Media(source=data_uri(path.read_bytes(), ".png"), alt=note) for path in found[-1:]]

@@ -7,10 +7,10 @@ from pathlib import Path
 from rlgen.errors import problem
 from rlgen.reports.comparison import comparison
 from rlgen.reports.curves import curves_figure, references_of
-from rlgen.reports.page import Fact, Figure, Film, Lead, Page, Section, entries
+from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section, entries
 from rlgen.reports.pictures import pictures
 from rlgen.reports.score_scale import ENDED_NOTE, scores_note
-from rlgen.reports.tables import Row, Table, count, metric_text, percent, reading, spread
+from rlgen.reports.tables import Row, Table, count, metric_text, percent, plus_minus, reading
 from rlgen.reports.visits import VISITS_NOTE, visits_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -63,10 +63,10 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
         sections=[
             *([Section(title="Returns", table=_table(folder, returns, rows), note=_note(returns))] if returns else []),
             *(
-                Section(title=name.capitalize(), films=pictures(folder, name), note=caption)
+                Section(title=name.capitalize(), media=pictures(folder, name), note=caption)
                 for name, caption in folder.display.pictures.items()
             ),
-            Section(title="The policy", films=_films(folder)),
+            Section(title="The policy", media=_videos(folder)),
             Section(title="Training", figure=_curves(folder)),
             Section(title="States visited", figure=visits_figure({"": [folder]}), note=VISITS_NOTE),
             Section(title="Metrics", entries=entries(known)),
@@ -96,7 +96,7 @@ def headline(folder: RunFolder, result: Result) -> Lead:
         work = f"after {_work(result)} and without a step in the environment, "
     score = result.returns.normalised_return
     share = f" (normalised score {score:.2f})" if score is not None else ""
-    reached = spread(result.returns.return_mean, result.returns.return_std)
+    reached = plus_minus(result.returns.return_mean, result.returns.return_std)
     return Lead(before="Reaches ", strong=reached, after=f"{share} {work}{ending}")
 
 
@@ -130,8 +130,8 @@ def _facts(folder: RunFolder, result: Result) -> list[Fact]:
 def _scores(returns: Returns | None) -> list[Fact]:
     if returns is None:
         return []
-    spread_, lowest = f"± {reading(returns.return_std)}", f"lowest {reading(returns.return_min)}"
-    facts = [Fact("Return", reading(returns.return_mean), spread_, lowest)]
+    plus_minus_std, lowest = f"± {reading(returns.return_std)}", f"lowest {reading(returns.return_min)}"
+    facts = [Fact("Return", reading(returns.return_mean), plus_minus_std, lowest)]
     if returns.normalised_return is not None:
         facts.append(Fact("Normalised", f"{returns.normalised_return:.3f}", "", f"0 random, 1 {returns.reference}"))
     if returns.share_of_failures is not None:
@@ -154,7 +154,7 @@ def _table(folder: RunFolder, returns: Returns, rows: Sequence[Row]) -> Table:
         lines.append(Row(name="random", returns=number(returns.random_return), normalised=0.0 if scored else None))
     own = Row(
         name=folder.display.name,
-        returns=spread(returns.return_mean, returns.return_std),
+        returns=plus_minus(returns.return_mean, returns.return_std),
         normalised=returns.normalised_return,
         failures=returns.share_of_failures,
         terminated=returns.terminated,
@@ -163,7 +163,7 @@ def _table(folder: RunFolder, returns: Returns, rows: Sequence[Row]) -> Table:
     lines += [*rows, own]
     for name, (mean, std) in returns.parts.items():
         score = normalised_return(mean, returns.random_return, returns.expert_return)
-        lines.append(Row(name=name, returns=spread(mean, std), normalised=score, kind="part"))
+        lines.append(Row(name=name, returns=plus_minus(mean, std), normalised=score, kind="part"))
     if returns.expert_return is not None:
         top = 1.0 if scored else None
         lines.append(Row(name=returns.reference, returns=number(returns.expert_return), normalised=top))
@@ -182,11 +182,11 @@ def _note(returns: Returns) -> str:
     )
 
 
-def _films(folder: RunFolder) -> list[Film]:
+def _videos(folder: RunFolder) -> list[Media]:
     task = folder.config.get("env", "its task")
     ways = [(path, path.stem.removeprefix("video").replace("_", " ")) for path in folder.videos]
     return [
-        Film.of(path, f"The trained policy{way and f' under{way}'} on {task}, at its own speed") for path, way in ways
+        Media.of(path, f"The trained policy{way and f' under{way}'} on {task}, at its own speed") for path, way in ways
     ]
 
 

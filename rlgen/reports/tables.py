@@ -77,7 +77,7 @@ def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
         return f"{100 * value:.1f} %"
     if isinstance(value, int):
         return count(value)
-    return spread(value, _number(metrics, metric.spread)) if metric.spread else number(value)
+    return plus_minus(value, _number(metrics, metric.band)) if metric.band else number(value)
 
 
 def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:
@@ -111,7 +111,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def spread(mean: float | None, std: float | None) -> str:
+def plus_minus(mean: float | None, std: float | None) -> str:
     """Mean and standard deviation, e.g. 4,612 ± 88."""
     return reading(mean) if std is None else f"{reading(mean)} ± {number(std)}"
 

@@ -95,12 +95,10 @@ def _self_drawn(
     """The video of an environment without a MuJoCo model, or the reason for its absence."""
     import gymnasium
 
-    from rlgen.reports.video import film
-
     if "rgb_array" not in (metadata.get("render_modes") or ()):
         return Video(None, f"{env_id} is not a MuJoCo environment and does not render itself")
     try:
-        target, returns, seconds = film(policy, env_id, path, env_kwargs, MAX_FRAMES, **how)
+        target, returns, seconds = _record_frames(policy, env_id, path, env_kwargs, MAX_FRAMES, **how)
     except gymnasium.error.Error as error:
         return Video(None, f"{env_id} cannot render itself: {error}")
     return Video(target, "", returns, seconds)
@@ -176,7 +174,7 @@ def _camera(inner: Any) -> Camera:
     )
 
 
-def film(
+def _record_frames(
     policy: Policy,
     env_id: str,
     path: Path,

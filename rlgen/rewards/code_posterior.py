@@ -80,7 +80,7 @@ class CodePosterior:
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (
-        Panel("Share of steps from which the code is told", (Metric("accuracy", "share"),), limits=(0, 1)),
+        Panel("Share of steps whose code is inferred", (Metric("accuracy", "share"),), limits=(0, 1)),
         Panel("Loss of the codes' classifier [nats]", (Metric("loss", "loss"),), drawn=False),
     )
 

@@ -16,7 +16,7 @@ from rlgen.system.threads import torch_threads
 PANELS = (
     Panel(
         "Return per episode",
-        (Metric("evaluation/return_mean", "evaluation", spread="evaluation/return_std"),),
+        (Metric("evaluation/return_mean", "evaluation", band="evaluation/return_std"),),
         large=True,
     ),
     Panel("Episode length [steps]", (Metric("evaluation/episode_length_mean", "evaluation"),), limits=(0, None)),

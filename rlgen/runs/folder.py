@@ -82,7 +82,7 @@ class RunFolder:
         packages, commit = found.setdefault("packages", {}), found.setdefault("git_commit", None)
         named = isinstance(packages, dict) and all(isinstance(version, str) for version in packages.values())
         if not named or not isinstance(commit, str | None) or not isinstance(found.get("sittings", []), list):
-            what = f"packages' versions by name, a commit and a list of sittings in {self.path / 'versions.json'}"
+            what = f"packages' versions by name, a commit and a list of resumes in {self.path / 'versions.json'}"
             raise problem(what, "other types", REMEDY)
         return found
 

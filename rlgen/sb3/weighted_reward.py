@@ -72,10 +72,10 @@ def readers_of_ends(sources: Mapping[str, WeightedReward]) -> list[str]:
 
 
 def reward_panels(label: str = "reward") -> tuple[Panel, ...]:
-    """Of what a `WeightedReward` logs beside what its source says."""
+    """Panels of what a `WeightedReward` logs, without those of its source."""
     return (
         Panel("Intrinsic return per episode", (Metric("return", "bonuses"),)),
-        Panel("Reward paid per step", (Metric("reward", label),)),
+        Panel("Reward per step", (Metric("reward", label),)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers a run: versions, device, simulator, renderer, encoder, room on the disk."""
+"""Checks of this machine: versions, device, simulator, renderer, encoder, disk space."""
 
 import platform
 import shutil
@@ -21,7 +21,7 @@ OPTIONAL = {
     "TRPO": ("sb3_contrib",),
     "warp backend": ("warp", "mujoco_warp", "etils"),
 }
-"""Modules by what needs them. rlgen itself is not on the package index, so remedies name the packages."""
+"""Modules by feature. rlgen is not on the package index, so remedies name the packages."""
 DISTRIBUTIONS = {
     "etils": '"etils[epath]"',
     "mujoco": '"mujoco>=3.3"',
@@ -30,11 +30,11 @@ DISTRIBUTIONS = {
     "stable_baselines3": "stable-baselines3",
     "warp": "warp-lang",
 }
-"""Where the index has another name than the module."""
+"""Package names on the index that differ from the module's."""
 
 
 class Finding(NamedTuple):
-    """One line of the diagnosis. `ok` is False where rlgen cannot do something; `detail` says what, and the remedy."""
+    """One line of the diagnosis. `ok` is False if rlgen cannot do something; `detail` names it and the remedy."""
 
     name: str
     ok: bool
@@ -42,7 +42,8 @@ class Finding(NamedTuple):
 
 
 def diagnose(folder: Path | None = None) -> list[Finding]:
-    """Ask everything. `folder`: where runs shall go, for the free space (default: the working folder). Never raises."""
+    """Run all checks. `folder`: the folder of runs, for its free space (default: the working folder). Raises no
+    errors."""
     checks: list[tuple[str, Callable[[], tuple[bool, str]]]] = [
         ("Python", _python),
         ("processor", lambda: (True, f"{cpu_name()}, {usable_cpus()} usable cores")),
@@ -61,7 +62,7 @@ def diagnose(folder: Path | None = None) -> list[Finding]:
 
 
 def _guarded(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
-    """A check's answer; a package that is missing or broken is one too."""
+    """The finding of a check; a missing or broken package is a finding too."""
     try:
         return check()
     except ImportError as error:
@@ -76,7 +77,7 @@ def _python() -> tuple[bool, str]:
 
 
 def _package(module: str, distribution: str = "") -> tuple[bool, str]:
-    """Import it, because an installed package may still not load."""
+    """Import the package, because an installed one may fail to load."""
     import_module(module)
     return True, version(distribution or module)
 
@@ -122,9 +123,9 @@ def _encoder() -> tuple[bool, str]:
 
 
 def _install(*modules: str | None) -> str:
-    """The command that brings them."""
+    """The command that installs the modules."""
     names = [module.partition(".")[0] for module in modules if module]
-    return f"pip install {' '.join(DISTRIBUTIONS.get(name, name) for name in names)}" if names else "install it anew"
+    return f"pip install {' '.join(DISTRIBUTIONS.get(name, name) for name in names)}" if names else "install it again"
 
 
 def _optional(name: str) -> tuple[bool, str]:
@@ -146,7 +147,7 @@ def _disk(folder: Path) -> tuple[bool, str]:
 
 
 def requirements() -> Finding:
-    """The installed packages against the ranges of rlgen's own metadata."""
+    """Whether the installed packages are within the ranges of rlgen's metadata."""
     from packaging.requirements import Requirement
 
     unmet, met = [], 0
@@ -165,7 +166,8 @@ def requirements() -> Finding:
 
 
 def mujoco_packages() -> Finding:
-    """Whether `mujoco` and `mujoco-core`, of which 4.0 is made, are of one version: they write into one folder."""
+    """Whether `mujoco` and `mujoco-core` (MuJoCo 4.0 consists of both) have one version: they install into one
+    folder."""
     found = {}
     for name in ("mujoco", "mujoco-core"):
         with suppress(PackageNotFoundError):
@@ -178,7 +180,7 @@ def mujoco_packages() -> Finding:
 
 
 def imported_mujoco() -> str:
-    """The version that Python imports, "" where it imports none."""
+    """The version of MuJoCo that Python imports; "" if the import fails."""
     try:
         import mujoco
 

@@ -1,4 +1,4 @@
-"""Find an OpenGL that draws without a screen. Asked in a child process: a broken driver ends the process that asks."""
+"""The search for an off-screen renderer, in a child process, because a broken OpenGL driver ends its process."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ renderer.close()
 
 @dataclass(frozen=True)
 class Renderer:
-    """What was found: MuJoCo's name for it, or None and the reason."""
+    """A renderer: MuJoCo's name for it, or None and the reason."""
 
     name: str | None
     detail: str
@@ -31,7 +31,7 @@ class Renderer:
 
 @functools.cache
 def find_renderer() -> Renderer:
-    """The first of $MUJOCO_GL, EGL, OSMesa and GLFW that draws a picture here; asked once per process."""
+    """The first of $MUJOCO_GL, EGL, OSMesa and GLFW that renders a picture on this machine; tried once per process."""
     failures = []
     for name in _candidates():
         why = _probe(name)
@@ -43,26 +43,26 @@ def find_renderer() -> Renderer:
 
 
 def child_environment(name: str) -> dict[str, str]:
-    """Environment variables for a child process that draws with `name`."""
-    # PyOpenGL would insist on the platform of the parent; MuJoCo sets the right one when it is unset.
+    """Environment variables of a child process that renders with `name`."""
+    # PyOpenGL would keep the platform of the parent; MuJoCo sets the right one if it is unset.
     inherited = {key: value for key, value in os.environ.items() if key != "PYOPENGL_PLATFORM"}
     return inherited | {"MUJOCO_GL": name}
 
 
 def last_line(text: str) -> str:
-    """Where a Python traceback says what went wrong."""
+    """The line of a Python traceback with the error."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Exception ignored")]
     return lines[-1] if lines else "no message"
 
 
 def _candidates() -> list[str]:
     known = {"linux": ["egl", "osmesa", "glfw"], "darwin": ["cgl", "glfw"]}.get(sys.platform, ["glfw"])
-    wanted = os.environ.get("MUJOCO_GL", "").lower()  # MuJoCo's own variable: the user has a reason
+    wanted = os.environ.get("MUJOCO_GL", "").lower()  # MuJoCo's own variable, which the user set
     return sorted(known, key=lambda name: name != wanted)
 
 
 def _probe(name: str) -> str | None:
-    """Why `name` does not draw; None when it does."""
+    """The reason why `name` does not render; None if it does."""
     command = [sys.executable, "-P", "-c", PROBE]
     try:
         done = subprocess.run(

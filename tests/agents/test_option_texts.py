@@ -20,7 +20,7 @@ CHOICES = [
     *((["train image", "--model", name]) for name in GENERATORS),
     *((["train explore", "--curiosity", name]) for name in CURIOSITIES),
     ["train rl", "--learner.algorithm", "sac"],
-    *([command.words] for command in cli.COMMANDS if command.words not in ("doctor", "evaluate", "report")),
+    *([command.words] for command in cli.COMMANDS if command.words != "doctor"),
 ]
 
 

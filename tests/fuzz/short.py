@@ -39,10 +39,10 @@ def stopped_soon() -> Iterator[None]:
 
 @contextmanager
 def short() -> Iterator[None]:
-    """Commands within the block film nothing and ask nobody for versions."""
+    """A context in which commands record no video and look up no versions."""
     described = versions.describe()
     with (
-        mock.patch.object(finish, "film", return_value=None),
+        mock.patch.object(finish, "record_videos", return_value=None),
         mock.patch.object(versions, "checkout_commit", return_value=described["git_commit"]),
         mock.patch.object(versions, "package_versions", return_value=described["packages"]),
     ):

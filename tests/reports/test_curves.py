@@ -119,7 +119,7 @@ def test_known_metrics_fill_their_panels_and_the_clock_fills_none():
         "Return per episode",
         "Discriminator accuracy",
         "Discriminator loss [nats]",
-        "Reward paid per step",
+        "Reward per step",
         "Episode length [steps]",
         "Policy change: KL [nats]",
         "Standard deviation of actions",
@@ -148,7 +148,7 @@ def test_what_curiosity_logs_has_panels_of_its_own(kind, own):
         "Cells of the state grid visited",
         "Share of recent episodes rewarded",
         "Intrinsic return per episode",
-        "Reward paid per step",
+        "Reward per step",
         "Bonus per step: quantiles",
         *own,
     ]
@@ -156,7 +156,7 @@ def test_what_curiosity_logs_has_panels_of_its_own(kind, own):
 
 def test_the_accuracy_of_codes_is_not_the_discriminators():
     found = panels_for(["code/accuracy", "code/loss", "code/reward", "gail/reward"], INFOGAIL)
-    assert [panel.title for panel in found] == ["Reward paid per step", "Share of steps from which the code is told"]
+    assert [panel.title for panel in found] == ["Reward per step", "Share of steps whose code is inferred"]
     assert {label: [metric.name for metric in series] for label, series in found[0].series.items()} == {
         "reward": ["gail/reward"],
         "for its code": ["code/reward"],

@@ -15,7 +15,7 @@ from rlgen.errors import InputError
 from rlgen.reports import Row, curves, visits, write_report
 from rlgen.reports.comparison import group_runs
 from rlgen.reports.page import Fact, Lead, Page, flat
-from rlgen.reports.tables import count, spread
+from rlgen.reports.tables import count, plus_minus
 from rlgen.runs import Metrics, Result, Returns, RunFolder
 from rlgen.runs.evaluation import Evaluation
 from rlgen.runs.json_file import write_json
@@ -292,7 +292,7 @@ def test_an_unfinished_run_in_a_comparison_is_named(tmp_path, fake_curves):
     assert "BC not finished" in text
 
 
-def test_films_of_the_groups_stand_side_by_side(tmp_path, fake_curves):
+def test_videos_of_the_groups_are_side_by_side(tmp_path, fake_curves):
     runs = [make_run(tmp_path / agent, agent=agent) for agent in ("gail", "bc")]
     for run in runs:
         (run / "video.mp4").write_bytes(b"film")
@@ -359,6 +359,6 @@ def test_a_real_figure_fits_into_the_page(tmp_path):
 
 def test_numbers_of_a_page_read_well():
     assert [count(value) for value in (600, 25_000, 1_000_000, 75e6)] == ["600", "25 k", "1.0 M", "75.0 M"]
-    assert spread(4612.2, 88.4) == "4,612 ± 88.4"
-    assert spread(None, None) == "–"
+    assert plus_minus(4612.2, 88.4) == "4,612 ± 88.4"
+    assert plus_minus(None, None) == "–"
     assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
