@@ -47,7 +47,6 @@ RESULTS = (
     Metric("conditional_accuracy", "asked class made", share=True),
     Metric("code_accuracy", "class inferred by the code", share=True),
     Metric("probe_accuracy", "linear probe of features", share=True),
-    Metric("images_per_second", "speed", "images/s"),
     Metric("parameters", "size", "parameters"),
 )
 """Metrics of the finished model that reports show first."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rlgen.runs.folder import RunFolder
 
 log = logging.getLogger("rlgen")
-OF_TRAINING = ("model", "data", "images", "images_per_second", "parameters")
+OF_TRAINING = ("model", "data", "images", "parameters")
 """Metrics that are taken from the run."""
 
 

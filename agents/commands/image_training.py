@@ -185,7 +185,6 @@ class ImageTraining:
         images = self.step * self.batches.size
         sizes = {
             "images": images,
-            "images_per_second": images / seconds if seconds > 0 else None,
             "parameters": sum(parameter.numel() for parameter in self.game.model.parameters()),
         }
         named = {"model": folder.config["model"], "data": self.train.name}

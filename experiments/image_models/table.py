@@ -107,7 +107,9 @@ def collect(runs: Path) -> None:
     for case in CASES:
         for path in sorted(runs.glob(f"{case.name}-seed*/result.json")):
             curve = read_metrics(path.parent)
-            found.append({"case": case.name, FALL: convergence_fall(curve), **Result.read(path.parent).row()})
+            result = Result.read(path.parent).row()
+            speed = result["images"] / result["wall_seconds"]
+            found.append({"case": case.name, FALL: convergence_fall(curve), "images_per_second": speed, **result})
             write_curve(curve, HERE / "curves" / f"{path.parent.name}.csv")
             if found[-1]["seed"] == 0:
                 (HERE / "samples").mkdir(exist_ok=True)

@@ -115,7 +115,8 @@ def _work(result: Result) -> str:
 def _facts(folder: RunFolder, result: Result) -> list[Fact]:
     memory = "" if result.peak_memory_mb is None else f"{result.peak_memory_mb:,.0f} MiB at most"
     took = duration(result.wall_seconds)
-    speed = Fact("Training", took, "", _work(result))
+    rate = "" if result.steps_per_second is None else f", {number(result.steps_per_second)} {result.unit}/s"
+    speed = Fact("Training", took, "", f"{_work(result)}{rate}")
     if result.env_steps:
         speed = Fact("Speed", reading(result.steps_per_second), "steps/s", f"{_work(result)} in {took}")
     found = [

@@ -175,7 +175,8 @@ def _present(found: dict[str, Any]) -> dict[str, Any]:
     """The entries of a result with the names of this version, without derived ones."""
     found = {RENAMED.get(name, name): value for name, value in found.items()}
     steps, updates = found.pop("env_steps", None), found.pop("updates", None)
-    found.pop("env_steps_per_second", None)
+    for speed in ("env_steps_per_second", "images_per_second"):
+        found.pop(speed, None)
     if "steps" not in found and (steps is not None or updates is not None):
         found |= {"steps": steps, "unit": "steps"} if updates is None else {"steps": updates, "unit": "updates"}
     if "env" not in found:

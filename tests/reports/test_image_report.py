@@ -27,7 +27,7 @@ RESULT = Result(
     unit="updates",
     wall_seconds=20.0,
     metrics={
-        "model": "vae", "data": "digits", "images": 100_000, "images_per_second": 5_000.0, "parameters": 95_104,
+        "model": "vae", "data": "digits", "images": 100_000, "parameters": 95_104,
         "nll": 84.25, "nll_standard_error": 0.3, "precision": 0.971, "extractor": ATTACK,
     },
     device="cpu (1 torch thread)",
