@@ -1,4 +1,4 @@
-"""Behavioural cloning: regression of the demonstrated actions by a Stable-Baselines3 policy."""
+"""Behavioral cloning: regression of the demonstrated actions by a Stable-Baselines3 policy."""
 
 import math
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
-from rlgen.nn.normaliser import Normaliser
-from rlgen.sb3.features import fit_normaliser
+from rlgen.nn.normalizer import Normalizer
+from rlgen.sb3.features import fit_normalizer
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.system.threads import torch_threads
 
@@ -32,7 +32,7 @@ LEAST_ERROR = 1e-12  # a single row that fits by chance must not decide
 
 @dataclass(frozen=True, kw_only=True)
 class BCConfig:
-    """Settings of behavioural cloning (Pomerleau 1991) of the mean action."""
+    """Settings of behavioral cloning (Pomerleau 1991) of the mean action."""
 
     learning_rate: float = 1e-3
     """Adam's learning rate."""
@@ -56,7 +56,7 @@ class BCConfig:
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
     plain_below: float = 0.5
-    """Fraction of the regularised cloning's typical held-out error below which plain regression, a second cloning
+    """Fraction of the regularized cloning's typical held-out error below which plain regression, a second cloning
     without dropout and noise, is kept; 0 for no second cloning. Below 1, because held-out rows do not show how a smooth
     policy recovers from its errors. Typical: the geometric mean over rows, which a few outliers do not decide."""
     average: float = 0.999
@@ -81,7 +81,7 @@ class BCConfig:
         return self.max_updates * (1 if self.plain() is None else 2)
 
     def plain(self) -> "BCConfig | None":
-        """Settings of the second cloning, without regularisation; None if it is off or would repeat the first."""
+        """Settings of the second cloning, without regularization; None if it is off or would repeat the first."""
         return replace(self, dropout=0.0, noise=0.0) if self.plain_below and (self.dropout or self.noise) else None
 
 
@@ -102,12 +102,12 @@ class BCResult:
 
     @property
     def kept(self) -> str:
-        """The kept cloning: regularised or plain."""
+        """The kept cloning: regularized or plain."""
         return "regularised" if self.dropout or self.noise else "plain"
 
     @property
-    def regularisation(self) -> str:
-        """The regularisation of the kept cloning in words."""
+    def regularization(self) -> str:
+        """The regularization of the kept cloning in words."""
         if not (self.dropout or self.noise):
             return "by plain regression"
         return f"with dropout {self.dropout:g} and noise {self.noise:g}"
@@ -119,13 +119,13 @@ class BC:
         BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
 
     For continuous actions (Box) the mean is regressed, for discrete ones (Discrete, MultiDiscrete, MultiBinary) the
-    log-likelihood is maximised. Raises `InputError` for a model that is not on-policy, is recurrent, has a VecNormalize
+    log-likelihood is maximized. Raises `InputError` for a model that is not on-policy, is recurrent, has a VecNormalize
     or observes images or dictionaries, and for demonstrations that do not fit it.
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel(
-            "Behavioural cloning: loss over updates",
+            "Behavioral cloning: loss over updates",
             (Metric("bc/held_out_loss", "held out"), Metric("bc/loss", "training rows")),
             steps="updates",
         ),
@@ -143,7 +143,7 @@ class BC:
         batch, observed = demonstrations.transitions(str(model.device)), model.observation_space
         assert observed.shape is not None, "validate requires a Box"
         numbers = isinstance(observed, spaces.Box) and np.issubdtype(observed.dtype, np.floating)
-        self.observation_std = Normaliser.of(batch.observations).std.reshape(observed.shape) if numbers else None
+        self.observation_std = Normalizer.of(batch.observations).std.reshape(observed.shape) if numbers else None
         self.batch = replace(batch, observations=batch.observations.reshape(-1, *observed.shape))
         self.episode: Tensor | None = None
         """[R] episode of each row, if complete episodes are held out; None if rows are."""
@@ -175,7 +175,7 @@ class BC:
             raise problem("cloning with finite numbers", str(error), remedy) from error
 
     def _learn(self, report: Report | None) -> BCResult:
-        fit_normaliser(self.policy, self.batch.observations)
+        fit_normalizer(self.policy, self.batch.observations)
         if self.policy.use_sde:
             with torch.no_grad():  # otherwise its noise keeps a graph
                 self.policy.reset_noise()
@@ -197,11 +197,11 @@ class BC:
     ) -> BCResult:
         """Takes gradient steps, after `done` earlier ones, until the held-out loss stops falling; the policy ends with
         the best weights."""
-        optimiser = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
         average = MovingAverage({"policy": self.policy}, config.average) if config.average else None
         best, best_update, best_weights, update = math.inf, 0, _copy(self.policy), 0
         while update < config.max_updates and update - best_update < config.patience * config.check_every:
-            loss = self._step(config, train, optimiser)
+            loss = self._step(config, train, optimizer)
             if average is not None:
                 average.merge()
             update += 1
@@ -221,14 +221,14 @@ class BC:
             noise=config.noise,
         )
 
-    def _step(self, config: BCConfig, train: Transitions, optimiser: torch.optim.Optimizer) -> Tensor:
+    def _step(self, config: BCConfig, train: Transitions, optimizer: torch.optim.Optimizer) -> Tensor:
         """Takes one gradient step on random rows and returns the loss."""
         rows = torch.randint(len(train), (config.batch_size,), device=train.observations.device)
         with dropout_after_activations(self.policy.mlp_extractor, config.dropout):
             loss = self._loss(self.policy, self._noisy(train[rows], config.noise))
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return loss
 
     def _held_out_loss(self, held_out: Transitions, update: int) -> float:

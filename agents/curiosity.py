@@ -157,7 +157,7 @@ class RND(Curiosity[RandomNetworkDistillationConfig]):
 
 
 class ICM(Curiosity[IntrinsicCuriosityConfig]):
-    """Half the squared error of a forward model in features trained by an inverse model, not normalised; the released
+    """Half the squared error of a forward model in features trained by an inverse model, not normalized; the released
     code has η = 0.01 (Pathak et al. 2017, arXiv 1705.05363)."""
 
     name = "icm"

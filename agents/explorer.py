@@ -17,7 +17,7 @@ from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
-from rlgen.sb3.observation_normalisation import ObservationStatistics
+from rlgen.sb3.observation_normalization import ObservationStatistics
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import restore_replay_buffer
 from rlgen.sb3.torch_threads import ActOnOneThread
@@ -29,9 +29,9 @@ from .curiosity import Curiosity
 class Explorer:
     """Trains `model` on its task's reward plus the bonuses of `curiosities`; without any, on the task's reward alone.
 
-    `scale` normalises the sum to returns of unit variance, and `coverage` counts the visited states, if given; the
-    scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normaliser
-    (`rlgen.sb3.normalised_policy`) keeps running statistics of its observations.
+    `scale` normalizes the sum to returns of unit variance, and `coverage` counts the visited states, if given; the
+    scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normalizer
+    (`rlgen.sb3.normalized_policy`) keeps running statistics of its observations.
 
     Raises `InputError` for a model that a curiosity does not support, and for two curiosities of one name.
     """

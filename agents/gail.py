@@ -24,7 +24,7 @@ from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.early_end import warn_of_early_ends
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
-from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3.features import fit_normalizer
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.relabel import Relabel
@@ -58,7 +58,7 @@ class GAILConfig:
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(gradient=1.0))
     """Penalties of the discriminator."""
     warm_start: bool = True
-    """Warm start by behavioural cloning of the same demonstrations, which requires their actions."""
+    """Warm start by behavioral cloning of the same demonstrations, which requires their actions."""
     bc: BCConfig = field(default_factory=BCConfig)
     """Settings of the warm start's cloning."""
     scale_reward: bool = True
@@ -90,8 +90,8 @@ class GAIL:
 
         GAIL(PPO("MlpPolicy", make_vec("Ant-v5", 16)), Demonstrations.load("ant.npz")).learn(1_000_000)
 
-    The task's own reward is not used. The policy's class does not change; if it has a normaliser
-    (`rlgen.sb3.normalised_policy`), the normaliser is fitted to the demonstrations.
+    The task's own reward is not used. The policy's class does not change; if it has a normalizer
+    (`rlgen.sb3.normalized_policy`), the normalizer is fitted to the demonstrations.
 
     The box of Algorithm 1 is `Relabel._on_rollout_end` (`rlgen/sb3/relabel.py`), which SB3's `learn` calls once a
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
@@ -200,7 +200,7 @@ class GAIL:
         rate = self.config.discriminator
         return [
             ActOnOneThread(),
-            Anneal(self.source.optimiser, rate.learning_rate, rate.final_rate),
+            Anneal(self.source.optimizer, rate.learning_rate, rate.final_rate),
             Relabel(self.reward_sources(), self.scale),
             KLCallback(),
             self.average,
@@ -211,7 +211,7 @@ class GAIL:
         return {"gail": WeightedReward(self.source)}
 
     def warm_up(self) -> None:
-        """Fits the policy's normaliser, if it has one, and clones for the warm start, before the first step."""
+        """Fits the policy's normalizer, if it has one, and clones for the warm start, before the first step."""
         demonstrations = self.seen_by_policy()
         if self.config.warm_start:
             log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
@@ -219,7 +219,7 @@ class GAIL:
                 print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
         else:
-            fit_normaliser(self.model.policy, torch.tensor(demonstrations.observations))
+            fit_normalizer(self.model.policy, torch.tensor(demonstrations.observations))
         distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
         self.warm = True
 

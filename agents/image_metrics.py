@@ -130,7 +130,7 @@ def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
 
 def _parzen(samples: Tensor, real: Tensor) -> dict[str, float]:
     """Log-likelihood under Parzen windows. The first images of `real`, at most half of them, choose the width and are
-    not scored; training images are not scored either, because a model may have memorised them."""
+    not scored; training images are not scored either, because a model may have memorized them."""
     choosing = min(VALIDATION, len(real) // 2)
     window = parzen(samples.flatten(1), real[:choosing].flatten(1), real[choosing:].flatten(1))
     return {

@@ -24,14 +24,14 @@ from .gail import GAIL, GAILConfig
 @renamed_fields()
 @dataclass(frozen=True, kw_only=True)
 class InfoGAILConfig(GAILConfig):
-    """Settings of InfoGAIL: those of GAIL, and those of the reward for a recognisable code."""
+    """Settings of InfoGAIL: those of GAIL, and those of the reward for a recognizable code."""
 
     information: float = 0.3
     """Weight of the reward for the code, in nats per step, relative to the discriminator's (λ₁ of the paper)."""
     posterior: CodePosteriorConfig = field(default_factory=CodePosteriorConfig)
     """Settings of the network that infers the code."""
     warm_start: bool = False
-    """Warm start by behavioural cloning, which does not see the codes and so imitates the average of the experts."""
+    """Warm start by behavioral cloning, which does not see the codes and so imitates the average of the experts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,14 +40,14 @@ class InfoGAILConfig(GAILConfig):
 
 
 class InfoGAIL(GAIL):
-    """GAIL for unlabelled demonstrations of several experts: each code becomes one behaviour.
+    """GAIL for unlabeled demonstrations of several experts: each code becomes one behavior.
 
         env = LatentCode(make_vec("Ant-v5", 16), codes=3)
         InfoGAIL(PPO("MlpPolicy", env), Demonstrations.load("mixture.npz")).learn(1_000_000)
 
     The policy sees the code of its episode, the discriminator does not, and a third network infers it from what the
     discriminator sees; the policy is rewarded if the inference is right. Afterwards `LatentCode(env, codes=3, code=1)`
-    selects the behaviour of code 1. Which code becomes which expert is random, and so is the share of experts that a
+    selects the behavior of code 1. Which code becomes which expert is random, and so is the share of experts that a
     code covers if there are fewer codes than experts.
     """
 

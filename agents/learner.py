@@ -21,7 +21,7 @@ from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.fast_ppo import FastPPO
-from rlgen.sb3.features import normalised_policy
+from rlgen.sb3.features import normalized_policy
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
@@ -47,7 +47,7 @@ class LearnerConfig:
     gamma: float = 0.995
     """Discount factor per environment step, above 0 and at most 1."""
     gae_lambda: float = 0.97
-    """λ of generalised advantage estimation (Schulman et al. 2016), above 0 and at most 1."""
+    """λ of generalized advantage estimation (Schulman et al. 2016), above 0 and at most 1."""
     batch_size: int = 2048
     """Transitions per gradient step (PPO, and TRPO's value function)."""
     n_epochs: int = 4
@@ -64,11 +64,11 @@ class LearnerConfig:
     initial_std: float = 0.22
     """Standard deviation of the policy's actions at the start, as a share of half of each action dimension's range;
     in action units where the range has no bounds."""
-    normalise: bool = True
-    """Normalisation of the policy's observations to unit variance. Without it the policy sees raw observations and
+    normalize: bool = True
+    """Normalization of the policy's observations to unit variance. Without it the policy sees raw observations and
     starts with orthogonal weights, as SB3's own does."""
-    normalise_advantages: bool = True
-    """Normalisation of every minibatch's advantages to unit variance (not A2C). Turn it off where rewards are rare:
+    normalize_advantages: bool = True
+    """Normalization of every minibatch's advantages to unit variance (not A2C). Turn it off where rewards are rare:
     a rollout without reward then changes the policy less than one with reward."""
 
     def __post_init__(self) -> None:
@@ -98,8 +98,8 @@ EXPLORATION = LearnerConfig(
     n_epochs=10,
     hidden=(64, 64),
     initial_std=1.0,
-    normalise=False,
-    normalise_advantages=False,
+    normalize=False,
+    normalize_advantages=False,
 )
 """Learner of `train explore`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
 initial noise as large as the action range allows, and a reward scale that matters (experiments/vime)."""
@@ -170,8 +170,8 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
 
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
-    if config.normalise:
-        return normalised_policy(list(config.hidden), math.log(config.initial_std))
+    if config.normalize:
+        return normalized_policy(list(config.hidden), math.log(config.initial_std))
     return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std)}
 
 
@@ -185,7 +185,7 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
             clip_range=config.clip_range,
             target_kl=None if config.schedule == "adaptive" else config.target_kl,
             ent_coef=config.entropy_weight,
-            normalize_advantage=config.normalise_advantages,
+            normalize_advantage=config.normalize_advantages,
         )
     if config.algorithm == "a2c":
         return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
@@ -197,5 +197,5 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
         **shared,
         batch_size=config.batch_size,
         target_kl=config.target_kl or TRUST_REGION_KL,
-        normalize_advantage=config.normalise_advantages,
+        normalize_advantage=config.normalize_advantages,
     )

@@ -1,4 +1,4 @@
-"""Task definitions and vectorised environments."""
+"""Task definitions and vectorized environments."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -72,7 +72,7 @@ class Humanoid(Task):
         }
 
     def velocity(self, before: State, after: State) -> Array:
-        """Velocity [N, 2] of the centre of mass, m/s, from MuJoCo's row 0 of subtree_com, which equals Gymnasium's
+        """Velocity [N, 2] of the center of mass, m/s, from MuJoCo's row 0 of subtree_com, which equals Gymnasium's
         sum."""
         return (after.subtree_com[:, 0, :2] - before.subtree_com[:, 0, :2]) / self.control_step_s
 

@@ -1,4 +1,4 @@
-"""Construction of vectorised environments with any backend."""
+"""Construction of vectorized environments with any backend."""
 
 import logging
 from dataclasses import fields

@@ -10,7 +10,7 @@ def readings(
 ) -> Array:
     """Readings [N, bins]: 1 - distance / reach of the nearest object in each sector, 0 if none is within reach.
 
-    The sectors divide `span` equally and are centred on the heading, the first one on the right. Duan et al. 2016
+    The sectors divide `span` equally and are centered on the heading, the first one on the right. Duan et al. 2016
     (1604.06778).
 
     Args:

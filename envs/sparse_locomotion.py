@@ -55,7 +55,7 @@ class SparseHalfCheetah(Beyond, HalfCheetah):
     depends on it.
 
     Differs from the paper: Gymnasium's v5 body and observation (dimension 18), in which x is that of the torso instead
-    of the centre of mass. The terms of HalfCheetah-v5's reward have weight 0 by default.
+    of the center of mass. The terms of HalfCheetah-v5's reward have weight 0 by default.
     """
 
     frame_skip: int = 1

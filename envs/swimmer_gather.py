@@ -29,8 +29,8 @@ class SwimmerGather(Task):
     Differs from the paper:
 
     - Gymnasium's swimmer (RK4, armature, ±150 N m) instead of rllab's.
-    - Distances are from the torso's frame, the middle of a straight swimmer, instead of the centre of mass, because the
-      frame is exact after a step. The centre of mass is not observed, for the same reason.
+    - Distances are from the torso's frame, the middle of a straight swimmer, instead of the center of mass, because the
+      frame is exact after a step. The center of mass is not observed, for the same reason.
     - Coordinates end at 6 m on all sides; rllab's end at 4 m on one side.
     - No walls, because rllab's walls touch nothing.
     """

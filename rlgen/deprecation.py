@@ -24,14 +24,14 @@ def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
 
     def decorate(kind: Kind) -> Kind:
         kind.renamed = {**getattr(kind, "renamed", {}), **names}  # type: ignore[attr-defined]
-        initialise = kind.__init__  # type: ignore[misc]
+        initialize = kind.__init__  # type: ignore[misc]
 
-        @functools.wraps(initialise)
+        @functools.wraps(initialize)
         def accept_old_names(self: Any, *positional: Any, **values: Any) -> None:
             old = _old_names(kind, values)
             if old:
                 warnings.warn(_note(kind.__name__, old), DeprecationWarning, stacklevel=2)
-            initialise(self, *positional, **_moved(kind, values, lambda default: default))
+            initialize(self, *positional, **_moved(kind, values, lambda default: default))
 
         kind.__init__ = accept_old_names  # type: ignore[misc]
         return kind

@@ -87,8 +87,8 @@ def mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
     if not _is_distributed():
         return values.mean(), values.std()
     n = len(values) * world_size()
-    centre = all_reduce_mean(values.mean())
-    return centre, (all_reduce_sum((values - centre).square().sum()) / (n - 1)).sqrt()
+    center = all_reduce_mean(values.mean())
+    return center, (all_reduce_sum((values - center).square().sum()) / (n - 1)).sqrt()
 
 
 @torch.no_grad()

@@ -72,7 +72,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     assert packed == expected
 
 
-def test_the_wheel_carries_its_licence(wheel: Path) -> None:
+def test_the_wheel_carries_its_license(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
 

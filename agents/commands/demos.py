@@ -49,7 +49,7 @@ class DemosRecord:
     """Environments stepped at once; another number records other episodes."""
     deterministic: bool = True
     """Mean actions instead of sampled ones."""
-    normaliser: Path | None = None
+    normalizer: Path | None = None
     """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
     none: the policy gets observations as they are."""
     overwrite: bool = False
@@ -71,7 +71,7 @@ class DemosRecord:
         import_typed(self.imports, self.env)
         env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed, env_kwargs=self.env_kwargs)
         try:
-            policy = load_policy(path, env.observation_space, env.action_space, self.normaliser)
+            policy = load_policy(path, env.observation_space, env.action_space, self.normalizer)
             demonstrations = Demonstrations.record(policy, env, self.episodes, self.seed, self.deterministic)
         finally:
             env.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rlgen.data.images import ImageSet, fixed_binarisation
+from rlgen.data.images import ImageSet, fixed_binarization
 from rlgen.errors import problem
 from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
@@ -14,7 +14,7 @@ from rlgen.generators.metrics.inception import require_inception
 
 log = logging.getLogger("rlgen")
 LEAST_COMPARED = 6
-"""Fewest images whose features can be compared: density and coverage use 5 neighbours."""
+"""Fewest images whose features can be compared: density and coverage use 5 neighbors."""
 
 
 def require_classifier_file(classifier: str) -> None:
@@ -79,22 +79,22 @@ def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None
         log.warning(said, batch_size, len(train))
 
 
-def binarisation_of(model: ImageModel, asked: str) -> str:
-    """The binarisation `asked` for (auto: the model's own): stochastic, fixed or none. Raises `InputError` if the
+def binarization_of(model: ImageModel, asked: str) -> str:
+    """The binarization `asked` for (auto: the model's own): stochastic, fixed or none. Raises `InputError` if the
     model's likelihood would not be one of the data."""
     if asked == "auto":
         return "stochastic" if model.binary else "none"
     if asked != "none" and model.log_determinant is not None:
-        got = f"--binarise {asked}, which gives bits per dimension of other images than the data"
-        raise problem("unchanged grey levels for a likelihood of levels", got, "leave --binarise out")
+        got = f"--binarize {asked}, which gives bits per dimension of other images than the data"
+        raise problem("unchanged grey levels for a likelihood of levels", got, "leave --binarize out")
     if asked == "none" and model.binary:
-        got = "--binarise none, which gives grey levels without a probability"
+        got = "--binarize none, which gives grey levels without a probability"
         raise problem(
-            "images of zeros and ones for the likelihood bernoulli", got, "use --binarise stochastic or fixed"
+            "images of zeros and ones for the likelihood bernoulli", got, "use --binarize stochastic or fixed"
         )
     return asked
 
 
-def as_seen(test: ImageSet, binarise: str) -> ImageSet:
-    """Test images as a model trained with such binarisation sees images."""
-    return test if binarise == "none" else fixed_binarisation(test)
+def as_seen(test: ImageSet, binarize: str) -> ImageSet:
+    """Test images as a model trained with such binarization sees images."""
+    return test if binarize == "none" else fixed_binarization(test)

@@ -58,7 +58,7 @@ class ImageEvaluation(Evaluation):
         from rlgen.system.device import choose_device
         from rlgen.system.threads import set_torch_threads
 
-        from .image_checks import as_seen, binarisation_of, require_classifier_file, require_measurable
+        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
         from .resume import recorded_settings
 
         asked = {name: getattr(self, name) for name in ("measured", "importance_samples", "classifier", "device")}
@@ -71,5 +71,5 @@ class ImageEvaluation(Evaluation):
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.classifier, config.measured)
         model = load_image_model(folder, device)
-        held_out = as_seen(test, binarisation_of(model, config.binarise))
+        held_out = as_seen(test, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data.images import ImageSet
-from rlgen.data.minibatches import Minibatches, PartlyLabelled
+from rlgen.data.minibatches import Minibatches, PartlyLabeled
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.pictures import grids
 from rlgen.generators.trainer import Diverged, Trainer
@@ -84,13 +84,13 @@ class ImageTraining:
     """A `Trainable`: `game` learns from `batches`."""
 
     game: Trainer
-    batches: Minibatches | PartlyLabelled
+    batches: Minibatches | PartlyLabeled
     train: ImageSet
-    """Training images, not binarised."""
+    """Training images, not binarized."""
     test: ImageSet
-    """Test images, not binarised."""
+    """Test images, not binarized."""
     held_out: ImageSet
-    """Test images in the form of the training: binarised once if the model is trained on zeros and ones."""
+    """Test images in the form of the training: binarized once if the model is trained on zeros and ones."""
     log_every: int
     """Updates between rows of metrics."""
     measurement: Measurement

@@ -25,7 +25,7 @@ class TrainImitation(Training):
     trajectories: int | None = None
     """Number of demonstrated episodes to imitate, counted from the first; by default all."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is a normalised score
+    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is a normalized score
     of 1; by default the mean return of the demonstrated episodes is."""
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ def parse(
         print_description(kind, description, prog, ALL in arguments)
         kind, given["default"] = for_help(kind, default, ALL in arguments)
         shown = ["--help"]
-    with _colours(not plain):
+    with _colors(not plain):
         try:
             with contextlib.redirect_stderr(said):
                 return tyro.cli(kind, args=shown, prog=prog, description="", **given)
@@ -114,7 +114,7 @@ def _input_error(stop: BaseException) -> InputError | None:
 
 
 @contextlib.contextmanager
-def _colours(wanted: bool) -> Any:
+def _colors(wanted: bool) -> Any:
     """A context in which tyro's help has colors if the terminal shows them, or none."""
     options: dict[str, Any] = getattr(tyro, "_experimental_options", {})  # absent before tyro 1.0
     before = options.get("ansi_codes", True)

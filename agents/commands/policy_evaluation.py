@@ -46,12 +46,12 @@ class PolicyEvaluation(Evaluation):
     """Simulator of the environments; by default that of the run, auto for a .zip."""
     deterministic: bool = True
     """Mean actions instead of sampled ones."""
-    normaliser: Path | None = None
+    normalizer: Path | None = None
     """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
     none: the policy gets observations as they are."""
     expert: Path | None = None
     """Policy of the expert, a .zip saved by Stable-Baselines3, for the same evaluation: its return is then 1 of the
-    normalised score, and that of random actions 0."""
+    normalized score, and that of random actions 0."""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "n_envs"):
@@ -79,7 +79,7 @@ class PolicyEvaluation(Evaluation):
             env_kwargs=subject.env_kwargs,
         )
         try:
-            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normaliser)
+            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normalizer)
             log.info("%s: only weights and plain JSON are read, no code is run", subject.zip)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:

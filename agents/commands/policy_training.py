@@ -1,4 +1,4 @@
-"""The trainings of policies: an agent around a Stable-Baselines3 model, and behavioural cloning."""
+"""The trainings of policies: an agent around a Stable-Baselines3 model, and behavioral cloning."""
 
 import logging
 import time
@@ -214,7 +214,7 @@ class PolicyTraining:
 
 @dataclass(kw_only=True)
 class CloningTraining(PolicyTraining):
-    """A `Trainable` of behavioural cloning. It saves no checkpoints, because it is short, and starts again when
+    """A `Trainable` of behavioral cloning. It saves no checkpoints, because it is short, and starts again when
     resumed."""
 
     agent: BC  # type: ignore[assignment]
@@ -222,7 +222,7 @@ class CloningTraining(PolicyTraining):
     has_curve: ClassVar[bool] = False
     done: int = field(default=0, init=False)
     kept: str | None = field(default=None, init=False)
-    """Regularization of the chosen clone: regularised or plain."""
+    """Regularization of the chosen clone: regularized or plain."""
 
     @property
     def step(self) -> int:
@@ -239,7 +239,7 @@ class CloningTraining(PolicyTraining):
         self.kept = result.kept
         observer.message(
             f"best held-out loss {result.held_out_loss:.4g} at update {result.best_update:,} of {result.updates:,}, "
-            f"cloned {result.regularisation}"
+            f"cloned {result.regularization}"
         )
 
     def evaluate(self) -> Mapping[str, float]:
@@ -255,7 +255,7 @@ class CloningTraining(PolicyTraining):
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        raise ValueError("a checkpoint of behavioural cloning, which writes none")
+        raise ValueError("a checkpoint of behavioral cloning, which writes none")
 
     def achieved(self) -> Mapping[str, Any]:
         return {"cloning": self.kept}

@@ -30,7 +30,7 @@ def random_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> fl
     try:
         space = env.action_space
         if isinstance(space, spaces.Box) and not space.is_bounded():
-            log.info("no return of random actions, and so no normalised return: the action space is unbounded")
+            log.info("no return of random actions, and so no normalized return: the action space is unbounded")
             return None
         return float(evaluate(RandomPolicy(space), env, RANDOM_EPISODES, seed=seed, label=None).returns.mean())
     finally:

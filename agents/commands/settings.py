@@ -190,7 +190,7 @@ class Training(RunSettings):
 
     @abstractmethod
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Any) -> Any:
-        """The agent with a new model in `env`, or behavioural cloning of one."""
+        """The agent with a new model in `env`, or behavioral cloning of one."""
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
         demonstrations = self.demonstrations(folder)

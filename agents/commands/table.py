@@ -43,7 +43,7 @@ COMMANDS = (
     Command(
         words="train bc",
         target="train_bc:TrainBC",
-        summary="Imitate demonstrations by regression (behavioural cloning).",
+        summary="Imitate demonstrations by regression (behavioral cloning).",
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(

@@ -1,4 +1,4 @@
-"""`rlgen train bc`: behavioural cloning."""
+"""`rlgen train bc`: behavioral cloning."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from .policy_training import CloningTraining, PolicyTraining
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBC(TrainImitation):
-    """Behavioural cloning: regression of the demonstrated actions."""
+    """Behavioral cloning: regression of the demonstrated actions."""
 
     agent: ClassVar[str] = "bc"
     training: ClassVar[type[PolicyTraining]] = CloningTraining
@@ -31,7 +31,7 @@ class TrainBC(TrainImitation):
     """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error does
     not change it; it matters if actions are sampled."""
     bc: BCConfig = field(default_factory=BCConfig)
-    """Behavioural cloning."""
+    """Behavioral cloning."""
 
     def total(self, training: Any) -> int:
         return self.bc.most_updates

@@ -36,7 +36,7 @@ class TrainGAIL(SteppedTraining, TrainImitation):
 class TrainInfoGAIL(TrainGAIL):
     """Several experts in one policy, from demonstrations without labels of the expert (InfoGAIL, Li et al. 2017).
 
-    In each episode the policy observes one of --codes codes, and each code becomes one behaviour; which expert it
+    In each episode the policy observes one of --codes codes, and each code becomes one behavior; which expert it
     imitates is left to chance. Everything else is as in `rlgen train gail`, but the warm start is off.
 
     The final evaluation draws a code for each episode (return_mean in result.json), and then plays as many episodes
@@ -50,12 +50,12 @@ class TrainInfoGAIL(TrainGAIL):
     codes: int = 2
     """Number of codes, 2 or more: as many as there are experts, where their number is known."""
     gail: InfoGAILConfig = field(default_factory=InfoGAILConfig)
-    """Discriminator, its penalties, the reward for recognisable codes, and the warm start."""
+    """Discriminator, its penalties, the reward for recognizable codes, and the warm start."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.codes < 2:
-            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one behaviour")
+            raise problem("2 codes or more", str(self.codes), "use `rlgen train gail` for one behavior")
 
     @property
     def n_codes(self) -> int:

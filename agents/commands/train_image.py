@@ -16,8 +16,8 @@ import torch
 from rlgen import distributed
 from rlgen.checks import at_least, positive
 from rlgen.data.image_sources import is_folder
-from rlgen.data.images import ImageSet, fixed_binarisation, stochastic_binarisation
-from rlgen.data.minibatches import Minibatches, PartlyLabelled
+from rlgen.data.images import ImageSet, fixed_binarization, stochastic_binarization
+from rlgen.data.minibatches import Minibatches, PartlyLabeled
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
@@ -32,7 +32,7 @@ from ..image_metrics import PANELS, RESULTS
 from .choices import needs, with_fields
 from .image_checks import (
     as_seen,
-    binarisation_of,
+    binarization_of,
     require_batches,
     require_classifier_file,
     require_measurable,
@@ -80,11 +80,11 @@ class TrainImage(RunSettings):
     are half of its batches."""
     batch_size: int = 100
     """Images per gradient step."""
-    binarise: Literal["auto", "stochastic", "fixed", "none"] = "auto"
-    """Binarisation of grey pixels, read as probabilities of white: every batch (stochastic), once (fixed), or not at
-    all (none); auto: stochastic for models with a likelihood of zeros and ones. Test images are binarised once."""
+    binarize: Literal["auto", "stochastic", "fixed", "none"] = "auto"
+    """Binarization of grey pixels, read as probabilities of white: every batch (stochastic), once (fixed), or not at
+    all (none); auto: stochastic for models with a likelihood of zeros and ones. Test images are binarized once."""
     labels: int | None = None
-    """Number of labelled training images of a semi-supervised model, equally many of each class; 100 by default. They
+    """Number of labeled training images of a semi-supervised model, equally many of each class; 100 by default. They
     fill half of every batch; the other half is drawn from all images, without labels."""
     log_every: int = 50
     """Updates between rows of metrics; each row is the mean since the last."""
@@ -102,7 +102,7 @@ class TrainImage(RunSettings):
     kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
     papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
     game: TrainerConfig = field(default_factory=TrainerConfig)
-    """Training of any model: optimisers and schedules."""
+    """Training of any model: optimizers and schedules."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -219,12 +219,12 @@ class TrainImage(RunSettings):
         return training
 
     def _training(self, game: Trainer, train: ImageSet, test: ImageSet) -> ImageTraining:
-        binarise = binarisation_of(game.model, self.binarise)
-        seen = fixed_binarisation(train, self.seed) if binarise == "fixed" else train
-        transforms = [stochastic_binarisation] if binarise == "stochastic" else []
+        binarize = binarization_of(game.model, self.binarize)
+        seen = fixed_binarization(train, self.seed) if binarize == "fixed" else train
+        transforms = [stochastic_binarization] if binarize == "stochastic" else []
         size = self.batch_size * game.steps_per_update
         batches = (
-            PartlyLabelled(seen.labelled(self.n_labels, self.seed), seen, size, self.seed, transforms)
+            PartlyLabeled(seen.labeled(self.n_labels, self.seed), seen, size, self.seed, transforms)
             if game.model.semi_supervised
             else Minibatches(seen, size, self.seed, transforms)
         )
@@ -233,7 +233,7 @@ class TrainImage(RunSettings):
             batches=batches,
             train=train,
             test=test,
-            held_out=as_seen(test, binarise),
+            held_out=as_seen(test, binarize),
             log_every=self.log_every,
             measurement=self.measurement,
         )

@@ -10,7 +10,7 @@ thread. rlgen's Adam is torch's fused one, the peers' torch's default. The other
 - pythae, plain loop: with torch's loader, as they are used; ratios are relative to these.
 - plain loop, fakes anew: new fakes for the generator's step, not those of the discriminator's, so one more pass of
   the generator, as in the paper and in rlgen.
-- rlgen, same images: binarised once, as pythae's are here. rlgen, defaults: binarised again in each batch.
+- rlgen, same images: binarized once, as pythae's are here. rlgen, defaults: binarized again in each batch.
 - On CUDA also rlgen in bfloat16 and compiled, and both peers with batches by index, without the loader, whose share is
   small on a CPU.
 
@@ -38,7 +38,7 @@ import numpy as np
 import torch
 
 from rlgen.data import ImageSet
-from rlgen.data.images import fixed_binarisation
+from rlgen.data.images import fixed_binarization
 from rlgen.system.device import choose_device, device_name
 from rlgen.system.pool import usable_cpus
 from rlgen.system.versions import checkout_commit, cpu_name
@@ -66,7 +66,7 @@ def contenders(model: str, chosen: argparse.Namespace, images: Path, cuda: bool)
     seen, by_index = ("--images", str(images)), ("--batches", "index")
     own = (model, "--data", str(chosen.data))
     if model == "vae":
-        fixed = (*own, "--binarise", "fixed")
+        fixed = (*own, "--binarize", "fixed")
         race = [
             Contender("pythae", "peer_pythae.py", seen, chosen.peer_python),
             Contender("rlgen, same images", "own_images.py", fixed),
@@ -173,7 +173,7 @@ def keep_images(data: Path, folder: Path) -> dict[str, Path]:
     """Images for the peers, bytes [N, 1, 28, 28]: for the VAE zeros and ones, the same draw that rlgen makes."""
     grey = ImageSet.load(data)
     paths = {model: folder / f"{model}.npy" for model in ("vae", "dcgan")}
-    np.save(paths["vae"], fixed_binarisation(grey).images.numpy())
+    np.save(paths["vae"], fixed_binarization(grey).images.numpy())
     np.save(paths["dcgan"], grey.images.numpy())
     return paths
 

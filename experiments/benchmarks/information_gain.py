@@ -105,7 +105,7 @@ def per_sample(chunk: int) -> Gain:
             output = functional_call(network, parameters, (x[None], 1, sampling))
             return -gaussian_log_prob(y, output, LIKELIHOOD_STD).sum()
 
-        # "same": a weight sample shared by the rows; with local reparametrisation rows have noise of their own.
+        # "same": a weight sample shared by the rows; with local reparametrization rows have noise of their own.
         randomness = "same" if sampling == "shared" else "different"
         gradient = vmap(grad(loss), in_dims=(None, 0, 0), randomness=randomness)
         parts = zip(x.split(chunk), y.split(chunk), strict=True)

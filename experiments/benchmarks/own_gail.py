@@ -3,7 +3,7 @@
     python experiments/benchmarks/own_gail.py training --env Ant-v5 --demos ant_every20.npz --profile matched
 
 `matched` has the peer's hyper-parameters: SB3's PPO with 8 environments × 256 steps, 10 epochs, batch 64, networks
-64-64; a discriminator of 32-32 ReLU with running normalisation, no penalty, 8 updates of 1024 rows of each side per
+64-64; a discriminator of 32-32 ReLU with running normalization, no penalty, 8 updates of 1024 rows of each side per
 round. `penalty` adds the gradient penalty, which the peer does not have, and `defaults` is plain `rlgen train gail`.
 """
 
@@ -37,7 +37,7 @@ def learner(env_id: str, demos: str, profile: str, batch: int = 1024) -> GAIL:
     env = make_vec(env_id, N_ENVS, seed=0)
     config = GAILConfig(
         discriminator=AdversarialConfig(
-            hidden=(32, 32), activation="relu", learning_rate=1e-3, batch_size=batch, normaliser="running"
+            hidden=(32, 32), activation="relu", learning_rate=1e-3, batch_size=batch, normalizer="running"
         ),
         penalties=PenaltyConfig(gradient=1.0) if profile == "penalty" else PenaltyConfig(),
         warm_start=False,

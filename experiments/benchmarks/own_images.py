@@ -34,7 +34,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("model", choices=["vae", "dcgan"])
     parser.add_argument("--data", required=True, help="as for `rlgen train image`")
-    parser.add_argument("--binarise", default="auto", help="as for `rlgen train image`")
+    parser.add_argument("--binarize", default="auto", help="as for `rlgen train image`")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--compile", action="store_true")
     chosen = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
             out=Path(scratch) / "run",
             data=chosen.data,
             device=chosen.device,
-            binarise=chosen.binarise,
+            binarize=chosen.binarize,
             game=TrainerConfig(precision=chosen.precision, compile=chosen.compile),
         )
         assert (config.batch_size, config.model_config.latent) == (BATCH, LATENT[chosen.model])

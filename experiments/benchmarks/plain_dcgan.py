@@ -46,7 +46,7 @@ def make_discriminator() -> nn.Sequential:
     )
 
 
-def initialise(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -72,8 +72,8 @@ def indexed(images: Tensor, device: str) -> Iterator[Tensor]:
 
 def train(batches: Iterator[Tensor], device: str, anew: bool, turns: Callable[[], None]) -> None:
     generator, discriminator = make_generator().to(device), make_discriminator().to(device)
-    generator.apply(initialise)
-    discriminator.apply(initialise)
+    generator.apply(initialize)
+    discriminator.apply(initialize)
     criterion = nn.BCEWithLogitsLoss()
     discriminator_adam = optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
     generator_adam = optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))

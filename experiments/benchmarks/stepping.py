@@ -5,7 +5,7 @@
 All step the same episodes: seeds, random actions and therefore states and resets are those of one recorded trace.
 (EnvPool bundles another MuJoCo and visits other states; it runs only after `pip install envpool`.)
 
-- physics: mj_step and the resets, each thread on its own share of the environments, without synchronisation,
+- physics: mj_step and the resets, each thread on its own share of the environments, without synchronization,
   observations or rewards. No stepping in Python threads can be faster: the ceiling.
 - threads: make_vec(..., backend="threads"), used as SB3 uses it.
 - dummy: SB3's DummyVecEnv over gymnasium.make, without Monitor.

@@ -34,12 +34,12 @@ def seen() -> tuple[Tensor, Tensor]:
 
 def learned(x: Tensor, y: Tensor, updates: int) -> BayesianMLP:
     network = BayesianMLP([1, 32, 1], nn.Tanh, prior_std=1.0, initial_std=0.05, initial_mean_std=1.0)
-    optimiser = torch.optim.Adam(network.parameters(), 0.03)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.02, updates)
+    optimizer = torch.optim.Adam(network.parameters(), 0.03)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, updates)
     for _ in range(updates):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         network.negative_elbo(x, y, len(x), 4, LIKELIHOOD_STD).backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return network
 

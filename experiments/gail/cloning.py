@@ -1,4 +1,4 @@
-"""Behavioural cloning with the defaults of `rlgen train bc`, and plain regression, on six tasks.
+"""Behavioral cloning with the defaults of `rlgen train bc`, and plain regression, on six tasks.
 
     python experiments/gail/cloning.py --demos hopper.npz --env Hopper-v5 --trajectories 10 --seeds 10 11 12
     python experiments/gail/cloning.py --table

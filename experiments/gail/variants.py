@@ -30,15 +30,15 @@ BOUNDED = {"wasserstein": ["--gail.penalties.gradient", "10"]}
 VARIANTS: dict[str, list[str]] = {  # name → what differs from the defaults
     **{f"divergence-{name}": ["--gail.discriminator.divergence", name, *BOUNDED.get(name, [])] for name in DIVERGENCES},
     "penalty-none": NO_PENALTY,
-    "penalty-gradient-0": ["--gail.penalties.gradient-centre", "0"],
+    "penalty-gradient-0": ["--gail.penalties.gradient-center", "0"],
     "penalty-r1": [*NO_PENALTY, "--gail.penalties.r1", "1"],
     "penalty-entropy": [*NO_PENALTY, "--gail.penalties.entropy", "1e-3"],
     "penalty-spectral": [*NO_PENALTY, "--gail.penalties.spectral-norm"],
     "penalty-historical": [*NO_PENALTY, "--gail.penalties.historical-average", "0.01"],
     "penalty-bottleneck": [*NO_PENALTY, "--gail.penalties.bottleneck", "0.5"],
-    "penalty-quantise": [*NO_PENALTY, "--gail.penalties.quantise", "64"],
+    "penalty-quantize": [*NO_PENALTY, "--gail.penalties.quantize", "64"],
     "penalty-gradient-bottleneck": ["--gail.penalties.bottleneck", "0.5"],
-    "penalty-gradient-quantise": ["--gail.penalties.quantise", "64"],
+    "penalty-gradient-quantize": ["--gail.penalties.quantize", "64"],
 }
 """divergence-minimax is the recipe: with the gradient penalty of weight 1 towards 1."""
 DRAWN = {

@@ -97,13 +97,13 @@ def followed(config: InformationGainConfig, rollouts: list[Transitions], seed: i
 def draw(found: dict[str, np.ndarray], path: Path) -> None:
     """`found`: [seeds, rollouts, 3] for each setting."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for (name, lines), colour in zip(found.items(), ("C7", "C0", "C1", "C2", "C3"), strict=True):
+    for (name, lines), color in zip(found.items(), ("C7", "C0", "C1", "C2", "C3"), strict=True):
         label = f"{name} ({1e3 * np.median(lines[..., 2]):.0f} ms)"
         for axis, column in zip(axes, (0, 1), strict=True):
             values = lines[..., column]
             steps = N_STEPS * N_ENVS * np.arange(1, values.shape[1] + 1)
-            axis.semilogy(steps, values.mean(0), colour, label=label, lw=1.5)
-            axis.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+            axis.semilogy(steps, values.mean(0), color, label=label, lw=1.5)
+            axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
     axes[0].set(xlabel="environment steps", ylabel="loss on the next rollout [nats]")
     axes[1].set(xlabel="environment steps", ylabel="error of the mean [standard deviations]")
     axes[0].legend(fontsize=7)

@@ -12,7 +12,7 @@ from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.playing import Policy
 from rlgen.data.recording import record
 from rlgen.data.rows import Rows
-from rlgen.data.summary import Summary, summarise
+from rlgen.data.summary import Summary, summarize
 from rlgen.data.validation import check_finite, validate
 from rlgen.errors import problem
 
@@ -69,7 +69,7 @@ class Demonstrations(Rows):
     ) -> "Demonstrations":
         """Plays `policy` in an SB3 vector environment and records every transition.
 
-        Each of the N environments contributes a fixed number of episodes (so short episodes are not favoured), and
+        Each of the N environments contributes a fixed number of episodes (so short episodes are not favored), and
         episodes are ordered round by round. Actions are stored as the environment received them: clipped to its action
         space. A progress bar appears if standard error is a terminal.
 
@@ -80,7 +80,7 @@ class Demonstrations(Rows):
             seed: random seed of the environment, and of torch while recording.
 
         Raises:
-            InputError: a normalising environment, spaces that differ from the policy's or that demonstrations cannot
+            InputError: a normalizing environment, spaces that differ from the policy's or that demonstrations cannot
                 hold (images, dictionaries), NaN or infinity in observations or actions, `episodes` < 1.
         """
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
@@ -142,7 +142,7 @@ class Demonstrations(Rows):
 
     def summary(self, action_space: Any = None) -> Summary:
         """Counts, returns, ranges and warnings; `action_space` (a Box) adds the fraction of clipped actions."""
-        return summarise(self, action_space)
+        return summarize(self, action_space)
 
     def validate(self, env: Any) -> None:
         """Checks that these demonstrations fit `env` (a VecEnv, or any object with the two spaces) and are finite.

@@ -106,7 +106,7 @@ class Hub(NamedTuple):
     image: str
     label: str
     mode: str
-    """Pillow's mode: L grey, RGB colour."""
+    """Pillow's mode: L grey, RGB color."""
 
 
 HUB = {

@@ -1,4 +1,4 @@
-"""A set of labelled images, and its binarisation."""
+"""A set of labeled images, and its binarization."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -80,7 +80,7 @@ class ImageSet:
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
-    def labelled(self, count: int, seed: int = 0) -> "ImageSet":
+    def labeled(self, count: int, seed: int = 0) -> "ImageSet":
         """`count` images, equally many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
         section 5: MNIST with 100 labels, ten of each class, chosen by seed.
 
@@ -91,7 +91,7 @@ class ImageSet:
         if rest or each < 1:
             raise problem(
                 f"a multiple of the {self.n_classes} classes",
-                f"{count} labelled images",
+                f"{count} labeled images",
                 f"take as many of each class, e.g. {self.n_classes} or {10 * self.n_classes}",
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
@@ -102,7 +102,7 @@ class ImageSet:
             raise problem(
                 f"{each} images of each class", f"{len(rows[short])} of class {short} in {self.name}", "take fewer"
             )
-        return self.take(torch.cat(rows).sort().values, f"{count} labelled of {self.split}, seed {seed}")
+        return self.take(torch.cat(rows).sort().values, f"{count} labeled of {self.split}, seed {seed}")
 
     @property
     def n_classes(self) -> int:
@@ -130,10 +130,10 @@ class ImageSet:
 
 Images = Float[Tensor, "*batch"]
 PIECE = 4096
-"""Images binarised at a time."""
+"""Images binarized at a time."""
 
 
-def stochastic_binarisation(images: Images, generator: torch.Generator) -> Images:
+def stochastic_binarization(images: Images, generator: torch.Generator) -> Images:
     """1 with a probability equal to the brightness in [0, 1], else 0; a transform of `Minibatches`.
 
     The noise is drawn on the generator's device, so that a seed gives the same images on every device.
@@ -142,11 +142,11 @@ def stochastic_binarisation(images: Images, generator: torch.Generator) -> Image
     return (noise.to(images.device) < images).to(images.dtype)
 
 
-def fixed_binarisation(image_set: ImageSet, seed: int = 0) -> ImageSet:
+def fixed_binarization(image_set: ImageSet, seed: int = 0) -> ImageSet:
     """The set with every pixel 0 or 255, drawn once. The first n images do not depend on how many follow."""
     generator = torch.Generator().manual_seed(seed)
     pieces = [
-        stochastic_binarisation(image_set.floats(slice(start, start + PIECE)), generator).mul(255).to(torch.uint8)
+        stochastic_binarization(image_set.floats(slice(start, start + PIECE)), generator).mul(255).to(torch.uint8)
         for start in range(0, len(image_set), PIECE)
     ]
-    return replace(image_set, images=torch.cat(pieces), name=f"{image_set.name}, binarised with seed {seed}")
+    return replace(image_set, images=torch.cat(pieces), name=f"{image_set.name}, binarized with seed {seed}")

@@ -10,7 +10,7 @@ from rlgen.data.images import ImageSet
 from rlgen.errors import problem
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
-"""(images [B, C, H, W] in [0, 1], generator) → images: augmentation, binarisation."""
+"""(images [B, C, H, W] in [0, 1], generator) → images: augmentation, binarization."""
 
 
 class Minibatches:
@@ -78,22 +78,22 @@ UNLABELLED = -1
 """The label of an image whose class is withheld."""
 
 
-class PartlyLabelled:
-    """Minibatches (images [B, C, H, W] in [0, 1], labels [B]) that alternate between an image of `labelled` with its
+class PartlyLabeled:
+    """Minibatches (images [B, C, H, W] in [0, 1], labels [B]) that alternate between an image of `labeled` with its
     label and an image of `every` with the label `UNLABELLED`, even if that image has a label.
 
-    Salimans et al. 2016 (1606.03498), released code: each update has equally many of both kinds, and the labelled
-    images also occur among all images. The few labelled images are thus seen much more often. Any slice of even length
+    Salimans et al. 2016 (1606.03498), released code: each update has equally many of both kinds, and the labeled
+    images also occur among all images. The few labeled images are thus seen much more often. Any slice of even length
     has equally many of both kinds, which players with several steps per update rely on.
     """
 
     def __init__(
-        self, labelled: ImageSet, every: ImageSet, size: int, seed: int = 0, transforms: Sequence[Transform] = ()
+        self, labeled: ImageSet, every: ImageSet, size: int, seed: int = 0, transforms: Sequence[Transform] = ()
     ):
         if size < 2 or size % 2:
-            raise problem("minibatches of an even size, half of them labelled", f"{size}", "use e.g. --batch-size 100")
+            raise problem("minibatches of an even size, half of them labeled", f"{size}", "use e.g. --batch-size 100")
         self.size = size
-        self.labelled = Minibatches(labelled, size // 2, seed, transforms)
+        self.labeled = Minibatches(labeled, size // 2, seed, transforms)
         self.every = Minibatches(every, size // 2, seed + 1, transforms)
 
     @property
@@ -105,15 +105,15 @@ class PartlyLabelled:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor]:
-        labelled, labels = next(self.labelled)
-        unlabelled, _ = next(self.every)
-        images = torch.stack([labelled, unlabelled], 1).flatten(0, 1)
+        labeled, labels = next(self.labeled)
+        unlabeled, _ = next(self.every)
+        images = torch.stack([labeled, unlabeled], 1).flatten(0, 1)
         return images, torch.stack([labels, torch.full_like(labels, UNLABELLED)], 1).flatten()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"labelled": self.labelled.state_dict(), "every": self.every.state_dict()}
+        return {"labelled": self.labeled.state_dict(), "every": self.every.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues streams over sets of the same sizes."""
-        self.labelled.load_state_dict(state["labelled"])
+        self.labeled.load_state_dict(state["labelled"])
         self.every.load_state_dict(state["every"])

@@ -40,11 +40,11 @@ def read_pictures(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; only one of the
             two splits; more data than fits in memory.
     """
-    labelled = _by_split(folder)
-    if not labelled["test"]:
+    labeled = _by_split(folder)
+    if not labeled["test"]:
         raise problem("at least 5 pictures of a class, one of them for testing", f"fewer in {folder}", "add some")
-    size, modes = _one_size([path for each in labelled.values() for path, _ in each])
-    return _pixels(labelled[split], size, "L" if modes <= GREY else "RGB", folder)
+    size, modes = _one_size([path for each in labeled.values() for path, _ in each])
+    return _pixels(labeled[split], size, "L" if modes <= GREY else "RGB", folder)
 
 
 def _by_split(folder: Path) -> dict[str, list[tuple[Path, int]]]:
@@ -109,18 +109,18 @@ def _require_same_classes(folder: Path) -> None:
 
 
 def _pixels(
-    labelled: Sequence[tuple[Path, int]], size: tuple[int, int], mode: str, folder: Path
+    labeled: Sequence[tuple[Path, int]], size: tuple[int, int], mode: str, folder: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images [N, C, H, W] and labels [N]; `size` is width and height."""
     channels, one = len(mode), size[0] * size[1]
-    on_disk = sum(path.stat().st_size for path, _ in labelled)
-    require_room((len(labelled) * channels + DECODING) * one, f"the pictures in {folder}", on_disk)
-    images = np.empty((len(labelled), channels, size[1], size[0]), np.uint8)
-    for number, (path, _) in enumerate(labelled):
+    on_disk = sum(path.stat().st_size for path, _ in labeled)
+    require_room((len(labeled) * channels + DECODING) * one, f"the pictures in {folder}", on_disk)
+    images = np.empty((len(labeled), channels, size[1], size[0]), np.uint8)
+    for number, (path, _) in enumerate(labeled):
         with reading("picture", path), _opened(path) as picture:
             pixels = np.asarray(picture.convert(mode))
         images[number] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-    return images, np.array([label for _, label in labelled], np.int64)
+    return images, np.array([label for _, label in labeled], np.int64)
 
 
 def _one_size(paths: Sequence[Path]) -> tuple[tuple[int, int], set[str]]:

@@ -49,7 +49,7 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
     or resets the environment if they are None.
 
     A recurrent policy receives its own state and the episode starts, as in SB3's `evaluate_policy`. In an environment
-    of raw observations, a model trained under a VecNormalize normalises with the statistics of its training. Actions
+    of raw observations, a model trained under a VecNormalize normalizes with the statistics of its training. Actions
     are clipped to the action space.
 
     Raises `InputError` if the spaces differ from the policy's or an action is not finite.
@@ -73,7 +73,7 @@ def play_episodes(policy: Policy, env: Any, episodes: int, deterministic: bool) 
     """Plays as `play` until `episodes` episodes have ended, a fixed share of them in each environment.
 
     Yields each step with a mask [N] of the environments whose episode counts. To count the first E episodes that end
-    would favour short ones, so shares are fixed beforehand; an environment that has completed its share plays on
+    would favor short ones, so shares are fixed beforehand; an environment that has completed its share plays on
     without being counted.
     """
     n = env.num_envs
@@ -99,7 +99,7 @@ def require_same_spaces(policy: Any, env: Any) -> None:
         )
 
 
-def is_normalising(env: Any) -> bool:
+def is_normalizing(env: Any) -> bool:
     """Whether `env` is a VecNormalize, or has one below other wrappers."""
     return hasattr(env, "get_original_obs")
 
@@ -109,8 +109,8 @@ Acting = Callable[[Any, Any, np.ndarray, bool], tuple[np.ndarray, Any]]
 
 def _acting(policy: Any, env: Any) -> Acting:
     """`policy.predict` as a function of four arguments, also if it accepts fewer."""
-    normaliser = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
-    see = (lambda seen: seen) if normaliser is None or is_normalising(env) else normaliser.normalize_obs
+    normalizer = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
+    see = (lambda seen: seen) if normalizer is None or is_normalizing(env) else normalizer.normalize_obs
     parameters = inspect.signature(policy.predict).parameters
     open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     recurrent = open_ended or {"state", "episode_start"} <= set(parameters)

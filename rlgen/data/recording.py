@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.episode import Episode
-from rlgen.data.playing import Policy, is_normalising, play_episodes
+from rlgen.data.playing import Policy, is_normalizing, play_episodes
 from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 from rlgen.system.versions import package_versions
@@ -81,11 +81,11 @@ def _spec(env: Any) -> Any:
 def _check(env: Any, episodes: int) -> None:
     if episodes < 1:
         raise problem("at least one episode to record", f"{episodes}", "record one or more")
-    if is_normalising(env):
+    if is_normalizing(env):
         raise problem(
             "a vector environment of raw observations",
             "a VecNormalize, whose scale would be baked into the demonstrations",
-            "give its inner environment (env.venv): a model that was trained under it normalises its own observations",
+            "give its inner environment (env.venv): a model that was trained under it normalizes its own observations",
         )
     observation_size(env.observation_space)
     action_bounds(env.action_space)

@@ -47,7 +47,7 @@ class Summary:
     warnings: tuple[str, ...]
 
 
-def summarise(demonstrations: Rows, action_space: Any = None) -> Summary:
+def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
     """See `Demonstrations.summary`. Bounds come from `action_space`, else from the metadata of a recording."""
     bounds = bounds_of(demonstrations, action_space)
     returns, lengths = demonstrations.episode_returns, demonstrations.episode_lengths

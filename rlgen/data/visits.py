@@ -152,7 +152,7 @@ class Visits:
         return total
 
     def cells_at(self, widths: np.ndarray) -> np.ndarray:
-        """The visited cells [K, D], by their centres, in a grid of other widths [D], where some may coincide."""
+        """The visited cells [K, D], by their centers, in a grid of other widths [D], where some may coincide."""
         if np.array_equal(widths, self.widths):
             return self.cells
         other = Visits(self.axes)

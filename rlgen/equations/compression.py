@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rlgen.equations.information import CACHED_NUMBERS, Gain
-from rlgen.equations.reparametrisation import LocalPass, SharedPass
+from rlgen.equations.reparametrization import LocalPass, SharedPass
 
 Moves = Iterator[tuple[Tensor, Tensor]]
 
@@ -27,7 +27,7 @@ Moves = Iterator[tuple[Tensor, Tensor]]
 def compression_improvement_local(
     layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """KL[before ‖ after] of the posterior for each transition, nats [B], under local reparametrisation.
+    """KL[before ‖ after] of the posterior for each transition, nats [B], under local reparametrization.
 
     Houthooft et al. 2016 (1605.09674), section 2.4. Takes the arguments of `information_gain_local`.
     """

@@ -121,7 +121,7 @@ class Divergence(NamedTuple):
     """One choice of divergence, for generators and for policies."""
 
     discriminator_loss: Callable[[Tensor, Tensor], Tensor]
-    """Maps (expert_logit [B], policy_logit [B']) to a scalar, which the discriminator minimises."""
+    """Maps (expert_logit [B], policy_logit [B']) to a scalar, which the discriminator minimizes."""
     reward: Callable[[Tensor], Tensor]
     """Maps expert_logit [B] to the reward per step [B]."""
     log_ratio: Callable[[Tensor], Tensor] | None = None
@@ -131,7 +131,7 @@ class Divergence(NamedTuple):
     """Maps (expert_logit [B], policy_logit [B']) to the logit above which a row is classified as expert."""
 
     def generator_loss(self, fake_logit: Tensor) -> Tensor:
-        """Minus the mean reward of `fake_logit` [B]: a scalar, which the generator minimises."""
+        """Minus the mean reward of `fake_logit` [B]: a scalar, which the generator minimizes."""
         return -self.reward(fake_logit).mean()
 
 
@@ -144,7 +144,7 @@ def middle(expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
 def variational(divergence: FDivergence) -> Divergence:
     """`Divergence` of an f-divergence. Nowozin et al. 2016 (1606.00709), Alg. 1.
 
-    For the generator loss of their section 3.2, which maximises E_fake[T] instead of E_fake[f*(T)], use
+    For the generator loss of their section 3.2, which maximizes E_fake[T] instead of E_fake[f*(T)], use
     `variational(f)._replace(reward=f.activation)`.
     """
     return Divergence(divergence.discriminator_loss, divergence.reward, divergence.log_ratio)

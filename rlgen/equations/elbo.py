@@ -40,8 +40,8 @@ def free_bits(kl: Float[Tensor, "B G"], level: float) -> Float[Tensor, " G"]:
 def importance_weighted_bound(log_weight: Float[Tensor, "K B"]) -> PerRow:
     """log (1/K Σ w), log w = log p(x, z) - log q(z|x) for K samples z from q. Burda et al. 2016 (1509.00519), eq. 8.
 
-    K = 1 is the ELBO; with larger K the bound increases in expectation towards log p(x). For reparametrised z its
-    gradient is that of eq. 13: the samples' gradients weighted by their normalised importance weights w / Σ w.
+    K = 1 is the ELBO; with larger K the bound increases in expectation towards log p(x). For reparametrized z its
+    gradient is that of eq. 13: the samples' gradients weighted by their normalized importance weights w / Σ w.
     """
     return torch.logsumexp(log_weight, 0) - math.log(len(log_weight))
 
@@ -54,12 +54,12 @@ def bits_per_dimension(
 
     `log_prob`: log-probability of the model's input, nats. `log_determinant`: log |d input / d level| of the transforms
     from levels to the model's input. It is 0 for a model of the levels themselves, otherwise the sum of what
-    `dequantise` and `logit_transform` return.
+    `dequantize` and `logit_transform` return.
     """
     return -(log_prob + log_determinant) / (dimensions * math.log(2))
 
 
-def dequantise(
+def dequantize(
     level: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], levels: int = 256
 ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, " B"]]:
     """(level + noise) / levels in [0, 1], and the log-determinant of its Jacobian per row, -log(levels) for each

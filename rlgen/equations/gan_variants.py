@@ -74,7 +74,7 @@ def halved(images: Images) -> Float[Tensor, "B C h w"]:
 
 
 def doubled(images: Images) -> Float[Tensor, "B C H2 W2"]:
-    """Images of twice the height and width, by linear interpolation between pixel centres: u of Denton et al. 2015
+    """Images of twice the height and width, by linear interpolation between pixel centers: u of Denton et al. 2015
     (1506.05751), section 2.2."""
     return F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 

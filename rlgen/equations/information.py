@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rlgen.equations.reparametrisation import LocalPass, SharedPass
+from rlgen.equations.reparametrization import LocalPass, SharedPass
 
 Gain = Float[Tensor, " B"]
 Matrix = Float[Tensor, "I J"]
@@ -34,7 +34,7 @@ CACHED_NUMBERS = 2**18
 def information_gain_local(
     layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
 ) -> Gain:
-    """KL[after ‖ before] of the posterior for each transition, nats [B], under local reparametrisation.
+    """KL[after ‖ before] of the posterior for each transition, nats [B], under local reparametrization.
 
     Houthooft et al. 2016 (1605.09674), section 2.5; the sampling is Kingma et al. 2015 (1506.02557), eq. 6.
     `sensitivities`: δ = ∂(-log p_s)/∂γ [S, B, J] of each layer, with -log p_s of each sample. `step_size`: λ.

@@ -32,7 +32,7 @@ def bernoulli_log_prob(x: Events, logit: Parameters) -> LogProb:
     image Kingma & Welling 2014 (1312.6114), appendix C.1.
 
     x is 0 or 1, or a grey level in [0, 1]. For grey levels the result is the mean over binary images whose pixels are 1
-    with probability x; it is not the logarithm of a normalised density of x.
+    with probability x; it is not the logarithm of a normalized density of x.
     """
     return _per_row(x * logit - F.softplus(logit), x.ndim)
 
@@ -47,21 +47,21 @@ def categorical_log_prob(x: Int[Tensor, "B ..."], logits: Parameters) -> LogProb
     """Σ log softmax(logits)[x], with class indices x [B, ...] from 0 and logits [..., B, ..., K]. Bridle 1990,
     Probabilistic interpretation of feedforward classification network outputs.
 
-    Labels [B] are events of one value each. The logits are unnormalised: apply no softmax before.
+    Labels [B] are events of one value each. The logits are unnormalized: apply no softmax before.
     """
     chosen = x.expand(logits.shape[:-1]).unsqueeze(-1)
     return _per_row(logits.log_softmax(-1).gather(-1, chosen).squeeze(-1), x.ndim)
 
 
-def discretised_logistic_mixture_log_prob(
+def discretized_logistic_mixture_log_prob(
     x: Float[Tensor, "B C H W"], params: Float[Tensor, "*samples B P H W"], levels: int = 256
 ) -> LogProb:
     """Log-probability of each pixel's level under a mixture of M logistics, summed over pixels. Salimans et al. 2017
     (PixelCNN++, 1701.05517), eq. 2 and 3.
 
-    - x: grey (C = 1) or colour (C = 3), values k/(levels - 1) in [0, 1].
+    - x: grey (C = 1) or color (C = 3), values k/(levels - 1) in [0, 1].
     - Grey: P = 3 M, in this order M mixture logits, M means and M log scales.
-    - Colour: P = 10 M, in this order M mixture logits, 3 M means, 3 M log scales (M each for red, green and blue) and
+    - Color: P = 10 M, in this order M mixture logits, 3 M means, 3 M log scales (M each for red, green and blue) and
       3 M coefficients, to which tanh is applied: green's mean depends on red, blue's on red and green.
     - Means and scales refer to x rescaled to [-1, 1].
     - The lowest level extends to -∞ and the highest to ∞, so the probabilities of all levels sum to 1.
@@ -83,13 +83,13 @@ def discretised_logistic_mixture_log_prob(
 
 
 @torch.no_grad()
-def discretised_logistic_mixture_sample(
+def discretized_logistic_mixture_sample(
     params: Float[Tensor, "*batch P H W"], channels: int, levels: int = 256, generator: torch.Generator | None = None
 ) -> Float[Tensor, "*batch C H W"]:
-    """Pixels k/(levels - 1), sampled from the distribution of `discretised_logistic_mixture_log_prob`. Salimans et al.
+    """Pixels k/(levels - 1), sampled from the distribution of `discretized_logistic_mixture_log_prob`. Salimans et al.
     2017 (PixelCNN++, 1701.05517), section 2.1.
 
-    Differs from the released code: each colour is rounded to its level before the mean of the next colour is computed
+    Differs from the released code: each color is rounded to its level before the mean of the next color is computed
     from it, because the likelihood does so.
     """
     count = _components(params, channels)
@@ -103,29 +103,29 @@ def discretised_logistic_mixture_sample(
     uniform = torch.rand(mean.shape, generator=generator, dtype=params.dtype, device=params.device)
     noise = log_scale.exp() * torch.logit(uniform, eps=1e-7)
 
-    def drawn(centre: Tensor, number: int) -> Tensor:
-        level = ((centre + noise.select(-3, number)).clamp(-1, 1) + 1).mul((levels - 1) / 2).round()
+    def drawn(center: Tensor, number: int) -> Tensor:
+        level = ((center + noise.select(-3, number)).clamp(-1, 1) + 1).mul((levels - 1) / 2).round()
         return 2 * level / (levels - 1) - 1
 
     return (_in_turn(mean, coefficient, drawn) + 1) / 2
 
 
-def discretised_logistic_mixture_mean(
+def discretized_logistic_mixture_mean(
     params: Float[Tensor, "*batch P H W"], channels: int
 ) -> Float[Tensor, "*batch C H W"]:
     """Expected pixel in [0, 1] of the mixture of Salimans et al. 2017 (PixelCNN++, 1701.05517), eq. 1, with values
     below black a counted as black and values above white b as white: the sum, weighted by the mixture probabilities,
     of E[clamp(x, a, b)] = a + ∫ P(x > t) dt, from a to b, = a + s softplus((μ - a)/s) - s softplus((μ - b)/s).
 
-    Rounding to levels is ignored, which changes the mean by half a level at most. Within each logistic, a colour's mean
-    is conditional (eq. 3) on the means of the colours before it. This is the exact expected colour if no mass lies
+    Rounding to levels is ignored, which changes the mean by half a level at most. Within each logistic, a color's mean
+    is conditional (eq. 3) on the means of the colors before it. This is the exact expected color if no mass lies
     beyond black and white.
     """
     log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
 
-    def expected(centre: Tensor, number: int) -> Tensor:
+    def expected(center: Tensor, number: int) -> Tensor:
         scale = log_scale.select(-3, number).exp()
-        return scale * (F.softplus((centre + 1) / scale) - F.softplus((centre - 1) / scale)) - 1
+        return scale * (F.softplus((center + 1) / scale) - F.softplus((center - 1) / scale)) - 1
 
     each = _in_turn(mean, coefficient, expected)
     return (((log_share.exp().unsqueeze(-3) * each).sum(-4) + 1) / 2).clamp(0, 1)
@@ -137,7 +137,7 @@ def _per_row(log_prob: Tensor, dimensions: int) -> Tensor:
 
 
 def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log mixture weights [..., B, M, H, W], means given the preceding colours and log scales [..., B, M, C, H, W]."""
+    """Log mixture weights [..., B, M, H, W], means given the preceding colors and log scales [..., B, M, C, H, W]."""
     channels = stretched.shape[-3]
     log_share, mean, log_scale, coefficient = _parts(params, channels, _components(params, channels))
     if channels == 3:
@@ -149,15 +149,15 @@ def _mixture(stretched: Tensor, params: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _in_turn(mean: Tensor, coefficient: Tensor, value: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Colours [..., C, H, W] in [-1, 1], one after another: each is `value(mean, index)`, its mean shifted by the
-    preceding colours."""
-    colours: list[Tensor] = []
+    """Colors [..., C, H, W] in [-1, 1], one after another: each is `value(mean, index)`, its mean shifted by the
+    preceding colors."""
+    colors: list[Tensor] = []
     for number in range(mean.shape[-3]):
-        centre = mean.select(-3, number)
-        for earlier, colour in enumerate(colours):
-            centre = centre + coefficient.select(-3, number * (number - 1) // 2 + earlier) * colour
-        colours.append(value(centre, number))
-    return torch.stack(colours, -3)
+        center = mean.select(-3, number)
+        for earlier, color in enumerate(colors):
+            center = center + coefficient.select(-3, number * (number - 1) // 2 + earlier) * color
+        colors.append(value(center, number))
+    return torch.stack(colors, -3)
 
 
 def _parts(params: Tensor, channels: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

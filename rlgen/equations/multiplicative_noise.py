@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.information import Gain, information_gain_local, information_gain_shared
-from rlgen.equations.reparametrisation import LocalPass, SharedPass
+from rlgen.equations.reparametrization import LocalPass, SharedPass
 
 Inputs = Float[Tensor, "S_or_1 B I"]
 Outputs = Float[Tensor, "S B J"]
@@ -32,7 +32,7 @@ Noise = Float[Tensor, "*samples I"]
 
 
 class ScaledLocalPass(NamedTuple):
-    """Intermediate values of one pass through a layer with multiplicative noise and local reparametrisation."""
+    """Intermediate values of one pass through a layer with multiplicative noise and local reparametrization."""
 
     plain: LocalPass
     """Pass of the unscaled inputs a; its variance is that of the output given z."""
@@ -77,7 +77,7 @@ class ScaledSharedPass(NamedTuple):
         return self.plain._replace(inputs=self.plain.inputs * scale.unsqueeze(1), weight_noise=weight_noise)
 
 
-def scaled_local_reparametrisation(
+def scaled_local_reparametrization(
     inputs: Inputs,
     scale: Float[Tensor, "S B I"],
     weight_mean: Matrix,
@@ -97,7 +97,7 @@ def scaled_local_reparametrisation(
     return output, ScaledLocalPass(LocalPass(inputs, squares, noise, var, std, *weights), scale, second_moment)
 
 
-def scaled_shared_reparametrisation(
+def scaled_shared_reparametrization(
     inputs: Inputs,
     scale: Float[Tensor, "S I"],
     weight_mean: Matrix,

@@ -23,16 +23,16 @@ def input_gradient(critic: Critic, inputs: Inputs) -> Inputs:
     return gradient
 
 
-def gradient_penalty(critic: Critic, real: Inputs, fake: Inputs, centre: float = 1.0) -> Scalar:
-    """E[(|d logit / d x| - centre)^2] at random points between real (expert) and fake (policy) rows.
+def gradient_penalty(critic: Critic, real: Inputs, fake: Inputs, center: float = 1.0) -> Scalar:
+    """E[(|d logit / d x| - center)^2] at random points between real (expert) and fake (policy) rows.
 
-    centre 1: Gulrajani et al. 2017 (1704.00028), eq. 3. centre 0: Thanh-Tung et al. 2019 (1902.03984).
+    center 1: Gulrajani et al. 2017 (1704.00028), eq. 3. center 0: Thanh-Tung et al. 2019 (1902.03984).
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
     gradient = input_gradient(critic, torch.lerp(fake, real, share)).flatten(1)
-    if centre == 0.0:
+    if center == 0.0:
         return gradient.square().sum(-1).mean()
-    return (gradient.norm(dim=-1) - centre).square().mean()
+    return (gradient.norm(dim=-1) - center).square().mean()
 
 
 def r1(critic: Critic, real: Inputs) -> Scalar:

@@ -1,4 +1,4 @@
-"""Discounted sums of rewards, and generalised advantages."""
+"""Discounted sums of rewards, and generalized advantages."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -7,7 +7,7 @@ from torch import Tensor
 Steps = Float[Tensor, "T N"]
 
 
-def generalised_advantages(
+def generalized_advantages(
     rewards: Steps,
     values: Steps,
     next_values: Steps,
@@ -26,7 +26,7 @@ def generalised_advantages(
     A step with reward 1 that ends the episode, after one with reward 0, where V is 0 everywhere:
 
     >>> rewards, zeros, ends = torch.tensor([[0.0], [1.0]]), torch.zeros(2, 1), torch.tensor([[False], [True]])
-    >>> generalised_advantages(rewards, zeros, zeros, ends, ends, gamma=0.9, lam=0.5).flatten()
+    >>> generalized_advantages(rewards, zeros, zeros, ends, ends, gamma=0.9, lam=0.5).flatten()
     tensor([0.4500, 1.0000])
     """
     deltas = rewards + gamma * torch.where(terminated, 0.0, next_values) - values

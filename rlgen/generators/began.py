@@ -46,7 +46,7 @@ class BEGANConfig:
 
 
 class BEGAN(ImageModel):
-    """A GAN whose discriminator is an autoencoder. It minimises the error on real images minus a weight times the error
+    """A GAN whose discriminator is an autoencoder. It minimizes the error on real images minus a weight times the error
     on generated images; the weight keeps the two errors at a given ratio. Errors are mean absolute differences of
     pixels in [-1, 1]."""
 

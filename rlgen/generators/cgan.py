@@ -87,16 +87,16 @@ class CGAN(AdversarialGame):
 
     def fakes(self, n: int, condition: Tensor | None = None) -> Tensor:
         """Images [n, C, H, W] of the labels [n], by default of random classes."""
-        return self.generator(self.labelled(self.prior(n), condition))
+        return self.generator(self.labeled(self.prior(n), condition))
 
     def critic(self, condition: Tensor | None = None) -> Critic:
         """A function from images [B, C, H, W] to logits [B], given their labels [B]."""
         if condition is None:
-            raise problem("labels of the images", "none", "train on labelled images")
+            raise problem("labels of the images", "none", "train on labeled images")
         labels = condition
-        return lambda images: self.logit(self.labelled(images.flatten(1), labels))
+        return lambda images: self.logit(self.labeled(images.flatten(1), labels))
 
-    def labelled(self, rows: Tensor, labels: Tensor | None) -> Tensor:
+    def labeled(self, rows: Tensor, labels: Tensor | None) -> Tensor:
         """Rows [B, D], each concatenated with its one-hot label; the labels [B] are random classes by default."""
         if labels is None:
             labels = torch.randint(self.shape.n_classes, (len(rows),), device=rows.device)
@@ -105,4 +105,4 @@ class CGAN(AdversarialGame):
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images [n, C, H, W] of latents [n, Z] and labels [n], by default of random classes."""
-        return self.generator(self.labelled(latents, labels))
+        return self.generator(self.labeled(latents, labels))

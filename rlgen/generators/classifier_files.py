@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 
 from rlgen.errors import InputError, problem
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
-from rlgen.generators.classifier_training import LabelledImages, accuracy_of, train_classifier
+from rlgen.generators.classifier_training import LabeledImages, accuracy_of, train_classifier
 from rlgen.system.atomic import atomic_write
 from rlgen.system.versions import package_versions
 
@@ -30,8 +30,8 @@ def cache_folder() -> Path:
 
 
 def classifier_extractor(
-    train: LabelledImages,
-    test: LabelledImages,
+    train: LabeledImages,
+    test: LabeledImages,
     folder: Path | None = None,
     config: ClassifierConfig | None = None,
     seed: int = 0,
@@ -117,7 +117,7 @@ def _unusable(card_path: Path, got: str) -> InputError:
     )
 
 
-def _described(images: LabelledImages) -> dict[str, Any]:
+def _described(images: LabeledImages) -> dict[str, Any]:
     digest = hashlib.sha256(str(list(images.images.shape)).encode())
     for tensor in (images.images, images.labels):
         digest.update(tensor.cpu().contiguous().numpy().data)
@@ -130,6 +130,6 @@ def _described(images: LabelledImages) -> dict[str, Any]:
     }
 
 
-def _on_device_of(images: LabelledImages, extractor: ClassifierExtractor) -> ClassifierExtractor:
+def _on_device_of(images: LabeledImages, extractor: ClassifierExtractor) -> ClassifierExtractor:
     extractor.network.to(images.images.device)
     return extractor

@@ -17,7 +17,7 @@ log = logging.getLogger("rlgen")
 
 
 @runtime_checkable
-class LabelledImages(Protocol):
+class LabeledImages(Protocol):
     """The attributes of an image set that training uses, e.g. of `rlgen.data.images.ImageSet`."""
 
     @property
@@ -44,7 +44,7 @@ class TrainingDiverged(RuntimeError):
     """The loss is not finite."""
 
 
-def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int = 0) -> Classifier:
+def train_classifier(train: LabeledImages, config: ClassifierConfig, seed: int = 0) -> Classifier:
     """Train a classifier on the images `train`, on their device.
 
     On a CPU with one thread the same seed gives the same weights. Torch's global generator and its number of threads do
@@ -61,21 +61,21 @@ def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int 
         torch.manual_seed(seed)
         network = Classifier((channels, height, width), train.n_classes, config).to(device).train()
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     per_epoch = len(train.images) // config.batch
     epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
     # One step more than are taken, because the scheduler warns after its last step.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=epochs * per_epoch + 1, pct_start=0.2, cycle_momentum=False
+        optimizer, config.learning_rate, total_steps=epochs * per_epoch + 1, pct_start=0.2, cycle_momentum=False
     )
     for epoch in range(epochs):
         losses = torch.zeros((), device=device)
         for rows in _epoch(len(train.images), config.batch, generator):
             images = shifted(train.images[rows.to(device)].float() / 255, config.shift, generator)
             loss = F.cross_entropy(network(images), train.labels[rows.to(device)])
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             losses += loss.detach()
         mean = float(losses) / per_epoch
@@ -87,7 +87,7 @@ def train_classifier(train: LabelledImages, config: ClassifierConfig, seed: int 
 
 
 @torch.no_grad()
-def bring_features_to_unit_size(network: Classifier, train: LabelledImages) -> None:
+def bring_features_to_unit_size(network: Classifier, train: LabeledImages) -> None:
     """Scale the features to a mean square of 1 over the images `train`, and the head by the inverse.
 
     ReLU commutes with a positive factor, so the logits do not change. Without this, the scale of the features would be
@@ -102,7 +102,7 @@ def bring_features_to_unit_size(network: Classifier, train: LabelledImages) -> N
     network.head.weight.mul_(size)
 
 
-def accuracy_of(network: nn.Module, held: LabelledImages) -> float:
+def accuracy_of(network: nn.Module, held: LabeledImages) -> float:
     """Share of the images `held` that `network`, which must be in evaluation mode, classifies correctly."""
     assert not network.training
     logits = in_pieces(lambda piece: network(piece.float() / 255), held.images)

@@ -68,7 +68,7 @@ class DCGAN(AdversarialGame):
 def deconvolutions(
     shape: ImageShape, latent: int, width: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
 ) -> nn.Sequential:
-    """A network from latents [B, Z] to images [B, C, H, W] in [0, 1]. `norm`: constructs the normalisation layer for a
+    """A network from latents [B, Z] to images [B, C, H, W] in [0, 1]. `norm`: constructs the normalization layer for a
     number of channels."""
     widths, coarse = _widths(shape, width)
     return nn.Sequential(

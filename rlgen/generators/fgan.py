@@ -1,4 +1,4 @@
-"""f-GAN (Nowozin et al. 2016, 1606.00709): a generator that minimises one of seven f-divergences to the data."""
+"""f-GAN (Nowozin et al. 2016, 1606.00709): a generator that minimizes one of seven f-divergences to the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Terms
-from rlgen.nn.layers import mlp, normalised_layers
+from rlgen.nn.layers import mlp, normalized_layers
 from rlgen.nn.penalties import Penalty
 
 NAMES = tuple(f"f_{name}" for name in F_DIVERGENCES)
@@ -60,7 +60,7 @@ class FGAN(AdversarialGame):
         config = config or FGANConfig()
         last = [config.latent, *config.generator_hidden][-1]
         generator = nn.Sequential(
-            *normalised_layers([config.latent, *config.generator_hidden]),
+            *normalized_layers([config.latent, *config.generator_hidden]),
             nn.Linear(last, shape.numbers),
             nn.Sigmoid(),
             nn.Unflatten(-1, shape.chw),

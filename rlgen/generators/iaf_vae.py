@@ -43,4 +43,4 @@ class IAFVAE(VAE):
     config: IAFVAEConfig
 
     def players(self) -> Sequence[Player]:
-        return (Player("vae", self.parameters(), self.loss, self.config.learning_rate, optimiser=torch.optim.Adamax),)
+        return (Player("vae", self.parameters(), self.loss, self.config.learning_rate, optimizer=torch.optim.Adamax),)

@@ -59,7 +59,7 @@ class ImageModel(nn.Module):
     conditional: ClassVar[bool] = False
     """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
-    """Whether it learns classes from a few labelled images; unlabelled images have the label -1."""
+    """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
     panels: ClassVar[tuple[Panel, ...]] = ()
     """How readers are shown what its players log."""
 
@@ -71,7 +71,7 @@ class ImageModel(nn.Module):
 
     @property
     def binary(self) -> bool:
-        """Whether its likelihood is of binary pixels, so that grey images must be binarised first."""
+        """Whether its likelihood is of binary pixels, so that grey images must be binarized first."""
         return False
 
     @property

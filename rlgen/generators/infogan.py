@@ -15,7 +15,7 @@ from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import down, required_halvings, small_weights, up
-from rlgen.nn.layers import normalised_layers
+from rlgen.nn.layers import normalized_layers
 from rlgen.nn.penalties import Penalty
 from rlgen.nn.precision import full_precision
 
@@ -62,7 +62,7 @@ class InfoGANConfig(AdversarialGameConfig):
 
 
 class InfoGAN(AdversarialGame):
-    """A GAN whose generator and discriminator maximise a bound on the mutual information of codes and image.
+    """A GAN whose generator and discriminator maximize a bound on the mutual information of codes and image.
 
     Q, the approximate posterior of the codes, shares all but its last layers with the discriminator. A latent consists
     of noise, the one-hot category and the uniform codes.
@@ -96,7 +96,7 @@ class InfoGAN(AdversarialGame):
         flat = coarse[0] * coarse[1] * coarse[2]
         codes = config.categories + config.uniform_codes
         generator = nn.Sequential(
-            *normalised_layers([config.latent + codes, config.hidden, flat]),
+            *normalized_layers([config.latent + codes, config.hidden, flat]),
             nn.Unflatten(-1, coarse),
             *up([*reversed(widths), shape.channels]),
             nn.Sigmoid(),

@@ -29,7 +29,7 @@ class LAPGANConfig(AdversarialGameConfig):
     - Adam instead of gradient descent with momentum, normal noise instead of uniform noise, no dropout, an R1 penalty
       and learning rates for these, because `GANConfig` has them, for the reasons given there.
     - No labels.
-    - Half as many channels, because the images have no colours.
+    - Half as many channels, because the images have no colors.
     """
 
     generator_rate: float = 1e-3

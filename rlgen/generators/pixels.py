@@ -8,21 +8,21 @@ import math
 import torch
 from torch import Tensor
 
-from rlgen.equations.elbo import dequantise
+from rlgen.equations.elbo import dequantize
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.likelihoods import (
     LOGISTIC_PARAMETERS,
     bernoulli_log_prob,
     categorical_log_prob,
-    discretised_logistic_mixture_log_prob,
-    discretised_logistic_mixture_mean,
+    discretized_logistic_mixture_log_prob,
+    discretized_logistic_mixture_mean,
 )
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
 
 LEVELS = 256
 LEAST_LOG_STD = -math.log(LEVELS * math.sqrt(12))
-"""Lower limit of log standard deviations, that of the dequantisation noise: a narrower Gaussian never fits better."""
+"""Lower limit of log standard deviations, that of the dequantization noise: a narrower Gaussian never fits better."""
 
 
 class Pixels:
@@ -59,10 +59,10 @@ class Bernoulli(Pixels):
 
 
 class Gaussian(Pixels):
-    """Gaussian distribution of dequantised levels, with a learned standard deviation. Kingma & Welling 2014
+    """Gaussian distribution of dequantized levels, with a learned standard deviation. Kingma & Welling 2014
     (1312.6114), appendix C.2.
 
-    Every sample has separate dequantisation noise. The noise is equivalent to a further latent whose prior and
+    Every sample has separate dequantization noise. The noise is equivalent to a further latent whose prior and
     posterior are both uniform.
     """
 
@@ -70,11 +70,11 @@ class Gaussian(Pixels):
         super().__init__(shape, mixture)
         self.numbers = 2 * shape.channels
         image = torch.zeros(1, *shape.chw, dtype=torch.float64)
-        self.log_determinant = dequantise(image, image, LEVELS)[1].item()
+        self.log_determinant = dequantize(image, image, LEVELS)[1].item()
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         mean, log_std = decoded.chunk(2, -3)
-        seen, _ = dequantise(level(images).expand_as(mean), torch.rand_like(mean), LEVELS)
+        seen, _ = dequantize(level(images).expand_as(mean), torch.rand_like(mean), LEVELS)
         return gaussian_log_prob(seen, mean.sigmoid(), log_std.clamp(LEAST_LOG_STD, 0).exp()).sum((-3, -2, -1))
 
     def mean(self, decoded: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class Categorical(Pixels):
 
 
 class Logistic(Pixels):
-    """Mixture of `mixture` discretised logistics per pixel, for levels of grey or colour."""
+    """Mixture of `mixture` discretized logistics per pixel, for levels of grey or color."""
 
     def __init__(self, shape: ImageShape, mixture: int):
         super().__init__(shape, mixture)
@@ -113,10 +113,10 @@ class Logistic(Pixels):
         self.channels, self.numbers = shape.channels, mixture * LOGISTIC_PARAMETERS[shape.channels]
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        return discretised_logistic_mixture_log_prob(images, decoded, LEVELS)
+        return discretized_logistic_mixture_log_prob(images, decoded, LEVELS)
 
     def mean(self, decoded: Tensor) -> Tensor:
-        return discretised_logistic_mixture_mean(decoded, self.channels)
+        return discretized_logistic_mixture_mean(decoded, self.channels)
 
 
 def level(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A player: a loss, the parameters that minimise it, and their optimizer."""
+"""A player: a loss, the parameters that minimize it, and their optimizer."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from rlgen.errors import problem
 
 Terms = dict[str, Tensor]
-"""0-d tensors by name; "loss" is minimised, the others are logged."""
+"""0-d tensors by name; "loss" is minimized, the others are logged."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """A loss that is minimised over `parameters`. Maximum likelihood has one player; a GAN has two, the discriminator
+    """A loss that is minimized over `parameters`. Maximum likelihood has one player; a GAN has two, the discriminator
     and the generator."""
 
     name: str
@@ -29,7 +29,7 @@ class Player:
     """Decays of the optimizer's averages of the gradient and of its square."""
     repeats: int = 1
     """Steps per update, each on separate images."""
-    optimiser: type[torch.optim.Adam] | type[torch.optim.Adamax] = torch.optim.Adam
+    optimizer: type[torch.optim.Adam] | type[torch.optim.Adamax] = torch.optim.Adam
     """Adam or Adamax (Kingma & Ba 2015, 1412.6980)."""
     gate: str | None = None
     """Name of a term that is 1 or 0. At 0 the step is skipped: parameters and optimizer do not change."""
@@ -47,11 +47,11 @@ class Player:
             raise problem(f"betas of at least 0 and below 1 for {self.name}", f"{self.betas}", "use e.g. 0.5 and 0.999")
         if self.repeats < 1:
             raise problem(f"at least one step for {self.name}", f"repeats {self.repeats}", "leave it out for 1")
-        if self.gate is not None and issubclass(self.optimiser, torch.optim.Adamax):
+        if self.gate is not None and issubclass(self.optimizer, torch.optim.Adamax):
             raise problem(f"Adam for {self.name}, whose gate skips steps", "Adamax", "leave the gate out, or use Adam")
 
-    def make_optimiser(self) -> torch.optim.Optimizer:
+    def make_optimizer(self) -> torch.optim.Optimizer:
         """A new optimizer for this player's parameters."""
-        if issubclass(self.optimiser, torch.optim.Adamax):
-            return self.optimiser(self.trained, self.learning_rate, self.betas)
-        return self.optimiser(self.trained, self.learning_rate, self.betas, fused=True)
+        if issubclass(self.optimizer, torch.optim.Adamax):
+            return self.optimizer(self.trained, self.learning_rate, self.betas)
+        return self.optimizer(self.trained, self.learning_rate, self.betas, fused=True)

@@ -14,7 +14,7 @@ from rlgen.equations.penalties import feature_matching
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.layers import GaussianNoise, WeightNormLinear, standardise
+from rlgen.nn.layers import GaussianNoise, WeightNormLinear, standardize
 from rlgen.nn.precision import full_precision
 
 
@@ -36,13 +36,13 @@ class SemiSupervisedGANConfig:
     generator_hidden: tuple[int, ...] = (500, 500)
     """Widths of the generator's hidden layers, with batch norm and softplus."""
     hidden: tuple[int, ...] = (1000, 500, 250, 250, 250)
-    """Widths of the classifier's hidden layers, with weight normalisation and ReLU."""
+    """Widths of the classifier's hidden layers, with weight normalization and ReLU."""
     input_noise: float = 0.3
     """Standard deviation of the noise on images in training."""
     noise: float = 0.5
     """Standard deviation of the noise on every hidden layer in training."""
-    unlabelled: float = 0.5
-    """Weight of the loss that separates unlabelled from generated images; the class loss of labelled images has 1."""
+    unlabeled: float = 0.5
+    """Weight of the loss that separates unlabeled from generated images; the class loss of labeled images has 1."""
     learning_rate: float = 3e-3
     """Learning rate of Adam for both players."""
     betas: tuple[float, float] = (0.5, 0.999)
@@ -60,7 +60,7 @@ class SemiSupervisedGANConfig:
 class SemiSupervisedGAN(ImageModel):
     """A classifier, which is also the discriminator, and a generator that matches the means of its features.
 
-    A label below 0 means unknown. Labelled images enter only the class loss. Unlabelled images enter the loss against
+    A label below 0 means unknown. Labeled images enter only the class loss. Unlabeled images enter the loss against
     generated images and the feature matching.
 
     The norms of the classifier's weights, except those of the last layer, stay at the values set by the first images
@@ -75,7 +75,7 @@ class SemiSupervisedGAN(ImageModel):
             limits=(0, 1),
             line=0.5,
         ),
-        Panel("Labelled images in the right class", (Metric("discriminator/class_accuracy", "share"),), limits=(0, 1)),
+        Panel("Labeled images in the right class", (Metric("discriminator/class_accuracy", "share"),), limits=(0, 1)),
         Panel(
             "Losses of the players",
             (Metric("discriminator/loss", "discriminator"), Metric("generator/loss", "generator")),
@@ -83,7 +83,7 @@ class SemiSupervisedGAN(ImageModel):
         Panel(
             "Parts of the classifier's loss [nats]",
             (
-                Metric("discriminator/supervised", "class, of labelled images"),
+                Metric("discriminator/supervised", "class, of labeled images"),
                 Metric("discriminator/unsupervised", "real or not, of others"),
             ),
         ),
@@ -95,7 +95,7 @@ class SemiSupervisedGAN(ImageModel):
         config = config or SemiSupervisedGANConfig()
         super().__init__(shape, config)
         if shape.n_classes < 2:
-            raise problem("images of at least 2 classes", f"{shape.n_classes}", "use labelled data, or another model")
+            raise problem("images of at least 2 classes", f"{shape.n_classes}", "use labeled data, or another model")
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([config.latent, *config.generator_hidden]):
             layers += [nn.Linear(fan_in, fan_out, bias=False), nn.BatchNorm1d(fan_out), nn.Softplus()]
@@ -120,10 +120,10 @@ class SemiSupervisedGAN(ImageModel):
         )
 
     def before_first_update(self, images: Tensor) -> None:
-        standardise([*self.body, *self.head], images)
+        standardize([*self.body, *self.head], images)
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Class loss for labelled images plus the real-or-generated loss for unlabelled images."""
+        """Class loss for labeled images plus the real-or-generated loss for unlabeled images."""
         with torch.no_grad():
             made = self.fakes(images)
         labels = _known(images, labels)
@@ -131,7 +131,7 @@ class SemiSupervisedGAN(ImageModel):
         supervised = class_loss(real, labels)
         unsupervised = real_or_generated_loss(real, generated, labels < 0)
         return {
-            "loss": supervised + self.config.unlabelled * unsupervised,
+            "loss": supervised + self.config.unlabeled * unsupervised,
             "supervised": supervised,
             "unsupervised": unsupervised,
             "class_accuracy": ((real.argmax(-1) == labels).float() * share_of(labels >= 0)).mean(),
@@ -140,15 +140,15 @@ class SemiSupervisedGAN(ImageModel):
         }
 
     def generator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Feature matching with unlabelled images, section 3.1."""
-        unlabelled = share_of(_known(images, labels) < 0)
+        """Feature matching with unlabeled images, section 3.1."""
+        unlabeled = share_of(_known(images, labels) < 0)
         made = self.body(self.fakes(images))
         with torch.no_grad():
             real = self.body(images)
-        return {"loss": feature_matching(full_precision(real) * unlabelled[:, None], full_precision(made))}
+        return {"loss": feature_matching(full_precision(real) * unlabeled[:, None], full_precision(made))}
 
     def fakes(self, images: Tensor) -> Tensor:
-        """Generated images, half as many as `images`, because half of these are unlabelled (in the released code all
+        """Generated images, half as many as `images`, because half of these are unlabeled (in the released code all
         three groups have the same size)."""
         return self.generator(self.prior(max(2, len(images) // 2)))
 

@@ -14,7 +14,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 from rlgen.nn.moving_average import MovingAverage
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 
 UPDATES_PER_LOOK_ON_CUDA = 32
 """Updates per check for finite losses on CUDA: the check synchronizes with the device, so it covers many updates."""
@@ -66,7 +66,7 @@ class Trainer:
         self.device = self.players[0].trained[0].device
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
-        self.optimisers = {player.name: player.make_optimiser() for player in self.players}
+        self.optimizers = {player.name: player.make_optimizer() for player in self.players}
         self.other_batch_norms = {player.name: batch_norms_of_others(model, player.trained) for player in self.players}
         self.losses = {player.name: self._loss_of(player) for player in self.players}
         self.average = MovingAverage(_averaged(model), self.config.average) if self.config.average else None
@@ -122,17 +122,17 @@ class Trainer:
         """One gradient step of one player. Gradients of other parameters are not computed."""
         with frozen_running_stats(self.other_batch_norms[player.name]), self._precision():
             terms = self.losses[player.name](images, labels)
-        optimiser = self.optimisers[player.name]
+        optimizer = self.optimizers[player.name]
         if self.config.half_life is not None:
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = player.learning_rate * 0.5 ** (self.step / self.config.half_life)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward(inputs=list(player.trained))
         if self.config.clip is not None:
             terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.trained, self.config.clip)
         if player.gate is not None:  # fused Adam skips a step where found_inf is 1, without synchronizing
-            optimiser.found_inf = 1 - terms[player.gate].detach().float()  # type: ignore[attr-defined]
-        optimiser.step()
+            optimizer.found_inf = 1 - terms[player.gate].detach().float()  # type: ignore[attr-defined]
+        optimizer.step()
         return terms
 
     def _precision(self) -> torch.autocast:
@@ -156,8 +156,8 @@ class Trainer:
         weights: dict[str, list[Tensor]] = {"weights of the model": list(self.model.state_dict().values())}
         if self.average is not None:
             weights["the average of the weights"] = list(self.average.state_dict()["average"].values())
-        for name, optimiser in self.optimisers.items():
-            moments = [each for state in optimiser.state.values() for each in state.values()]
+        for name, optimizer in self.optimizers.items():
+            moments = [each for state in optimizer.state.values() for each in state.values()]
             weights[f"the moments of {name}"] = [each for each in moments if isinstance(each, Tensor)]
         weights = {name: [each for each in tensors if each.is_floating_point()] for name, tensors in weights.items()}
         weights = {name: floats for name, floats in weights.items() if floats}
@@ -189,19 +189,19 @@ class Trainer:
         self.require_finite_weights()
         return {
             "model": self.model.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "optimisers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "average": None if self.average is None else self.average.state_dict(),
             "step": self.step,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["optimisers"].keys() != self.optimisers.keys() or (state["average"] is None) != (self.average is None):
+        if state["optimisers"].keys() != self.optimizers.keys() or (state["average"] is None) != (self.average is None):
             raise problem(
                 "a state of the same players and average", "a state of others", "use the configuration of the state"
             )
         self.model.load_state_dict(state["model"])
-        for name, optimiser in self.optimisers.items():
-            load_optimiser(optimiser, state["optimisers"][name])
+        for name, optimizer in self.optimizers.items():
+            load_optimizer(optimizer, state["optimisers"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.step, self._unseen = state["step"], []

@@ -47,8 +47,8 @@ class VAEConfig:
     """Activation between layers."""
     likelihood: Likelihood = "bernoulli"
     """Likelihood of a pixel: bernoulli, for binary images; categorical, over 256 levels; logistic, a mixture of
-    discretised logistics (Salimans et al. 2017, 1701.05517), for grey or colour; or gaussian with a learned standard
-    deviation, for levels dequantised with uniform noise (Theis et al. 2016, 1511.01844)."""
+    discretized logistics (Salimans et al. 2017, 1701.05517), for grey or color; or gaussian with a learned standard
+    deviation, for levels dequantized with uniform noise (Theis et al. 2016, 1511.01844)."""
     mixture: int = 5
     """Number of logistics in the mixture of the logistic likelihood."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "gaussian"
@@ -61,7 +61,7 @@ class VAEConfig:
     flow_context: int = 64
     """Dimension of the context that the encoder gives to every step of the flow."""
     objective: Literal["elbo", "iwae"] = "elbo"
-    """Maximised bound: the evidence lower bound, or the importance-weighted bound (Burda et al. 2016, 1509.00519, eq. 8
+    """Maximized bound: the evidence lower bound, or the importance-weighted bound (Burda et al. 2016, 1509.00519, eq. 8
     and 13), which requires several samples: 5 and 50 in the paper."""
     samples: int = 1
     """Number of latents drawn per image."""
@@ -105,7 +105,7 @@ POSTERIORS: Mapping[str, Callable[["VAEConfig"], PosteriorFactory]] = {
 
 
 class VAE(ImageModel):
-    """A VAE of perceptrons: one player, which maximises a lower bound on the log-evidence.
+    """A VAE of perceptrons: one player, which maximizes a lower bound on the log-evidence.
 
     `posterior`: constructs the posterior from the dimensions of features and latents; by default that of the
     configuration. Any module that implements `rlgen.nn.Posterior` is valid.

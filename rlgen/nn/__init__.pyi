@@ -9,10 +9,10 @@ from .flows import MADE, AdditiveCoupling, AffineCoupling, Flow, InverseAutoregr
 from .historical_average import HistoricalAverage
 from .layers import GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
 from .moving_average import MovingAverage
-from .normaliser import Normaliser
+from .normalizer import Normalizer
 from .penalties import R1, Entropy, GradientPenalty, Penalty, PenaltyConfig, SpectralNorm
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
-from .quantiser import Quantise, VectorQuantiser
+from .quantizer import Quantize, VectorQuantizer
 
 __all__ = [
     "MADE",
@@ -38,14 +38,14 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "MovingAverage",
-    "Normaliser",
+    "Normalizer",
     "Penalty",
     "PenaltyConfig",
     "Posterior",
     "PosteriorFactory",
-    "Quantise",
+    "Quantize",
     "SpectralNorm",
-    "VectorQuantiser",
+    "VectorQuantizer",
     "VirtualBatchNorm",
     "WeightNormLinear",
     "affine_couplings",

@@ -11,15 +11,15 @@ class ActionScale:
     """Maps actions [..., A] from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay as they
     are."""
 
-    centre: Tensor
+    center: Tensor
     half_range: Tensor
 
     @classmethod
     def of(cls, low: Tensor, high: Tensor) -> "ActionScale":
         bounded = torch.isfinite(low) & torch.isfinite(high) & (low < high)
-        centre = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
+        center = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
         half_range = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
-        return cls(centre, half_range)
+        return cls(center, half_range)
 
     def __call__(self, actions: Tensor) -> Tensor:
-        return (actions - self.centre) / self.half_range
+        return (actions - self.center) / self.half_range

@@ -24,12 +24,12 @@ def encoder(channels: int, height: int, width: int, latent: int, filters: int) -
             layers += [nn.Conv2d(fan_out, fan_out, 3, stride=2, padding=1), nn.ELU()]
         fan_in = fan_out
     coarse = fan_in * (height >> times) * (width >> times)
-    return _initialised(nn.Sequential(*layers, nn.Flatten(), nn.Linear(coarse, latent)))
+    return _initialized(nn.Sequential(*layers, nn.Flatten(), nn.Linear(coarse, latent)))
 
 
 def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
     """A network from [B, Z] to [B, C, H, W], with linear first and last layers. It has pairs of 3 × 3 convolutions with
-    `filters` channels; images are doubled between the pairs by nearest-neighbour upsampling."""
+    `filters` channels; images are doubled between the pairs by nearest-neighbor upsampling."""
     times = halvings(height, width)
     coarse = (filters, height >> times, width >> times)
     layers: list[nn.Module] = [nn.Linear(latent, coarse[0] * coarse[1] * coarse[2]), nn.Unflatten(-1, coarse)]
@@ -37,7 +37,7 @@ def decoder(channels: int, height: int, width: int, latent: int, filters: int) -
         layers += _pair(filters, filters)
         if index < times:
             layers.append(nn.Upsample(scale_factor=2))
-    return _initialised(nn.Sequential(*layers, nn.Conv2d(filters, channels, 3, padding=1)))
+    return _initialized(nn.Sequential(*layers, nn.Conv2d(filters, channels, 3, padding=1)))
 
 
 def _pair(fan_in: int, fan_out: int) -> list[nn.Module]:
@@ -45,7 +45,7 @@ def _pair(fan_in: int, fan_out: int) -> list[nn.Module]:
     return [first, nn.ELU(), second, nn.ELU()]
 
 
-def _initialised(network: nn.Sequential) -> nn.Sequential:
+def _initialized(network: nn.Sequential) -> nn.Sequential:
     for layer in network:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             fan_in = layer.weight[0].numel()

@@ -36,7 +36,7 @@ def batch_norms_of_others(model: nn.Module, own: Collection[nn.Parameter]) -> li
 
 @contextmanager
 def frozen_running_stats(batch_norms: Sequence[nn.Module]) -> Iterator[None]:
-    """Within the block the running statistics of `batch_norms` do not change. They still normalise with the statistics
+    """Within the block the running statistics of `batch_norms` do not change. They still normalize with the statistics
     of the batch in training mode.
 
     Otherwise a generator's step would move the discriminator's statistics towards fakes, and the statistics of every
@@ -56,10 +56,10 @@ Activations = Float[Tensor, "N C *place"]
 
 
 class VirtualBatchNorm(nn.Module):
-    """Virtual batch norm: normalises every row with the statistics of a reference batch and of the row itself. Salimans
+    """Virtual batch norm: normalizes every row with the statistics of a reference batch and of the row itself. Salimans
     et al. 2016 (1606.03498), section 3.5. Works only within `WithReference`.
 
-    The row has the same weight as each of the R reference rows, 1 / (R + 1). Reference rows are normalised with the
+    The row has the same weight as each of the R reference rows, 1 / (R + 1). Reference rows are normalized with the
     statistics of the reference batch alone.
     """
 
@@ -71,7 +71,7 @@ class VirtualBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Activations) -> Activations:
-        """Normalised activations. The first rows of `x` are the reference batch."""
+        """Normalized activations. The first rows of `x` are the reference batch."""
         known = self.reference_rows
         if not 0 < known <= len(x):
             raise problem("rows of a reference batch first", f"{len(x)} rows", "put the network into WithReference")

@@ -19,7 +19,7 @@ from rlgen.equations.multiplicative_noise import (
     information_gain_scaled_local,
     information_gain_scaled_shared,
 )
-from rlgen.equations.reparametrisation import LocalPass, SharedPass
+from rlgen.equations.reparametrization import LocalPass, SharedPass
 from rlgen.errors import problem
 from rlgen.nn.bayesian_dense import BayesianDense, Drawn, GaussianDense, Pass, Sampling
 

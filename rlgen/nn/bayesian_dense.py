@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.gaussians import kl_gaussian, kl_gaussian_gradient
 from rlgen.equations.multiplicative_noise import ScaledLocalPass, ScaledSharedPass
-from rlgen.equations.reparametrisation import LocalPass, SharedPass, local_reparametrisation, shared_reparametrisation
+from rlgen.equations.reparametrization import LocalPass, SharedPass, local_reparametrization, shared_reparametrization
 from rlgen.errors import problem
 from rlgen.nn.likelihood import inverse_softplus
 
@@ -71,8 +71,8 @@ class GaussianWeights(NamedTuple):
         if sampling == "shared":
             weight_noise = self._noise(samples, *self.weight_mean.shape)
             bias_noise = self._noise(samples, *self.bias_mean.shape)
-            return lambda inputs: shared_reparametrisation(inputs, *self, weight_noise, bias_noise)
-        return lambda inputs: local_reparametrisation(
+            return lambda inputs: shared_reparametrization(inputs, *self, weight_noise, bias_noise)
+        return lambda inputs: local_reparametrization(
             inputs, *self, self._noise(samples, inputs.shape[1], len(self.bias_mean))
         )
 

@@ -45,7 +45,7 @@ def down(channels: Sequence[int], batch_norm: bool = True, slope: float = 0.2) -
 
 def up(channels: Sequence[int], norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> list[nn.Module]:
     """Layers that double images, from channels[i] to channels[i + 1], with batch norm and ReLU between them. `norm`:
-    constructs another normalisation layer for a number of channels."""
+    constructs another normalization layer for a number of channels."""
     layers: list[nn.Module] = []
     last = len(channels) - 2
     for index, (fan_in, fan_out) in enumerate(pairwise(channels)):

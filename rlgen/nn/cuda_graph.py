@@ -14,7 +14,7 @@ WARM_UPS = 3
 
 
 class CudaGraphStep:
-    """`step`, a function that takes steps of `optimiser`, captured as a CUDA graph after a few calls; on a CPU it is
+    """`step`, a function that takes steps of `optimizer`, captured as a CUDA graph after a few calls; on a CPU it is
     called directly.
 
     - Every call has the effect of `step`. Arguments of other shapes than in the first call are passed to it directly.
@@ -25,8 +25,8 @@ class CudaGraphStep:
     - The next call overwrites the returned tensors.
     """
 
-    def __init__(self, step: Callable[..., dict[str, Tensor]], optimiser: Optimizer) -> None:
-        self.step, self.optimiser = step, optimiser
+    def __init__(self, step: Callable[..., dict[str, Tensor]], optimizer: Optimizer) -> None:
+        self.step, self.optimizer = step, optimizer
         self._waits = False
         self._forget()
 
@@ -43,7 +43,7 @@ class CudaGraphStep:
         if self._graph is not None and self._places != self._present_places():
             self._forget()
         if self._graph is None:
-            make_capturable(self.optimiser, arguments[0].device)
+            make_capturable(self.optimizer, arguments[0].device)
         if not self._arguments:
             self._arguments = [each.clone() for each in arguments]
         if [each.shape for each in arguments] != [each.shape for each in self._arguments]:
@@ -91,30 +91,30 @@ class CudaGraphStep:
 
     def _present_places(self) -> list[int]:
         """Memory addresses of the parameters, learning rates and optimizer states; 0 for a Python number."""
-        groups, remembered = self.optimiser.param_groups, self.optimiser.state.values()
+        groups, remembered = self.optimizer.param_groups, self.optimizer.state.values()
         values = [each for group in groups for each in (group["lr"], *group["params"])]
         values += [each for state in remembered for each in state.values()]
         return [each.data_ptr() if isinstance(each, Tensor) else 0 for each in values]
 
 
-def make_capturable(optimiser: Optimizer, device: torch.device | str) -> None:
-    """Keep the step counts and the learning rates of `optimiser` as tensors on `device`, so that a captured step uses
+def make_capturable(optimizer: Optimizer, device: torch.device | str) -> None:
+    """Keep the step counts and the learning rates of `optimizer` as tensors on `device`, so that a captured step uses
     their current values."""
     device = torch.device(device)
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["capturable"] = device.type == "cuda"
         rate = group["lr"]
         if not isinstance(rate, Tensor) or rate.device != device or rate.dtype != torch.float32:
             group["lr"] = torch.zeros((), device=device)
             group["lr"].fill_(rate)
-    for parameter, state in optimiser.state.items():
+    for parameter, state in optimizer.state.items():
         if isinstance(state.get("step"), Tensor):
             state["step"] = state["step"].to(parameter.device)
 
 
-def set_rate(optimiser: Optimizer, rate: float | Tensor) -> None:
+def set_rate(optimizer: Optimizer, rate: float | Tensor) -> None:
     """Set the learning rate; a tensor is filled in place, which does not synchronize."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
         else:

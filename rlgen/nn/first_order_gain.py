@@ -13,7 +13,7 @@ from rlgen.nn.bayesian_dense import Sampling
 
 
 class _Update(nn.Module):
-    """The loss minimised for one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
+    """The loss minimized for one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
 
     def __init__(self, network: BayesianMLP, likelihood_std: Any, samples: int, sampling: Sampling):
         super().__init__()
@@ -61,11 +61,11 @@ def _of_rows(update: _Update, x: Tensor, y: Tensor, updates: int, learning_rate:
         return functional_call(update, parameters, (x, y))
 
     of_rows = vmap(of_row, randomness="different")
-    optimiser = torch.optim.Adam(copies.values(), learning_rate)  # elementwise, so rows stay independent
+    optimizer = torch.optim.Adam(copies.values(), learning_rate)  # elementwise, so rows stay independent
     with torch.enable_grad():
         for _ in range(updates):
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             of_rows(copies, x, y)[0].sum().backward()
-            optimiser.step()
+            optimizer.step()
     with torch.no_grad():
         return of_rows(copies, x, y)[1]

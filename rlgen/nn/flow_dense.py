@@ -1,4 +1,4 @@
-"""A dense layer with correlated, non-Gaussian weights: multiplicative noise from a normalising flow."""
+"""A dense layer with correlated, non-Gaussian weights: multiplicative noise from a normalizing flow."""
 
 import copy
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.equations.multiplicative_noise import (
     expected_log_reverse,
     scaled_kl_gaussian,
-    scaled_local_reparametrisation,
-    scaled_shared_reparametrisation,
+    scaled_local_reparametrization,
+    scaled_shared_reparametrization,
 )
 from rlgen.errors import problem
 from rlgen.nn.bayesian_dense import (
@@ -74,18 +74,18 @@ class FlowWeights(NamedTuple):
         if sampling == "shared":
             scale, _ = self.noise.rsample(samples)
             noise = _normal(gaussian.weight_mean, samples), _normal(gaussian.bias_mean, samples)
-            return lambda inputs: scaled_shared_reparametrisation(inputs, scale, *gaussian, *noise, moment)
+            return lambda inputs: scaled_shared_reparametrization(inputs, scale, *gaussian, *noise, moment)
 
         def local(inputs: Tensor) -> tuple[Tensor, object]:
             scale, _ = self.noise.rsample(samples, inputs.shape[1])
             noise = _normal(gaussian.bias_mean, samples, inputs.shape[1])
-            return scaled_local_reparametrisation(inputs, scale, *gaussian, noise, moment)
+            return scaled_local_reparametrization(inputs, scale, *gaussian, noise, moment)
 
         return local  # type: ignore[return-value]
 
 
 class FlowDense(nn.Module):
-    """Multiplicative normalising flow: weights N(z_i mean_ij, std_ij²) given noise z from a flow.
+    """Multiplicative normalizing flow: weights N(z_i mean_ij, std_ij²) given noise z from a flow.
 
     Louizos & Welling 2017 (1703.01961). Averaged over z, the weights of an input are correlated, and the flow shapes
     their density. `steps`, `hidden`: number of couplings of the flow, and widths of their perceptrons; with 0 steps z

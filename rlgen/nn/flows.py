@@ -1,4 +1,4 @@
-"""Normalising flows: invertible transforms with the log-determinant of their Jacobian."""
+"""Normalizing flows: invertible transforms with the log-determinant of their Jacobian."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -31,7 +31,7 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.Tanh) -> nn.Seque
     return nn.Sequential(*layers[:-1])
 
 
-def normalised_layers(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+def normalized_layers(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
     """Linear layers of `sizes`, each followed by batch norm and `activation`. Ioffe & Szegedy 2015 (1502.03167)."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
@@ -102,10 +102,10 @@ DIRECTION_STD = 0.1
 
 
 class WeightNormLinear(nn.Module):
-    """Linear layer with weight normalisation: x v / |v| · length + bias, with a length and a direction v per output.
+    """Linear layer with weight normalization: x v / |v| · length + bias, with a length and a direction v per output.
     Salimans & Kingma 2016 (1602.07868), eq. 2.
 
-    `learn_length`: whether the length is learned; otherwise it keeps the value set by `standardise`.
+    `learn_length`: whether the length is learned; otherwise it keeps the value set by `standardize`.
     """
 
     length: Tensor
@@ -127,7 +127,7 @@ class WeightNormLinear(nn.Module):
 
 
 @torch.no_grad()
-def standardise(layers: Iterable[nn.Module], rows: Tensor) -> None:
+def standardize(layers: Iterable[nn.Module], rows: Tensor) -> None:
     """Set length and bias of every `WeightNormLinear` in `layers`, one after another, so that its outputs have mean 0
     and standard deviation 1. `rows` [B, ...] are the first layer's inputs. Salimans & Kingma 2016 (1602.07868), section
     3, eq. 5 and 6."""

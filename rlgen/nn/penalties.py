@@ -16,7 +16,7 @@ from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.historical_average import HistoricalAverage
-from rlgen.nn.quantiser import Quantise
+from rlgen.nn.quantizer import Quantize
 
 WEIGHTED = (
     nn.Linear,
@@ -56,17 +56,17 @@ class Reporting(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class GradientPenalty:
-    """Gradient norm towards `centre` between real and fake rows (`equations.gradient_penalty`)."""
+    """Gradient norm towards `center` between real and fake rows (`equations.gradient_penalty`)."""
 
     weight: float = 1.0
-    centre: float = 1.0
+    center: float = 1.0
     second_gradients: ClassVar[bool] = True
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
-        return self.weight * equations.gradient_penalty(critic, real, fake, self.centre)
+        return self.weight * equations.gradient_penalty(critic, real, fake, self.center)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class PenaltyConfig:
 
     gradient: float = 0.0
     """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
-    gradient_centre: float = 1.0
+    gradient_center: float = 1.0
     """Gradient norm that the gradient penalty pulls towards: 1 (Gulrajani et al. 2017) or 0."""
     r1: float = 0.0
     """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""
@@ -133,7 +133,7 @@ class PenaltyConfig:
     """Step size of the dual ascent on the bottleneck's weight, per nat above the limit and gradient step. VAIL uses
     1e-5 and many times as many gradient steps; with 1e-5 a training of a million environment steps would hardly close
     the bottleneck."""
-    quantise: int = 0
+    quantize: int = 0
     """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
     2004.02088), e.g. 64; 0 for no rounding."""
     historical_average: float = 0.0
@@ -144,18 +144,18 @@ class PenaltyConfig:
         weights = ("gradient", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average")
         at_least(self, 0, *weights, remedy="use 0 for none")
         positive(self, "bottleneck_step")
-        if self.quantise < 0 or self.quantise == 1:
-            raise problem("quantise of 2 codes or more, or 0", str(self.quantise), "use e.g. 64, or 0 for none")
+        if self.quantize < 0 or self.quantize == 1:
+            raise problem("quantize of 2 codes or more, or 0", str(self.quantize), "use e.g. 64, or 0 for none")
 
     def chosen(self) -> list[Penalty]:
         """New penalties for all weights above zero. Those that change layers come before those that divide or wrap
         them."""
         penalties: list[tuple[float, Callable[[], Penalty]]] = [
-            (self.quantise, lambda: Quantise(codes=self.quantise)),
+            (self.quantize, lambda: Quantize(codes=self.quantize)),
             (self.bottleneck, lambda: Bottleneck(limit=self.bottleneck, step_size=self.bottleneck_step)),
             (self.spectral_norm, SpectralNorm),
             (self.historical_average, lambda: HistoricalAverage(weight=self.historical_average)),
-            (self.gradient, lambda: GradientPenalty(weight=self.gradient, centre=self.gradient_centre)),
+            (self.gradient, lambda: GradientPenalty(weight=self.gradient, center=self.gradient_center)),
             (self.r1, lambda: R1(weight=self.r1)),
             (self.entropy, lambda: Entropy(weight=self.entropy)),
         ]

@@ -198,7 +198,7 @@ def _name_groups(figure: "Drawing", labels: Sequence[str], columns: int, theme: 
     from matplotlib.lines import Line2D
 
     lines = [
-        Line2D([], [], color=theme.colours[index % len(theme.colours)], linewidth=2, label=label)
+        Line2D([], [], color=theme.colors[index % len(theme.colors)], linewidth=2, label=label)
         for index, label in enumerate(labels)
     ]
     figure.legend(

@@ -74,12 +74,12 @@ def _frames(model: mujoco.MjModel, footage: Any, camera: Camera, width: int, hei
             data.qpos[:], data.mocap_pos[:] = qpos, footage["mocap"][index]
             mujoco.mj_forward(model, data)
             if camera.body:
-                centre = data.subtree_com[camera.body]
-                view.lookat[:2] = centre[:2]
+                center = data.subtree_com[camera.body]
+                view.lookat[:2] = center[:2]
                 keep = HEIGHT_MEMORY if index else 0.0
-                view.lookat[2] = keep * view.lookat[2] + (1 - keep) * centre[2]
+                view.lookat[2] = keep * view.lookat[2] + (1 - keep) * center[2]
                 # The lights move with the robot, which would otherwise leave the patch with shadows.
-                data.light_xpos[model.light_bodyid == 0, :2] += centre[:2]
+                data.light_xpos[model.light_bodyid == 0, :2] += center[:2]
             renderer.update_scene(data, view)
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
             yield renderer.render()

@@ -27,7 +27,7 @@ class Theme:
     ink: str
     soft: str
     grid: str
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
 
 
 PRINT = Theme(
@@ -37,7 +37,7 @@ PRINT = Theme(
         *("#ca8a04", "#7f1d1d", "#65a30d", "#64748b", "#f472b6", "#38bdf8"),
     ),
 )
-LIGHT = Theme(None, *("#1c1917", "#78716c", "#e7e5e4"), PRINT.colours)
+LIGHT = Theme(None, *("#1c1917", "#78716c", "#e7e5e4"), PRINT.colors)
 DARK = Theme(
     *(None, "#f5f5f4", "#a8a29e", "#3f3b38"),
     (
@@ -62,9 +62,9 @@ def draw_panel(axes: "Axes", panel: Panel, groups: Mapping[str, list[Table]], th
             if curve is None:
                 continue
             last = max(last, float(curve.steps[-1]))
-            colour = theme.colours[(g if several else s) % len(theme.colours)]
+            color = theme.colors[(g if several else s) % len(theme.colors)]
             style = STYLES[s % len(STYLES)] if several else "-"
-            _draw_curve(axes, curve, group if several else label, colour, style, 2.0 if panel.large else 1.5)
+            _draw_curve(axes, curve, group if several else label, color, style, 2.0 if panel.large else 1.5)
     if panel.line is not None:
         axes.axhline(panel.line, color=theme.soft, linewidth=1, linestyle=":")
     _style(axes, panel, theme)
@@ -84,18 +84,18 @@ def telling_series(panel: Panel, groups: Mapping[str, list[Table]]) -> str | Non
     return (enough[0] if points[best][0] else best) if points[best][1] else None
 
 
-def _draw_curve(axes: "Axes", curve: Curve, label: str, colour: str, style: str, width: float) -> None:
+def _draw_curve(axes: "Axes", curve: Curve, label: str, color: str, style: str, width: float) -> None:
     """Draw one line and its band; with many points, draw the moving average over the faint line."""
     window = len(curve.steps) // 25 if len(curve.steps) > MANY_POINTS else 1
     if window > 1 and curve.runs == 1:
-        axes.plot(curve.steps, curve.middle, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(curve.steps, curve.middle, color=color, alpha=0.25, linewidth=0.8)
     axes.plot(
-        curve.steps, smoothed(curve.middle, window), color=colour, linestyle=style, linewidth=width, label=label,
+        curve.steps, smoothed(curve.middle, window), color=color, linestyle=style, linewidth=width, label=label,
         marker="o" if len(curve.steps) <= 25 else None, markersize=2 * width,
     )  # fmt: skip
     if curve.low is not None and curve.high is not None:
         low, high = smoothed(curve.low, window), smoothed(curve.high, window)
-        axes.fill_between(curve.steps, low, high, color=colour, alpha=0.16, linewidth=0)
+        axes.fill_between(curve.steps, low, high, color=color, alpha=0.16, linewidth=0)
 
 
 def draw_references(axes: "Axes", references: Mapping[str, float], theme: Theme) -> None:

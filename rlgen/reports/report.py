@@ -27,7 +27,7 @@ def write_report(
 ) -> Path:
     """Write the page of one run (its report.html) or a comparison of several. Returns its path.
 
-    `rows`: further lines for the table of one run, between random and the agent, e.g. behavioural cloning. `title`:
+    `rows`: further lines for the table of one run, between random and the agent, e.g. behavioral cloning. `title`:
     heading of a comparison. The page of an unfinished run has what exists so far. Raises `InputError` for a folder
     without a run.
     """
@@ -134,7 +134,7 @@ def _scores(returns: Returns | None) -> list[Fact]:
     plus_minus_std, lowest = f"± {reading(returns.return_std)}", f"lowest {reading(returns.return_min)}"
     facts = [Fact("Return", reading(returns.return_mean), plus_minus_std, lowest)]
     if returns.normalised_return is not None:
-        facts.append(Fact("Normalised", f"{returns.normalised_return:.3f}", "", f"0 random, 1 {returns.reference}"))
+        facts.append(Fact("Normalized", f"{returns.normalised_return:.3f}", "", f"0 random, 1 {returns.reference}"))
     if returns.share_of_failures is not None:
         facts.append(Fact("Failed", percent(returns.share_of_failures), "", f"below half of the {returns.reference}"))
     return facts

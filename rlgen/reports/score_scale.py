@@ -76,7 +76,7 @@ def scores_note(results: Sequence[Returns]) -> str:
     if scale.expert is None:
         return ""
     name = scale.name
-    note = f"Normalised: (return − random) / ({name} − random), 0 random and 1 {name}"
+    note = f"Normalized: (return − random) / ({name} − random), 0 random and 1 {name}"
     if scale.references == ("demonstrations",):
         note += ", which began from other states than these episodes"
     note += ". "

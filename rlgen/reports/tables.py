@@ -17,7 +17,7 @@ class Row:
     name: str
     returns: str = ""
     normalised: float | None = None
-    """Normalised return, shown as a bar: 0 random, 1 the reference."""
+    """Normalized return, shown as a bar: 0 random, 1 the reference."""
     failures: float | None = None
     """Fraction of episodes below half of the reference's return."""
     terminated: float | None = None

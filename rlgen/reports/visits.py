@@ -80,7 +80,7 @@ def visits_png(runs: Mapping[str, Folder | Sequence[Folder]], theme: Theme = PRI
             interpolation="nearest",
             extent=(found.low[0], found.high[0], found.low[1], found.high[1]),
             norm=norm,
-            cmap=_colours(theme),
+            cmap=_colors(theme),
         )
         _style(panel, f"{name}: {len(visits.cells):,} cells" if name else f"{len(visits.cells):,} cells visited", theme)
     for panel in panels.flat[len(maps) :]:
@@ -161,11 +161,11 @@ def _added(folders: Folder | Sequence[Folder]) -> Visits:
     return Visits.together(every)
 
 
-def _colours(theme: Theme) -> "Colormap":
+def _colors(theme: Theme) -> "Colormap":
     """A colormap from nearly the theme's background to the strongest contrast; cells without visits are transparent."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("visits", [theme.grid, theme.colours[0], theme.ink])
+    return LinearSegmentedColormap.from_list("visits", [theme.grid, theme.colors[0], theme.ink])
 
 
 def _style(panel: "Axes", title: str, theme: Theme) -> None:

@@ -17,8 +17,8 @@ from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import ACTIVATIONS, mlp
-from rlgen.nn.normaliser import Normaliser
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.normalizer import Normalizer
+from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty
 
 Inputs = Literal["state_action", "state_transition"]
@@ -58,8 +58,8 @@ class AdversarialConfig:
     inputs: Inputs = "state_action"
     """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions. Their file
     then still needs an array of actions, with any values, and GAIL must train without its warm start."""
-    normaliser: Literal["expert", "running"] = "expert"
-    """Statistics that normalise the inputs: of the demonstrations (expert), or merged with every rollout before
+    normalizer: Literal["expert", "running"] = "expert"
+    """Statistics that normalize the inputs: of the demonstrations (expert), or merged with every rollout before
     learning from it (running)."""
 
     def __post_init__(self) -> None:
@@ -100,7 +100,7 @@ class Adversarial:
         self.divergence = DIVERGENCES[self.config.divergence]
         one = torch.ones(1)
         self._floats = bool(self.divergence.boundary(one, one) != 0)
-        self.normaliser = Normaliser.of(self.demonstrations.observations)
+        self.normalizer = Normalizer.of(self.demonstrations.observations)
         self._expert: Tensor | None = None
         observation_size = self.demonstrations.observations.shape[1]
         second = observation_size if self.config.inputs == "state_transition" else self.demonstrations.actions.shape[1]
@@ -110,18 +110,18 @@ class Adversarial:
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
-        self.optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
-        self._recorded = CudaGraphStep(self.step, self.optimiser)
+        self.optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
+        self._recorded = CudaGraphStep(self.step, self.optimizer)
 
     def logit(self, inputs: Tensor) -> Tensor:
         """Maps inputs [B, D] to expert_logit [B]."""
         return self.network(inputs).squeeze(-1)
 
     def inputs(self, batch: Transitions) -> Tensor:
-        """Normalised discriminator inputs of a batch: [B, D]."""
-        observations = self.normaliser(batch.observations)
+        """Normalized discriminator inputs of a batch: [B, D]."""
+        observations = self.normalizer(batch.observations)
         if self.config.inputs == "state_transition":
-            return torch.cat([observations, self.normaliser(batch.next_observations)], -1)
+            return torch.cat([observations, self.normalizer(batch.next_observations)], -1)
         return torch.cat([observations, self.scale(batch.actions)], -1)
 
     @property
@@ -129,8 +129,8 @@ class Adversarial:
         return self.config.inputs == "state_transition"
 
     def expert_inputs(self) -> Tensor:
-        """`inputs` of the demonstrations; computed once if the normaliser is fixed."""
-        if self.config.normaliser == "running":
+        """`inputs` of the demonstrations; computed once if the normalizer is fixed."""
+        if self.config.normalizer == "running":
             return self.inputs(self.demonstrations)
         if self._expert is None:
             self._expert = self.inputs(self.demonstrations)
@@ -150,8 +150,8 @@ class Adversarial:
             return reward + distributed.all_reduce_max((-reward).max()) if self.config.zero == "lowest" else reward
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
-        if self.config.normaliser == "running":
-            self.normaliser.merge_rollout(batch.observations)
+        if self.config.normalizer == "running":
+            self.normalizer.merge_rollout(batch.observations)
         distributed.broadcast_parameters(self.network)
         self.network.train()
         expert, policy = self.expert_inputs(), self.inputs(batch)
@@ -173,9 +173,9 @@ class Adversarial:
         found = discriminator_loss(
             self.divergence, self.penalties, self.logit, expert, policy, expert_logit, policy_logit
         )
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         (found.loss + found.penalty).backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return {
             "loss": found.loss.detach(),
             "penalty": found.penalty.detach(),
@@ -186,12 +186,12 @@ class Adversarial:
     def state_dict(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "normaliser": self.normaliser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
+            "normaliser": self.normalizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        load_optimiser(self.optimiser, state["optimiser"])
-        self.normaliser.load_state_dict(state["normaliser"])
+        load_optimizer(self.optimizer, state["optimiser"])
+        self.normalizer.load_state_dict(state["normaliser"])
         self._expert = None

@@ -1,4 +1,4 @@
-"""Running normalisation of bonuses and of rewards."""
+"""Running normalization of bonuses and of rewards."""
 
 from typing import Any, TypeVar
 
@@ -38,18 +38,18 @@ BONUS = quantile_panel("Bonus per step: quantiles", "bonus")
 
 
 class BonusUnit(nn.Module):
-    """Normalises bonuses by running statistics of past ones, which only `merge` changes."""
+    """Normalizes bonuses by running statistics of past ones, which only `merge` changes."""
 
     def merge(self, bonus: Float[Tensor, " B"]) -> None:
         """Updates the statistics with the bonuses of a rollout [T * N], time-major."""
 
     def forward(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """The normalised bonuses."""
+        """The normalized bonuses."""
         return bonus
 
 
 class LargestSoFar(BonusUnit):
-    """Divides by the largest bonus so far. Stadie, Levine & Abbeel 2015 (1507.00814), the normalised error."""
+    """Divides by the largest bonus so far. Stadie, Levine & Abbeel 2015 (1507.00814), the normalized error."""
 
     largest: Tensor
 

@@ -14,7 +14,7 @@ from rlgen.display import Metric, Panel
 from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.mutual_information import categorical_information
 from rlgen.nn.layers import mlp
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.source import RewardSource
 
 
@@ -43,7 +43,7 @@ def without_code(batch: Transitions, codes: int) -> Transitions:
 
 
 class WithoutCode:
-    """Hides the code from `source`: a discriminator would recognise the policy by it, since no expert has one."""
+    """Hides the code from `source`: a discriminator would recognize the policy by it, since no expert has one."""
 
     def __init__(self, source: RewardSource, codes: int):
         self.source, self.codes = source, codes
@@ -62,7 +62,7 @@ class WithoutCode:
         self.source.load_state_dict(state)
 
     def _without(self, batch: Transitions) -> Transitions:
-        """The same object for the same batch: some sources recognise the batch that they have just learned from."""
+        """The same object for the same batch: some sources recognize the batch that they have just learned from."""
         if self._cut is None or self._cut[0] is not batch:
             self._cut = batch, without_code(batch, self.codes)
         return self._cut[1]
@@ -72,7 +72,7 @@ class CodePosterior:
     """Rewards log Q(c|s, a) + log K, nats, for the code c of the episode, one of K, one-hot at the observation's end.
 
     Li et al. 2017 (InfoGAIL, 1703.08840): the mean reward is the variational bound L_I(π, Q) on the mutual information
-    between codes and the behaviour under them; it is at most log K, and 0 where Q can only guess. Q, a classifier,
+    between codes and the behavior under them; it is at most log K, and 0 where Q can only guess. Q, a classifier,
     learns from every rollout. `inputs` maps a batch without code to the input of Q, [B, size]: that of a discriminator.
 
     Differs from the released code: no second, slowly moving copy of Q gives the rewards. Differs from the paper: the
@@ -94,7 +94,7 @@ class CodePosterior:
     ):
         self.inputs, self.codes, self.config = inputs, codes, config or CodePosteriorConfig()
         self.network = mlp([size, *self.config.hidden, codes], nn.Tanh).to(device)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), self.config.learning_rate, fused=True)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         inputs, codes = self._seen(batch), self.codes_of(batch)
@@ -102,9 +102,9 @@ class CodePosterior:
         for _ in range(self.config.updates_per_rollout):
             drawn = torch.randint(len(codes), (self.config.batch_size,), device=codes.device)
             loss = -categorical_information(self.network(inputs[drawn]), codes[drawn])
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self.optimiser.step()
+            self.optimizer.step()
             losses.append(loss.detach())
         with torch.no_grad():
             guessed = self.network(inputs).argmax(-1)
@@ -122,8 +122,8 @@ class CodePosterior:
         return self.inputs(without_code(batch, self.codes))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {"network": self.network.state_dict(), "optimiser": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        load_optimiser(self.optimiser, state["optimiser"])
+        load_optimizer(self.optimizer, state["optimiser"])

@@ -30,7 +30,7 @@ class EnsembleDisagreementConfig(NoveltyConfig):
     batch_size: int = 128
     """Transitions per gradient step of each model; each draws its own."""
     gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,9 +43,9 @@ class EnsembleDisagreement(Novelty):
 
     The models start from different weights and each draws its own transitions, with replacement, from the current
     rollout, as in the paper. The bonus is divided by the running standard deviation of its discounted sums, as in the
-    released code. Inputs and targets are normalised as for VIME.
+    released code. Inputs and targets are normalized as for VIME.
 
-    Differs from the paper: the models predict observations, each component normalised to unit variance, instead of
+    Differs from the paper: the models predict observations, each component normalized to unit variance, instead of
     features of a random or pretrained network, because observations are not images. The policy does not learn through
     the models' gradients.
     """
@@ -64,7 +64,7 @@ class EnsembleDisagreement(Novelty):
 
 
 class DynamicsEnsemble(Predictor):
-    """Models that each predict normalised next observations from normalised inputs (s, a)."""
+    """Models that each predict normalized next observations from normalized inputs (s, a)."""
 
     def __init__(self, members: int, sizes: list[int]):
         super().__init__()

@@ -13,7 +13,7 @@ log = logging.getLogger("rlgen")
 LOGITS = torch.linspace(-20, 20, 401)
 """Expert logits that cover the output range of a discriminator."""
 USUAL = 0.5
-"""Fraction of demonstrated episodes above which an early end counts as the expert's behaviour."""
+"""Fraction of demonstrated episodes above which an early end counts as the expert's behavior."""
 
 
 def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
@@ -34,7 +34,7 @@ def share_ended_by_task(demonstrations: Demonstrations) -> float:
 
 
 def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations) -> None:
-    """Logs a warning if the sign of the reward teaches the opposite of the expert's behaviour.
+    """Logs a warning if the sign of the reward teaches the opposite of the expert's behavior.
 
     A reward that is never negative makes every further step worthwhile: a policy that could reach its goal and end the
     episode avoids the goal. A reward that is never positive makes the policy end the episode as soon as it can.
@@ -53,7 +53,7 @@ def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations
     if share == 0 and not positive:
         log.warning(
             "expected a reward that can be positive, because no demonstrated episode ends before a time limit; the %s "
-            "divergence penalises every further step, so the policy learns to end its episodes if the task allows it; "
+            "divergence penalizes every further step, so the policy learns to end its episodes if the task allows it; "
             'use AdversarialConfig(divergence="minimax"), --gail.discriminator.divergence minimax, unless episodes '
             "never end early here",
             config.divergence,

@@ -18,7 +18,7 @@ from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.likelihood import LikelihoodStd
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
 from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool
 from rlgen.rewards.source import TaskShape
@@ -43,7 +43,7 @@ class InformationGainConfig:
     activation: Literal["relu", "tanh"] = "relu"
     """Activation function of the hidden layers."""
     posterior: Literal["gaussian", "flow"] = "gaussian"
-    """Posterior of the weights. gaussian: independent; flow: those of an input are multiplied by noise of a normalising
+    """Posterior of the weights. gaussian: independent; flow: those of an input are multiplied by noise of a normalizing
     flow, so that they are correlated and not Gaussian (Louizos & Welling 2017, 1703.01961); several times slower."""
     prior_std: float = 0.5
     """Standard deviation of every weight under the prior."""
@@ -108,8 +108,8 @@ class InformationGain:
 
     def __init__(self, shape: TaskShape, config: InformationGainConfig | None = None):
         self.config = config or InformationGainConfig()
-        self.normalised = NormalisedTransitions(shape)
-        sizes = [self.normalised.input_size, *self.config.hidden, shape.observation_size]
+        self.normalized = NormalisedTransitions(shape)
+        sizes = [self.normalized.input_size, *self.config.hidden, shape.observation_size]
         stds = self.config.prior_std, self.config.initial_std
         layer = LAYERS[self.config.posterior]
         self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], *stds, dense=layer).to(shape.device)
@@ -119,12 +119,12 @@ class InformationGain:
         if self.config.learn_likelihood:
             self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
             parameters += self.likelihood.to(shape.device).parameters()
-        self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
         self.pool = ReplayPool(-(-self.config.pool_size // distributed.world_size()))
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded, self._n_data = CudaGraphStep(self._step, self.optimiser), 0.0
+        self._recorded, self._n_data = CudaGraphStep(self._step, self.optimizer), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """One epoch of Houthooft et al. 2016, Alg. 1, from its rollout to the policy's update, which is the learner's.
@@ -136,7 +136,7 @@ class InformationGain:
         self._known = (batch, gain)
         self._merge_median(gain)  # the median of earlier KLs, by which `_bonus` divides
         self.pool.add(batch)  # (s, a, s') join the replay pool R
-        self.normalised.merge(batch)
+        self.normalized.merge(batch)
         losses = self._learn()  # minimize KL[q(θ; φ) ‖ p(θ)] - E[log p(D | θ)], D sampled from R
         self.updates += 1
         return {"loss": losses.mean(), "gain": gain.median(), **quantile_metrics("bonus", quantiles(self._bonus(gain)))}
@@ -161,7 +161,7 @@ class InformationGain:
     def gain(self, batch: Transitions) -> Tensor:
         """Information gain of each transition for the current model [B], nats."""
         config, std = self.config, self._likelihood_std()
-        inputs, targets = self.normalised(batch)
+        inputs, targets = self.normalized(batch)
         if config.gain == "first_order":
             return first_order_gain(self.model, inputs, targets, std, samples=config.samples)
         return self.model.information_gain(inputs, targets, std, config.step_size, config.samples, gain=config.gain)
@@ -174,24 +174,24 @@ class InformationGain:
         """Takes the gradient steps of a rollout on rows of the pool and returns their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * distributed.world_size()
         if n_data != self._n_data:  # a captured CUDA graph would keep the old value
-            self._recorded, self._n_data = CudaGraphStep(self._step, self.optimiser), n_data
+            self._recorded, self._n_data = CudaGraphStep(self._step, self.optimizer), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
-        return torch.stack([self._recorded(*self.normalised(rows))["loss"].clone() for rows in draws])
+        return torch.stack([self._recorded(*self.normalized(rows))["loss"].clone() for rows in draws])
 
     def _step(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Takes one gradient step and returns its loss."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         std = self._likelihood_std()
         loss = self.model.set_gradient(inputs, targets, self._n_data, self.config.samples, std)
-        self.optimiser.step()
+        self.optimizer.step()
         return {"loss": loss}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
             "likelihood": None if self.likelihood is None else self.likelihood.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "normalised": self.normalised.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
+            "normalised": self.normalized.state_dict(),
             "pool": self.pool.state_dict(),
             "recent_medians": self.recent_medians,
             "updates": self.updates,
@@ -201,8 +201,8 @@ class InformationGain:
         self.model.load_state_dict(state["model"])
         if self.likelihood is not None:
             self.likelihood.load_state_dict(state["likelihood"])
-        load_optimiser(self.optimiser, state["optimiser"])
-        self.normalised.load_state_dict(state["normalised"])
+        load_optimizer(self.optimizer, state["optimiser"])
+        self.normalized.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
         self.recent_medians = state["recent_medians"].to(self.recent_medians.device)
         self.updates = state["updates"]

@@ -10,7 +10,7 @@ from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.equations.novelty import feature_error
 from rlgen.errors import problem
 from rlgen.nn.layers import mlp
-from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.normalizer import Normalizer
 from rlgen.rewards.bonus_unit import BonusUnit
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
@@ -44,11 +44,11 @@ class IntrinsicCuriosityConfig(NoveltyConfig):
 class IntrinsicCuriosity(Novelty):
     """Rewards ½ ‖φ̂(s') - φ(s')‖², a forward model's error in features φ that are trained by an inverse model.
 
-    The paper's η is the weight of this source in the sum of rewards. As in the paper the bonus is not normalised: it
+    The paper's η is the weight of this source in the sum of rewards. As in the paper the bonus is not normalized: it
     has the scale of the features, which the inverse model's loss keeps from shrinking. Learns from the current rollout,
     as in the paper.
 
-    Differs from the paper: observations are normalised by running statistics, because they are not images.
+    Differs from the paper: observations are normalized by running statistics, because they are not images.
     """
 
     config: IntrinsicCuriosityConfig
@@ -59,14 +59,14 @@ class IntrinsicCuriosity(Novelty):
 
 
 class Steps(nn.Module):
-    """(s, a, s') as [B, O], [B, encoded], [B, O]: both observations normalised by the same running statistics,
+    """(s, a, s') as [B, O], [B, encoded], [B, O]: both observations normalized by the same running statistics,
     continuous actions by their own, discrete actions one-hot."""
 
     def __init__(self, shape: TaskShape):
         super().__init__()
         self.shape = shape
-        self.observations = Normaliser(shape.observation_size)
-        self.actions = Normaliser(shape.action_size) if shape.n_actions is None else None
+        self.observations = Normalizer(shape.observation_size)
+        self.actions = Normalizer(shape.action_size) if shape.n_actions is None else None
         self.to(shape.device)
 
     def merge(self, batch: Transitions) -> None:

@@ -34,7 +34,7 @@ class LatentBayesianSurpriseConfig(NoveltyConfig):
     beta: float = 1.0
     """Weight of the KL divergence in the loss."""
     gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +47,7 @@ class LatentBayesianSurprise(Novelty):
     Mazzaglia et al. 2022 (2104.07495). Prior, posterior and decoder are a variational autoencoder of the next
     observation given (s, a). The divergence falls where the prior has learned to predict, and stays only where the next
     observation is news. It is VIME's bonus for a latent instead of weights, in one pass. The bonus is divided by the
-    running standard deviation of its discounted sums, as in RND; inputs and targets are normalised as for VIME.
+    running standard deviation of its discounted sums, as in RND; inputs and targets are normalized as for VIME.
 
     Differs from the paper: learns from the current rollout; log standard deviations are bounded.
     """
@@ -70,7 +70,7 @@ class BoundedGaussian(DiagonalGaussian):
 
 
 class LatentDynamics(Predictor):
-    """p(z|s, a), q(z|s, a, s') and p(s'|z), from normalised inputs (s, a) [B, I] and next observations [B, O]."""
+    """p(z|s, a), q(z|s, a, s') and p(s'|z), from normalized inputs (s, a) [B, I] and next observations [B, O]."""
 
     def __init__(self, inputs: int, outputs: int, config: LatentBayesianSurpriseConfig):
         super().__init__()

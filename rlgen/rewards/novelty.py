@@ -12,7 +12,7 @@ from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.nn.cuda_graph import CudaGraphStep
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus_unit import BONUS, BonusUnit, quantile_metrics, quantile_panel, quantiles
 
 
@@ -58,12 +58,12 @@ class Predictor(nn.Module):
 
 
 class Novelty:
-    """Rewards what `networks` have not learned yet, normalised by `unit`.
+    """Rewards what `networks` have not learned yet, normalized by `unit`.
 
     `update` adds a rollout to the statistics, computes its bonus with the current networks, and then trains them on it;
     `reward` of that same batch is the bonus from before, and of any other batch the current one. Statistics change only
     in `update`. The log has the 10th, 50th and 90th percentile over transitions of `novelty`, the bonus before
-    normalisation, and of `bonus`, the normalised one.
+    normalization, and of `bonus`, the normalized one.
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (
@@ -78,9 +78,9 @@ class Novelty:
         self.view, self.config = view, config
         self.networks, self.unit = networks.to(device), unit.to(device)
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.Adam(learning, config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(learning, config.learning_rate, fused=True)
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded = CudaGraphStep(self._step, self.optimiser)
+        self._recorded = CudaGraphStep(self._step, self.optimizer)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         distributed.broadcast_parameters(self.networks)
@@ -103,7 +103,7 @@ class Novelty:
 
     @torch.no_grad()
     def novelty(self, batch: Transitions) -> Tensor:
-        """Novelty of each transition for the current networks, [B], not normalised."""
+        """Novelty of each transition for the current networks, [B], not normalized."""
         return self.networks(*self.view(batch))
 
     @property
@@ -123,9 +123,9 @@ class Novelty:
     def _step(self, *rows: Tensor) -> dict[str, Tensor]:
         """Takes one gradient step and returns its loss."""
         loss = self.networks.loss(*rows)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return {"loss": loss.detach()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -133,11 +133,11 @@ class Novelty:
             "view": self.view.state_dict(),
             "networks": self.networks.state_dict(),
             "unit": self.unit.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in ("view", "networks", "unit"):
             getattr(self, name).load_state_dict(state[name])
-        load_optimiser(self.optimiser, state["optimiser"])
+        load_optimizer(self.optimizer, state["optimiser"])
         self._known = None

@@ -30,10 +30,10 @@ class PredictionError(Novelty):
 
     The division by the largest error is that of Stadie et al. 2015. The one of Houthooft et al. 2016 (1605.09674), who
     compare such a bonus with VIME, is not known, since their released code does not contain the comparison. Inputs and
-    targets are normalised as for VIME, and the model learns from a pool of the past like VIME's and that of Stadie et
+    targets are normalized as for VIME, and the model learns from a pool of the past like VIME's and that of Stadie et
     al.
 
-    Differs from Stadie et al.: predicts observations, each component normalised to unit variance, instead of an
+    Differs from Stadie et al.: predicts observations, each component normalized to unit variance, instead of an
     autoencoder's features, because they are not images; the bonus does not decrease with 1/t here, because the weight
     of a reward source may decrease with the steps. Differs from Houthooft et al.: an ordinary model instead of a
     Bayesian one, because only its error is needed.
@@ -62,7 +62,7 @@ class PredictionError(Novelty):
 
 
 class DynamicsModel(Predictor):
-    """Predicts normalised next observations [B, O] from normalised inputs (s, a) [B, I]."""
+    """Predicts normalized next observations [B, O] from normalized inputs (s, a) [B, I]."""
 
     def __init__(self, sizes: list[int]):
         super().__init__()

@@ -8,7 +8,7 @@ from rlgen.checks import below_one
 from rlgen.data.transitions import Transitions
 from rlgen.equations.novelty import distillation_error
 from rlgen.nn.layers import mlp
-from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.normalizer import Normalizer
 from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
@@ -20,7 +20,7 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
 
     Adam's learning rate and the discount are the paper's. As in the paper, each transition of a rollout of 5,000 is
     learned from about once: a predictor that learns much faster leaves no bonus within a few rollouts, because the
-    normalisation of the bonus remembers the first ones. Differs from the paper: perceptrons, sized for flat
+    normalization of the bonus remembers the first ones. Differs from the paper: perceptrons, sized for flat
     observations.
     """
 
@@ -37,7 +37,7 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
     clip: float = 5.0
     """Limit of whitened observations, in standard deviations."""
     gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalises the bonus."""
+    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +70,7 @@ class Arrivals(nn.Module):
 
     def __init__(self, observation_size: int, clip: float):
         super().__init__()
-        self.observations = Normaliser(observation_size, clip, self.FLOOR)
+        self.observations = Normalizer(observation_size, clip, self.FLOOR)
 
     def merge(self, batch: Transitions) -> None:
         self.observations.merge_rollout(batch.next_observations)

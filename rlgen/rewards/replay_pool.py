@@ -1,4 +1,4 @@
-"""A pool of past transitions, and the normalised inputs and targets of networks."""
+"""A pool of past transitions, and the normalized inputs and targets of networks."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from torch import Tensor
 from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
-from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.normalizer import Normalizer
 from rlgen.rewards.source import TaskShape
 
 
 class NormalisedTransitions:
-    """Normalises (s, a) and s' of transitions by running statistics, which only `merge` changes."""
+    """Normalizes (s, a) and s' of transitions by running statistics, which only `merge` changes."""
 
     def __init__(self, shape: TaskShape):
         self.shape = shape
         self.input_size = shape.observation_size + shape.encoded_size
-        self.inputs = Normaliser(self.input_size).to(shape.device)
-        self.targets = Normaliser(shape.observation_size).to(shape.device)
+        self.inputs = Normalizer(self.input_size).to(shape.device)
+        self.targets = Normalizer(shape.observation_size).to(shape.device)
 
     def merge(self, batch: Transitions) -> None:
         """Updates the statistics with `batch`."""

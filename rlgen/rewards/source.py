@@ -42,7 +42,7 @@ class RewardSource(Protocol):
 
     On-policy, `update` is called once per rollout with the complete batch, then `reward` with the same batch.
     Off-policy, `update` is called with the new transitions every so many steps, and `reward` with every batch that is
-    drawn from the replay buffer. Observations are the environment's raw ones; a source keeps any normalisation that it
+    drawn from the replay buffer. Observations are the environment's raw ones; a source keeps any normalization that it
     needs, and only `update` changes it. A source that never reads `next_observations` may set an attribute
     `reads_next_observations = False`: it then also learns where an environment does not report the last observation of
     an episode.
@@ -57,7 +57,7 @@ class RewardSource(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that must survive a resume: networks, optimisers, normalisers, counters."""
+        """Everything that must survive a resume: networks, optimizers, normalizers, counters."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

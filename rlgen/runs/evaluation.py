@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgen.data.playing import Policy, is_normalising, play_episodes
+from rlgen.data.playing import Policy, is_normalizing, play_episodes
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.system.console import Progress
@@ -71,11 +71,11 @@ def evaluate(
     """
     if episodes < 1:
         raise problem("at least one episode", str(episodes), "give a larger number of episodes")
-    if is_normalising(env) and (env.norm_reward or env.training):
+    if is_normalizing(env) and (env.norm_reward or env.training):
         raise problem(
             "an environment with the task's own reward",
             "a VecNormalize that scales rewards or is in training mode",
-            "pass its inner environment (env.venv): a model that was trained with it normalises observations itself",
+            "pass its inner environment (env.venv): a model that was trained with it normalizes observations itself",
         )
     if seed is not None:
         env.seed(seed)
@@ -132,7 +132,7 @@ def _drawing(space: Any, random: np.random.Generator) -> Callable[[int], np.ndar
     if isinstance(space, spaces.Box) and space.is_bounded():
         return lambda n: random.uniform(space.low, space.high, size=(n, *space.shape)).astype(space.dtype)
     if isinstance(space, spaces.Box):
-        raise problem("a bounded action space", f"{space}", "bound the actions to define random behaviour")
+        raise problem("a bounded action space", f"{space}", "bound the actions to define random behavior")
     if isinstance(space, spaces.Discrete):
         return lambda n: space.start + random.integers(space.n, size=n)
     if isinstance(space, spaces.MultiDiscrete):

@@ -45,7 +45,7 @@ class Returns:
     random_return: float | None = None
     """Mean return of uniformly random actions from the evaluation's seed, over a separate number of episodes."""
     normalised_return: float | None = None
-    """Normalised score (return_mean − random_return) / (expert_return − random_return)."""
+    """Normalized score (return_mean − random_return) / (expert_return − random_return)."""
     backend: str = ""
     """Backend of the environment: threads, gymnasium, warp."""
     margin_rule: str = "native"

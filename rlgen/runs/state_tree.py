@@ -7,7 +7,7 @@ JSON values are unchanged. Values that JSON does not have are objects with the s
     {"$": "array", "name": …, "dtype": …}      NumPy array; with "shape" when it is stored as raw bytes
     {"$": "scalar", "name": …, "dtype": …}     NumPy scalar (np.float32(1) is not 1.0)
     {"$": "float", "value": "nan"}             NaN and infinities
-    {"$": "dict", "items": [[key, value], …]}  dicts with keys other than text (optimisers count their parameters)
+    {"$": "dict", "items": [[key, value], …]}  dicts with keys other than text (optimizers count their parameters)
 """
 
 import math

@@ -2,7 +2,7 @@ from .average import PolicyAverage
 from .device_ppo import DevicePPO
 from .fast_ppo import FastPPO
 from .fast_trpo import FastTRPO
-from .features import normalised_policy
+from .features import normalized_policy
 from .gymnasium_vec_env import GymnasiumVecEnv
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
@@ -27,5 +27,5 @@ __all__ = [
     "load_model_state",
     "load_policy",
     "model_state",
-    "normalised_policy",
+    "normalized_policy",
 ]

@@ -13,7 +13,7 @@ from rlgen import distributed
 from rlgen.data.visits import Visits
 from rlgen.display import Metric, Panel
 from rlgen.sb3.plain_pickle import own_array, plain
-from rlgen.sb3.required_model import normaliser_of
+from rlgen.sb3.required_model import normalizer_of
 from rlgen.sb3.rollout import RawObservations, Rollout, rollout_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
@@ -53,7 +53,7 @@ class Coverage(BaseCallback):
     def _init_callback(self) -> None:
         on_policy = isinstance(self.model, OnPolicyAlgorithm)
         self.rollout: Rollout | None = rollout_of(self.model) if on_policy else None
-        self.normaliser = normaliser_of(self.model)
+        self.normalizer = normalizer_of(self.model)
         self.columns = torch.tensor(self.visits.columns, device=self.model.device)
 
     def _on_rollout_start(self) -> None:
@@ -61,7 +61,7 @@ class Coverage(BaseCallback):
         if self.rollout is not None:
             self.rollout.begin()
         else:
-            self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
+            self.raw = None if self.normalizer is None else RawObservations(self.normalizer)
 
     def _on_step(self) -> bool:
         rewards = self.locals.get("rewards")  # on a device the rewards of a single step are not read

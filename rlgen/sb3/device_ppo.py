@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from rlgen import distributed
 from rlgen.equations.clipped_surrogate import kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.equations.returns import generalised_advantages
+from rlgen.equations.returns import generalized_advantages
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
@@ -162,7 +162,7 @@ class DevicePPO(PPO):
     def _estimate_advantages(self) -> None:
         rollout = self.rollout
         values, next_values = (self._values(each) for each in (rollout.observations, rollout.next_observations))
-        advantages = generalised_advantages(
+        advantages = generalized_advantages(
             rollout.rewards, values, next_values, rollout.terminated, rollout.finished, self.gamma, self.gae_lambda
         )
         returns = advantages + values
@@ -181,8 +181,8 @@ class DevicePPO(PPO):
         observations, actions = (each.flatten(0, 1)[rows] for each in (rollout.observations, rollout.actions))
         old_log_prob, advantages = rollout.log_probs.flatten()[rows], learned["advantages"][rows]
         if self.normalize_advantage and len(rows) > 1:
-            centre, std = distributed.mean_and_std(advantages)
-            advantages = (advantages - centre) / (std + 1e-8)
+            center, std = distributed.mean_and_std(advantages)
+            advantages = (advantages - center) / (std + 1e-8)
         batch = Minibatch(observations, actions, old_log_prob, advantages, learned["returns"][rows])
         update = surrogate_loss(self.policy, batch, self._clip, self.vf_coef, self.ent_coef)
         self.policy.optimizer.zero_grad(set_to_none=True)
@@ -200,7 +200,7 @@ class DevicePPO(PPO):
         }
 
     def _set_rate(self) -> None:
-        """Sets the optimiser's learning rate to the schedule's."""
+        """Sets the optimizer's learning rate to the schedule's."""
         schedule: Any = self.learning_rate
         adaptive = isinstance(schedule, KLAdaptiveLR)
         set_rate(

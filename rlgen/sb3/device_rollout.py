@@ -76,7 +76,7 @@ class DeviceRollout:
 
     @property
     def states(self) -> Tensor:
-        """[T, N, O]: `observations`, which are never normalised."""
+        """[T, N, O]: `observations`, which are never normalized."""
         return self.observations
 
     def begin(self) -> None:

@@ -45,16 +45,16 @@ class FastPPO(FastRollout, PPO):
     def _learn_epoch(self, clip_range: float) -> tuple[list[Update], bool]:
         """One pass over the rollout; True if `target_kl` ended it early."""
         updates: list[Update] = []
-        parameters, optimiser = list(self.policy.parameters()), self.policy.optimizer
+        parameters, optimizer = list(self.policy.parameters()), self.policy.optimizer
         for rows in self._minibatches():
             update = surrogate_loss(self.policy, rows, clip_range, self.vf_coef, self.ent_coef)
             updates.append(Update(*(value.detach() for value in update)))
             if self.target_kl is not None and kl_estimate(update.log_ratio) > 1.5 * self.target_kl:
                 return updates, True
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             update.loss.backward()
             clip_grad_norm_(parameters, self.max_grad_norm)
-            optimiser.step()
+            optimizer.step()
         return updates, False
 
     def _minibatches(self) -> Iterator[Minibatch]:
@@ -68,8 +68,8 @@ class FastPPO(FastRollout, PPO):
         for rows in zip(*(tensor.split(self.batch_size) for tensor in shuffled), strict=True):
             batch = Minibatch(*rows)
             if self.normalize_advantage and len(batch.advantages) > 1:
-                centred = batch.advantages - batch.advantages.mean()
-                batch = batch._replace(advantages=centred / (batch.advantages.std() + 1e-8))
+                centered = batch.advantages - batch.advantages.mean()
+                batch = batch._replace(advantages=centered / (batch.advantages.std() + 1e-8))
             yield batch
 
     def _log(self, updates: list[Update], last_epoch: list[Update], clip_range: float) -> None:

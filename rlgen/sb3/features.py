@@ -1,4 +1,4 @@
-"""Observation normalisation inside the policy, so that a saved model needs no second file.
+"""Observation normalization inside the policy, so that a saved model needs no second file.
 
 Saved policies name this module, so its classes must stay here.
 """
@@ -10,46 +10,46 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from rlgen.nn.normaliser import Normaliser
+from rlgen.nn.normalizer import Normalizer
 
 
 class NormalisedObservations(BaseFeaturesExtractor):
-    """A features extractor that normalises flat observations [B, O] with statistics in the policy's state dict.
+    """A features extractor that normalizes flat observations [B, O] with statistics in the policy's state dict.
 
     The statistics are fixed while the policy learns, so old and new log-probabilities see the same inputs.
     """
 
     def __init__(self, observation_space: spaces.Box, clip: float = 10.0):
         super().__init__(observation_space, features_dim=spaces.flatdim(observation_space))
-        self.normaliser = Normaliser(self.features_dim, clip)
+        self.normalizer = Normalizer(self.features_dim, clip)
 
     def forward(self, observations: Tensor) -> Tensor:
-        return self.normaliser(observations.flatten(1))
+        return self.normalizer(observations.flatten(1))
 
 
-def normalised_policy(net_arch: list[int], log_std_init: float = -1.0, **optimiser: Any) -> dict[str, Any]:
+def normalized_policy(net_arch: list[int], log_std_init: float = -1.0, **optimizer: Any) -> dict[str, Any]:
     """`policy_kwargs` for SB3's on-policy algorithms: tanh networks of `net_arch` behind `NormalisedObservations`."""
     return {
         "net_arch": net_arch,
         "log_std_init": log_std_init,
         "ortho_init": False,
         "features_extractor_class": NormalisedObservations,
-        "optimizer_kwargs": {"fused": True, "eps": 1e-5, **optimiser},
+        "optimizer_kwargs": {"fused": True, "eps": 1e-5, **optimizer},
     }
 
 
-def policy_normaliser(policy: torch.nn.Module) -> Normaliser | None:
-    """The normaliser inside the policy; None without one."""
+def policy_normalizer(policy: torch.nn.Module) -> Normalizer | None:
+    """The normalizer inside the policy; None without one."""
     return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
 
 
-def fit_normaliser(policy: torch.nn.Module, observations: Tensor) -> bool:
-    """Merges demonstrated `observations` [B, ...] into the policy's normaliser, if it has one, so that none is clipped.
+def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
+    """Merges demonstrated `observations` [B, ...] into the policy's normalizer, if it has one, so that none is clipped.
     Returns whether it has one."""
-    normaliser = policy_normaliser(policy)
-    if normaliser is None:
+    normalizer = policy_normalizer(policy)
+    if normalizer is None:
         return False
-    rows = observations.flatten(1).to(normaliser.mean.device)
-    normaliser.merge(rows)
-    normaliser.cover(rows)
+    rows = observations.flatten(1).to(normalizer.mean.device)
+    normalizer.merge(rows)
+    normalizer.cover(rows)
     return True

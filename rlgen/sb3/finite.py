@@ -92,7 +92,7 @@ def finite_weights(model: BaseAlgorithm) -> Iterator[None]:
 
 
 def require_finite_model(model: BaseAlgorithm) -> None:
-    """Raises `NotFinite` unless the weights and the optimiser state of an SB3 model are finite."""
+    """Raises `NotFinite` unless the weights and the optimizer state of an SB3 model are finite."""
     modules, tensors = model._get_torch_save_params()
     parts = {name: recursive_getattr(model, name) for name in (*modules, *tensors)}
     state = {name: part if isinstance(part, Tensor) else part.state_dict() for name, part in parts.items()}

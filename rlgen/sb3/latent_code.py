@@ -1,4 +1,4 @@
-"""A latent code per episode, appended to the observations of policies with several behaviours."""
+"""A latent code per episode, appended to the observations of policies with several behaviors."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
     """Appends one of K codes, one-hot, to the flat observations of a VecEnv: [N, O] to [N, O + K].
 
     A code is drawn uniformly when an episode starts, and holds until it ends, including its last observation. A fixed
-    `code` selects one behaviour of a trained policy. The environment itself, its rewards and its infos do not change.
+    `code` selects one behavior of a trained policy. The environment itself, its rewards and its infos do not change.
     """
 
     def __init__(self, venv: VecEnv, codes: int, code: int | None = None, seed: int = 0):
@@ -83,7 +83,7 @@ class LatentCode(VecEnvWrapper, ResumableVecEnv):
 
 
 class UnderCode:
-    """One behaviour of a policy that was trained with a `LatentCode`: acts on observations without code, [N, O]."""
+    """One behavior of a policy that was trained with a `LatentCode`: acts on observations without code, [N, O]."""
 
     def __init__(self, policy: Policy, codes: int, code: int):
         self.policy, self.n_codes, self.code = policy, codes, code

@@ -16,7 +16,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.data.playing import require_same_spaces
 from rlgen.errors import problem
-from rlgen.sb3.observation_normalisation import NONE, FrozenNormaliser, find_normaliser, read_normaliser
+from rlgen.sb3.observation_normalization import NONE, FrozenNormalizer, find_normalizer, read_normalizer
 from rlgen.sb3.readable import require_readable
 from rlgen.sb3.rebuild import rebuild
 from rlgen.sb3.saved_model import SavedModel, read_saved_model
@@ -27,9 +27,9 @@ logger = logging.getLogger("rlgen")
 class LoadedPolicy:
     """A policy for acting only, with SB3's `predict`."""
 
-    def __init__(self, policy: BasePolicy, normalisers: list[FrozenNormaliser]):
+    def __init__(self, policy: BasePolicy, normalizers: list[FrozenNormalizer]):
         self.policy = policy
-        self.normalisers = normalisers
+        self.normalizers = normalizers
         self.observation_space, self.action_space = policy.observation_space, policy.action_space
 
     def predict(
@@ -46,8 +46,8 @@ class LoadedPolicy:
         """
         if getattr(self.policy, "use_sde", False) and episode_start is not None and np.all(episode_start):
             self.policy.reset_noise()  # type: ignore[operator]
-        for normalise in self.normalisers:
-            observation = normalise(observation)
+        for normalize in self.normalizers:
+            observation = normalize(observation)
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 
@@ -55,7 +55,7 @@ def load_policy(
     path: str | Path,
     observation_space: spaces.Space | None = None,
     action_space: spaces.Space | None = None,
-    normaliser: str | Path | FrozenNormaliser | None = None,
+    normalizer: str | Path | FrozenNormalizer | None = None,
 ) -> LoadedPolicy:
     """Rebuilds the policy of an SB3 .zip on the CPU. No code in the file is run: pickled parts are not opened, except
     spaces and statistics, from which only numbers are read (`rlgen.sb3.plain_pickle`).
@@ -63,8 +63,8 @@ def load_policy(
     Args:
         path: a file of `model.save`.
         observation_space, action_space: spaces of the environment to act in; by default those of training.
-        normaliser: observation statistics, or their file: a VecNormalize (.pkl) or JSON; "none" for none. By default
-            the statistics saved with the model, if any (`find_normaliser`). Statistics within the network always
+        normalizer: observation statistics, or their file: a VecNormalize (.pkl) or JSON; "none" for none. By default
+            the statistics saved with the model, if any (`find_normalizer`). Statistics within the network always
             apply.
 
     Raises:
@@ -81,7 +81,7 @@ def load_policy(
     policy.set_training_mode(False)
     if getattr(policy, "use_sde", False):
         policy.reset_noise()  # type: ignore[operator]  # with the saved standard deviations
-    outer = _normaliser(saved, normaliser, observed)
+    outer = _normalizer(saved, normalizer, observed)
     return LoadedPolicy(policy, [] if outer is None else [outer])
 
 
@@ -99,10 +99,10 @@ def _space(saved: SavedModel, name: str, given: spaces.Space | None) -> spaces.S
     return given
 
 
-def _normaliser(
-    saved: SavedModel, given: str | Path | FrozenNormaliser | None, observed: spaces.Space
-) -> FrozenNormaliser | None:
-    if isinstance(given, FrozenNormaliser):
+def _normalizer(
+    saved: SavedModel, given: str | Path | FrozenNormalizer | None, observed: spaces.Space
+) -> FrozenNormalizer | None:
+    if isinstance(given, FrozenNormalizer):
         return given
     if given is not None and str(given) == NONE:
         return None
@@ -110,9 +110,9 @@ def _normaliser(
     if shape is None:
         if given is not None:
             got = f"observations that are {observed}"
-            raise problem("numeric observations (Box) to normalise", got, "leave the normaliser out")
+            raise problem("numeric observations (Box) to normalize", got, "leave the normalizer out")
         return None
-    return find_normaliser(saved.path, shape) if given is None else read_normaliser(Path(given), shape)
+    return find_normalizer(saved.path, shape) if given is None else read_normalizer(Path(given), shape)
 
 
 def _compare_bounds(saved: SavedModel, given: spaces.Space) -> None:

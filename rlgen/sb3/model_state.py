@@ -20,7 +20,7 @@ from stable_baselines3.common.save_util import recursive_getattr
 from torch import Tensor
 
 from rlgen.errors import problem
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import plain_replay_buffer
@@ -55,7 +55,7 @@ ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "t
 
 
 def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
-    """Optimisers by their names in the model, learned tensors outside its policy, counters, the generator of its random
+    """Optimizers by their names in the model, learned tensors outside its policy, counters, the generator of its random
     actions, their noise, and the filled part of its replay buffer.
 
     The buffer's tensors share its memory, which the next step changes. Raises `InputError` for a replay buffer or a
@@ -82,12 +82,12 @@ def load_off_policy_state(model: OffPolicyAlgorithm, state: dict[str, Any]) -> N
     modules, tensors = model._get_torch_save_params()
     for name in modules:
         if name != "policy":
-            load_optimiser(recursive_getattr(model, name), state["optimisers"][name])
+            load_optimizer(recursive_getattr(model, name), state["optimisers"][name])
     for name in tensors:
         own, saved = recursive_getattr(model, name), state["tensors"][name]
         if saved.shape != own.shape or not saved.isfinite().all():
             raise problem(f"{name} {list(own.shape)}, finite", f"{saved}", "load the state of the same model")
-        with torch.no_grad():  # in place: an optimiser holds the tensor
+        with torch.no_grad():  # in place: an optimizer holds the tensor
             own.copy_(saved)
     for name in COUNTERS:
         if hasattr(model, name):
@@ -165,7 +165,7 @@ def _load_noise(model: OffPolicyAlgorithm, saved: list[np.ndarray]) -> None:
 
 
 def model_state(model: BaseAlgorithm) -> dict[str, Any]:
-    """Weights, optimisers, counters, the observations that the next rollout starts from, the state of a recurrent
+    """Weights, optimizers, counters, the observations that the next rollout starts from, the state of a recurrent
     policy and the replay buffer of an off-policy model. Call it between two rounds, at the start of a rollout.
 
     Holds only tensors and JSON values. It does not change while the model continues to learn, except for the tensors of
@@ -234,7 +234,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     if isinstance(model, OffPolicyAlgorithm):
         load_off_policy_state(model, state["off_policy"])
     else:
-        load_optimiser(model.policy.optimizer, state["optimiser"])
+        load_optimizer(model.policy.optimizer, state["optimiser"])
     if isinstance(model.learning_rate, KLAdaptiveLR):
         model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps, model._n_updates = int(state["num_timesteps"]), int(state["n_updates"])

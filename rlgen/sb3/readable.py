@@ -56,10 +56,10 @@ def arguments(saved: SavedModel) -> dict[str, Any]:
 
 def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
     """SB3's own for vectors, or rlgen's, which stores statistics among the tensors."""
-    normalises = any(".normaliser." in key for key in saved.tensors)
+    normalizes = any(".normaliser." in key for key in saved.tensors)
     text = arguments(saved).get("features_extractor_class")
     if text is None:
-        return NormalisedObservations if normalises else FlattenExtractor
+        return NormalisedObservations if normalizes else FlattenExtractor
     match = re.fullmatch(r"<class '([\w.<>]+)'>", str(text))
     if match is None or match.group(1) not in EXTRACTORS:
         raise unsupported(saved, f"a policy with its own features extractor ({text})")

@@ -66,7 +66,7 @@ def _actor_critic(saved: SavedModel, observed: spaces.Space, acted: spaces.Space
         "ortho_init": False,
         "features_extractor_class": features_extractor(saved),
         "share_features_extractor": given.get("share_features_extractor", True) is not False,
-        **_normalising_images(saved),
+        **_normalizing_images(saved),
         **gsde,
     }
     if gsde:
@@ -142,7 +142,7 @@ def _actor(saved: SavedModel, observed: spaces.Space, hidden: list[Tensor]) -> d
         "activation_fn": activation(saved, nn.ReLU),
         "features_extractor": extractor,
         "features_dim": extractor.features_dim,
-        **_normalising_images(saved),
+        **_normalizing_images(saved),
     }
 
 
@@ -156,7 +156,7 @@ def _gsde(saved: SavedModel) -> dict[str, Any]:
     return {"use_sde": True, "full_std": full, "use_expln": given.get("use_expln") is True}
 
 
-def _normalising_images(saved: SavedModel) -> dict[str, Any]:
+def _normalizing_images(saved: SavedModel) -> dict[str, Any]:
     return {"normalize_images": arguments(saved).get("normalize_images", True) is not False}
 
 

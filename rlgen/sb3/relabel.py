@@ -20,10 +20,10 @@ class Relabel(BaseCallback):
 
     With `adds` the sum is added to the current rewards instead: those of the environment, or those that an earlier
     `Relabel` among the callbacks has set. A list of them thus adds up; one with several sources gives the same rewards
-    and computes advantages once. `scale`, if given, normalises the sum to returns of unit variance.
+    and computes advantages once. `scale`, if given, normalizes the sum to returns of unit variance.
 
     `rlgen.sb3.rollout` hides whether the rollout is in SB3's buffer or on a device. Actions reach the sources as the
-    environment received them, and observations raw, also under a VecNormalize, whose normalised numbers change their
+    environment received them, and observations raw, also under a VecNormalize, whose normalized numbers change their
     meaning as it learns.
     """
 
@@ -72,7 +72,7 @@ class Relabel(BaseCallback):
         return weighted.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
 
     def scaled(self, rewards: Tensor) -> Tensor:
-        """[T, N]: `rewards` normalised to returns of unit standard deviation, if there is a `scale`."""
+        """[T, N]: `rewards` normalized to returns of unit standard deviation, if there is a `scale`."""
         if self.scale is None:
             return rewards
         self.scale.update(rewards, self.rollout.starts.float())

@@ -22,7 +22,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.log import HostLog
 from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.required_model import normaliser_of
+from rlgen.sb3.required_model import normalizer_of
 from rlgen.sb3.rollout import last_observation
 from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_rewards
@@ -67,7 +67,7 @@ class RelabelReplay(BaseCallback):
                 f"a {kind.__name__}",
                 "leave replay_buffer_class out, or use an on-policy model",
             )
-        normaliser_of(self.model)
+        normalizer_of(self.model)
 
     def _on_training_start(self) -> None:
         present = self.model.replay_buffer
@@ -103,7 +103,7 @@ class RelabelReplay(BaseCallback):
         """The weighted sum [B] of the sources' current rewards."""
         total = torch.zeros(len(batch), device=self.model.device)
         if not self.steps.taken:
-            return total  # before its first update a source cannot normalise its rewards
+            return total  # before its first update a source cannot normalize its rewards
         for name, weighted in self.sources.items():
             if weight := weighted.weight_at(progress_remaining(self.model)):
                 total += weight * weighted.reward(name, batch)
@@ -189,7 +189,7 @@ class RelabelingReplayBuffer:
 
 
 class LazyRewards:
-    """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalised by `env` if
+    """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalized by `env` if
     there is one, plus those of the reward sources."""
 
     def __init__(self, replay: RelabelingReplayBuffer, env: VecNormalize | None):

@@ -8,7 +8,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from rlgen.errors import problem
 
 
-def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
+def normalizer_of(model: BaseAlgorithm) -> VecNormalize | None:
     """The VecNormalize of the model's environment, if it has one. Raises `InputError` if its observations differ from
     the model's, because another wrapper changes their shape."""
     env = model.get_vec_normalize_env()
@@ -43,5 +43,5 @@ def require_raw_environment(model: BaseAlgorithm) -> None:
         raise problem(
             "an environment of raw observations and rewards",
             "one under VecNormalize, whose scales the demonstrations would not share",
-            "pass the environment itself: `rlgen.sb3.normalised_policy` normalises observations, GAIL scales rewards",
+            "pass the environment itself: `rlgen.sb3.normalized_policy` normalizes observations, GAIL scales rewards",
         )

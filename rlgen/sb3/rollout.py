@@ -15,7 +15,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.log import HostLog, RoundLog
-from rlgen.sb3.required_model import normaliser_of
+from rlgen.sb3.required_model import normalizer_of
 
 
 class Rollout(Protocol):
@@ -96,8 +96,8 @@ class RawObservations:
         self.rows.append(np.asarray(self.env.get_original_obs()))
 
     def raw(self, observation: np.ndarray) -> np.ndarray:
-        """The raw values of a normalised observation [O] of the current step, such as the last of an episode, as far as
-        the normaliser has not clipped it."""
+        """The raw values of a normalized observation [O] of the current step, such as the last of an episode, as far as
+        the normalizer has not clipped it."""
         return np.asarray(self.env.unnormalize_obs(observation))
 
 
@@ -153,15 +153,15 @@ class BufferRollout:
 
     def __init__(self, model: OnPolicyAlgorithm, readers: Sequence[str] | None = None):
         self.model, self.readers, self.log = model, readers, HostLog(model)
-        self.normaliser = normaliser_of(model)
+        self.normalizer = normalizer_of(model)
         self.raw: RawObservations | None = None
         self.ends: list[EpisodeEnd] = []
 
     def begin(self) -> None:
         buffer = self.model.rollout_buffer
         self.ends, self._task_rewards = [], np.zeros_like(buffer.rewards)
-        buffer.relabelled = None  # type: ignore[attr-defined]
-        self.raw = None if self.normaliser is None else RawObservations(self.normaliser)
+        buffer.relabeled = None  # type: ignore[attr-defined]
+        self.raw = None if self.normalizer is None else RawObservations(self.normalizer)
 
     def record(self, found: Mapping[str, Any]) -> None:
         time, self.last = self.model.rollout_buffer.pos, found
@@ -191,7 +191,7 @@ class BufferRollout:
 
     @property
     def rewards(self) -> Tensor:
-        earlier: np.ndarray | None = self.model.rollout_buffer.relabelled  # type: ignore[attr-defined]
+        earlier: np.ndarray | None = self.model.rollout_buffer.relabeled  # type: ignore[attr-defined]
         return self.task_rewards if earlier is None else torch.from_numpy(earlier)
 
     @property
@@ -219,7 +219,7 @@ class BufferRollout:
         buffer = self.model.rollout_buffer
         buffer.rewards[:] = rewards.numpy()
         # For a later callback: the current rewards of the rollout, before bootstraps.
-        buffer.relabelled = buffer.rewards.copy()  # type: ignore[attr-defined]
+        buffer.relabeled = buffer.rewards.copy()  # type: ignore[attr-defined]
 
     def compute_advantages(self) -> None:
         # SB3's own last values are not among the locals of every algorithm.

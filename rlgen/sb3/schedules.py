@@ -18,18 +18,18 @@ def progress_remaining(model: BaseAlgorithm) -> float:
 
 
 class Anneal(BaseCallback):
-    """After each rollout, sets the learning rate of `optimiser`: it falls from `start`, in proportion to the remaining
+    """After each rollout, sets the learning rate of `optimizer`: it falls from `start`, in proportion to the remaining
     steps, to the fraction `final` of it in the last round of the training. `final` 1 keeps it constant."""
 
-    def __init__(self, optimiser: Optimizer, start: float, final: float):
+    def __init__(self, optimizer: Optimizer, start: float, final: float):
         super().__init__()
         if not 0 <= final <= 1:
             raise problem("a final share between 0 and 1", str(final), "use e.g. 0.1, or 1 for a constant rate")
-        self.optimiser, self.start, self.final = optimiser, start, final
+        self.optimizer, self.start, self.final = optimizer, start, final
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         rate = self.start * (self.final + (1 - self.final) * progress_remaining(self.model))
-        set_rate(self.optimiser, rate)
+        set_rate(self.optimizer, rate)

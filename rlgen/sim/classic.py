@@ -26,7 +26,7 @@ class ClassicTask(Task):
     n_actions: ClassVar[int] = 1
     """A, the dimension of an action."""
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 4.0)
-    """View of a picture: x and y of its centre and its width, m."""
+    """View of a picture: x and y of its center and its width, m."""
 
     frame_skip: int = 1
 

@@ -18,41 +18,41 @@ class Stroke(NamedTuple):
     points: Sequence[tuple[float, float]]
     width: float
     """Width, m."""
-    colour: str
+    color: str
 
 
 class Disc(NamedTuple):
     """A filled circle."""
 
-    centre: tuple[float, float]
-    """Centre (x, y), m."""
+    center: tuple[float, float]
+    """Center (x, y), m."""
     radius: float
     """Radius, m."""
-    colour: str
+    color: str
 
 
 def paint(
-    shapes: Sequence[Stroke | Disc], centre: tuple[float, float], breadth: float, width: int, height: int
+    shapes: Sequence[Stroke | Disc], center: tuple[float, float], breadth: float, width: int, height: int
 ) -> np.ndarray:
     """A picture [height, width, 3] uint8 of the shapes, drawn in order. The picture shows `breadth` metres around
-    `centre`."""
+    `center`."""
     scale = SMOOTH * width / breadth
     picture = Image.new("RGB", (SMOOTH * width, SMOOTH * height), PAPER)
     pen = ImageDraw.Draw(picture)
 
     def pixel(point: tuple[float, float]) -> tuple[float, float]:
-        x, y = float(point[0]) - centre[0], float(point[1]) - centre[1]
+        x, y = float(point[0]) - center[0], float(point[1]) - center[1]
         return SMOOTH * width / 2 + x * scale, SMOOTH * height / 2 - y * scale
 
-    def disc(at: tuple[float, float], radius: float, colour: str) -> None:
+    def disc(at: tuple[float, float], radius: float, color: str) -> None:
         (x, y), r = pixel(at), radius * scale
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=color)
 
     for shape in shapes:
         if isinstance(shape, Disc):
             disc(*shape)
         else:
-            pen.line([pixel(point) for point in shape.points], shape.colour, round(shape.width * scale), joint="curve")
+            pen.line([pixel(point) for point in shape.points], shape.color, round(shape.width * scale), joint="curve")
             for end in (shape.points[0], shape.points[-1]):
-                disc(end, shape.width / 2, shape.colour)
+                disc(end, shape.width / 2, shape.color)
     return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))

@@ -35,9 +35,9 @@ class State:
     xpos: Array  # [N, nbody, 3] body frames, m
     ten_length: Array  # [N, ntendon] m
     ten_velocity: Array  # [N, ntendon] m/s
-    subtree_com: Array  # [N, nbody, 3] centres of mass of the subtrees, m; row 0 is the complete model
-    cinert: Array  # [N, nbody, 10] inertias about the centre of mass
-    cvel: Array  # [N, nbody, 6] velocities about the centre of mass
+    subtree_com: Array  # [N, nbody, 3] centers of mass of the subtrees, m; row 0 is the complete model
+    cinert: Array  # [N, nbody, 10] inertias about the center of mass
+    cvel: Array  # [N, nbody, 6] velocities about the center of mass
     qfrc_actuator: Array  # [N, nv] actuator forces
     cfrc_ext: Array  # [N, nbody, 6] external contact forces; zero after a reset
     mocap_pos: Array  # [N, nmocap, 3] bodies that the task places and the physics does not move, m

@@ -1,4 +1,4 @@
-"""Terminal output: a console, plain or coloured, and a progress display."""
+"""Terminal output: a console, plain or colored, and a progress display."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 
 
 class Console(RichConsole):
-    """Rich's console with two differences: NO_COLOR removes colours only, and a closed pipe raises its error."""
+    """Rich's console with two differences: NO_COLOR removes colors only, and a closed pipe raises its error."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -26,7 +26,7 @@ class Console(RichConsole):
 
 
 def is_plain() -> bool:
-    """Whether colours are switched off."""
+    """Whether colors are switched off."""
     return RichConsole().no_color
 
 

@@ -23,7 +23,7 @@ from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.runs import Metrics
-from rlgen.sb3 import normalised_policy
+from rlgen.sb3 import normalized_policy
 
 LIMIT = 0.4  # of Humanoid's actions
 LEARNER = "--learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1 --learner.hidden 8"
@@ -160,7 +160,7 @@ def point_ppo(point_env):
             "n_epochs": 2,
             "gamma": 0.9,
             "gae_lambda": 0.8,
-            "policy_kwargs": normalised_policy([16]),
+            "policy_kwargs": normalized_policy([16]),
             "device": "cpu",
         }
         return PPO("MlpPolicy", point_env(n_envs, seed), seed=seed, **(settings | changes))

@@ -1,4 +1,4 @@
-"""Behavioural cloning of experts whose policy is known."""
+"""Behavioral cloning of experts whose policy is known."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from rlgen.agents import BC, BCConfig
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
-from rlgen.sb3 import normalised_policy
+from rlgen.sb3 import normalized_policy
 
 QUICK = BCConfig(max_updates=400, check_every=50, learning_rate=3e-3, average=0.98, plain_below=0.0)
 GAIN = np.array([[0.3, -0.1], [0.05, 0.2]], np.float32)
@@ -36,7 +36,7 @@ def gap(model: PPO, demonstrations: Demonstrations) -> float:
 
 
 def test_cloning_finds_a_linear_policy(point_ppo) -> None:
-    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    model = point_ppo(policy_kwargs=normalized_policy([32]))
     before = gap(model, linear_expert(seed=1))
     result = BC(model, linear_expert(), QUICK).learn()
     assert gap(model, linear_expert(seed=1)) < 0.02
@@ -46,7 +46,7 @@ def test_cloning_finds_a_linear_policy(point_ppo) -> None:
 
 @pytest.mark.parametrize("scale", [1e-4, 300.0])
 def test_observations_of_any_size_are_cloned_alike(point_ppo, scale: float) -> None:
-    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    model = point_ppo(policy_kwargs=normalized_policy([32]))
     BC(model, linear_expert(scale=scale), QUICK).learn()
     assert gap(model, linear_expert(seed=1, scale=scale)) < 0.02
 
@@ -54,7 +54,7 @@ def test_observations_of_any_size_are_cloned_alike(point_ppo, scale: float) -> N
 def test_a_short_cloning_does_not_hang_on_to_untrained_weights(point_ppo) -> None:
     losses = [
         BC(
-            point_ppo(policy_kwargs=normalised_policy([32])),
+            point_ppo(policy_kwargs=normalized_policy([32])),
             linear_expert(),
             BCConfig(max_updates=300, average=average, learning_rate=3e-3, plain_below=0.0),
         )
@@ -65,9 +65,9 @@ def test_a_short_cloning_does_not_hang_on_to_untrained_weights(point_ppo) -> Non
     assert losses[0] < 1.5 * losses[1]
 
 
-def test_plain_regression_is_kept_where_regularisation_multiplies_the_held_out_loss(point_ppo) -> None:
+def test_plain_regression_is_kept_where_regularization_multiplies_the_held_out_loss(point_ppo) -> None:
     """Dropout of half of 16 units is far too much to fit a line."""
-    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    model, seen = point_ppo(policy_kwargs=normalized_policy([16])), {}
     kept = BC(model, linear_expert(), replace(QUICK, dropout=0.5, plain_below=0.5)).learn(
         lambda update, values: seen.update({update: values["bc/held_out_loss"]})
     )
@@ -83,7 +83,7 @@ def test_a_few_rows_that_nobody_can_clone_do_not_hide_how_well_plain_regression_
     expert, random = linear_expert(), np.random.default_rng(1)
     switched = expert.observations[:, 1] > 0.9
     actions = np.where(switched[:, None], random.choice([-0.4, 0.4], size=(len(expert), 1)), expert.actions)
-    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    model, seen = point_ppo(policy_kwargs=normalized_policy([16])), {}
     config = replace(QUICK, dropout=0.3, plain_below=0.5)
     kept = BC(model, replace(expert, actions=actions.astype(np.float32)), config).learn(
         lambda update, values: seen.update({update: values["bc/held_out_loss"]})
@@ -92,9 +92,9 @@ def test_a_few_rows_that_nobody_can_clone_do_not_hide_how_well_plain_regression_
     assert kept.held_out_loss > 0.5 * min(seen[update] for update in seen if update <= 400), "the means alone"
 
 
-def test_regularisation_is_kept_where_plain_regression_is_hardly_better(point_ppo) -> None:
+def test_regularization_is_kept_where_plain_regression_is_hardly_better(point_ppo) -> None:
     """A little noise on the observations hardly matters to a line."""
-    model, seen = point_ppo(policy_kwargs=normalised_policy([16])), {}
+    model, seen = point_ppo(policy_kwargs=normalized_policy([16])), {}
     config = replace(QUICK, dropout=0.0, noise=0.01, plain_below=0.5)
     kept = BC(model, linear_expert(), config).learn(
         lambda update, values: seen.update({update: values["bc/held_out_loss"]})
@@ -116,7 +116,7 @@ def test_noise_on_the_observations_makes_the_policy_smooth(point_ppo) -> None:
     episode = Episode(observations=observations, actions=0.4 * np.sign(observations[:-1]))
     steepness = []
     for noise in (0.0, 0.3):
-        model = point_ppo(policy_kwargs=normalised_policy([64]))
+        model = point_ppo(policy_kwargs=normalized_policy([64]))
         BC(model, Demonstrations.from_episodes([episode]), replace(QUICK, max_updates=1000, noise=noise)).learn()
         turning = torch.zeros(1, 2, requires_grad=True)
         model.policy.get_distribution(turning).mode().sum().backward()
@@ -144,7 +144,7 @@ def test_observations_that_are_kinds_get_no_noise() -> None:
 def test_gradient_steps_leave_hidden_units_out_and_looks_at_held_out_rows_do_not(point_ppo, monkeypatch) -> None:
     shares = []
     monkeypatch.setattr("torch.nn.functional.dropout", lambda output, share: shares.append(share) or output)
-    model = point_ppo(policy_kwargs=normalised_policy([8, 8]))
+    model = point_ppo(policy_kwargs=normalized_policy([8, 8]))
     BC(model, linear_expert(rows=40), replace(QUICK, max_updates=20, check_every=10, dropout=0.3)).learn()
     assert shares == 20 * 2 * [0.3], "20 steps, two hidden layers"
 
@@ -160,7 +160,7 @@ def test_the_loss_is_the_squared_error_in_units_of_half_the_range(point_ppo) -> 
 
 
 def test_the_likelihood_also_finds_the_experts_noise(point_ppo) -> None:
-    model = point_ppo(policy_kwargs=normalised_policy([32]))
+    model = point_ppo(policy_kwargs=normalized_policy([32]))
     config = BCConfig(loss="log_likelihood", max_updates=800, check_every=100, learning_rate=1e-2, average=0.98)
     BC(model, linear_expert(rows=2000, noise=0.05), config).learn()
     torch.testing.assert_close(model.policy.log_std.detach().exp(), torch.full((2,), 0.05), rtol=0.2, atol=0)

@@ -74,7 +74,7 @@ def test_a_second_learn_goes_on_with_the_same_curiosity() -> None:
 
 
 class Goals(gym.Env):
-    """A task of goals, as hindsight relabelling wants it."""
+    """A task of goals, as hindsight relabeling wants it."""
 
     place = gym.spaces.Box(-1, 1, (2,), np.float32)
     observation_space = gym.spaces.Dict({"observation": place, "achieved_goal": place, "desired_goal": place})

@@ -110,7 +110,7 @@ def test_settings_that_cannot_be_meant_are_refused(keywords: str, said: str) -> 
         VIME(**yaml.safe_load(keywords))
 
 
-class Relabelled(BaseCallback):
+class Relabeled(BaseCallback):
     """What stands in the place of every rollout's rewards so far, [T, N] each, and the last line of the log."""
 
     def __init__(self) -> None:
@@ -121,14 +121,14 @@ class Relabelled(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        self.rewards.append(self.model.rollout_buffer.relabelled.copy())
+        self.rewards.append(self.model.rollout_buffer.relabeled.copy())
         self.logged = dict(self.logger.name_to_value)
 
 
 def test_curiosity_is_added_to_what_gail_pays(point_ppo, point_demonstrations) -> None:
     discriminator = AdversarialConfig(hidden=(8,), updates_per_rollout=2, batch_size=32)
     gail = GAIL(point_ppo(), point_demonstrations, GAILConfig(discriminator=discriminator, warm_start=False))
-    by_gail, by_both, vime = Relabelled(), Relabelled(), VIME(QUICK, eta=0.5)
+    by_gail, by_both, vime = Relabeled(), Relabeled(), VIME(QUICK, eta=0.5)
     gail.learn(192, [by_gail, vime, by_both])
     bonus = by_both.rewards[-1] - by_gail.rewards[-1]
     assert bonus.mean() == pytest.approx(0.5 * by_both.logged["vime/reward"], rel=1e-4)

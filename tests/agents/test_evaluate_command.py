@@ -121,7 +121,7 @@ def test_numbers_that_exist_are_replaced_only_when_asked(
 def test_statistics_beside_the_policy_can_be_named(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["evaluate", str(run_folder), "--episodes", "1", "--normaliser", str(tmp_path / "nowhere.json")]
+    command = ["evaluate", str(run_folder), "--episodes", "1", "--normalizer", str(tmp_path / "nowhere.json")]
     assert cli.main(command) == 2
     assert "nowhere.json" in capsys.readouterr().err
 

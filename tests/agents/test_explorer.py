@@ -17,7 +17,7 @@ from rlgen.errors import InputError
 from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig, ReturnNormalizer
 from rlgen.sb3 import Relabel, WeightedReward
 from rlgen.sb3.coverage import Coverage
-from rlgen.sb3.observation_normalisation import ObservationStatistics
+from rlgen.sb3.observation_normalization import ObservationStatistics
 
 QUICK = InformationGainConfig(hidden=(8,), updates_per_rollout=2, batch_size=16)
 

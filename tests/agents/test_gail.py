@@ -67,7 +67,7 @@ VARIANTS: dict[str, dict] = {
         "penalties": PenaltyConfig(gradient=10.0),
     },
     "VAIL": {"penalties": PenaltyConfig(gradient=1.0, bottleneck=0.5)},
-    "FQ-GAIL": {"penalties": PenaltyConfig(gradient=1.0, quantise=64)},
+    "FQ-GAIL": {"penalties": PenaltyConfig(gradient=1.0, quantize=64)},
 }
 
 
@@ -118,7 +118,7 @@ def test_gail_trains_any_on_policy_model(algorithm: str, point_env, point_demons
     assert not torch.equal(policy_weights(gail), before)
 
 
-def test_a_plain_sb3_policy_needs_no_normaliser(point_ppo, point_demonstrations) -> None:
+def test_a_plain_sb3_policy_needs_no_normalizer(point_ppo, point_demonstrations) -> None:
     gail = GAIL(point_ppo(policy_kwargs={"net_arch": [8]}), point_demonstrations, CONFIG)
     before = policy_weights(gail)
     assert not torch.equal(policy_weights(gail.learn(ROUND)), before)
@@ -182,17 +182,17 @@ def test_penalties_under_their_names_of_before_work_with_a_warning() -> None:
 
 def test_penalties_that_change_the_layers_come_before_those_that_divide_or_wrap_them(point_ppo, point_demonstrations):
     penalties = PenaltyConfig(
-        quantise=8, bottleneck=0.25, bottleneck_step=0.5, spectral_norm=True, historical_average=2.0
+        quantize=8, bottleneck=0.25, bottleneck_step=0.5, spectral_norm=True, historical_average=2.0
     )
     gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, penalties=penalties))
     named = [type(part).__name__ for part in gail.source.network.network]
-    assert named == ["ParametrizedLinear", "Tanh", "VectorQuantiser", "GaussianBottleneck", "ParametrizedLinear"]
+    assert named == ["ParametrizedLinear", "Tanh", "VectorQuantizer", "GaussianBottleneck", "ParametrizedLinear"]
     assert any("head.parametrizations" in name for name in gail.source.network.state_dict())
 
 
 def test_a_bottleneck_and_a_codebook_are_logged(point_ppo, point_demonstrations) -> None:
     model = point_ppo()
-    GAIL(model, point_demonstrations, replace(CONFIG, penalties=PenaltyConfig(bottleneck=0.5, quantise=8))).learn(
+    GAIL(model, point_demonstrations, replace(CONFIG, penalties=PenaltyConfig(bottleneck=0.5, quantize=8))).learn(
         ROUND, log_interval=100
     )
     assert {"gail/bottleneck_kl", "gail/codebook_usage"} <= set(model.logger.name_to_value)
@@ -298,7 +298,7 @@ def test_a_logger_of_the_users_is_kept(point_ppo, point_demonstrations) -> None:
         ({}, 1.0, "rewards every further step"),
         ({}, 0.1, None),
         ({"divergence": "non_saturating"}, 1.0, None),
-        ({"divergence": "non_saturating"}, 0.0, "penalises every further step"),
+        ({"divergence": "non_saturating"}, 0.0, "penalizes every further step"),
         ({"divergence": "non_saturating", "zero": "lowest"}, 1.0, "zero=lowest"),
         ({"divergence": "reverse_kl"}, 1.0, None),
     ],

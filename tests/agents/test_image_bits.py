@@ -62,7 +62,7 @@ def test_a_logistic_so_narrow_that_it_knows_the_level_costs_nothing() -> None:
     assert found["bits_per_dimension"] < 0.1
 
 
-def test_dequantised_levels_cost_the_gaussians_cross_entropy() -> None:
+def test_dequantized_levels_cost_the_gaussians_cross_entropy() -> None:
     """8 bits and -log₂ N(x; m, s²) of x = (level + noise) / 256: the noise has the variance 1/12."""
     mean, std = 1 / (1 + math.exp(-0.4)), math.exp(-1.0)
     model = constant(SHAPE, [*[0.4] * 3, *[-1.0] * 3], likelihood="gaussian")
@@ -119,7 +119,7 @@ def test_a_run_shows_bits_per_dimension(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["train", "image", "--model", "vae", *options.split(), "--out", str(out)]) == 0
     measured = json.loads((out / "result.json").read_text())["metrics"]
     assert measured["bits_per_dimension"] == pytest.approx(measured["nll"] / (64 * math.log(2)))
-    assert measured["nll_of"] == "digits", "of the levels, not binarised"
+    assert measured["nll_of"] == "digits", "of the levels, not binarized"
     assert "bits per dimension" in capsys.readouterr().out
     assert "Bits per dimension" in (out / "report.html").read_text()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlgen.agents import image_metrics
-from rlgen.agents.commands.image_checks import binarisation_of, require_measurable
+from rlgen.agents.commands.image_checks import binarization_of, require_measurable
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.image_metrics import extractor_of, measure
 from rlgen.data import ImageSet
@@ -91,27 +91,27 @@ def test_likelihoods_are_of_the_data_they_are_made_for() -> None:
         VAE(SHAPE, VAEConfig(latent=2, hidden=(4,), likelihood=name)) for name in ("bernoulli", "logistic")
     )
     game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,)))
-    assert [binarisation_of(model, "auto") for model in (binary, levels, game)] == ["stochastic", "none", "none"]
-    assert [binarisation_of(game, asked) for asked in ("stochastic", "fixed", "none")] == [
+    assert [binarization_of(model, "auto") for model in (binary, levels, game)] == ["stochastic", "none", "none"]
+    assert [binarization_of(game, asked) for asked in ("stochastic", "fixed", "none")] == [
         "stochastic",
         "fixed",
         "none",
     ]
     for asked in ("stochastic", "fixed"):
-        assert binarisation_of(binary, asked) == asked
-        with pytest.raises(InputError, match=f"--binarise {asked}, which gives bits per dimension"):
-            binarisation_of(levels, asked)
+        assert binarization_of(binary, asked) == asked
+        with pytest.raises(InputError, match=f"--binarize {asked}, which gives bits per dimension"):
+            binarization_of(levels, asked)
     with pytest.raises(InputError, match="gives grey levels without a probability"):
-        binarisation_of(binary, "none")
+        binarization_of(binary, "none")
 
 
-def test_a_gan_of_binarised_images_is_compared_with_binarised_ones() -> None:
+def test_a_gan_of_binarized_images_is_compared_with_binarized_ones() -> None:
     test = images(30, split="test")
-    seen = replace(test, images=(test.images > 127).to(torch.uint8) * 255, name="noise, binarised")
+    seen = replace(test, images=(test.images > 127).to(torch.uint8) * 255, name="noise, binarized")
     game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,))).eval()
     binary = VAE(SHAPE, VAEConfig(latent=2, hidden=(4,))).eval()
     found = measure(game, test, test, seen, "none", 30, 1)
-    assert found["compared_with"] == "noise, binarised"
+    assert found["compared_with"] == "noise, binarized"
     assert found["parzen"] != measure(game, test, test, test, "none", 30, 1)["parzen"]
     assert measure(binary, test, test, seen, "none", 30, 1)["compared_with"] == "noise", "its samples are grey"
 

@@ -51,7 +51,7 @@ CASES = {
         --learner.initial-std 1 --learner.schedule adaptive --learner.learning-rate 5e-5
         --gail.average 0.5 --gail.penalties.spectral-norm --gail.bc.max-updates 40 --gail.bc.check-every 20
         --gail.discriminator.hidden 8 --gail.discriminator.batch-size 32 --gail.discriminator.updates-per-rollout 2
-        --gail.discriminator.normaliser running --gail.discriminator.final-rate 0.1""",
+        --gail.discriminator.normalizer running --gail.discriminator.final-rate 0.1""",
         ("source", "average", "scale"),
     ),
     "infogail": Case(

@@ -74,7 +74,7 @@ OTHER = TrainGAIL(
     evaluate_every=20.0,
     learner=LearnerConfig(algorithm="trpo", hidden=(7, 5, 3), target_kl=0.02, schedule="linear"),
     gail=GAILConfig(
-        discriminator=AdversarialConfig(hidden=(9,), activation="relu", divergence="reverse_kl", normaliser="running"),
+        discriminator=AdversarialConfig(hidden=(9,), activation="relu", divergence="reverse_kl", normalizer="running"),
         penalties=PenaltyConfig(gradient=10.0),
         warm_start=False,
         bc=BCConfig(loss="log_likelihood", average=0.0),

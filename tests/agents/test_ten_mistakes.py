@@ -18,7 +18,7 @@ from rlgen.data import Demonstrations, Episode, Transitions
 from rlgen.errors import InputError
 from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
-from rlgen.sb3 import normalised_policy
+from rlgen.sb3 import normalized_policy
 
 SMALL = AdversarialConfig(hidden=(8,), learning_rate=1e-3, updates_per_rollout=2, batch_size=32)
 CONFIG = GAILConfig(discriminator=SMALL, warm_start=False, scale_reward=False)
@@ -39,7 +39,7 @@ class Witness:
 
         def reward(batch: Transitions) -> torch.Tensor:
             self.batches.append(batch)
-            self.means[-1].append(source.normaliser.mean.clone())
+            self.means[-1].append(source.normalizer.mean.clone())
             with torch.no_grad():
                 self.logits.append(source.logit(source.inputs(batch)))
             self.rewards.append(pay(batch))
@@ -50,7 +50,7 @@ class Witness:
             return update(batch)
 
         def one_step(rows: torch.Tensor) -> dict[str, torch.Tensor]:
-            self.means[-1].append(source.normaliser.mean.clone())
+            self.means[-1].append(source.normalizer.mean.clone())
             return step(rows)
 
         monkeypatch.setattr(source, "reward", reward)
@@ -59,7 +59,7 @@ class Witness:
         source.network.register_forward_hook(lambda module, inputs, output: self.calls.append(len(inputs[0])))
 
 
-# 1. A reward normaliser around the reward is silently bypassed.
+# 1. A reward normalizer around the reward is silently bypassed.
 
 
 def test_the_policy_learns_from_exactly_what_the_discriminator_pays(
@@ -92,7 +92,7 @@ def test_the_scale_of_rewards_learns_from_every_step_and_divides_what_is_paid(
     assert abs(ratio[0] - 1) > 0.01
 
 
-def test_a_normalising_environment_is_refused_and_not_silently_bypassed(point_env, point_demonstrations) -> None:
+def test_a_normalizing_environment_is_refused_and_not_silently_bypassed(point_env, point_demonstrations) -> None:
     model = make_model(LearnerConfig(n_steps=16, batch_size=32), VecNormalize(point_env()), seed=0)
     with pytest.raises(InputError, match="VecNormalize"):
         GAIL(model, point_demonstrations, CONFIG)
@@ -190,7 +190,7 @@ def test_advantages_bootstrap_at_time_limits_once_and_at_falls_never(
 def test_the_discriminator_sees_the_actions_that_the_environment_received(
     point_ppo, point_demonstrations, spy, monkeypatch
 ) -> None:
-    model = point_ppo(policy_kwargs=normalised_policy([16], log_std_init=0.0))
+    model = point_ppo(policy_kwargs=normalized_policy([16], log_std_init=0.0))
     gail = GAIL(model, point_demonstrations, CONFIG)
     witness = Witness(gail, monkeypatch)
     gail.learn(64, spy)
@@ -229,7 +229,7 @@ def test_the_reward_is_minus_log_one_minus_d_and_not_the_logit(point_ppo, point_
     assert not torch.allclose(witness.rewards[0], witness.logits[0])
 
 
-# 6. The policy's normaliser moves during the epochs.
+# 6. The policy's normalizer moves during the epochs.
 
 
 def test_old_and_new_log_probabilities_of_an_unchanged_policy_are_equal(point_ppo, point_demonstrations, spy) -> None:
@@ -245,21 +245,21 @@ def test_old_and_new_log_probabilities_of_an_unchanged_policy_are_equal(point_pp
         torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=1e-5)
 
 
-def test_the_policys_normaliser_stands_still_while_the_policy_learns(point_ppo, point_demonstrations) -> None:
+def test_the_policys_normalizer_stands_still_while_the_policy_learns(point_ppo, point_demonstrations) -> None:
     model = point_ppo()
     gail = GAIL(model, point_demonstrations, replace(CONFIG, warm_start=True, bc=BCConfig(max_updates=200)))
     gail.learn(256)
-    normaliser = model.policy.features_extractor.normaliser
+    normalizer = model.policy.features_extractor.normalizer
     demos = torch.as_tensor(point_demonstrations.observations.copy()).double()
-    assert float(normaliser.count) == len(demos), "the demonstrations, once"
-    torch.testing.assert_close(normaliser.mean, demos.mean(0).float())
-    torch.testing.assert_close(normaliser.var, demos.var(0, unbiased=False))
+    assert float(normalizer.count) == len(demos), "the demonstrations, once"
+    torch.testing.assert_close(normalizer.mean, demos.mean(0).float())
+    torch.testing.assert_close(normalizer.var, demos.var(0, unbiased=False))
 
 
-def test_a_running_normaliser_of_the_discriminator_moves_only_between_rounds(
+def test_a_running_normalizer_of_the_discriminator_moves_only_between_rounds(
     point_ppo, point_demonstrations, monkeypatch
 ) -> None:
-    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, discriminator=replace(SMALL, normaliser="running")))
+    gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, discriminator=replace(SMALL, normalizer="running")))
     witness = Witness(gail, monkeypatch)
     gail.learn(64 * 3)
     for of_round in witness.means:
@@ -303,12 +303,12 @@ def test_the_state_holds_every_part_that_learns_and_nothing_that_needs_pickle(po
     state = leaves(gail.state_dict())
     for part in (
         "/source/network/0.weight",
-        "/source/optimiser/state/0/exp_avg",
-        "/source/optimiser/state/0/exp_avg_sq",
+        "/source/optimizer/state/0/exp_avg",
+        "/source/optimizer/state/0/exp_avg_sq",
         "/source/normaliser/mean",
         "/model/policy/action_net.weight",
         "/model/policy/features_extractor.normaliser.mean",
-        "/model/optimiser/state/0/exp_avg",
+        "/model/optimizer/state/0/exp_avg",
         "/model/num_timesteps",
         "/model/last_observations",
         "/average/weights/action_net.weight",

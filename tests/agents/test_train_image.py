@@ -98,7 +98,7 @@ def test_a_run_holds_pictures_metrics_weights_and_a_report(undisturbed: tuple[st
     assert ("nll" in measured) == (model == "vae")
     assert ("probe_accuracy" in measured) == (model != "vae")
     if model == "vae":
-        assert measured["nll_of"] == "digits, binarised with seed 0"
+        assert measured["nll_of"] == "digits, binarized with seed 0"
         assert measured["nll"] <= -measured["elbo"] + 1
     page = (out / "report.html").read_text()
     assert f"{model.upper()} of digits" in page
@@ -251,8 +251,8 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--device", "cpu", "--game.compile"], "expected a CUDA device for compiled losses"),
         (["--vae.latent", "0"], "expected latent of at least 1"),
         (["--model", "dcgan", "--batch-size", "1"], "got --batch-size 1 for a model with batch norm"),
-        (["--binarise", "none"], "expected images of zeros and ones for the likelihood bernoulli"),
-        (["--binarise", "fixed", "--vae.likelihood", "logistic"], "expected unchanged grey levels"),
+        (["--binarize", "none"], "expected images of zeros and ones for the likelihood bernoulli"),
+        (["--binarize", "fixed", "--vae.likelihood", "logistic"], "expected unchanged grey levels"),
         (["--measured", "5"], "expected at least 6 images to compare features of"),
         (["--seed", "-1"], "expected seed of at least 0"),
         (["--model", "van"], "van"),

@@ -53,11 +53,11 @@ def test_an_epoch_is_a_pass_over_the_images_without_labels() -> None:
     parts = config.build(ExitStack(), None)
     updates = config.updates(len(parts.train), parts.batches.of_epoch)
     assert updates == -(-len(parts.train) // 20)
-    unlabelled = set()
+    unlabeled = set()
     for _ in range(updates):
         images, labels = next(parts.batches)
-        unlabelled |= {image.numpy().tobytes() for image in images[labels < 0]}
-    assert unlabelled == {image.numpy().tobytes() for image in parts.train.floats()}
+        unlabeled |= {image.numpy().tobytes() for image in images[labels < 0]}
+    assert unlabeled == {image.numpy().tobytes() for image in parts.train.floats()}
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_labelled_is_said_at_once(
+def test_what_cannot_be_labeled_is_said_at_once(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"

@@ -50,7 +50,7 @@ def load_checkpoint_of(run: Path) -> tuple[int, dict]:
 
 def test_vime_learns_on_the_device_and_counts_what_it_saw(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    vime = ("--vime.hidden", "8", "--vime.updates-per-rollout", "2", "--vime.batch-size", "16", "--learner.normalise")
+    vime = ("--vime.hidden", "8", "--vime.updates-per-rollout", "2", "--vime.batch-size", "16", "--learner.normalize")
     assert train("vime", run, *vime, "--steps", "256") == 0
     rows = read_metrics(run)
     assert {"vime/loss", "vime/reward", "coverage/cells", "train/approx_kl"} <= set(rows)

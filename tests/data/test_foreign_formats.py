@@ -1,4 +1,4 @@
-"""Files of other libraries are recognised by what they hold and read, or called by their true name."""
+"""Files of other libraries are recognized by what they hold and read, or called by their true name."""
 
 import json
 import logging

@@ -180,20 +180,20 @@ def brightness(images: ImageSet) -> list[int]:
     return images.images[:, 0, 0, 0].tolist()
 
 
-def test_labelled_images_are_as_many_of_each_class_and_depend_on_the_seed(small: ImageSet) -> None:
-    few = small.labelled(20, seed=0)
+def test_labeled_images_are_as_many_of_each_class_and_depend_on_the_seed(small: ImageSet) -> None:
+    few = small.labeled(20, seed=0)
     assert torch.bincount(few.labels).tolist() == [4] * CLASSES
     assert [label % CLASSES for label in brightness(few)] == few.labels.tolist(), "an image keeps its label"
     assert len(set(brightness(few))) == 20
-    assert brightness(small.labelled(20, seed=0)) == brightness(few)
-    assert brightness(small.labelled(20, seed=1)) != brightness(few)
+    assert brightness(small.labeled(20, seed=0)) == brightness(few)
+    assert brightness(small.labeled(20, seed=1)) != brightness(few)
 
 
-def test_labelled_images_of_unequal_or_too_many_are_refused(small: ImageSet) -> None:
+def test_labeled_images_of_unequal_or_too_many_are_refused(small: ImageSet) -> None:
     with pytest.raises(InputError, match="multiple of the 5 classes"):
-        small.labelled(12)
+        small.labeled(12)
     with pytest.raises(InputError, match="9 images of each class"):
-        small.labelled(45)
+        small.labeled(45)
 
 
 def test_a_part_without_the_last_class_still_has_all_classes(small: ImageSet) -> None:

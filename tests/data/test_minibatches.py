@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlgen.data import ImageSet
-from rlgen.data.images import fixed_binarisation, stochastic_binarisation
+from rlgen.data.images import fixed_binarization, stochastic_binarization
 from rlgen.data.minibatches import Minibatches
 from rlgen.errors import InputError
 
@@ -61,7 +61,7 @@ def test_a_stream_goes_on_from_its_saved_state(numbered: ImageSet) -> None:
 
 def test_the_global_generator_is_not_touched(numbered: ImageSet) -> None:
     before = torch.get_rng_state()
-    next(Minibatches(numbered, 4, transforms=[stochastic_binarisation]))
+    next(Minibatches(numbered, 4, transforms=[stochastic_binarization]))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -89,26 +89,26 @@ def check_shares(means: torch.Tensor, count: int) -> None:
     assert float(means.flatten()[2]) == pytest.approx(0.8, abs=5 * error)
 
 
-def test_stochastic_binarisation_draws_ones_as_often_as_the_pixel_is_bright(grey: ImageSet) -> None:
+def test_stochastic_binarization_draws_ones_as_often_as_the_pixel_is_bright(grey: ImageSet) -> None:
     generator = torch.Generator().manual_seed(0)
-    first, second = (stochastic_binarisation(grey.floats(), generator) for _ in range(2))
+    first, second = (stochastic_binarization(grey.floats(), generator) for _ in range(2))
     assert set(first.unique().tolist()) == {0.0, 1.0}
     assert not torch.equal(first, second), "afresh each time"
     check_shares(first.mean(0), 500)
 
 
-def test_fixed_binarisation_is_drawn_once(grey: ImageSet) -> None:
-    binary = fixed_binarisation(grey, seed=2)
+def test_fixed_binarization_is_drawn_once(grey: ImageSet) -> None:
+    binary = fixed_binarization(grey, seed=2)
     assert set(binary.images.unique().tolist()) == {0, 255}
-    assert torch.equal(binary.floats(), fixed_binarisation(grey, seed=2).floats())
-    assert not torch.equal(binary.floats(), fixed_binarisation(grey, seed=3).floats())
+    assert torch.equal(binary.floats(), fixed_binarization(grey, seed=2).floats())
+    assert not torch.equal(binary.floats(), fixed_binarization(grey, seed=3).floats())
     check_shares(binary.floats().mean(0), 500)
-    assert "binarised with seed 2" in binary.name
+    assert "binarized with seed 2" in binary.name
     assert torch.equal(binary.labels, grey.labels)
 
 
-def test_fixed_binarisation_of_more_images_begins_with_the_same(
+def test_fixed_binarization_of_more_images_begins_with_the_same(
     grey: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rlgen.data.images.PIECE", 64)
-    assert torch.equal(fixed_binarisation(grey).images[:128], fixed_binarisation(grey.take(slice(0, 128))).images)
+    assert torch.equal(fixed_binarization(grey).images[:128], fixed_binarization(grey.take(slice(0, 128))).images)

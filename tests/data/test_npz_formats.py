@@ -137,7 +137,7 @@ def test_a_missing_optional_package_is_named(
         Demonstrations.load(path)
 
 
-def test_every_real_file_is_recognised_and_survives_the_own_format(
+def test_every_real_file_is_recognized_and_survives_the_own_format(
     shared_data: Path, tmp_path: Path, assert_equal: Callable[..., None]
 ) -> None:
     for name, kind in (("Ant-v5_every20.npz", "pairs"), ("HalfCheetah-v5_full.npz", "episodes")):

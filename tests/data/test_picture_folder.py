@@ -37,7 +37,7 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     assert test.labels.tolist() == [0, 1]
 
 
-def test_one_picture_in_colour_makes_all_of_both_splits_colour(tmp_path: Path) -> None:
+def test_one_picture_in_color_makes_all_of_both_splits_color(tmp_path: Path) -> None:
     for number in range(9):
         save(tmp_path / f"{number}.png", number, "L")
     save(tmp_path / "9.png", 9)

@@ -72,7 +72,7 @@ def test_a_policy_without_memory_is_asked_for_actions_alone_and_those_are_clippe
     assert step.actions.tolist() == [[10.0]]
 
 
-def test_a_model_trained_under_vecnormalize_sees_normalised_observations_where_the_environment_gives_raw_ones() -> None:
+def test_a_model_trained_under_vecnormalize_sees_normalized_observations_where_the_environment_gives_raw_ones() -> None:
     env = VecNormalize(counts(3), norm_reward=False, training=False)
     env.obs_rms.mean[:] = 4.0  # type: ignore[union-attr]
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, seed=0, device="cpu")

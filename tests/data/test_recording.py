@@ -50,7 +50,7 @@ def corridors() -> DummyVecEnv:
     return DummyVecEnv([lambda: Corridor(0, 2, True), lambda: Corridor(1, 7, False)])
 
 
-def test_short_episodes_are_not_favoured() -> None:
+def test_short_episodes_are_not_favored() -> None:
     recorded = Demonstrations.record(Wild(), corridors(), episodes=6)
     assert recorded.episode_lengths.tolist() == [2, 7, 2, 7, 2, 7]
 
@@ -115,7 +115,7 @@ def test_a_recording_says_how_it_was_made() -> None:
     assert recorded.truncated.tolist() == [False, False, True]
 
 
-def test_a_normalising_environment_is_refused() -> None:
+def test_a_normalizing_environment_is_refused() -> None:
     with pytest.raises(InputError, match="raw observations; got a VecNormalize"):
         Demonstrations.record(Wild(), VecNormalize(corridors()), 2)
 

@@ -8,7 +8,7 @@ from torch.autograd.functional import jacobian
 from torch.distributions import TransformedDistribution, Uniform
 from torch.distributions.transforms import SigmoidTransform
 
-from rlgen.equations.elbo import bits_per_dimension, dequantise, logit_transform
+from rlgen.equations.elbo import bits_per_dimension, dequantize, logit_transform
 from rlgen.errors import InputError
 
 
@@ -18,7 +18,7 @@ def pixels() -> torch.Tensor:
 
 def test_a_uniform_density_on_the_unit_cube_costs_eight_bits() -> None:
     level = pixels()
-    seen, log_determinant = dequantise(level, torch.rand_like(level))
+    seen, log_determinant = dequantize(level, torch.rand_like(level))
     log_prob = Uniform(0.0, 1.0).log_prob(seen).flatten(1).sum(1)
     torch.testing.assert_close(bits_per_dimension(log_prob, 6, log_determinant), torch.full((5,), 8.0).double())
 
@@ -31,7 +31,7 @@ def test_a_uniform_distribution_over_levels_costs_eight_bits_without_preprocessi
 def test_a_uniform_density_seen_through_a_logit_still_costs_eight_bits() -> None:
     # The logistic distribution is what the logit makes of a uniform one; the margin leaves out 2 of 20 parts of it.
     level, margin = pixels(), 0.05
-    seen, first = dequantise(level, torch.rand_like(level))
+    seen, first = dequantize(level, torch.rand_like(level))
     seen, second = logit_transform(seen, margin)
     logistic = TransformedDistribution(Uniform(0.0, 1.0), SigmoidTransform().inv)
     log_prob = (logistic.log_prob(seen) - math.log(1 - 2 * margin)).flatten(1).sum(1)
@@ -41,15 +41,15 @@ def test_a_uniform_density_seen_through_a_logit_still_costs_eight_bits() -> None
 def test_log_determinants_are_those_of_autograds_jacobian() -> None:
     level = pixels()[:1]
     noise = torch.rand_like(level)
-    for transform, x in ((lambda x: dequantise(x, noise)[0], level), (lambda x: logit_transform(x)[0], level / 255)):
+    for transform, x in ((lambda x: dequantize(x, noise)[0], level), (lambda x: logit_transform(x)[0], level / 255)):
         matrix = jacobian(transform, x).reshape(6, 6)
         expected = torch.linalg.slogdet(matrix).logabsdet
-        ours = dequantise(level, noise)[1] if x is level else logit_transform(x)[1]
+        ours = dequantize(level, noise)[1] if x is level else logit_transform(x)[1]
         torch.testing.assert_close(ours[0], expected)
 
 
-def test_dequantised_levels_stay_apart_and_inside_the_unit_interval() -> None:
-    seen, _ = dequantise(torch.tensor([[0.0, 255.0]]), torch.tensor([[0.0, 0.999]]))
+def test_dequantized_levels_stay_apart_and_inside_the_unit_interval() -> None:
+    seen, _ = dequantize(torch.tensor([[0.0, 255.0]]), torch.tensor([[0.0, 0.999]]))
     assert seen.tolist() == [[0.0, pytest.approx(255.999 / 256)]]
 
 
@@ -71,7 +71,7 @@ def test_black_and_white_are_as_exact_as_each_other_at_a_margin_of_a_millionth()
 
 def test_the_highest_level_with_the_most_noise_is_at_most_one() -> None:
     highest = torch.tensor([[255.0]])
-    seen, _ = dequantise(highest, torch.nextafter(torch.ones(1, 1), torch.zeros(1, 1)))
+    seen, _ = dequantize(highest, torch.nextafter(torch.ones(1, 1), torch.zeros(1, 1)))
     assert seen.item() == 1  # float32 rounds
     assert logit_transform(seen)[0].isfinite().all()
 

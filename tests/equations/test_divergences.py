@@ -85,15 +85,15 @@ def test_the_best_quadratic_logit_of_two_gaussians_is_their_log_ratio() -> None:
 
     expert, policy = features(nodes(EXPERT, 4000)), features(nodes(POLICY, 4000))
     weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
 
     def closure() -> Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = logistic_discriminator_loss(expert @ weights, policy @ weights)
         loss.backward()
         return loss
 
-    optimiser.step(closure)
+    optimizer.step(closure)
     x = torch.linspace(-2, 3, 11, dtype=torch.float64)
     torch.testing.assert_close(features(x) @ weights.detach(), log_ratio(x), rtol=0, atol=0.02)
 
@@ -226,17 +226,17 @@ def best_logit(divergence: Divergence) -> Tensor:
         torch.repeat_interleave(torch.arange(4), (20 * p).round().long()) for p in (DISCRETE_EXPERT, DISCRETE_POLICY)
     ]
     logit = torch.zeros(4, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [logit], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-12, tolerance_change=1e-16
     )
 
     def closure() -> Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = divergence.discriminator_loss(logit[outcomes[0]], logit[outcomes[1]])
         loss.backward()
         return loss
 
-    optimiser.step(closure)
+    optimizer.step(closure)
     return logit.detach()
 
 
@@ -289,7 +289,7 @@ def test_least_squares_is_the_mean_squared_error_of_the_labels_one_and_minus_one
     torch.testing.assert_close(least_squares_discriminator_loss(expert, policy), errors / 2)
 
 
-def test_the_least_squares_optimum_is_the_normalised_difference() -> None:
+def test_the_least_squares_optimum_is_the_normalized_difference() -> None:
     difference = (DISCRETE_EXPERT - DISCRETE_POLICY) / (DISCRETE_EXPERT + DISCRETE_POLICY)
     torch.testing.assert_close(best_logit(DIVERGENCES["least_squares"]), difference, rtol=0, atol=1e-6)
     torch.testing.assert_close(least_squares_log_ratio(difference), DISCRETE_LOG_RATIO)

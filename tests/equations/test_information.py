@@ -18,7 +18,7 @@ from rlgen.equations.information import (
     local_layer_gain,
     shared_layer_gain,
 )
-from rlgen.equations.reparametrisation import local_reparametrisation, shared_reparametrisation
+from rlgen.equations.reparametrization import local_reparametrization, shared_reparametrization
 
 ROWS, STEP, LIKELIHOOD_STD = 5, 0.01, 0.7
 NETWORKS = {1: [4, 3], 2: [4, 6, 3], 3: [4, 6, 5, 3]}
@@ -74,7 +74,7 @@ class World:
 
     def closed_form(self, step_size: float = STEP, equations: dict[str, Callable[..., Tensor]] = GAINS) -> Tensor:
         """What the project computes, δ by autograd."""
-        layer_pass = local_reparametrisation if self.sampling == "local" else shared_reparametrisation
+        layer_pass = local_reparametrization if self.sampling == "local" else shared_reparametrization
         hidden, traces, gammas = self.x[None], [], []
         for number, (layer, drawn) in enumerate(zip(self.layers, self.noise, strict=True)):
             hidden = self.activation(hidden) if number else hidden
@@ -180,12 +180,12 @@ def test_one_weight_by_hand() -> None:
         return torch.full(shape, number, dtype=torch.float64)
 
     a, std, bias_std, delta = one(2.0, 1, 1, 1), one(0.5, 1, 1), one(0.1, 1), one(3.0, 1, 1, 1)
-    _, local_pass = local_reparametrisation(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, one(1.5, 1, 1, 1))
+    _, local_pass = local_reparametrization(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, one(1.5, 1, 1, 1))
     local = local_layer_gain(local_pass, delta)
     assert local.item() == pytest.approx(9 * 1.01 + 0.5 * 9 * 2.25 / 1.01 * 1.0001)
     # Shared, ε = 1.5, ε_b = -2: 9 (4 · 0.25 (1 + 1.125) + 0.01 (1 + 2)).
     noise = one(1.5, 1, 1, 1), one(-2.0, 1, 1)
-    _, shared_pass = shared_reparametrisation(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, *noise)
+    _, shared_pass = shared_reparametrization(a, one(0.0, 1, 1), std, one(0.0, 1), bias_std, *noise)
     shared = shared_layer_gain(shared_pass, delta)
     assert shared.item() == pytest.approx(9 * (2.125 + 0.03))
 

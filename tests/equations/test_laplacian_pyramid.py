@@ -15,15 +15,15 @@ def test_a_halved_pixel_is_the_mean_of_four() -> None:
     torch.testing.assert_close(halved(images), images.view(2, 3, 3, 2, 5, 2).mean((3, 5)))
 
 
-def test_doubling_interpolates_between_the_centres_of_pixels() -> None:
+def test_doubling_interpolates_between_the_centers_of_pixels() -> None:
     assert doubled(torch.tensor([[[[0.0, 1.0]]]])).tolist() == [[[[0.0, 0.25, 0.75, 1.0]] * 2]]
     torch.manual_seed(0)
     images = torch.rand(1, 1, 3, 5, dtype=torch.float64)
 
     def along(values: np.ndarray, axis: int) -> np.ndarray:
         size = values.shape[axis]
-        centres = (np.arange(2 * size) + 0.5) / 2 - 0.5
-        return np.apply_along_axis(lambda row: np.interp(centres, np.arange(size), row), axis, values)
+        centers = (np.arange(2 * size) + 0.5) / 2 - 0.5
+        return np.apply_along_axis(lambda row: np.interp(centers, np.arange(size), row), axis, values)
 
     expected = along(along(images[0, 0].numpy(), 0), 1)
     np.testing.assert_allclose(doubled(images)[0, 0].numpy(), expected, rtol=1e-12)

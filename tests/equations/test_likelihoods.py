@@ -12,9 +12,9 @@ from rlgen.equations.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
     diagonal_gaussian_log_prob,
-    discretised_logistic_mixture_log_prob,
-    discretised_logistic_mixture_mean,
-    discretised_logistic_mixture_sample,
+    discretized_logistic_mixture_log_prob,
+    discretized_logistic_mixture_mean,
+    discretized_logistic_mixture_sample,
 )
 from rlgen.errors import InputError
 
@@ -86,13 +86,13 @@ def test_probabilities_of_all_levels_of_a_grey_pixel_sum_to_one(spread: float) -
     params = normal(12, 1, 1)
     params[8:] += spread  # logarithms of scales
     x = (torch.arange(256, dtype=torch.float64) / 255)[:, None, None, None]
-    log_prob = discretised_logistic_mixture_log_prob(x, params.expand(256, -1, -1, -1))
+    log_prob = discretized_logistic_mixture_log_prob(x, params.expand(256, -1, -1, -1))
     assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
-def test_probabilities_of_all_colours_of_a_pixel_sum_to_one() -> None:
+def test_probabilities_of_all_colors_of_a_pixel_sum_to_one() -> None:
     x = (all_events(12, 3) / 11)[..., None, None]
-    log_prob = discretised_logistic_mixture_log_prob(x, normal(20, 1, 1).expand(len(x), -1, -1, -1), levels=12)
+    log_prob = discretized_logistic_mixture_log_prob(x, normal(20, 1, 1).expand(len(x), -1, -1, -1), levels=12)
     assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
@@ -103,38 +103,38 @@ def logistic_density(x: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
 def test_a_level_has_the_integral_of_the_density_over_its_bin() -> None:
     params, levels = normal(6, 1, 1), 16
     share, mean, scale = params[:2, 0, 0].softmax(0), params[2:4, 0, 0], params[4:, 0, 0].exp()
-    centres = torch.linspace(-1, 1, levels, dtype=torch.float64)
-    low, high = centres - 1 / (levels - 1), centres + 1 / (levels - 1)
+    centers = torch.linspace(-1, 1, levels, dtype=torch.float64)
+    low, high = centers - 1 / (levels - 1), centers + 1 / (levels - 1)
     low[0], high[-1] = -400, 400
     for level in range(levels):
         grid = torch.linspace(low[level].item(), high[level].item(), 200_001, dtype=torch.float64)
         density = sum(share[m] * logistic_density(grid, mean[m], scale[m]) for m in range(2))
         expected = torch.trapezoid(density, grid).log().item()
         x = torch.full((1, 1, 1, 1), level / (levels - 1), dtype=torch.float64)
-        ours = discretised_logistic_mixture_log_prob(x, params[None], levels).item()
+        ours = discretized_logistic_mixture_log_prob(x, params[None], levels).item()
         assert ours == pytest.approx(expected, abs=1e-5), level
 
 
-def test_colours_move_the_means_of_those_after_them() -> None:
+def test_colors_move_the_means_of_those_after_them() -> None:
     # One logistic, coefficients so large that tanh is 1: green's mean moves by red, blue's by red plus green.
     mean, log_scale = [0.1, -0.2, 0.3], [-1.0, -1.5, -0.5]
     params = torch.tensor([0.0, *mean, *log_scale, 50.0, 50.0, 50.0], dtype=torch.float64)[None, :, None, None]
     x = torch.tensor([0.2, 0.6, 0.8], dtype=torch.float64)[None, :, None, None]
     red, green, blue = (2 * x.flatten() - 1).tolist()
 
-    def grey(value: float, centre: float, spread: float) -> float:
-        single = torch.tensor([0.0, centre, spread], dtype=torch.float64)[None, :, None, None]
+    def grey(value: float, center: float, spread: float) -> float:
+        single = torch.tensor([0.0, center, spread], dtype=torch.float64)[None, :, None, None]
         pixel = torch.full((1, 1, 1, 1), (value + 1) / 2, dtype=torch.float64)
-        return discretised_logistic_mixture_log_prob(pixel, single).item()
+        return discretized_logistic_mixture_log_prob(pixel, single).item()
 
     expected = grey(red, 0.1, -1.0) + grey(green, -0.2 + red, -1.5) + grey(blue, 0.3 + red + green, -0.5)
-    assert discretised_logistic_mixture_log_prob(x, params).item() == pytest.approx(expected, rel=1e-12)
+    assert discretized_logistic_mixture_log_prob(x, params).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_far_from_every_mean_the_likelihood_and_its_gradient_stay_finite() -> None:
     params = torch.tensor([0.0, -1.0, -20.0])[None, :, None, None].requires_grad_()
     for value in (0.0, 0.5, 1.0):
-        log_prob = discretised_logistic_mixture_log_prob(torch.full((1, 1, 1, 1), value), params)
+        log_prob = discretized_logistic_mixture_log_prob(torch.full((1, 1, 1, 1), value), params)
         (gradient,) = torch.autograd.grad(log_prob.sum(), params)
         assert log_prob.isfinite().all()
         assert gradient.isfinite().all()
@@ -144,8 +144,8 @@ def test_far_from_every_mean_the_likelihood_and_its_gradient_stay_finite() -> No
 @pytest.mark.parametrize("value", [0.0, 128 / 255, 1.0])
 def test_absurd_scales_have_finite_likelihoods_means_and_gradients(log_scale: float, value: float) -> None:
     params = torch.tensor([0.0, 0.1, log_scale])[None, :, None, None].requires_grad_()
-    log_prob = discretised_logistic_mixture_log_prob(torch.full((1, 1, 1, 1), value), params)
-    mean = discretised_logistic_mixture_mean(params, 1)
+    log_prob = discretized_logistic_mixture_log_prob(torch.full((1, 1, 1, 1), value), params)
+    mean = discretized_logistic_mixture_mean(params, 1)
     for number in (log_prob, mean):
         (gradient,) = torch.autograd.grad(number.sum(), params)
         assert number.isfinite().all()
@@ -156,7 +156,7 @@ def test_scales_beyond_the_narrowest_and_the_widest_count_as_these() -> None:
     x = torch.full((1, 1, 1, 1), 128 / 255)
     for beyond, limit in ((-20.0, -7.0), (20.0, 7.0)):
         found = [
-            discretised_logistic_mixture_log_prob(x, torch.tensor([0.0, 0.05, scale])[None, :, None, None])
+            discretized_logistic_mixture_log_prob(x, torch.tensor([0.0, 0.05, scale])[None, :, None, None])
             for scale in (beyond, limit)
         ]
         assert torch.equal(*found)
@@ -164,11 +164,11 @@ def test_scales_beyond_the_narrowest_and_the_widest_count_as_these() -> None:
 
 def test_an_image_is_the_product_of_its_pixels_for_every_sample() -> None:
     x, params = torch.rand(2, 1, 3, 4).double(), normal(5, 2, 6, 3, 4)
-    whole = discretised_logistic_mixture_log_prob(x, params)
+    whole = discretized_logistic_mixture_log_prob(x, params)
     pixels = torch.zeros(5, 2).double()
     for row, column in itertools.product(range(3), range(4)):
         here = (..., slice(row, row + 1), slice(column, column + 1))
-        pixels += discretised_logistic_mixture_log_prob(x[here], params[here])
+        pixels += discretized_logistic_mixture_log_prob(x[here], params[here])
     torch.testing.assert_close(whole, pixels)
 
 
@@ -176,12 +176,12 @@ def test_an_image_is_the_product_of_its_pixels_for_every_sample() -> None:
 def test_samples_are_as_frequent_as_probable(channels: int, each: int) -> None:
     levels, count = 3, 200_000
     params = 0.7 * normal(2 * each, 1, 1)
-    drawn = discretised_logistic_mixture_sample(
+    drawn = discretized_logistic_mixture_sample(
         params.expand(count, -1, -1, -1), channels, levels, torch.Generator().manual_seed(1)
     )
     events = all_events(levels, channels)
     x = (events / (levels - 1))[..., None, None]
-    prob = discretised_logistic_mixture_log_prob(x, params.expand(len(x), -1, -1, -1), levels).exp()
+    prob = discretized_logistic_mixture_log_prob(x, params.expand(len(x), -1, -1, -1), levels).exp()
     met = (drawn.flatten(1) * (levels - 1)).round() @ torch.tensor([3.0, 9.0, 27.0][:channels]).double()
     keys = events @ torch.tensor([3.0, 9.0, 27.0][:channels]).double()
     share = torch.stack([(met == key).double().mean() for key in keys])
@@ -194,8 +194,8 @@ def test_the_mean_of_a_grey_pixel_is_that_of_its_levels_but_for_rounding(spread:
     params[:, 8:] += spread
     levels = torch.arange(256, dtype=torch.float64) / 255
     x = levels[:, None, None, None].expand(-1, 60, -1, -1).flatten(0, 1)[:, None]
-    prob = discretised_logistic_mixture_log_prob(x, params.repeat(256, 1, 1, 1)).exp().reshape(256, 60)
-    ours = discretised_logistic_mixture_mean(params, 1).flatten()
+    prob = discretized_logistic_mixture_log_prob(x, params.repeat(256, 1, 1, 1)).exp().reshape(256, 60)
+    ours = discretized_logistic_mixture_mean(params, 1).flatten()
     assert (ours - levels @ prob).abs().max().item() <= 0.5 / 255 + 1e-12
 
 
@@ -205,31 +205,31 @@ def test_the_mean_counts_what_is_beyond_black_and_white_as_these() -> None:
     grid = torch.linspace(-400, 400, 2_000_001, dtype=torch.float64)
     density = sum(share[m] * logistic_density(grid, mean[m], scale[m]) for m in range(2))
     expected = (torch.trapezoid(density * grid.clamp(-1, 1), grid).item() + 1) / 2
-    assert discretised_logistic_mixture_mean(params, 1).item() == pytest.approx(expected, abs=1e-7)
+    assert discretized_logistic_mixture_mean(params, 1).item() == pytest.approx(expected, abs=1e-7)
 
 
-def test_means_of_colours_are_those_of_samples() -> None:
+def test_means_of_colors_are_those_of_samples() -> None:
     params, count = 0.3 * normal(20, 1, 1), 100_000
     params[8:14] -= 3.0  # two logistics, so narrow that nothing is beyond black and white
-    drawn = discretised_logistic_mixture_sample(
+    drawn = discretized_logistic_mixture_sample(
         params.expand(count, -1, -1, -1), 3, 256, torch.Generator().manual_seed(1)
     )
     error = drawn.std(0) / math.sqrt(count)
-    ours = discretised_logistic_mixture_mean(params, 3)
+    ours = discretized_logistic_mixture_mean(params, 3)
     assert ((ours - drawn.mean(0)).abs() < 5 * error).all()
 
 
-def test_a_colours_mean_moves_by_the_means_of_those_before_it() -> None:
+def test_a_colors_mean_moves_by_the_means_of_those_before_it() -> None:
     mean, coefficient = [0.1, -0.2, 0.3], [0.5, -0.4, 0.2]
     params = torch.tensor([0.0, *mean, -9.0, -9.0, -9.0, *coefficient], dtype=torch.float64)[:, None, None]
     red, green = mean[0], mean[1] + math.tanh(0.5) * mean[0]
     blue = mean[2] + math.tanh(-0.4) * red + math.tanh(0.2) * green
-    ours = 2 * discretised_logistic_mixture_mean(params, 3).flatten() - 1
+    ours = 2 * discretized_logistic_mixture_mean(params, 3).flatten() - 1
     assert ours.tolist() == pytest.approx([red, green, blue], rel=1e-12)
 
 
 def test_parameters_that_do_not_fit_the_channels_are_refused() -> None:
     with pytest.raises(InputError, match="10 parameters"):
-        discretised_logistic_mixture_log_prob(torch.zeros(1, 3, 1, 1), torch.zeros(1, 12, 1, 1))
+        discretized_logistic_mixture_log_prob(torch.zeros(1, 3, 1, 1), torch.zeros(1, 12, 1, 1))
     with pytest.raises(InputError, match="10 parameters"):
-        discretised_logistic_mixture_sample(torch.zeros(20, 1, 1), 2)
+        discretized_logistic_mixture_sample(torch.zeros(20, 1, 1), 2)

@@ -14,15 +14,15 @@ from rlgen.equations.multiplicative_noise import (
     information_gain_scaled_local,
     information_gain_scaled_shared,
     scaled_kl_gaussian,
-    scaled_local_reparametrisation,
-    scaled_shared_reparametrisation,
+    scaled_local_reparametrization,
+    scaled_shared_reparametrization,
 )
-from rlgen.equations.reparametrisation import local_reparametrisation, shared_reparametrisation
+from rlgen.equations.reparametrization import local_reparametrization, shared_reparametrization
 
 ROWS, FAN_IN, FAN_OUT, STEP, LIKELIHOOD_STD = 4, 3, 2, 0.01, 0.7
 GAINS = {"local": information_gain_scaled_local, "shared": information_gain_scaled_shared}
-PASSES = {"local": scaled_local_reparametrisation, "shared": scaled_shared_reparametrisation}
-PLAIN = {"local": local_reparametrisation, "shared": shared_reparametrisation}
+PASSES = {"local": scaled_local_reparametrization, "shared": scaled_shared_reparametrization}
+PLAIN = {"local": local_reparametrization, "shared": shared_reparametrization}
 both_samplings = pytest.mark.parametrize("sampling", GAINS)
 
 
@@ -120,21 +120,21 @@ def test_the_divergence_given_z_is_that_of_torch_distributions() -> None:
 
 def test_the_reverse_model_is_bayes_rule_for_gaussian_noise() -> None:
     # One weight: the posterior of z by quadrature, its logarithm averaged over the weight by another.
-    z, mean, std, centre, spread = 1.3, 0.8, 0.4, 0.9, 0.5
+    z, mean, std, center, spread = 1.3, 0.8, 0.4, 0.9, 0.5
     weights = torch.linspace(z * mean - 10 * std, z * mean + 10 * std, 801, dtype=torch.float64)
-    grid = torch.linspace(centre - 10 * spread, centre + 10 * spread, 4001, dtype=torch.float64)
+    grid = torch.linspace(center - 10 * spread, center + 10 * spread, 4001, dtype=torch.float64)
 
     def joint(z: Tensor) -> Tensor:
         """[weights, z]"""
-        return Normal(z * mean, std).log_prob(weights[:, None]) + Normal(centre, spread).log_prob(z)
+        return Normal(z * mean, std).log_prob(weights[:, None]) + Normal(center, spread).log_prob(z)
 
     evidence = torch.trapezoid(joint(grid).exp(), grid).log()
     log_posterior = joint(torch.tensor([z]).double())[:, 0] - evidence
     expected = torch.trapezoid(Normal(z * mean, std).log_prob(weights).exp() * log_posterior, weights)
-    arguments = (torch.tensor([number], dtype=torch.float64) for number in (z, centre, spread))
-    z, centre, spread = arguments
+    arguments = (torch.tensor([number], dtype=torch.float64) for number in (z, center, spread))
+    z, center, spread = arguments
     matrices = (torch.tensor([[number]], dtype=torch.float64) for number in (mean, std))
-    torch.testing.assert_close(expected_log_reverse(z, *matrices, centre, spread), expected, rtol=1e-8, atol=0)
+    torch.testing.assert_close(expected_log_reverse(z, *matrices, center, spread), expected, rtol=1e-8, atol=0)
 
 
 def test_with_gaussian_noise_the_bound_on_the_divergence_has_no_gap() -> None:

@@ -63,18 +63,18 @@ def test_gradient_penalty_of_a_linear_critic_of_slope_one_is_zero() -> None:
 
 
 @pytest.mark.parametrize(("slope", "centre"), [(3.0, 1.0), (0.5, 1.0), (3.0, 0.0), (2.0, 0.25)])
-def test_gradient_penalty_of_a_linear_critic_is_its_slope_from_the_centre(slope: float, centre: float) -> None:
+def test_gradient_penalty_of_a_linear_critic_is_its_slope_from_the_center(slope: float, center: float) -> None:
     expert, policy = torch.randn(2, 5, 3, dtype=torch.float64)
-    penalty = gradient_penalty(linear(slope * WEIGHTS), expert, policy, centre)
-    assert float(penalty) == pytest.approx((slope - centre) ** 2)
+    penalty = gradient_penalty(linear(slope * WEIGHTS), expert, policy, center)
+    assert float(penalty) == pytest.approx((slope - center) ** 2)
 
 
 @pytest.mark.parametrize("centre", [0.0, 1.0])
-def test_gradient_penalty_is_a_finite_difference(critic, centre: float) -> None:
+def test_gradient_penalty_is_a_finite_difference(critic, center: float) -> None:
     rows = torch.randn(6, 3, dtype=torch.float64)
-    expected = (finite_difference(critic, rows).norm(dim=-1) - centre).square().mean()
+    expected = (finite_difference(critic, rows).norm(dim=-1) - center).square().mean()
     # Between a row and itself lies only the row, whatever share is drawn.
-    torch.testing.assert_close(gradient_penalty(critic, rows, rows, centre), expected, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(gradient_penalty(critic, rows, rows, center), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_gradient_penalty_looks_between_expert_and_policy_rows() -> None:
@@ -152,14 +152,14 @@ def test_the_gradient_of_an_image_has_its_shape_and_is_that_of_the_flattened_row
 
 
 @pytest.mark.parametrize("centre", [0.0, 1.0])
-def test_penalties_of_images_are_those_of_the_flattened_rows(image_critic, centre: float) -> None:
+def test_penalties_of_images_are_those_of_the_flattened_rows(image_critic, center: float) -> None:
     of_images, of_rows = image_critic
     real, fake = torch.randn(2, 5, 2, 4, 4, dtype=torch.float64)
     torch.testing.assert_close(r1(of_images, real), r1(of_rows, real.flatten(1)))
     torch.manual_seed(3)
-    penalty = gradient_penalty(of_images, real, fake, centre)
+    penalty = gradient_penalty(of_images, real, fake, center)
     torch.manual_seed(3)
-    torch.testing.assert_close(penalty, gradient_penalty(of_rows, real.flatten(1), fake.flatten(1), centre))
+    torch.testing.assert_close(penalty, gradient_penalty(of_rows, real.flatten(1), fake.flatten(1), center))
 
 
 def test_the_slope_of_a_linear_critic_of_images_is_measured_over_all_pixels() -> None:

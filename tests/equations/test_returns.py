@@ -1,4 +1,4 @@
-"""Generalised advantages, against its sum and against Stable-Baselines3."""
+"""Generalized advantages, against its sum and against Stable-Baselines3."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from rlgen.equations.returns import discounted_sums, generalised_advantages
+from rlgen.equations.returns import discounted_sums, generalized_advantages
 
 T, N, GAMMA, LAM = 11, 5, 0.97, 0.9
 
@@ -28,7 +28,7 @@ def rollout() -> dict[str, torch.Tensor]:
 
 def test_it_is_the_sum_of_equation_16() -> None:
     given = rollout()
-    found = generalised_advantages(**given, gamma=GAMMA, lam=LAM)
+    found = generalized_advantages(**given, gamma=GAMMA, lam=LAM)
     for env in range(N):
         for start in range(T):
             total, weight = 0.0, 1.0
@@ -51,13 +51,13 @@ def test_it_is_what_sb3_computes_from_rewards_with_the_bootstrap_in_them() -> No
     buffer.values[:] = given["values"].numpy()
     buffer.episode_starts[1:] = given["finished"][:-1].float().numpy()
     buffer.compute_returns_and_advantage(given["next_values"][-1], given["finished"][-1].numpy())
-    found = generalised_advantages(**given, gamma=GAMMA, lam=LAM)
+    found = generalized_advantages(**given, gamma=GAMMA, lam=LAM)
     np.testing.assert_allclose(found, buffer.advantages, atol=1e-5)
 
 
 def test_without_discount_it_is_the_reward_over_the_value() -> None:
     given = rollout()
-    found = generalised_advantages(**given, gamma=0.0, lam=LAM)
+    found = generalized_advantages(**given, gamma=0.0, lam=LAM)
     torch.testing.assert_close(found, given["rewards"] - given["values"])
 
 

@@ -42,7 +42,7 @@ def test_telling_real_from_generated_is_the_softmax_over_k_plus_1_classes(logits
 def test_both_losses_of_a_row_together_are_the_cross_entropy_of_k_plus_1_classes(
     logits: tuple[Tensor, Tensor],
 ) -> None:
-    """log p(y) = log p(y | real) + log p(real), for rows that are all labelled."""
+    """log p(y) = log p(y | real) + log p(real), for rows that are all labeled."""
     real, generated = logits
     labels = torch.arange(7) % 4
     whole = -all_log_probs(real).gather(1, labels[:, None]).mean() - all_log_probs(generated)[:, -1].mean()

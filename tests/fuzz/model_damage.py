@@ -38,7 +38,7 @@ def damaged_weights(rng: Generator, data: bytes) -> tuple[bytes, str]:
         or not isinstance(tensors, dict)
         or not all(isinstance(each, torch.Tensor) for each in tensors.values())
     ):
-        return damaged_bytes(rng, data)  # an optimiser's
+        return damaged_bytes(rng, data)  # an optimizer's
     changed, how = _other(rng, dict(tensors))
     return _saved(changed), how
 

@@ -23,7 +23,7 @@ from .subject import Subject
 from .world import ENV, FuzzWorld
 from .zip_damage import members_of, zipped
 
-NORMALISER = {"mean": [0.1, 0.2, 0.3], "var": [1.0, 2.0, 3.0], "clip": 10.0, "epsilon": 1e-8}
+NORMALizER = {"mean": [0.1, 0.2, 0.3], "var": [1.0, 2.0, 3.0], "clip": 10.0, "epsilon": 1e-8}
 SMALL: dict[type[BaseAlgorithm], dict[str, object]] = {
     PPO: {"n_steps": 8, "batch_size": 8},
     A2C: {},
@@ -40,9 +40,9 @@ def _build(kind: type[BaseAlgorithm], folder: Path) -> None:
     (folder / "model.zip").write_bytes(zipped(members))
 
 
-def _build_normalised(folder: Path) -> None:
+def _build_normalized(folder: Path) -> None:
     _build(PPO, folder)
-    (folder / "normaliser.json").write_text(json.dumps(NORMALISER))
+    (folder / "normaliser.json").write_text(json.dumps(NORMALizER))
 
 
 def _build_pickled(name: str, folder: Path) -> None:
@@ -58,7 +58,7 @@ def _damage_model(rng: Generator, folder: Path) -> str:
     return damaged_file(rng, folder / "model.zip", damaged_model)
 
 
-def _damage_normaliser(rng: Generator, folder: Path) -> str:
+def _damage_normalizer(rng: Generator, folder: Path) -> str:
     return damaged_file(rng, folder / "normaliser.json", damaged_json)
 
 
@@ -98,7 +98,7 @@ def _subject(name: str, build: Callable[[Path], None], damage: Callable[[Generat
 
 MODELS = (
     *(_subject(f"sb3-{kind.__name__.lower()}", partial(_build, kind), _damage_model) for kind in SMALL),
-    _subject("normaliser", _build_normalised, _damage_normaliser),
+    _subject("normaliser", _build_normalized, _damage_normalizer),
     _subject("vecnormalize", partial(_build_pickled, "vecnormalize.pkl"), _damage_pickle),
     _subject("vecnormalize-zoo", partial(_build_pickled, "model/vecnormalize.pkl"), _damage_pickle),
 )

@@ -64,7 +64,7 @@ def test_a_penalty_sees_the_discriminator_of_these_labels() -> None:
 
 def test_without_labels_samples_are_of_every_class_and_a_training_is_refused() -> None:
     model = small_cgan()
-    rows = model.labelled(model.prior(200), None)
+    rows = model.labeled(model.prior(200), None)
     assert rows[:, 2:].sum(1).tolist() == [1.0] * 200
     assert (rows[:, 2:].sum(0) > 30).all()  # of 67 expected with standard deviation 7
     assert model.sample(5).shape == (5, 1, 4, 4)

@@ -19,7 +19,7 @@ from rlgen.generators import (
     TrainerConfig,
 )
 from rlgen.generators.image_model import Decoder, HasFeatures
-from rlgen.nn import Bottleneck, Entropy, HistoricalAverage, Quantise
+from rlgen.nn import Bottleneck, Entropy, HistoricalAverage, Quantize
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 
@@ -93,7 +93,7 @@ def test_a_penalty_with_a_state_learns_with_the_discriminator_and_is_saved() -> 
 
 def test_penalties_with_a_state_learn_in_bfloat16() -> None:
     config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
-    for penalties in ([Quantise(codes=4)], [Quantise(codes=4), Bottleneck(latent=2), HistoricalAverage()]):
+    for penalties in ([Quantize(codes=4)], [Quantize(codes=4), Bottleneck(latent=2), HistoricalAverage()]):
         torch.manual_seed(0)
         model = GAN(SMALL, config, penalties)
         game = Trainer(model, TrainerConfig(precision="bfloat16"))
@@ -108,7 +108,7 @@ def test_penalties_with_a_state_learn_in_bfloat16() -> None:
 def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
     torch.manual_seed(0)
     config = GANConfig(latent=3, generator_hidden=(6,), discriminator_hidden=(5,))
-    game = Trainer(GAN(SMALL, config, [Quantise(codes=64)]))
+    game = Trainer(GAN(SMALL, config, [Quantize(codes=64)]))
     logs = [game.update(torch.rand(4, 1, 8, 8)) for _ in range(30)]
     assert float(logs[0]["discriminator/codebook_usage"]) <= 8 / 64, "no more codes than real and generated images"
     assert float(logs[-1]["discriminator/codebook_usage"]) > 16 / 64

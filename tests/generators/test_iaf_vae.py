@@ -120,9 +120,9 @@ def test_the_posteriors_differ_by_one_option_and_the_networks_around_them_do_not
 
 def test_it_is_trained_with_adamax() -> None:
     game = Trainer(IAFVAE(SHAPES[0], IAFVAEConfig(latent=2, hidden=(4,), flow_hidden=(4,))))
-    (optimiser,) = game.optimisers.values()
-    assert isinstance(optimiser, torch.optim.Adamax)
-    assert optimiser.param_groups[0]["lr"] == 2e-3
+    (optimizer,) = game.optimizers.values()
+    assert isinstance(optimizer, torch.optim.Adamax)
+    assert optimizer.param_groups[0]["lr"] == 2e-3
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -48,7 +48,7 @@ def test_probabilities_of_all_levels_sum_to_one(likelihood: str) -> None:
     torch.testing.assert_close(log_prob.exp().sum(1), torch.ones(10).double())
 
 
-def test_a_dequantised_level_has_the_gaussians_mass_over_its_bin() -> None:
+def test_a_dequantized_level_has_the_gaussians_mass_over_its_bin() -> None:
     torch.manual_seed(0)
     pixels = PIXELS["gaussian"](PIXEL, 1)
     decoded = torch.tensor([0.3, -3.0], dtype=torch.float64)[:, None, None].expand(20_000, LEVELS, -1, -1, -1)
@@ -75,6 +75,6 @@ def test_logistic_pixels_have_as_many_numbers_as_their_mixture_needs(channels: i
     assert pixels.mean(decoded).shape == (7, 2, *shape.chw)
 
 
-def test_a_mixture_of_logistics_is_refused_for_neither_grey_nor_colour() -> None:
+def test_a_mixture_of_logistics_is_refused_for_neither_grey_nor_color() -> None:
     with pytest.raises(InputError, match="1 or 3 channels for the likelihood logistic; got 2 channels"):
         PIXELS["logistic"](ImageShape(channels=2, height=1, width=1), 5)

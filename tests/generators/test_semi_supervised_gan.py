@@ -39,7 +39,7 @@ def test_the_discriminators_loss_is_that_of_k_plus_1_classes() -> None:
     assert terms["class_accuracy"].item() == pytest.approx(hit.item())
 
 
-def test_the_generator_matches_the_mean_features_of_unlabelled_images() -> None:
+def test_the_generator_matches_the_mean_features_of_unlabeled_images() -> None:
     model, images = small().eval(), torch.rand(8, 1, 8, 8)
     torch.manual_seed(2)
     loss = model.generator_loss(images, LABELS)["loss"]
@@ -49,7 +49,7 @@ def test_the_generator_matches_the_mean_features_of_unlabelled_images() -> None:
 
 
 def test_a_label_teaches_the_class_of_its_own_image_alone() -> None:
-    """The gradient of the loss with respect to an unlabelled image's logits knows nothing of any label."""
+    """The gradient of the loss with respect to an unlabeled image's logits knows nothing of any label."""
     model, images = small(noise=0.0, input_noise=0.0), torch.rand(8, 1, 8, 8)
     gradients = []
     for labels in (LABELS, torch.where(LABELS >= 0, (LABELS + 1) % 3, LABELS)):
@@ -74,7 +74,7 @@ def test_each_player_learns_its_own_network() -> None:
     assert len(owners["generator"]) + len(owners["discriminator"]) == len(list(model.parameters()))
 
 
-def test_the_first_images_standardise_every_layer_and_later_ones_none() -> None:
+def test_the_first_images_standardize_every_layer_and_later_ones_none() -> None:
     model, images = small(noise=0.0, input_noise=0.0), torch.rand(8, 1, 8, 8)
     game = Trainer(model)
     model.before_first_update(images)

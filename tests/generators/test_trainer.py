@@ -218,7 +218,7 @@ def test_a_state_that_diverged_is_not_handed_out(monkeypatch: pytest.MonkeyPatch
 def test_a_state_whose_weights_are_not_finite_is_not_handed_out(average: float) -> None:
     game = Trainer(Duel(), TrainerConfig(average=average))
     game.update(torch.rand(6, 1, 1, 1))
-    with torch.no_grad():  # as an optimiser's step does after the last loss was seen
+    with torch.no_grad():  # as an optimizer's step does after the last loss was seen
         next(game.model.parameters()).fill_(torch.inf)
     with pytest.raises(Diverged, match="weights of the model at update 1") as stop:
         game.state_dict()
@@ -299,7 +299,7 @@ def test_every_model_learns_in_bfloat16_nearly_as_in_float32(name: str) -> None:
 
 def test_learning_rates_halve_in_their_half_life_and_do_not_start_anew() -> None:
     def rate(game: Trainer) -> float:
-        return game.optimisers["first"].param_groups[0]["lr"]
+        return game.optimizers["first"].param_groups[0]["lr"]
 
     games = [Trainer(Duel(), TrainerConfig(half_life=2.0)) for _ in range(2)]
     base = games[0].players[0].learning_rate

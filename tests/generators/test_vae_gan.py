@@ -117,17 +117,17 @@ def test_who_is_stopped_stands_still_whatever_came_before(equilibrium: float, st
 
 
 @pytest.mark.parametrize(("equilibrium", "still"), [(9.0, "discriminator"), (0.01, "decoder")])
-def test_a_turn_that_does_not_count_leaves_no_trace_in_the_optimiser(equilibrium: float, still: str) -> None:
+def test_a_turn_that_does_not_count_leaves_no_trace_in_the_optimizer(equilibrium: float, still: str) -> None:
     """Else the average of squared gradients would shrink while the gate is shut, and the first steps be too large."""
     model, images = small(margin=None), torch.rand(6, 1, 8, 8)
     game = Trainer(model)
     for _ in range(3):
         game.update(images)
     model.config = replace(model.config, equilibrium=equilibrium, margin=0.0)
-    before = deepcopy({name: optimiser.state_dict()["state"] for name, optimiser in game.optimisers.items()})
+    before = deepcopy({name: optimizer.state_dict()["state"] for name, optimizer in game.optimizers.items()})
     game.update(images)
     for name, kept in before.items():
-        pairs = zip(kept.values(), game.optimisers[name].state_dict()["state"].values(), strict=True)
+        pairs = zip(kept.values(), game.optimizers[name].state_dict()["state"].values(), strict=True)
         same = [torch.equal(one[key], other[key]) for one, other in pairs for key in one]
         assert all(same) if name == still else not all(same), name
 

@@ -32,7 +32,7 @@ def test_rows_do_not_influence_one_another() -> None:
 
 
 def test_new_networks_pass_on_the_spread_of_what_they_get() -> None:
-    """PyTorch's own initialisation leaves a thousandth of it, and BEGAN then learns nothing but the darkest image."""
+    """PyTorch's own initialization leaves a thousandth of it, and BEGAN then learns nothing but the darkest image."""
     torch.manual_seed(0)
     images = torch.rand(64, 1, 28, 28).round() * 2 - 1
     codes = encoder(1, 28, 28, latent=64, filters=16)(images)

@@ -15,7 +15,7 @@ def network() -> nn.ModuleDict:
     )
 
 
-def test_a_held_batch_norm_normalises_the_same_and_does_not_move() -> None:
+def test_a_held_batch_norm_normalizes_the_same_and_does_not_move() -> None:
     torch.manual_seed(0)
     layer, rows = nn.BatchNorm1d(2), torch.randn(5, 2)
     with frozen_running_stats([layer]):

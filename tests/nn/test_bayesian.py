@@ -141,11 +141,11 @@ def test_a_learned_likelihood_finds_the_spread_of_the_noise() -> None:
     x = torch.zeros(2000, 1)
     y = torch.randn(2000, 2) * torch.tensor([0.2, 1.5])
     bayesian, spread = BayesianMLP([1, 2], initial_std=0.05), LikelihoodStd(2)
-    optimiser = torch.optim.Adam([*bayesian.parameters(), *spread.parameters()], 0.03)
+    optimizer = torch.optim.Adam([*bayesian.parameters(), *spread.parameters()], 0.03)
     for _ in range(200):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         bayesian.negative_elbo(x, y, len(x), 1, spread()).backward()
-        optimiser.step()
+        optimizer.step()
     torch.testing.assert_close(spread().detach(), torch.tensor([0.2, 1.5]), rtol=0.15, atol=0)
 
 
@@ -154,11 +154,11 @@ def test_predictive_deviation_grows_where_there_are_no_data() -> None:
     x = torch.cat([torch.linspace(-2, -1, 60), torch.linspace(1, 2, 60)])[:, None]
     y = torch.sin(2 * x) + 0.05 * torch.randn_like(x)
     bayesian = BayesianMLP([1, 32, 1], nn.Tanh, prior_std=1.0, initial_std=0.05, initial_mean_std=1.0)
-    optimiser = torch.optim.Adam(bayesian.parameters(), 0.03)
+    optimizer = torch.optim.Adam(bayesian.parameters(), 0.03)
     for _ in range(300):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         bayesian.negative_elbo(x, y, len(x), 1, 0.1).backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         at_data, between, outside = (
             bayesian(torch.tensor(points)[:, None], 500, "shared").std(0).max().item()

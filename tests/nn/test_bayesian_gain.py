@@ -10,7 +10,7 @@ from torch.distributions import Normal
 from torch.func import grad, vmap
 from torch.nn.functional import softplus
 
-from rlgen.equations.reparametrisation import local_reparametrisation, shared_reparametrisation
+from rlgen.equations.reparametrization import local_reparametrization, shared_reparametrization
 from rlgen.errors import InputError
 from rlgen.nn import BayesianMLP
 from rlgen.nn.first_order_gain import first_order_gain
@@ -43,7 +43,7 @@ def by_per_sample_gradients(
         for i, j in pairwise(sizes)
     ]
     parameters = [dict(layer.named_parameters()) for layer in bayesian.layers]
-    layer_pass = local_reparametrisation if local else shared_reparametrisation
+    layer_pass = local_reparametrization if local else shared_reparametrization
 
     def loss(parameters: list[dict[str, Tensor]], x: Tensor, y: Tensor, noise: list[tuple[Tensor, ...]]) -> Tensor:
         hidden = x[None, None]
@@ -138,11 +138,11 @@ def test_what_the_network_knows_gains_less_than_what_it_does_not() -> None:
     y = x @ torch.tensor([[1.0], [-1.0]])
     bayesian = BayesianMLP([2, 16, 1], initial_std=0.1)
     before = bayesian.information_gain(x, y, 0.5).mean()
-    optimiser = torch.optim.Adam(bayesian.parameters(), 0.02)
+    optimizer = torch.optim.Adam(bayesian.parameters(), 0.02)
     for _ in range(200):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         bayesian.negative_elbo(x, y, len(x), 1, 0.5).backward()
-        optimiser.step()
+        optimizer.step()
     known = bayesian.information_gain(x, y, 0.5).mean()
     unknown = bayesian.information_gain(4 + x, -y, 0.5).mean()
     assert known < 0.2 * before

@@ -84,13 +84,13 @@ def test_the_price_holds_the_information_at_the_limit() -> None:
     for limit in (0.3, 1e6):
         penalty = Bottleneck(latent=2, limit=limit, step_size=0.05)
         network = penalty.wrap(mlp([2, 16, 1]))
-        optimiser = torch.optim.Adam(network.parameters(), 2e-2, fused=True)
+        optimizer = torch.optim.Adam(network.parameters(), 2e-2, fused=True)
         for _ in range(300):
             real_logit, fake_logit = network(real).squeeze(-1), network(fake).squeeze(-1)
             loss = logistic_discriminator_loss(real_logit, fake_logit)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             (loss + penalty.loss(network, real, fake, real_logit, fake_logit)).backward()
-            optimiser.step()
+            optimizer.step()
         nats[limit] = float(penalty.report()["bottleneck_kl"])
     assert nats[0.3] == pytest.approx(0.3, abs=0.1)
     assert nats[1e6] > 1

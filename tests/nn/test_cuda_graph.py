@@ -15,30 +15,30 @@ def descent(device: str) -> tuple[nn.Linear, torch.optim.Adam, CudaGraphStep]:
     """A network, and a step towards targets."""
     torch.manual_seed(0)
     network = nn.Linear(3, 2).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), 0.1)
+    optimizer = torch.optim.Adam(network.parameters(), 0.1)
 
     def step(x: Tensor, y: Tensor) -> dict[str, Tensor]:
         noise = 0.1 * torch.randn_like(x)
         loss = (network(x + noise) - y).square().mean()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return {"loss": loss.detach()}
 
-    return network, optimiser, CudaGraphStep(step, optimiser)
+    return network, optimizer, CudaGraphStep(step, optimizer)
 
 
 def weights_after(device: str, steps: int, *, recorded: bool, loads: bool = False) -> Tensor:
-    network, optimiser, taken = descent(device)
+    network, optimizer, taken = descent(device)
     for number in range(steps):
         if loads and number == 8:  # what another training has saved on a CPU
             other, its, steps_of_it = descent("cpu")
             for _ in range(3):
                 steps_of_it(torch.ones(4, 3), torch.ones(4, 2))
             network.load_state_dict(other.state_dict())
-            optimiser.load_state_dict(its.state_dict())
-        make_capturable(optimiser, device)
-        set_rate(optimiser, 0.1 / (number + 1))
+            optimizer.load_state_dict(its.state_dict())
+        make_capturable(optimizer, device)
+        set_rate(optimizer, 0.1 / (number + 1))
         n = 2 if number == 6 else 4
         x = torch.linspace(-1, 1, 3 * n, device=device).view(n, 3) * (number + 1)
         (taken if recorded else taken.step)(x, x[:, :2].contiguous())
@@ -57,12 +57,12 @@ def test_a_recorded_step_learns_what_the_step_does(device: str, loads: bool) -> 
 
 @pytest.mark.gpu
 def test_a_step_that_waits_goes_on_unrecorded_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    _, optimiser, taken = descent("cuda")
+    _, optimizer, taken = descent("cuda")
 
     def waits(x: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {name: value * (2 if x.sum().item() > 0 else 0) for name, value in taken.step(x, y).items()}
 
-    recorded, stream = CudaGraphStep(waits, optimiser), torch.cuda.current_stream()
+    recorded, stream = CudaGraphStep(waits, optimizer), torch.cuda.current_stream()
     x, y = torch.ones(4, 3, device="cuda"), torch.ones(4, 2, device="cuda")
     with caplog.at_level(logging.WARNING, "rlgen"):
         losses = [recorded(x, y)["loss"].item() for _ in range(8)]
@@ -74,20 +74,20 @@ def test_a_step_that_waits_goes_on_unrecorded_and_says_so(caplog: pytest.LogCapt
 
 def test_a_rate_is_filled_in_where_it_is_a_tensor() -> None:
     weight = torch.nn.Parameter(torch.zeros(2))
-    optimiser = torch.optim.Adam([weight], 0.5, fused=True)
-    set_rate(optimiser, 0.25)
-    assert optimiser.param_groups[0]["lr"] == 0.25
-    make_capturable(optimiser, "cpu")
-    rate = optimiser.param_groups[0]["lr"]
+    optimizer = torch.optim.Adam([weight], 0.5, fused=True)
+    set_rate(optimizer, 0.25)
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    make_capturable(optimizer, "cpu")
+    rate = optimizer.param_groups[0]["lr"]
     assert isinstance(rate, Tensor)
     for new in (0.125, torch.tensor(0.0625)):
-        set_rate(optimiser, new)
-        assert optimiser.param_groups[0]["lr"] is rate
+        set_rate(optimizer, new)
+        assert optimizer.param_groups[0]["lr"] is rate
         assert rate.item() == float(new)
-    optimiser.load_state_dict(torch.optim.Adam([weight], 0.75, fused=True).state_dict())
-    make_capturable(optimiser, "cpu")
+    optimizer.load_state_dict(torch.optim.Adam([weight], 0.75, fused=True).state_dict())
+    make_capturable(optimizer, "cpu")
     weight.grad = torch.ones(2)
-    optimiser.step()
+    optimizer.step()
     torch.testing.assert_close(weight.detach(), torch.full((2,), -0.75))
 
 

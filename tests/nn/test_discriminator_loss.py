@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rlgen.equations.divergences import DIVERGENCES
-from rlgen.nn import R1, Entropy, Quantise, mlp
+from rlgen.nn import R1, Entropy, Quantize, mlp
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 
 REAL, FAKE = torch.tensor([2.0, 1.0, -1.0, 3.0]), torch.tensor([-2.0, -3.0, 0.0, 5.0])
@@ -44,7 +44,7 @@ def test_penalties_add_up() -> None:
 
 
 def test_penalties_with_something_to_log_are_asked() -> None:
-    quantise = Quantise(codes=4)
-    quantise.wrap(mlp([3, 4, 1]))
-    assert set(penalty_metrics([R1(), quantise])) == {"codebook_usage", "codebook_perplexity"}
+    quantize = Quantize(codes=4)
+    quantize.wrap(mlp([3, 4, 1]))
+    assert set(penalty_metrics([R1(), quantize])) == {"codebook_usage", "codebook_perplexity"}
     assert penalty_metrics([R1(), Entropy()]) == {}

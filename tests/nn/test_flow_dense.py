@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.func import grad, vmap
 from torch.nn.functional import softplus
 
-from rlgen.equations.multiplicative_noise import scaled_local_reparametrisation, scaled_shared_reparametrisation
+from rlgen.equations.multiplicative_noise import scaled_local_reparametrization, scaled_shared_reparametrization
 from rlgen.errors import InputError
 from rlgen.nn import BayesianDense, BayesianMLP, FlowDense, GaussianDense
 from rlgen.nn.bayesian_dense import Drawn
@@ -184,7 +184,7 @@ def by_per_sample_gradients(bayesian: BayesianMLP, x: Tensor, y: Tensor, samples
         else:
             scale = dense.noise.rsample(samples)[0].detach()
             drawn.append((scale, normal(samples, *fans), normal(samples, fans[1])))
-    layer_pass = scaled_local_reparametrisation if local else scaled_shared_reparametrisation
+    layer_pass = scaled_local_reparametrization if local else scaled_shared_reparametrization
     parameters = [(dense.gaussian.mean.detach(), softplus(dense.gaussian.rho).detach()) for dense in bayesian.layers]
 
     def loss(parameters: list[tuple[Tensor, Tensor]], x: Tensor, y: Tensor, drawn: list[tuple[Tensor, ...]]) -> Tensor:
@@ -265,12 +265,12 @@ def test_it_learns_what_it_has_seen_and_gains_less_from_it() -> None:
     x = torch.randn(256, 2)
     y = x @ torch.tensor([[1.0], [-1.0]])
     bayesian = BayesianMLP([2, 16, 1], initial_std=0.1, dense=FlowDense)
-    optimiser = torch.optim.Adam(bayesian.parameters(), 0.02)
+    optimizer = torch.optim.Adam(bayesian.parameters(), 0.02)
     first = bayesian.set_gradient(x, y, len(x), 1, 0.5)
     before = bayesian.information_gain(x, y, 0.5).mean()
     for _ in range(100):
         last = bayesian.set_gradient(x, y, len(x), 1, 0.5)
-        optimiser.step()
+        optimizer.step()
     assert last < first - 0.5
     known = bayesian.information_gain(x, y, 0.5).mean()
     assert known < 0.2 * before
@@ -292,11 +292,11 @@ def test_correlated_weights_bring_the_bound_close_to_the_evidence() -> None:
 
     dense = partial(FlowDense, steps=2, hidden=(16,), initial_noise_std=0.3)
     bayesian = BayesianMLP([2, 1], prior_std=prior_std, initial_std=0.1, dense=dense)
-    optimiser = torch.optim.Adam(bayesian.parameters(), 0.03)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
+    optimizer = torch.optim.Adam(bayesian.parameters(), 0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
     for _ in range(300):
         bayesian.set_gradient(x, y, count, 16, noise, "shared")
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     bayesian.layers[0].kl_samples = 20_000
     with torch.no_grad():

@@ -60,12 +60,12 @@ def test_it_learns_a_dependence_that_no_independent_pixels_could() -> None:
     torch.manual_seed(0)
     rows = torch.randint(2, (256, 1)).float().expand(-1, 2)
     made = MADE(2, (8,))
-    optimiser = torch.optim.Adam(made.parameters(), 0.05)
+    optimizer = torch.optim.Adam(made.parameters(), 0.05)
     for _ in range(100):
         loss = -bernoulli_log_prob(rows, made(rows).squeeze(-1)).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() == pytest.approx(0.693, abs=0.02)
 
 

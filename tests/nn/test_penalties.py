@@ -17,7 +17,7 @@ from rlgen.nn import (
     HistoricalAverage,
     Penalty,
     PenaltyConfig,
-    Quantise,
+    Quantize,
     SpectralNorm,
     mlp,
 )
@@ -37,8 +37,8 @@ EXPERT, POLICY = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0)
 
 
 def test_gradient_penalty_weighs_its_equation() -> None:
-    assert loss(GradientPenalty(weight=2.0, centre=1.0), EXPERT, POLICY).item() == pytest.approx(2 * (3 - 1) ** 2)
-    assert loss(GradientPenalty(weight=0.5, centre=0.0), EXPERT, POLICY).item() == pytest.approx(0.5 * 9)
+    assert loss(GradientPenalty(weight=2.0, center=1.0), EXPERT, POLICY).item() == pytest.approx(2 * (3 - 1) ** 2)
+    assert loss(GradientPenalty(weight=0.5, center=0.0), EXPERT, POLICY).item() == pytest.approx(0.5 * 9)
 
 
 def test_r1_weighs_its_equation() -> None:
@@ -113,7 +113,7 @@ def test_penalties_take_images() -> None:
     real, fake = torch.randn(2, 10, 2, 4, 4)
     penalties = [
         SpectralNorm(),
-        Quantise(codes=4),
+        Quantize(codes=4),
         Bottleneck(),
         HistoricalAverage(),
         GradientPenalty(),
@@ -134,9 +134,9 @@ def test_penalties_take_images() -> None:
 
 
 def test_penalties_with_something_to_log_say_so() -> None:
-    reporting = [isinstance(penalty, Reporting) for penalty in (Quantise(), Bottleneck(), R1(), SpectralNorm())]
+    reporting = [isinstance(penalty, Reporting) for penalty in (Quantize(), Bottleneck(), R1(), SpectralNorm())]
     assert reporting == [True, True, False, False]
-    assert all(isinstance(penalty, Penalty) for penalty in (Quantise(), Bottleneck(), HistoricalAverage(), R1()))
+    assert all(isinstance(penalty, Penalty) for penalty in (Quantize(), Bottleneck(), HistoricalAverage(), R1()))
 
 
 def test_spectral_norm_adds_nothing_to_the_loss() -> None:
@@ -151,13 +151,13 @@ def test_penalties_of_the_loss_leave_the_network_alone(penalty: Penalty) -> None
 
 def test_a_config_chooses_the_penalties_with_a_weight_those_that_change_layers_first() -> None:
     config = PenaltyConfig(
-        gradient=10.0, gradient_centre=0.0, r1=1.0, entropy=0.1, spectral_norm=True, bottleneck=0.5, quantise=8,
+        gradient=10.0, gradient_center=0.0, r1=1.0, entropy=0.1, spectral_norm=True, bottleneck=0.5, quantize=8,
         historical_average=2.0,
     )  # fmt: skip
-    quantise, bottleneck, spectral, average, *rest = config.chosen()
-    assert (quantise.codes, bottleneck.limit, bottleneck.step_size, average.weight) == (8, 0.5, 1e-3, 2.0)
-    assert [spectral, *rest] == [SpectralNorm(), GradientPenalty(weight=10.0, centre=0.0), R1(), Entropy(weight=0.1)]
-    assert config.chosen()[0] is not quantise, "one object serves one discriminator"
+    quantize, bottleneck, spectral, average, *rest = config.chosen()
+    assert (quantize.codes, bottleneck.limit, bottleneck.step_size, average.weight) == (8, 0.5, 1e-3, 2.0)
+    assert [spectral, *rest] == [SpectralNorm(), GradientPenalty(weight=10.0, center=0.0), R1(), Entropy(weight=0.1)]
+    assert config.chosen()[0] is not quantize, "one object serves one discriminator"
     assert PenaltyConfig().chosen() == []
 
 

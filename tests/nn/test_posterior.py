@@ -119,7 +119,7 @@ BEND, WIDTH = 0.5, 0.5
 
 
 def log_banana(z: Tensor) -> Tensor:
-    """z₁ ~ N(0, 1), z₂ ~ N(BEND z₁², WIDTH²): a normalised density."""
+    """z₁ ~ N(0, 1), z₂ ~ N(BEND z₁², WIDTH²): a normalized density."""
     first, second = z.unbind(-1)
     return Normal(0.0, 1.0).log_prob(first) + Normal(BEND * first.square(), WIDTH).log_prob(second)
 
@@ -138,14 +138,14 @@ def best_diagonal_divergence() -> float:
 def divergence(q: nn.Module, updates: int) -> float:
     """KL[q ‖ banana] after learning."""
     seen = torch.ones(1, 1)
-    optimiser = torch.optim.Adam(q.parameters(), 0.03)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+    optimizer = torch.optim.Adam(q.parameters(), 0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     for _ in range(updates):
         z, log_prob = q.rsample(seen, 128)
         loss = (log_prob - log_banana(z)).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     with torch.no_grad():
         z, log_prob = q.rsample(seen, 200_000)

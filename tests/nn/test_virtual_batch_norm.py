@@ -1,4 +1,4 @@
-"""Virtual batch normalisation: a row's output depends on the reference and itself, not on the rest of its batch."""
+"""Virtual batch normalization: a row's output depends on the reference and itself, not on the rest of its batch."""
 
 from copy import deepcopy
 
@@ -16,17 +16,17 @@ def layer(reference: Tensor) -> WithReference:
 
 
 @pytest.mark.parametrize("place", [(), (5, 4)])
-def test_a_row_is_normalised_as_one_more_row_of_the_reference(place: tuple[int, ...]) -> None:
+def test_a_row_is_normalized_as_one_more_row_of_the_reference(place: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     reference, rows = torch.randn(6, 3, *place, dtype=torch.float64), torch.randn(4, 3, *place, dtype=torch.float64)
     out = layer(reference)(rows)
     batch_norm = nn.BatchNorm2d(3) if place else nn.BatchNorm1d(3)
-    for row, normalised in zip(rows, out, strict=True):
+    for row, normalized in zip(rows, out, strict=True):
         together = batch_norm.double().train()(torch.cat([reference, row[None]]))
-        torch.testing.assert_close(normalised, together[-1].detach())
+        torch.testing.assert_close(normalized, together[-1].detach())
 
 
-def test_the_reference_is_normalised_by_itself_alone() -> None:
+def test_the_reference_is_normalized_by_itself_alone() -> None:
     torch.manual_seed(0)
     reference, rows = torch.randn(6, 3, 5, 5), 100 * torch.randn(4, 3, 5, 5)
     inner = layer(reference).network
@@ -52,7 +52,7 @@ def test_gradients_reach_the_weights_through_the_reference_too() -> None:
     network = WithReference(nn.Sequential(dense, VirtualBatchNorm(3).double()), torch.randn(5, 2, dtype=torch.float64))
     rows = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(network, (rows,))
-    # Moving all inputs of a normalisation alike changes nothing: with a frozen reference this gradient were not zero.
+    # Moving all inputs of a normalization alike changes nothing: with a frozen reference this gradient were not zero.
     (gradient,) = torch.autograd.grad(network(rows).square().sum(), dense.bias)
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
 

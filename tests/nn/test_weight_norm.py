@@ -7,7 +7,7 @@ from torch.nn.utils import parametrizations
 
 from rlgen.errors import InputError
 from rlgen.nn import WeightNormLinear
-from rlgen.nn.layers import standardise
+from rlgen.nn.layers import standardize
 
 
 def test_it_is_torchs_weight_norm_forward_and_backward() -> None:
@@ -34,11 +34,11 @@ def test_a_rows_weights_are_as_long_as_its_length() -> None:
     torch.testing.assert_close(weight.norm(dim=1), layer.length.detach())
 
 
-def test_standardised_layers_give_mean_0_and_deviation_1_for_the_rows_they_were_set_by() -> None:
+def test_standardized_layers_give_mean_0_and_deviation_1_for_the_rows_they_were_set_by() -> None:
     torch.manual_seed(0)
     layers = nn.Sequential(WeightNormLinear(5, 8, learn_length=False), nn.ReLU(), WeightNormLinear(8, 3))
     rows = 3 + 7 * torch.randn(100, 5)
-    standardise(layers, rows)
+    standardize(layers, rows)
     for upto in (1, 3):
         std, mean = torch.std_mean(layers[:upto](rows), 0, correction=0)
         torch.testing.assert_close(std, torch.ones_like(std), rtol=1e-4, atol=0)
@@ -47,7 +47,7 @@ def test_standardised_layers_give_mean_0_and_deviation_1_for_the_rows_they_were_
 
 def test_a_number_that_never_varies_stays_finite() -> None:
     layer = WeightNormLinear(2, 2)
-    standardise([layer], torch.ones(10, 2))
+    standardize([layer], torch.ones(10, 2))
     assert layer(torch.ones(10, 2)).isfinite().all()
 
 

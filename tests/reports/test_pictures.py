@@ -25,7 +25,7 @@ def test_images_stand_row_by_row_at_their_brightness() -> None:
     assert (picture[:GAP] == PAPER).all()
 
 
-def test_small_images_are_enlarged_by_whole_pixels_and_colours_stay() -> None:
+def test_small_images_are_enlarged_by_whole_pixels_and_colors_stay() -> None:
     images = np.random.default_rng(0).random((1, 3, 8, 8))
     picture = image_grid(images, columns=1)[GAP:-GAP, GAP:-GAP]
     assert picture.shape == (56, 56, 3)

@@ -1,4 +1,4 @@
-"""Maps of visits: one for each training, on the same axes, in the same colours."""
+"""Maps of visits: one for each training, on the same axes, in the same colors."""
 
 import io
 from pathlib import Path

@@ -21,12 +21,12 @@ from rlgen.nn import (
     GradientPenalty,
     HistoricalAverage,
     Penalty,
-    Quantise,
+    Quantize,
     SpectralNorm,
-    VectorQuantiser,
+    VectorQuantizer,
 )
 from rlgen.nn.action_scale import ActionScale
-from rlgen.nn.normaliser import FLOOR
+from rlgen.nn.normalizer import FLOOR
 from rlgen.rewards import Adversarial, AdversarialConfig
 from rlgen.runs.state_tree import decode, encode
 
@@ -40,15 +40,15 @@ def transitions(observations: Tensor, actions: Tensor) -> Transitions:
     return Transitions(observations, actions, observations + 1, no, no)
 
 
-def random_transitions(rows: int, centre: float, seed: int = 0) -> Transitions:
+def random_transitions(rows: int, center: float, seed: int = 0) -> Transitions:
     generator = torch.Generator().manual_seed(seed)
-    observations = torch.randn(rows, 3, generator=generator) + centre
+    observations = torch.randn(rows, 3, generator=generator) + center
     return transitions(observations, torch.rand(rows, 2, generator=generator) * (HIGH - LOW) + LOW)
 
 
 def source(config: AdversarialConfig = SMALL, penalties: tuple[Penalty, ...] = (), seed: int = 0) -> Adversarial:
     torch.manual_seed(seed)
-    return Adversarial(random_transitions(200, centre=1.0), LOW, HIGH, config, penalties)
+    return Adversarial(random_transitions(200, center=1.0), LOW, HIGH, config, penalties)
 
 
 def test_actions_come_on_the_scale_from_minus_one_to_one() -> None:
@@ -69,24 +69,24 @@ def test_an_action_number_that_cannot_move_stays_finite() -> None:
     assert ActionScale.of(still, still)(torch.tensor([[0.25]])).tolist() == [[0.25]]
 
 
-def test_the_discriminator_sees_normalised_observations_and_scaled_actions() -> None:
+def test_the_discriminator_sees_normalized_observations_and_scaled_actions() -> None:
     gail = source()
-    batch = random_transitions(5, centre=0.0, seed=1)
+    batch = random_transitions(5, center=0.0, seed=1)
     demos = gail.demonstrations.observations
     std = demos.std(0, unbiased=False)
-    normalised = (batch.observations - demos.mean(0)) / (std + FLOOR * std.median())
-    torch.testing.assert_close(gail.inputs(batch)[:, :3], normalised)
+    normalized = (batch.observations - demos.mean(0)) / (std + FLOOR * std.median())
+    torch.testing.assert_close(gail.inputs(batch)[:, :3], normalized)
     torch.testing.assert_close(gail.inputs(batch)[:, 3:], 2 * (batch.actions - LOW) / (HIGH - LOW) - 1)
 
 
 def test_the_reward_is_minus_log_one_minus_d_by_default() -> None:
-    gail, batch = source(), random_transitions(7, centre=0.0)
+    gail, batch = source(), random_transitions(7, center=0.0)
     prob = torch.sigmoid(gail.logit(gail.inputs(batch))).detach()
     torch.testing.assert_close(gail.reward(batch), -(1 - prob).log())
 
 
 def test_the_reward_has_one_number_per_step_and_no_gradient() -> None:
-    reward = source().reward(random_transitions(7, centre=0.0))
+    reward = source().reward(random_transitions(7, center=0.0))
     assert reward.shape == (7,)
     assert not reward.requires_grad
 
@@ -99,7 +99,7 @@ EVERY_PAIR = [
 # fairl pays most for what the policy does e times as often as the expert: see the equation's tests. Neyman's χ² of
 # these two is e^12, and on the way there the policy's rows count for much more than the expert's.
 ALONE = [(name, None) for name in DIVERGENCES if name not in ("fairl", "f_neyman", "wasserstein")]
-REMEMBERING = [("minimax", each) for each in (Quantise, Bottleneck, partial(HistoricalAverage, weight=0.01))]
+REMEMBERING = [("minimax", each) for each in (Quantize, Bottleneck, partial(HistoricalAverage, weight=0.01))]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_training_tells_expert_from_policy_and_pays_the_expert_more(
     divergence: str, penalty: Callable[[], Penalty] | None
 ) -> None:
     gail = source(replace(SMALL, divergence=divergence), (penalty(),) if penalty else ())
-    policy = random_transitions(200, centre=-1.0)
+    policy = random_transitions(200, center=-1.0)
     before = gail.reward(gail.demonstrations).mean() - gail.reward(policy).mean()
     for _ in range(10):
         metrics = gail.update(policy)
@@ -136,7 +136,7 @@ def trained_on_gaussians(
     gail = Adversarial(demonstrations, torch.tensor([-1.0]), torch.tensor([1.0]), config, penalties)
     policy = transitions(POLICY.sample((20_000, 1)), nothing)
     for rate in (1e-2, 3e-3, 1e-3):
-        gail.optimiser.param_groups[0]["lr"] = rate
+        gail.optimizer.param_groups[0]["lr"] = rate
         metrics = gail.update(policy)
     gail.network.eval()
     logit = gail.logit(gail.inputs(transitions(PLACES[:, None], torch.zeros(7, 1)))).detach()
@@ -188,32 +188,32 @@ def test_a_bottleneck_of_many_nats_lets_the_log_ratio_through_and_of_none_nothin
 
 def test_with_transitions_as_inputs_actions_do_not_matter() -> None:
     gail = source(replace(SMALL, inputs="state_transition"))
-    batch = random_transitions(7, centre=0.0)
+    batch = random_transitions(7, center=0.0)
     gail.update(batch)
     other = replace(batch, actions=batch.actions.flip(0))
     assert torch.equal(gail.reward(batch), gail.reward(other))
     assert not torch.equal(gail.reward(batch), gail.reward(replace(batch, next_observations=batch.observations)))
 
 
-def test_an_expert_normaliser_never_moves() -> None:
+def test_an_expert_normalizer_never_moves() -> None:
     gail = source()
-    before = gail.normaliser.mean.clone()
-    gail.update(random_transitions(100, centre=-5.0))
-    assert torch.equal(gail.normaliser.mean, before)
+    before = gail.normalizer.mean.clone()
+    gail.update(random_transitions(100, center=-5.0))
+    assert torch.equal(gail.normalizer.mean, before)
 
 
-def test_a_running_normaliser_takes_in_each_rollout_once() -> None:
-    gail = source(replace(SMALL, normaliser="running"))
-    batch = random_transitions(100, centre=-5.0)
+def test_a_running_normalizer_takes_in_each_rollout_once() -> None:
+    gail = source(replace(SMALL, normalizer="running"))
+    batch = random_transitions(100, center=-5.0)
     gail.update(batch)
     gail.reward(batch)
     joined = torch.cat([gail.demonstrations.observations, batch.observations])
-    torch.testing.assert_close(gail.normaliser.mean, joined.mean(0))
-    assert float(gail.normaliser.count) == 300
+    torch.testing.assert_close(gail.normalizer.mean, joined.mean(0))
+    assert float(gail.normalizer.count) == 300
 
 
 def test_neither_side_is_changed_by_training() -> None:
-    gail, batch = source(), random_transitions(50, centre=0.0)
+    gail, batch = source(), random_transitions(50, center=0.0)
     copies = [tensor.clone() for tensor in (batch.observations, batch.actions, gail.demonstrations.observations)]
     gail.update(batch)
     gail.reward(batch)
@@ -225,16 +225,16 @@ def test_neither_side_is_changed_by_training() -> None:
     "penalties",
     [
         lambda: (GradientPenalty(),),
-        lambda: (SpectralNorm(), GradientPenalty(centre=0.0)),
-        lambda: (Quantise(codes=8, restart_below=1.0),),
+        lambda: (SpectralNorm(), GradientPenalty(center=0.0)),
+        lambda: (Quantize(codes=8, restart_below=1.0),),
         lambda: (Bottleneck(step_size=0.1), GradientPenalty()),
-        lambda: (GradientPenalty(), Quantise(codes=8), Bottleneck(step_size=0.1), SpectralNorm(), HistoricalAverage()),
+        lambda: (GradientPenalty(), Quantize(codes=8), Bottleneck(step_size=0.1), SpectralNorm(), HistoricalAverage()),
     ],
 )
 def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: Callable[[], tuple[Penalty, ...]]) -> None:
-    config = replace(SMALL, normaliser="running")
+    config = replace(SMALL, normalizer="running")
     first, second = source(config, penalties()), source(config, penalties(), seed=1)
-    batch = random_transitions(100, centre=0.0)
+    batch = random_transitions(100, center=0.0)
     first.update(batch)
     tree, tensors = encode(first.state_dict())
     second.load_state_dict(decode(tree, tensors))
@@ -247,9 +247,9 @@ def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: Callable
 
 
 @pytest.mark.parametrize("normaliser", ["expert", "running"])
-@pytest.mark.parametrize("penalty", [SpectralNorm, Quantise, Bottleneck, HistoricalAverage])
-def test_paying_changes_nothing(normaliser: str, penalty: Callable[[], Penalty]) -> None:
-    gail, batch = source(replace(SMALL, normaliser=normaliser), (penalty(),)), random_transitions(50, centre=0.0)
+@pytest.mark.parametrize("penalty", [SpectralNorm, Quantize, Bottleneck, HistoricalAverage])
+def test_paying_changes_nothing(normalizer: str, penalty: Callable[[], Penalty]) -> None:
+    gail, batch = source(replace(SMALL, normalizer=normalizer), (penalty(),)), random_transitions(50, center=0.0)
     gail.update(batch)
     before = deepcopy(gail.state_dict())
     first = gail.reward(batch)
@@ -260,18 +260,18 @@ def test_paying_changes_nothing(normaliser: str, penalty: Callable[[], Penalty])
 
 
 def test_a_gradient_penalty_leaves_the_codebook_alone() -> None:
-    batch = random_transitions(100, centre=0.0)
+    batch = random_transitions(100, center=0.0)
     counts = []
-    for penalties in ((Quantise(codes=8),), (GradientPenalty(), Quantise(codes=8)), (Quantise(codes=8), R1())):
+    for penalties in ((Quantize(codes=8),), (GradientPenalty(), Quantize(codes=8)), (Quantize(codes=8), R1())):
         gail = source(replace(SMALL, updates_per_rollout=1), penalties)
         gail.update(batch)
-        (quantiser,) = (part for part in gail.network if isinstance(part, VectorQuantiser))
-        counts.append(float(quantiser.chosen.sum()))
+        (quantizer,) = (part for part in gail.network if isinstance(part, VectorQuantizer))
+        counts.append(float(quantizer.chosen.sum()))
     assert counts == [2 * SMALL.batch_size] * 3, "the rows of one step, each once"
 
 
 def test_what_penalties_report_is_logged_beside_the_loss() -> None:
-    metrics = source(penalties=(Quantise(codes=8), Bottleneck())).update(random_transitions(100, centre=0.0))
+    metrics = source(penalties=(Quantize(codes=8), Bottleneck())).update(random_transitions(100, center=0.0))
     assert {"codebook_usage", "codebook_perplexity", "bottleneck_kl", "bottleneck_beta"} <= set(metrics)
     assert 1 / 8 <= float(metrics["codebook_usage"]) <= 1
     assert all(value.ndim == 0 and not value.requires_grad for value in metrics.values())
@@ -284,7 +284,7 @@ def test_penalties_without_memory_leave_the_state_as_it_was() -> None:
 
 
 def test_a_constant_added_to_a_wasserstein_critic_changes_no_reward_and_halfway_pays_nothing() -> None:
-    gail, batch = source(replace(SMALL, divergence="wasserstein")), random_transitions(100, centre=-1.0)
+    gail, batch = source(replace(SMALL, divergence="wasserstein")), random_transitions(100, center=-1.0)
     gail.update(batch)
     before = gail.reward(batch)
     assert float(before.mean()) < 0
@@ -296,7 +296,7 @@ def test_a_constant_added_to_a_wasserstein_critic_changes_no_reward_and_halfway_
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_rewards_that_count_from_the_lowest_are_never_negative_and_differ_by_the_same(divergence: str) -> None:
-    gail, batch = source(replace(SMALL, divergence=divergence)), random_transitions(50, centre=0.0)
+    gail, batch = source(replace(SMALL, divergence=divergence)), random_transitions(50, center=0.0)
     own = gail.reward(batch)
     gail.config = replace(gail.config, zero="lowest")
     assert float(gail.reward(batch).min()) == 0
@@ -309,7 +309,7 @@ def test_an_unknown_divergence_is_refused_with_all_that_there_are() -> None:
 
 
 def test_learning_after_paying_moves_the_spectral_norm_on() -> None:
-    gail, batch = source(penalties=(SpectralNorm(),)), random_transitions(50, centre=0.0)
+    gail, batch = source(penalties=(SpectralNorm(),)), random_transitions(50, center=0.0)
     gail.reward(batch)
     vectors = {name: value.clone() for name, value in gail.network.state_dict().items() if name.endswith("_u")}
     gail.update(batch)
@@ -319,12 +319,12 @@ def test_learning_after_paying_moves_the_spectral_norm_on() -> None:
     )
 
 
-def test_the_experts_inputs_follow_the_normaliser() -> None:
+def test_the_experts_inputs_follow_the_normalizer() -> None:
     other = source(seed=1)
-    other.normaliser.merge(torch.full((100, 3), 7.0))
-    for normaliser in ("expert", "running"):
-        gail = source(replace(SMALL, normaliser=normaliser))
-        gail.update(random_transitions(100, centre=-5.0))
+    other.normalizer.merge(torch.full((100, 3), 7.0))
+    for normalizer in ("expert", "running"):
+        gail = source(replace(SMALL, normalizer=normalizer))
+        gail.update(random_transitions(100, center=-5.0))
         assert torch.equal(gail.expert_inputs(), gail.inputs(gail.demonstrations))
         gail.load_state_dict(deepcopy(other.state_dict()))
         assert torch.equal(gail.expert_inputs(), gail.inputs(gail.demonstrations)), "a loaded one too"

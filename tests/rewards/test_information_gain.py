@@ -129,9 +129,9 @@ def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
 
 def test_statistics_stand_still_while_it_pays(source: InformationGain) -> None:
     source.update(moves(64))
-    before = source.normalised.inputs.mean.clone()
+    before = source.normalized.inputs.mean.clone()
     source.reward(moves(64, place=5.0))
-    assert torch.equal(source.normalised.inputs.mean, before)
+    assert torch.equal(source.normalized.inputs.mean, before)
 
 
 def test_discrete_actions_are_told_apart() -> None:
@@ -145,7 +145,7 @@ def test_discrete_actions_are_told_apart() -> None:
     observations, no = torch.zeros(512, 1), torch.zeros(512, dtype=torch.bool)
     jumps = torch.tensor([[0.0], [1.0], [-1.0]])[actions.long().flatten()]
     source.update(Transitions(observations, actions, jumps, no, no))
-    inputs, targets = source.normalised(source.pool.draw(256))
+    inputs, targets = source.normalized(source.pool.draw(256))
     with torch.no_grad():
         error = (source.model(inputs, 8).mean(0) - targets).square().mean().sqrt()
     assert float(error) < 0.3

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data import Transitions
-from rlgen.nn.normaliser import FLOOR
+from rlgen.nn.normalizer import FLOOR
 from rlgen.rewards import (
     IntrinsicCuriosity,
     IntrinsicCuriosityConfig,
@@ -52,8 +52,8 @@ def test_the_loss_is_four_parts_inverse_and_one_part_forward(moves, shape: TaskS
     if shape.n_actions is None:
         numbers = batch.actions.numpy()
         std = numbers.std(0)
-        normalised = (numbers - numbers.mean(0)) / (std + FLOOR * np.sort(std)[(len(std) - 1) // 2])
-        inverse_loss = np.square(inverse - normalised).sum(-1).mean() / 2
+        normalized = (numbers - numbers.mean(0)) / (std + FLOOR * np.sort(std)[(len(std) - 1) // 2])
+        inverse_loss = np.square(inverse - normalized).sum(-1).mean() / 2
     else:
         chosen = inverse[np.arange(64), batch.actions.flatten().int()]
         inverse_loss = (np.log(np.exp(inverse).sum(-1)) - chosen).mean()

@@ -37,7 +37,7 @@ def test_noise_keeps_its_nats_and_what_can_be_foreseen_none(noisy) -> None:
     )
     source = made(config, shape)
     for seed in range(8):
-        source.optimiser.param_groups[0]["lr"] = 3e-3 if seed < 5 else 3e-4
+        source.optimizer.param_groups[0]["lr"] = 3e-3 if seed < 5 else 3e-4
         source.update(noisy(2048, seed=seed))
     assert float(source.novelty(noisy(2048, seed=9)).mean()) == pytest.approx(math.log(2), abs=0.1)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from rlgen.data import Transitions
-from rlgen.nn.normaliser import FLOOR
+from rlgen.nn.normalizer import FLOOR
 from rlgen.rewards import PredictionError, PredictionErrorConfig, TaskShape
 
 PLANE = TaskShape(observation_size=2, action_size=2)
@@ -18,7 +18,7 @@ def fresh(shape: TaskShape = PLANE, **settings) -> PredictionError:
 
 
 def errors_by_hand(source: PredictionError, seen: list[Transitions], batch: Transitions) -> np.ndarray:
-    """The model and its normalisation in NumPy."""
+    """The model and its normalization in NumPy."""
 
     def columns(batches: list[Transitions]) -> tuple[np.ndarray, np.ndarray]:
         inputs = [np.concatenate([each.observations, each.actions], -1) for each in batches]

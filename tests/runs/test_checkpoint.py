@@ -100,22 +100,22 @@ def test_every_json_tree_survives_the_text_form(tree):
     assert same(tree, decode(json.loads(text), tensors))
 
 
-def test_an_optimiser_continues_after_the_round_trip(tmp_path):
+def test_an_optimizer_continues_after_the_round_trip(tmp_path):
     weight = torch.nn.Parameter(torch.ones(3))
-    optimiser = torch.optim.Adam([weight], lr=0.1)
+    optimizer = torch.optim.Adam([weight], lr=0.1)
 
     def step(parameter, adam):
         adam.zero_grad()
         (parameter**2).sum().backward()
         adam.step()
 
-    step(weight, optimiser)
-    save_checkpoint(tmp_path, 1, {"weight": weight, "optimiser": optimiser.state_dict()})
+    step(weight, optimizer)
+    save_checkpoint(tmp_path, 1, {"weight": weight, "optimiser": optimizer.state_dict()})
     state = load_checkpoint(tmp_path).state
     restored = torch.nn.Parameter(state["weight"])
     again = torch.optim.Adam([restored], lr=0.5)
     again.load_state_dict(state["optimiser"])
-    step(weight, optimiser)
+    step(weight, optimizer)
     step(restored, again)
     assert torch.equal(weight, restored)
     assert again.param_groups[0]["lr"] == 0.1

@@ -18,14 +18,14 @@ from rlgen.runs.scores import (
 returns = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=30)
 
 
-def test_normalised_return_is_zero_for_random_and_one_for_expert():
+def test_normalized_return_is_zero_for_random_and_one_for_expert():
     assert normalised_return(-50.0, random=-50.0, expert=4000.0) == 0
     assert normalised_return(4000.0, random=-50.0, expert=4000.0) == 1
     assert normalised_return(1975.0, random=-50.0, expert=4000.0) == 0.5
 
 
 @pytest.mark.parametrize(("random", "expert"), [(None, 1.0), (1.0, None), (2.0, 2.0)])
-def test_normalised_return_without_two_references_is_unknown(random, expert):
+def test_normalized_return_without_two_references_is_unknown(random, expert):
     assert normalised_return(1.0, random, expert) is None
 
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
-from rlgen.sb3 import normalised_policy
+from rlgen.sb3 import normalized_policy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR, KLCallback, frozen_schedule
 
 
@@ -98,7 +98,7 @@ def pickled_modules(path: Path) -> set[str]:
 
 def test_a_model_saved_with_a_plain_rate_needs_no_module_but_the_features(tmp_path: Path) -> None:
     env, rate = make_vec_env("Pendulum-v1", 1), KLAdaptiveLR(2e-4, target_kl=0.01)
-    model = PPO("MlpPolicy", env, rate, policy_kwargs=normalised_policy([4]), device="cpu")
+    model = PPO("MlpPolicy", env, rate, policy_kwargs=normalized_policy([4]), device="cpu")
     model.save(tmp_path / "adaptive.zip")
     schedule = model.lr_schedule
     with frozen_schedule(model):

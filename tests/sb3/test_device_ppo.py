@@ -14,7 +14,7 @@ from torch import nn
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards import ReturnNormalizer
-from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalised_policy
+from rlgen.sb3 import DevicePPO, FastPPO, Relabel, WeightedReward, load_model_state, model_state, normalized_policy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR, frozen_schedule
 from rlgen.sb3.device_ppo import device_env_of
 from rlgen.sb3.device_rollout import DeviceRollout
@@ -25,7 +25,7 @@ from .worlds import TARGET, Aim, aiming
 
 SETTINGS: dict[str, Any] = {
     "n_steps": 10, "batch_size": 40, "n_epochs": 2, "gamma": 0.9, "seed": 0, "device": "cpu", "ent_coef": 0.01,
-    "policy_kwargs": normalised_policy([16]),
+    "policy_kwargs": normalized_policy([16]),
 }  # fmt: skip
 
 
@@ -48,9 +48,9 @@ def test_a_gradient_step_is_that_of_plain_ppo() -> None:
     model = model_of(max_grad_norm=0.05, learning_rate=1e-2)
     model.learn(80)  # so that ratios are not all 1 and the log has its numbers
     reference = deepcopy(model.policy)
-    optimiser = torch.optim.Adam(reference.parameters(), 1e-2, eps=1e-5)
+    optimizer = torch.optim.Adam(reference.parameters(), 1e-2, eps=1e-5)
     state = deepcopy(model.policy.optimizer.state_dict())
-    optimiser.load_state_dict(state | {"param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict(state | {"param_groups": optimizer.state_dict()["param_groups"]})
     rows = torch.randperm(80)[:40]
     rollout, learned = model.rollout, model._learned
     found = model._step(rows)
@@ -63,10 +63,10 @@ def test_a_gradient_step_is_that_of_plain_ppo() -> None:
     policy_loss = -torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages).mean()
     value_loss = nn.functional.mse_loss(values.flatten(), learned["returns"][rows])
     loss = policy_loss + 0.5 * value_loss - 0.01 * entropy.mean()
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
     assert torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.05) > 0.05
-    optimiser.step()
+    optimizer.step()
 
     assert (ratio - 1).abs().max() > 0.01
     assert found["loss"].item() == pytest.approx(loss.item(), abs=1e-6)

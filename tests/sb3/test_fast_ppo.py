@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.errors import InputError
-from rlgen.sb3 import FastPPO, gaussian_policy, normalised_policy
+from rlgen.sb3 import FastPPO, gaussian_policy, normalized_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -26,7 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a schedule of the clipping": {"clip_range": lambda remaining: 0.01 + 0.1 * remaining, "learning_rate": 1e-2},
     "one row left over": {"batch_size": 21},
     "a network each": {"policy_kwargs": {"share_features_extractor": False}},
-    "normalised observations": {"policy_kwargs": normalised_policy([16])},
+    "normalized observations": {"policy_kwargs": normalized_policy([16])},
 }
 FALL_BACK: dict[str, dict[str, Any]] = {"gSDE": {"use_sde": True}, "clipped value function": {"clip_range_vf": 0.2}}
 

@@ -18,8 +18,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
 
 from rlgen.errors import InputError
-from rlgen.sb3 import load_policy, normalised_policy
-from rlgen.sb3.features import fit_normaliser
+from rlgen.sb3 import load_policy, normalized_policy
+from rlgen.sb3.features import fit_normalizer
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (5,))
 ACTION = spaces.Box(np.array([-0.4, -2.0], np.float32), np.array([0.4, 1.0], np.float32))
@@ -91,18 +91,18 @@ def test_an_activation_of_someone_s_own_is_refused(tmp_path: Path) -> None:
         load_policy(path, OBSERVATION, ACTION)
 
 
-def test_rlgen_s_own_normaliser_within_the_policy_is_applied(tmp_path: Path) -> None:
-    model, path = saved(PPO, tmp_path, policy_kwargs=normalised_policy([16], log_std_init=-1.0))
-    assert fit_normaliser(model.policy, 5 + 2 * torch.randn(100, 5))
+def test_rlgen_s_own_normalizer_within_the_policy_is_applied(tmp_path: Path) -> None:
+    model, path = saved(PPO, tmp_path, policy_kwargs=normalized_policy([16], log_std_init=-1.0))
+    assert fit_normalizer(model.policy, 5 + 2 * torch.randn(100, 5))
     model.save(path)
     assert_acts_alike(model, path)
 
 
 @pytest.mark.parametrize("algorithm", [SAC, TD3])
-def test_rlgen_s_own_normaliser_is_applied_to_off_policy_actors(algorithm: type[BaseAlgorithm], tmp_path: Path) -> None:
-    arguments = {"features_extractor_class": normalised_policy([16])["features_extractor_class"]}
+def test_rlgen_s_own_normalizer_is_applied_to_off_policy_actors(algorithm: type[BaseAlgorithm], tmp_path: Path) -> None:
+    arguments = {"features_extractor_class": normalized_policy([16])["features_extractor_class"]}
     model, path = saved(algorithm, tmp_path, policy_kwargs=arguments)
-    assert fit_normaliser(model.policy.actor, 5 + 2 * torch.randn(100, 5))  # type: ignore[arg-type]
+    assert fit_normalizer(model.policy.actor, 5 + 2 * torch.randn(100, 5))  # type: ignore[arg-type]
     model.save(path)
     assert_acts_alike(model, path)
 
@@ -110,7 +110,7 @@ def test_rlgen_s_own_normaliser_is_applied_to_off_policy_actors(algorithm: type[
 # statistics beside the model
 
 
-def normalising() -> VecNormalize:
+def normalizing() -> VecNormalize:
     env = VecNormalize(DummyVecEnv([Still]), clip_obs=1.5)
     env.obs_rms.mean[:], env.obs_rms.var[:] = np.arange(5), 1 + np.arange(5)  # type: ignore[union-attr]
     return env
@@ -124,7 +124,7 @@ def as_json(env: VecNormalize) -> str:
 
 
 def test_statistics_as_json_do_what_vecnormalize_does(tmp_path: Path) -> None:
-    (model, path), env, observations = saved(PPO, tmp_path), normalising(), random_observations()
+    (model, path), env, observations = saved(PPO, tmp_path), normalizing(), random_observations()
     (tmp_path / "normaliser.json").write_text(as_json(env))
     (tmp_path / "vecnormalize.pkl").write_bytes(b"never opened")
     expected = model.predict(env.normalize_obs(observations), deterministic=True)[0]

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from rlgen.data import Demonstrations
 from rlgen.errors import InputError
 from rlgen.runs.evaluation import evaluate
-from rlgen.sb3 import load_policy, normalised_policy
+from rlgen.sb3 import load_policy, normalized_policy
 
 VECTOR, NUMBERS = spaces.Box(-3, 3, (4,)), spaces.Box(np.float32([-0.4, -2]), np.float32([0.4, 1]))
 SMALL = {"net_arch": [8]}
@@ -73,8 +73,8 @@ def assert_alike(model: Any, path: Path, observed: spaces.Space, rows: int = 40)
     "observation", [VECTOR, spaces.Discrete(5), spaces.MultiDiscrete([3, 4]), spaces.Box(-1, 1, (2, 3))]
 )
 @pytest.mark.parametrize("normalised", [False, True])
-def test_every_observation_of_vectors_and_kinds(observation: spaces.Space, normalised: bool, tmp_path: Path) -> None:
-    arguments = normalised_policy([8]) if normalised else SMALL
+def test_every_observation_of_vectors_and_kinds(observation: spaces.Space, normalized: bool, tmp_path: Path) -> None:
+    arguments = normalized_policy([8]) if normalized else SMALL
     model = saved(PPO, tmp_path / "m.zip", observation, NUMBERS, policy_kwargs=arguments)
     assert_alike(model, tmp_path / "m.zip", observation)
 

@@ -33,7 +33,7 @@ CURIOUS |= {
     "flow": VIME(InformationGainConfig(pool_size=80, posterior="flow")),
     "compression": VIME(InformationGainConfig(gain="compression")),
     "likelihood": VIME(InformationGainConfig(learn_likelihood=True)),
-}  # the first-order gain makes an optimiser for each rollout, and that counts on the host
+}  # the first-order gain makes an optimizer for each rollout, and that counts on the host
 LEARNER = LearnerConfig(n_steps=10, batch_size=40, hidden=(8,))
 
 
@@ -120,7 +120,7 @@ def update_without_waiting(source: Any, device: str) -> dict[str, Tensor]:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_a_discriminators_update_waits_for_nothing(device: str, penalty: dict[str, Any]) -> None:
-    discriminator = AdversarialConfig(hidden=(8,), batch_size=16, normaliser="running", divergence="wasserstein")
+    discriminator = AdversarialConfig(hidden=(8,), batch_size=16, normalizer="running", divergence="wasserstein")
     if not penalty.get("gradient", 1.0):
         discriminator = AdversarialConfig(hidden=(8,), batch_size=16, zero="lowest")
     source = source_of(

@@ -7,8 +7,8 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.sb3 import FastPPO, normalised_policy
-from rlgen.sb3.observation_normalisation import ObservationStatistics
+from rlgen.sb3 import FastPPO, normalized_policy
+from rlgen.sb3.observation_normalization import ObservationStatistics
 
 
 class Rollouts(BaseCallback):
@@ -43,13 +43,13 @@ def learn(kind: type[PPO], policy_kwargs: dict) -> tuple[PPO, Rollouts]:
 
 def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -> None:
     for kind in (PPO, FastPPO):
-        model, seen = learn(kind, normalised_policy([8]))
-        normaliser = model.policy.features_extractor.normaliser
+        model, seen = learn(kind, normalized_policy([8]))
+        normalizer = model.policy.features_extractor.normalizer
         learned_from = np.concatenate(seen.observations)
         assert len(seen.observations) == 4
-        assert float(normaliser.count) == len(learned_from)
-        np.testing.assert_allclose(normaliser.mean.numpy(), learned_from.mean(0), atol=1e-5)
-        np.testing.assert_allclose(normaliser.var.numpy(), learned_from.var(0), rtol=1e-4)
+        assert float(normalizer.count) == len(learned_from)
+        np.testing.assert_allclose(normalizer.mean.numpy(), learned_from.mean(0), atol=1e-5)
+        np.testing.assert_allclose(normalizer.var.numpy(), learned_from.var(0), rtol=1e-4)
 
 
 def test_every_rollout_joins_once_however_often_training_is_called() -> None:
@@ -57,22 +57,22 @@ def test_every_rollout_joins_once_however_often_training_is_called() -> None:
     env = make_vec_env("Pendulum-v1", 2, seed=0)
     model = FastPPO(
         "MlpPolicy", env, n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu",
-        policy_kwargs=normalised_policy([8]),
+        policy_kwargs=normalized_policy([8]),
     )  # fmt: skip
     for _ in range(2):
         model.learn(64, [statistics, seen], reset_num_timesteps=False)
-    assert float(model.policy.features_extractor.normaliser.count) == len(np.concatenate(seen.observations)) == 128
+    assert float(model.policy.features_extractor.normalizer.count) == len(np.concatenate(seen.observations)) == 128
 
 
 def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:
-    _, seen = learn(FastPPO, normalised_policy([8]))
+    _, seen = learn(FastPPO, normalized_policy([8]))
     assert max(seen.apart) < 1e-4
 
 
 @pytest.mark.parametrize(
     ("algorithm", "settings"), [(PPO, {"n_steps": 16, "batch_size": 32}), (SAC, {"learning_starts": 4})]
 )
-def test_models_without_a_normaliser_stay_as_they_are(algorithm: type, settings: dict) -> None:
+def test_models_without_a_normalizer_stay_as_they_are(algorithm: type, settings: dict) -> None:
     weights = []
     for callback in (ObservationStatistics(), None):
         env = make_vec_env("Pendulum-v1", 2, seed=0)

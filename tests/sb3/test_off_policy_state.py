@@ -40,11 +40,11 @@ class Rows(KVWriter):
 
 
 def make(
-    algorithm: type, rows: Rows | None = None, seed: int = 0, n_envs: int = 2, normalised: bool = False, **more: Any
+    algorithm: type, rows: Rows | None = None, seed: int = 0, n_envs: int = 2, normalized: bool = False, **more: Any
 ) -> BaseAlgorithm:
     env_id = "CartPole-v1" if algorithm in (DQN, QRDQN) else "Pendulum-v1"
     env = make_vec_env(env_id, n_envs, seed=seed, env_kwargs={"max_episode_steps": TIME_LIMIT})
-    env = VecNormalize(env) if normalised else env
+    env = VecNormalize(env) if normalized else env
     settings = {"learning_starts": 10, "batch_size": 8, "buffer_size": 500, "seed": seed, "device": "cpu"} | more
     model = algorithm("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, **settings)
     model.set_logger(Logger(None, [rows or Rows()]))
@@ -66,8 +66,8 @@ class SaveAt(BaseCallback):
             state = {"model": model_state(self.model), "random": rng_state()}
             self.saved = copy.deepcopy(encode(state))
             self.envs = copy.deepcopy(self.model.get_env().unwrapped.envs)
-            if (normaliser := self.model.get_vec_normalize_env()) is not None:
-                self.statistics = {name: copy.deepcopy(getattr(normaliser, name)) for name in STATISTICS}
+            if (normalizer := self.model.get_vec_normalize_env()) is not None:
+                self.statistics = {name: copy.deepcopy(getattr(normalizer, name)) for name in STATISTICS}
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ CASES: dict[str, tuple[type, dict[str, Any]]] = {
     "SAC in one environment, by episodes": (SAC, {"n_envs": 1, "train_freq": (1, "episode")}),
     "SAC of fixed entropy": (SAC, {"ent_coef": 0.1}),
     "SAC of three steps": (SAC, {"n_steps": 3}),
-    "SAC of normalised observations": (SAC, {"normalised": True}),
+    "SAC of normalized observations": (SAC, {"normalised": True}),
     "SAC still at random": (SAC, {"learning_starts": 60}),
     "SAC with a full buffer": (SAC, {"buffer_size": 20}),
     "SAC that saves memory": (SAC, SMALL),

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlgen.errors import InputError
-from rlgen.sb3.observation_normalisation import find_normaliser, read_normaliser
+from rlgen.sb3.observation_normalization import find_normalizer, read_normalizer
 from rlgen.sb3.plain_pickle import array_of, read_plain, space_of
 
 SPACES = [
@@ -53,11 +53,11 @@ def test_spaces_are_read(protocol: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_vecnormalize_normalises_as_sb3_does(protocol: int, tmp_path: Path) -> None:
+def test_a_vecnormalize_normalizes_as_sb3_does(protocol: int, tmp_path: Path) -> None:
     env, path = statistics(), tmp_path / "any.pkl"
     env.action_space.sample()
     path.write_bytes(pickle.dumps(env, protocol))
-    found, seen = read_normaliser(path, (3,)), np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    found, seen = read_normalizer(path, (3,)), np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     assert found is not None
     assert np.array_equal(found(seen), env.normalize_obs(seen))
 
@@ -70,7 +70,7 @@ def test_a_vecnormalize_of_older_libraries_is_read(tmp_path: Path) -> None:
     assert b"numpy.core" in content
     assert b"gym.spaces.box" in content
     (tmp_path / "old.pkl").write_bytes(content)
-    found = read_normaliser(tmp_path / "old.pkl", (3,))
+    found = read_normalizer(tmp_path / "old.pkl", (3,))
     assert found is not None
     assert found.std == pytest.approx([1, 2, 3])
 
@@ -92,10 +92,10 @@ def _renamed(content: bytes, new: bytes, old: bytes) -> bytes:
     return b"".join(parts)
 
 
-def test_a_vecnormalize_that_leaves_observations_alone_normalises_nothing(tmp_path: Path) -> None:
+def test_a_vecnormalize_that_leaves_observations_alone_normalizes_nothing(tmp_path: Path) -> None:
     env = VecNormalize(DummyVecEnv([Look]), norm_obs=False)
     env.save(str(tmp_path / "vecnormalize.pkl"))
-    assert read_normaliser(tmp_path / "vecnormalize.pkl", (3,)) is None
+    assert read_normalizer(tmp_path / "vecnormalize.pkl", (3,)) is None
 
 
 class Runs:
@@ -147,7 +147,7 @@ def test_nothing_is_run_whatever_a_pickle_asks_for(tmp_path: Path) -> None:
     for number, content in enumerate(attacks(mark)):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"expected .*; got .*; "):
-            read_normaliser(path, (3,))
+            read_normalizer(path, (3,))
         assert not mark.exists(), number
 
 
@@ -197,12 +197,12 @@ def test_statistics_are_found_where_the_zoo_and_sb3_write_them(model: str, where
         (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / model).touch()
     statistics().save(str(tmp_path / where))
-    found = find_normaliser(tmp_path / model, (3,))
+    found = find_normalizer(tmp_path / model, (3,))
     assert found is not None
     assert found.clip == 1.5
     (tmp_path / where).write_bytes(pickle.dumps(Runs(os.system, "true")))
-    with pytest.raises(InputError, match=r"posix\.system in .*could run code.*--normaliser none"):
-        find_normaliser(tmp_path / model, (3,))
+    with pytest.raises(InputError, match=r"posix\.system in .*could run code.*--normalizer none"):
+        find_normalizer(tmp_path / model, (3,))
 
 
 def test_statistics_of_another_model_in_the_folder_are_no_concern(tmp_path: Path) -> None:
@@ -210,17 +210,17 @@ def test_statistics_of_another_model_in_the_folder_are_no_concern(tmp_path: Path
         (tmp_path / name).touch()
     statistics().save(str(tmp_path / "other_vecnormalize.pkl"))
     statistics().save(str(tmp_path / "vecnormalize.pkl"))
-    assert find_normaliser(tmp_path / "mine.zip", (5,)) is None  # of another shape
+    assert find_normalizer(tmp_path / "mine.zip", (5,)) is None  # of another shape
     (tmp_path / "vecnormalize.pkl").unlink()
-    assert find_normaliser(tmp_path / "mine.zip", (3,)) is None  # named after the other
-    assert find_normaliser(tmp_path / "other.zip", (3,)) is not None
+    assert find_normalizer(tmp_path / "mine.zip", (3,)) is None  # named after the other
+    assert find_normalizer(tmp_path / "other.zip", (3,)) is not None
 
 
 def test_of_several_statistics_that_fit_one_must_be_named(tmp_path: Path) -> None:
     for name in ("vecnormalize.pkl", "vec_normalize_old.pkl"):
         statistics().save(str(tmp_path / name))
-    with pytest.raises(InputError, match=r"one VecNormalize next to .*; got .* and .*--normaliser FILE"):
-        find_normaliser(tmp_path / "mine.zip", (3,))
+    with pytest.raises(InputError, match=r"one VecNormalize next to .*; got .* and .*--normalizer FILE"):
+        find_normalizer(tmp_path / "mine.zip", (3,))
 
 
 def test_a_class_in_the_place_of_an_object_is_refused(tmp_path: Path) -> None:
@@ -230,4 +230,4 @@ def test_a_class_in_the_place_of_an_object_is_refused(tmp_path: Path) -> None:
     for content in (pickle.dumps(VecNormalize), pickle.dumps(env)):
         path.write_bytes(content)
         with pytest.raises(InputError, match="expected a VecNormalize"):
-            read_normaliser(path, (3,))
+            read_normalizer(path, (3,))

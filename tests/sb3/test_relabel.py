@@ -1,4 +1,4 @@
-"""Relabelling a rollout, in environments whose episodes end where a script says."""
+"""Relabeling a rollout, in environments whose episodes end where a script says."""
 
 from collections.abc import Callable
 from typing import Any
@@ -92,7 +92,7 @@ def by_observation(batch: Transitions) -> Tensor:
 
 
 class Snapshot(BaseCallback):
-    """The buffer when relabelling is over, and V of every true next observation by the same weights."""
+    """The buffer when relabeling is over, and V of every true next observation by the same weights."""
 
     def _on_step(self) -> bool:
         return True
@@ -122,7 +122,7 @@ def make_model(algorithm: type = PPO, action_space: spaces.Space | None = None, 
 
 
 def roll(model: Any, *sources: WeightedReward, scale: ReturnNormalizer | None = None, adds: bool = False) -> Snapshot:
-    """One relabelled rollout."""
+    """One relabeled rollout."""
     snapshot = Snapshot()
     named = {f"source{i}": paid for i, paid in enumerate(sources)}
     model.learn(STEPS * ENVS, CallbackList([Relabel(named, scale, adds=adds), snapshot]))
@@ -138,7 +138,7 @@ def flags(*hows: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
-def test_advantages_are_generalised_advantages_written_out_by_hand(algorithm: type) -> None:
+def test_advantages_are_generalized_advantages_written_out_by_hand(algorithm: type) -> None:
     seen = roll(make_model(algorithm), WeightedReward(Source(by_observation)))
     paid = seen_rewards = make_model().get_env().table[:STEPS].sum(-1)
     terminated, ended = flags(FELL, BOTH), flags(FELL, BOTH, TIME_LIMIT)

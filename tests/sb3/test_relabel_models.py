@@ -1,4 +1,4 @@
-"""Relabelling the rollouts of every kind of on-policy model, in environments that note what they answered."""
+"""Relabeling the rollouts of every kind of on-policy model, in environments that note what they answered."""
 
 from typing import Any
 
@@ -101,9 +101,9 @@ CASES: dict[str, tuple[type, str, spaces.Space, dict[str, Any]]] = {
 every_model = pytest.mark.parametrize(("algorithm", "policy", "space", "more"), CASES.values(), ids=CASES)
 
 
-def make(algorithm: type, policy: str, space: spaces.Space, more: dict[str, Any], normalised: bool = False):
+def make(algorithm: type, policy: str, space: spaces.Space, more: dict[str, Any], normalized: bool = False):
     env: Any = DummyVecEnv([lambda seed=seed: Noted(seed, space) for seed in range(ENVS)])
-    env = VecNormalize(env, gamma=GAMMA) if normalised else env
+    env = VecNormalize(env, gamma=GAMMA) if normalized else env
     settings: dict[str, Any] = {"n_steps": STEPS, "gamma": GAMMA, "gae_lambda": 0.8, "seed": 0, "device": "cpu"}
     if algorithm is not A2C:
         settings["batch_size"] = STEPS
@@ -154,9 +154,9 @@ def test_a_second_training_of_a_model_begins_with_the_rewards_of_the_task() -> N
 
 @pytest.mark.parametrize("case", ["PPO", "lean PPO", "recurrent PPO"])
 def test_under_vecnormalize_sources_see_the_environments_own_observations(case: str) -> None:
-    """The policy learns from normalised observations and rewards; bonuses are added to the normalised rewards."""
+    """The policy learns from normalized observations and rewards; bonuses are added to the normalized rewards."""
     source, before, after = Source(100.0), Rollouts(), Rollouts()
-    model = make(*CASES[case], normalised=True)
+    model = make(*CASES[case], normalized=True)
     model.learn(3 * STEPS * ENVS, [before, Relabel({"some": WeightedReward(source)}, adds=True), after])
     columns = noted(model)
     assert np.mean(columns[0]) > 4
@@ -164,14 +164,14 @@ def test_under_vecnormalize_sources_see_the_environments_own_observations(case: 
     for number, batch in enumerate(source.learned):
         rows = slice(number * STEPS * ENVS, (number + 1) * STEPS * ENVS)
         for tensor, column in zip(batch.tensors(), columns, strict=True):
-            # The last observation of an episode has been normalised and back again.
+            # The last observation of an episode has been normalized and back again.
             np.testing.assert_allclose(tensor.numpy(), column[rows], rtol=1e-5)
     for expected, found in zip(before.seen, after.seen, strict=True):
         np.testing.assert_allclose(found["rewards"], expected["rewards"] + 100, rtol=1e-5)
         np.testing.assert_allclose(found["rewards"] - 100, expected["rewards"], atol=1e-4)
 
 
-def test_a_normaliser_below_another_wrapper_is_refused() -> None:
+def test_a_normalizer_below_another_wrapper_is_refused() -> None:
     env = VecFrameStack(VecNormalize(DummyVecEnv([lambda: Noted(0, BOX)])), 2)
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu")
     with pytest.raises(InputError, match="outermost"):

@@ -102,10 +102,10 @@ class Draws(BaseCallback):
         self.samples.append(self.model.replay_buffer.sample(self.rows, env=self.model._vec_normalize_env))
 
 
-def make(algorithm: type = SAC, n_envs: int = ENVS, normalised: bool = False, **more: Any) -> BaseAlgorithm:
+def make(algorithm: type = SAC, n_envs: int = ENVS, normalized: bool = False, **more: Any) -> BaseAlgorithm:
     discrete = algorithm in CHOOSERS
     env: Any = DummyVecEnv([lambda seed=seed: Noted(seed, discrete) for seed in range(n_envs)])
-    env = VecNormalize(env, gamma=GAMMA) if normalised else env
+    env = VecNormalize(env, gamma=GAMMA) if normalized else env
     settings = {"learning_starts": 6, "batch_size": 8, "buffer_size": 200, "gamma": GAMMA, "seed": 0, "device": "cpu"}
     return algorithm("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, **(settings | more))
 
@@ -257,12 +257,12 @@ def test_a_buffer_that_saves_memory_pays_nothing_for_last_steps_whose_observatio
 
 
 def test_under_vecnormalize_sources_see_the_environments_own_numbers() -> None:
-    """The policy learns from normalised observations and rewards; bonuses are added to the normalised rewards."""
-    source, model, draws = Source(), make(normalised=True), Draws()
+    """The policy learns from normalized observations and rewards; bonuses are added to the normalized rewards."""
+    source, model, draws = Source(), make(normalized=True), Draws()
     model.learn(60, [*pay(WeightedReward(source, 1000.0)), draws])
     columns = noted(model)
     for number, batch in enumerate(source.learned):
-        # The last observation of an episode has been normalised and back again.
+        # The last observation of an episode has been normalized and back again.
         same(batch, columns, slice(10 * number, 10 * number + 10), rtol=1e-5)
     sample = draws.samples[-1]
     asked = [batch for batch in source.asked if len(batch) == len(sample.rewards)][-1]
@@ -276,7 +276,7 @@ def test_under_vecnormalize_sources_see_the_environments_own_numbers() -> None:
     assert all(np.abs(allowed - each).min() < 0.1 for each in task.numpy())
 
 
-def test_a_normaliser_below_another_wrapper_is_refused() -> None:
+def test_a_normalizer_below_another_wrapper_is_refused() -> None:
     from stable_baselines3.common.vec_env import VecFrameStack
 
     env = VecFrameStack(VecNormalize(DummyVecEnv([lambda: Noted(0)])), 2)
@@ -398,7 +398,7 @@ class Biased(ReplayBuffer):
 
 
 class Goals(gym.Env):
-    """As hindsight relabelling wants it."""
+    """As hindsight relabeling wants it."""
 
     place = spaces.Box(-1, 1, (2,), np.float32)
     observation_space = spaces.Dict({"observation": place, "achieved_goal": place, "desired_goal": place})

@@ -53,7 +53,7 @@ def gail_and_vime() -> dict[str, Any]:
         observations=torch.randn(41, 17, generator=generator).numpy(),
         actions=(low + (high - low) * torch.rand(40, 6, generator=generator)).numpy(),
     )
-    discriminator = AdversarialConfig(hidden=(8,), batch_size=33, normaliser="running", zero="lowest")
+    discriminator = AdversarialConfig(hidden=(8,), batch_size=33, normalizer="running", zero="lowest")
     penalties = PenaltyConfig(gradient=1.0, bottleneck=0.5)
     config = GAILConfig(discriminator=discriminator, penalties=penalties, warm_start=False)
     gail = GAIL(imitator, Demonstrations.from_episodes([episode], env_id="HalfCheetah-v5"), config)
@@ -65,7 +65,7 @@ def gail_and_vime() -> dict[str, Any]:
     return {
         "imitator": weights(imitator),
         "discriminator": dict(gail.source.network.state_dict()),
-        "seen by it": dict(gail.source.normaliser.state_dict()),
+        "seen by it": dict(gail.source.normalizer.state_dict()),
         "explorer": weights(explorer),
         "dynamics": dict(source.model.state_dict()),
         "medians": source.recent_medians,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlgen import distributed
-from rlgen.nn import Normaliser
+from rlgen.nn import Normalizer
 from rlgen.rewards import ReturnNormalizer
 from rlgen.runs.rank_states import OTHERS, own_state
 
@@ -60,10 +60,10 @@ def test_two_processes_find_the_moments_of_all(found: list[dict[str, Any]]) -> N
     mean, std = found[0]["moments"]
     torch.testing.assert_close(mean, ROWS[:, 0].mean())
     torch.testing.assert_close(std, ROWS[:, 0].std())
-    normaliser = Normaliser.of(torch.ones(2, 2))
-    normaliser.merge(ROWS)
+    normalizer = Normalizer.of(torch.ones(2, 2))
+    normalizer.merge(ROWS)
     for each in found:
-        torch.testing.assert_close(dict(each["normaliser"]), dict(normaliser.state_dict()))
+        torch.testing.assert_close(dict(each["normaliser"]), dict(normalizer.state_dict()))
     assert same(found, "largest bonus") == ROWS[:, 0].max()
 
 

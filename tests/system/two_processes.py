@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from rlgen import distributed
-from rlgen.nn import Normaliser
+from rlgen.nn import Normalizer
 from rlgen.rewards import ReturnNormalizer
 from rlgen.rewards.bonus_unit import LargestSoFar
 from rlgen.runs.rank_states import OTHERS, own_state, with_others
@@ -19,8 +19,8 @@ def of_two() -> dict[str, Any]:
     """What each process finds of the half of ROWS that is its own."""
     torch.manual_seed(0)
     own = distributed.local_rows(ROWS)
-    normaliser = Normaliser.of(torch.ones(2, 2))
-    normaliser.merge_rollout(own)
+    normalizer = Normalizer.of(torch.ones(2, 2))
+    normalizer.merge_rollout(own)
     largest = LargestSoFar()
     largest.merge(own[:, 0])
     scale = ReturnNormalizer(0.9, n_envs=2)
@@ -44,7 +44,7 @@ def of_two() -> dict[str, Any]:
         "any": (distributed.any_of(distributed.rank() == 1), distributed.any_of(False)),
         "moments": distributed.mean_and_std(own[:, 0]),
         "drawn": distributed.draw([own, own[:, 0]], 3, 5),
-        "normaliser": normaliser.state_dict(),
+        "normaliser": normalizer.state_dict(),
         "largest bonus": largest.largest,
         "scale": scale.state_dict(),
         "gradient": network.weight.grad,

@@ -15,7 +15,7 @@ The speeds use random demonstrations and rewards, whose values do not affect the
   the task, a discriminator, or VIME and the task.
 - sb3 on warp: FastPPO on the same environments through `make_vec`; sb3 on dummy: SB3's PPO on 8 environments in its
   DummyVecEnv, 256 steps each, its own defaults. The training speeds are divided by both.
-- shares: one more round of GAIL and of VIME, with a device synchronisation after each part.
+- shares: one more round of GAIL and of VIME, with a device synchronization after each part.
 
 Kernels are compiled and graphs captured before the clock starts. Every speed is in environment steps per second.
 `learning.py` describes the learning goals, with the demonstrations of DATA (`demos/ENV_every20.npz`); goals that take
@@ -73,7 +73,7 @@ class Protocol:
     """CSV of every number; None to print only."""
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -81,11 +81,11 @@ def synchronise(device: torch.device) -> None:
 def speed(work: Callable[[], int], device: torch.device, seconds: float) -> float:
     """Environment steps per second of `work`, which returns the number of steps it made."""
     work()
-    synchronise(device)
+    synchronize(device)
     steps, since = 0, time.perf_counter()
     while time.perf_counter() - since < seconds:
         steps += work()
-        synchronise(device)
+        synchronize(device)
     return steps / (time.perf_counter() - since)
 
 
@@ -146,7 +146,7 @@ def demonstrations(env: Any) -> Demonstrations:
 
 
 class Parts(BaseCallback):
-    """Seconds of a round's parts, with a device synchronisation in between; `source` is the reward source's name."""
+    """Seconds of a round's parts, with a device synchronization in between; `source` is the reward source's name."""
 
     def __init__(self, env: Any, source: str) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class Parts(BaseCallback):
         env.sim.env.physics.advance = timed
 
     def mark(self, part: str) -> None:
-        synchronise(self.model.device)
+        synchronize(self.model.device)
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self.since
         self.since = now

@@ -22,8 +22,8 @@ def fitted_gaussian(features: Float[Tensor, "n f"]) -> Gaussian:
         raise problem("features of at least two images", f"{len(features)}", "measure more images")
     rows = features.double()
     mean = rows.mean(0)
-    centred = rows - mean
-    return Gaussian(mean, centred.T @ centred / (len(rows) - 1))
+    centered = rows - mean
+    return Gaussian(mean, centered.T @ centered / (len(rows) - 1))
 
 
 def frechet_distance(one: Gaussian, other: Gaussian) -> Float[Tensor, ""]:

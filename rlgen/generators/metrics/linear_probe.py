@@ -24,7 +24,7 @@ class LinearProbe:
     scale: Float[Tensor, " f"]
     """Standard deviation of the features of the fit; 1 for a constant feature."""
     weight: Float[Tensor, "k f"]
-    """Weights of the standardised features."""
+    """Weights of the standardized features."""
     bias: Float[Tensor, " k"]
 
     def logits(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n k"]:
@@ -35,10 +35,10 @@ class LinearProbe:
 def fit_linear_probe(
     features: Float[Tensor, "n f"], labels: Int64[Tensor, " labels"], n_classes: int, l2: float = 1e-4
 ) -> LinearProbe:
-    """Multinomial logistic regression on standardised features. Cox 1958; as a measure of representations Alain &
+    """Multinomial logistic regression on standardized features. Cox 1958; as a measure of representations Alain &
     Bengio 2017 (1610.01644) and, on a DCGAN's discriminator, Radford et al. 2016 (1511.06434), section 5.1.
 
-    It minimises the mean cross-entropy in nats + l2 / 2 · |weight|², on full batches, from zero weights, in float64, so
+    It minimizes the mean cross-entropy in nats + l2 / 2 · |weight|², on full batches, from zero weights, in float64, so
     the same features give the same probe. Raises `InputError` for unsuitable features, labels or `l2`.
 
     Differs from Radford et al.: logistic regression instead of a support vector machine, because `l2` is its only
@@ -58,18 +58,18 @@ def fit_linear_probe(
     rows = (rows - mean) / scale
     weight = rows.new_zeros(n_classes, rows.shape[1], requires_grad=True)
     bias = rows.new_zeros(n_classes, requires_grad=True)
-    _minimise(rows, labels, weight, bias, l2)
+    _minimize(rows, labels, weight, bias, l2)
     return LinearProbe(mean=mean, scale=scale, weight=weight.detach(), bias=bias.detach())
 
 
-def _minimise(
+def _minimize(
     rows: Float[Tensor, "n f"],
     labels: Int64[Tensor, " n"],
     weight: Float[Tensor, "k f"],
     bias: Float[Tensor, " k"],
     l2: float,
 ) -> None:
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=STEPS,
         tolerance_grad=GRADIENT,
@@ -80,10 +80,10 @@ def _minimise(
 
     def loss() -> Tensor:
         """The loss, detached, because L-BFGS converts it to a float and torch warns if it has a gradient."""
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         value = F.cross_entropy(F.linear(rows, weight, bias), labels) + l2 / 2 * weight.square().sum()
         value.backward()
         return value.detach()
 
     with torch.enable_grad():
-        optimiser.step(loss)
+        optimizer.step(loss)

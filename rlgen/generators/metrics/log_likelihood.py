@@ -55,7 +55,7 @@ def negative_log_likelihood(
 ) -> NegativeLogLikelihood:
     """Mean of -`importance_log_likelihood` over batches of images; with one sample it is the mean negative ELBO.
 
-    For a Bernoulli likelihood the pixels are 0 or 1; report the method of binarisation together with the value.
+    For a Bernoulli likelihood the pixels are 0 or 1; report the method of binarization together with the value.
     """
     pieces = [importance_log_likelihood(log_weight, images, samples, at_once) for images in batches]
     if not pieces:
@@ -91,11 +91,11 @@ def parzen(
     test: Float[Tensor, "n d"],
     sigmas: Sequence[float] = SIGMAS,
 ) -> Parzen:
-    """Mean log-likelihood of `test`, with the width that maximises that of `validation`. Goodfellow et al. 2014
+    """Mean log-likelihood of `test`, with the width that maximizes that of `validation`. Goodfellow et al. 2014
     (1406.2661), section 5: MNIST in [0, 1], 10,000 samples, σ by cross-validation; 225 ± 2 nats.
 
     The estimate has a high variance and is misleading in many dimensions (Theis et al. 2016, 1511.01844, section 3):
-    k-means centres score higher than the true distribution. Use it to compare with papers, not to select models.
+    k-means centers score higher than the true distribution. Use it to compare with papers, not to select models.
     """
     if not len(sigmas) or min(sigmas) <= 0:
         raise problem("positive widths to choose from", f"{list(sigmas)}", "give e.g. 0.1 to 1")
@@ -112,10 +112,10 @@ def _log_probs(
     """Log-densities [s, n] of the points for every width, from one distance matrix."""
     if not len(samples) or not len(points):
         raise problem("samples and points", f"{len(samples)} and {len(points)}", "measure at least one image")
-    centre = samples.double().mean(0)  # |a|² + |b|² - 2 a·b loses less precision for small numbers
-    rows, width = samples.double() - centre, samples.shape[1]
+    center = samples.double().mean(0)  # |a|² + |b|² - 2 a·b loses less precision for small numbers
+    rows, width = samples.double() - center, samples.shape[1]
     pieces = []
-    for piece in (points.double() - centre).split(PIECE):
+    for piece in (points.double() - center).split(PIECE):
         squares = piece.square().sum(1)[:, None] + rows.square().sum(1) - 2 * piece @ rows.T
         halves = squares.clamp_min_(0).mul_(-0.5)
         norms = [width * math.log(sigma * math.sqrt(2 * math.pi)) + math.log(len(rows)) for sigma in sigmas]

@@ -1,4 +1,4 @@
-"""Overlap of two sets of features, estimated with balls that reach to the k-th nearest neighbour of each point."""
+"""Overlap of two sets of features, estimated with balls that reach to the k-th nearest neighbor of each point."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -55,10 +55,10 @@ def density_coverage(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: 
     return DensityCoverage(around.mean() / k, covered.double().mean())
 
 
-def neighbour_distance(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " n"]:
+def neighbor_distance(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " n"]:
     """Distance of each point to its k-th nearest other point, float64."""
     if not 1 <= k < len(points):
-        raise problem(f"more than {k} features, each with a {k}. neighbour", f"{len(points)}", "measure more images")
+        raise problem(f"more than {k} features, each with a {k}. neighbor", f"{len(points)}", "measure more images")
     rows = points.double()
     # k + 1, because the point itself is at distance 0.
     return torch.cat(
@@ -66,9 +66,9 @@ def neighbour_distance(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " 
     )
 
 
-def _inside(points: Float[Tensor, "n f"], centres: Float[Tensor, "m f"], k: int) -> Iterator[Bool[Tensor, "piece m"]]:
-    """For each piece of `points`, whether each point lies in the ball around each of `centres`."""
-    radii = neighbour_distance(centres, k)
-    rows = centres.double()
+def _inside(points: Float[Tensor, "n f"], centers: Float[Tensor, "m f"], k: int) -> Iterator[Bool[Tensor, "piece m"]]:
+    """For each piece of `points`, whether each point lies in the ball around each of `centers`."""
+    radii = neighbor_distance(centers, k)
+    rows = centers.double()
     for piece in points.double().split(PIECE):
         yield torch.cdist(piece, rows, compute_mode=EXACT) <= radii

@@ -19,24 +19,24 @@ def image_scores(
     fake: Float[Tensor, "m c h w"],
     extractor: Extractor,
     fake_labels: Int64[Tensor, " m"] | None = None,
-    neighbours: int = NEIGHBOURS,
+    neighbors: int = NEIGHBOURS,
 ) -> dict[str, float | str]:
     """Scores of the generated images `fake`, with the settings that they depend on.
 
     Use real images of the test split, so that the scores also show a generator that has memorized its training images.
     All scores depend on the number of images. Compare only rows with equal `n_real` and `n_fake` (for precision,
-    recall, density and coverage: equal `n_neighbours_…`) and the same `extractor_hash`.
+    recall, density and coverage: equal `n_neighbors_…`) and the same `extractor_hash`.
 
     Args:
         real: images in [0, 1].
         fake: generated images in [0, 1], in random order.
         extractor: source of the features and class probabilities.
         fake_labels: the classes that the generated images were conditioned on, if any; adds `conditional_accuracy`.
-        neighbours: number of images of either side, the first ones, for precision, recall, density and coverage.
+        neighbors: number of images of either side, the first ones, for precision, recall, density and coverage.
 
     Returns:
         fid, kid, inception_score, inception_score_std (10 splits), inception_score_real, precision, recall, density,
-        coverage, modes_hit, modes_kl (nats to uniform), n_real, n_fake, n_neighbours_real, n_neighbours_fake,
+        coverage, modes_hit, modes_kl (nats to uniform), n_real, n_fake, n_neighbors_real, n_neighbors_fake,
         extractor, extractor_hash.
 
     Raises:
@@ -47,7 +47,7 @@ def image_scores(
     real_features, fake_features = extractor.features(real), extractor.features(fake)
     fake_probs = extractor.probs(fake)
     score = inception_score(fake_probs, splits=min(10, len(fake)))
-    near_real, near_fake = real_features[:neighbours], fake_features[:neighbours]
+    near_real, near_fake = real_features[:neighbors], fake_features[:neighbors]
     manifold, covered = precision_recall(near_real, near_fake), density_coverage(near_real, near_fake)
     modes = mode_coverage(fake_probs.argmax(-1), fake_probs.shape[1])
     table: dict[str, float | str] = {

@@ -15,8 +15,8 @@ def rows(seed: int, count: int = 200) -> tuple[Tensor, Tensor]:
     """Three overlapping clusters in four numbers of very different size, the last of them constant."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(3, (count,), generator=generator)
-    centres = torch.tensor([[0.0, 0, 0], [1.5, 0, 0], [0, 1.5, 1]])
-    features = centres[labels] + torch.randn(count, 3, generator=generator)
+    centers = torch.tensor([[0.0, 0, 0], [1.5, 0, 0], [0, 1.5, 1]])
+    features = centers[labels] + torch.randn(count, 3, generator=generator)
     return torch.cat([features * torch.tensor([1.0, 1e4, 1e-3]) + 5, torch.full((count, 1), 7.0)], dim=1), labels
 
 
@@ -24,10 +24,10 @@ def test_it_is_scikit_learns_logistic_regression() -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     features, labels = rows(0)
     probe = fit_linear_probe(features, labels, 3, l2=1e-2)
-    standardised = ((features.double() - probe.mean) / probe.scale).numpy()
+    standardized = ((features.double() - probe.mean) / probe.scale).numpy()
     # Its objective is C · sum of cross-entropies + |weight|² / 2.
     reference = linear_model.LogisticRegression(C=1 / (len(labels) * 1e-2), tol=1e-10, max_iter=10_000)
-    reference.fit(standardised, labels.numpy())
+    reference.fit(standardized, labels.numpy())
     other, _ = rows(1)
     expected = reference.predict_proba(((other.double() - probe.mean) / probe.scale).numpy())
     torch.testing.assert_close(probe.logits(other).softmax(-1), torch.from_numpy(expected), rtol=0, atol=1e-6)
@@ -37,8 +37,8 @@ def test_the_gradient_vanishes_at_the_probe() -> None:
     features, labels = rows(0)
     probe = fit_linear_probe(features, labels, 3)
     weight, bias = probe.weight.clone().requires_grad_(), probe.bias.clone().requires_grad_()
-    standardised = (features.double() - probe.mean) / probe.scale
-    loss = F.cross_entropy(standardised @ weight.T + bias, labels) + 0.5e-4 * weight.square().sum()
+    standardized = (features.double() - probe.mean) / probe.scale
+    loss = F.cross_entropy(standardized @ weight.T + bias, labels) + 0.5e-4 * weight.square().sum()
     for gradient in torch.autograd.grad(loss, [weight, bias]):
         assert float(gradient.abs().max()) < 1e-6
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rlgen.errors import InputError
 from rlgen.generators.metrics import manifold
-from rlgen.generators.metrics.manifold import density_coverage, neighbour_distance, precision_recall
+from rlgen.generators.metrics.manifold import density_coverage, neighbor_distance, precision_recall
 
 
 def line(*places: float) -> Tensor:
@@ -60,18 +60,18 @@ def test_a_generator_far_away_has_none() -> None:
 def test_equal_points_have_balls_of_no_size_that_hold_them() -> None:
     # By |a|² + |b|² - 2 a·b their distance would be rounding, and the comparison a coin.
     same = torch.full((9, 64), 1e3 / 3)
-    assert float(neighbour_distance(same, 3).abs().max()) == 0
+    assert float(neighbor_distance(same, 3).abs().max()) == 0
     assert float(precision_recall(same, same.clone()).precision) == 1.0
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_neighbours_are_those_of_scikit_learn(k: int) -> None:
-    neighbours = pytest.importorskip("sklearn.neighbors")
+def test_neighbors_are_those_of_scikit_learn(k: int) -> None:
+    neighbors = pytest.importorskip("sklearn.neighbors")
     real, fake = points(0), points(1, 33, 0.3)
     # Without an argument kneighbors leaves the point itself out.
-    trees = {name: neighbours.NearestNeighbors(n_neighbors=k).fit(rows) for name, rows in (("r", real), ("f", fake))}
+    trees = {name: neighbors.NearestNeighbors(n_neighbors=k).fit(rows) for name, rows in (("r", real), ("f", fake))}
     radii = {name: torch.from_numpy(tree.kneighbors()[0][:, -1]) for name, tree in trees.items()}
-    torch.testing.assert_close(neighbour_distance(real, k), radii["r"])
+    torch.testing.assert_close(neighbor_distance(real, k), radii["r"])
     distance = (fake[:, None] - real[None]).norm(dim=-1)
     inside_real, inside_fake = distance <= radii["r"], radii["f"] >= distance.T
     found = precision_recall(real, fake, k)
@@ -82,6 +82,6 @@ def test_neighbours_are_those_of_scikit_learn(k: int) -> None:
     assert float(other.coverage) == pytest.approx(float(inside_real.any(0).double().mean()))
 
 
-def test_fewer_points_than_neighbours_are_refused() -> None:
-    with pytest.raises(InputError, match=r"3\. neighbour"):
+def test_fewer_points_than_neighbors_are_refused() -> None:
+    with pytest.raises(InputError, match=r"3\. neighbor"):
         precision_recall(points(0), points(1, 3))

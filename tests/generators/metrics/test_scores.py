@@ -73,8 +73,8 @@ def test_conditional_accuracy_is_there_where_classes_were_asked_for() -> None:
     assert image_scores(images(0), fake, Corners(), fake_labels=asked)["conditional_accuracy"] == 0.75
 
 
-def test_only_the_first_images_are_neighbours() -> None:
-    table = image_scores(images(0), torch.cat([images(0, 20), torch.zeros(20, 1, 2, 2)]), Corners(), neighbours=20)
+def test_only_the_first_images_are_neighbors() -> None:
+    table = image_scores(images(0), torch.cat([images(0, 20), torch.zeros(20, 1, 2, 2)]), Corners(), neighbors=20)
     assert (table["n_neighbours_real"], table["n_neighbours_fake"], table["n_fake"]) == (20, 20, 40)
     assert table["precision"] == 1.0
 

@@ -20,7 +20,7 @@ Rows = Float[Tensor, "I_and_bias J"]
 
 
 class LocalPass(NamedTuple):
-    """Intermediate values of one pass through a layer with local reparametrisation."""
+    """Intermediate values of one pass through a layer with local reparametrization."""
 
     inputs: Inputs
     """a"""
@@ -86,7 +86,7 @@ class SharedPass(NamedTuple):
         return of_weights.sum(0), (of_weights * noise).sum(0)
 
 
-def local_reparametrisation(
+def local_reparametrization(
     inputs: Inputs, weight_mean: Matrix, weight_std: Matrix, bias_mean: Vector, bias_std: Vector, noise: Outputs
 ) -> tuple[Outputs, LocalPass]:
     """a μ + μ_b + ζ √v, v = a² σ² + σ_b²: samples the pre-activations instead of the weights, so that rows are
@@ -103,7 +103,7 @@ def local_reparametrisation(
     return output, LocalPass(inputs, squares, noise, var, std, *weights)
 
 
-def shared_reparametrisation(
+def shared_reparametrization(
     inputs: Inputs,
     weight_mean: Matrix,
     weight_std: Matrix,

@@ -22,28 +22,28 @@ OF_MACHINE = ("fused", "foreach", "capturable")
 """Settings that depend on the machine: the loaded state gets those of the optimizer that loads it."""
 
 
-def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
-    """Load a copy of `state` into `optimiser`. Without the copy two optimizers could share moments, because torch keeps
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load a copy of `state` into `optimizer`. Without the copy two optimizers could share moments, because torch keeps
     the tensors of the state.
 
     Raises `InputError` if the state does not fit the optimizer: other entries, settings of other types, moments whose
     shape, type or device is not that of their parameter, or moments that are not finite.
     """
-    before = [dict(group) for group in optimiser.param_groups]
+    before = [dict(group) for group in optimizer.param_groups]
     try:
         mine = deepcopy(state)
         for fresh, saved in zip(before, mine["param_groups"], strict=True):
             saved.update({name: fresh[name] for name in OF_MACHINE if name in fresh})
-        optimiser.load_state_dict(mine)
+        optimizer.load_state_dict(mine)
     except Exception as error:  # torch raises errors of many types for a damaged state
         raise _foreign(f"{type(error).__name__}: {error}") from error
     _require_floats(state)  # of the original state, because torch has converted integers in the copy
-    for fresh, loaded in zip(before, optimiser.param_groups, strict=True):
+    for fresh, loaded in zip(before, optimizer.param_groups, strict=True):
         _require_settings(fresh, loaded)
         for parameter in loaded["params"]:
-            remembered = optimiser.state.get(parameter, {})
+            remembered = optimizer.state.get(parameter, {})
             if remembered:
-                _require_moments(optimiser, parameter, remembered)
+                _require_moments(optimizer, parameter, remembered)
 
 
 def _require_floats(state: dict[str, Any]) -> None:
@@ -77,8 +77,8 @@ def _alike(was: Any, now: Any) -> bool:
     return True
 
 
-def _require_moments(optimiser: Optimizer, parameter: Tensor, remembered: dict[str, Any]) -> None:
-    if isinstance(optimiser, torch.optim.Adam):
+def _require_moments(optimizer: Optimizer, parameter: Tensor, remembered: dict[str, Any]) -> None:
+    if isinstance(optimizer, torch.optim.Adam):
         missing = {"step", "exp_avg", "exp_avg_sq"} - remembered.keys()
         if missing:
             raise _foreign(f"one without {', '.join(sorted(missing))}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgen.data import ImageSet
-from rlgen.data.minibatches import UNLABELLED, PartlyLabelled
+from rlgen.data.minibatches import UNLABELLED, PartlyLabeled
 from rlgen.errors import InputError
 
 
@@ -21,10 +21,10 @@ def brightness(images: torch.Tensor) -> list[int]:
     return (images[:, 0, 0, 0] * 255).round().int().tolist()
 
 
-def test_only_the_labelled_images_ever_come_with_a_label(numbered: ImageSet) -> None:
-    labelled = numbered.labelled(6)
-    told = dict(zip(brightness(labelled.floats()), labelled.labels.tolist(), strict=True))
-    stream, seen = PartlyLabelled(labelled, numbered, 8), []
+def test_only_the_labeled_images_ever_come_with_a_label(numbered: ImageSet) -> None:
+    labeled = numbered.labeled(6)
+    told = dict(zip(brightness(labeled.floats()), labeled.labels.tolist(), strict=True))
+    stream, seen = PartlyLabeled(labeled, numbered, 8), []
     for _ in range(30):
         images, labels = next(stream)
         assert images.shape == (8, 1, 2, 2)
@@ -37,9 +37,9 @@ def test_only_the_labelled_images_ever_come_with_a_label(numbered: ImageSet) -> 
 
 
 def test_the_labels_of_all_other_images_change_nothing(numbered: ImageSet) -> None:
-    labelled = numbered.labelled(6)
+    labeled = numbered.labeled(6)
     lying = replace(numbered, labels=(numbered.labels + 1) % 3)
-    streams = [PartlyLabelled(labelled, every, 8, seed=2) for every in (numbered, lying)]
+    streams = [PartlyLabeled(labeled, every, 8, seed=2) for every in (numbered, lying)]
     for _ in range(20):
         (images, labels), (same_images, same_labels) = (next(stream) for stream in streams)
         assert torch.equal(images, same_images)
@@ -48,15 +48,15 @@ def test_the_labels_of_all_other_images_change_nothing(numbered: ImageSet) -> No
 
 @pytest.mark.parametrize("pieces", [1, 2, 4])
 def test_every_share_of_a_batch_has_as_many_of_either(numbered: ImageSet, pieces: int) -> None:
-    _, labels = next(PartlyLabelled(numbered.labelled(6), numbered, 8))
+    _, labels = next(PartlyLabeled(numbered.labeled(6), numbered, 8))
     for share in labels.tensor_split(pieces):
         assert (share >= 0).sum() == len(share) / 2
 
 
 def test_a_stream_goes_on_from_its_saved_state(numbered: ImageSet) -> None:
-    def noisy(seed: int) -> PartlyLabelled:
+    def noisy(seed: int) -> PartlyLabeled:
         add = [lambda x, g: x + torch.rand(x.shape, generator=g)]
-        return PartlyLabelled(numbered.labelled(6), numbered, 8, seed, add)
+        return PartlyLabeled(numbered.labeled(6), numbered, 8, seed, add)
 
     one, other = noisy(0), noisy(5)
     for _ in range(3):
@@ -72,4 +72,4 @@ def test_a_stream_goes_on_from_its_saved_state(numbered: ImageSet) -> None:
 
 def test_an_odd_size_is_refused(numbered: ImageSet) -> None:
     with pytest.raises(InputError, match="an even size"):
-        PartlyLabelled(numbered.labelled(6), numbered, 7)
+        PartlyLabeled(numbered.labeled(6), numbered, 7)

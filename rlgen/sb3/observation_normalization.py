@@ -14,19 +14,19 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from rlgen.errors import InputError, problem
-from rlgen.sb3.features import policy_normaliser
+from rlgen.sb3.features import policy_normalizer
 from rlgen.sb3.plain_pickle import array_of, read_plain
 from rlgen.sb3.rollout import rollout_of
 from rlgen.system.memory import require_room
 
 
 class ObservationStatistics(BaseCallback):
-    """Merges every rollout into the policy's normaliser after the policy has learned from it: when the next one starts
+    """Merges every rollout into the policy's normalizer after the policy has learned from it: when the next one starts
     or training ends.
 
     The statistics are thus fixed from a rollout's first step to its last update: log-probabilities and values from
     acting are compared with those of the same inputs. The first rollout uses the initial statistics. Models without
-    such a normaliser, or that are not on-policy, are left unchanged.
+    such a normalizer, or that are not on-policy, are left unchanged.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class ObservationStatistics(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        if isinstance(self.model, OnPolicyAlgorithm) and policy_normaliser(self.model.policy) is not None:
+        if isinstance(self.model, OnPolicyAlgorithm) and policy_normalizer(self.model.policy) is not None:
             # No copy: a buffer starts its next rollout with new arrays, and a device overwrites these only later.
             self.learned_from = rollout_of(self.model).observations
 
@@ -49,20 +49,20 @@ class ObservationStatistics(BaseCallback):
 
     def _take(self) -> None:
         """Merges a rollout at most once."""
-        normaliser = policy_normaliser(self.model.policy)
-        if self.learned_from is not None and normaliser is not None:
-            rows = self.learned_from.to(normaliser.mean.device)
-            normaliser.merge_rollout(rows.flatten(0, 1).flatten(1))
+        normalizer = policy_normalizer(self.model.policy)
+        if self.learned_from is not None and normalizer is not None:
+            rows = self.learned_from.to(normalizer.mean.device)
+            normalizer.merge_rollout(rows.flatten(0, 1).flatten(1))
         self.learned_from = None
 
 
 logger = logging.getLogger("rlgen")
 
 NONE = "none"
-"""Value for no normaliser: the policy sees raw observations, even if statistics are stored next to it."""
+"""Value for no normalizer: the policy sees raw observations, even if statistics are stored next to it."""
 
 REMEDY = (
-    "name the statistics of this policy (--normaliser FILE), or play it on raw observations (--normaliser none); a "
+    "name the statistics of this policy (--normalizer FILE), or play it on raw observations (--normalizer none); a "
     "VecNormalize that cannot be read can be written as JSON where it was trained: json.dump(dict("
     "mean=v.obs_rms.mean.tolist(), var=v.obs_rms.var.tolist(), clip=v.clip_obs, epsilon=v.epsilon), "
     "open('normaliser.json', 'w'))"
@@ -74,7 +74,7 @@ class OtherShape(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenNormaliser:
+class FrozenNormalizer:
     """x -> clip((x - mean) / std, -clip, clip), in the precision of `mean`; the result is float32."""
 
     mean: np.ndarray
@@ -87,15 +87,15 @@ class FrozenNormaliser:
     """Limit in standard deviations."""
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
-        """Normalises observations [..., O]: [..., O] float32."""
+        """Normalizes observations [..., O]: [..., O] float32."""
         scaled = (np.asarray(observations).astype(self.mean.dtype) - self.mean) / self.std
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
 
-def find_normaliser(model: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+def find_normalizer(model: Path, shape: tuple[int, ...]) -> FrozenNormalizer | None:
     """Finds the statistics saved with a model for observations of `shape`; None if there are none.
 
-    First `normaliser.json` next to it; else a VecNormalize under the names of rl-baselines3-zoo and SB3's callbacks,
+    First `normalizer.json` next to it; else a VecNormalize under the names of rl-baselines3-zoo and SB3's callbacks,
     after the model and its environment; else one next to it that fits and is not named after another model.
 
     Raises:
@@ -103,10 +103,10 @@ def find_normaliser(model: Path, shape: tuple[int, ...]) -> FrozenNormaliser | N
     """
     own = model.with_name("normaliser.json")
     if own.is_file():
-        return read_normaliser(own, shape)
+        return read_normalizer(own, shape)
     named = next((path for path in _named_after(model) if path.is_file()), None)
     if named is not None:
-        return _logged(model, named, read_normaliser(named, shape))
+        return _logged(model, named, read_normalizer(named, shape))
     fitting = [(path, found) for path in _unnamed(model) if (found := _if_it_fits(path, shape)) is not None]
     if len(fitting) > 1:
         got = " and ".join(path.name for path, _ in fitting)
@@ -114,10 +114,10 @@ def find_normaliser(model: Path, shape: tuple[int, ...]) -> FrozenNormaliser | N
     return _logged(model, *fitting[0]) if fitting else None
 
 
-def read_normaliser(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+def read_normalizer(path: Path, shape: tuple[int, ...]) -> FrozenNormalizer | None:
     """Reads a pickled VecNormalize, without running any of it, or JSON with `mean` and `var` (one number for each
     component of an observation of `shape`), `clip` and `epsilon`, with which SB3's VecNormalize computes. None if a
-    VecNormalize does not normalise observations.
+    VecNormalize does not normalize observations.
 
     Raises:
         InputError: other content, another size, numbers that are not finite.
@@ -162,14 +162,14 @@ def _of_pickle(content: bytes, path: Path) -> dict[str, Any] | None:
     }
 
 
-def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> FrozenNormaliser:
+def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> FrozenNormalizer:
     mean, var, clip, epsilon = numbers
     size = int(np.prod(shape))
     if any(each.shape not in (shape, (size,)) for each in (mean, var)) or clip.ndim or epsilon.ndim:
         mismatch = problem(
             f"{size} numbers under mean and var, one per observation component, and one under clip and epsilon",
             f"shapes {', '.join(str(list(each.shape)) for each in numbers)} in {path}",
-            "use the normaliser that was saved with this policy, or none: --normaliser none",
+            "use the normalizer that was saved with this policy, or none: --normalizer none",
         )
         raise OtherShape(str(mismatch))
     with np.errstate(all="ignore"):
@@ -178,7 +178,7 @@ def _frozen(numbers: list[np.ndarray], shape: tuple[int, ...], path: Path) -> Fr
         raise problem(
             "finite mean, var >= 0, epsilon > 0 and clip > 0", f"other numbers in {path}", "write the file again"
         )
-    return FrozenNormaliser(mean=mean.reshape(shape), std=std.reshape(shape), clip=float(clip))
+    return FrozenNormalizer(mean=mean.reshape(shape), std=std.reshape(shape), clip=float(clip))
 
 
 def _named_after(model: Path) -> Iterator[Path]:
@@ -198,16 +198,16 @@ def _unnamed(model: Path) -> list[Path]:
     return [path for path in found if path not in others]
 
 
-def _if_it_fits(path: Path, shape: tuple[int, ...]) -> FrozenNormaliser | None:
+def _if_it_fits(path: Path, shape: tuple[int, ...]) -> FrozenNormalizer | None:
     """None if the statistics are those of another task; raises if they cannot be read."""
     try:
-        return read_normaliser(path, shape)
+        return read_normalizer(path, shape)
     except OtherShape as other:
         logger.info("%s is not used: %s", path, other)
         return None
 
 
-def _logged(model: Path, path: Path, found: FrozenNormaliser | None) -> FrozenNormaliser | None:
+def _logged(model: Path, path: Path, found: FrozenNormalizer | None) -> FrozenNormalizer | None:
     if found is not None:
-        logger.info("%s sees observations normalised by %s", model, path)
+        logger.info("%s sees observations normalized by %s", model, path)
     return found

@@ -1,4 +1,4 @@
-"""Observation normaliser: a module with running statistics in its state dict, updated only by explicit calls."""
+"""Observation normalizer: a module with running statistics in its state dict, updated only by explicit calls."""
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ CACHED_NUMBERS = 2**18
 """Elements merged at a time: five times as fast for a rollout of Humanoid as merging all rows at once."""
 
 
-class Normaliser(nn.Module):
+class Normalizer(nn.Module):
     """Maps x to clip((x - mean) / std, ±clip), with std = sqrt(var) + floor · typical std. Shapes: [..., O] → [..., O].
 
     - Only merging (and `cover`) changes the statistics, so the function is constant during a round of updates.
@@ -47,11 +47,11 @@ class Normaliser(nn.Module):
         self.register_buffer("clip", torch.tensor(float(clip)))
 
     @classmethod
-    def of(cls, rows: Tensor, clip: float = 10.0, floor: float = FLOOR) -> "Normaliser":
-        """A normaliser with the statistics of `rows` [B, O]."""
-        normaliser = cls(rows.shape[-1], clip, floor).to(rows.device)
-        normaliser.merge(rows)
-        return normaliser
+    def of(cls, rows: Tensor, clip: float = 10.0, floor: float = FLOOR) -> "Normalizer":
+        """A normalizer with the statistics of `rows` [B, O]."""
+        normalizer = cls(rows.shape[-1], clip, floor).to(rows.device)
+        normalizer.merge(rows)
+        return normalizer
 
     @torch.no_grad()
     def merge(self, rows: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What an optimiser remembers is looked at before a step works on its memory."""
+"""What an optimizer remembers is looked at before a step works on its memory."""
 
 import inspect
 import re
@@ -12,15 +12,15 @@ import torch
 import rlgen
 from rlgen import agents
 from rlgen.errors import InputError
-from rlgen.nn.optimiser_state import load_optimiser
+from rlgen.nn.optimizer_state import load_optimizer
 
 
 def stepped(kind: type = torch.optim.Adam, **settings: Any) -> torch.optim.Optimizer:
     weights = [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(2))]
-    optimiser = kind(weights, lr=0.1, **settings)
+    optimizer = kind(weights, lr=0.1, **settings)
     sum(weight.square().sum() for weight in weights).backward()
-    optimiser.step()
-    return optimiser
+    optimizer.step()
+    return optimizer
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def stepped(kind: type = torch.optim.Adam, **settings: Any) -> torch.optim.Optim
         (torch.optim.Adafactor, {}),
     ],
 )
-def test_the_state_of_the_same_optimiser_is_taken_as_a_copy(kind: type, settings: dict[str, Any]) -> None:
+def test_the_state_of_the_same_optimizer_is_taken_as_a_copy(kind: type, settings: dict[str, Any]) -> None:
     one, other = stepped(kind, **settings), stepped(kind, **settings)
     state = one.state_dict()
     before = deepcopy(state)
-    load_optimiser(other, state)
+    load_optimizer(other, state)
     other.step()
     for number, remembered in before["state"].items():
         for name, value in remembered.items():
@@ -47,9 +47,9 @@ def test_the_state_of_the_same_optimiser_is_taken_as_a_copy(kind: type, settings
                 assert torch.equal(state["state"][number][name], value), "moved by the step of another"
 
 
-def test_an_optimiser_that_has_not_stepped_is_taken_too() -> None:
+def test_an_optimizer_that_has_not_stepped_is_taken_too() -> None:
     fresh = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], fused=True)
-    load_optimiser(fresh, torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], fused=True).state_dict())
+    load_optimizer(fresh, torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], fused=True).state_dict())
     assert not fresh.state
 
 
@@ -77,25 +77,25 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_foreign_state_is_refused_in_three_parts(damage: str) -> None:
-    optimiser = stepped(fused=True)
-    state = deepcopy(optimiser.state_dict())
+    optimizer = stepped(fused=True)
+    state = deepcopy(optimizer.state_dict())
     DAMAGES[damage](state)
     with pytest.raises(InputError, match=r"expected the state of the same optimizer; got .*; load"):
-        load_optimiser(optimiser, state)
+        load_optimizer(optimizer, state)
 
 
 def test_how_a_machine_computes_is_not_taken_from_a_state() -> None:
     """A GPU's switches in a run that goes on without one, or damage, would end the next step."""
-    optimiser = stepped(fused=True)
-    state = deepcopy(optimiser.state_dict())
+    optimizer = stepped(fused=True)
+    state = deepcopy(optimizer.state_dict())
     state["param_groups"][0].update(fused=None, capturable=True, foreach=True)
-    load_optimiser(optimiser, state)
-    group = optimiser.param_groups[0]
+    load_optimizer(optimizer, state)
+    group = optimizer.param_groups[0]
     assert (group["fused"], group["capturable"], group["foreach"]) == (True, False, None)
-    optimiser.step()
+    optimizer.step()
 
 
-def test_every_optimiser_of_the_library_is_loaded_so() -> None:
+def test_every_optimizer_of_the_library_is_loaded_so() -> None:
     for package in (rlgen, agents):
         for file in Path(inspect.getfile(package)).parent.rglob("*.py"):
             if file.name != "optimiser_state.py":

@@ -1,4 +1,4 @@
-"""Vector quantisation: features are replaced by the nearest learned code."""
+"""Vector quantization: features are replaced by the nearest learned code."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ FORGOTTEN = math.exp(-1)
 batches."""
 
 
-class Quantised(NamedTuple):
-    """Result of `VectorQuantiser.quantise`."""
+class Quantized(NamedTuple):
+    """Result of `VectorQuantizer.quantize`."""
 
     values: Tensor
     """[B, D, ...]: the codes; the gradient is passed to the features unchanged (straight-through)."""
@@ -31,7 +31,7 @@ class Quantised(NamedTuple):
     """Mean squared difference of features and codes, a scalar with a gradient for the features only."""
 
 
-class VectorQuantiser(nn.Module):
+class VectorQuantizer(nn.Module):
     """Maps features [B, D] or [B, D, height, width] to the nearest of K codes [B, D, ...]. van den Oord et al. 2017
     (1711.00937), eq. 1-3; for a discriminator's features Zhao et al. 2020 (FQ-GAN, 2004.02088).
 
@@ -64,9 +64,9 @@ class VectorQuantiser(nn.Module):
         self.register_buffer("chosen", torch.zeros(codes))
 
     def forward(self, features: Features) -> Features:
-        return self.quantise(features).values
+        return self.quantize(features).values
 
-    def quantise(self, features: Features) -> Quantised:
+    def quantize(self, features: Features) -> Quantized:
         """The nearest codes, and the commitment loss."""
         features = full_precision(features)
         rows = features.movedim(1, -1)
@@ -76,7 +76,7 @@ class VectorQuantiser(nn.Module):
         codes = distance.argmin(1).view(rows.shape[:-1])
         nearest = F.embedding(codes, self.codebook).movedim(-1, 1)
         values = nearest + (features - features.detach())  # equals the codes exactly; in another order it is rounded
-        return Quantised(values, codes, commitment(features, nearest))
+        return Quantized(values, codes, commitment(features, nearest))
 
     @torch.no_grad()
     def learn(self, features: Features, codes: Int[Tensor, " B *place"]) -> None:
@@ -109,14 +109,14 @@ class VectorQuantiser(nn.Module):
 
 
 @dataclass(kw_only=True, eq=False)
-class Quantise:
-    """Quantises the inputs of a discriminator's last layer. Zhao et al. 2020 (FQ-GAN, 2004.02088), for rows: FQ-GAIL.
+class Quantize:
+    """Quantizes the inputs of a discriminator's last layer. Zhao et al. 2020 (FQ-GAN, 2004.02088), for rows: FQ-GAIL.
     Use one object per discriminator.
 
     Differs from the paper:
 
     - Codes learn from both sides of a discriminator's step together.
-    - Only the last hidden layer is quantised.
+    - Only the last hidden layer is quantized.
     - The generator's loss has no commitment, because a policy has no gradient through it.
     """
 
@@ -128,7 +128,7 @@ class Quantise:
     """Decay of the codes' running means per gradient step."""
     restart_below: float = 0.1
     """Assigned rows per batch, on a running mean, below which a code is reset to a random row; 0 for never."""
-    _parts: tuple[nn.Module, VectorQuantiser] | None = field(default=None, init=False, repr=False)
+    _parts: tuple[nn.Module, VectorQuantizer] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -136,19 +136,19 @@ class Quantise:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         if self._parts is not None:
-            raise problem("a separate Quantise for every discriminator", "one in use", "make another")
+            raise problem("a separate Quantize for every discriminator", "one in use", "make another")
         body, head = split_head(network)
-        quantiser = VectorQuantiser(head.in_features, self.codes, self.decay, self.restart_below)
-        self._parts = body, quantiser.to(head.weight)
-        return nn.Sequential(*body, quantiser, head)
+        quantizer = VectorQuantizer(head.in_features, self.codes, self.decay, self.restart_below)
+        self._parts = body, quantizer.to(head.weight)
+        return nn.Sequential(*body, quantizer, head)
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
         assert self._parts is not None, "wrap comes first"
-        body, quantiser = self._parts
+        body, quantizer = self._parts
         features = body(torch.cat([real, fake]))
-        quantised = quantiser.quantise(features)
-        quantiser.learn(features.detach(), quantised.codes)
-        return self.weight * quantised.commitment
+        quantized = quantizer.quantize(features)
+        quantizer.learn(features.detach(), quantized.codes)
+        return self.weight * quantized.commitment
 
     def report(self) -> dict[str, Tensor]:
         assert self._parts is not None, "wrap comes first"
