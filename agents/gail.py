@@ -41,14 +41,13 @@ log = logging.getLogger("rlgen")
 
 @renamed_fields(
     gradient_penalty="penalties.gradient",
+    gradient_centre="penalties.gradient_center",
+    quantise="penalties.quantize",
     **{
         name: f"penalties.{name}"
-        for name in (
-            "gradient_centre", "r1", "entropy", "spectral_norm", "bottleneck", "bottleneck_step", "quantise",
-            "historical_average",
-        )
+        for name in ("r1", "entropy", "spectral_norm", "bottleneck", "bottleneck_step", "historical_average")
     },
-)  # fmt: skip
+)
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
     """Settings of GAIL. The defaults are the recipe of `experiments/gail`."""

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
+from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
 from rlgen.nn.action_scale import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
@@ -27,6 +28,7 @@ Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
+@renamed_fields(normalise="normalize", normalise_advantages="normalize_advantages")
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
     """Settings of an on-policy learner with a tanh policy; the defaults are GAIL's."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
 from .environment_options import EnvKwargs, Imports, import_typed
@@ -25,6 +26,7 @@ Target = Literal["auto", "npz", "hdf5", "minari", "imitation"]
 Source = Annotated[str, arg(metavar="PATH")]
 
 
+@renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
 class DemosRecord:
     """Play a saved policy and save its observations and actions."""

@@ -4,6 +4,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
 from .evaluation import Evaluation
@@ -14,6 +15,7 @@ from .policy_evaluation import PolicyEvaluation
 KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation)
 
 
+@renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(ImageEvaluation, PolicyEvaluation):
     """Play a policy for complete episodes and report its returns, or measure the image model of a finished run. No

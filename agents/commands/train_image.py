@@ -18,6 +18,7 @@ from rlgen.checks import at_least, positive
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarization, stochastic_binarization
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
+from rlgen.deprecation import renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
@@ -55,6 +56,7 @@ DEFAULT_STEPS = 5_000
 DEFAULT_LABELS = 100
 
 
+@renamed_fields(binarise="binarize")
 @dataclass(frozen=True, kw_only=True)
 class TrainImage(RunSettings):
     """A generative model of images: a VAE, a GAN and others, on the digits of scikit-learn, a folder of images, or

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, positive, widths
+from rlgen.deprecation import renamed_fields
 from rlgen.display import Metric, Panel
 from rlgen.equations.gan_variants import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.equations.penalties import feature_matching
@@ -18,6 +19,7 @@ from rlgen.nn.layers import GaussianNoise, WeightNormLinear, standardize
 from rlgen.nn.precision import full_precision
 
 
+@renamed_fields(unlabelled="unlabeled")
 @dataclass(frozen=True, kw_only=True)
 class SemiSupervisedGANConfig:
     """Configuration of `SemiSupervisedGAN`: the perceptrons of section 6.1 (MNIST) in the released code, which
@@ -53,7 +55,7 @@ class SemiSupervisedGANConfig:
         widths(self, "generator_hidden", "hidden")
         if not self.hidden:
             raise problem("one hidden layer or more", "none", LEFT_OUT)
-        at_least(self, 0, "input_noise", "noise", "unlabelled", remedy="use 0 for none")
+        at_least(self, 0, "input_noise", "noise", "unlabeled", remedy="use 0 for none")
         positive(self, "learning_rate")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from rlgen.checks import at_least, positive
+from rlgen.deprecation import renamed_fields
 from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic
 from rlgen.errors import problem
@@ -54,6 +55,7 @@ class Reporting(Protocol):
         ...
 
 
+@renamed_fields(centre="center")
 @dataclass(frozen=True, kw_only=True)
 class GradientPenalty:
     """Gradient norm towards `center` between real and fake rows (`equations.gradient_penalty`)."""
@@ -112,6 +114,7 @@ class SpectralNorm:
         return real_logit.new_zeros(())
 
 
+@renamed_fields(gradient_centre="gradient_center")
 @dataclass(frozen=True, kw_only=True)
 class PenaltyConfig:
     """Penalties of a discriminator, of images or of transitions; none by default."""
@@ -141,7 +144,7 @@ class PenaltyConfig:
     1606.03498); 0 for none."""
 
     def __post_init__(self) -> None:
-        weights = ("gradient", "gradient_centre", "r1", "entropy", "bottleneck", "historical_average")
+        weights = ("gradient", "gradient_center", "r1", "entropy", "bottleneck", "historical_average")
         at_least(self, 0, *weights, remedy="use 0 for none")
         positive(self, "bottleneck_step")
         if self.quantize < 0 or self.quantize == 1:
@@ -163,14 +166,14 @@ class PenaltyConfig:
 
     def refuse_for_batch_norm(self, remedy: str) -> None:
         """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
-        needed, names = "whose rows do not influence one another", ("gradient", "r1", "bottleneck", "quantise")
+        needed, names = "whose rows do not influence one another", ("gradient", "r1", "bottleneck", "quantize")
         self._refuse(needed, "one with batch norm", remedy, *names)
 
     def refuse_for_condition(self) -> None:
         """Raise `InputError` for penalties that a discriminator with a condition in addition to the image cannot
         have."""
         remedy = "leave these out, or choose a model without labels"
-        self._refuse("that sees images alone", "one with a condition", remedy, "bottleneck", "quantise")
+        self._refuse("that sees images alone", "one with a condition", remedy, "bottleneck", "quantize")
 
     def _refuse(self, needed: str, got: str, remedy: str, *names: str) -> None:
         found = [name for name in names if getattr(self, name)]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import renamed_fields
 from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
@@ -30,6 +31,7 @@ else:
     DivergenceName = Literal[*DIVERGENCES]
 
 
+@renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
     """Settings of the discriminator of adversarial imitation."""

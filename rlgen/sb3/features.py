@@ -21,10 +21,10 @@ class NormalisedObservations(BaseFeaturesExtractor):
 
     def __init__(self, observation_space: spaces.Box, clip: float = 10.0):
         super().__init__(observation_space, features_dim=spaces.flatdim(observation_space))
-        self.normalizer = Normalizer(self.features_dim, clip)
+        self.normaliser = Normalizer(self.features_dim, clip)  # a key of saved policies
 
     def forward(self, observations: Tensor) -> Tensor:
-        return self.normalizer(observations.flatten(1))
+        return self.normaliser(observations.flatten(1))
 
 
 def normalized_policy(net_arch: list[int], log_std_init: float = -1.0, **optimizer: Any) -> dict[str, Any]:

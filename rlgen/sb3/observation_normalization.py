@@ -95,7 +95,7 @@ class FrozenNormalizer:
 def find_normalizer(model: Path, shape: tuple[int, ...]) -> FrozenNormalizer | None:
     """Finds the statistics saved with a model for observations of `shape`; None if there are none.
 
-    First `normalizer.json` next to it; else a VecNormalize under the names of rl-baselines3-zoo and SB3's callbacks,
+    First `normaliser.json` next to it; else a VecNormalize under the names of rl-baselines3-zoo and SB3's callbacks,
     after the model and its environment; else one next to it that fits and is not named after another model.
 
     Raises:

@@ -126,12 +126,12 @@ def test_a_plain_sb3_policy_needs_no_normalizer(point_ppo, point_demonstrations)
 
 GRADIENT = PenaltyConfig(gradient=1.0)
 PENALTIES: list[dict] = [
-    {"gradient_centre": 0.0},
+    {"gradient_center": 0.0},
     {"r1": 1.0, "gradient": 0.0},
     {"entropy": 1e-3},
     {"spectral_norm": True},
     {"bottleneck": 0.5},
-    {"quantise": 8},
+    {"quantize": 8},
     {"historical_average": 0.1},
 ]
 
@@ -141,7 +141,7 @@ PENALTIES: list[dict] = [
     [
         *((divergence, {}) for divergence in DIVERGENCES),
         *((divergence, penalty) for divergence in ("minimax", "f_kl") for penalty in PENALTIES),
-        ("wasserstein", {"gradient": 10.0, "quantise": 8, "bottleneck": 0.5}),
+        ("wasserstein", {"gradient": 10.0, "quantize": 8, "bottleneck": 0.5}),
     ],
     ids=str,
 )

@@ -249,7 +249,7 @@ def test_the_policys_normalizer_stands_still_while_the_policy_learns(point_ppo, 
     model = point_ppo()
     gail = GAIL(model, point_demonstrations, replace(CONFIG, warm_start=True, bc=BCConfig(max_updates=200)))
     gail.learn(256)
-    normalizer = model.policy.features_extractor.normalizer
+    normalizer = model.policy.features_extractor.normaliser
     demos = torch.as_tensor(point_demonstrations.observations.copy()).double()
     assert float(normalizer.count) == len(demos), "the demonstrations, once"
     torch.testing.assert_close(normalizer.mean, demos.mean(0).float())

@@ -62,14 +62,14 @@ def test_gradient_penalty_of_a_linear_critic_of_slope_one_is_zero() -> None:
     assert float(gradient_penalty(linear(WEIGHTS), expert, policy)) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("slope", "centre"), [(3.0, 1.0), (0.5, 1.0), (3.0, 0.0), (2.0, 0.25)])
+@pytest.mark.parametrize(("slope", "center"), [(3.0, 1.0), (0.5, 1.0), (3.0, 0.0), (2.0, 0.25)])
 def test_gradient_penalty_of_a_linear_critic_is_its_slope_from_the_center(slope: float, center: float) -> None:
     expert, policy = torch.randn(2, 5, 3, dtype=torch.float64)
     penalty = gradient_penalty(linear(slope * WEIGHTS), expert, policy, center)
     assert float(penalty) == pytest.approx((slope - center) ** 2)
 
 
-@pytest.mark.parametrize("centre", [0.0, 1.0])
+@pytest.mark.parametrize("center", [0.0, 1.0])
 def test_gradient_penalty_is_a_finite_difference(critic, center: float) -> None:
     rows = torch.randn(6, 3, dtype=torch.float64)
     expected = (finite_difference(critic, rows).norm(dim=-1) - center).square().mean()
@@ -151,7 +151,7 @@ def test_the_gradient_of_an_image_has_its_shape_and_is_that_of_the_flattened_row
     torch.testing.assert_close(gradient.flatten(1), input_gradient(of_rows, images.flatten(1)))
 
 
-@pytest.mark.parametrize("centre", [0.0, 1.0])
+@pytest.mark.parametrize("center", [0.0, 1.0])
 def test_penalties_of_images_are_those_of_the_flattened_rows(image_critic, center: float) -> None:
     of_images, of_rows = image_critic
     real, fake = torch.randn(2, 5, 2, 4, 4, dtype=torch.float64)

@@ -23,7 +23,7 @@ from .subject import Subject
 from .world import ENV, FuzzWorld
 from .zip_damage import members_of, zipped
 
-NORMALizER = {"mean": [0.1, 0.2, 0.3], "var": [1.0, 2.0, 3.0], "clip": 10.0, "epsilon": 1e-8}
+NORMALIZER = {"mean": [0.1, 0.2, 0.3], "var": [1.0, 2.0, 3.0], "clip": 10.0, "epsilon": 1e-8}
 SMALL: dict[type[BaseAlgorithm], dict[str, object]] = {
     PPO: {"n_steps": 8, "batch_size": 8},
     A2C: {},
@@ -42,7 +42,7 @@ def _build(kind: type[BaseAlgorithm], folder: Path) -> None:
 
 def _build_normalized(folder: Path) -> None:
     _build(PPO, folder)
-    (folder / "normaliser.json").write_text(json.dumps(NORMALizER))
+    (folder / "normaliser.json").write_text(json.dumps(NORMALIZER))
 
 
 def _build_pickled(name: str, folder: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
 @pytest.mark.parametrize(
     "penalty",
     [
-        {"gradient": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5}, {"quantise": 4},
+        {"gradient": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5}, {"quantize": 4},
         {"historical_average": 0.1},
     ],
     ids=str,
@@ -129,7 +129,7 @@ def test_the_penalties_of_imitation_serve_images(penalty: dict) -> None:
 
 
 @pytest.mark.parametrize("config", [CGANConfig, LAPGANConfig])
-@pytest.mark.parametrize("penalty", [{"bottleneck": 0.5}, {"quantise": 4}])
+@pytest.mark.parametrize("penalty", [{"bottleneck": 0.5}, {"quantize": 4}])
 def test_a_penalty_that_cannot_see_the_condition_is_refused(config: type, penalty: dict) -> None:
     with pytest.raises(InputError, match="sees images alone"):
         config(penalties=PenaltyConfig(**penalty))

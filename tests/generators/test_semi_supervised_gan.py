@@ -137,7 +137,7 @@ def test_it_goes_on_bit_for_bit_from_a_saved_state(side: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"latent": 0}, {"hidden": ()}, {"noise": -1.0}, {"learning_rate": 0.0}, {"unlabelled": -0.5}], ids=str
+    "settings", [{"latent": 0}, {"hidden": ()}, {"noise": -1.0}, {"learning_rate": 0.0}, {"unlabeled": -0.5}], ids=str
 )
 def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
     with pytest.raises(InputError):

@@ -164,8 +164,8 @@ def test_a_config_chooses_the_penalties_with_a_weight_those_that_change_layers_f
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"gradient": math.nan}, {"gradient_centre": -1.0}, {"r1": -1.0}, {"entropy": -1.0}, {"bottleneck": -0.5},
-        {"bottleneck_step": 0.0}, {"quantise": 1}, {"historical_average": math.inf},
+        {"gradient": math.nan}, {"gradient_center": -1.0}, {"r1": -1.0}, {"entropy": -1.0}, {"bottleneck": -0.5},
+        {"bottleneck_step": 0.0}, {"quantize": 1}, {"historical_average": math.inf},
     ],
     ids=str,
 )  # fmt: skip

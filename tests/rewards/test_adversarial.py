@@ -246,7 +246,7 @@ def test_a_loaded_discriminator_learns_on_like_the_saved_one(penalties: Callable
     assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
 
 
-@pytest.mark.parametrize("normaliser", ["expert", "running"])
+@pytest.mark.parametrize("normalizer", ["expert", "running"])
 @pytest.mark.parametrize("penalty", [SpectralNorm, Quantize, Bottleneck, HistoricalAverage])
 def test_paying_changes_nothing(normalizer: str, penalty: Callable[[], Penalty]) -> None:
     gail, batch = source(replace(SMALL, normalizer=normalizer), (penalty(),)), random_transitions(50, center=0.0)

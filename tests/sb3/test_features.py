@@ -58,7 +58,7 @@ def test_a_saved_model_carries_its_statistics(model, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         loaded.predict(observations, deterministic=True)[0], model.predict(observations, deterministic=True)[0]
     )
-    assert torch.equal(loaded.policy.features_extractor.normalizer.mean, ROWS.mean(0))
+    assert torch.equal(loaded.policy.features_extractor.normaliser.mean, ROWS.mean(0))
 
 
 def test_a_policy_without_normalizer_is_left_alone() -> None:

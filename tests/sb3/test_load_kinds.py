@@ -72,7 +72,7 @@ def assert_alike(model: Any, path: Path, observed: spaces.Space, rows: int = 40)
 @pytest.mark.parametrize(
     "observation", [VECTOR, spaces.Discrete(5), spaces.MultiDiscrete([3, 4]), spaces.Box(-1, 1, (2, 3))]
 )
-@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("normalized", [False, True])
 def test_every_observation_of_vectors_and_kinds(observation: spaces.Space, normalized: bool, tmp_path: Path) -> None:
     arguments = normalized_policy([8]) if normalized else SMALL
     model = saved(PPO, tmp_path / "m.zip", observation, NUMBERS, policy_kwargs=arguments)

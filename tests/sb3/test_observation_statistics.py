@@ -44,7 +44,7 @@ def learn(kind: type[PPO], policy_kwargs: dict) -> tuple[PPO, Rollouts]:
 def test_a_rollout_joins_the_statistics_after_the_policy_has_learned_from_it() -> None:
     for kind in (PPO, FastPPO):
         model, seen = learn(kind, normalized_policy([8]))
-        normalizer = model.policy.features_extractor.normalizer
+        normalizer = model.policy.features_extractor.normaliser
         learned_from = np.concatenate(seen.observations)
         assert len(seen.observations) == 4
         assert float(normalizer.count) == len(learned_from)
@@ -61,7 +61,7 @@ def test_every_rollout_joins_once_however_often_training_is_called() -> None:
     )  # fmt: skip
     for _ in range(2):
         model.learn(64, [statistics, seen], reset_num_timesteps=False)
-    assert float(model.policy.features_extractor.normalizer.count) == len(np.concatenate(seen.observations)) == 128
+    assert float(model.policy.features_extractor.normaliser.count) == len(np.concatenate(seen.observations)) == 128
 
 
 def test_old_and_new_log_probabilities_are_of_the_same_inputs() -> None:

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[type, dict[str, Any]]] = {
     "SAC in one environment, by episodes": (SAC, {"n_envs": 1, "train_freq": (1, "episode")}),
     "SAC of fixed entropy": (SAC, {"ent_coef": 0.1}),
     "SAC of three steps": (SAC, {"n_steps": 3}),
-    "SAC of normalized observations": (SAC, {"normalised": True}),
+    "SAC of normalized observations": (SAC, {"normalized": True}),
     "SAC still at random": (SAC, {"learning_starts": 60}),
     "SAC with a full buffer": (SAC, {"buffer_size": 20}),
     "SAC that saves memory": (SAC, SMALL),
@@ -113,7 +113,7 @@ def test_a_loaded_model_goes_on_bit_for_bit_with_its_log(algorithm: type, more: 
     state = decode(*save.saved)
     load_model_state(other, state["model"])
     other.get_env().unwrapped.envs = save.envs
-    if "normalised" in more:
+    if "normalized" in more:
         vars(other.get_env()).update(save.statistics)
     set_rng_state(state["random"])
     other.learn(end - half, reset_num_timesteps=False)
