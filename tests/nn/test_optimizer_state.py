@@ -98,5 +98,5 @@ def test_how_a_machine_computes_is_not_taken_from_a_state() -> None:
 def test_every_optimizer_of_the_library_is_loaded_so() -> None:
     for package in (rlgen, agents):
         for file in Path(inspect.getfile(package)).parent.rglob("*.py"):
-            if file.name != "optimiser_state.py":
+            if file.name != "optimizer_state.py":
                 assert not re.search(r"optimi[sz]er\w*\.load_state_dict", file.read_text()), file
