@@ -43,7 +43,7 @@ class SparseCartPoleSwingup(ClassicTask):
     frame_skip: int = 2
     reset_noise_scale: float = 1.0
     """Scale of the initial noise; 1 is that of the paper."""
-    reward_cosine: float = 0.8
+    paid_cosine: float = 0.8
     """Cosine of the pole's angle above which steps are rewarded."""
     end_x: float = 3.0
     """Largest |x|; leaving it ends the episode, m."""
@@ -66,7 +66,7 @@ class SparseCartPoleSwingup(ClassicTask):
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         cosine = namespace(after.qpos).cos(after.qpos[:, 1])
-        return indicator((cosine > self.reward_cosine) & ~self.terminated(after), cosine)
+        return indicator((cosine > self.paid_cosine) & ~self.terminated(after), cosine)
 
     def terminated(self, state: State) -> Array:
         return abs(state.qpos[:, 0]) > self.end_x
@@ -78,7 +78,7 @@ class SparseCartPoleSwingup(ClassicTask):
     def scene(self, qpos: np.ndarray) -> list[Stroke | Disc]:
         x, angle = (float(number) for number in qpos)
         tip = (x + self.pole_length * float(np.sin(angle)), self.pole_length * float(np.cos(angle)))
-        rewarded = [(x, self.reward_cosine * self.pole_length), (x, self.pole_length)]
+        rewarded = [(x, self.paid_cosine * self.pole_length), (x, self.pole_length)]
         return [
             Stroke(rewarded, 0.5, LIGHT),
             Stroke([(-self.end_x, 0.0), (self.end_x, 0.0)], 0.04, GREY),

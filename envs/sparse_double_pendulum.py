@@ -43,7 +43,7 @@ class SparseDoublePendulum(ClassicTask):
     frame_skip: int = 4
     reset_noise_scale: float = 0.1
     """Standard deviation of the initial angles, rad; a tenth of it, in rad/s, is that of the initial velocities."""
-    reward_distance: float = 1.0
+    paid_distance: float = 1.0
     """Distance of the tip from its upright position within which steps are rewarded, m."""
 
     def acceleration(self, qpos: Array, qvel: Array, ctrl: Array) -> Array:
@@ -74,7 +74,7 @@ class SparseDoublePendulum(ClassicTask):
 
     def reward(self, before: State, action: Array, after: State) -> Array:
         distance = self.tip_distance(after)
-        return indicator(distance < self.reward_distance, distance)
+        return indicator(distance < self.paid_distance, distance)
 
     def terminated(self, state: State) -> Array:
         return never_terminated(state)
@@ -88,7 +88,7 @@ class SparseDoublePendulum(ClassicTask):
         across, along = self.link_length * np.sin(qpos), -self.link_length * np.cos(qpos)
         elbow, tip = (float(across[0]), float(along[0])), (float(across.sum()), float(along.sum()))
         return [
-            Disc((0.0, 2 * self.link_length), self.reward_distance, LIGHT),
+            Disc((0.0, 2 * self.link_length), self.paid_distance, LIGHT),
             Stroke([(0.0, 0.0), elbow], 0.12, BLUE),
             Stroke([elbow, tip], 0.12, ORANGE),
             Disc((0.0, 0.0), 0.09, INK),

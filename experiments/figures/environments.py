@@ -37,7 +37,7 @@ def mountain_car(ax: Axes) -> None:
 
 def cart_pole(ax: Axes) -> None:
     task = SparseCartPoleSwingup()
-    half = np.degrees(np.arccos(task.reward_cosine))
+    half = np.degrees(np.arccos(task.paid_cosine))
     ax.plot([-task.end_x, task.end_x], [0, 0], color="black")
     ax.add_patch(Rectangle((-0.4, -0.2), 0.8, 0.4, color="tab:blue"))
     for angle in np.radians([180, 160, 140]):
@@ -49,7 +49,7 @@ def cart_pole(ax: Axes) -> None:
 def double_pendulum(ax: Axes) -> None:
     task = SparseDoublePendulum()
     rods = np.cumsum([[0, 0], [np.sin(0.5), -np.cos(0.5)], [np.sin(1.4), -np.cos(1.4)]], axis=0)
-    ax.add_patch(Circle((0, 2 * task.link_length), task.reward_distance, **REWARDED))
+    ax.add_patch(Circle((0, 2 * task.link_length), task.paid_distance, **REWARDED))
     ax.plot(*rods.T, "o-", color="tab:orange", linewidth=3)
     ax.set_xlim(-2.6, 2.6)
     ax.set_ylim(-2.2, 3.2)
