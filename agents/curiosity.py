@@ -87,7 +87,7 @@ class Curiosity(CallbackList, Generic[Config]):
 
     @classmethod
     def panels(cls) -> tuple[Panel, ...]:
-        """How readers are shown what it logs."""
+        """Panels of the metrics that it logs."""
         return under(cls.name, (*reward_panels(), *getattr(cls.source_type, "panels", ())))
 
     def callback(self) -> "Curiosity[Config]":

@@ -38,7 +38,7 @@ def random_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> fl
 
 
 def played_by_expert(policy: Path, make: Callable[[int], Any], episodes: int, seed: int = EVALUATION_SEED) -> float:
-    """Mean return of the policy in a .zip. Raises `InputError` where it is not one for this environment."""
+    """Mean return of the policy in a .zip. Raises `InputError` if it is not one for this environment."""
     env = make(min(episodes, MAX_EVALUATION_ENVS))
     try:
         loaded = load_policy(policy, env.observation_space, env.action_space)

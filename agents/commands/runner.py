@@ -45,11 +45,11 @@ class Settings(Protocol):
     def device(self) -> str: ...
 
     def recorded(self) -> dict[str, Any]:
-        """What config.json holds."""
+        """The contents of config.json."""
         ...
 
     def display(self) -> Display:
-        """How readers are shown the run."""
+        """How reports show the run."""
         ...
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> RunTraining:

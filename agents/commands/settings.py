@@ -48,7 +48,7 @@ class RunSettings(ABC):
     counts_steps: ClassVar[bool] = True
     """Whether a training has a length in steps, so that `rlgen resume --steps` can extend it."""
     evaluation: ClassVar[type[Evaluation]] = PolicyEvaluation
-    """How its finished model is evaluated."""
+    """Evaluation of its finished model by `rlgen evaluate`."""
     taken_first: ClassVar[tuple[str, ...]] = ("--config",)
     """Options that are parsed before the others."""
 
@@ -75,7 +75,7 @@ class RunSettings(ABC):
 
     @abstractmethod
     def display(self) -> Display:
-        """How readers are shown the run."""
+        """How reports show the run."""
 
     @abstractmethod
     def build(self, stack: ExitStack, folder: RunFolder | None) -> Any:
@@ -122,11 +122,11 @@ class Training(RunSettings):
     training: ClassVar[type[PolicyTraining]] = PolicyTraining
     """Class of the training that `build` makes."""
     panels: ClassVar[tuple[Panel, ...]] = ()
-    """How readers are shown what the agent logs."""
+    """Panels of the metrics that the agent logs."""
     results: ClassVar[tuple[Metric, ...]] = ()
-    """Metrics of its result that readers are shown."""
+    """Metrics of its result that reports show."""
     spelling: ClassVar[str] = ""
-    """The agent as readers know it; `agent` in capitals when left out."""
+    """Name of the agent in reports; by default `agent` in capitals."""
 
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""

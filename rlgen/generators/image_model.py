@@ -61,7 +61,7 @@ class ImageModel(nn.Module):
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
     panels: ClassVar[tuple[Panel, ...]] = ()
-    """How readers are shown what its players log."""
+    """Panels of the metrics that its players log."""
 
     config: Any
 
