@@ -13,6 +13,7 @@ from rlgen.agents.commands.train_bc import TrainBC
 from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.commands.train_gail import TrainGAIL, TrainInfoGAIL
 from rlgen.agents.commands.train_image import TrainImage
+from rlgen.agents.commands.train_noise import TrainNoise
 from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
@@ -107,7 +108,7 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainRL, TrainExplore, TrainImage)
+    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainRL, TrainExplore, TrainNoise, TrainImage)
     assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {
         **{kind.agent: kind for kind in kinds},
         "vime": TrainExplore,
