@@ -24,7 +24,7 @@ from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import Normalizer
 from rlgen.sb3.features import fit_normalizer
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
-from rlgen.system.threads import torch_threads
+from rlgen.system.device import torch_threads
 
 Report = Callable[[int, dict[str, float]], None]
 LEAST_ERROR = 1e-12  # a single row that fits by chance must not decide

@@ -14,14 +14,14 @@ from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
+from rlgen.sb3.fast_rollout import ActOnOneThread
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalization import ObservationStatistics
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import restore_replay_buffer
-from rlgen.sb3.torch_threads import ActOnOneThread
-from rlgen.system.threads import torch_threads
+from rlgen.system.device import torch_threads
 
 from .curiosity import Curiosity
 

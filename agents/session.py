@@ -12,12 +12,19 @@ import torch
 from rlgen import distributed
 from rlgen.errors import InputError, NotFinite, problem
 from rlgen.reports.pictures import write_png
-from rlgen.runs.checkpoint import last_good, list_checkpoints, load_checkpoint, restoring, save_checkpoint
+from rlgen.runs.checkpoint import (
+    last_good,
+    list_checkpoints,
+    load_checkpoint,
+    own_state,
+    restoring,
+    save_checkpoint,
+    with_others,
+)
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
-from rlgen.runs.rank_states import own_state, with_others
-from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Progress
+from rlgen.system.files import atomic_write
 from rlgen.system.interrupt import Interrupt, Stopped
 from rlgen.system.rng import rng_state, set_rng_state
 

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
-from .environment_options import EnvKwargs, Imports, import_typed
+from .environment import EnvKwargs, Imports, import_typed
 from .output import refuse_existing
 
 if TYPE_CHECKING:

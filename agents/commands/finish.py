@@ -21,9 +21,9 @@ from rlgen.runs.result import Result, Returns, peak_memory_mb
 from rlgen.runs.scores import RETURN_OF
 from rlgen.sb3.adaptive_rate import frozen_schedule
 from rlgen.sb3.latent_code import UnderCode
-from rlgen.system.atomic import atomic_write
 from rlgen.system.console import Console, duration, number
 from rlgen.system.device import device_name, peak_gpu_memory_mb
+from rlgen.system.files import atomic_write
 
 from .references import EVALUATION_SEED, MAX_EVALUATION_ENVS, random_return, reference_of
 

@@ -34,7 +34,7 @@ class ImageEvaluation(Evaluation):
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.folder import RunFolder
-        from rlgen.runs.image_model_file import WEIGHTS
+        from rlgen.runs.image_files import WEIGHTS
         from rlgen.runs.result import Result
 
         from .finish import print_result
@@ -53,10 +53,8 @@ class ImageEvaluation(Evaluation):
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
         """The metrics of the run's model on the data of its configuration."""
         from rlgen.data.images import ImageSet
-        from rlgen.runs.image_data import require_noted_images
-        from rlgen.runs.image_model_file import load_image_model
-        from rlgen.system.device import choose_device
-        from rlgen.system.threads import set_torch_threads
+        from rlgen.runs.image_files import load_image_model, require_noted_images
+        from rlgen.system.device import choose_device, set_torch_threads
 
         from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
         from .resume import recorded_settings

@@ -17,8 +17,7 @@ from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.reports.pictures import image_grid, write_png
 from rlgen.reports.report import write_report
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_data import note_images, require_noted_images
-from rlgen.runs.image_model_file import save_image_model
+from rlgen.runs.image_files import note_images, require_noted_images, save_image_model
 from rlgen.runs.metrics import Metrics
 from rlgen.system.console import number
 

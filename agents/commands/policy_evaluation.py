@@ -11,7 +11,7 @@ from rlgen.envs.ids import registered_id
 from rlgen.errors import problem
 from rlgen.runs.scores import RETURN_OF
 
-from .environment_options import EnvKwargs, Imports, import_typed
+from .environment import EnvKwargs, Imports, import_typed
 from .evaluation import Evaluation
 from .subject import Subject, of_run, require_bearable
 

@@ -14,7 +14,7 @@ from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.folder import DISPLAY, RunFolder
 from rlgen.runs.result import Result
 
-from .environment_options import Imports, import_typed
+from .environment import Imports, import_typed
 from .table import settings_of_agent
 
 log = logging.getLogger("rlgen")

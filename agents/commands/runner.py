@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,17 +10,40 @@ from rlgen import distributed
 from rlgen.display import Display
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.json_file import write_json
 from rlgen.runs.metrics import Metrics
-from rlgen.system.device import device_name
+from rlgen.system.device import device_name, set_torch_threads
 from rlgen.system.interrupt import Stopped, exit_code
-from rlgen.system.threads import set_torch_threads
+from rlgen.system.versions import describe
 
 from ..session import Session
 from ..trainable import Trainable
 from .data_parallel import joined
-from .resumptions import record_resume
 
 log = logging.getLogger("rlgen")
+
+
+def record_resume(folder: RunFolder, device: str) -> dict[str, Any]:
+    """Append this resume, with the differences from the run's start, to `sittings` in versions.json, and warn of them.
+
+    Returns the differences by name, each `[at the start, now]`.
+    """
+    began = folder.versions
+    resumes = began.pop("sittings", [])
+    then, now = flat(began), flat(describe(device))
+    changed = {name: [then.get(name), now.get(name)] for name in sorted(then | now) if then.get(name) != now.get(name)}
+    resume = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "changed": changed}
+    write_json(folder / "versions.json", {**began, "sittings": [*resumes, resume]})
+    if changed:
+        listed = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
+        log.warning("the run continues with other versions than it started with, so its numbers may differ: %s", listed)
+    return changed
+
+
+def flat(versions: dict[str, Any]) -> dict[str, Any]:
+    """One flat mapping of the versions, packages included."""
+    rest = {name: value for name, value in versions.items() if name != "packages"}
+    return {**rest, **versions.get("packages", {})}
 
 
 class RunTraining(Trainable, Protocol):

@@ -29,8 +29,7 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
 
 from .data_parallel import share_of
-from .environment import evaluation_backend, make_env
-from .environment_options import EnvKwargs, Imports, import_typed
+from .environment import EnvKwargs, Imports, evaluation_backend, import_typed, make_env
 from .evaluation import Evaluation
 from .finish import Task
 from .policy_evaluation import PolicyEvaluation

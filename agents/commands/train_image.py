@@ -41,9 +41,8 @@ from .image_checks import (
 )
 from .image_evaluation import ImageEvaluation
 from .image_training import ImageTraining, Measurement
-from .parsing import options_of
+from .parsing import options_of, typed
 from .settings import RunSettings
-from .typed import typed
 
 # Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

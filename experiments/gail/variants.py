@@ -19,8 +19,7 @@ from pathlib import Path
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.reports import draw_curves
 from rlgen.runs import Result, read_metrics
-from rlgen.runs.batch import train_all
-from rlgen.runs.result_rows import merge_rows
+from rlgen.runs.batch import merge_rows, train_all
 from rlgen.runs.scores import middle_of_runs
 
 HERE = Path(__file__).parent

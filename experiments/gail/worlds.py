@@ -16,7 +16,7 @@ from pathlib import Path
 from variants import main, write_curve
 
 from rlgen.runs import Result
-from rlgen.runs.result_rows import merge_rows
+from rlgen.runs.batch import merge_rows
 from rlgen.runs.scores import middle_of_runs
 
 HERE, TRAJECTORIES = Path(__file__).parent, 4

@@ -23,8 +23,7 @@ import numpy as np
 from rlgen.data import ImageSet
 from rlgen.generators.classifier_files import classifier_extractor
 from rlgen.runs import Result, read_metrics
-from rlgen.runs.batch import train_all
-from rlgen.runs.result_rows import merge_rows
+from rlgen.runs.batch import merge_rows, train_all
 
 HERE = Path(__file__).parent
 EXTRACTOR = HERE / "extractor"

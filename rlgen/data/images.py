@@ -1,5 +1,6 @@
 """A set of labeled images, and its binarization."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,3 +151,11 @@ def fixed_binarization(image_set: ImageSet, seed: int = 0) -> ImageSet:
         for start in range(0, len(image_set), PIECE)
     ]
     return replace(image_set, images=torch.cat(pieces), name=f"{image_set.name}, binarized with seed {seed}")
+
+
+def fingerprint(images: ImageSet) -> dict[str, str | int]:
+    """Name, number of images, and the sha256 of shape, pixels and labels; the same on every device."""
+    digest = hashlib.sha256(str(list(images.images.shape)).encode())
+    for tensor in (images.images, images.labels):
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return {"name": images.name, "n": len(images), "sha256": digest.hexdigest()}

@@ -12,7 +12,7 @@ from rlgen.equations.gan_variants import balanced_weight, convergence_measure
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.autoencoder import decoder, encoder
-from rlgen.nn.precision import full_precision
+from rlgen.nn.layers import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)

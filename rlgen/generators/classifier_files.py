@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from rlgen.errors import InputError, problem
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
 from rlgen.generators.classifier_training import LabeledImages, accuracy_of, train_classifier
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 from rlgen.system.versions import package_versions
 
 FORMAT = 1

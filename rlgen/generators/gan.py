@@ -15,9 +15,8 @@ from rlgen.equations.penalties import Critic
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
-from rlgen.nn.layers import Maxout, mlp
+from rlgen.nn.layers import Maxout, full_precision, mlp
 from rlgen.nn.penalties import Penalty, PenaltyConfig
-from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
     DivergenceName = str

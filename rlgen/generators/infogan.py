@@ -15,9 +15,8 @@ from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import down, required_halvings, small_weights, up
-from rlgen.nn.layers import normalized_layers
+from rlgen.nn.layers import full_precision, normalized_layers
 from rlgen.nn.penalties import Penalty
-from rlgen.nn.precision import full_precision
 
 SLOPE = 0.1
 FARTHEST = 2.0

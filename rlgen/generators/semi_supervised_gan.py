@@ -15,8 +15,7 @@ from rlgen.equations.penalties import feature_matching
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.layers import GaussianNoise, WeightNormLinear, standardize
-from rlgen.nn.precision import full_precision
+from rlgen.nn.layers import GaussianNoise, WeightNormLinear, full_precision, standardize
 
 
 @renamed_fields(unlabelled="unlabeled")

@@ -16,7 +16,7 @@ from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.player import Player, Terms
-from rlgen.nn.layers import ACTIVATIONS, mlp
+from rlgen.nn.layers import ACTIVATIONS, full_precision, mlp
 from rlgen.nn.posterior import (
     CouplingFlow,
     DiagonalGaussian,
@@ -25,7 +25,6 @@ from rlgen.nn.posterior import (
     PosteriorFactory,
     standard_normal_log_prob,
 )
-from rlgen.nn.precision import full_precision
 
 if TYPE_CHECKING:
     Likelihood = str

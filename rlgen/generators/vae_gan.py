@@ -17,8 +17,8 @@ from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import even_weights, small_weights
+from rlgen.nn.layers import full_precision
 from rlgen.nn.posterior import DiagonalGaussian
-from rlgen.nn.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)

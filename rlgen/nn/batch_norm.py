@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from rlgen.equations.statistics import merge_moments
 from rlgen.errors import problem
-from rlgen.nn.precision import full_precision
+from rlgen.nn.layers import full_precision
 
 
 def batch_norms_of_others(model: nn.Module, own: Collection[nn.Parameter]) -> list[nn.Module]:

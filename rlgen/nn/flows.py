@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.errors import problem
-from rlgen.nn.layers import mlp
-from rlgen.nn.precision import full_precision
+from rlgen.nn.layers import full_precision, mlp
 
 
 class Flow(nn.ModuleList):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.errors import problem
 from rlgen.nn.flows import Flow, InverseAutoregressiveStep, affine_couplings
-from rlgen.nn.precision import full_precision
+from rlgen.nn.layers import full_precision
 
 Features = Float[Tensor, "B F"]
 Latents = Float[Tensor, "S B Z"]

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from rlgen.equations.penalties import Critic, commitment
 from rlgen.errors import problem
-from rlgen.nn.layers import split_head
-from rlgen.nn.precision import full_precision, without_autocast
+from rlgen.nn.layers import full_precision, split_head, without_autocast
 
 Features = Float[Tensor, "B D *place"]
 FORGOTTEN = math.exp(-1)

@@ -26,8 +26,8 @@ from rlgen.runs.config import restored
 from rlgen.runs.json_file import read_object
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, Reference
-from rlgen.system.atomic import atomic_write
 from rlgen.system.console import number
+from rlgen.system.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

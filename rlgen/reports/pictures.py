@@ -9,7 +9,7 @@ import numpy as np
 from rlgen.errors import problem
 from rlgen.reports.page import Media, data_uri
 from rlgen.runs.folder import RunFolder
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 LEAST_SIDE = 56
 """Smaller images [pixels] are enlarged by an integer factor, so that pixels stay square."""

@@ -16,8 +16,8 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result import Result, Returns
 from rlgen.runs.scores import normalised_return
-from rlgen.system.atomic import atomic_write
 from rlgen.system.console import duration, number
+from rlgen.system.files import atomic_write
 
 Folder = str | os.PathLike[str]
 

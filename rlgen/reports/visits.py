@@ -14,7 +14,7 @@ from rlgen.data.visits import VISITS, Visits
 from rlgen.errors import InputError, problem
 from rlgen.reports.page import Figure
 from rlgen.reports.panels import DARK, LIGHT, PRINT, Theme
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from rlgen.data.playing import Policy, is_normalizing, play_episodes
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.system.console import Progress
-from rlgen.system.threads import torch_threads
+from rlgen.system.device import torch_threads
 
 PANELS = (
     Panel(

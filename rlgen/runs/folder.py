@@ -14,8 +14,7 @@ from rlgen.runs.config import REMEDY, restored
 from rlgen.runs.earlier_config import present_config
 from rlgen.runs.json_file import json_text, read_object, write_json
 from rlgen.system import versions
-from rlgen.system.atomic import PARTIAL, atomic_write, remove_partials, sync_folder
-from rlgen.system.lock import LOCK, locked
+from rlgen.system.files import LOCK, PARTIAL, atomic_write, locked, remove_partials, sync_folder
 
 UNFINISHED = ".unfinished"
 DISPLAY = "display.json"

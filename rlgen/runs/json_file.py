@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from rlgen.errors import problem
 from rlgen.runs.config import NonFinite, required_fields, restored, to_json
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 Entries = TypeVar("Entries")
 

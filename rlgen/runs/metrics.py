@@ -18,7 +18,7 @@ import numpy as np
 
 from rlgen.errors import problem
 from rlgen.runs.tensorboard import TensorBoard
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 CLOCK = "time/"
 

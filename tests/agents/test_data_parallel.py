@@ -19,9 +19,8 @@ from rlgen.agents.commands.train_bc import TrainBC
 from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.learner import LearnerConfig
 from rlgen.runs import Result, RunFolder, load_checkpoint, read_metrics
-from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.checkpoint import OTHERS, list_checkpoints
 from rlgen.runs.metrics import same_metrics
-from rlgen.runs.rank_states import OTHERS
 
 SHARED = """--env rlgen/SparseHalfCheetah-v0 --backend warp --device cpu --threads 1 --n-envs 8
 --learner.n-steps 16 --learner.batch-size 64 --learner.n-epochs 1 --learner.hidden 8 --episodes 4 --no-video

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.environment_options import parse_kwargs
+from rlgen.agents.commands.environment import parse_kwargs
 from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.errors import InputError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlgen.agents.commands.resumptions import record_resume
+from rlgen.agents.commands.runner import record_resume
 from rlgen.runs import RunFolder
 from rlgen.system import versions
 

@@ -19,7 +19,7 @@ from rlgen.errors import InputError
 from rlgen.runs import RunFolder
 from rlgen.runs.json_file import json_text, read_json, read_object
 from rlgen.system import renderer, versions
-from rlgen.system.lock import LOCK
+from rlgen.system.files import LOCK
 
 
 def test_a_run_reads_back_the_configuration_it_started_with(tmp_path):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rlgen.runs.result_rows import merge_rows, read_rows
+from rlgen.runs.batch import merge_rows, read_rows
 
 FIELDS, KEY = ("case", "seed", "score", "device"), ("case", "seed")
 

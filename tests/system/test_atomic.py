@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 
 def test_atomic_write_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):

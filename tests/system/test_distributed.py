@@ -10,7 +10,7 @@ from torch import Tensor
 from rlgen import distributed
 from rlgen.nn import Normalizer
 from rlgen.rewards import ReturnNormalizer
-from rlgen.runs.rank_states import OTHERS, own_state
+from rlgen.runs.checkpoint import OTHERS, own_state
 
 from ..processes import in_processes
 from .two_processes import ROWS, STARTS

@@ -8,7 +8,7 @@ from rlgen import distributed
 from rlgen.nn import Normalizer
 from rlgen.rewards import ReturnNormalizer
 from rlgen.rewards.bonus_unit import LargestSoFar
-from rlgen.runs.rank_states import OTHERS, own_state, with_others
+from rlgen.runs.checkpoint import OTHERS, own_state, with_others
 
 ROWS = torch.arange(24.0).view(12, 2).sin()
 STARTS = torch.zeros(3, 4)

@@ -12,7 +12,7 @@ from rlgen.data.formats.hdf5 import HDF5, open_hdf5
 from rlgen.data.formats.npz import json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
 

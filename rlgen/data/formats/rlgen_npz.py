@@ -21,7 +21,7 @@ from rlgen.data.columns import column, matrix, text
 from rlgen.data.formats.npz import json_object, read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
-from rlgen.system.atomic import atomic_write
+from rlgen.system.files import atomic_write
 
 FORMAT = "rlgen-demonstrations"
 VERSION = 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlgen.errors import problem
-from rlgen.system.atomic import PARTIAL, sync_folder
+from rlgen.system.files import PARTIAL, sync_folder
 
 
 @contextmanager
