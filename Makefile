@@ -8,14 +8,14 @@ WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all. A file stays on one worker, so that what its
 # tests share is made once.
-test test-lowest check: export OMP_NUM_THREADS ?= 1
+test test-slow test-lowest check: export OMP_NUM_THREADS ?= 1
 
 # What the lowest versions are tested by: physics against Gymnasium, files, generators' states, one training of each kind.
 LOWEST := tests/sim/test_margins.py tests/envs/test_parity.py tests/runs/test_checkpoint.py tests/runs/test_rng.py \
 	tests/runs/test_doctor.py tests/agents/test_doctor_command.py tests/sb3/test_load.py tests/data/test_npz_formats.py \
 	tests/data/test_hdf5_formats.py tests/data/test_foreign_formats.py tests/agents/test_train_rl.py
 
-.PHONY: install demo test test-lowest lint types docs check kill-test fuzz
+.PHONY: install demo test test-slow test-lowest lint types docs check kill-test fuzz
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -25,6 +25,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# The slowest tests (SLOW in tests/conftest.py), which `make test` leaves out.
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) $(LOWEST)

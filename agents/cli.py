@@ -17,7 +17,7 @@ from rlgen.deprecation import present_options
 from rlgen.errors import InputError, problem
 from rlgen.system.interrupt import exit_code, signals_raise
 
-from .commands.reporting import log_on_stderr, print_error
+from .commands.output import log_on_stderr, print_error
 from .commands.table import COMMANDS, EARLIER, Command, Runnable, load
 from .commands.typed import taken
 

@@ -21,12 +21,34 @@ install_import_hook(
 )
 
 
+SLOW = (
+    "agents/test_data_parallel.py::test_two_processes_train_resume_and_write_one_run",
+    "agents/test_train_image.py::test_a_run_killed_and_resumed_gives_the_same_bit_for_bit[vae]",
+    "agents/test_train_image.py::test_a_run_killed_and_resumed_gives_the_same_bit_for_bit[dcgan]",
+    "agents/test_earlier_runs.py::test_an_earlier_run_is_trained_on[infogail]",
+    "agents/test_earlier_runs.py::test_an_earlier_run_is_trained_on[ppo]",
+    "agents/test_resume.py::test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit[infogail]",
+    "agents/test_resume.py::test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit[vime]",
+    "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[f-GAIL",
+    "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[WGAIL-GP]",
+    "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[FQ-GAIL]",
+    "agents/test_bc.py::test_noise_on_the_observations_makes_the_policy_smooth",
+    "agents/test_bc.py::test_the_likelihood_also_finds_the_experts_noise",
+    "rewards/test_information_gain.py::test_a_flow_over_weights_pays_more_for_places_that_were_never_seen_and_goes_on_when_loaded[first",
+    "sim/test_warp_physics.py::test_positions_and_velocities_are_those_of_c_mujoco[Humanoid-v5]",
+    "sim/test_warp_physics.py::test_positions_and_velocities_are_those_of_c_mujoco[rlgen/SparseHumanoid-v0]",
+)  # fmt: skip
+"""The slowest tests, each like a faster one in the same file. `make test-slow` runs them, `make test` the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytest -m gpu` runs what the tests on a CPU leave out."""
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+    """`pytest -m gpu` runs what the tests on a CPU leave out, `pytest -m slow` the slowest."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

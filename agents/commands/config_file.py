@@ -15,9 +15,9 @@ from rlgen.runs.earlier_config import present_config
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.json_file import read_object
 
-from .parsing import typed
 from .settings import RunSettings
 from .table import trainings
+from .typed import typed
 
 log = logging.getLogger("rlgen")
 OWN = ("agent", "out", "imports")

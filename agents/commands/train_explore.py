@@ -20,8 +20,9 @@ from ..curiosity import CURIOSITIES, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, with_fields
-from .parsing import options_of, typed
+from .parsing import options_of
 from .train_rl import TrainRL
+from .typed import typed
 
 # Every entry of `CURIOSITIES` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

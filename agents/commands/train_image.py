@@ -41,8 +41,9 @@ from .image_checks import (
 )
 from .image_evaluation import ImageEvaluation
 from .image_training import ImageTraining, Measurement
-from .parsing import options_of, typed
+from .parsing import options_of
 from .settings import RunSettings
+from .typed import typed
 
 # Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 from .checkpoint import load_checkpoint, save_checkpoint
 from .evaluation import Evaluation, RandomPolicy, evaluate
 from .folder import RunFolder
-from .image_model_file import load_image_model
+from .image_files import load_image_model
 from .metrics import Metrics, read_metrics
 from .result import Result, Returns
 

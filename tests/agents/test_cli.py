@@ -125,7 +125,7 @@ def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureF
         ("train gail --lr 1", "did you mean --learner.learning-rate?"),
         ("train rl --envv Ant-v5", "--envv; did you mean --env?"),
         ("train rl --n_env 3", "did you mean --n-envs?"),
-        ("train rl --learner.no-normalize", "did you mean --learner.no-normalize?"),
+        ("train rl --learner.no-normalyze", "did you mean --learner.no-normalize?"),
         ("evaluate run --episode=3", "--episode; did you mean --episodes?"),
         ("resume run --imports x", "did you mean --import?"),
         ("evaluate run --xyzzy", "`rlgen evaluate --help` lists them"),

@@ -75,7 +75,7 @@ def test_what_is_typed_is_stronger_and_the_rest_may_be_missing(parsed: Parsed, t
 def test_settings_under_their_names_of_before_are_read_and_typed(parsed: Parsed, tmp_path: Path) -> None:
     """Beside what old names say stays the default of GAIL, which has a gradient penalty, and not that of penalties."""
     values = {"gail": {"entropy": 0.5, "spectral_norm": True}}
-    typed = "--gail.no-spectral-norm --gail.gradient_center=0 --gail.penalties.r1 2"
+    typed = "--gail.no-spectral-norm --gail.gradient_centre=0 --gail.penalties.r1 2"
     config = parsed(f"train gail --env PointWorld-v0 --demos x.npz --out o {typed}", values, tmp_path / "c.json")
     assert config.gail.penalties == PenaltyConfig(gradient=1.0, gradient_center=0.0, r1=2.0, entropy=0.5)
 

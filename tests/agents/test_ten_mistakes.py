@@ -303,12 +303,12 @@ def test_the_state_holds_every_part_that_learns_and_nothing_that_needs_pickle(po
     state = leaves(gail.state_dict())
     for part in (
         "/source/network/0.weight",
-        "/source/optimizer/state/0/exp_avg",
-        "/source/optimizer/state/0/exp_avg_sq",
+        "/source/optimiser/state/0/exp_avg",
+        "/source/optimiser/state/0/exp_avg_sq",
         "/source/normaliser/mean",
         "/model/policy/action_net.weight",
         "/model/policy/features_extractor.normaliser.mean",
-        "/model/optimizer/state/0/exp_avg",
+        "/model/optimiser/state/0/exp_avg",
         "/model/num_timesteps",
         "/model/last_observations",
         "/average/weights/action_net.weight",

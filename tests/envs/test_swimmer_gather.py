@@ -96,9 +96,9 @@ def test_things_have_no_mass_and_touch_nothing():
 
 
 def test_too_many_things_are_refused():
-    with pytest.raises(InputError, match="1 to 48 things"):
+    with pytest.raises(InputError, match="1 to 48 objects"):
         make_vec(ENV_ID, 1, env_kwargs={"n_food": 40, "n_bombs": 9})
-    with pytest.raises(InputError, match="1 to 48 things"):
+    with pytest.raises(InputError, match="1 to 48 objects"):
         gym.make(ENV_ID, n_food=0, n_bombs=0)
 
 

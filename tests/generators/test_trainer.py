@@ -316,7 +316,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
         with pytest.raises(InputError):
             TrainerConfig(**settings)
     for settings in ({"learning_rate": 0.0}, {"betas": (0.5, 1.0)}, {"repeats": 0}, {"parameters": []},
-                     {"gate": "counts", "optimiser": torch.optim.Adamax}):  # fmt: skip
+                     {"gate": "counts", "optimizer": torch.optim.Adamax}):  # fmt: skip
         given = {"name": "a", "parameters": [nn.Parameter(torch.ones(1))], "learning_rate": 1.0}
         with pytest.raises(InputError):
             Player(loss=lambda images, labels: {}, **(given | settings))
