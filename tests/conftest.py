@@ -35,6 +35,7 @@ SLOW = (
     "agents/test_bc.py::test_noise_on_the_observations_makes_the_policy_smooth",
     "agents/test_bc.py::test_the_likelihood_also_finds_the_experts_noise",
     "rewards/test_information_gain.py::test_a_flow_over_weights_pays_more_for_places_that_were_never_seen_and_goes_on_when_loaded[first",
+    "generators/test_image_throughput_benchmark.py::test_contenders_take_turns_and_are_compared_within_each",
     "sim/test_warp_physics.py::test_positions_and_velocities_are_those_of_c_mujoco[Humanoid-v5]",
     "sim/test_warp_physics.py::test_positions_and_velocities_are_those_of_c_mujoco[rlgen/SparseHumanoid-v0]",
 )  # fmt: skip

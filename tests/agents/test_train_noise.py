@@ -7,7 +7,8 @@ from stable_baselines3 import PPO
 from rlgen.agents import cli
 from rlgen.runs import read_metrics
 
-SMALL = "--env rlgen/SparseMountainCar-v0 --n-envs 2 --device cpu --threads 1 --no-video --episodes 2 --seed 1"
+SMALL = """--env rlgen/SparseMountainCar-v0 --env-kwargs max_episode_steps=50 --n-envs 2
+--device cpu --threads 1 --no-video --episodes 2 --seed 1"""
 
 
 def test_a_run_explores_by_its_untrained_policy_and_goes_on_bit_for_bit(tmp_path) -> None:
