@@ -123,6 +123,6 @@ def run(subjects: Sequence[Subject], seed: int, cases: int, folder: Path, show: 
                 print(tally.faults[-1], flush=True)
         worker.close()
         if show:
-            counts = ", ".join(f"{count} {kind}" for kind, count in tally.counts[subject.name].items())
+            counts = ", ".join(f"{count} {kind}" for kind, count in tally.counts.get(subject.name, {}).items())
             print(f"{time.monotonic() - since:6.0f} s  {subject.name}: {counts}", flush=True)
     return tally
