@@ -164,10 +164,15 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         "policy_kwargs": policy_settings(config),
     }
     model = _algorithm(config, shared)
-    if isinstance(env.action_space, spaces.Box):
-        with torch.no_grad():
-            model.policy.log_std.copy_(initial_log_std(config.initial_std, env.action_space))
+    set_action_std(model, config.initial_std)
     return model
+
+
+def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
+    """Gives continuous actions the standard deviation `share`, as `initial_log_std` takes it."""
+    if isinstance(model.action_space, spaces.Box):
+        with torch.no_grad():
+            model.policy.log_std.copy_(initial_log_std(share, model.action_space))
 
 
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:

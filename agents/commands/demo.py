@@ -1,4 +1,4 @@
-"""`rlgen demo`: imitation in a few minutes, on demonstrations that rlgen contains."""
+"""`rlgen demo`: imitation in about 12 minutes, on demonstrations that rlgen contains."""
 
 import logging
 from dataclasses import dataclass, fields
@@ -82,7 +82,7 @@ def print_table(out: Path) -> None:
     assert gail is not None
     assert gail.random_return is not None
     assert gail.expert_return is not None
-    table = Table("", "return", "normalised", "failed episodes", title=ENV_ID, title_justify="left")
+    table = Table("", "return", "normalized", "failed episodes", title=ENV_ID, title_justify="left")
     table.add_row("random", f"{gail.random_return:,.0f}", "0.000", "")
     for name, result in (("BC", bc), ("GAIL", gail)):
         mean, std = f"{result.return_mean:,.0f}", f"{result.return_std:,.0f}"

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import tyro
+from gymnasium import spaces
 from tyro.constructors import PrimitiveConstructorSpec
 
+from rlgen.data.visits import Visits, axes_within
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.envs.backend import Backend
 from rlgen.envs.ids import import_modules, split_id
+from rlgen.envs.state_axes import STATE_AXES
 from rlgen.errors import InputError, problem
+from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.latent_code import LatentCode
 from rlgen.sb3.vec_env import ResumableVecEnv
 
@@ -88,6 +92,14 @@ def make_env(
     `env_kwargs`: keyword arguments of the environment's constructor."""
     env = make_vec(env_id, n_envs, seed, backend, threads, dict(env_kwargs or {}), warp=warp)
     return env if codes is None else LatentCode(env, codes, code, seed)
+
+
+def coverage_of(env_id: str, observed: spaces.Space) -> Coverage:
+    """Counts of the visited states, on the axes of the task or else of the first two observation components. Raises
+    `InputError` for observations that are not a Box."""
+    if not isinstance(observed, spaces.Box):
+        raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
+    return Coverage(Visits(STATE_AXES.get(env_id) or axes_within(observed.low, observed.high)))
 
 
 def evaluation_backend(backend: Backend) -> Backend:

@@ -152,7 +152,7 @@ def returns_in_words(returns: Returns | None) -> Iterator[tuple[str, str]]:
     if returns.random_return is not None:
         yield "random", number(returns.random_return)
     if returns.normalised_return is not None:
-        yield "normalised", f"{returns.normalised_return:.3f}  (0 random, 1 {returns.reference})"
+        yield "normalized", f"{returns.normalised_return:.3f}  (0 random, 1 {returns.reference})"
     yield "ended by the task", f"{returns.terminated:.0%} of {returns.episodes} episodes"
     if returns.share_of_failures is not None:
         yield "failed", f"{returns.share_of_failures:.0%}  (below half of {RETURN_OF[returns.reference]})"

@@ -169,5 +169,5 @@ def show(numbers: dict[str, Any]) -> None:
         if numbers["reference_seed"] != numbers["seed"]:
             whose = "both" if numbers["reference"] == "expert" else "random"
             scale += f"; {whose} as the run measured with seed {numbers['reference_seed']}, not {numbers['seed']}"
-        table.add_row("normalised", f"{numbers['normalised_return']:.3f} ({scale})")
+        table.add_row("normalized", f"{numbers['normalised_return']:.3f} ({scale})")
     Console(soft_wrap=True).print(table)

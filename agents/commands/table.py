@@ -115,7 +115,7 @@ COMMANDS = (
     Command(
         words="demo",
         target="demo:Demo",
-        summary="See it work: train, evaluate and report in a few minutes.",
+        summary="See it work: train, evaluate and report in about 12 minutes.",
         example="rlgen demo",
     ),
     Command(

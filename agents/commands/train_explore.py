@@ -5,13 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
-from gymnasium import spaces
 
-from rlgen.data.visits import Visits, axes_within
 from rlgen.deprecation import renamed_fields
 from rlgen.display import Display
-from rlgen.envs.state_axes import STATE_AXES
-from rlgen.errors import problem
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 from rlgen.sb3.vec_env import ResumableVecEnv
@@ -20,6 +16,7 @@ from ..curiosity import CURIOSITIES, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, with_fields
+from .environment import coverage_of
 from .parsing import options_of
 from .train_rl import TrainRL
 from .typed import typed
@@ -127,12 +124,9 @@ class TrainExplore(TrainRL):
         return used
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
-        observed = env.observation_space
-        if not isinstance(observed, spaces.Box):
-            raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
+        coverage = coverage_of(self.env, env.observation_space)
         model = self.learner.make(env, int(self.steps), self.seed, device)
-        axes = STATE_AXES.get(self.env) or axes_within(observed.low, observed.high)
-        return Explorer(model, self.curiosities(), Coverage(Visits(axes)), self.scale())
+        return Explorer(model, self.curiosities(), coverage, self.scale())
 
     def curiosities(self) -> list[Curiosity[Any]]:
         """The chosen curiosity, at most one; it checks its settings when made."""

@@ -54,8 +54,9 @@ class TrainRL(SteppedTraining):
         """The class with the settings of the chosen algorithm."""
         asked = typed(arguments, CHOICE) or recorded_algorithm(values)
         algorithm = asked if asked in LEARNERS else cls.learner.algorithm
-        kind, own = LEARNERS[algorithm], cls.learner  # type: tuple[Any, Any]
-        default: Any = replace(own, algorithm=algorithm) if LEARNERS[own.algorithm] is kind else kind()
+        kind = LEARNERS[algorithm]
+        own: Any = cls.learner
+        default = replace(own, algorithm=algorithm) if LEARNERS[own.algorithm] is kind else kind()
         return with_learner(cls, default, tuple(LEARNERS))
 
     @classmethod

@@ -150,10 +150,10 @@ def _table(groups: Sequence[Group], scale: ScoreScale) -> Table:
     shown = [metric for metric in declared if any(metric.name in result.metrics for result in results)]
     lines = [row for group in groups for row in _group_rows(group, scale, shown)]
     if scale.random is not None:
-        lines.insert(0, Row(name="random", returns=written(scale.random), normalised=0.0 if scale.shared else None))
+        lines.insert(0, Row(name="random", returns=written(scale.random), normalized=0.0 if scale.shared else None))
     if scale.expert is not None:
         at = 1.0 if scale.shared else None
-        lines.append(Row(name=scale.name, returns=written(scale.expert), normalised=at))
+        lines.append(Row(name=scale.name, returns=written(scale.expert), normalized=at))
     return Table(lines)
 
 
@@ -171,7 +171,7 @@ def _group_rows(group: Group, scale: ScoreScale, shown: Sequence[Metric]) -> lis
         if len(results) < runs
         else f"{group.label} · {runs} seeds",
         returns=over_runs([each.return_mean for each in returns], number) if returns else "",
-        normalised=middle_of_runs(scores) if scores and scale.shared else None,
+        normalized=middle_of_runs(scores) if scores and scale.shared else None,
         failures=_mean([share for each in returns if (share := scale.failures(each)) is not None]),
         terminated=_mean([each.terminated for each in returns]),
         more={metric.label: metric_over_runs(metric, [result.metrics for result in results]) for metric in shown},
@@ -188,7 +188,7 @@ def _run_row(name: str, result: Result, scale: ScoreScale, shown: Sequence[Metri
     return Row(
         name=name,
         returns=plus_minus(result.returns.return_mean, result.returns.return_std),
-        normalised=scale.score(result.returns),
+        normalized=scale.score(result.returns),
         failures=scale.failures(result.returns),
         terminated=result.returns.terminated,
         more=more,

@@ -95,7 +95,7 @@ def headline(folder: RunFolder, result: Result) -> Lead:
     if not result.env_steps:
         work = f"after {_work(result)} and without a step in the environment, "
     score = result.returns.normalised_return
-    share = f" (normalised score {score:.2f})" if score is not None else ""
+    share = f" (normalized score {score:.2f})" if score is not None else ""
     reached = plus_minus(result.returns.return_mean, result.returns.return_std)
     return Lead(before="Reaches ", strong=reached, after=f"{share} {work}{ending}")
 
@@ -152,11 +152,11 @@ def _episodes(returns: Returns | None) -> list[Fact]:
 def _table(folder: RunFolder, returns: Returns, rows: Sequence[Row]) -> Table:
     lines, scored = [], returns.normalised_return is not None
     if returns.random_return is not None:
-        lines.append(Row(name="random", returns=number(returns.random_return), normalised=0.0 if scored else None))
+        lines.append(Row(name="random", returns=number(returns.random_return), normalized=0.0 if scored else None))
     own = Row(
         name=folder.display.name,
         returns=plus_minus(returns.return_mean, returns.return_std),
-        normalised=returns.normalised_return,
+        normalized=returns.normalised_return,
         failures=returns.share_of_failures,
         terminated=returns.terminated,
         kind="own",
@@ -164,10 +164,10 @@ def _table(folder: RunFolder, returns: Returns, rows: Sequence[Row]) -> Table:
     lines += [*rows, own]
     for name, (mean, std) in returns.parts.items():
         score = normalised_return(mean, returns.random_return, returns.expert_return)
-        lines.append(Row(name=name, returns=plus_minus(mean, std), normalised=score, kind="part"))
+        lines.append(Row(name=name, returns=plus_minus(mean, std), normalized=score, kind="part"))
     if returns.expert_return is not None:
         top = 1.0 if scored else None
-        lines.append(Row(name=returns.reference, returns=number(returns.expert_return), normalised=top))
+        lines.append(Row(name=returns.reference, returns=number(returns.expert_return), normalized=top))
     return Table(lines)
 
 

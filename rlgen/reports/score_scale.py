@@ -1,4 +1,4 @@
-"""The scale of normalised scores (returns with scores 0 and 1) of several results of one environment."""
+"""The scale of normalized scores (returns with scores 0 and 1) of several results of one environment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class ScoreScale:
         return {name: _middle(ends) for name, ends in known.items() if ends and (self.shared or ends[0] == ends[1])}
 
     def score(self, result: Returns) -> float | None:
-        """The normalised return; for a result without its own reference, by the shared scale of the others."""
+        """The normalized return; for a result without its own reference, by the shared scale of the others."""
         if result.normalised_return is not None or not self.shared:
             return result.normalised_return
         assert self.random is not None
@@ -70,7 +70,7 @@ class ScoreScale:
 
 
 def scores_note(results: Sequence[Returns]) -> str:
-    """The explanation of the columns "normalised" and "failed" of a table of `results`, if it has them, with a
+    """The explanation of the columns "normalized" and "failed" of a table of `results`, if it has them, with a
     space."""
     scale = ScoreScale.of(results)
     if scale.expert is None:
@@ -81,7 +81,7 @@ def scores_note(results: Sequence[Returns]) -> str:
         note += ", which began from other states than these episodes"
     note += ". "
     if scale.random is None:
-        note = "Not normalised: no return of random actions is known. "
+        note = "Not normalized: no return of random actions is known. "
     elif len(results) > 1 and not scale.shared:
         note += "The runs were scored against different references, so their scores are not averaged. "
     if all(scale.failures(result) is None for result in results):

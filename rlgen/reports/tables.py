@@ -16,7 +16,7 @@ class Row:
 
     name: str
     returns: str = ""
-    normalised: float | None = None
+    normalized: float | None = None
     """Normalized return, shown as a bar: 0 random, 1 the reference."""
     failures: float | None = None
     """Fraction of episodes below half of the reference's return."""
@@ -30,12 +30,12 @@ class Row:
     @property
     def bar(self) -> str:
         """Length of the bar in percent."""
-        return f"{100 * min(1.0, max(0.0, self.normalised or 0.0)):.1f}"
+        return f"{100 * min(1.0, max(0.0, self.normalized or 0.0)):.1f}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with name, return and, if any row has them, normalised return with its bar, failed, ended by the task,
+    """A table with name, return and, if any row has them, normalized return with its bar, failed, ended by the task,
     and further columns. On a narrow page each row is a block with the column's name in every cell."""
 
     rows: Sequence[Row]
@@ -43,13 +43,13 @@ class Table:
     @property
     def scaled(self) -> bool:
         """Whether rows have bars."""
-        return any(row.normalised is not None for row in self.rows)
+        return any(row.normalized is not None for row in self.rows)
 
     @property
     def columns(self) -> list[str]:
         played = any(row.returns for row in self.rows)
         failed = any(row.failures is not None for row in self.rows)
-        known = {"return": played, "normalised": self.scaled, "failed": failed, "ended by the task": played}
+        known = {"return": played, "normalized": self.scaled, "failed": failed, "ended by the task": played}
         return [
             *(name for name, shown in known.items() if shown),
             *dict.fromkeys(k for row in self.rows for k in row.more),
@@ -59,7 +59,7 @@ class Table:
         """Pairs (column, text) of one row."""
         known = {
             "return": row.returns,
-            "normalised": "–" if row.normalised is None else f"{row.normalised:.3f}",
+            "normalized": "–" if row.normalized is None else f"{row.normalized:.3f}",
             "failed": percent(row.failures),
             "ended by the task": percent(row.terminated),
         }

@@ -41,7 +41,7 @@ class Returns:
     """Fraction of the episodes that the task ended, by success or failure, before the time limit."""
     evaluation_seed: int
     expert_return: float | None = None
-    """Mean return with a normalised score of 1; `reference` names its source."""
+    """Mean return with a normalized score of 1; `reference` names its source."""
     random_return: float | None = None
     """Mean return of uniformly random actions from the evaluation's seed, over a separate number of episodes."""
     normalised_return: float | None = None

@@ -1,4 +1,4 @@
-"""Scores: returns normalised between random and expert, and statistics over seeds."""
+"""Scores: returns normalized between random and expert, and statistics over seeds."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

@@ -49,7 +49,7 @@ def test_a_finished_run_holds_everything(rlgen_train, tmp_path: Path, capsys) ->
     shown = capsys.readouterr().out
     assert "PPO + VIME on PointWorld-v0" in shown
     assert "cells visited" in shown
-    assert "normalised" not in shown
+    assert "normalized" not in shown
     page = (run / "report.html").read_text()
     assert "States visited" in page
     assert "expert" not in page

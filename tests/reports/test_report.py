@@ -128,7 +128,7 @@ def test_the_first_sentence_says_what_was_reached(tmp_path, fake_curves):
     run = make_run(tmp_path / "run")
     _, text = read(write_report(run))
     assert "GAIL on Ant-v5" in text
-    assert "Reaches 4,612 ± 88.0 (normalised score 0.98) after 1.0 M steps in 4 min 10 s on cpu." in text
+    assert "Reaches 4,612 ± 88.0 (normalized score 0.98) after 1.0 M steps in 4 min 10 s on cpu." in text
     assert (tmp_path / "run" / "report.html").is_file()
 
 
@@ -140,7 +140,7 @@ def test_cloning_is_said_to_need_no_steps(tmp_path, fake_curves):
 
 
 def test_the_table_runs_from_random_to_the_demonstrations_with_the_given_rows_between(tmp_path, fake_curves):
-    row = Row(name="BC", returns="3,769 ± 900", normalised=0.8, failures=0.15, terminated=0.22)
+    row = Row(name="BC", returns="3,769 ± 900", normalized=0.8, failures=0.15, terminated=0.22)
     _, text = read(write_report(make_run(tmp_path / "run"), rows=[row]))
     places = [
         text.index(part) for part in ("random -58.0", "BC 3,769 ± 900 0.800 15% 22%", "GAIL 4,612", "demonstrations 4")
@@ -254,7 +254,7 @@ def test_negative_returns_have_a_score_and_no_ratio_and_nothing_failed(tmp_path,
         assert "of the expert" not in text
         assert "Failed" not in text
         assert "failed" not in text.replace("No episode is called failed: half of a return that is not above 0", "")
-    assert "normalised score 1.09" in read(run / "report.html")[1]
+    assert "normalized score 1.09" in read(run / "report.html")[1]
 
 
 def test_every_card_has_company_in_its_row():
