@@ -31,6 +31,7 @@ LAYERS = (
     "rlgen.sb3",
     "rlgen.runs",
     "rlgen.reports",
+    "rlgen.bench",
     "rlgen.envs",
     "rlgen.agents",
     "rlgen.agents.commands",
