@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgen.data.images import ImageSet
 from rlgen.display import Metric, Panel
-from rlgen.equations.elbo import bits_per_dimension
+from rlgen.equations.variational_bounds import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import Classifies, HasFeatures, HasLogWeight, ImageModel, InfersCategory

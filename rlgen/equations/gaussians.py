@@ -1,4 +1,4 @@
-"""Diagonal Gaussians, elementwise: sum over the dimension that holds one distribution."""
+"""Diagonal Gaussians, elementwise (sum over the dimension that holds one distribution), and running statistics."""
 
 import math
 
@@ -55,3 +55,31 @@ def _like(x: Tensor, number: Tensor | float) -> Tensor:
     """`number` as a tensor of the dtype and device of `x`. A Python number is filled in, because a copy from the host
     would synchronize."""
     return number.to(x) if isinstance(number, Tensor) else torch.full((), number, dtype=x.dtype, device=x.device)
+
+
+Moments = Float[Tensor, "*#shape"]
+
+
+def merge_moments(
+    mean_a: Moments, var_a: Moments, count_a: Moments, mean_b: Moments, var_b: Moments, count_b: Moments
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, (population) variance and count of the union of two samples; the shapes broadcast. Chan, Golub & LeVeque
+    1979, eq. 2.1.
+
+    >>> from torch import ones
+    >>> one = ones(())
+    >>> merge_moments(0 * one, 0 * one, one, 2 * one, 0 * one, one)  # the samples 0 and 2
+    (tensor(1.), tensor(1.), tensor(2.))
+    """
+    count = count_a + count_b
+    delta = mean_b - mean_a
+    mean = mean_a + delta * (count_b / count)
+    sum_of_squares = var_a * count_a + var_b * count_b + delta.square() * (count_a * count_b / count)
+    return mean, sum_of_squares / count, count
+
+
+def warmed_up_decay(decay: float, merges: int) -> float:
+    """min(decay, (1 + n) / (10 + n)), with n = `merges` the number of earlier updates. A small decay at the start keeps
+    the initial weights from dominating a short training. TensorFlow's ExponentialMovingAverage (Abadi et al. 2016,
+    1603.04467)."""
+    return min(decay, (1 + merges) / (10 + merges))

@@ -8,7 +8,7 @@ Information gain: the step changes μ and σ, and the density of z stays fixed. 
 of W and z is then E_z KL[q'(W | z) ‖ q(W | z)], an upper bound on KL[q'(W) ‖ q(W)] of the weights (chain rule of the
 divergence). Its Hessian at the old posterior is diagonal: E[z_i²]/σ² for μ, 2/σ² for σ. The gain of a second-order
 step, ½ λ² gᵀ H⁻¹ g, therefore equals that of Gaussian weights with the input z a / √E[z²] in the gradients of the
-means. `as_gaussian` makes this substitution for the equations of `rlgen.equations.information`.
+means. `as_gaussian` makes this substitution for the equations of `rlgen.equations.exploration_bonuses`.
 """
 
 import math
@@ -20,8 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from rlgen.equations.exploration_bonuses import Gain, information_gain_local, information_gain_shared
 from rlgen.equations.gaussians import kl_gaussian
-from rlgen.equations.information import Gain, information_gain_local, information_gain_shared
 from rlgen.equations.reparametrization import LocalPass, SharedPass
 
 Inputs = Float[Tensor, "S_or_1 B I"]

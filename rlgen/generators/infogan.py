@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from rlgen.checks import at_least, positive
 from rlgen.display import Metric, Panel
-from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
+from rlgen.equations.variational_bounds import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape

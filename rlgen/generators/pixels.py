@@ -8,7 +8,6 @@ import math
 import torch
 from torch import Tensor
 
-from rlgen.equations.elbo import dequantize
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.likelihoods import (
     LOGISTIC_PARAMETERS,
@@ -17,6 +16,7 @@ from rlgen.equations.likelihoods import (
     discretized_logistic_mixture_log_prob,
     discretized_logistic_mixture_mean,
 )
+from rlgen.equations.variational_bounds import dequantize
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rlgen.checks import LEFT_OUT, at_least, one_of, widths
 from rlgen.display import Metric, Panel
-from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
+from rlgen.equations.variational_bounds import elbo, free_bits, importance_weighted_bound
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.pictures import DRAWN, active_traversal

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rlgen.equations.statistics import merge_moments
+from rlgen.equations.gaussians import merge_moments
 from rlgen.errors import problem
 from rlgen.nn.layers import full_precision
 

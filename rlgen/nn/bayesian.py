@@ -8,10 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rlgen.equations.compression import compression_improvement_local, compression_improvement_shared
-from rlgen.equations.elbo import elbo
+from rlgen.equations.exploration_bonuses import (
+    compression_improvement_local,
+    compression_improvement_shared,
+    information_gain_local,
+    information_gain_shared,
+)
 from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score
-from rlgen.equations.information import information_gain_local, information_gain_shared
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.equations.multiplicative_noise import (
     ScaledLocalPass,
@@ -20,6 +23,7 @@ from rlgen.equations.multiplicative_noise import (
     information_gain_scaled_shared,
 )
 from rlgen.equations.reparametrization import LocalPass, SharedPass
+from rlgen.equations.variational_bounds import elbo
 from rlgen.errors import problem
 from rlgen.nn.bayesian_dense import BayesianDense, Drawn, GaussianDense, Pass, Sampling
 

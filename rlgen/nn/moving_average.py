@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rlgen.equations.statistics import warmed_up_decay
+from rlgen.equations.gaussians import warmed_up_decay
 from rlgen.errors import problem
 
 
 class MovingAverage:
     """average ← d · average + (1 - d) · weights, of the modules given by name. Decay 0 follows the weights themselves.
 
-    d is the decay, warmed up (`rlgen.equations.statistics`). A batch norm's running statistics are averaged like
+    d is the decay, warmed up (`rlgen.equations.gaussians`). A batch norm's running statistics are averaged like
     weights, because they belong to them; other buffers (a codebook, the vectors of a spectral norm) are used as they
     are.
     """

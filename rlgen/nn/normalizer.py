@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.equations.statistics import merge_moments
+from rlgen.equations.gaussians import merge_moments
 from rlgen.errors import problem
 
 FLOOR = 0.02

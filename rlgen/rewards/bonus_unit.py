@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rlgen import distributed
 from rlgen.display import Metric, Panel
-from rlgen.equations.returns import discounted_sums
-from rlgen.equations.statistics import merge_moments
+from rlgen.equations.gaussians import merge_moments
+from rlgen.equations.policy_gradient import discounted_sums
 from rlgen.errors import problem
 
 SHARES = (10, 50, 90)

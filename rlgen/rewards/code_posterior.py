@@ -12,7 +12,7 @@ from rlgen.checks import positive, widths
 from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.equations.likelihoods import categorical_log_prob
-from rlgen.equations.mutual_information import categorical_information
+from rlgen.equations.variational_bounds import categorical_information
 from rlgen.nn.layers import mlp
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.source import RewardSource

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rlgen.checks import at_least, below_one
-from rlgen.equations.novelty import disagreement, prediction_error
+from rlgen.equations.exploration_bonuses import disagreement, prediction_error
 from rlgen.nn.ensemble import EnsembleMLP
 from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.data.transitions import Transitions
+from rlgen.equations.exploration_bonuses import feature_error
 from rlgen.equations.likelihoods import categorical_log_prob
-from rlgen.equations.novelty import feature_error
 from rlgen.errors import problem
 from rlgen.nn.layers import mlp
 from rlgen.nn.normalizer import Normalizer

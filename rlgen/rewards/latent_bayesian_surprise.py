@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import below_one
-from rlgen.equations.elbo import elbo
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.equations.variational_bounds import elbo
 from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
 from rlgen.rewards.bonus_unit import DiscountedReturnStd

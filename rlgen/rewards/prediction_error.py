@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rlgen import distributed
 from rlgen.data.transitions import Transitions
-from rlgen.equations.novelty import prediction_error
+from rlgen.equations.exploration_bonuses import prediction_error
 from rlgen.nn.layers import mlp
 from rlgen.rewards.bonus_unit import LargestSoFar
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor

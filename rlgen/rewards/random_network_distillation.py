@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rlgen.checks import below_one
 from rlgen.data.transitions import Transitions
-from rlgen.equations.novelty import distillation_error
+from rlgen.equations.exploration_bonuses import distillation_error
 from rlgen.nn.layers import mlp
 from rlgen.nn.normalizer import Normalizer
 from rlgen.rewards.bonus_unit import DiscountedReturnStd

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from rlgen import distributed
-from rlgen.equations.clipped_surrogate import kl_estimate
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.equations.returns import generalized_advantages
+from rlgen.equations.policy_gradient import generalized_advantages, kl_estimate
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR

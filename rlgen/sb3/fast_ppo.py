@@ -9,7 +9,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.utils import explained_variance
 from torch.nn.utils import clip_grad_norm_
 
-from rlgen.equations.clipped_surrogate import kl_estimate
+from rlgen.equations.policy_gradient import kl_estimate
 from rlgen.sb3.fast_rollout import FastRollout
 from rlgen.sb3.finite import require_finite
 from rlgen.sb3.gaussian_policy import Minibatch, Update, is_plain_gaussian, surrogate_loss

@@ -8,7 +8,7 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
 
-from rlgen.equations.clipped_surrogate import gaussian_surrogate
+from rlgen.equations.policy_gradient import gaussian_surrogate
 
 SB3S_OWN = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent", "extract_features")
 

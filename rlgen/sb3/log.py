@@ -13,7 +13,7 @@ from stable_baselines3.common.utils import configure_logger
 from torch import Tensor
 
 from rlgen import distributed
-from rlgen.equations.returns import discounted_sums
+from rlgen.equations.policy_gradient import discounted_sums
 from rlgen.sb3.plain_pickle import own_array, plain
 
 

@@ -8,7 +8,7 @@ from torch.autograd.functional import jacobian
 from torch.distributions import TransformedDistribution, Uniform
 from torch.distributions.transforms import SigmoidTransform
 
-from rlgen.equations.elbo import bits_per_dimension, dequantize, logit_transform
+from rlgen.equations.variational_bounds import bits_per_dimension, dequantize, logit_transform
 from rlgen.errors import InputError
 
 

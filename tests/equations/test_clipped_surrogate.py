@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from rlgen.equations.clipped_surrogate import gaussian_surrogate, kl_estimate
+from rlgen.equations.policy_gradient import gaussian_surrogate, kl_estimate
 
 ROWS, ACTIONS = 64, 3
 

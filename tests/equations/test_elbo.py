@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from rlgen.equations.elbo import elbo, free_bits, importance_weighted_bound
+from rlgen.equations.variational_bounds import elbo, free_bits, importance_weighted_bound
 
 
 class LinearGaussian:

@@ -10,9 +10,10 @@ from torch.distributions import Normal, kl_divergence
 from torch.func import grad, vmap
 from torch.nn.functional import softplus
 
-from rlgen.equations import compression, information
-from rlgen.equations.compression import compression_improvement_local, compression_improvement_shared
-from rlgen.equations.information import (
+from rlgen.equations import exploration_bonuses
+from rlgen.equations.exploration_bonuses import (
+    compression_improvement_local,
+    compression_improvement_shared,
     information_gain_local,
     information_gain_shared,
     local_layer_gain,
@@ -206,19 +207,19 @@ def test_many_samples_of_a_linear_layer_gain_what_the_exact_gradient_gains() -> 
 def test_rows_of_outer_products_and_pairs_of_samples_agree(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World("local", depth, 4)
     pairs = world.closed_form()
-    monkeypatch.setattr(information, "FEW_SAMPLES", 0)
-    monkeypatch.setattr(information, "CACHED_NUMBERS", 40)  # two rows of 6 × 3 at a time
+    monkeypatch.setattr(exploration_bonuses, "FEW_SAMPLES", 0)
+    monkeypatch.setattr(exploration_bonuses, "CACHED_NUMBERS", 40)  # two rows of 6 × 3 at a time
     torch.testing.assert_close(world.closed_form(), pairs, rtol=1e-12, atol=0)
 
 
 @both_samplings
 @every_depth
 @every_case
-@pytest.mark.parametrize("cached", [information.CACHED_NUMBERS, 40])
+@pytest.mark.parametrize("cached", [exploration_bonuses.CACHED_NUMBERS, 40])
 def test_compression_is_the_divergence_of_the_old_posterior_from_the_new_one(
     sampling: str, depth: int, samples: int, cached: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compression, "CACHED_NUMBERS", cached)  # all rows at once, or one or two
+    monkeypatch.setattr(exploration_bonuses, "CACHED_NUMBERS", cached)  # all rows at once, or one or two
     world, large = World(sampling, depth, samples), 0.2
     expected = torch.zeros(ROWS, dtype=torch.float64)
     for layer, found in zip(world.layers, world.gradients(), strict=True):

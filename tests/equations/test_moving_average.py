@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlgen.equations.statistics import warmed_up_decay
+from rlgen.equations.gaussians import warmed_up_decay
 
 
 def test_the_first_weights_keep_a_tenth_and_the_decay_is_reached() -> None:

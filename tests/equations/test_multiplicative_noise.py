@@ -7,8 +7,8 @@ from torch.autograd.functional import hessian
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.func import grad, vmap
 
+from rlgen.equations.exploration_bonuses import information_gain_local, information_gain_shared
 from rlgen.equations.gaussians import kl_gaussian
-from rlgen.equations.information import information_gain_local, information_gain_shared
 from rlgen.equations.multiplicative_noise import (
     expected_log_reverse,
     information_gain_scaled_local,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from rlgen.equations.mutual_information import categorical_information, uniform_information, uniform_r2
+from rlgen.equations.variational_bounds import categorical_information, uniform_information, uniform_r2
 
 JOINT = torch.tensor([[0.2, 0.05, 0.05], [0.05, 0.3, 0.05], [0.0, 0.1, 0.2]], dtype=torch.float64)
 """Probabilities of code (rows) and outcome (columns), in twentieths."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rlgen.equations.novelty import disagreement, distillation_error, feature_error, prediction_error
+from rlgen.equations.exploration_bonuses import disagreement, distillation_error, feature_error, prediction_error
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from rlgen.equations.returns import discounted_sums, generalized_advantages
+from rlgen.equations.policy_gradient import discounted_sums, generalized_advantages
 
 T, N, GAMMA, LAM = 11, 5, 0.97, 0.9
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from rlgen.equations.statistics import merge_moments
+from rlgen.equations.gaussians import merge_moments
 
 numbers = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(2)), elements=st.floats(-1e3, 1e3))
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from rlgen.equations.elbo import importance_weighted_bound
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.equations.variational_bounds import importance_weighted_bound
 from rlgen.generators import IAFVAE, IAFVAEConfig, ImageShape, Trainer
 from rlgen.generators.pixels import Pixels
 from rlgen.nn import DiagonalGaussian, InverseAutoregressive

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Laplace
 
-from rlgen.equations.elbo import importance_weighted_bound
+from rlgen.equations.variational_bounds import importance_weighted_bound
 from rlgen.errors import InputError
 from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig, vae
 from rlgen.generators.image_model import Decoder, HasLogWeight, Reconstructs

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgen.data import Transitions
-from rlgen.equations.mutual_information import categorical_information
+from rlgen.equations.variational_bounds import categorical_information
 from rlgen.errors import InputError
 from rlgen.nn import GradientPenalty
 from rlgen.rewards import Adversarial, AdversarialConfig, CodePosterior, CodePosteriorConfig, RewardSource

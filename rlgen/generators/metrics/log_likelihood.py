@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rlgen.equations.elbo import importance_weighted_bound
+from rlgen.equations.variational_bounds import importance_weighted_bound
 from rlgen.errors import problem
 
 LogWeight = Callable[[Tensor, int], Tensor]

@@ -1,4 +1,4 @@
-"""Information gain of single transitions about the weights of a Bayesian network, without per-sample gradients.
+"""Exploration bonuses of single transitions: information gain, compression improvement, error and disagreement.
 
 The reward of VIME is KL[q(θ; φ') ‖ q(θ; φ)], φ' the posterior one second-order step of size λ after the transition. q
 is a diagonal Gaussian with mean μ and std σ. With g the gradient of -log p(y|x, θ), averaged over S weight samples,
@@ -10,9 +10,19 @@ where H is the Hessian of KL[q(φ') ‖ q(φ)] at φ' = φ: 1/σ² for a mean, 2
 δ = ∂(-log p)/∂γ, both gradients are outer products, and the sums of their squares are matmuls: a batch costs about one
 more forward pass, and memory is that of its activations. A bias is a weight with input 1. Shapes: S weight samples, B
 batch, I inputs, J outputs.
+
+Section 2.4 of VIME, Houthooft et al. 2016 (1605.09674), relates curiosity to the improvement in compressing the past
+(Schmidhuber 2010). It arrives at KL[q(θ; φ) ‖ q(θ; φ')], the divergence with its arguments swapped. Both agree to
+second order in the step, so the closed form has the same value for both. The compression improvement therefore takes
+the step for every weight of every row:
+
+    μ' = μ - λ σ² g_μ,        log σ' = log σ - ½ λ σ g_σ.
+
+This is the same second-order step, in log σ instead of ρ so that σ' stays positive. A few rows are processed at a time;
+time grows with B · I · J.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -124,3 +134,100 @@ def _pairs(samples: int) -> Iterator[tuple[int, int, int]]:
     for s in range(samples):
         for t in range(s, samples):
             yield s, t, 1 if s == t else 2
+
+
+Moves = Iterator[tuple[Tensor, Tensor]]
+
+
+def compression_improvement_local(
+    layers: Sequence[LocalPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
+) -> Gain:
+    """KL[before ‖ after] of the posterior for each transition, nats [B], under local reparametrization.
+
+    Houthooft et al. 2016 (1605.09674), section 2.4. Takes the arguments of `information_gain_local`.
+    """
+    return _improvement(_local_moves, layers, sensitivities, step_size)
+
+
+def compression_improvement_shared(
+    layers: Sequence[SharedPass], sensitivities: Sequence[Tensor], step_size: float = 0.01
+) -> Gain:
+    """`compression_improvement_local` with weight samples that the batch shares. Houthooft et al. 2016 (1605.09674),
+    section 2.4."""
+    return _improvement(_shared_moves, layers, sensitivities, step_size)
+
+
+def _improvement(
+    moves: Callable[..., Moves], layers: Sequence[LocalPass | SharedPass], sensitivities: Sequence[Tensor], step: float
+) -> Gain:
+    total = sensitivities[0].new_zeros(sensitivities[0].shape[1])
+    for layer, sensitivity in zip(layers, sensitivities, strict=True):
+        parts = [_divergence(step * mean, 0.5 * step * log_std) for mean, log_std in moves(layer, sensitivity)]
+        total += torch.cat(parts)
+    return total
+
+
+def _divergence(mean: Tensor, log_std: Tensor) -> Gain:
+    """KL[N(μ, σ²) ‖ N(μ - σ mean, (σ e^-log_std)²)], summed over the weights [B, I, J] of each row."""
+    return (-log_std + 0.5 * (1 + mean.square()) * (2 * log_std).exp() - 0.5).flatten(1).sum(1)
+
+
+def _local_moves(layer: LocalPass, sensitivity: Tensor) -> Moves:
+    """(σ g_μ, σ g_σ) [rows, I + 1, J]; the bias is a weight with input 1."""
+    slope = sensitivity * layer.noise * layer.var.rsqrt()
+    std, inputs = torch.cat([layer.weight_std, layer.bias_std[None]]), _with_one(layer.inputs, len(sensitivity))
+    for a, d, k in zip(*_few_rows(std.numel(), inputs, sensitivity, slope), strict=True):
+        yield std * _outer(a, d), std.square() * _outer(a.square(), k)
+
+
+def _shared_moves(layer: SharedPass, sensitivity: Tensor) -> Moves:
+    """`_local_moves` for shared weight samples."""
+    std, inputs = torch.cat([layer.weight_std, layer.bias_std[None]]), _with_one(layer.inputs, len(sensitivity))
+    noise = torch.cat([layer.weight_noise, layer.bias_noise[:, None]], 1)
+    for a, d in zip(*_few_rows(std.numel() * len(noise), inputs, sensitivity), strict=True):
+        yield std * _outer(a, d), std * torch.einsum("sbi,sbj,sij->bij", a, d, noise) / len(noise)
+
+
+def _outer(left: Float[Tensor, "S B I"], right: Float[Tensor, "S B J"]) -> Float[Tensor, "B I J"]:
+    """Mean over the samples of each row's outer product."""
+    return torch.bmm(left.permute(1, 2, 0), right.permute(1, 0, 2)) / len(right)
+
+
+def _with_one(inputs: Float[Tensor, "S_or_1 B I"], samples: int) -> Tensor:
+    ones = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+    return ones.expand(samples, -1, -1)
+
+
+def _few_rows(numbers: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Tensors [S, B, ...] split by rows into pieces whose outer products fit into a core's cache."""
+    return [tensor.split(max(1, CACHED_NUMBERS // numbers), 1) for tensor in tensors]
+
+
+Predictions = Float[Tensor, "*batch Z"]
+PerRow = Float[Tensor, "*batch"]
+
+
+def prediction_error(predicted: Predictions, actual: Predictions) -> PerRow:
+    """‖actual - predicted‖². Stadie, Levine & Abbeel 2015 (1507.00814), e(s, a) of a dynamics model."""
+    return (actual - predicted).square().sum(-1)
+
+
+def feature_error(predicted: Predictions, actual: Predictions) -> PerRow:
+    """½ ‖φ̂(s') - φ(s')‖² between features. Pathak et al. 2017 (1705.05363), eq. 5; η times it is the bonus, eq. 6."""
+    return prediction_error(predicted, actual) / 2
+
+
+def distillation_error(predicted: Predictions, actual: Predictions) -> PerRow:
+    """Squared error of a predictor against a fixed random network. Burda et al. 2018 (1810.12894), section 2.2.
+
+    Differs from the paper: the mean over features instead of the sum, as in the released code, because the size of the
+    bonus and of its gradient then does not depend on their number."""
+    return (actual - predicted).square().mean(-1)
+
+
+def disagreement(predictions: Float[Tensor, "E B Z"]) -> Float[Tensor, " B"]:
+    """Variance of the predictions of E models around their mean. Pathak et al. 2019 (1906.04161), eq. 1.
+
+    Differs from the paper: the mean over outputs instead of the sum, as in the released code, because the size of the
+    bonus then does not depend on their number."""
+    return (predictions - predictions.mean(0)).square().mean((0, 2))
