@@ -18,10 +18,9 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
-from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
-from rlgen.nn.normalizer import Normalizer
+from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.sb3.features import fit_normalizer
 from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.system.device import torch_threads

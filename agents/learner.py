@@ -17,7 +17,7 @@ from torch import Tensor
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
-from rlgen.nn.action_scale import ActionScale
+from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of

@@ -18,9 +18,8 @@ from rlgen.generators.image_model import ImageShape
 from rlgen.generators.player import Terms
 from rlgen.nn.batch_norm import VirtualBatchNorm, WithReference
 from rlgen.nn.conv import small_weights
-from rlgen.nn.historical_average import HistoricalAverage, Remembering
 from rlgen.nn.layers import MinibatchDiscrimination
-from rlgen.nn.penalties import Penalty
+from rlgen.nn.penalties import HistoricalAverage, Penalty, Remembering
 
 
 @dataclass(frozen=True, kw_only=True)

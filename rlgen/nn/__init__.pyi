@@ -1,16 +1,13 @@
-from .action_scale import ActionScale
 from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
 from .bottleneck import Bottleneck
-from .ensemble import EnsembleMLP
 from .flow_dense import FlowDense
 from .flows import MADE, AdditiveCoupling, AffineCoupling, Flow, InverseAutoregressiveStep, affine_couplings
-from .historical_average import HistoricalAverage
-from .layers import GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
+from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
 from .moving_average import MovingAverage
-from .normalizer import Normalizer
-from .penalties import R1, Entropy, GradientPenalty, Penalty, PenaltyConfig, SpectralNorm
+from .normalizer import ActionScale, Normalizer
+from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .quantizer import Quantize, VectorQuantizer
 

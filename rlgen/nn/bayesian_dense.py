@@ -1,4 +1,5 @@
-"""A dense layer with a distribution over its weights: the layer of a Bayesian network."""
+"""A dense layer with a distribution over its weights, the layer of a Bayesian network, and the learned standard
+deviation of the network's likelihood."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
@@ -12,7 +13,31 @@ from rlgen.equations.gaussians import kl_gaussian, kl_gaussian_gradient
 from rlgen.equations.multiplicative_noise import ScaledLocalPass, ScaledSharedPass
 from rlgen.equations.reparametrization import LocalPass, SharedPass, local_reparametrization, shared_reparametrization
 from rlgen.errors import problem
-from rlgen.nn.likelihood import inverse_softplus
+
+
+def inverse_softplus(positive: Tensor) -> Tensor:
+    """The ρ with log(1 + exp ρ) = `positive`."""
+    return positive + torch.log(-torch.expm1(-positive))
+
+
+class LikelihoodStd(nn.Module):
+    """A learned standard deviation for each output: `likelihood_std = module()` is [O].
+
+    `floor` is its lower limit, because the density would diverge for outputs that the network predicts exactly.
+    """
+
+    def __init__(self, size: int, initial: float = 0.5, floor: float = 1e-2):
+        super().__init__()
+        if not 0 < floor < initial:
+            raise problem(
+                "0 < floor < initial standard deviation", f"floor {floor}, initial {initial}", "use e.g. 0.01 and 0.5"
+            )
+        self.floor = floor
+        self.rho = nn.Parameter(inverse_softplus(torch.full((size,), initial - floor)))
+
+    def forward(self) -> Float[Tensor, " O"]:
+        return F.softplus(self.rho) + self.floor
+
 
 Sampling = Literal["local", "shared"]
 """local: separate noise at the pre-activations of every row and sample. shared: one weight sample is used for all

@@ -26,9 +26,9 @@ from rlgen.nn.bayesian_dense import (
     Sampling,
     Scalar,
     check_sampling,
+    inverse_softplus,
 )
 from rlgen.nn.flows import Flow, affine_couplings
-from rlgen.nn.likelihood import inverse_softplus
 
 Noise = Float[Tensor, "*samples I"]
 LogProb = Float[Tensor, "*samples"]

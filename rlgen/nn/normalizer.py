@@ -1,4 +1,7 @@
-"""Observation normalizer: a module with running statistics in its state dict, updated only by explicit calls."""
+"""Normalization of network inputs: observations by running statistics in a state dict, which only explicit calls
+update, and actions by their bounds."""
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -104,3 +107,22 @@ def typical_std(mean: Float[Tensor, " O"], std: Float[Tensor, " O"]) -> Float[Te
     """Median standard deviation of the features that vary, in their unit; 1 if none varies."""
     varies = (std > VARIES * mean.abs()) & (std > VARIES * std.max())
     return torch.where(varies, std, torch.nan).nanmedian().nan_to_num(nan=1.0)
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """Maps actions [..., A] from [low, high] to [-1, 1]; components without bounds, or with equal ones, stay as they
+    are."""
+
+    center: Tensor
+    half_range: Tensor
+
+    @classmethod
+    def of(cls, low: Tensor, high: Tensor) -> "ActionScale":
+        bounded = torch.isfinite(low) & torch.isfinite(high) & (low < high)
+        center = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
+        half_range = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
+        return cls(center, half_range)
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        return (actions - self.center) / self.half_range

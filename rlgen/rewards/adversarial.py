@@ -14,11 +14,10 @@ from rlgen.deprecation import renamed_fields
 from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
-from rlgen.nn.action_scale import ActionScale
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import ACTIVATIONS, mlp
-from rlgen.nn.normalizer import Normalizer
+from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rlgen.checks import at_least, below_one
 from rlgen.equations.exploration_bonuses import disagreement, prediction_error
-from rlgen.nn.ensemble import EnsembleMLP
+from rlgen.nn.layers import EnsembleMLP
 from rlgen.rewards.bonus_unit import DiscountedReturnStd
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.replay_pool import NormalisedTransitions

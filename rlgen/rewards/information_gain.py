@@ -12,12 +12,11 @@ from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
-from rlgen.nn.bayesian_dense import GaussianDense
+from rlgen.nn.bayesian_dense import GaussianDense, LikelihoodStd
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
-from rlgen.nn.likelihood import LikelihoodStd
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
 from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool

@@ -16,7 +16,7 @@ from rlgen.generators import (
     Trainer,
     TrainerConfig,
 )
-from rlgen.nn.historical_average import Remembering
+from rlgen.nn.penalties import Remembering
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 NONE = {"kernels": 0, "reference": 0, "real_target": 1.0, "historical": 0.0}

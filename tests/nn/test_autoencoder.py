@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlgen.nn.autoencoder import ELU_GAIN, decoder, encoder
+from rlgen.nn.conv import ELU_GAIN, decoder, encoder
 
 
 @pytest.mark.parametrize(("height", "width", "halved"), [(28, 28, 2), (8, 8, 1), (8, 16, 2), (5, 5, 0)])

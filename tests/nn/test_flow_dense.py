@@ -12,9 +12,8 @@ from torch.nn.functional import softplus
 from rlgen.equations.multiplicative_noise import scaled_local_reparametrization, scaled_shared_reparametrization
 from rlgen.errors import InputError
 from rlgen.nn import BayesianDense, BayesianMLP, FlowDense, GaussianDense
-from rlgen.nn.bayesian_dense import Drawn
+from rlgen.nn.bayesian_dense import Drawn, LikelihoodStd
 from rlgen.nn.first_order_gain import first_order_gain
-from rlgen.nn.likelihood import LikelihoodStd
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])
 

@@ -9,7 +9,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from rlgen.errors import InputError
 from rlgen.nn import HistoricalAverage
-from rlgen.nn.historical_average import Remembering
+from rlgen.nn.penalties import Remembering
 
 
 def test_the_mean_is_that_of_all_parameters_remembered_and_of_the_start() -> None:

@@ -25,8 +25,7 @@ from rlgen.nn import (
     SpectralNorm,
     VectorQuantizer,
 )
-from rlgen.nn.action_scale import ActionScale
-from rlgen.nn.normalizer import FLOOR
+from rlgen.nn.normalizer import FLOOR, ActionScale
 from rlgen.rewards import Adversarial, AdversarialConfig
 from rlgen.runs.state_tree import decode, encode
 
