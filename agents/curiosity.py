@@ -15,11 +15,15 @@ from stable_baselines3.common.utils import LinearSchedule
 
 from rlgen.display import Panel, under
 from rlgen.errors import problem
-from rlgen.rewards.disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
+from rlgen.rewards.dynamics_models import (
+    EnsembleDisagreement,
+    EnsembleDisagreementConfig,
+    PredictionError,
+    PredictionErrorConfig,
+)
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.prediction_error import PredictionError, PredictionErrorConfig
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns

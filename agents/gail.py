@@ -19,9 +19,8 @@ from rlgen.deprecation import renamed_fields
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
-from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
+from rlgen.rewards.adversarial import Adversarial, AdversarialConfig, warn_of_early_ends
 from rlgen.rewards.bonus_unit import ReturnNormalizer
-from rlgen.rewards.early_end import warn_of_early_ends
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.fast_rollout import ActOnOneThread

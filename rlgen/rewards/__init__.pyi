@@ -1,12 +1,11 @@
 from .adversarial import Adversarial, AdversarialConfig
 from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
-from .disagreement import EnsembleDisagreement, EnsembleDisagreementConfig
+from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
 from .information_gain import InformationGain, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from .novelty import Novelty, NoveltyConfig
-from .prediction_error import PredictionError, PredictionErrorConfig
 from .random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from .source import RewardSource, TaskShape
 

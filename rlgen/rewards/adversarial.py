@@ -1,5 +1,7 @@
-"""A discriminator between demonstrations and policy transitions, as a reward source."""
+"""A discriminator between demonstrations and policy transitions, as a reward source, and a warning if the sign of its
+reward contradicts how the demonstrated episodes end."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from rlgen import distributed
 from rlgen.checks import one_of, positive, share, widths
+from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
 from rlgen.deprecation import renamed_fields
 from rlgen.display import Metric, Panel
@@ -20,6 +23,8 @@ from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty
+
+log = logging.getLogger("rlgen")
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -196,3 +201,53 @@ class Adversarial:
         load_optimizer(self.optimizer, state["optimiser"])
         self.normalizer.load_state_dict(state["normaliser"])
         self._expert = None
+
+
+LOGITS = torch.linspace(-20, 20, 401)
+"""Expert logits that cover the output range of a discriminator."""
+USUAL = 0.5
+"""Fraction of demonstrated episodes above which an early end counts as the expert's behavior."""
+
+
+def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
+    """Whether the reward can be negative, and whether it can be positive."""
+    reward = DIVERGENCES[config.divergence].reward(LOGITS)
+    if config.zero == "lowest":
+        reward = reward - reward.min()
+    return bool((reward < 0).any()), bool((reward > 0).any())
+
+
+def share_ended_by_task(demonstrations: Demonstrations) -> float:
+    """Fraction of the demonstrated episodes that the task ended before a time limit. For a subsampled file, which lacks
+    most last rows: the fraction of episodes shorter than the longest."""
+    lengths = demonstrations.episode_lengths
+    if demonstrations.stride > 1:
+        return float((lengths < lengths.max()).mean())
+    return float(demonstrations.terminated.sum() / len(lengths))
+
+
+def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations) -> None:
+    """Logs a warning if the sign of the reward teaches the opposite of the expert's behavior.
+
+    A reward that is never negative makes every further step worthwhile: a policy that could reach its goal and end the
+    episode avoids the goal. A reward that is never positive makes the policy end the episode as soon as it can.
+    Kostrikov et al. 2019 (1809.02925), section 4.
+    """
+    share = share_ended_by_task(demonstrations)
+    negative, positive = reward_signs(config)
+    if share > USUAL and not negative:
+        log.warning(
+            "expected a reward that can be negative, because %.0f %% of the demonstrated episodes end before a time "
+            "limit; the %s divergence%s rewards every further step, so the policy learns not to end its episodes; use "
+            'AdversarialConfig(divergence="non_saturating"), --gail.discriminator.divergence non_saturating, unless '
+            "ending is a failure here",
+            *(100 * share, config.divergence, " with zero=lowest" if config.zero == "lowest" else ""),
+        )
+    if share == 0 and not positive:
+        log.warning(
+            "expected a reward that can be positive, because no demonstrated episode ends before a time limit; the %s "
+            "divergence penalizes every further step, so the policy learns to end its episodes if the task allows it; "
+            'use AdversarialConfig(divergence="minimax"), --gail.discriminator.divergence minimax, unless episodes '
+            "never end early here",
+            config.divergence,
+        )

@@ -19,7 +19,7 @@ from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
-from rlgen.rewards.replay_pool import NormalisedTransitions, ReplayPool
+from rlgen.rewards.novelty import NormalisedTransitions, ReplayPool
 from rlgen.rewards.source import TaskShape
 
 Gain = Literal["information", "compression", "first_order"]

@@ -12,8 +12,7 @@ from rlgen.equations.variational_bounds import elbo
 from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
 from rlgen.rewards.bonus_unit import DiscountedReturnStd
-from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
-from rlgen.rewards.replay_pool import NormalisedTransitions
+from rlgen.rewards.novelty import NormalisedTransitions, Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 
 LARGEST_LOG_STD = 2.0

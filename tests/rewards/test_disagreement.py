@@ -13,7 +13,7 @@ from rlgen.rewards import (
     PredictionErrorConfig,
     TaskShape,
 )
-from rlgen.rewards.replay_pool import NormalisedTransitions
+from rlgen.rewards.novelty import NormalisedTransitions
 
 SETTINGS = {"updates_per_rollout": 60, "batch_size": 64, "learning_rate": 1e-3}
 

@@ -5,7 +5,7 @@ import torch
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.replay_pool import ReplayPool
+from rlgen.rewards.novelty import ReplayPool
 
 
 def numbered(first: int, end: int) -> Transitions:
