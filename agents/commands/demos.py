@@ -87,7 +87,7 @@ class DemosConvert:
     """Write demonstrations of any known format in another one."""
 
     path: Positional[Source]
-    """File, folder or Minari id."""
+    """File, folder or Minari id (minari:NAME)."""
     out: Positional[Path]
     """File or folder to write."""
     to: Target = "auto"
@@ -127,7 +127,7 @@ class DemosInspect:
     """Show episodes, returns, ranges and warnings of demonstrations."""
 
     path: Positional[Source]
-    """File, folder or Minari id."""
+    """File, folder or Minari id (minari:NAME)."""
     format: Format = "auto"
     """Format of PATH; auto decides by its content."""
     plot: Path | None = None

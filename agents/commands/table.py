@@ -107,6 +107,12 @@ COMMANDS = (
         example="rlgen demos convert theirs.h5 ours.npz",
     ),
     Command(
+        words="demos fetch",
+        target="demos_fetch:DemosFetch",
+        summary="Download demonstrations from Minari.",
+        example="rlgen demos fetch minari:mujoco/ant/expert-v0 --out ant.npz",
+    ),
+    Command(
         words="demos inspect",
         target="demos:DemosInspect",
         summary="Show what a file of demonstrations holds.",

@@ -39,8 +39,8 @@ class Demonstrations(Rows):
 
         Args:
             path: an rlgen .npz; a .npz of whole episodes, of subsampled pairs, or in the layout of OpenAI's or
-                Stable-Baselines' expert data; a Minari folder or id; a folder or .npz of the `imitation` library; an
-                .hdf5 file in the layout of D4RL, robomimic, tianshou or openai/imitation.
+                Stable-Baselines' expert data; a Minari folder or id (minari:NAME, or NAME alone); a folder or .npz of
+                the `imitation` library; an .hdf5 file in the layout of D4RL, robomimic, tianshou or openai/imitation.
             format: "auto" (by content) or one of "rlgen", "episodes", "pairs", "minari", "imitation", "d4rl",
                 "robomimic", "tianshou", "openai-imitation", "baselines".
             time_limit: steps after which the environment truncates an episode; only for formats that do not

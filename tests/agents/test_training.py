@@ -10,6 +10,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from rlgen.agents import cli
 from rlgen.agents.commands.references import random_return
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
@@ -169,3 +170,20 @@ def test_the_experts_policy_is_one_where_it_is_at_hand(rlgen_train, tmp_path: Pa
 def test_the_first_episodes_alone_are_used_and_kept(rlgen_train, no_finish, tmp_path: Path) -> None:
     assert rlgen_train("gail", "--steps", "64", "--trajectories", "3") == 0
     assert Demonstrations.load(tmp_path / "run" / "demonstrations.npz").n_episodes == 3
+
+
+def test_a_stride_thins_the_first_episodes_alike_for_every_seed(
+    rlgen_train, no_finish, tmp_path: Path, demos: Path
+) -> None:
+    kept = []
+    for seed in ("0", "1"):
+        out = tmp_path / seed
+        options = ("--trajectories", "3", "--stride", "4", "--seed", seed, "--out", str(out))
+        assert rlgen_train("gail", "--steps", "64", *options) == 0
+        kept.append(Demonstrations.load(out / "demonstrations.npz"))
+    assert (kept[0].n_episodes, kept[0].stride) == (3, 4)
+    assert np.array_equal(kept[0].observations, kept[1].observations)
+    assert cli.main(["demos", "convert", str(demos), str(tmp_path / "thin.npz"), "--first", "3", "--every", "4"]) == 0
+    assert np.array_equal(kept[0].observations, Demonstrations.load(tmp_path / "thin.npz").observations)
+    assert rlgen_train("gail", "--stride", "0", "--out", str(tmp_path / "no")) == cli.INPUT_ERROR
+    assert not (tmp_path / "no").exists()

@@ -42,9 +42,14 @@ def test_a_minari_id_on_this_disk_is_read(
     pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     write_minari(tmp_path / "toy" / "expert-v0", episodes)
-    assert Demonstrations.load("toy/expert-v0").env_id == "Toy-v0"
-    with pytest.raises(InputError, match="minari download toy/novice-v0"):
+    for name in ("toy/expert-v0", "minari:toy/expert-v0"):
+        found = Demonstrations.load(name)
+        assert (found.env_id, found.source, found.metadata["minari_id"]) == ("Toy-v0", name, "toy/expert-v0")
+    with pytest.raises(InputError, match="rlgen demos fetch minari:toy/novice-v0"):
         Demonstrations.load("toy/novice-v0")
+    for wrong in ("minari:toy/expert", "minari:../expert-v0", "minari:"):
+        with pytest.raises(InputError, match="expected the id of a Minari data set"):
+            Demonstrations.load(wrong)
 
 
 def test_dictionary_observations_are_refused_by_name(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Minari data sets on this disk, by folder or id: data/metadata.json, with data/main_data.hdf5 or one Arrow file per
-episode."""
+"""Minari data sets on this disk, by folder or id (minari:NAME, or NAME alone): data/metadata.json, with
+data/main_data.hdf5 or one Arrow file per episode."""
 
 import math
 import re
@@ -17,6 +17,7 @@ from rlgen.data.formats.npz import json_file, json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import InputError, problem
 
+PREFIX = "minari:"
 ID = re.compile(r"[-\w]+(/[-\w]+)*-v\d+")
 EPISODE = re.compile(r"episode_\d+")
 COLUMNS = ("observations", "actions", "rewards", "terminations")
@@ -37,18 +38,27 @@ def find_data(path: Path) -> Path | None:
     return None
 
 
+def id_of(path: str | Path) -> str:
+    """The id that `path` is, at which no file exists: minari:NAME or NAME. Raises `InputError` if it is none."""
+    text = Path(path).as_posix()
+    name = text.removeprefix(PREFIX)
+    if ID.fullmatch(name):
+        return name
+    if text.startswith(PREFIX):
+        raise problem("the id of a Minari data set (minari:mujoco/ant/expert-v0)", text, "check its name and version")
+    raise problem("a file or folder of demonstrations", f"{path}, which does not exist", "check the path")
+
+
 def identify(path: Path) -> str:
     """ "minari" if `path`, at which no file exists, is the id of a data set on this disk."""
-    if not ID.fullmatch(path.as_posix()):
-        raise problem("a file or folder of demonstrations", f"{path}, which does not exist", "check the path")
-    _folder_of_id(path)
+    folder_of_id(id_of(path))
     return "minari"
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
     """Reads all episodes; `time_limit` is not needed, because Minari distinguishes both kinds of end. Boxes of several
     dimensions are flattened."""
-    where = path if path.exists() else _folder_of_id(path)
+    where = path if path.exists() else folder_of_id(id_of(path))
     folder = where.parent if where.is_file() else find_data(where)
     if folder is None:
         raise problem(
@@ -114,21 +124,27 @@ def _episode(found: dict[str, np.ndarray], source: str) -> Episode:
     )
 
 
-def _folder_of_id(path: Path) -> Path:
+def local_folder(name: str) -> Path:
+    """The folder on this disk of the data set with the id `name`, whether it exists or not."""
     try:
         from minari.storage import get_dataset_path
     except ImportError as error:
         raise problem(
-            f"the package minari, which finds the data set {path}",
+            f"the package minari, which finds the data set {name}",
             "a Python without it, and no file or folder of that name",
-            "pip install minari, or give the data set's folder",
+            "pip install 'rlgen[data]', or give the data set's folder",
         ) from error
-    folder = Path(get_dataset_path(path.as_posix()))
+    return Path(get_dataset_path(name))
+
+
+def folder_of_id(name: str) -> Path:
+    """The folder on this disk of the data set with the id `name`. Raises `InputError` if it is not there."""
+    folder = local_folder(name)
     if not folder.is_dir():
         raise problem(
-            f"a file or folder {path}, or the Minari data set of that id in {folder}",
+            f"a file or folder {name}, or the Minari data set of that id in {folder}",
             "neither",
-            f"check the path, or run: minari download {path.as_posix()}",
+            f"check the name, or download it: rlgen demos fetch {PREFIX}{name}",
         )
     return folder
 

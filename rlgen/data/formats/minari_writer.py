@@ -83,7 +83,7 @@ def _env_spec(env_id: str, kwargs: dict[str, Any] | None) -> str:
 
     try:
         found = json.loads((gymnasium.registry.get(env_id) or EnvSpec(env_id)).to_json())
-    except (TypeError, gymnasium.error.Error):  # registered with a function, or an invalid id
+    except (TypeError, ValueError, gymnasium.error.Error):  # registered with a function, or an invalid id
         found = {"id": env_id, "entry_point": None}
     found["kwargs"] = {**(found.get("kwargs") or {}), **(kwargs or {})}
     return json.dumps(found)
