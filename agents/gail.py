@@ -38,6 +38,7 @@ from .bc import BC, BCConfig
 log = logging.getLogger("rlgen")
 
 
+# Not a registry: earlier names of settings that are now in `PenaltyConfig`. A new penalty has none.
 @renamed_fields(
     gradient_penalty="penalties.gradient",
     gradient_centre="penalties.gradient_center",

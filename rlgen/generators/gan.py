@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, one_of, positive, widths
-from rlgen.display import Metric, Panel
+from rlgen.display import Metric, Panel, under
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.player import Player, Terms
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import Maxout, full_precision, mlp
-from rlgen.nn.penalties import Penalty, PenaltyConfig
+from rlgen.nn.penalties import Penalty, PenaltyConfig, penalty_panels
 
 if TYPE_CHECKING:
     DivergenceName = str
@@ -68,6 +68,7 @@ def game_panels(level: str = "") -> tuple[Panel, ...]:
             (Metric(f"{discriminator}/loss", "discriminator"), Metric(f"{generator}/loss", "generator")),
         ),
         Panel("Parts of the discriminator's loss", tuple(Metric(f"{discriminator}/{part}", part) for part in parts)),
+        *under(discriminator, penalty_panels()),
     )
 
 

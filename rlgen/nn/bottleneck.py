@@ -1,12 +1,14 @@
 """Variational discriminator bottleneck: a limit on the information about inputs that a discriminator uses."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rlgen.display import Metric, Panel
 from rlgen.equations.penalties import Critic, dual_ascent
 from rlgen.errors import problem
 from rlgen.nn.layers import split_head
@@ -57,6 +59,10 @@ class Bottleneck:
     """Step size of the multiplier β, per nat above the limit and gradient step; β is at least 0."""
     initial_beta: float = 0.0
     """Initial value of the multiplier β."""
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel("Information through the bottleneck [nats]", (Metric("bottleneck_kl", "KL"),), limits=(0, None)),
+        Panel("Weight of the bottleneck", (Metric("bottleneck_beta", "β"),), limits=(0, None)),
+    )
     _parts: tuple[nn.Module, GaussianBottleneck] | None = field(default=None, init=False, repr=False)
     _kl: Tensor | None = field(default=None, init=False, repr=False)
 

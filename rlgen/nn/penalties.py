@@ -3,9 +3,8 @@
 What a penalty remembers it puts into the network that `wrap` returns, so that the network's state dict holds it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.nn.utils import parameters_to_vector, parametrizations
 
 from rlgen.checks import at_least, positive
 from rlgen.deprecation import renamed_fields
+from rlgen.display import Panel
 from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic, historical_average_distance
 from rlgen.errors import problem
@@ -48,7 +48,7 @@ class Penalty(Protocol):
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A penalty that has something to log."""
+    """A penalty that has something to log. Its attribute `panels`, if it has one, says how reports draw it."""
 
     def report(self) -> dict[str, Tensor]:
         """0-d tensors by name, of the last step or of the last few. Asking changes nothing."""
@@ -168,55 +168,57 @@ class HistoricalAverage:
         return self.weight * distance
 
 
+def penalty_field(kind: type[Penalty], default: Any = 0.0, /, **arguments: str) -> Any:
+    """A field of `PenaltyConfig` that adds a penalty of the class `kind`, except where it is 0 or False. `arguments`:
+    names of the fields whose values the class takes, by the names of its own."""
+    return field(default=default, metadata={"penalty": kind, "arguments": arguments})
+
+
 @renamed_fields(gradient_centre="gradient_center")
 @dataclass(frozen=True, kw_only=True)
 class PenaltyConfig:
-    """Penalties of a discriminator, of images or of transitions; none by default."""
+    """Penalties of a discriminator, of images or of transitions; none by default.
 
-    gradient: float = 0.0
-    """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
-    gradient_center: float = 1.0
-    """Gradient norm that the gradient penalty pulls towards: 1 (Gulrajani et al. 2017) or 0."""
-    r1: float = 0.0
-    """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""
-    entropy: float = 0.0
-    """Weight of the entropy of D (1e-3 in the released code of GAIL); 0 for none."""
-    spectral_norm: bool = False
-    """Division of the discriminator's layers by their largest singular value (Miyato et al. 2018, 1802.05957)."""
-    bottleneck: float = 0.0
+    They apply in the order of the fields: those that change layers come before those that divide or wrap them.
+    """
+
+    quantize: int = penalty_field(Quantize, 0, codes="quantize")
+    """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
+    2004.02088), e.g. 64; 0 for no rounding."""
+    bottleneck: float = penalty_field(Bottleneck, limit="bottleneck", step_size="bottleneck_step")
     """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019, 1810.00821: 0.5); 0
     for no bottleneck."""
     bottleneck_step: float = 1e-3
     """Step size of the dual ascent on the bottleneck's weight, per nat above the limit and gradient step. VAIL uses
     1e-5 and many times as many gradient steps; with 1e-5 a training of a million environment steps would hardly close
     the bottleneck."""
-    quantize: int = 0
-    """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
-    2004.02088), e.g. 64; 0 for no rounding."""
-    historical_average: float = 0.0
+    spectral_norm: bool = penalty_field(SpectralNorm, False)
+    """Division of the discriminator's layers by their largest singular value (Miyato et al. 2018, 1802.05957)."""
+    historical_average: float = penalty_field(HistoricalAverage, weight="historical_average")
     """Weight of the distance of the discriminator's parameters from the mean of their past (Salimans et al. 2016,
     1606.03498); 0 for none."""
+    gradient: float = penalty_field(GradientPenalty, weight="gradient", center="gradient_center")
+    """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
+    gradient_center: float = 1.0
+    """Gradient norm that the gradient penalty pulls towards: 1 (Gulrajani et al. 2017) or 0."""
+    r1: float = penalty_field(R1, weight="r1")
+    """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""
+    entropy: float = penalty_field(Entropy, weight="entropy")
+    """Weight of the entropy of D (1e-3 in the released code of GAIL); 0 for none."""
 
     def __post_init__(self) -> None:
-        weights = ("gradient", "gradient_center", "r1", "entropy", "bottleneck", "historical_average")
-        at_least(self, 0, *weights, remedy="use 0 for none")
         positive(self, "bottleneck_step")
         if self.quantize < 0 or self.quantize == 1:
             raise problem("quantize of 2 codes or more, or 0", str(self.quantize), "use e.g. 64, or 0 for none")
+        at_least(self, 0, *(each.name for each in fields(self)), remedy="use 0 for none")
 
     def chosen(self) -> list[Penalty]:
-        """New penalties for all weights above zero. Those that change layers come before those that divide or wrap
-        them."""
-        penalties: list[tuple[float, Callable[[], Penalty]]] = [
-            (self.quantize, lambda: Quantize(codes=self.quantize)),
-            (self.bottleneck, lambda: Bottleneck(limit=self.bottleneck, step_size=self.bottleneck_step)),
-            (self.spectral_norm, SpectralNorm),
-            (self.historical_average, lambda: HistoricalAverage(weight=self.historical_average)),
-            (self.gradient, lambda: GradientPenalty(weight=self.gradient, center=self.gradient_center)),
-            (self.r1, lambda: R1(weight=self.r1)),
-            (self.entropy, lambda: Entropy(weight=self.entropy)),
+        """New penalties for all fields above zero, in their order."""
+        return [
+            kind(**{argument: getattr(self, name) for argument, name in each.metadata["arguments"].items()})
+            for each in fields(self)
+            if (kind := each.metadata.get("penalty")) is not None and getattr(self, each.name)
         ]
-        return [make() for weight, make in penalties if weight]
 
     def refuse_for_batch_norm(self, remedy: str) -> None:
         """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
@@ -233,3 +235,9 @@ class PenaltyConfig:
         found = [name for name in names if getattr(self, name)]
         if found:
             raise problem(f"for the penalty {' and '.join(found)} a discriminator {needed}", got, remedy)
+
+
+def penalty_panels() -> tuple[Panel, ...]:
+    """Panels of what the penalties of a `PenaltyConfig` report."""
+    kinds = [each.metadata.get("penalty") for each in fields(PenaltyConfig)]
+    return tuple(panel for kind in kinds for panel in getattr(kind, "panels", ()))

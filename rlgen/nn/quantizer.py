@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rlgen.display import Metric, Panel
 from rlgen.equations.penalties import Critic, commitment
 from rlgen.errors import problem
 from rlgen.nn.layers import full_precision, split_head, without_autocast
@@ -127,6 +128,10 @@ class Quantize:
     """Decay of the codes' running means per gradient step."""
     restart_below: float = 0.1
     """Assigned rows per batch, on a running mean, below which a code is reset to a random row; 0 for never."""
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel("Share of codes in use", (Metric("codebook_usage", "share"),), limits=(0, 1)),
+        Panel("Perplexity of the codes", (Metric("codebook_perplexity", "perplexity"),), limits=(1, None)),
+    )
     _parts: tuple[nn.Module, VectorQuantizer] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

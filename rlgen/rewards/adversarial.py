@@ -22,7 +22,7 @@ from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.nn.penalties import GradientPenalty, Penalty
+from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 
 log = logging.getLogger("rlgen")
 
@@ -96,6 +96,7 @@ class Adversarial:
             line=0.5,
         ),
         Panel("Discriminator loss [nats]", (Metric("loss", "loss"), Metric("penalty", "penalty"))),
+        *penalty_panels(),
     )
 
     def __post_init__(self) -> None:
@@ -117,7 +118,7 @@ class Adversarial:
             network = penalty.wrap(network)
         self.network = network
         self.optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
-        self._recorded = CudaGraphStep(self.step, self.optimizer)
+        self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
 
     def logit(self, inputs: Tensor) -> Tensor:
         """Maps inputs [B, D] to expert_logit [B]."""
@@ -168,7 +169,7 @@ class Adversarial:
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
             torch.index_select(expert, 0, places, out=halves[0])
             halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
-            for name, value in self._recorded(rows).items():
+            for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)

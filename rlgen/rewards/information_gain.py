@@ -123,7 +123,7 @@ class InformationGain:
         self.recent_medians = torch.zeros(0, device=shape.device)
         self.updates = 0
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded, self._n_data = CudaGraphStep(self._step, self.optimizer), 0.0
+        self._graph_step, self._n_data = CudaGraphStep(self._step, self.optimizer), 0.0
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """One epoch of Houthooft et al. 2016, Alg. 1, from its rollout to the policy's update, which is the learner's.
@@ -173,9 +173,9 @@ class InformationGain:
         """Takes the gradient steps of a rollout on rows of the pool and returns their losses, nats per transition."""
         n_data = self.config.n_data or len(self.pool) * distributed.world_size()
         if n_data != self._n_data:  # a captured CUDA graph would keep the old value
-            self._recorded, self._n_data = CudaGraphStep(self._step, self.optimizer), n_data
+            self._graph_step, self._n_data = CudaGraphStep(self._step, self.optimizer), n_data
         draws = (self.pool.draw(self.config.batch_size) for _ in range(self.config.updates_per_rollout))
-        return torch.stack([self._recorded(*self.normalized(rows))["loss"].clone() for rows in draws])
+        return torch.stack([self._graph_step(*self.normalized(rows))["loss"].clone() for rows in draws])
 
     def _step(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Takes one gradient step and returns its loss."""

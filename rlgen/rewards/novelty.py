@@ -84,7 +84,7 @@ class Novelty:
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(learning, config.learning_rate, fused=True)
         self._known: tuple[Transitions, Tensor] | None = None
-        self._recorded = CudaGraphStep(self._step, self.optimizer)
+        self._graph_step = CudaGraphStep(self._step, self.optimizer)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         distributed.broadcast_parameters(self.networks)
@@ -92,7 +92,7 @@ class Novelty:
         novelty = self.novelty(batch)
         self.unit.merge(novelty)
         self._known = (batch, self.unit(novelty))
-        losses = torch.stack([self._recorded(*rows)["loss"].clone() for rows in self._minibatches(batch)])
+        losses = torch.stack([self._graph_step(*rows)["loss"].clone() for rows in self._minibatches(batch)])
         percentiles = quantiles(novelty)
         return {
             "loss": losses.mean(),

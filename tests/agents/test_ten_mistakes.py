@@ -35,7 +35,7 @@ class Witness:
         self.calls: list[int] = []
         """Rows of each forward pass of the network."""
         source = gail.source
-        pay, update, step = source.reward, source.update, source._recorded
+        pay, update, step = source.reward, source.update, source._graph_step
 
         def reward(batch: Transitions) -> torch.Tensor:
             self.batches.append(batch)
@@ -55,7 +55,7 @@ class Witness:
 
         monkeypatch.setattr(source, "reward", reward)
         monkeypatch.setattr(source, "update", learn)
-        monkeypatch.setattr(source, "_recorded", one_step)
+        monkeypatch.setattr(source, "_graph_step", one_step)
         source.network.register_forward_hook(lambda module, inputs, output: self.calls.append(len(inputs[0])))
 
 

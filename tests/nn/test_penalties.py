@@ -1,12 +1,15 @@
 """Penalties as list elements: each is its equation times its weight, or a change of the network."""
 
 import math
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
+from rlgen.display import Metric, Panel
 from rlgen.equations import penalties as equations
 from rlgen.errors import InputError
 from rlgen.nn import (
@@ -20,8 +23,9 @@ from rlgen.nn import (
     Quantize,
     SpectralNorm,
     mlp,
+    penalties,
 )
-from rlgen.nn.penalties import Reporting
+from rlgen.nn.penalties import Reporting, penalty_field
 
 
 def steep(rows: Tensor) -> Tensor:
@@ -33,6 +37,9 @@ def loss(penalty: Penalty, expert: Tensor, policy: Tensor) -> Tensor:
     return penalty.loss(steep, expert, policy, steep(expert), steep(policy))
 
 
+SWITCHES = {each.name: each.default for each in fields(PenaltyConfig) if "penalty" in each.metadata}
+"""Fields of the configuration that add a penalty, with their defaults."""
+EVERY = PenaltyConfig(**{name: {bool: True, int: 4, float: 0.5}[type(off)] for name, off in SWITCHES.items()})
 EXPERT, POLICY = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
 
 
@@ -111,26 +118,52 @@ def test_penalties_take_images() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
     real, fake = torch.randn(2, 10, 2, 4, 4)
-    penalties = [
-        SpectralNorm(),
-        Quantize(codes=4),
-        Bottleneck(),
-        HistoricalAverage(),
-        GradientPenalty(),
-        R1(),
-        Entropy(),
-    ]
-    for penalty in penalties:
+    chosen = EVERY.chosen()
+    assert len(chosen) == len(SWITCHES)
+    for penalty in chosen:
         network = penalty.wrap(network)
 
     def critic(images: Tensor) -> Tensor:
         return network(images).squeeze(-1)
 
     real_logit, fake_logit = critic(real), critic(fake)
-    terms = [penalty.loss(critic, real, fake, real_logit, fake_logit) for penalty in penalties]
+    terms = [penalty.loss(critic, real, fake, real_logit, fake_logit) for penalty in chosen]
     assert all(term.ndim == 0 and term.isfinite() for term in terms)
     torch.stack(terms).sum().backward()
     assert all(part.grad is None or part.grad.isfinite().all() for part in network.parameters())
+
+
+def test_a_penalty_of_the_configuration_is_one_class_and_one_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class SmallLogits(R1):
+        panels: ClassVar = (Panel("Size of the logits", (Metric("size", "size"),)),)
+
+    @dataclass(frozen=True, kw_only=True)
+    class More(PenaltyConfig):
+        small_logits: float = penalty_field(SmallLogits, weight="small_logits")
+
+    assert More(small_logits=2.0, r1=3.0).chosen() == [R1(weight=3.0), SmallLogits(weight=2.0)]
+    assert More().chosen() == []
+    with pytest.raises(InputError, match="small_logits of at least 0"):
+        More(small_logits=-1.0)
+    monkeypatch.setattr(penalties, "PenaltyConfig", More)
+    assert SmallLogits.panels[0] in penalties.penalty_panels()
+
+
+def test_everything_that_penalties_report_has_a_panel() -> None:
+    torch.manual_seed(0)
+    network, chosen = mlp([4, 8, 1]), EVERY.chosen()
+    for penalty in chosen:
+        network = penalty.wrap(network)
+
+    def critic(rows: Tensor) -> Tensor:
+        return network(rows).squeeze(-1)
+
+    reported: set[str] = set()
+    for penalty in chosen:
+        penalty.loss(critic, EXPERT, POLICY, critic(EXPERT), critic(POLICY))
+        reported |= set(penalty.report()) if isinstance(penalty, Reporting) else set()
+    assert reported == {metric.name for panel in penalties.penalty_panels() for metric in panel.metrics}
 
 
 def test_penalties_with_something_to_log_say_so() -> None:
