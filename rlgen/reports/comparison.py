@@ -7,7 +7,7 @@ from typing import Any
 
 from rlgen.display import Metric
 from rlgen.errors import problem
-from rlgen.reports.curves import curves_figure, has_returns
+from rlgen.reports.curves import curves_figure, has_returns, not_drawn_note
 from rlgen.reports.page import Figure, Lead, Media, Page, Section, flat
 from rlgen.reports.pictures import pictures
 from rlgen.reports.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
@@ -114,7 +114,11 @@ def _chapter(groups: Sequence[Group], env: str) -> list[Section]:
     name = next((name for group in groups for name in group.runs[0].display.pictures), "")
     return [
         Section(title=titled("returns" if groups[0].env else "metrics"), table=_table(groups, scale), note=note),
-        Section(title=titled("training"), figure=_curves(groups, scale)),
+        Section(
+            title=titled("training"),
+            figure=_curves(groups, scale),
+            note=not_drawn_note({group.label: group.runs for group in groups}),
+        ),
         Section(
             title=titled("states visited"),
             figure=visits_figure({group.label: group.runs for group in groups}),

@@ -31,7 +31,8 @@ class Curve:
     runs: int = 1
 
 
-MAX_PANELS = 12
+MOST_UNDECLARED = 12
+"""Panels of metrics that no panel was declared for."""
 
 Table = dict[str, np.ndarray]
 
@@ -53,18 +54,27 @@ def _display(folder: Folder) -> Display:
 
 
 def panels_for(names: Sequence[str], panels: Sequence[Panel]) -> list[Panel]:
-    """The panels of `panels` that have metrics in `names`, the large one first, then one for each name without a panel;
-    at most 12 small ones."""
+    """The panels of `panels` that have metrics in `names`, the large one first, then one for each name without a panel,
+    at most 12 of these."""
     known = [each for panel in panels for each in panel.at_levels(names)]
-    named = {name for panel in known for metric in panel.metrics for name in (metric.name, metric.band)}
-    unknown = [
-        Panel(name, (Metric(name, name),), steps=panels[0].steps if panels else "steps")
-        for name in names
-        if name != "step" and not name.startswith(CLOCK) and name not in named
-    ]
     filled = [panel for panel in known if panel.drawn and any(metric.name in names for metric in panel.metrics)]
-    large = [panel for panel in filled if panel.large]
-    return [*large, *[panel for panel in (*filled, *unknown) if not panel.large][:MAX_PANELS]]
+    undeclared = [
+        Panel(name, (Metric(name, name),), steps=panels[0].steps if panels else "steps")
+        for name in _beyond(names, known)
+    ]
+    large, small = ([panel for panel in filled if panel.large is which] for which in (True, False))
+    return [*large, *small, *undeclared[:MOST_UNDECLARED]]
+
+
+def not_drawn(names: Sequence[str], panels: Sequence[Panel]) -> list[str]:
+    """The metrics in `names` that no panel of `panels_for` shows, without the clock's."""
+    return _beyond(names, panels_for(names, panels))
+
+
+def _beyond(names: Sequence[str], panels: Sequence[Panel]) -> list[str]:
+    """The metrics in `names` that `panels` do not have, without the clock's."""
+    named = {name for panel in panels for metric in panel.metrics for name in (metric.name, metric.band)}
+    return [name for name in names if name != "step" and not name.startswith(CLOCK) and name not in named]
 
 
 def curve_of(tables: Sequence[Table], series: Sequence[Metric]) -> Curve | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rlgen.display import Panel
 from rlgen.errors import problem
-from rlgen.reports.curve_data import Folder, Table, curve_of, panels_for, panels_of, read_tables
+from rlgen.reports.curve_data import Folder, Table, curve_of, not_drawn, panels_for, panels_of, read_tables
 from rlgen.reports.page import Figure
 from rlgen.reports.panels import (
     DARK,
@@ -113,8 +113,16 @@ def curves_png(
 def _drawable(runs: Mapping[str, Sequence[Folder]]) -> tuple[dict[str, list[Table]], list[Panel]]:
     """The metrics of each label that has any, and the panels of these metrics."""
     groups = {label: tables for label, folders in runs.items() if (tables := read_tables(folders))}
-    names = list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
-    return groups, panels_for(names, panels_of([folder for folders in runs.values() for folder in folders]))
+    return groups, panels_for(_names(groups), _panels(runs))
+
+
+def _names(groups: Mapping[str, list[Table]]) -> list[str]:
+    """Names of the metrics of any run."""
+    return list(dict.fromkeys(name for tables in groups.values() for table in tables for name in table))
+
+
+def _panels(runs: Mapping[str, Sequence[Folder]]) -> tuple[Panel, ...]:
+    return panels_of([folder for folders in runs.values() for folder in folders])
 
 
 def curves_figure(runs: Mapping[str, Sequence[Folder]], references: Mapping[str, float]) -> Figure:
@@ -143,6 +151,13 @@ def curves_in_words(runs: Mapping[str, Sequence[Folder]], references: Mapping[st
         if lines:
             sentences.append(f"{panel.title}: {', '.join(lines)}.")
     return " ".join(sentences)
+
+
+def not_drawn_note(runs: Mapping[str, Sequence[Folder]]) -> str:
+    """The sentence that names the logged metrics without a panel; empty if all have one."""
+    groups = {label: read_tables(folders) for label, folders in runs.items()}
+    left = not_drawn(_names(groups), _panels(runs))
+    return f"Logged in metrics.csv, but not drawn: {', '.join(left)}." if left else ""
 
 
 def has_returns(run: Folder) -> bool:

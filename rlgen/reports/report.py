@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlgen.errors import problem
 from rlgen.reports.comparison import comparison
-from rlgen.reports.curves import curves_figure, references_of
+from rlgen.reports.curves import curves_figure, not_drawn_note, references_of
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section, entries
 from rlgen.reports.pictures import pictures
 from rlgen.reports.score_scale import ENDED_NOTE, scores_note
@@ -67,7 +67,7 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
                 for name, caption in folder.display.pictures.items()
             ),
             Section(title="The policy", media=_videos(folder)),
-            Section(title="Training", figure=_curves(folder)),
+            Section(title="Training", figure=_curves(folder), note=not_drawn_note({"": [folder]})),
             Section(title="States visited", figure=visits_figure({"": [folder]}), note=VISITS_NOTE),
             Section(title="Metrics", entries=entries(known)),
             Section(title="Configuration", entries=entries(folder.config)),

@@ -14,11 +14,14 @@ from rlgen.agents import cli
 from rlgen.agents.commands.references import random_return
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
+from rlgen.reports.curve_data import panels_for, panels_of
 from rlgen.runs import Result, RunFolder, read_metrics
 
 
 def test_a_finished_gail_run_holds_everything(rlgen_train, tmp_path: Path, capsys) -> None:
-    assert rlgen_train("gail", "--steps", "320", "--evaluate-every", "128", "--checkpoint-every", "128") == 0
+    penalties = ["--gail.penalties.bottleneck", "0.5", "--gail.penalties.quantize", "8"]
+    often = ["--evaluate-every", "128", "--checkpoint-every", "128"]
+    assert rlgen_train("gail", "--steps", "320", *often, *penalties) == 0
     run = tmp_path / "run"
     for name in (
         "config.json",
@@ -40,6 +43,12 @@ def test_a_finished_gail_run_holds_everything(rlgen_train, tmp_path: Path, capsy
     steps, returns = rows["step"], rows["evaluation/return_mean"]
     assert steps[~np.isnan(returns)].tolist() == [128, 256, 320]
     assert {"gail/loss", "gail/reward", "train/approx_kl", "rollout/ep_rew_mean"} <= set(rows)
+    drawn = panels_for(list(rows), panels_of([run]))
+    assert {"Information through the bottleneck [nats]", "Perplexity of the codes", "Share of clipped ratios"} <= {
+        panel.title for panel in drawn
+    }
+    assert not {panel.title for panel in drawn} & set(rows), "a title in words"
+    assert "but not drawn: train/" in (run / "report.html").read_text()
     assert "PointWorld-v0" in capsys.readouterr().out
 
 

@@ -17,8 +17,8 @@ from rlgen.agents.commands.train_gail import TrainGAIL, TrainInfoGAIL
 from rlgen.display import Display, Metric, Panel
 from rlgen.errors import InputError
 from rlgen.reports import draw_curves, panels
-from rlgen.reports.curve_data import PANELS, curve_of, panels_for, read_tables, smoothed
-from rlgen.reports.curves import NARROW, WIDE, curves_in_words, curves_png, references_of
+from rlgen.reports.curve_data import PANELS, curve_of, not_drawn, panels_for, read_tables, smoothed
+from rlgen.reports.curves import NARROW, WIDE, curves_in_words, curves_png, not_drawn_note, references_of
 from rlgen.reports.panels import DARK, PRINT, draw_panel, draw_references, telling_series
 from rlgen.runs import Metrics, RunFolder
 
@@ -165,6 +165,20 @@ def test_the_accuracy_of_codes_is_not_the_discriminators():
 
 def test_a_metric_nobody_declared_gets_a_panel_of_its_own():
     assert titles(["step", "vime/information_gain"]) == ["vime/information_gain"]
+
+
+def test_every_declared_panel_is_drawn_and_what_is_not_drawn_is_named(tmp_path):
+    declared = tuple(Panel(f"Panel {i}", (Metric(f"mine/{i}", "mine"),)) for i in range(15))
+    undeclared = [f"other/{i}" for i in range(14)]
+    names = ["step", "time/fps", *(f"mine/{i}" for i in range(15)), *undeclared, "train/n_updates"]
+    panels = (*declared, *PANELS)
+    assert titles(names, panels) == [*(panel.title for panel in declared), *undeclared[:12]]
+    assert not_drawn(names, panels) == ["other/12", "other/13", "train/n_updates"]
+    noted(tmp_path, panels)
+    with Metrics(tmp_path, tensorboard=False) as metrics:
+        metrics(1, dict.fromkeys(names[1:], 1.0))
+    said = "Logged in metrics.csv, but not drawn: other/12, other/13, train/n_updates."
+    assert not_drawn_note({"": [tmp_path]}) == said
 
 
 def test_an_agent_in_one_file_has_its_curves_by_what_it_declares(tmp_path):
