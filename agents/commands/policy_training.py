@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen import distributed
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
 from rlgen.reports.page import flat
 from rlgen.runs.evaluation import evaluate
 from rlgen.runs.folder import RunFolder
@@ -73,6 +74,21 @@ class Agent(Protocol):
         ...
 
 
+MEMBERS = (*Agent.__annotations__, *(name for name in vars(Agent) if not name.startswith("_")))
+"""Names of what an `Agent` has."""
+
+
+def require_members(agent: Any, members: Sequence[str]) -> None:
+    """Raise `InputError` for an agent without one of the `members`, before it trains and not where it is needed."""
+    missing = [name for name in members if not hasattr(agent, name)]
+    if missing:
+        raise problem(
+            f"an agent with {', '.join(missing)}",
+            f"{type(agent).__name__} without",
+            "add it; docs/extend/agent.md says what an agent must have",
+        )
+
+
 class ObserverWriter(KVWriter):
     """Writes SB3's log to a run's metrics."""
 
@@ -129,6 +145,8 @@ class PolicyTraining:
     task: Task
     demonstrations: Demonstrations | None = None
     unit: ClassVar[str] = "steps"
+    members: ClassVar[Sequence[str]] = MEMBERS
+    """Names of what the agent must have."""
     has_curve: ClassVar[bool] = True
     """Whether the policy is evaluated during the training."""
     curve_env: ResumableVecEnv | None = field(default=None, init=False)
@@ -219,6 +237,7 @@ class CloningTraining(PolicyTraining):
 
     agent: BC  # type: ignore[assignment]
     unit: ClassVar[str] = "updates"
+    members: ClassVar[Sequence[str]] = ("model", "learn")
     has_curve: ClassVar[bool] = False
     done: int = field(default=0, init=False)
     kept: str | None = field(default=None, init=False)

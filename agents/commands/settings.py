@@ -33,7 +33,7 @@ from .environment import EnvKwargs, Imports, evaluation_backend, import_typed, m
 from .evaluation import Evaluation
 from .finish import Task
 from .policy_evaluation import PolicyEvaluation
-from .policy_training import PolicyTraining
+from .policy_training import PolicyTraining, require_members
 from .runner import go_on, start
 
 log = logging.getLogger("rlgen")
@@ -203,6 +203,7 @@ class Training(RunSettings):
         self._require_time_limit()
         set_random_seed(self.seed)
         agent = self.agent_in(env, device, demonstrations)
+        require_members(agent, self.training.members)
         if not getattr(agent.model, "data_parallel", False):  # absent from SB3's own models
             distributed.require_single_process(type(agent.model).__name__)
         training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)

@@ -2,22 +2,27 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from stable_baselines3 import PPO
 
 from rlgen.agents import BCConfig, GAILConfig, InfoGAILConfig, LearnerConfig
+from rlgen.agents.commands.policy_training import MEMBERS
+from rlgen.agents.commands.settings import SteppedTraining
 from rlgen.agents.commands.table import settings_of_agent, trainings
 from rlgen.agents.commands.train_bc import TrainBC
-from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.commands.train_gail import TrainGAIL, TrainInfoGAIL
-from rlgen.agents.commands.train_image import TrainImage
-from rlgen.agents.commands.train_noise import TrainNoise
 from rlgen.agents.commands.train_rl import TrainRL
+from rlgen.errors import InputError
 from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.runs.config import from_json, to_json
+from rlgen.sb3.vec_env import ResumableVecEnv
 
 
 def test_the_settings_of_cloning_are_its_own(rlgen_train, no_finish) -> None:
@@ -108,11 +113,23 @@ def test_a_configuration_comes_back_from_json_as_it_was(config: TrainGAIL | Trai
 
 
 def test_every_training_can_be_resumed_by_its_name() -> None:
-    kinds = (TrainBC, TrainGAIL, TrainInfoGAIL, TrainRL, TrainExplore, TrainNoise, TrainImage)
-    assert {agent: settings_of_agent(agent, "here") for agent in trainings()} == {
-        **{kind.agent: kind for kind in kinds},
-        "vime": TrainExplore,
-    }
+    kinds = [settings_of_agent(name, "here") for name in trainings()]
+    assert {kind: settings_of_agent(kind.agent, "here") for kind in kinds} == {kind: kind for kind in kinds}
+
+
+def test_an_agent_that_is_not_complete_is_refused_before_it_trains(tmp_path: Path) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class TrainIncomplete(SteppedTraining):
+        agent = "incomplete"
+
+        def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Any:
+            model = PPO("MlpPolicy", env, device=device)
+            others = dict.fromkeys(set(MEMBERS) - {"model", "files", "achieved"})
+            return SimpleNamespace(model=model, **others)
+
+    with pytest.raises(InputError, match=r"agent with files, achieved.* docs/extend/agent\.md"):
+        TrainIncomplete(env="PointWorld-v0", out=tmp_path / "run", video=False).run()
+    assert not (tmp_path / "run").exists()
 
 
 def test_long_trainings_are_saved_and_evaluated_at_longer_intervals_and_curves_have_twenty_points() -> None:
