@@ -3,16 +3,14 @@ from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
 from .fgan import FGAN, FGANConfig
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
-from .iaf_vae import IAFVAE, IAFVAEConfig
-from .image_model import ImageModel, ImageShape
+from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
 from .lapgan import LAPGAN, LAPGANConfig
-from .player import Player
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .trainer import Trainer, TrainerConfig
-from .vae import VAE, VAEConfig
+from .vae import IAFVAE, VAE, IAFVAEConfig, VAEConfig
 from .vae_gan import VAEGAN, VAEGANConfig
 
 __all__ = [

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from rlgen.checks import at_least, positive, share
 from rlgen.display import Metric, Panel
 from rlgen.equations.gan_variants import balanced_weight, convergence_measure
-from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.nn.conv import decoder, encoder
 from rlgen.nn.layers import full_precision
 

@@ -15,8 +15,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from rlgen.errors import InputError, problem
-from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
-from rlgen.generators.classifier_training import LabeledImages, accuracy_of, train_classifier
+from rlgen.generators.classifier import (
+    Classifier,
+    ClassifierConfig,
+    ClassifierExtractor,
+    LabeledImages,
+    accuracy_of,
+    train_classifier,
+    weights_hash,
+)
 from rlgen.system.files import atomic_write
 from rlgen.system.versions import package_versions
 

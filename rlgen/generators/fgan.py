@@ -12,8 +12,7 @@ from rlgen.equations.divergences import variational
 from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.player import Terms
+from rlgen.generators.image_model import ImageShape, Terms
 from rlgen.nn.layers import mlp, normalized_layers
 from rlgen.nn.penalties import Penalty
 

@@ -12,8 +12,7 @@ from rlgen.checks import at_least, below_one, one_of, positive, widths
 from rlgen.display import Metric, Panel, under
 from rlgen.equations.divergences import DIVERGENCES, GENERATOR_DIVERGENCES
 from rlgen.equations.penalties import Critic
-from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
 from rlgen.nn.layers import Maxout, full_precision, mlp
 from rlgen.nn.penalties import Penalty, PenaltyConfig, penalty_panels

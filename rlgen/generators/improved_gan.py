@@ -14,8 +14,7 @@ from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.player import Terms
+from rlgen.generators.image_model import ImageShape, Terms
 from rlgen.nn.batch_norm import VirtualBatchNorm, WithReference
 from rlgen.nn.conv import small_weights
 from rlgen.nn.layers import MinibatchDiscrimination

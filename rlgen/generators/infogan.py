@@ -12,8 +12,7 @@ from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import categorical_information, uniform_information, uniform_r2
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
-from rlgen.generators.image_model import ImageShape
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageShape, Player, Terms
 from rlgen.nn.conv import down, required_halvings, small_weights, up
 from rlgen.nn.layers import full_precision, normalized_layers
 from rlgen.nn.penalties import Penalty

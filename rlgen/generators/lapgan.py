@@ -12,8 +12,7 @@ from rlgen.display import LEVEL
 from rlgen.equations.gan_variants import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig, game_panels
-from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.nn.conv import required_halvings
 from rlgen.nn.layers import mlp
 from rlgen.nn.penalties import PenaltyConfig

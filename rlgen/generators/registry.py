@@ -5,13 +5,12 @@ from rlgen.generators.cgan import CGAN
 from rlgen.generators.dcgan import DCGAN
 from rlgen.generators.fgan import FGAN
 from rlgen.generators.gan import GAN
-from rlgen.generators.iaf_vae import IAFVAE
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
 from rlgen.generators.lapgan import LAPGAN
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN
-from rlgen.generators.vae import VAE
+from rlgen.generators.vae import IAFVAE, VAE
 from rlgen.generators.vae_gan import VAEGAN
 
 GENERATORS: dict[str, type[ImageModel]] = {

@@ -13,8 +13,7 @@ from rlgen.display import Metric, Panel
 from rlgen.equations.gan_variants import class_loss, real_logit, real_or_generated_loss, share_of
 from rlgen.equations.penalties import feature_matching
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel, ImageShape
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.nn.layers import GaussianNoise, WeightNormLinear, full_precision, standardize
 
 

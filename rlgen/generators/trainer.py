@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from rlgen.checks import below_one, positive
 from rlgen.errors import NotFinite, problem
-from rlgen.generators.image_model import ImageModel
-from rlgen.generators.player import Player, Terms
+from rlgen.generators.image_model import ImageModel, Player, Terms
 from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimizer_state import load_optimizer

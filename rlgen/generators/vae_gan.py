@@ -13,9 +13,8 @@ from rlgen.equations.divergences import log_d, neg_log_one_minus_d
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.errors import problem
 from rlgen.generators.dcgan import coarse_numbers, convolutions, deconvolutions
-from rlgen.generators.image_model import ImageModel, ImageShape
+from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.generators.pictures import DRAWN, active_traversal
-from rlgen.generators.player import Player, Terms
 from rlgen.nn.conv import even_weights, small_weights
 from rlgen.nn.layers import full_precision
 from rlgen.nn.posterior import DiagonalGaussian

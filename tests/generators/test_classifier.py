@@ -10,15 +10,18 @@ from torch import Tensor
 
 from rlgen.errors import InputError
 from rlgen.generators import classifier_files
-from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, weights_hash
-from rlgen.generators.classifier_files import classifier_extractor, load_extractor
-from rlgen.generators.classifier_training import (
+from rlgen.generators.classifier import (
+    Classifier,
+    ClassifierConfig,
+    ClassifierExtractor,
     TrainingDiverged,
     accuracy_of,
     bring_features_to_unit_size,
     shifted,
     train_classifier,
+    weights_hash,
 )
+from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.metrics.inception import Extractor
 
 QUICK = ClassifierConfig(widths=(4, 8), n_features=16, epochs=2, least_updates=60, batch=16, shift=0.0)

@@ -6,7 +6,7 @@ import torch
 from rlgen.equations.gan_variants import doubled, halved
 from rlgen.errors import InputError
 from rlgen.generators import LAPGAN, ImageShape, LAPGANConfig, PenaltyConfig, Trainer, TrainerConfig
-from rlgen.generators.player import Terms
+from rlgen.generators.image_model import Terms
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 

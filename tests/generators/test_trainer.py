@@ -23,7 +23,7 @@ from rlgen.generators import (
     TrainerConfig,
     VAEConfig,
 )
-from rlgen.generators.player import Terms
+from rlgen.generators.image_model import Terms
 from rlgen.generators.trainer import Diverged
 from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.system.rng import rng_state, set_rng_state
