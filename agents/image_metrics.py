@@ -13,11 +13,9 @@ from rlgen.equations.variational_bounds import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import Classifies, HasFeatures, HasLogWeight, ImageModel, InfersCategory
-from rlgen.generators.metrics.codes import code_accuracy
+from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear_probe, semi_supervised_errors
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
-from rlgen.generators.metrics.linear_probe import fit_linear_probe
 from rlgen.generators.metrics.log_likelihood import negative_log_likelihood, parzen
-from rlgen.generators.metrics.modes import accuracy, semi_supervised_errors
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
 

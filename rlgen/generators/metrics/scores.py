@@ -1,14 +1,157 @@
-"""All metrics that require only real images, generated images and an extractor, as one flat table."""
+"""Scores of generated images against real ones: distances of features, Fréchet (FID) and kernel (KID); overlap of
+features, estimated with balls that reach to the k-th nearest neighbor of each point; and all scores as one flat
+table."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from rlgen.errors import problem
-from rlgen.generators.metrics.distances import frechet_inception_distance, kernel_inception_distance
+from rlgen.generators.metrics.classes import accuracy, mode_coverage
 from rlgen.generators.metrics.inception import Extractor, inception_score
-from rlgen.generators.metrics.manifold import density_coverage, precision_recall
-from rlgen.generators.metrics.modes import accuracy, mode_coverage
+
+
+class Gaussian(NamedTuple):
+    """N(mean, covariance) over F features, float64."""
+
+    mean: Float[Tensor, " f"]
+    covariance: Float[Tensor, "f f"]
+
+
+def fitted_gaussian(features: Float[Tensor, "n f"]) -> Gaussian:
+    """Mean and unbiased covariance (divided by N - 1), in float64."""
+    if len(features) < 2:
+        raise problem("features of at least two images", f"{len(features)}", "measure more images")
+    rows = features.double()
+    mean = rows.mean(0)
+    centered = rows - mean
+    return Gaussian(mean, centered.T @ centered / (len(rows) - 1))
+
+
+def frechet_distance(one: Gaussian, other: Gaussian) -> Float[Tensor, ""]:
+    """|m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁ C₂)^½), squared units. Dowson & Landau 1982, eq. 4.
+
+    The trace of the root is the sum of the singular values of C₁^½ C₂^½ (the matrix C₁^½ C₂ C₁^½ has the eigenvalues of
+    C₁ C₂). This requires only roots of symmetric matrices: no complex numbers, no jitter, and the covariances may be
+    singular.
+    """
+    root = torch.linalg.svdvals(_root(one.covariance) @ _root(other.covariance)).sum()
+    distance = (one.mean - other.mean).square().sum() + one.covariance.trace() + other.covariance.trace() - 2 * root
+    return distance.clamp_min(0)  # rounding: for equal Gaussians about 1e-14 of their traces
+
+
+def frechet_inception_distance(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"]) -> Float[Tensor, ""]:
+    """FID of the features of real and generated images; 0 is best. Heusel et al. 2017 (1706.08500), eq. 6.
+
+    Biased (Bińkowski et al. 2018, 1801.01401, section 4), upwards by about 1 / N (Chong & Forsyth 2020, 1911.07023).
+    Values are comparable only for equal N and the same extractor.
+
+    Differs from the paper: features of any extractor, because those of Inception are made for photographs.
+    """
+    return frechet_distance(fitted_gaussian(real), fitted_gaussian(fake))
+
+
+def _root(covariance: Float[Tensor, "f f"]) -> Float[Tensor, "f f"]:
+    """Square root of a symmetric matrix; eigenvalues that are negative by rounding count as zero."""
+    values, vectors = torch.linalg.eigh(covariance.double())
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+PIECE = 1000
+"""Rows of a matrix of kernels or distances held at a time."""
+
+
+def kernel_inception_distance(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"]) -> Float[Tensor, ""]:
+    """KID: unbiased squared MMD with k(x, y) = (x·y / F + 1)³; 0 is best, and below 0 is noise. Bińkowski et al. 2018
+    (1801.01401), section 4; the estimator is Gretton et al. 2012, eq. 3.
+
+    Differs from the paper: all pairs instead of the mean over subsets of 1000, because that is also unbiased and less
+    noisy.
+    """
+    if min(len(real), len(fake)) < 2:
+        got = f"{len(real)} real and {len(fake)} generated"
+        raise problem("features of at least two images on either side", got, "measure more images")
+    x, y = real.double(), fake.double()
+    n, m = len(x), len(y)
+    same_x = (_kernel_sum(x, x) - _kernel(x.square().sum(1), x.shape[1]).sum()) / (n * (n - 1))
+    same_y = (_kernel_sum(y, y) - _kernel(y.square().sum(1), y.shape[1]).sum()) / (m * (m - 1))
+    return same_x + same_y - 2 * _kernel_sum(x, y) / (n * m)
+
+
+def _kernel_sum(x: Float[Tensor, "n f"], y: Float[Tensor, "m f"]) -> Float[Tensor, ""]:
+    """Sum of the kernel over all pairs."""
+    return torch.stack([_kernel(piece @ y.T, x.shape[1]).sum() for piece in x.split(PIECE)]).sum()
+
+
+def _kernel(product: Float[Tensor, "*pairs"], width: int) -> Float[Tensor, "*pairs"]:
+    return (product / width + 1) ** 3
+
+
+EXACT = "donot_use_mm_for_euclid_dist"
+"""Mode of `torch.cdist` that subtracts, so that the distance of equal points is exactly 0."""
+
+
+class PrecisionRecall(NamedTuple):
+    precision: Float[Tensor, ""]
+    """Share of the generated features within the balls of the real ones: quality."""
+    recall: Float[Tensor, ""]
+    """Share of the real features within the balls of the generated ones: variety."""
+
+
+class DensityCoverage(NamedTuple):
+    density: Float[Tensor, ""]
+    """Mean number of real balls that contain a generated feature, divided by k; about 1 for equal distributions."""
+    coverage: Float[Tensor, ""]
+    """Share of the real balls with a generated feature inside."""
+
+
+def precision_recall(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: int = 3) -> PrecisionRecall:
+    """Improved precision and recall. Kynkäänniemi et al. 2019 (1904.06991), eqs. 1 and 2, with the paper's k = 3.
+
+    Memory grows with N, time with N². Both sides should have the same number of images.
+    """
+    inside_real = torch.cat([inside.any(1) for inside in _inside(fake, real, k)])
+    inside_fake = torch.cat([inside.any(1) for inside in _inside(real, fake, k)])
+    return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
+
+
+def density_coverage(real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], k: int = 5) -> DensityCoverage:
+    """Density and coverage, which are less sensitive to outliers than precision and recall. Naeem et al. 2020
+    (2002.09797), eqs. 3 and 4, with the paper's k = 5.
+
+    Differs from the released code: the balls are closed, because those of `precision_recall` are; only ties differ.
+    """
+    around = torch.zeros(len(fake), dtype=torch.float64, device=fake.device)
+    covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    start = 0
+    for inside in _inside(fake, real, k):
+        around[start : start + len(inside)] = inside.double().sum(1)
+        covered |= inside.any(0)
+        start += len(inside)
+    return DensityCoverage(around.mean() / k, covered.double().mean())
+
+
+def neighbor_distance(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " n"]:
+    """Distance of each point to its k-th nearest other point, float64."""
+    if not 1 <= k < len(points):
+        raise problem(f"more than {k} features, each with a {k}. neighbor", f"{len(points)}", "measure more images")
+    rows = points.double()
+    # k + 1, because the point itself is at distance 0.
+    return torch.cat(
+        [torch.cdist(piece, rows, compute_mode=EXACT).kthvalue(k + 1, dim=1).values for piece in rows.split(PIECE)]
+    )
+
+
+def _inside(points: Float[Tensor, "n f"], centers: Float[Tensor, "m f"], k: int) -> Iterator[Bool[Tensor, "piece m"]]:
+    """For each piece of `points`, whether each point lies in the ball around each of `centers`."""
+    radii = neighbor_distance(centers, k)
+    rows = centers.double()
+    for piece in points.double().split(PIECE):
+        yield torch.cdist(piece, rows, compute_mode=EXACT) <= radii
+
 
 NEIGHBOURS = 10_000
 """Maximum number of images on either side for precision, recall, density and coverage, whose time is quadratic."""

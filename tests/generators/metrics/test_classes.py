@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, kl_divergence
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.codes import code_accuracy
-from rlgen.generators.metrics.modes import accuracy, mode_coverage, semi_supervised_errors
+from rlgen.generators.metrics.classes import accuracy, code_accuracy, mode_coverage, semi_supervised_errors
 
 
 def test_one_mode_is_log_k_from_uniform_and_all_modes_are_not() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.distances import Gaussian, fitted_gaussian, frechet_distance, frechet_inception_distance
+from rlgen.generators.metrics.scores import Gaussian, fitted_gaussian, frechet_distance, frechet_inception_distance
 
 
 def covariance(size: int, rank: int, seed: int) -> Tensor:

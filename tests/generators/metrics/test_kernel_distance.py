@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics import distances
-from rlgen.generators.metrics.distances import kernel_inception_distance
+from rlgen.generators.metrics import scores
+from rlgen.generators.metrics.scores import kernel_inception_distance
 
 
 def test_it_is_the_definition_over_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distances, "PIECE", 3)  # of 7 rows: more than one piece, the last smaller
+    monkeypatch.setattr(scores, "PIECE", 3)  # of 7 rows: more than one piece, the last smaller
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(7, 4, dtype=torch.float64, generator=generator)
     y = torch.randn(5, 4, dtype=torch.float64, generator=generator) + 0.5

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.linear_probe import fit_linear_probe
+from rlgen.generators.metrics.classes import fit_linear_probe
 
 
 def rows(seed: int, count: int = 200) -> tuple[Tensor, Tensor]:

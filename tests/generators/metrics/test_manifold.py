@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics import manifold
-from rlgen.generators.metrics.manifold import density_coverage, neighbor_distance, precision_recall
+from rlgen.generators.metrics import scores
+from rlgen.generators.metrics.scores import density_coverage, neighbor_distance, precision_recall
 
 
 def line(*places: float) -> Tensor:
@@ -19,7 +19,7 @@ def points(seed: int, count: int = 40, shift: float = 0.0) -> Tensor:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifold, "PIECE", 7)
+    monkeypatch.setattr(scores, "PIECE", 7)
 
 
 def test_balls_on_a_line() -> None:

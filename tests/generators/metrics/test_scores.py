@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 
 from rlgen.errors import InputError
-from rlgen.generators.metrics.distances import frechet_inception_distance, kernel_inception_distance
 from rlgen.generators.metrics.inception import Extractor, in_pieces
-from rlgen.generators.metrics.manifold import density_coverage, precision_recall
-from rlgen.generators.metrics.scores import image_scores
+from rlgen.generators.metrics.scores import (
+    density_coverage,
+    frechet_inception_distance,
+    image_scores,
+    kernel_inception_distance,
+    precision_recall,
+)
 
 KEYS = {
     *("fid", "kid", "inception_score", "inception_score_std", "inception_score_real", "precision", "recall"),
