@@ -139,7 +139,7 @@ class DemosInspect:
 
     def run(self) -> None:
         from rlgen.data import Demonstrations
-        from rlgen.data.spaces import action_bounds
+        from rlgen.data.recording import action_bounds
         from rlgen.data.validation import recorded_bounds
         from rlgen.system.console import Console
 

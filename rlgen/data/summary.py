@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data.recording import action_bounds, is_whole
 from rlgen.data.rows import Rows
-from rlgen.data.spaces import action_bounds, is_whole
 from rlgen.data.validation import beyond_bounds, recorded_bounds
 
 

@@ -5,9 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.recording import environment_id, environment_options, kwargs_text
+from rlgen.data.recording import (
+    action_bounds,
+    environment_id,
+    environment_options,
+    is_whole,
+    kwargs_text,
+    observation_size,
+)
 from rlgen.data.rows import Rows
-from rlgen.data.spaces import action_bounds, is_whole, observation_size
 from rlgen.errors import problem
 
 TOLERANCE = 1e-5

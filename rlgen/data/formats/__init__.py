@@ -1,39 +1,37 @@
-"""File formats of demonstrations, one per module, detected from a file's content and not from its name."""
+"""File formats of demonstrations, detected from a file's content and not from its name. Files of unsupported formats
+are identified for the error that refuses them."""
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from rlgen.data.formats import (
-    baselines_npz,
     d4rl,
-    episodes_npz,
     imitation,
     minari,
     minari_writer,
-    openai_imitation,
-    pairs_npz,
+    openai,
+    plain_npz,
     rlgen_npz,
     robomimic,
     tianshou,
 )
 from rlgen.data.formats.hdf5 import is_hdf5, open_hdf5
 from rlgen.data.formats.npz import is_zip, npz_keys
-from rlgen.data.formats.true_names import hdf5_name, true_name, zip_name
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
 READERS: dict[str, Callable[[Path, int | None], Rows]] = {
     "rlgen": rlgen_npz.read,
-    "episodes": episodes_npz.read,
-    "pairs": pairs_npz.read,
+    "episodes": plain_npz.read_episodes,
+    "pairs": plain_npz.read_pairs,
     "minari": minari.read,
     "imitation": imitation.read,
     "d4rl": d4rl.read,
     "robomimic": robomimic.read,
     "tianshou": tianshou.read,
-    "openai-imitation": openai_imitation.read,
-    "baselines": baselines_npz.read,
+    "openai-imitation": openai.read_imitation,
+    "baselines": openai.read_baselines,
 }
 
 ASK_FOR_TIME_LIMIT = ("imitation", "d4rl", "robomimic")
@@ -48,11 +46,11 @@ WRITERS: dict[str, Callable[[Rows, Path], None]] = {
 
 NPZ_KEYS = {
     "rlgen": rlgen_npz.KEYS,
-    "pairs": pairs_npz.KEYS,  # before episodes, whose keys it also has
-    "episodes": episodes_npz.KEYS,
+    "pairs": plain_npz.PAIRS,  # before episodes, whose keys it also has
+    "episodes": plain_npz.EPISODES,
     "imitation": imitation.KEYS,
-    "baselines": baselines_npz.BASELINES,
-    "stable-baselines": baselines_npz.STABLE_BASELINES,
+    "baselines": openai.BASELINES,
+    "stable-baselines": openai.STABLE_BASELINES,
 }
 
 HDF5_LAYOUTS = (
@@ -165,7 +163,7 @@ def _detect_hdf5(path: Path) -> str:
             "d4rl": d4rl.is_mine(keys),
             "robomimic": robomimic.is_mine(file),
             "tianshou": tianshou.is_mine(file),
-            "openai-imitation": openai_imitation.is_mine(keys),
+            "openai-imitation": openai.is_imitation(keys),
         }
     found = next((name for name, there in signs.items() if there), None)
     if found is None:
@@ -176,3 +174,53 @@ def _detect_hdf5(path: Path) -> str:
             "rename the data sets, or build Demonstrations.from_episodes and save it",
         )
     return found
+
+
+PREFIXES = {
+    b"\x93NUMPY": "a single NumPy array (.npy), but demonstrations need several: save them as one .npz",
+    b"PAR1": "a Parquet file (LeRobot, Hugging Face): load it with datasets and save_to_disk, or build episodes",
+    b"ARROW1": "a bare Arrow file: give the folder of its data set",
+    b"\x1f\x8b": "a gzip archive: unpack it first",
+    b"BZh": "a bzip2 archive: unpack it first",
+    b"\xfd7zXZ": "an xz archive: unpack it first",
+    b"MATLAB 5.0": "a MATLAB file of version 5: load it with scipy.io.loadmat and build episodes",
+    b"SQLite format 3": "an SQLite database",
+    b"{": "JSON: build episodes from it",
+    b"[": "JSON: build episodes from it",
+    b"\x80": "a pickle",
+}
+
+
+def true_name(path: Path) -> str | None:
+    """Description of a file from its first bytes, with advice; None if unknown."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    found = next((name for prefix, name in PREFIXES.items() if head.startswith(prefix)), None)
+    if path.suffix.lower().startswith(".tfrecord") or ".tfrecord" in path.name:
+        return "TFRecords (RLDS): load them with tensorflow_datasets and build episodes"
+    if found is None and len(head) >= 8 and int.from_bytes(head[:8], "little") < 1 << 24 and head[8:9] == b"{":
+        return "safetensors, which hold a network's weights"
+    return found
+
+
+def zip_name(path: Path) -> str | None:
+    """Description of a zip archive that is no known .npz; None if unknown."""
+    keys = npz_keys(path)
+    if "policy.pth" in keys:
+        return "a model saved by Stable-Baselines3: play it with rlgen demos record"
+    if any(key.endswith("data.pkl") for key in keys):
+        return "a file of torch.save"
+    return None
+
+
+def hdf5_name(keys: set[str]) -> str | None:
+    """Description of an HDF5 file with these top-level names; None if unknown."""
+    if any(key.startswith("traj_") for key in keys):
+        return "ManiSkill's trajectories (traj_0 and so on)"
+    if "observation" in keys or ("observations" in keys and not keys & {"actions", "terminals"}):
+        return "an ALOHA-like recording of one episode"
+    if "data" in keys:
+        return "robomimic's layout without an episode data/demo_0"
+    if keys & {"model_weights", "layer_names"}:
+        return "a Keras model"
+    return None

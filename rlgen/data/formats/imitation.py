@@ -15,9 +15,9 @@ import numpy as np
 from rlgen.data.columns import column, reading, text
 from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.formats.arrow import arrays_of, read_arrow, values_of
-from rlgen.data.formats.episode_ends import time_limited
-from rlgen.data.formats.episodes_npz import split
+from rlgen.data.formats.by_step import time_limited
 from rlgen.data.formats.npz import json_file, read_npz
+from rlgen.data.formats.plain_npz import split
 from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.data.rows import Rows
 from rlgen.errors import problem

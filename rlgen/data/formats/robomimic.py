@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.columns import column, matrix
-from rlgen.data.formats.by_step import ends_of, rows_by_step
-from rlgen.data.formats.episode_ends import time_limited
+from rlgen.data.formats.by_step import ends_of, rows_by_step, time_limited
 from rlgen.data.formats.hdf5 import HDF5, open_hdf5
 from rlgen.data.formats.npz import json_object
 from rlgen.data.rows import Rows

@@ -1,5 +1,10 @@
-"""An .npz of whole episodes: `obs` [sum(T + 1), O] with each final observation, `acts` [sum T, A], `rews`,
-`lengths` [E], `terminated` [E] (False: a time limit), `env_id`."""
+"""Two .npz files of plain arrays.
+
+- Whole episodes: `obs` [sum(T + 1), O] with each final observation, `acts` [sum T, A], `rews`, `lengths` [E],
+  `terminated` [E] (False: a time limit), `env_id`.
+- Subsampled pairs, the GAIL paper's protocol: `obs, acts, next_obs, terminated` by row, `traj` (episode number), `t`
+  (time step), `returns` and `lengths` [E], `stride`, `env_id`.
+"""
 
 from pathlib import Path
 
@@ -11,12 +16,12 @@ from rlgen.data.formats.npz import read_npz
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
-KEYS = {"obs", "acts", "lengths", "terminated"}
+EPISODES = {"obs", "acts", "lengths", "terminated"}
 
 
-def read(path: Path, time_limit: int | None = None) -> Rows:
+def read_episodes(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the file; `time_limit` is not needed, because the file distinguishes both kinds of end."""
-    found = read_npz(path, KEYS, ("rews", "env_id"))
+    found = read_npz(path, EPISODES, ("rews", "env_id"))
     episodes = split(found, found["lengths"], found["terminated"], "terminated", path)
     env_id = text(found["env_id"], "env_id", str(path)) if "env_id" in found else None
     return rows_from_episodes(episodes, source=str(path), env_id=env_id, metadata={"source": path.name})
@@ -54,3 +59,42 @@ def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, k
         )
         for number, (length, end, flag) in enumerate(zip(lengths, ends, fell, strict=True))
     ]
+
+
+PAIRS = {"obs", "acts", "next_obs", "terminated", "traj", "t", "lengths", "stride"}
+
+
+def read_pairs(path: Path, time_limit: int | None = None) -> Rows:
+    """Reads the file. An episode whose last step is not terminated was cut by the time limit."""
+    found = read_npz(path, PAIRS, ("returns", "env_id", "rews"))
+    source = str(path)
+    lengths, episode, step = (column(found[key], "count", 1, key, source) for key in ("lengths", "traj", "t"))
+    terminated = column(found["terminated"], "flag", 1, "terminated", source)
+    if episode.size and episode.max() >= len(lengths):
+        raise problem(
+            f"episode numbers below {len(lengths)} under 'traj'",
+            f"{episode.min()} to {episode.max()} in {path}",
+            "the file was put together wrongly: write it again",
+        )
+    if not len(episode) == len(step) == len(terminated):
+        raise problem(
+            f"{len(episode)} rows under every key, as under 'traj'",
+            f"{len(step)} under 't', {len(terminated)} under 'terminated' in {path}",
+            "the file was put together wrongly: write it again",
+        )
+    return Rows(
+        observations=matrix(found["obs"], "obs", source),
+        actions=matrix(found["acts"], "acts", source),
+        next_observations=matrix(found["next_obs"], "next_obs", source),
+        rewards=found.get("rews"),
+        terminated=terminated,
+        truncated=(step == lengths[episode] - 1) & ~terminated,
+        episode=episode,
+        step=step,
+        episode_returns=found.get("returns"),
+        episode_lengths=lengths,
+        env_id=text(found["env_id"], "env_id", source) if "env_id" in found else None,
+        stride=int(column(found["stride"], "count", 0, "stride", source)),
+        metadata={"source": path.name},
+        source=source,
+    )
