@@ -19,9 +19,8 @@ from rlgen.sim.threads import ThreadedSim
 from rlgen.system.device import choose_device, device_name
 
 from .backend import Backend, WarpOptions, with_old_keywords
-from .ids import imported_id
-from .registry import CLASSIC_TASKS, TASKS
-from .task_arguments import make_task
+from .registration import imported_id
+from .registry import CLASSIC_TASKS, TASKS, make_task
 
 log = logging.getLogger("rlgen")
 

@@ -1,12 +1,20 @@
-"""Task definitions by Gymnasium id."""
+"""Tasks by Gymnasium id: their classes, the state dimensions shown in their maps, and construction from keyword
+arguments with checks of their types."""
 
+from collections.abc import Mapping
+from dataclasses import fields
+from math import pi
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from rlgen.data.visits import Axis
+from rlgen.errors import problem
 from rlgen.sim.classic import ClassicTask
 from rlgen.sim.task import Task
 
 from .ant import Ant
 from .humanoid import Humanoid
-from .planar_walkers import Hopper, Walker2d
-from .runners import HalfCheetah, Swimmer
+from .planar_bodies import HalfCheetah, Hopper, Swimmer, Walker2d
 from .sparse_cart_pole import SparseCartPoleSwingup
 from .sparse_double_pendulum import SparseDoublePendulum
 from .sparse_locomotion import SparseAnt, SparseHalfCheetah, SparseHumanoid
@@ -33,3 +41,60 @@ CLASSIC_TASKS: dict[str, type[ClassicTask]] = {
     "rlgen/SparseMountainCar-v0": SparseMountainCar,
 }
 """Gymnasium id → class of a task with its own equations of motion, stepped by NumPy."""
+
+
+_FORWARD = Axis(name="x [m]", columns=(0,), width=0.1)
+_SIDEWAYS = Axis(name="y [m]", columns=(1,), width=0.1)
+
+STATE_AXES: dict[str, tuple[Axis, ...]] = {
+    "rlgen/SparseMountainCar-v0": (
+        Axis(name="x [m]", columns=(0,), width=0.05, low=-2.0, high=0.6),
+        Axis(name="velocity [m/s]", columns=(1,), width=0.2, low=-4.0, high=4.0),
+    ),
+    "rlgen/SparseCartPoleSwingup-v0": (
+        Axis(name="x [m]", columns=(0,), width=0.1, low=-3.0, high=3.0),
+        Axis(name="angle from upright [rad]", columns=(1, 2), width=pi / 30, low=-pi, high=pi),
+    ),
+    "rlgen/SparseDoublePendulum-v0": (
+        Axis(name="first rod from hanging [rad]", columns=(0, 1), width=pi / 25, low=-pi, high=pi),
+        Axis(name="second rod from hanging [rad]", columns=(3, 4), width=pi / 25, low=-pi, high=pi),
+    ),
+    "rlgen/SparseHalfCheetah-v0": (_FORWARD, Axis(name="velocity [m/s]", columns=(9,), width=0.2)),
+    "rlgen/SparseAnt-v0": (_FORWARD, _SIDEWAYS),
+    "rlgen/SparseHumanoid-v0": (_FORWARD, _SIDEWAYS),
+    "rlgen/SwimmerGather-v0": (_FORWARD, _SIDEWAYS),
+}
+"""Gymnasium id → axes. For other tasks `rlgen.data.visits.axes_within` uses the first two observation components."""
+
+
+Kind = TypeVar("Kind")
+
+
+def make_task(kind: type[Kind], kwargs: Mapping[str, Any]) -> Kind:
+    """`kind(**kwargs)`. Raises `InputError` for the first argument that does not have the type of its default."""
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    for name, value in kwargs.items():
+        if not _is_like(value, defaults[name]):
+            expected = f"{name} of {kind.__name__} as {_kind_of(defaults[name])}"
+            raise problem(expected, repr(value), f"its default is {defaults[name]!r}")
+    return kind(**kwargs)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(default, int):
+        return isinstance(value, Integral) and not isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(default, tuple):
+        listed = isinstance(value, tuple | list) and len(value) == len(default)
+        return listed and all(_is_like(*pair) for pair in zip(value, default, strict=True))
+    return isinstance(value, type(default))
+
+
+def _kind_of(default: Any) -> str:
+    if isinstance(default, tuple):
+        return f"a list of {len(default)}"
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return names.get(type(default), type(default).__name__)

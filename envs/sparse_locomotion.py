@@ -8,7 +8,7 @@ from rlgen.sim.task import Array, State, indicator
 
 from .ant import Ant
 from .humanoid import Humanoid
-from .runners import HalfCheetah
+from .planar_bodies import HalfCheetah
 
 
 @dataclass(frozen=True, kw_only=True)

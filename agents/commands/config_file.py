@@ -8,7 +8,7 @@ from typing import Any
 import tyro
 
 from rlgen.deprecation import present_fields
-from rlgen.envs.ids import registered_id, split_id
+from rlgen.envs.registration import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import fields_from_json, required_fields, restored, to_json
 from rlgen.runs.earlier_config import present_config

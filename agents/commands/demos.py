@@ -195,7 +195,7 @@ def known_action_space(demonstrations: "Demonstrations") -> Any:
     if demonstrations.env_id is None:
         return None
     from rlgen.envs import make_vec
-    from rlgen.envs.ids import registered_id
+    from rlgen.envs.registration import registered_id
 
     with _quiet():
         try:

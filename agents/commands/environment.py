@@ -12,8 +12,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 from rlgen.data.visits import Visits, axes_within
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.envs.backend import Backend
-from rlgen.envs.ids import import_modules, split_id
-from rlgen.envs.state_axes import STATE_AXES
+from rlgen.envs.registration import import_modules, split_id
+from rlgen.envs.registry import STATE_AXES
 from rlgen.errors import InputError, problem
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.latent_code import LatentCode

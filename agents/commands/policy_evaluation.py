@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.envs.backend import Backend
-from rlgen.envs.ids import registered_id
+from rlgen.envs.registration import registered_id
 from rlgen.errors import problem
 from rlgen.runs.scores import RETURN_OF
 

@@ -19,7 +19,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.display import Display, Metric, Panel, joined
 from rlgen.envs import WarpOptions
 from rlgen.envs.backend import Backend
-from rlgen.envs.ids import registered_id, split_id
+from rlgen.envs.registration import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs import evaluation
 from rlgen.runs.config import from_json, to_json

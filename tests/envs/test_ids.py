@@ -8,7 +8,7 @@ import gymnasium as gym
 import pytest
 
 from rlgen.envs import make_vec
-from rlgen.envs.ids import import_modules, imported_id, registered_id, split_id
+from rlgen.envs.registration import import_modules, imported_id, registered_id, split_id
 from rlgen.errors import InputError
 
 POINT = """

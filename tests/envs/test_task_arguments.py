@@ -7,8 +7,8 @@ import pytest
 
 from rlgen.envs import WarpOptions, make, make_vec
 from rlgen.envs.ant import Ant
-from rlgen.envs.planar_walkers import Hopper
-from rlgen.envs.task_arguments import make_task
+from rlgen.envs.planar_bodies import Hopper
+from rlgen.envs.registry import make_task
 from rlgen.errors import InputError
 
 
