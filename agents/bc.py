@@ -21,8 +21,8 @@ from rlgen.errors import problem
 from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
+from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
 from rlgen.sb3.features import fit_normalizer
-from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
 from rlgen.system.device import torch_threads
 
 Report = Callable[[int, dict[str, float]], None]

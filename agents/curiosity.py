@@ -28,10 +28,9 @@ from rlgen.rewards.random_network_distillation import RandomNetworkDistillation,
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.model_state import clone_tensors
-from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.relabel import Relabel
+from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
-from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
+from rlgen.sb3.steps import NewSteps
 
 from .plain_settings import config_of, require
 

@@ -14,7 +14,7 @@ from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
-from rlgen.sb3.fast_rollout import ActOnOneThread
+from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state

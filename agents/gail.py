@@ -21,16 +21,14 @@ from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig, warn_of_early_ends
 from rlgen.rewards.bonus_unit import ReturnNormalizer
-from rlgen.sb3.adaptive_rate import KLCallback
+from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
+from rlgen.sb3.adaptive_rate import Anneal, KLCallback
 from rlgen.sb3.average import PolicyAverage
-from rlgen.sb3.fast_rollout import ActOnOneThread
+from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.sb3.features import fit_normalizer
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
-from rlgen.sb3.relabel import Relabel
-from rlgen.sb3.required_model import require_actor_critic, require_raw_environment
-from rlgen.sb3.schedules import Anneal
-from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
+from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.system.device import torch_threads
 
 from .bc import BC, BCConfig

@@ -16,7 +16,7 @@ from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
 from rlgen.sb3.latent_code import LatentCode, latent_code
-from rlgen.sb3.weighted_reward import WeightedReward, reward_panels
+from rlgen.sb3.relabel import WeightedReward, reward_panels
 
 from .gail import GAIL, GAILConfig
 

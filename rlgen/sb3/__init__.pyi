@@ -7,10 +7,9 @@ from .gymnasium_vec_env import GymnasiumVecEnv
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
-from .relabel import Relabel
+from .relabel import Relabel, WeightedReward
 from .relabel_replay import RelabelReplay
 from .vec_env import SimVecEnv
-from .weighted_reward import WeightedReward
 
 __all__ = [
     "DevicePPO",

@@ -13,8 +13,8 @@ from rlgen import distributed
 from rlgen.data.visits import Visits
 from rlgen.display import Metric, Panel
 from rlgen.sb3.plain_pickle import own_array, plain
-from rlgen.sb3.required_model import normalizer_of
-from rlgen.sb3.rollout import RawObservations, Rollout, rollout_of
+from rlgen.sb3.rollout import Rollout, rollout_of
+from rlgen.sb3.steps import RawObservations, normalizer_of
 
 CHUNK = 1000  # rows of states that an off-policy model collects between two counts
 

@@ -18,11 +18,10 @@ from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.policy_gradient import generalized_advantages, kl_estimate
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
-from rlgen.sb3.adaptive_rate import KLAdaptiveLR
+from rlgen.sb3.actor_critic import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
+from rlgen.sb3.adaptive_rate import KLAdaptiveLR, progress_remaining
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.finite import not_finite
-from rlgen.sb3.gaussian_policy import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
-from rlgen.sb3.schedules import progress_remaining
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.device_env import DeviceEnv, NumpySim
 

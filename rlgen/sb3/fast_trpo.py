@@ -2,7 +2,7 @@
 
 from sb3_contrib import TRPO
 
-from rlgen.sb3.fast_rollout import FastRollout
+from rlgen.sb3.fast_ppo import FastRollout
 
 
 class FastTRPO(FastRollout, TRPO):

@@ -17,9 +17,8 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rlgen.data.playing import require_same_spaces
 from rlgen.errors import problem
 from rlgen.sb3.observation_normalization import NONE, FrozenNormalizer, find_normalizer, read_normalizer
-from rlgen.sb3.readable import require_readable
 from rlgen.sb3.rebuild import rebuild
-from rlgen.sb3.saved_model import SavedModel, read_saved_model
+from rlgen.sb3.saved_model import SavedModel, read_saved_model, require_readable
 
 logger = logging.getLogger("rlgen")
 

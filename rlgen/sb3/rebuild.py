@@ -13,8 +13,7 @@ from stable_baselines3.td3.policies import Actor as DeterministicActor
 from torch import Tensor, nn
 
 from rlgen.errors import problem
-from rlgen.sb3.readable import SUPPORTED, activation, arguments, features_extractor, unsupported
-from rlgen.sb3.saved_model import SavedModel
+from rlgen.sb3.saved_model import SUPPORTED, SavedModel, activation, arguments, features_extractor, unsupported
 
 
 def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: spaces.Space) -> BasePolicy:

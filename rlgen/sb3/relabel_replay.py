@@ -20,12 +20,10 @@ from torch import Tensor
 from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.log import HostLog
-from rlgen.sb3.new_steps import NewSteps
-from rlgen.sb3.required_model import normalizer_of
-from rlgen.sb3.rollout import last_observation
-from rlgen.sb3.schedules import progress_remaining
-from rlgen.sb3.weighted_reward import WeightedReward, readers_of_ends, weighted_rewards
+from rlgen.sb3.relabel import WeightedReward, readers_of_ends, weighted_rewards
+from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of
 
 UPDATE_EVERY = 1000
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}

@@ -8,14 +8,13 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.log import HostLog, RoundLog
-from rlgen.sb3.required_model import normalizer_of
+from rlgen.sb3.steps import RawObservations, last_observation, normalizer_of
 
 
 class Rollout(Protocol):
@@ -81,50 +80,6 @@ def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Ro
         raise problem("an on-policy SB3 model", f"a {type(model).__name__}", "use PPO, A2C or TRPO")
     of_device = getattr(model, "rollout", None)
     return of_device if isinstance(of_device, DeviceRollout) else BufferRollout(model, readers)
-
-
-class RawObservations:
-    """Raw observations of one rollout below `env`: the first, then one more for each step. [T + 1, N, O]."""
-
-    def __init__(self, env: VecNormalize):
-        self.env = env
-        self.rows: list[np.ndarray] = []
-        self.add()
-
-    def add(self) -> None:
-        """Adds the observations after a step or a reset."""
-        self.rows.append(np.asarray(self.env.get_original_obs()))
-
-    def raw(self, observation: np.ndarray) -> np.ndarray:
-        """The raw values of a normalized observation [O] of the current step, such as the last of an episode, as far as
-        the normalizer has not clipped it."""
-        return np.asarray(self.env.unnormalize_obs(observation))
-
-
-def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Sequence[str]) -> np.ndarray:
-    """`terminal_observation` in the `info` of an episode's last step; if it is missing and nothing reads it, the
-    observation `before` that step.
-
-    As in SB3, the key is optional if the task ended the episode: the value of that observation is not needed then.
-
-    Args:
-        readers: names of its readers.
-
-    Raises:
-        InputError: it is missing, and a time limit cut the episode or something reads it.
-    """
-    last = info.get("terminal_observation")
-    if last is not None:
-        return last
-    readers = [*readers, *(["the value after a time limit"] if info.get("TimeLimit.truncated", False) else [])]
-    if readers:
-        raise problem(
-            "the last observation of an episode under 'terminal_observation' in the info of its last step, which "
-            f"{' and '.join(readers)} must see",
-            "a vector environment that leaves it out",
-            "fix the wrapper that drops it, or use an SB3 VecEnv such as DummyVecEnv",
-        )
-    return before
 
 
 Memory = tuple[Tensor, Tensor]

@@ -7,7 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.errors import InputError
-from rlgen.sb3.schedules import Anneal
+from rlgen.sb3.adaptive_rate import Anneal
 
 
 class Rates(BaseCallback):

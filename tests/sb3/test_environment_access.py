@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecVideoRecorder
 
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.sb3 import painter
+from rlgen.sb3 import vec_env
 
 CAR = "rlgen/SparseMountainCar-v0"
 DRAWN = {"render_mode": "rgb_array", "width": 64, "height": 48}
@@ -105,7 +105,7 @@ def test_sb3s_recorder_accepts_the_environment_and_sees_its_frames(tmp_path, mon
 def test_a_painter_puts_the_robot_where_the_threads_have_it(monkeypatch):
     drawn = []
 
-    class Canvas(painter.Painter):
+    class Canvas(vec_env.Painter):
         def picture(self, sim, i):
             monkeypatch.setattr(self.env.unwrapped, "render", lambda: self.env.unwrapped.data.qpos.copy())
             drawn.append(super().picture(sim, i))

@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen.errors import InputError
-from rlgen.sb3 import FastPPO, gaussian_policy, normalized_policy
+from rlgen.sb3 import FastPPO, actor_critic, normalized_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -76,8 +76,8 @@ def require_alike(model: PPO, expected: PPO) -> None:
 def closed_form(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for every loss that was computed in closed form."""
     calls: list[int] = []
-    loss = gaussian_policy.gaussian_surrogate
-    monkeypatch.setattr(gaussian_policy, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
+    loss = actor_critic.gaussian_surrogate
+    monkeypatch.setattr(actor_critic, "gaussian_surrogate", lambda *inputs: calls.append(1) or loss(*inputs))
     return calls
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rlgen.errors import InputError
-from rlgen.sb3.new_steps import NewSteps
+from rlgen.sb3.steps import NewSteps
 
 ENVS = 2
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.sb3 import RelabelReplay, WeightedReward
-from rlgen.sb3.new_steps import NewSteps
 from rlgen.sb3.relabel_replay import plain_replay_buffer, restore_replay_buffer
+from rlgen.sb3.steps import NewSteps
 
 ENVS, GAMMA = 2, 0.9
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32)

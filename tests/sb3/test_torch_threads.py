@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.sb3.fast_rollout import ActOnOneThread
+from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.system.device import torch_threads
 
 

@@ -1,14 +1,75 @@
-"""New transitions of an off-policy model, collected until a reward source learns from them."""
+"""Steps of a model as its callbacks see them: raw observations below a VecNormalize, true last observations, and the
+new transitions of an off-policy model, collected until a reward source learns from them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
+
+
+def normalizer_of(model: BaseAlgorithm) -> VecNormalize | None:
+    """The VecNormalize of the model's environment, if it has one. Raises `InputError` if its observations differ from
+    the model's, because another wrapper changes their shape."""
+    env = model.get_vec_normalize_env()
+    if env is not None and env.observation_space.shape != model.observation_space.shape:
+        raise problem(
+            f"a VecNormalize of the observations that the model sees, {model.observation_space.shape}",
+            f"one of {env.observation_space.shape} below another wrapper",
+            "make VecNormalize the outermost wrapper",
+        )
+    return env
+
+
+class RawObservations:
+    """Raw observations of one rollout below `env`: the first, then one more for each step. [T + 1, N, O]."""
+
+    def __init__(self, env: VecNormalize):
+        self.env = env
+        self.rows: list[np.ndarray] = []
+        self.add()
+
+    def add(self) -> None:
+        """Adds the observations after a step or a reset."""
+        self.rows.append(np.asarray(self.env.get_original_obs()))
+
+    def raw(self, observation: np.ndarray) -> np.ndarray:
+        """The raw values of a normalized observation [O] of the current step, such as the last of an episode, as far as
+        the normalizer has not clipped it."""
+        return np.asarray(self.env.unnormalize_obs(observation))
+
+
+def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Sequence[str]) -> np.ndarray:
+    """`terminal_observation` in the `info` of an episode's last step; if it is missing and nothing reads it, the
+    observation `before` that step.
+
+    As in SB3, the key is optional if the task ended the episode: the value of that observation is not needed then.
+
+    Args:
+        readers: names of its readers.
+
+    Raises:
+        InputError: it is missing, and a time limit cut the episode or something reads it.
+    """
+    last = info.get("terminal_observation")
+    if last is not None:
+        return last
+    readers = [*readers, *(["the value after a time limit"] if info.get("TimeLimit.truncated", False) else [])]
+    if readers:
+        raise problem(
+            "the last observation of an episode under 'terminal_observation' in the info of its last step, which "
+            f"{' and '.join(readers)} must see",
+            "a vector environment that leaves it out",
+            "fix the wrapper that drops it, or use an SB3 VecEnv such as DummyVecEnv",
+        )
+    return before
 
 
 class Step(NamedTuple):

@@ -1,14 +1,45 @@
-"""SB3 policies with actions N(mean(observation), exp(log_std)²): their two heads, and PPO's loss for them."""
+"""SB3's actor-critic policies: what a training requires of a model, and PPO's loss where the actions are
+N(mean(observation), exp(log_std)²)."""
 
 import math
 from typing import NamedTuple
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
 
 from rlgen.equations.policy_gradient import gaussian_surrogate
+from rlgen.errors import problem
+
+
+def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy is not recurrent."""
+    policy = getattr(model, "policy", None)
+    on_policy, recurrent = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
+    if on_policy and not recurrent and isinstance(policy, ActorCriticPolicy):
+        return policy
+    given = f"{type(model).__name__} with a {type(policy).__name__}"
+    if not isinstance(model, BaseAlgorithm):
+        given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
+    raise problem(
+        "an on-policy SB3 model with an ActorCriticPolicy without memory",
+        given,
+        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
+    )
+
+
+def require_raw_environment(model: BaseAlgorithm) -> None:
+    """Raises `InputError` for a model under VecNormalize: demonstrations hold the environment's raw observations."""
+    if model.get_vec_normalize_env() is not None:
+        raise problem(
+            "an environment of raw observations and rewards",
+            "one under VecNormalize, whose scales the demonstrations would not share",
+            "pass the environment itself: `rlgen.sb3.normalized_policy` normalizes observations, GAIL scales rewards",
+        )
+
 
 SB3S_OWN = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent", "extract_features")
 
