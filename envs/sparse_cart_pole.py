@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.classic import ClassicTask
-from rlgen.sim.scene import BLUE, GREY, INK, LIGHT, ORANGE, Disc, Stroke
+from rlgen.sim.classic import BLUE, GREY, INK, LIGHT, ORANGE, ClassicTask, Disc, Stroke
 from rlgen.sim.task import Array, State, indicator, namespace
 
 

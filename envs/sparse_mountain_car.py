@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlgen.sim.classic import ClassicTask
-from rlgen.sim.scene import BLUE, GREEN, GREY, INK, Disc, Stroke
+from rlgen.sim.classic import BLUE, GREEN, GREY, INK, ClassicTask, Disc, Stroke
 from rlgen.sim.task import Array, State, indicator, namespace
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
+from types import ModuleType
 from typing import Any
 
 import mujoco
@@ -13,7 +14,6 @@ from torch import Tensor
 from rlgen.errors import problem
 from rlgen.sim.model import load_model
 from rlgen.sim.task import MarginRule, State, Task
-from rlgen.sim.warp_door import warp_modules
 
 log = logging.getLogger("rlgen")
 
@@ -134,3 +134,22 @@ def solved_by_newton(model: mujoco.MjModel) -> mujoco.MjModel:
     other = copy(model)
     other.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
     return other
+
+
+INSTALL = 'pip install "rlgen[gpu]"'
+
+
+def warp_modules() -> tuple[ModuleType, ModuleType]:
+    """The modules (warp, mujoco_warp); Warp logs only errors from then on.
+
+    Raises:
+        InputError: one of them is not installed.
+    """
+    try:
+        import warp
+
+        warp.config.log_level = warp.LOG_ERROR  # before the other import, which starts Warp
+        import mujoco_warp
+    except ModuleNotFoundError as error:
+        raise problem("the packages of the warp backend", f"no module {error.name!r}", INSTALL) from error
+    return warp, mujoco_warp
