@@ -10,10 +10,8 @@ import tyro
 from rlgen.deprecation import present_fields
 from rlgen.envs.registration import registered_id, split_id
 from rlgen.errors import problem
-from rlgen.runs.config import fields_from_json, required_fields, restored, to_json
-from rlgen.runs.earlier_config import present_config
+from rlgen.runs.config import fields_from_json, present_config, read_object, required_fields, restored, to_json
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.json_file import read_object
 
 from .settings import RunSettings
 from .table import trainings

@@ -36,7 +36,7 @@ class Evaluate(ImageEvaluation, PolicyEvaluation):
             raise problem("a .json file", str(self.out), "e.g. --out evaluation.json")
 
     def run(self) -> int:
-        from rlgen.runs.json_file import write_json
+        from rlgen.runs.config import write_json
 
         if self.out is not None:
             refuse_existing(self.out, self.overwrite)

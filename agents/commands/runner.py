@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from rlgen import distributed
 from rlgen.display import Display
 from rlgen.runs.checkpoint import list_checkpoints
+from rlgen.runs.config import write_json
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.json_file import write_json
 from rlgen.runs.metrics import Metrics
 from rlgen.system.device import device_name, set_torch_threads
 from rlgen.system.interrupt import Stopped, exit_code

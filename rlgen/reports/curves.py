@@ -22,8 +22,7 @@ from rlgen.reports.panels import (
     name_steps,
     style_legend,
 )
-from rlgen.runs.config import restored
-from rlgen.runs.json_file import read_object
+from rlgen.runs.config import read_object, restored
 from rlgen.runs.metrics import read_metrics
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, Reference
 from rlgen.system.console import number

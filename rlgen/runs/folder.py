@@ -10,9 +10,7 @@ from typing import Any
 
 from rlgen.display import Display
 from rlgen.errors import problem
-from rlgen.runs.config import REMEDY, restored
-from rlgen.runs.earlier_config import present_config
-from rlgen.runs.json_file import json_text, read_object, write_json
+from rlgen.runs.config import REMEDY, json_text, present_config, read_object, restored, write_json
 from rlgen.system import versions
 from rlgen.system.files import LOCK, PARTIAL, atomic_write, locked, remove_partials, sync_folder
 

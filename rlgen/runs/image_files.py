@@ -12,9 +12,8 @@ from rlgen.data.images import ImageSet, fingerprint
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape
 from rlgen.generators.registry import GENERATORS
-from rlgen.runs.config import REMEDY, restored
+from rlgen.runs.config import REMEDY, read_object, restored, write_json
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.json_file import read_object, write_json
 from rlgen.system.files import atomic_write
 
 log = logging.getLogger("rlgen")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.errors import problem
+from rlgen.runs.config import entries_of, read_object, write_json
 from rlgen.runs.evaluation import Evaluation
-from rlgen.runs.json_file import entries_of, read_object, write_json
 from rlgen.runs.scores import Reference, normalised_return, share_of_failures
 
 try:

@@ -1,4 +1,6 @@
-"""Classic control: tasks with their own equations of motion, as a batched simulator and as a Gymnasium environment."""
+"""Classic control: tasks with their own equations of motion, as a batched simulator and as a Gymnasium environment, and
+their pictures of strokes and discs in metres.
+"""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -17,8 +17,8 @@ from rlgen.reports.comparison import group_runs
 from rlgen.reports.page import Fact, Lead, Page, flat
 from rlgen.reports.tables import count, plus_minus
 from rlgen.runs import Metrics, Result, Returns, RunFolder
+from rlgen.runs.config import write_json
 from rlgen.runs.evaluation import Evaluation
-from rlgen.runs.json_file import write_json
 
 ATTACK = "<script>alert('1')</script>\"'><img src=https://example.com/x.png>"
 

@@ -17,7 +17,7 @@ from rlgen import agents, envs
 from rlgen.display import Display, Metric, Panel
 from rlgen.errors import InputError
 from rlgen.runs import RunFolder
-from rlgen.runs.json_file import json_text, read_json, read_object
+from rlgen.runs.config import json_text, read_json, read_object
 from rlgen.system import renderer, versions
 from rlgen.system.files import LOCK
 

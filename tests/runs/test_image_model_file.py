@@ -8,8 +8,8 @@ import torch
 from rlgen.errors import InputError
 from rlgen.generators import GENERATORS, VAE, ImageShape, VAEConfig
 from rlgen.runs import load_image_model
+from rlgen.runs.config import read_json, write_json
 from rlgen.runs.image_files import CARD, WEIGHTS, save_image_model
-from rlgen.runs.json_file import read_json, write_json
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from rlgen.errors import InputError
 from rlgen.runs import Metrics, read_metrics
-from rlgen.runs.metrics import same_metrics
-from rlgen.runs.tensorboard import TensorBoard
+from rlgen.runs.metrics import TensorBoard, same_metrics
 
 
 def rows(folder) -> list[list[str]]:
