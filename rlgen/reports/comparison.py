@@ -10,8 +10,18 @@ from rlgen.errors import problem
 from rlgen.reports.curves import curves_figure, has_returns, not_drawn_note
 from rlgen.reports.page import Figure, Lead, Media, Page, Section, flat
 from rlgen.reports.pictures import pictures
-from rlgen.reports.score_scale import ENDED_NOTE, ScoreScale, scores_note, written
-from rlgen.reports.tables import Row, Table, count, metric_over_runs, metric_text, plus_minus
+from rlgen.reports.tables import (
+    ENDED_NOTE,
+    Row,
+    ScoreScale,
+    Table,
+    count,
+    metric_over_runs,
+    metric_text,
+    plus_minus,
+    scores_note,
+    written,
+)
 from rlgen.reports.visits import VISITS_NOTE, visits_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics

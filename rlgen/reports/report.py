@@ -9,8 +9,7 @@ from rlgen.reports.comparison import comparison
 from rlgen.reports.curves import curves_figure, not_drawn_note, references_of
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section, entries
 from rlgen.reports.pictures import pictures
-from rlgen.reports.score_scale import ENDED_NOTE, scores_note
-from rlgen.reports.tables import Row, Table, count, metric_text, percent, plus_minus, reading
+from rlgen.reports.tables import ENDED_NOTE, Row, Table, count, metric_text, percent, plus_minus, reading, scores_note
 from rlgen.reports.visits import VISITS_NOTE, visits_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
