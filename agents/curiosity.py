@@ -13,6 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
+from rlgen.checks import config_of, require
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.dynamics_models import (
@@ -31,8 +32,6 @@ from rlgen.sb3.model_state import clone_tensors
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
 from rlgen.sb3.steps import NewSteps
-
-from .plain_settings import config_of, require
 
 Config = TypeVar("Config")
 

@@ -1,4 +1,4 @@
-"""The metrics of a trained image model: all that the model supports."""
+"""The metrics of a trained image model: all that the model supports, and the check that its outputs are finite."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in
 from rlgen.generators.metrics.log_likelihood import negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
+from rlgen.generators.trainer import Diverged, Trainer
 
 PANELS = (
     Panel(
@@ -158,3 +159,27 @@ def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor 
     kept = load_extractor(Path(classifier))
     kept.network.to(train.images.device)
     return kept
+
+
+FINITE_SEED, FINITE_SAMPLES = 40_000, 8
+
+
+def require_finite_model(game: Trainer, images: Tensor) -> None:
+    """Raises `Diverged` if losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], in the form that
+    the model sees, are not finite: huge weights may be finite while the outputs are not. Has no effect on the training.
+    Passes before the first update."""
+    if game.step == 0:  # some models cannot use images before they have learned from some
+        return
+    game.require_finite()
+    game.require_finite_weights()
+    with game.evaluating() as model, own_randomness(FINITE_SEED, images.device), torch.no_grad():
+        labels = (
+            torch.arange(FINITE_SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
+        )
+        found = {"samples of the model": model.sample(FINITE_SAMPLES, labels)}
+        if isinstance(model, HasLogWeight):
+            found["likelihoods of the model"] = model.log_weight(images, 1)
+    finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()
+    for name, fine in zip(found, finite, strict=True):
+        if not fine:
+            raise Diverged(game.step, name)

@@ -21,8 +21,7 @@ from rlgen.runs.image_files import note_images, require_noted_images, save_image
 from rlgen.runs.metrics import Metrics
 from rlgen.system.console import number
 
-from ..finite_image_model import require_finite_model
-from ..image_metrics import classification_error, likelihood_bounds, measure
+from ..image_metrics import classification_error, likelihood_bounds, measure, require_finite_model
 from ..trainable import Observer
 from .finish import print_result, result_of
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlgen.agents import cli
-from rlgen.agents.finite_image_model import require_finite_model
+from rlgen.agents.image_metrics import require_finite_model
 from rlgen.data import ImageSet
 from rlgen.generators import VAE, ImageShape, Trainer, VAEConfig
 from rlgen.generators.trainer import Diverged
