@@ -17,9 +17,9 @@ from rlgen.deprecation import present_options
 from rlgen.errors import InputError, problem
 from rlgen.system.interrupt import exit_code, signals_raise
 
+from .commands.choices import taken
 from .commands.output import log_on_stderr, print_error
 from .commands.table import COMMANDS, EARLIER, Command, Runnable, load
-from .commands.typed import taken
 
 log = logging.getLogger("rlgen")
 INPUT_ERROR = 2  # exit code

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.nn  # see rlgen.agents.commands.data_parallel
+import torch.distributed.nn  # see rlgen.agents.commands.runner
 
 LIMIT_S = 240
 

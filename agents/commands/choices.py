@@ -1,9 +1,33 @@
-"""Options that depend on a choice: only those of the chosen learner, curiosity or image model are offered."""
+"""Options that are read before the others, and options that depend on them: only those of the chosen learner, curiosity
+or image model are offered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field, fields, make_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, get_type_hints
+
+
+def taken(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
+    """The last value of `option`, typed as `--option VALUE` or `--option=VALUE` (None without one), and the arguments
+    without it."""
+    value, rest, waiting = None, [], False
+    for argument in arguments:
+        name, equals, after = argument.partition("=")
+        if waiting:
+            value, waiting = argument, False
+        elif name.replace("_", "-") != option:
+            rest.append(argument)
+        elif equals:
+            value = after
+        else:
+            waiting = True
+    return value, [*rest, option] if waiting else rest
+
+
+def typed(arguments: Sequence[str], option: str) -> str | None:
+    """The last typed value of `option`; None without one."""
+    return taken(arguments, option)[0]
+
 
 Settings = TypeVar("Settings", bound=type)
 

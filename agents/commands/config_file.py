@@ -13,9 +13,9 @@ from rlgen.errors import problem
 from rlgen.runs.config import fields_from_json, present_config, read_object, required_fields, restored, to_json
 from rlgen.runs.folder import RunFolder
 
+from .choices import typed
 from .settings import RunSettings
 from .table import trainings
-from .typed import typed
 
 log = logging.getLogger("rlgen")
 OWN = ("agent", "out", "imports")

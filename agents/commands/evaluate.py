@@ -7,10 +7,8 @@ from typing import Any
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
-from .evaluation import Evaluation
-from .image_evaluation import ImageEvaluation
+from .evaluation import Evaluation, ImageEvaluation, PolicyEvaluation
 from .output import refuse_existing
-from .policy_evaluation import PolicyEvaluation
 
 KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation)
 

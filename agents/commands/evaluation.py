@@ -1,11 +1,26 @@
-"""The interface of evaluations for `rlgen evaluate`; the run's settings determine which one is used."""
+"""Evaluations of `rlgen evaluate`: of a policy or an image model. The run's settings determine which one is used."""
 
+import logging
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tyro
+
+from rlgen.envs.backend import Backend
+from rlgen.envs.registration import registered_id
+from rlgen.errors import problem
+from rlgen.runs.scores import RETURN_OF
+
+from .environment import EnvKwargs, Imports, import_typed
+from .subject import Subject, of_run, require_bearable
+
+if TYPE_CHECKING:
+    from rlgen.runs.folder import RunFolder
+
+log = logging.getLogger("rlgen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +37,219 @@ class Evaluation(ABC):
     @abstractmethod
     def evaluate(self) -> dict[str, Any]:
         """Print the numbers, and return them in the form of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEvaluation(Evaluation):
+    """The evaluation of a policy over complete episodes."""
+
+    subject_name = "a policy"
+
+    episodes: int | None = None
+    """Complete episodes, equally many in each environment. By default, as for the options below, the value of the run's
+    own evaluation, whose numbers are then reproduced; 50 for a .zip."""
+    env: str | None = None
+    """Gymnasium id, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported; by default the one that the run was
+    trained in."""
+    env_kwargs: EnvKwargs = field(default_factory=dict)
+    """Keyword arguments of the environment, NAME=VALUE or one JSON object; by default those of the run."""
+    imports: Imports = ()
+    """Module that registers environments, installed or in the current folder. A module that the run's files name is
+    imported only if it is given here."""
+    seed: int | None = None
+    """Random seed of the environments (and of the actions with --no-deterministic); by default that of the run, 10000
+    for a .zip."""
+    code: int | None = None
+    """Code that a policy of InfoGAIL observes in all episodes, from 0 on; by default one is drawn for each episode."""
+    n_envs: int = 50
+    """Environments stepped at once, each for its share of the episodes; a run's own evaluation has 50."""
+    backend: Backend | None = None
+    """Simulator of the environments; by default that of the run, auto for a .zip."""
+    deterministic: bool = True
+    """Mean actions instead of sampled ones."""
+    normalizer: Path | None = None
+    """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
+    none: the policy gets observations as they are."""
+    expert: Path | None = None
+    """Policy of the expert, a .zip saved by Stable-Baselines3, for the same evaluation: its return is then 1 of the
+    normalized score, and that of random actions 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "n_envs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
+
+    def evaluate(self) -> dict[str, Any]:
+        from rlgen.runs.evaluation import evaluate
+        from rlgen.runs.scores import normalised_return, share_of_failures
+        from rlgen.sb3.load import load_policy
+
+        from .environment import make_env
+
+        import_typed(self.imports, self.env)
+        subject = self.subject()
+        n_envs = min(self.n_envs, subject.episodes)
+        env = make_env(
+            subject.env,
+            n_envs,
+            subject.seed,
+            subject.backend,
+            codes=subject.codes,
+            code=self.code,
+            env_kwargs=subject.env_kwargs,
+        )
+        try:
+            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normalizer)
+            log.info("%s: only weights and plain JSON are read, no code is run", subject.zip)
+            played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
+        finally:
+            env.close()
+        subject = self.measured_against(subject)
+        numbers: dict[str, Any] = {"env": subject.env, "seed": subject.seed, **played.summary()}
+        of_scale = ("random_return", "expert_return", "reference", "reference_seed")
+        numbers |= {name: getattr(subject, name) for name in of_scale}
+        numbers["normalised_return"] = normalised_return(
+            numbers["return_mean"], subject.random_return, subject.expert_return
+        )
+        numbers["share_of_failures"] = share_of_failures(played.returns, subject.expert_return)
+        show(numbers)
+        return {
+            **numbers,
+            **self.how(env),
+            "per_episode": {name: each.tolist() for name, each in asdict(played).items()},
+        }
+
+    def subject(self) -> Subject:
+        """The policy that the arguments name. Raises `InputError` if they name none."""
+        if not self.policy.exists():
+            raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
+        if self.policy.is_dir():
+            subject = of_run(self.policy, self.env, self.env_kwargs)
+            if self.episodes is None:
+                require_bearable(subject, self.policy)
+        elif self.env is None:
+            raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
+        else:
+            subject = Subject(zip=self.policy, env=registered_id(self.env), env_kwargs=self.env_kwargs)
+        self._require_code_of(subject)
+        asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
+        return replace(subject, **{name: value for name, value in asked.items() if value is not None})
+
+    def measured_against(self, subject: Subject) -> Subject:
+        """`subject` with the returns of --expert, if given, and of random actions in its evaluation."""
+        if self.expert is None:
+            return subject
+        from .environment import make_env
+        from .finish import played_by_expert, random_return
+
+        where = {name: getattr(subject, name) for name in ("seed", "backend", "env_kwargs")}
+        make = partial(make_env, subject.env, **where)
+        earned = played_by_expert(self.expert, make, subject.episodes, subject.seed)
+        chance = random_return(make, subject.seed)
+        return replace(
+            subject, random_return=chance, expert_return=earned, reference="expert", reference_seed=subject.seed
+        )
+
+    def _require_code_of(self, subject: Subject) -> None:
+        if self.code is None or self.code in range(subject.codes or 0):
+            return
+        if subject.codes is None:
+            got = f"--code {self.code} for a policy without codes"
+            raise problem("--code only with a run of `rlgen train infogail`", got, "leave it out")
+        raise problem(f"a --code from 0 to {subject.codes - 1}", str(self.code), "leave it out to draw codes")
+
+    def how(self, env: Any) -> dict[str, Any]:
+        """The settings of the evaluation, as entries of the file."""
+        return {
+            "policy": str(self.policy),
+            "deterministic": self.deterministic,
+            "code": self.code,
+            "n_envs": env.num_envs,
+            "backend": env.backend,
+            "margin_rule": env.margin_rule,
+            "env_kwargs": env.env_kwargs,
+        }
+
+
+def show(numbers: dict[str, Any]) -> None:
+    """Print the numbers as a small table."""
+    from rich.table import Table
+
+    from rlgen.system.console import Console
+
+    table = Table("", f"{numbers['env']}, {numbers['episodes']} episodes", box=None, pad_edge=False)
+    table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")
+    table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
+    table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
+    table.add_row("ended by the task", f"{numbers['terminated']:.0%}")
+    if numbers["share_of_failures"] is not None:
+        table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
+    if numbers["normalised_return"] is not None:
+        scale = f"0 = random {numbers['random_return']:.0f}, 1 = {numbers['reference']} {numbers['expert_return']:.0f}"
+        if numbers["reference_seed"] != numbers["seed"]:
+            whose = "both" if numbers["reference"] == "expert" else "random"
+            scale += f"; {whose} as the run measured with seed {numbers['reference_seed']}, not {numbers['seed']}"
+        table.add_row("normalized", f"{numbers['normalised_return']:.3f} ({scale})")
+    Console(soft_wrap=True).print(table)
+
+
+OF_TRAINING = ("model", "data", "images", "parameters")
+"""Metrics that are taken from the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEvaluation(Evaluation):
+    """The evaluation of an image model on test images."""
+
+    subject_name = "an image model"
+
+    measured: int | None = None
+    """Number of samples, and at most as many test images (image model); by default, as for the options below, the value
+    of the run, whose numbers are then reproduced."""
+    importance_samples: int | None = None
+    """Importance samples per test image (image model)."""
+    classifier: str | None = None
+    """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
+    device: str | None = None
+    """Device of the evaluation (image model)."""
+
+    def evaluate(self) -> dict[str, Any]:
+        from rlgen.runs.folder import RunFolder
+        from rlgen.runs.image_files import WEIGHTS
+        from rlgen.runs.result import Result
+
+        from .finish import print_result
+        from .resume import shown
+
+        folder = RunFolder.open(self.policy)
+        if not (folder / WEIGHTS).is_file() or not (folder / "result.json").is_file():
+            got = "a run that has not finished"
+            raise problem(f"{WEIGHTS} and result.json in {folder.path}", got, f"finish it: rlgen resume {folder.path}")
+        before = Result.read(folder)
+        known = {name: before.metrics[name] for name in OF_TRAINING if name in before.metrics}
+        result = replace(before, metrics={**known, **self.measure(folder)})
+        print_result(result, shown(folder))
+        return {"run": str(folder.path), **result.metrics}
+
+    def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        """The metrics of the run's model on the data of its configuration."""
+        from rlgen.data.images import ImageSet
+        from rlgen.runs.image_files import load_image_model, require_noted_images
+        from rlgen.system.device import choose_device, set_torch_threads
+
+        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
+        from .resume import recorded_settings
+
+        asked = {name: getattr(self, name) for name in ("measured", "importance_samples", "classifier", "device")}
+        config = recorded_settings(folder, {name: value for name, value in asked.items() if value is not None})
+        set_torch_threads(config.threads)
+        require_classifier_file(config.classifier)
+        device, sentence = choose_device(config.device)
+        log.info(sentence)
+        train, test = (ImageSet.load(config.data, split).to(device) for split in ("train", "test"))
+        require_noted_images(folder, train, test)
+        require_measurable(train, test, config.classifier, config.measured)
+        model = load_image_model(folder, device)
+        held_out = as_seen(test, binarization_of(model, config.binarize))
+        return config.measurement.of(model, train, test, held_out)

@@ -12,8 +12,8 @@ from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
 
 from .environment import evaluation_backend, make_env
+from .finish import EVALUATION_SEED, with_expert
 from .policy_training import DEMONSTRATIONS
-from .references import EVALUATION_SEED, with_expert
 from .settings import Training
 
 STRIDE_SEED = 0

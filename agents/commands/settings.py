@@ -28,13 +28,11 @@ from rlgen.sb3.panels import EPISODES, LEARNER
 from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
 
-from .data_parallel import share_of
 from .environment import EnvKwargs, Imports, evaluation_backend, import_typed, make_env
-from .evaluation import Evaluation
+from .evaluation import Evaluation, PolicyEvaluation
 from .finish import Task
-from .policy_evaluation import PolicyEvaluation
 from .policy_training import PolicyTraining, require_members
-from .runner import go_on, start
+from .runner import go_on, share_of, start
 
 log = logging.getLogger("rlgen")
 

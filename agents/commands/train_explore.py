@@ -15,11 +15,10 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..curiosity import CURIOSITIES, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
-from .choices import needs, with_fields
+from .choices import needs, typed, with_fields
 from .environment import coverage_of
 from .parsing import options_of
 from .train_rl import TrainRL
-from .typed import typed
 
 # Every entry of `CURIOSITIES` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

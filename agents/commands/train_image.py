@@ -30,7 +30,8 @@ from rlgen.runs.folder import RunFolder
 from rlgen.system.device import choose_device
 
 from ..image_metrics import PANELS, RESULTS
-from .choices import needs, with_fields
+from .choices import needs, typed, with_fields
+from .evaluation import ImageEvaluation
 from .image_checks import (
     as_seen,
     binarization_of,
@@ -39,11 +40,9 @@ from .image_checks import (
     require_measurable,
     require_one_kind,
 )
-from .image_evaluation import ImageEvaluation
 from .image_training import ImageTraining, Measurement
 from .parsing import options_of
 from .settings import RunSettings
-from .typed import typed
 
 # Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

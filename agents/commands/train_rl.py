@@ -15,10 +15,9 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..explorer import Explorer
 from ..learner import LearnerConfig
 from ..soft_actor_critic import SACConfig
-from .choices import needs, with_learner
+from .choices import needs, typed, with_learner
 from .parsing import options_of
 from .settings import SteppedTraining
-from .typed import typed
 
 LEARNERS: dict[str, type[Any]] = {"ppo": LearnerConfig, "a2c": LearnerConfig, "trpo": LearnerConfig, "sac": SACConfig}
 CHOICE = "--learner.algorithm"

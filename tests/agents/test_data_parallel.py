@@ -14,7 +14,7 @@ import torch
 
 from rlgen import distributed
 from rlgen.agents import cli
-from rlgen.agents.commands.data_parallel import joined, share_of
+from rlgen.agents.commands.runner import joined, share_of
 from rlgen.agents.commands.train_bc import TrainBC
 from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.learner import LearnerConfig

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.option_help import field_texts, metavar_of
+from rlgen.agents.commands.parsing import field_texts, metavar_of
 
 
 def shown_by(words: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.option_help import field_texts
+from rlgen.agents.commands.parsing import field_texts
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.generators import GENERATORS
 

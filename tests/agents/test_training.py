@@ -11,7 +11,7 @@ import torch
 from stable_baselines3 import PPO
 
 from rlgen.agents import cli
-from rlgen.agents.commands.references import random_return
+from rlgen.agents.commands.finish import random_return
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.reports.curve_data import panels_for, panels_of
