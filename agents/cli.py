@@ -19,7 +19,7 @@ from rlgen.system.interrupt import exit_code, signals_raise
 
 from .commands.choices import taken
 from .commands.output import log_on_stderr, print_error
-from .commands.table import COMMANDS, EARLIER, Command, Runnable, load
+from .commands.table import COMMANDS, Command, find, load, settings_for
 
 log = logging.getLogger("rlgen")
 INPUT_ERROR = 2  # exit code
@@ -51,15 +51,6 @@ def help_text(commands: Sequence[Command]) -> str:
         lines.append(wrapped(command.summary, f"  {command.words:<15}", " " * 17))
         lines.append(wrapped(command.example, " " * 19 + "$ ", " " * 23))
     return "\n".join(lines)
-
-
-def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
-    """The command that `arguments` begin with, and the arguments after it; None for no known command."""
-    for command in (*COMMANDS, *EARLIER):
-        words = command.words.split()
-        if list(arguments[: len(words)]) == words:
-            return command, list(arguments[len(words) :])
-    return None
 
 
 def help_or_refuse(arguments: Sequence[str]) -> int:
@@ -106,12 +97,6 @@ def os_problem(error: OSError) -> InputError:
     got = f"{error.strerror or error or type(error).__name__}{place}"
     remedy = remedies.get(error.errno or 0, "check the path and the disk")
     return problem("files and folders that can be read and written", got, remedy)
-
-
-def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
-    """The class whose options are offered. A command whose options depend on a choice selects them by `arguments`."""
-    narrow = getattr(chosen, "for_arguments", None)
-    return chosen if narrow is None else narrow(arguments, {})
 
 
 def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, list[str]]:

@@ -19,6 +19,7 @@ import tyro
 from stable_baselines3 import PPO
 
 from rlgen.agents import BC, cli
+from rlgen.agents.commands import table
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
 from rlgen.equations.divergences import DIVERGENCES
@@ -153,9 +154,9 @@ def test_python_that_is_not_run_imports_what_it_needs(block: Block) -> None:
 
 @pytest.mark.parametrize(("block", "words"), COMMANDS, ids=str)
 def test_command_lines_are_valid(block: Block, words: list[str]) -> None:
-    found = cli.find(words)
+    found = table.find(words)
     assert found is not None, words
-    kind = cli.settings_for(cli.load(found[0]), found[1])
+    kind = table.settings_for(table.load(found[0]), found[1])
     assert isinstance(tyro.cli(kind, args=found[1]), kind)
 
 

@@ -1,5 +1,6 @@
 """The table of commands. Only the chosen one is imported. A new agent is one line here, and the file it names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -119,6 +120,36 @@ COMMANDS = (
         example="rlgen demos inspect ant.npz",
     ),
     Command(
+        words="bench plan",
+        target="bench:BenchPlan",
+        summary="Show the cells of a benchmark, and what they cost.",
+        example="rlgen bench plan gail-2016",
+    ),
+    Command(
+        words="bench run",
+        target="bench:BenchRun",
+        summary="Run a benchmark: tasks × agents × seeds, from a file.",
+        example="rlgen bench run gail-2016 --quick --jobs 2 --out bench/gail",
+    ),
+    Command(
+        words="bench work",
+        target="bench:BenchWork",
+        summary="Work on a benchmark's folder, from any machine that sees it.",
+        example="rlgen bench work bench/gail --jobs 8",
+    ),
+    Command(
+        words="bench status",
+        target="bench_results:BenchStatus",
+        summary="Show how far a benchmark is, live.",
+        example="rlgen bench status bench/gail",
+    ),
+    Command(
+        words="bench report",
+        target="bench_results:BenchReport",
+        summary="Write a benchmark's table and page from the cells that are done.",
+        example="rlgen bench report bench/gail",
+    ),
+    Command(
         words="demo",
         target="demo:Demo",
         summary="See it work: train, evaluate and report in about 12 minutes.",
@@ -144,9 +175,24 @@ EARLIER = (
 """Commands of earlier versions, which work for one more version."""
 
 
+def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
+    """The command that `arguments` begin with, and the arguments after it; None for no known command."""
+    for command in (*COMMANDS, *EARLIER):
+        words = command.words.split()
+        if list(arguments[: len(words)]) == words:
+            return command, list(arguments[len(words) :])
+    return None
+
+
 def load(command: Command) -> type[Runnable]:
     module, _, name = command.target.partition(":")
     return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
+
+
+def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
+    """The class whose options are offered. A command whose options depend on a choice selects them by `arguments`."""
+    narrow = getattr(chosen, "for_arguments", None)
+    return chosen if narrow is None else narrow(arguments, {})
 
 
 def trainings() -> list[str]:

@@ -49,20 +49,21 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
     raise problem("text, numbers, lists and dicts", got, "convert it to one of these first")
 
 
-def from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """The dataclass `kind` from JSON values that `to_json` made; its checks run again.
+def from_json(kind: type[Config], values: Mapping[str, Any], remedy: str = REMEDY) -> Config:
+    """The dataclass `kind` from JSON values that `to_json` made; its checks run again. `remedy`: of the errors.
 
     Raises `InputError` for an unknown field, because the file is then from another version, for a missing one, and for
     a value of another type.
     """
     values = present_fields(kind, values, to_json)
-    missing = [name for name in required_fields(kind) if name not in values]
+    found = fields_from_json(kind, values, remedy)
+    missing = [name for name in required_fields(kind) if name not in found]
     if missing:
-        raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", REMEDY)
-    return kind(**fields_from_json(kind, values))
+        raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", remedy)
+    return kind(**found)
 
 
-def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def fields_from_json(kind: type, values: Mapping[str, Any], remedy: str = REMEDY) -> dict[str, Any]:
     """The given `values` as fields of the dataclass `kind`, old names (`rlgen.deprecation`) included; fields may be
     missing. Raises `InputError` like `from_json`."""
     values, hints = present_fields(kind, values, to_json), get_type_hints(kind)
@@ -73,9 +74,9 @@ def fields_from_json(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
         raise problem(
             f"the settings of this version's {kind.__name__}",
             f"unknown {', '.join(map(repr, unknown))}",
-            f"{meant}use the version of rlgen that wrote the run (versions.json)",
+            f"{meant}{remedy}",
         )
-    return {name: restored(hints[name], value, name) for name, value in values.items()}
+    return {name: restored(hints[name], value, name, remedy) for name, value in values.items()}
 
 
 def required_fields(kind: type) -> list[str]:
@@ -86,7 +87,7 @@ def required_fields(kind: type) -> list[str]:
     ]
 
 
-def restored(hint: Any, value: Any, place: str) -> Any:
+def restored(hint: Any, value: Any, place: str, remedy: str = REMEDY) -> Any:
     """A JSON value as the type `hint` of the field `place`. Raises `InputError` for a value of another type."""
     if hint is Any:
         return value
@@ -95,15 +96,15 @@ def restored(hint: Any, value: Any, place: str) -> Any:
             return None
         (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return from_json(hint, value)  # type: ignore[arg-type]
+        return from_json(hint, value, remedy)  # type: ignore[arg-type]
     if hint is Path and isinstance(value, str):
         return Path(value)
     if get_origin(hint) in (tuple, list) and isinstance(value, list):
         inner, *_ = get_args(hint)
-        items = [restored(inner, item, f"{place}[{index}]") for index, item in enumerate(value)]
+        items = [restored(inner, item, f"{place}[{index}]", remedy) for index, item in enumerate(value)]
         return tuple(items) if get_origin(hint) is tuple else items
     if get_origin(hint) is dict and isinstance(value, dict):
-        return {key: restored(get_args(hint)[1], item, f"{place}.{key}") for key, item in value.items()}
+        return {key: restored(get_args(hint)[1], item, f"{place}.{key}", remedy) for key, item in value.items()}
     if get_origin(hint) is Literal and value in get_args(hint):
         return value
     number = {int: int, float: int | float}.get(hint)
@@ -114,7 +115,7 @@ def restored(hint: Any, value: Any, place: str) -> Any:
     if not (number or hint in (str, bool, Path) or get_origin(hint) or dataclasses.is_dataclass(hint)):
         return value
     shown = getattr(hint, "__name__", str(hint)) if get_origin(hint) is None else str(hint).replace("typing.", "")
-    raise problem(f"{place} of the type {shown}", repr(value)[:80], REMEDY)
+    raise problem(f"{place} of the type {shown}", repr(value)[:80], remedy)
 
 
 AGENTS = {"ppo": "rl", "vime": "explore"}

@@ -16,6 +16,7 @@ import tyro
 
 import rlgen
 from rlgen.agents import cli
+from rlgen.agents.commands import table
 from rlgen.errors import problem
 
 
@@ -90,7 +91,7 @@ def test_every_command_loads_and_documents_its_options(
 
 @pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.words)
 def test_every_example_is_a_valid_command_line(command: cli.Command) -> None:
-    found = cli.find(shlex.split(command.example)[1:])
+    found = table.find(shlex.split(command.example)[1:])
     assert found is not None
     assert found[0] is command
     kind = cli.load(command)

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from rlgen.agents import cli
+from rlgen.agents.commands import table
 from rlgen.agents.commands.parsing import field_texts
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.generators import GENERATORS
@@ -38,6 +39,6 @@ def texts(kind: type[Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("words", CHOICES, ids=" ".join)
 def test_the_text_of_an_option_is_in_plain_words(words: list[str]) -> None:
     command = next(command for command in cli.COMMANDS if command.words == words[0])
-    settings = cli.settings_for(cli.load(command), words[1:])
+    settings = table.settings_for(table.load(command), words[1:])
     wrong = {option: text for option, text in texts(settings) if not text or RIDDLES.search(text) or VERBS.search(text)}
     assert not wrong

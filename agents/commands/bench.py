@@ -1,0 +1,227 @@
+"""`rlgen bench plan | run | work`: benchmarks as files, on one machine or many."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from tyro.conf import Positional
+
+import rlgen
+from rlgen.errors import problem
+
+log = logging.getLogger("rlgen")
+
+
+def resolved(arguments: Sequence[str]) -> Any:
+    """The settings of a command line of `rlgen train …`. Raises `InputError` for one that it refuses."""
+    from rlgen.bench.cells import Resolved
+
+    from .parsing import parse
+    from .settings import RunSettings
+    from .table import find, load, settings_for
+
+    found = find(arguments)
+    kind = load(found[0]) if found else None
+    if found is None or kind is None or not issubclass(kind, RunSettings):
+        raise problem("a command such as `train gail`", " ".join(arguments[:2]), "correct the agent's command")
+    command, rest = found
+    kind = settings_for(kind, rest)
+    try:
+        settings: Any = parse(kind, [*rest, "--out", "."], f"rlgen {command.words}", "", plain=True)
+    except SystemExit as error:
+        raise problem(f"options of `rlgen {command.words}`", " ".join(rest), "correct them in the protocol") from error
+    hints = get_type_hints(type(settings))
+    paths = [each.name for each in fields(settings) if Path in (hints[each.name], *get_args(hints[each.name]))]
+    inputs = [name for name in paths if name != "out"] + (["data"] if "data" in hints else [])
+    return Resolved(settings.recorded(), inputs)
+
+
+def margin_rule() -> str:
+    """The contact margin rule of this machine's MuJoCo."""
+    from rlgen.sim.model import own_rule
+
+    return own_rule()
+
+
+def data_folder(given: Path | None) -> Path | None:
+    """The folder of data: --data, else RLGEN_DATA."""
+    chosen = given or (Path(os.environ["RLGEN_DATA"]) if os.environ.get("RLGEN_DATA") else None)
+    if chosen is not None and not chosen.is_dir():
+        raise problem(f"a folder of data at {chosen}", "no such folder", "correct --data or RLGEN_DATA")
+    return None if chosen is None else chosen.resolve()
+
+
+def planned(suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = ()) -> tuple[str, Any]:
+    """The text of a protocol, and its plan with the cells of some tasks, or of all."""
+    from rlgen.bench.cells import cells_of, identified
+    from rlgen.bench.folder import Plan
+    from rlgen.bench.protocol import find_protocol, parse_protocol, text_of
+
+    path = find_protocol(suite)
+    text = text_of(path)
+    protocol = parse_protocol(text, str(path))
+    rule = margin_rule()
+    folder = data_folder(data) or (path.parent.resolve() if suite == str(path) else None)
+    wanted = [cell for cell in cells_of(protocol, quick) if not tasks or cell.task in tasks]
+    unknown = set(tasks) - {cell.task for cell in wanted}
+    if unknown:
+        names = ", ".join(dict.fromkeys(cell.task for cell in cells_of(protocol, quick)))
+        raise problem(f"tasks of the protocol ({names})", ", ".join(sorted(unknown)), "name some of these")
+    cells = identified(wanted, resolved, folder, rlgen.__version__, rule)
+    held = None if folder is None else str(folder)
+    return text, Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=quick, data=held, cells=tuple(cells))
+
+
+Suite = Positional[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchPlan:
+    """Show what a benchmark would run: its cells, core-hours, memory and disk."""
+
+    suite: Suite
+    """Shipped suite (gail-2016, sparse-exploration, image-mnist, imitation-one-shot), or a protocol file."""
+    quick: bool = False
+    """The quick form, of minutes."""
+    tasks: tuple[str, ...] = ()
+    """Tasks of the protocol to run; by default all."""
+    data: Path | None = None
+    """Folder of demonstrations and images; by default RLGEN_DATA, else the protocol's own folder."""
+    out: Path | None = None
+    """Folder to prepare for `rlgen bench work`; by default nothing is written."""
+    measure: bool = False
+    """Training of a minute of each agent on each task that was never measured on this machine, to know its speed."""
+
+    def run(self) -> None:
+        text, plan = planned(self.suite, self.quick, self.data, self.tasks)
+        if self.measure:
+            measure_unknown(plan)
+        if self.out is not None:
+            prepared(self.out, text, plan)
+        print_plan(plan)
+
+
+def print_plan(plan: Any) -> None:
+    """Print the cells and their cost."""
+    from rich.table import Table
+
+    from rlgen.bench.estimate import cost_of, read_measurements, total
+    from rlgen.system.console import Console, duration
+
+    measured = read_measurements()
+    grid = Table(title=f"{len(plan.cells)} cells", title_justify="left")
+    for title in ("cell", "identity", "time", "memory"):
+        grid.add_column(title, justify="right" if title in ("time", "memory") else "left", no_wrap=True)
+    for cell in plan.cells:
+        cost = cost_of(cell, measured)
+        time = "–" if cost is None else duration(cost.seconds)
+        memory = "–" if cost is None or cost.memory_mb is None else f"{cost.memory_mb:,.0f} MiB"
+        grid.add_row(cell.name.rpartition("-")[0], cell.id, time, memory)
+    console = Console()
+    console.print(grid)
+    whole = total(plan.cells, measured)
+    known = len(plan.cells) - len(whole.unknown)
+    if known:
+        memory = "" if whole.memory_mb is None else f", at most {whole.memory_mb:,.0f} MiB of memory each"
+        said = f"{known} cells take {whole.hours:.1f} core-hours{memory} and {whole.disk_mb:,.0f} MiB of disk"
+        console.print(f"{said}, by what such trainings took on this machine.")
+    if whole.unknown:
+        console.print(f"{len(whole.unknown)} cells were never measured here: --measure trains a minute of each kind.")
+
+
+def measure_unknown(plan: Any) -> None:
+    """Measure the cost of the cells without a measurement, in a temporary folder."""
+    from rlgen.bench.estimate import read_measurements, subject_of, total
+    from rlgen.bench.measure import measure
+
+    unknown = total(plan.cells, read_measurements()).unknown
+    kinds = {(cell.agent, subject_of(cell), cell.trajectories): cell for cell in reversed(unknown)}
+    for number, cell in enumerate(kinds.values(), 1):
+        log.info("measuring %s, %d of %d", cell.name, number, len(kinds))
+        measure(cell, _path(plan.data))
+
+
+def prepared(out: Path, text: str, plan: Any) -> Any:
+    """The folder with the plan. Raises `InputError` if another coordinator uses it."""
+    from rlgen.bench.folder import BenchFolder
+
+    return BenchFolder.prepare(out, text, plan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRun:
+    """Run a benchmark: train every cell that is not done, then write results.csv, table.md and report.html.
+
+    It may be interrupted and started again; a cell that is done is never trained twice, a stopped one is resumed, and a
+    changed setting makes a new cell. Other machines join by `rlgen bench work DIR`.
+    """
+
+    suite: Suite
+    """Shipped suite (gail-2016, sparse-exploration, image-mnist, imitation-one-shot), or a protocol file."""
+    out: Path
+    """Folder of the benchmark; new, empty, or of an earlier run."""
+    quick: bool = False
+    """The quick form, of minutes."""
+    tasks: tuple[str, ...] = ()
+    """Tasks of the protocol to run; by default all."""
+    jobs: int = 1
+    """Trainings at a time; each gets its share of the cores, one thread, and one GPU in turn."""
+    data: Path | None = None
+    """Folder of demonstrations and images; by default RLGEN_DATA, else the protocol's own folder."""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise problem("jobs of at least 1", str(self.jobs), "leave it out for one")
+
+    def run(self) -> int:
+        from rlgen.bench.local import run_workers
+        from rlgen.system.files import locked
+
+        text, plan = planned(self.suite, self.quick, self.data, self.tasks)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with locked(self.out):
+            folder = prepared(self.out, text, plan)
+            again = folder.forget_failures(plan.cells)
+            if again:
+                log.info("trying %d failed cells again", again)
+            run_workers(folder, self.jobs, data=data_folder(self.data) or _path(plan.data), say=log.info)
+            return concluded(folder)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def concluded(folder: Any) -> int:
+    """Write and print the results. Returns the exit code: 1 if a cell failed."""
+    from .bench_results import reported
+
+    print(reported(folder.path, folder))
+    failed = [cell for cell in folder.plan.cells if folder.failure(cell) is not None]
+    for cell in failed:
+        log.warning("failed: %s (%s)", cell.name, folder.log_of(cell))
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchWork:
+    """Work on a benchmark's folder, as one of any number of workers on any number of machines that see the folder."""
+
+    folder: Positional[Path]
+    """Folder of the benchmark, made by `rlgen bench run` or `rlgen bench plan --out`."""
+    jobs: int = 1
+    """Trainings at a time on this machine."""
+    data: Path | None = None
+    """Folder of demonstrations and images on this machine; by default RLGEN_DATA, else the plan's."""
+
+    def run(self) -> int:
+        from rlgen.bench.folder import BenchFolder, require_same_rlgen
+        from rlgen.bench.local import run_workers
+
+        folder = BenchFolder.open(self.folder)
+        require_same_rlgen(folder, rlgen.__version__, margin_rule())
+        run_workers(folder, self.jobs, data=data_folder(self.data) or _path(folder.plan.data), say=log.info)
+        return 0

@@ -1,0 +1,160 @@
+"""The folder of a benchmark: its protocol, its plan, a run folder per cell, and the state of each cell."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rlgen.bench.cells import Cell
+from rlgen.bench.lease import Leases
+from rlgen.bench.protocol import PROTOCOL, Protocol, parse_protocol
+from rlgen.errors import InputError, problem
+from rlgen.runs.config import from_json, read_object, write_json
+from rlgen.runs.folder import RunFolder
+from rlgen.system.files import atomic_write
+
+PLAN, RUNS, LEASES, FAILURES, LOGS = "plan.json", "runs", "leases", "failures", "logs"
+State = Literal["done", "running", "stopped", "failed", "waiting"]
+TAIL = 12
+"""Lines of a log that are shown of a failed cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a folder is to hold."""
+
+    rlgen: str
+    """Version of rlgen whose numbers these are."""
+    margin_rule: str
+    """MuJoCo's contact margin rule of the machine that planned."""
+    quick: bool
+    data: str | None
+    """Folder of the demonstrations where it was planned."""
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class BenchFolder:
+    """A benchmark on disk.
+
+    It holds protocol.toml, plan.json, runs/ (a run folder per cell), logs/, leases/, failures/, and of `collect`
+    results.csv, table.md, curves.parquet and report.html.
+    """
+
+    path: Path
+    protocol: Protocol
+    plan: Plan
+
+    @classmethod
+    def prepare(cls, path: Path, protocol: str, plan: Plan) -> "BenchFolder":
+        """Make the folder, or change its plan. `protocol`: its text. The folder must be locked if it exists.
+
+        Runs of cells that the plan no longer has stay, and tables leave them out. Raises `InputError` for a folder that
+        holds something else, and for one of another version of rlgen or of another machine's margin rule.
+        """
+        parsed = parse_protocol(protocol)
+        if (path / PLAN).is_file():
+            _require_same_rlgen(read_plan(path), plan.rlgen, plan.margin_rule, path)
+        elif path.is_dir() and any(not each.name.startswith(".") for each in path.iterdir()):
+            raise problem(f"a new or empty folder at {path}, or one of `rlgen bench`", "other files", "choose another")
+        path.mkdir(parents=True, exist_ok=True)
+        for name in (RUNS, LEASES, FAILURES, LOGS):
+            (path / name).mkdir(exist_ok=True)
+        atomic_write(path / PROTOCOL, protocol)
+        write_json(path / PLAN, asdict(plan))  # last: a folder with it is a benchmark
+        return cls(path, parsed, plan)
+
+    @classmethod
+    def open(cls, path: Path) -> "BenchFolder":
+        """The benchmark at `path`. Raises `InputError` if there is none."""
+        if not (path / PLAN).is_file():
+            raise problem(f"a benchmark at {path}", "a folder without plan.json", "start it: rlgen bench run FILE")
+        return cls(path, parse_protocol((path / PROTOCOL).read_text(encoding="utf-8"), str(path)), read_plan(path))
+
+    def run_of(self, cell: Cell) -> Path:
+        return self.path / RUNS / cell.name
+
+    def log_of(self, cell: Cell) -> Path:
+        return self.path / LOGS / f"{cell.name}.log"
+
+    def failure_of(self, cell: Cell) -> Path:
+        return self.path / FAILURES / f"{cell.name}.json"
+
+    def leases(self, worker: str, **options: Any) -> Leases:
+        """The leases, as `worker` sees them."""
+        return Leases(self.path / LEASES, worker, **options)
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether the cell's run is complete."""
+        return is_run(self.run_of(cell)) and RunFolder.open(self.run_of(cell)).finished
+
+    def state_of(self, cell: Cell, leases: Leases) -> State:
+        """State of a cell. `failed` holds until `rlgen bench run` tries it again."""
+        if self.is_done(cell):
+            return "done"
+        if leases.holder(cell.name) is not None:
+            return "running"
+        if self.failure_of(cell).is_file():
+            return "failed"
+        return "stopped" if is_run(self.run_of(cell)) else "waiting"
+
+    def note_failure(self, cell: Cell, code: int, worker: str) -> None:
+        """Record that the cell's training ended with `code`, and the last lines of its log."""
+        write_json(self.failure_of(cell), {"code": code, "worker": worker, "tail": tail_of(self.log_of(cell))})
+
+    def failure(self, cell: Cell) -> dict[str, Any] | None:
+        """The recorded failure: code, worker, tail. None without one."""
+        path = self.failure_of(cell)
+        try:
+            return read_object(path) if path.is_file() else None
+        except InputError:
+            return {"code": None, "worker": "", "tail": []}
+
+    def forget_failures(self, cells: Sequence[Cell]) -> int:
+        """Let failed cells be tried again. Returns their number."""
+        found = [self.failure_of(cell) for cell in cells if self.failure_of(cell).is_file()]
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a training has begun in the folder."""
+    return (path / "config.json").is_file()
+
+
+def tail_of(path: Path, lines: int = TAIL) -> list[str]:
+    """Last lines of a log."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+        text = file.read().decode("utf-8", errors="replace").replace("\r", "\n")
+    return [line for line in text.splitlines() if line.strip()][-lines:]
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a folder. Raises `InputError` if it is malformed."""
+    return from_json(Plan, read_object(path / PLAN), "plan it again: rlgen bench run FILE --out DIR")
+
+
+def require_same_rlgen(folder: BenchFolder, version: str, margin_rule: str) -> None:
+    """Raise `InputError` unless this rlgen's numbers belong into the folder."""
+    _require_same_rlgen(folder.plan, version, margin_rule, folder.path)
+
+
+def _require_same_rlgen(plan: Plan, version: str, margin_rule: str, path: Path) -> None:
+    for what, planned, here in (
+        ("rlgen", plan.rlgen, version),
+        ("MuJoCo's contact margin rule", plan.margin_rule, margin_rule),
+    ):
+        if planned != here:
+            remedy = "install the version of the plan here, or start another folder with --out"
+            raise problem(f"{what} {planned}, as planned in {path}", here, remedy)
+
+
+def as_json(cell: Cell) -> str:
+    """A cell in one line, for logs."""
+    return json.dumps(asdict(cell), sort_keys=True)

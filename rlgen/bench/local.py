@@ -1,0 +1,84 @@
+"""Workers on this machine: their shares of its cores and GPUs, and the threads that they run in."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rlgen.bench.folder import BenchFolder
+from rlgen.bench.worker import Slot, Worker
+
+
+def cores_of_this_machine() -> list[int]:
+    """Cores that this process may use; empty where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def slots(jobs: int, cores: Sequence[int], gpus: Sequence[str] = ()) -> list[Slot]:
+    """Shares of `jobs` workers: as many cores each, and one GPU each in turn. With more jobs than cores they share all.
+
+    >>> [slot.cores for slot in slots(2, [0, 1, 2, 3, 4])]
+    [[0, 1], [2, 3]]
+    """
+    each = len(cores) // jobs
+    shares = [list(cores[job * each : (job + 1) * each]) for job in range(jobs)] if each else [list(cores)] * jobs
+    return [Slot(cores=share, gpu=gpus[job % len(gpus)] if gpus else None) for job, share in enumerate(shares)]
+
+
+def gpus_of_this_machine() -> list[str]:
+    """Numbers of the GPUs that this process may use, for CUDA_VISIBLE_DEVICES."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [gpu for gpu in chosen.split(",") if gpu.strip()]
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def worker_name(job: int | None = None) -> str:
+    """Name of a worker for people: host, process, job."""
+    return f"{socket.gethostname()}:{os.getpid()}{'' if job is None else f':{job}'}"
+
+
+def run_workers(
+    folder: BenchFolder,
+    jobs: int,
+    *,
+    data: Path | None = None,
+    say: Callable[[str], None] = print,
+    stop: threading.Event | None = None,
+) -> None:
+    """Train with `jobs` workers until every cell is done or failed, or `stop` is set.
+
+    Ctrl-C and SIGTERM, raised as KeyboardInterrupt in the main thread, set `stop`, and are raised again when all
+    trainings have saved. The first error of a worker stops the others and is raised.
+    """
+    stop = stop or threading.Event()
+    errors: list[BaseException] = []
+
+    def serve(worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = []
+    for job, slot in enumerate(slots(jobs, cores_of_this_machine(), gpus_of_this_machine())):
+        worker = Worker(folder, worker_name(job), slot, data, say, stop)
+        threads.append(threading.Thread(target=serve, args=[worker], daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(timeout=0.5)
+    except KeyboardInterrupt:
+        stop.set()
+        say("stopping: the trainings save; the same command continues")
+        for thread in threads:
+            thread.join()
+        raise
+    if errors:
+        raise errors[0]

@@ -1,0 +1,60 @@
+"""A cell's identity changes with everything that determines its numbers, and with nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rlgen.bench.cells import Resolved, cells_of, fingerprint, identified, identity_of
+from rlgen.bench.protocol import parse_protocol
+from rlgen.errors import InputError
+
+from .conftest import TINY, typed_options
+
+CONFIG = {"agent": "gail", "steps": 10, "seed": 0, "out": "here"}
+
+
+def test_settings_version_and_margin_rule_make_the_identity_and_the_folder_does_not() -> None:
+    one = identity_of(Resolved(CONFIG, ()), "0.1", "native")
+    assert one == identity_of(Resolved({**CONFIG, "out": "there"}, ()), "0.1", "native")
+    others = [
+        identity_of(Resolved({**CONFIG, "steps": 11}, ()), "0.1", "native"),
+        identity_of(Resolved(CONFIG, ()), "0.2", "native"),
+        identity_of(Resolved(CONFIG, ()), "0.1", "legacy"),
+    ]
+    assert len({one, *others}) == 4
+
+
+def test_the_contents_of_demonstrations_count_and_not_their_place(tmp_path: Path) -> None:
+    def identity(path: Path) -> str:
+        return identity_of(Resolved({"demos": str(path)}, ["demos"]), "0.1", "native")
+
+    one, same, other = (tmp_path / name for name in ("a.npz", "b.npz", "c.npz"))
+    one.write_bytes(b"1"), same.write_bytes(b"1"), other.write_bytes(b"2")
+    assert identity(one) == identity(same) != identity(other)
+    folder, moved = tmp_path / "x", tmp_path / "y"
+    for each in (folder, moved):
+        each.mkdir()
+        (each / "data").write_bytes(b"1")
+    assert fingerprint(folder) == fingerprint(moved)
+    (moved / "data").rename(moved / "other")
+    assert fingerprint(folder) != fingerprint(moved)
+
+
+def test_two_agents_with_the_same_settings_are_refused() -> None:
+    text = TINY.replace('options = { "learner.algorithm" = "a2c" }', "")
+    with pytest.raises(InputError, match="ppo and a2c on Pendulum-v1, seed 0, which are the same"):
+        identified(cells_of(parse_protocol(text)), typed_options, None, "0.1", "native")
+
+
+def test_names_of_run_folders_are_readable_and_distinct() -> None:
+    found = identified(cells_of(parse_protocol(TINY)), typed_options, None, "0.1", "native")
+    assert len({cell.name for cell in found}) == len(found)
+    assert found[0].name.startswith("Pendulum-v1-ppo-seed0-")
+    assert "/" not in replace(found[0], task="rlgen/Sparse: Ant").name
+
+
+def test_demonstrations_that_are_not_there_are_named(tmp_path: Path) -> None:
+    cell = replace(cells_of(parse_protocol(TINY))[0], demos="ant.npz")
+    with pytest.raises(InputError, match=r"demonstrations at .*ant\.npz; got no such file"):
+        cell.arguments(tmp_path)

@@ -1,0 +1,121 @@
+"""Rows of finished cells, and the table that is made of them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlgen.bench.folder import BenchFolder
+from rlgen.bench.protocol import Metric, parse_protocol
+from rlgen.bench.results import CURVES, RESULTS, Results, collect, crossing_of, read_rows, value_of, write_rows
+from rlgen.bench.table import lines, markdown
+from rlgen.errors import InputError
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import Metrics
+from rlgen.runs.result import Result, Returns
+
+from .conftest import TINY
+
+
+def finish(folder: BenchFolder, index: int, value: float, cpu: str = "one") -> None:
+    """Finish a cell with a mean return."""
+    cell = folder.plan.cells[index]
+    run = RunFolder.create(folder.run_of(cell), {"agent": "rl", "seed": cell.seed, "steps": 100})
+    text = (run / "versions.json").read_text().replace('"cpu": "', f'"cpu": "{cpu} ')
+    (run / "versions.json").write_text(text)
+    with Metrics(run, tensorboard=False) as metrics:
+        for step in (10, 50, 95, 100):
+            metrics(step, {"rollout/ep_rew_mean": value + step})
+    returns = Returns(
+        env="Pendulum-v1", return_mean=value, return_std=1.0, return_min=value - 1, return_max=value + 1,
+        episode_length_mean=200.0, episodes=50, terminated=0.0, evaluation_seed=10_000, random_return=-1200.0,
+    )  # fmt: skip
+    Result(agent="rl", seed=cell.seed, steps=100, wall_seconds=60.0, returns=returns).write(run)
+
+
+def test_the_table_has_random_the_agents_their_seeds_the_expert_and_the_published_number(tiny: BenchFolder) -> None:
+    for index, value in enumerate((-150.0, -300.0, -170.0, -310.0)):
+        finish(tiny, index, value)
+    results = collect(tiny)
+    found = lines(tiny.protocol, results)
+    assert [line.agent for line in found] == ["random", "ppo", "a2c", "expert"]
+    random, ppo, _, expert = found
+    assert (random.value, random.score, expert.value, expert.score) == ("-1,200", "0.000", "-150.0", "1.000")
+    assert ppo.value == "-160.0 (-170.0 to -150.0)"
+    assert ppo.each == "-150.0, -170.0"
+    assert float(ppo.score) == pytest.approx((-160 + 1200) / 1050, abs=1e-3)
+    assert (ppo.published, ppo.minutes, ppo.flags) == ("-172.2", "1.0", "tuned on seed 1")
+    text = markdown(tiny.protocol, results, 4)
+    assert "the final policy, not the best, plays 50 episodes from evaluation seed 10000" in text
+    assert "**Flagged**: ppo: tuned on seed 1." in text
+    assert "Unfinished" not in text
+    assert "mixed" not in text
+
+
+def test_an_unfinished_benchmark_and_mixed_machines_are_said_and_speeds_are_not_compared(tiny: BenchFolder) -> None:
+    finish(tiny, 0, -150.0, cpu="one")
+    finish(tiny, 1, -150.0, cpu="another")
+    results = collect(tiny)
+    text = markdown(tiny.protocol, results, len(tiny.plan.cells))
+    assert "**Unfinished**: 2 of 4 cells." in text
+    assert "**Machines mixed**, so no speeds" in text
+    assert {line.minutes for line in lines(tiny.protocol, results)} == {"–"}
+
+
+def test_results_are_read_back_as_they_were_written(tiny: BenchFolder, tmp_path: Path) -> None:
+    finish(tiny, 0, -150.123456789012345)
+    results = collect(tiny)
+    again = read_rows(tiny.path / RESULTS)
+    (row,), (read,) = results.rows, again.rows
+    assert read["value"] == row["value"]
+    assert read["cell"] == row["cell"]
+    assert read["trajectories"] is None
+    assert markdown(tiny.protocol, again) == markdown(tiny.protocol, results)
+    with (tiny.path / RESULTS).open(newline="") as file:
+        assert next(csv.reader(file))[:5] == ["cell", "task", "trajectories", "agent", "seed"]
+
+
+def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="columns cell, task"):
+        read_rows(tmp_path / "results.csv")
+
+
+def test_curves_are_kept_per_cell(tiny: BenchFolder) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    finish(tiny, 0, -150.0)
+    finish(tiny, 1, -160.0)
+    collect(tiny)
+    table = parquet.read_table(tiny.path / CURVES).to_pydict()
+    assert table["step"] == [10, 50, 95, 100] * 2
+    assert table["rollout/ep_rew_mean"][:4] == [-140.0, -100.0, -55.0, -50.0]
+    assert table["agent"] == ["ppo"] * 4 + ["a2c"] * 4
+
+
+def test_a_metric_is_an_entry_or_a_statistic_of_a_curve() -> None:
+    curve = {"step": np.arange(1.0, 101.0), "x": np.linspace(100, 1, 100)}
+    assert value_of(Metric(), {"return_mean": 3.0}, curve, Path()) == 3.0
+    assert value_of(Metric(name="x", take="last"), {}, curve, Path()) == pytest.approx(5.5)
+    assert value_of(Metric(name="x", take="fall"), {}, curve, Path()) == pytest.approx(1 - 5.5 / 100)
+    assert value_of(Metric(name="y", take="last"), {}, curve, Path()) is None
+    with pytest.raises(InputError, match="a number fid"):
+        value_of(Metric(name="fid"), {"fid": "good"}, curve, Path())
+
+
+def test_the_time_to_a_threshold_is_the_first_crossing_or_none() -> None:
+    curve = {"step": np.array([1.0, 2, 3, 4]), "r": np.array([0, np.nan, 5, 1])}
+    assert crossing_of(curve, "r", 4) == (3.0, 4.0)
+    assert crossing_of(curve, "r", 6) == (None, 4.0)
+    assert crossing_of(curve, "r", None) == (None, 4.0)
+    assert crossing_of(curve, "s", 1) == (None, None)
+
+
+def test_rows_of_other_metrics_get_columns_after_the_common_ones(tmp_path: Path) -> None:
+    key = {"cell": "a", "task": "t", "trajectories": None, "agent": "ppo", "seed": 0, "metric": "m", "value": 1.0}
+    write_rows(tmp_path / RESULTS, [key | {"fid": 2.5}, key | {"seed": 1, "zebra": "x"}])
+    first, second = read_rows(tmp_path / RESULTS).rows
+    assert first["fid"] == 2.5
+    assert first["zebra"] is None
+    assert second["zebra"] == "x"
+    assert lines(parse_protocol(TINY), Results([])) == []
