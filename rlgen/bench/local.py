@@ -56,29 +56,37 @@ def run_workers(
     """
     stop = stop or threading.Event()
     errors: list[BaseException] = []
+    workers = [
+        Worker(folder, worker_name(job), slot, data, say, stop)
+        for job, slot in enumerate(slots(jobs, cores_of_this_machine(), gpus_of_this_machine()))
+    ]
+    ended = [threading.Event() for _ in workers]
 
-    def serve(worker: Worker) -> None:
+    def serve(worker: Worker, end: threading.Event) -> None:
         try:
             worker.run()
         except BaseException as error:
             errors.append(error)
             stop.set()
+        finally:
+            end.set()
 
-    threads = []
-    for job, slot in enumerate(slots(jobs, cores_of_this_machine(), gpus_of_this_machine())):
-        worker = Worker(folder, worker_name(job), slot, data, say, stop)
-        threads.append(threading.Thread(target=serve, args=[worker], daemon=True))
-    for thread in threads:
-        thread.start()
+    for each in zip(workers, ended, strict=True):
+        threading.Thread(target=serve, args=each, daemon=True).start()
     try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(timeout=0.5)
+        _wait_for(ended)
     except KeyboardInterrupt:
         stop.set()
         say("stopping: the trainings save; the same command continues")
-        for thread in threads:
-            thread.join()
+        _wait_for(ended)
         raise
     if errors:
         raise errors[0]
+
+
+def _wait_for(events: Sequence[threading.Event]) -> None:
+    """Wait for all events. `Thread.join` would not do: interrupted, it takes a running thread for an ended one (Python
+    3.11)."""
+    for event in events:
+        while not event.wait(timeout=0.5):
+            pass

@@ -132,6 +132,34 @@ def test_cores_and_gpus_are_shared_among_the_workers() -> None:
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
 
 
+def test_sigterm_waits_for_every_training_to_save(tiny: BenchFolder) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from rlgen.bench.folder import BenchFolder
+from rlgen.bench.local import run_workers
+from rlgen.bench.worker import Worker
+from rlgen.system.interrupt import signals_raise
+
+def process(self, cell, arguments, lease):
+    self.stop.wait()
+    time.sleep(0.2 if cell.agent == "ppo" else 1.0)
+    return "stopped", 143
+
+Worker._process = process
+with signals_raise():
+    run_workers(BenchFolder.open(Path(sys.argv[1])), 2, say=lambda line: print(line, flush=True))
+"""
+    worker = subprocess.Popen([sys.executable, "-c", code, str(tiny.path)], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    lines = [worker.stdout.readline() for _ in range(2)]
+    worker.send_signal(signal.SIGTERM)
+    rest, _ = worker.communicate(timeout=60)
+    assert all(line.startswith("start ") for line in lines)
+    assert rest.count("stopped ") == 2
+    assert list((tiny.path / "leases").iterdir()) == []
+
+
 def test_a_killed_workers_training_ends_and_another_worker_finishes_its_cells(tmp_path: Path) -> None:
     """Real processes: SIGKILL to the worker in the middle of a training."""
     text = TINY.replace("steps = 64", "steps = 3000").replace("seeds = [0, 1]", "seeds = [0]")
