@@ -1,16 +1,19 @@
 """`rlgen bench plan | run | work`: benchmarks as files, on one machine or many."""
 
+import inspect
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from tyro.conf import Positional
 
 import rlgen
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 
 log = logging.getLogger("rlgen")
 
@@ -36,7 +39,10 @@ def resolved(arguments: Sequence[str]) -> Any:
     hints = get_type_hints(type(settings))
     paths = [each.name for each in fields(settings) if Path in (hints[each.name], *get_args(hints[each.name]))]
     inputs = [name for name in paths if name != "out"] + (["data"] if "data" in hints else [])
-    return Resolved(settings.recorded(), inputs)
+    if not command.own:
+        return Resolved(settings.recorded(), inputs)
+    source = inspect.getsourcefile(type(settings))
+    return Resolved({**settings.recorded(), "source": source}, [*inputs, "source"])
 
 
 def margin_rule() -> str:
@@ -100,7 +106,9 @@ class BenchPlan:
         if self.measure:
             measure_unknown(plan)
         if self.out is not None:
-            prepared(self.out, text, plan)
+            self.out.mkdir(parents=True, exist_ok=True)
+            with coordinating(self.out):
+                prepared(self.out, text, plan)
         print_plan(plan)
 
 
@@ -178,21 +186,46 @@ class BenchRun:
 
     def run(self) -> int:
         from rlgen.bench.local import run_workers
-        from rlgen.system.files import locked
 
         text, plan = planned(self.suite, self.quick, self.data, self.tasks)
         self.out.mkdir(parents=True, exist_ok=True)
-        with locked(self.out):
+        with coordinating(self.out):
             folder = prepared(self.out, text, plan)
             again = folder.forget_failures(plan.cells)
             if again:
                 log.info("trying %d failed cells again", again)
-            run_workers(folder, self.jobs, data=data_folder(self.data) or _path(plan.data), say=log.info)
+            data = data_folder(self.data) or _path(plan.data)
+            run_workers(folder, self.jobs, data=data, say=partial(report_line, folder))
             return concluded(folder)
+
+
+@contextmanager
+def coordinating(out: Path) -> Iterator[None]:
+    """Lock the folder of a benchmark. Raises `InputError` while another `rlgen bench run` uses it."""
+    from rlgen.system.files import locked
+
+    try:
+        lock = ExitStack()
+        lock.enter_context(locked(out))
+    except InputError as error:
+        remedy = f"wait for it, or add workers to it: rlgen bench work {out}"
+        raise problem(f"{out} without another `rlgen bench run`", "one that is still running", remedy) from error
+    with lock:
+        yield
 
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
+
+
+def report_line(folder: Any, line: str) -> None:
+    """Log what a worker reports, and after every cell how far the benchmark is."""
+    from rlgen.bench.local import worker_name
+    from rlgen.bench.status import all_progress, summary
+
+    log.info(line)
+    if line.startswith(("done", "failed")):
+        log.info(summary(all_progress(folder, folder.leases(worker_name()))))
 
 
 def concluded(folder: Any) -> int:

@@ -1,5 +1,6 @@
 """The table of commands. Only the chosen one is imported. A new agent is one line here, and the file it names."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +27,8 @@ class Command:
     example: str
     present: str | None = None
     """Words of the command that replaces this one; None for a current command."""
+    own: bool = False
+    """Whether it is a user's agent, whose module is not below rlgen.agents.commands."""
 
 
 COMMANDS = (
@@ -176,7 +179,14 @@ EARLIER = (
 
 
 def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
-    """The command that `arguments` begin with, and the arguments after it; None for no known command."""
+    """The command that `arguments` begin with, and the arguments after it; None for no known command.
+
+    `train MODULE:CLASS` is an agent of the user's own.
+    """
+    if len(arguments) > 1 and arguments[0] == "train" and ":" in arguments[1]:
+        words = f"train {arguments[1]}"
+        own = Command(words=words, target=arguments[1], summary="", example=f"rlgen {words} --help", own=True)
+        return own, list(arguments[2:])
     for command in (*COMMANDS, *EARLIER):
         words = command.words.split()
         if list(arguments[: len(words)]) == words:
@@ -185,8 +195,25 @@ def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
 
 
 def load(command: Command) -> type[Runnable]:
+    """The class of a command. Raises `InputError` for a user's agent that is not found or no settings of a run."""
     module, _, name = command.target.partition(":")
+    if command.own:
+        return own_settings(module, name)
     return getattr(import_module(f"rlgen.agents.commands.{module}"), name)
+
+
+def own_settings(module: str, name: str) -> type[Any]:
+    """The class of settings of a user's agent, whose module was typed."""
+    from rlgen.envs.registration import import_modules
+
+    from .settings import RunSettings
+
+    import_modules([module])
+    found = getattr(sys.modules[module], name, None)
+    if not (isinstance(found, type) and issubclass(found, RunSettings) and hasattr(found, "agent")):
+        got = f"{name} of {module}, which is {'absent' if found is None else 'none'}"
+        raise problem("a class of settings with the name of its agent", got, "see docs/extend/agent.md")
+    return found
 
 
 def settings_for(chosen: type[Runnable], arguments: Sequence[str]) -> type[Runnable]:
@@ -201,10 +228,23 @@ def trainings() -> list[str]:
 
 
 def settings_of_agent(agent: Any, where: object) -> Any:
-    """The class of settings of `agent`, the agent of the run `where`. Raises `InputError` for an unknown agent."""
+    """The class of settings of `agent`, the agent of the run `where`: one of the table, or of an imported module.
+
+    Raises `InputError` for an unknown agent. A module is never imported because a file names its agent.
+    """
     for command in COMMANDS:
         if command.words == f"train {agent}":
             return load(command)
+    from .settings import RunSettings
+
+    open_ = [RunSettings]
+    while open_:
+        kind = open_.pop()
+        if getattr(kind, "agent", None) == agent:
+            return kind
+        open_ += kind.__subclasses__()
     raise problem(
-        f"a run of {' or '.join(trainings())}", f"agent {agent!r} in {where}", "use the version of rlgen that wrote it"
+        f"a run of {' or '.join(trainings())}",
+        f"agent {agent!r} in {where}",
+        "use the version of rlgen that wrote it, or name the module of an agent of your own: --import MODULE",
     )

@@ -78,6 +78,11 @@ class Cell:
         options |= {"seed": self.seed}
         return [*self.command.split(), *typed(options, data)]
 
+    def resuming(self, run: Path) -> list[str]:
+        """The command line, after `rlgen`, that continues its run."""
+        module, colon, _ = self.command.partition(" ")[2].partition(":")
+        return ["resume", str(run), *(["--import", module] if colon else [])]
+
 
 def setting_of(task: str, trajectories: int | None) -> str:
     """Task and trajectories in words."""

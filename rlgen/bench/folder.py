@@ -1,15 +1,15 @@
 """The folder of a benchmark: its protocol, its plan, a run folder per cell, and the state of each cell."""
 
-import json
+import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.lease import Leases
-from rlgen.bench.protocol import PROTOCOL, Protocol, parse_protocol
+from rlgen.bench.protocol import PROTOCOL, Protocol, parse_protocol, text_of
 from rlgen.errors import InputError, problem
 from rlgen.runs.config import from_json, read_object, write_json
 from rlgen.runs.folder import RunFolder
@@ -33,6 +33,8 @@ class Plan:
     data: str | None
     """Folder of the demonstrations where it was planned."""
     cells: tuple[Cell, ...]
+    protocol: str = ""
+    """SHA-256 of protocol.toml."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,25 @@ class BenchFolder:
         path.mkdir(parents=True, exist_ok=True)
         for name in (RUNS, LEASES, FAILURES, LOGS):
             (path / name).mkdir(exist_ok=True)
+        plan = replace(plan, protocol=hash_of(protocol))
         atomic_write(path / PROTOCOL, protocol)
         write_json(path / PLAN, asdict(plan))  # last: a folder with it is a benchmark
         return cls(path, parsed, plan)
 
     @classmethod
     def open(cls, path: Path) -> "BenchFolder":
-        """The benchmark at `path`. Raises `InputError` if there is none."""
+        """The benchmark at `path`. Raises `InputError` if there is none, or if its copy of the protocol was edited."""
         if not (path / PLAN).is_file():
             raise problem(f"a benchmark at {path}", "a folder without plan.json", "start it: rlgen bench run FILE")
-        return cls(path, parse_protocol((path / PROTOCOL).read_text(encoding="utf-8"), str(path)), read_plan(path))
+        plan, text = read_plan(path), text_of(path / PROTOCOL)
+        if plan.protocol not in ("", hash_of(text)):
+            remedy = f"edit your own protocol, and `rlgen bench run` it with --out {path}"
+            raise problem(f"{path / PROTOCOL} as it was planned", "an edited one", remedy)
+        return cls(path, parse_protocol(text, str(path)), plan)
+
+    def current(self) -> "BenchFolder":
+        """The folder with its plan as it is now: another `rlgen bench run` may have changed it."""
+        return self if read_plan(self.path) == self.plan else BenchFolder.open(self.path)
 
     def run_of(self, cell: Cell) -> Path:
         return self.path / RUNS / cell.name
@@ -120,6 +131,11 @@ class BenchFolder:
         return len(found)
 
 
+def hash_of(protocol: str) -> str:
+    """SHA-256 of a protocol's text."""
+    return hashlib.sha256(protocol.encode()).hexdigest()
+
+
 def is_run(path: Path) -> bool:
     """Whether a training has begun in the folder."""
     return (path / "config.json").is_file()
@@ -153,8 +169,3 @@ def _require_same_rlgen(plan: Plan, version: str, margin_rule: str, path: Path) 
         if planned != here:
             remedy = "install the version of the plan here, or start another folder with --out"
             raise problem(f"{what} {planned}, as planned in {path}", here, remedy)
-
-
-def as_json(cell: Cell) -> str:
-    """A cell in one line, for logs."""
-    return json.dumps(asdict(cell), sort_keys=True)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.estimate import keep_measurement, measured_of
-from rlgen.bench.folder import BenchFolder, is_run
+from rlgen.bench.folder import BenchFolder, is_run, require_same_rlgen
 from rlgen.bench.lease import BEAT, Lease, Leases, beating
 from rlgen.errors import InputError, problem
 from rlgen.runs.result import Result
@@ -73,11 +73,19 @@ class Worker:
         """Train until every cell is done or failed. While others hold the rest it waits: one of them may die."""
         while not self.stop.is_set():
             self._require_room()
+            self._follow_the_plan()
             if self._train_next():
                 continue
             if not self._open():
                 return
             self.stop.wait(self.wait)
+
+    def _follow_the_plan(self) -> None:
+        """Take over a plan that was changed meanwhile, unless it is another version's."""
+        found = self.folder.current()
+        if found is not self.folder:
+            require_same_rlgen(found, self.folder.plan.rlgen, self.folder.plan.margin_rule)
+            self.folder = found
 
     def _open(self) -> list[Cell]:
         """Cells that are neither done nor failed."""
@@ -104,7 +112,7 @@ class Worker:
         if is_run(out) and not _is_free(out):
             return "busy"  # its former worker lost the lease, but trains on
         try:
-            chosen = ["resume", str(out)] if is_run(out) else [*cell.arguments(self.data), "--out", str(out)]
+            chosen = cell.resuming(out) if is_run(out) else [*cell.arguments(self.data), "--out", str(out)]
         except InputError as error:  # the demonstrations are not here: no other cell is to blame
             raise InputError(f"{cell.name}: {error}") from error
         begins = not is_run(out)

@@ -1,0 +1,106 @@
+"""What can go wrong with a benchmark's folder is refused in three parts, or gives a correct table."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rlgen.agents import cli
+from rlgen.bench.folder import BenchFolder
+from rlgen.bench.lease import Lease
+from rlgen.bench.protocol import PROTOCOL
+from rlgen.bench.worker import Worker
+from rlgen.errors import InputError
+from rlgen.system.files import locked
+
+from .conftest import TINY, plan_of
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The error of a command that exits with 2."""
+    assert cli.main(["bench", *words]) == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def protocol(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(TINY)
+    return path
+
+
+def test_an_unknown_option_names_the_cell_and_the_option_that_was_meant(
+    protocol: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    protocol.write_text(TINY.replace('"learner.algorithm" = "a2c"', '"learner.algorythm" = "a2c"'))
+    error = refused(capsys, "run", str(protocol), "--out", str(tmp_path / "bench"))
+    assert "Pendulum-v1, agent a2c:" in error
+    assert "did you mean --learner.algorithm?" in error
+    assert not (tmp_path / "bench").exists()
+
+
+def test_a_value_that_the_settings_refuse_is_said_before_anything_runs(
+    protocol: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    protocol.write_text(TINY.replace("steps = 64", "steps = -1"))
+    assert "steps of at least 1" in refused(capsys, "plan", str(protocol))
+    protocol.write_text(TINY.replace("steps = 64", 'steps = "many"'))
+    assert "options of `rlgen train rl`" in refused(capsys, "plan", str(protocol))
+
+
+def test_a_command_that_trains_nothing_is_refused(protocol: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    protocol.write_text(TINY.replace('command = "train rl"', 'command = "report"'))
+    assert "a command such as `train gail`" in refused(capsys, "plan", str(protocol))
+
+
+def test_a_second_coordinator_is_refused_and_told_how_to_help(
+    protocol: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "bench"
+    out.mkdir()
+    with locked(out):
+        error = refused(capsys, "run", str(protocol), "--out", str(out))
+    assert "without another `rlgen bench run`" in error
+    assert "rlgen bench work" in error
+
+
+def test_a_protocol_edited_in_the_folder_is_refused(tiny: BenchFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny.path / PROTOCOL
+    path.write_text(path.read_text().replace("-150.0", "-1.0"))
+    for command in ("report", "work", "status"):
+        assert "got an edited one; edit your own protocol" in refused(capsys, command, str(tiny.path))
+
+
+def test_a_changed_plan_is_followed_by_workers_that_are_running(
+    tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = TINY.replace("seeds = [0, 1]", "seeds = [0, 1, 2]")
+    trained = []
+
+    def process(self: Worker, cell: object, arguments: object, lease: Lease) -> tuple[str, int]:
+        if not trained:
+            BenchFolder.prepare(tiny.path, more, plan_of(more))
+        trained.append(cell)
+        return "failed", 2
+
+    monkeypatch.setattr(Worker, "_process", process)
+    Worker(tiny, "w").run()
+    assert len(trained) == 6
+
+
+def test_a_plan_of_another_version_is_not_followed(tiny: BenchFolder) -> None:
+    with pytest.raises(InputError, match=r"rlgen 0\.1\.0, as planned"):
+        BenchFolder.prepare(tiny.path, TINY, replace(plan_of(TINY), rlgen="0.2.0"))
+    assert BenchFolder.open(tiny.path).plan == tiny.plan
+
+
+def test_a_folder_that_is_no_benchmark_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("work", "status"):
+        assert "a folder without plan.json" in refused(capsys, command, str(tmp_path))
+    (tmp_path / "plan.json").write_text("{")
+    (tmp_path / PROTOCOL).write_text(TINY)
+    assert "a JSON file at" in refused(capsys, "status", str(tmp_path))
+
+
+def test_a_task_that_is_not_in_the_protocol(protocol: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "tasks of the protocol (Pendulum-v1)" in refused(capsys, "plan", str(protocol), "--tasks", "Ant-v5")
