@@ -32,7 +32,7 @@ class DemosRecord:
     """Play a saved policy and save its observations and actions."""
 
     policy: Path
-    """Model saved by Stable-Baselines3 (.zip; nothing in it is run), or a run folder with a policy.zip."""
+    """Model saved by Stable-Baselines3 (.zip; nothing in it is run), or a finished or published run's folder."""
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
     env_kwargs: EnvKwargs = field(default_factory=dict)
@@ -160,7 +160,11 @@ class DemosInspect:
 
 
 def policy_file(path: Path) -> Path:
-    """The model's .zip: the file itself, or policy.zip in a run folder."""
+    """The model: a .zip, policy.zip in a run folder, or the folder itself if `rlgen publish` wrote it."""
+    from rlgen.sb3.plain_policy import is_plain_policy
+
+    if is_plain_policy(path):
+        return path
     file = path / "policy.zip" if path.is_dir() else path
     if not file.is_file():
         raise problem(

@@ -31,8 +31,8 @@ class Evaluation(ABC):
     """Name of the evaluated subject in messages."""
 
     policy: tyro.conf.Positional[Path]
-    """Run folder, or .zip saved by Stable-Baselines3 (RecurrentPPO, PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN,
-    QRDQN)."""
+    """Run folder, also a published one, or .zip saved by Stable-Baselines3 (RecurrentPPO, PPO, A2C, TRPO, SAC, TQC,
+    TD3, DDPG, DQN, QRDQN)."""
 
     @abstractmethod
     def evaluate(self) -> dict[str, Any]:
@@ -100,8 +100,8 @@ class PolicyEvaluation(Evaluation):
             env_kwargs=subject.env_kwargs,
         )
         try:
-            policy = load_policy(subject.zip, env.observation_space, env.action_space, self.normalizer)
-            log.info("%s: only weights and plain JSON are read, no code is run", subject.zip)
+            policy = load_policy(subject.saved, env.observation_space, env.action_space, self.normalizer)
+            log.info("%s: only weights and plain JSON are read, no code is run", subject.saved)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:
             env.close()
@@ -131,7 +131,7 @@ class PolicyEvaluation(Evaluation):
         elif self.env is None:
             raise problem(f"--env for {self.policy}", "none", "add the id it was trained in, e.g. --env Ant-v5")
         else:
-            subject = Subject(zip=self.policy, env=registered_id(self.env), env_kwargs=self.env_kwargs)
+            subject = Subject(saved=self.policy, env=registered_id(self.env), env_kwargs=self.env_kwargs)
         self._require_code_of(subject)
         asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})

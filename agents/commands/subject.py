@@ -17,7 +17,8 @@ MOST_EPISODES = 100_000
 class Subject:
     """A policy, its evaluation settings and its reference returns (None if unknown)."""
 
-    zip: Path
+    saved: Path
+    """File of the policy, or the folder that `rlgen publish` wrote."""
     env: str
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     episodes: int = 50
@@ -39,11 +40,13 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     from rlgen.runs.config import restored
     from rlgen.runs.folder import RunFolder
     from rlgen.runs.result import Result
+    from rlgen.sb3.plain_policy import is_plain_policy
 
     from .environment import evaluation_backend
 
     folder = RunFolder.open(path)
-    if not (folder / "policy.zip").is_file():
+    plain = is_plain_policy(folder.path)
+    if not plain and not (folder / "policy.zip").is_file():
         raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
     hints = {"episodes": int, "backend": str, "codes": int, "env": str}
     known: dict[str, Any] = {
@@ -61,7 +64,7 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     imports = restored(tuple[str, ...], folder.config.get("imports", []), f"imports in {path / 'config.json'}")
     used_kwargs, used_imports = (own_kwargs, imports) if env is None else ({}, ())
     subject = Subject(
-        zip=folder / "policy.zip",
+        saved=folder.path if plain else folder / "policy.zip",
         env=registered_id(own_id, used_imports, f"rlgen evaluate {path}"),
         env_kwargs=env_kwargs or used_kwargs,
         **known,

@@ -99,6 +99,12 @@ COMMANDS = (
         example="rlgen report runs/ant-gail runs/ant-bc --out comparison.html",
     ),
     Command(
+        words="publish",
+        target="publish:Publish",
+        summary="Write a run's model for others, with a model card: to a folder or the Hugging Face Hub.",
+        example="rlgen publish runs/ant-gail --to published/ant-gail",
+    ),
+    Command(
         words="demos record",
         target="demos:DemosRecord",
         summary="Record demonstrations by playing a policy.",

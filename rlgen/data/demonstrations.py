@@ -1,5 +1,6 @@
 """Demonstrations: the transitions of an expert, row by row."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -173,6 +174,16 @@ class Demonstrations(Rows):
         if isinstance(whole, int | float) and np.isfinite(whole):
             return float(whole)
         return None if self.episode_returns is None else float(self.episode_returns.mean(dtype=np.float64))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what is imitated: names, shapes and numbers of all arrays, whatever file they come from."""
+        digest = hashlib.sha256()
+        for name in (*BY_ROW, *BY_EPISODE):
+            array = getattr(self, name)
+            digest.update(f"{name} {None if array is None else array.shape}\n".encode())
+            digest.update(b"" if array is None else np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))))
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         return (

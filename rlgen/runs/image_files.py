@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -30,11 +31,9 @@ def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> 
     if not (folder / DATA).is_file():
         log.warning("%s has no record of its images, so they are not compared", folder.path)
         return
-    noted = read_object(folder / DATA)
+    noted = noted_images(folder)
     for split, images in (("train", train), ("test", test)):
-        now, then = fingerprint(images), noted.get(split)
-        if not isinstance(then, dict) or not {"n", "name", "sha256"} <= then.keys():
-            raise problem(f"the number, name and sha256 of {split} images in {folder / DATA}", repr(then)[:80], REMEDY)
+        now, then = fingerprint(images), noted[split]
         if now["sha256"] != then["sha256"]:
             got = f"{now['n']} of {now['name']} with the sha256 {str(now['sha256'])[:12]}"
             was = f"{then['n']} of {then['name']} with the sha256 {str(then['sha256'])[:12]}"
@@ -43,6 +42,19 @@ def require_noted_images(folder: RunFolder, train: ImageSet, test: ImageSet) -> 
                 got,
                 f"put the same files at {folder.config.get('data')}, or train again in another folder",
             )
+
+
+def noted_images(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Number, name and sha256 of the images (n, name, sha256) for train and test that the run recorded; empty without a
+    record. Raises `InputError` for a damaged one."""
+    if not (folder / DATA).is_file():
+        return {}
+    noted = read_object(folder / DATA)
+    for split in ("train", "test"):
+        then = noted.get(split)
+        if not isinstance(then, dict) or not {"n", "name", "sha256"} <= then.keys():
+            raise problem(f"the number, name and sha256 of {split} images in {folder / DATA}", repr(then)[:80], REMEDY)
+    return {split: noted[split] for split in ("train", "test")}
 
 
 WEIGHTS, CARD = "model.safetensors", "model.json"

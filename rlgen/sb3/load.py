@@ -17,6 +17,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rlgen.data.playing import require_same_spaces
 from rlgen.errors import problem
 from rlgen.sb3.observation_normalization import NONE, FrozenNormalizer, find_normalizer, read_normalizer
+from rlgen.sb3.plain_policy import is_plain_policy, read_plain_policy
 from rlgen.sb3.rebuild import rebuild
 from rlgen.sb3.saved_model import SavedModel, read_saved_model, require_readable
 
@@ -56,11 +57,11 @@ def load_policy(
     action_space: spaces.Space | None = None,
     normalizer: str | Path | FrozenNormalizer | None = None,
 ) -> LoadedPolicy:
-    """Rebuilds the policy of an SB3 .zip on the CPU. No code in the file is run: pickled parts are not opened, except
-    spaces and statistics, from which only numbers are read (`rlgen.sb3.plain_pickle`).
+    """Rebuilds the policy of an SB3 .zip, or of a folder, on the CPU. No code in the file is run: pickled parts are not
+    opened, except spaces and statistics, from which only numbers are read (`rlgen.sb3.plain_pickle`).
 
     Args:
-        path: a file of `model.save`.
+        path: a file of `model.save`, a folder that `rlgen publish` wrote, or a run folder.
         observation_space, action_space: spaces of the environment to act in; by default those of training.
         normalizer: observation statistics, or their file: a VecNormalize (.pkl) or JSON; "none" for none. By default
             the statistics saved with the model, if any (`find_normalizer`). Statistics within the network always
@@ -70,7 +71,7 @@ def load_policy(
         InputError: an unsupported or damaged model, spaces of other kinds or sizes than the network's, or statistics
             of the model that cannot be read.
     """
-    saved = read_saved_model(Path(path))
+    saved = read_policy(Path(path))
     require_readable(saved)
     observed = _space(saved, "observation_space", observation_space)
     acted = _space(saved, "action_space", action_space)
@@ -82,6 +83,13 @@ def load_policy(
         policy.reset_noise()  # type: ignore[operator]  # with the saved standard deviations
     outer = _normalizer(saved, normalizer, observed)
     return LoadedPolicy(policy, [] if outer is None else [outer])
+
+
+def read_policy(path: Path) -> SavedModel:
+    """The policy of a .zip, of a published folder, or of a run folder, as plain values. Raises as `load_policy`."""
+    if not path.is_dir():
+        return read_saved_model(path)
+    return read_plain_policy(path) if is_plain_policy(path) else read_saved_model(path / "policy.zip")
 
 
 def _space(saved: SavedModel, name: str, given: spaces.Space | None) -> spaces.Space:

@@ -89,6 +89,16 @@ def test_transitions_are_equal_tensors_of_their_own(demonstrations: Demonstratio
     assert not torch.equal(batch.actions, torch.tensor(demonstrations.actions))
 
 
+def test_a_fingerprint_is_that_of_the_numbers_not_of_the_file(demonstrations: Demonstrations, tmp_path: Path) -> None:
+    demonstrations.save(tmp_path / "theirs.npz")
+    loaded = Demonstrations.load(tmp_path / "theirs.npz")
+    assert loaded.fingerprint == replace(loaded, metadata={"x": 1}).fingerprint == demonstrations.fingerprint
+    actions = loaded.actions.copy()
+    actions[3, 0] += 1e-3
+    others = (replace(loaded, actions=actions), loaded.first(2), loaded.every(2), replace(loaded, rewards=None))
+    assert len({each.fingerprint for each in (loaded, *others)}) == 5
+
+
 def test_first_keeps_the_first_episodes_whole(demonstrations: Demonstrations) -> None:
     two = demonstrations.first(2)
     assert (len(two), two.n_episodes, two.env_id) == (8, 2, "Toy-v0")

@@ -14,12 +14,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlgen.agents.commands.demos import DemosRecord
 from rlgen.agents.commands.evaluate import Evaluate
+from rlgen.sb3.plain_policy import write_plain_policy
+from rlgen.sb3.saved_model import read_saved_model
 
 from .byte_damage import damaged_bytes, damaged_file
 from .canary import MODULE, Payload
 from .json_damage import damaged_json
 from .model_damage import damaged_model
 from .subject import Subject
+from .tensor_damage import damaged_tensors
 from .world import ENV, FuzzWorld
 from .zip_damage import members_of, zipped
 
@@ -52,6 +55,23 @@ def _build_pickled(name: str, folder: Path) -> None:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     env.save(str(path))
+
+
+def _build_published(folder: Path) -> None:
+    _build(PPO, folder)
+    write_plain_policy(read_saved_model(folder / "model.zip"), folder)
+    (folder / "model.zip").unlink()
+    (folder / "config.json").write_text(json.dumps({"agent": "rl", "env": ENV, "episodes": 2}))
+
+
+def _damage_published(rng: Generator, folder: Path) -> str:
+    if rng.integers(2):
+        return damaged_file(rng, folder / "model.safetensors", damaged_tensors)
+    return damaged_file(rng, folder / "model.json", damaged_json)
+
+
+def _evaluate(folder: Path) -> None:
+    Evaluate(policy=folder, episodes=2).run()
 
 
 def _damage_model(rng: Generator, folder: Path) -> str:
@@ -98,6 +118,7 @@ def _subject(name: str, build: Callable[[Path], None], damage: Callable[[Generat
 
 MODELS = (
     *(_subject(f"sb3-{kind.__name__.lower()}", partial(_build, kind), _damage_model) for kind in SMALL),
+    Subject(name="published", example="published", build=_build_published, damage=_damage_published, use=_evaluate),
     _subject("normaliser", _build_normalized, _damage_normalizer),
     _subject("vecnormalize", partial(_build_pickled, "vecnormalize.pkl"), _damage_pickle),
     _subject("vecnormalize-zoo", partial(_build_pickled, "model/vecnormalize.pkl"), _damage_pickle),

@@ -22,7 +22,7 @@ def whole_folder(path: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pa
         raise problem("an existing folder to write into", f"{path.parent}", "make it first")
     there = path.exists() or path.is_symlink()
     if there and not (path.is_dir() and not path.is_symlink() and (may_replace(path) or not any(path.iterdir()))):
-        raise problem("a new folder to write a data set into", f"{path}, which holds something else", "choose another")
+        raise problem("a new folder to write into", f"{path}, which holds something else", "choose another")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     old = partial.with_suffix(".old")
     partial.mkdir()
