@@ -60,8 +60,10 @@ def data_folder(given: Path | None) -> Path | None:
     return None if chosen is None else chosen.resolve()
 
 
-def planned(suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = ()) -> tuple[str, Any]:
-    """The text of a protocol, and its plan with the cells of some tasks, or of all."""
+def planned(
+    suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = (), agents: Sequence[str] = ()
+) -> tuple[str, Any]:
+    """The text of a protocol, and its plan with the cells of some tasks and agents, or of all."""
     from rlgen.bench.cells import cells_of, identified
     from rlgen.bench.folder import Plan
     from rlgen.bench.protocol import find_protocol, parse_protocol, text_of
@@ -71,14 +73,21 @@ def planned(suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = (
     protocol = parse_protocol(text, str(path))
     rule = margin_rule()
     folder = data_folder(data) or (path.parent.resolve() if suite == str(path) else None)
-    wanted = [cell for cell in cells_of(protocol, quick) if not tasks or cell.task in tasks]
-    unknown = set(tasks) - {cell.task for cell in wanted}
-    if unknown:
-        names = ", ".join(dict.fromkeys(cell.task for cell in cells_of(protocol, quick)))
-        raise problem(f"tasks of the protocol ({names})", ", ".join(sorted(unknown)), "name some of these")
+    every = cells_of(protocol, quick)
+    require_some("tasks", tasks, [cell.task for cell in every])
+    require_some("agents", agents, [cell.agent for cell in every])
+    wanted = [cell for cell in every if (not tasks or cell.task in tasks) and (not agents or cell.agent in agents)]
     cells = identified(wanted, resolved, folder, rlgen.__version__, rule)
     held = None if folder is None else str(folder)
     return text, Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=quick, data=held, cells=tuple(cells))
+
+
+def require_some(what: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `InputError` for a chosen name that the protocol does not have."""
+    unknown = sorted(set(chosen) - set(known))
+    if unknown:
+        got = ", ".join(unknown)
+        raise problem(f"{what} of the protocol ({', '.join(dict.fromkeys(known))})", got, "name some of these")
 
 
 Suite = Positional[str]
@@ -94,6 +103,8 @@ class BenchPlan:
     """The quick form, of minutes."""
     tasks: tuple[str, ...] = ()
     """Tasks of the protocol to run; by default all."""
+    agents: tuple[str, ...] = ()
+    """Agents of the protocol to run; by default all."""
     data: Path | None = None
     """Folder of demonstrations and images; by default RLGEN_DATA, else the protocol's own folder."""
     out: Path | None = None
@@ -102,7 +113,7 @@ class BenchPlan:
     """Training of a minute of each agent on each task that was never measured on this machine, to know its speed."""
 
     def run(self) -> None:
-        text, plan = planned(self.suite, self.quick, self.data, self.tasks)
+        text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
         if self.measure:
             measure_unknown(plan)
         if self.out is not None:
@@ -175,6 +186,8 @@ class BenchRun:
     """The quick form, of minutes."""
     tasks: tuple[str, ...] = ()
     """Tasks of the protocol to run; by default all."""
+    agents: tuple[str, ...] = ()
+    """Agents of the protocol to run; by default all."""
     jobs: int = 1
     """Trainings at a time; each gets its share of the cores, one thread, and one GPU in turn."""
     data: Path | None = None
@@ -187,7 +200,7 @@ class BenchRun:
     def run(self) -> int:
         from rlgen.bench.local import run_workers
 
-        text, plan = planned(self.suite, self.quick, self.data, self.tasks)
+        text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
         self.out.mkdir(parents=True, exist_ok=True)
         with coordinating(self.out):
             folder = prepared(self.out, text, plan)
