@@ -45,8 +45,6 @@ ALLOWED = {
     "paid distance": "keyword of an environment, in the config.json of runs",
     '"sittings"': "key of versions.json",
     "`sittings`": "key of versions.json",
-    "worlds.py": "file of an experiment",
-    "worlds.md": "file of an experiment",
 }
 """Where one of them stays, with the reason."""
 

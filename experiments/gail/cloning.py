@@ -4,7 +4,7 @@
     python experiments/gail/cloning.py --table
 
 Each call adds its rows to cloning.csv: 50 episodes of the mean action from seed 10000 after each cloning. The table
-goes to cloning.md. Demonstrations of Ant and Humanoid as for `table.py`; of the others 10 episodes of experts made by
+goes to cloning.md. Demonstrations of Ant and Humanoid as for gail-2016; of the others 10 episodes of experts made by
 `rlgen train rl` and recorded by `rlgen demos record` (README.md has the commands).
 """
 
