@@ -33,6 +33,7 @@ from .evaluation import Evaluation, PolicyEvaluation
 from .finish import Task
 from .policy_training import PolicyTraining, require_members
 from .runner import go_on, share_of, start
+from .table import DEFINED
 
 log = logging.getLogger("rlgen")
 
@@ -57,6 +58,11 @@ class RunSettings(ABC):
     """Threads for stepping and updates; by default all usable cores. With 1, a resumed run is equal bit for bit."""
     device: str = "auto"
     """Device of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda, one GPU per process."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "agent" in vars(cls):
+            DEFINED[cls.agent] = cls
 
     def __post_init__(self) -> None:
         at_least(self, 1, "threads")

@@ -172,6 +172,9 @@ COMMANDS = (
     ),
 )
 
+DEFINED: dict[str, type[Any]] = {}
+"""Settings of every agent whose module is imported, by the agent's name; `RunSettings` adds its subclasses."""
+
 EARLIER = (
     Command(
         words="train ppo",
@@ -212,11 +215,9 @@ def own_settings(module: str, name: str) -> type[Any]:
     """The class of settings of a user's agent, whose module was typed."""
     from rlgen.envs.registration import import_modules
 
-    from .settings import RunSettings
-
     import_modules([module])
     found = getattr(sys.modules[module], name, None)
-    if not (isinstance(found, type) and issubclass(found, RunSettings) and hasattr(found, "agent")):
+    if not isinstance(found, type) or found not in DEFINED.values():
         got = f"{name} of {module}, which is {'absent' if found is None else 'none'}"
         raise problem("a class of settings with the name of its agent", got, "see docs/extend/agent.md")
     return found
@@ -241,14 +242,8 @@ def settings_of_agent(agent: Any, where: object) -> Any:
     for command in COMMANDS:
         if command.words == f"train {agent}":
             return load(command)
-    from .settings import RunSettings
-
-    open_ = [RunSettings]
-    while open_:
-        kind = open_.pop()
-        if getattr(kind, "agent", None) == agent:
-            return kind
-        open_ += kind.__subclasses__()
+    if agent in DEFINED:
+        return DEFINED[agent]
     raise problem(
         f"a run of {' or '.join(trainings())}",
         f"agent {agent!r} in {where}",
