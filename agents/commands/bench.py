@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 import rlgen
 from rlgen.errors import InputError, problem
@@ -90,7 +90,7 @@ def require_some(what: str, chosen: Sequence[str], known: Sequence[str]) -> None
         raise problem(f"{what} of the protocol ({', '.join(dict.fromkeys(known))})", got, "name some of these")
 
 
-Suite = Positional[str]
+Suite = Positional[Annotated[str, arg(metavar="SUITE")]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +145,13 @@ def print_plan(plan: Any) -> None:
     known = len(plan.cells) - len(whole.unknown)
     if known:
         memory = "" if whole.memory_mb is None else f", at most {whole.memory_mb:,.0f} MiB of memory each"
-        said = f"{known} cells take {whole.hours:.1f} core-hours{memory} and {whole.disk_mb:,.0f} MiB of disk"
+        costs = f"{whole.hours:.2f} core-hours{memory} and {whole.disk_mb:,.0f} MiB of disk"
+        said = f"{known} of {len(plan.cells)} cells take {costs}"
         console.print(f"{said}, by what such trainings took on this machine.")
     if whole.unknown:
-        console.print(f"{len(whole.unknown)} cells were never measured here: --measure trains a minute of each kind.")
+        console.print(
+            f"Never measured here: {len(whole.unknown)} of {len(plan.cells)} cells; --measure trains a minute of each kind."
+        )
 
 
 def measure_unknown(plan: Any) -> None:
