@@ -149,9 +149,8 @@ def print_plan(plan: Any) -> None:
         said = f"{known} of {len(plan.cells)} cells take {costs}"
         console.print(f"{said}, by what such trainings took on this machine.")
     if whole.unknown:
-        console.print(
-            f"Never measured here: {len(whole.unknown)} of {len(plan.cells)} cells; --measure trains a minute of each kind."
-        )
+        unknown = f"{len(whole.unknown)} of {len(plan.cells)} cells"
+        console.print(f"Never measured here: {unknown}; --measure trains a minute of each kind.")
 
 
 def measure_unknown(plan: Any) -> None:
