@@ -1,4 +1,4 @@
-"""`rlgen bench status | report`: how far a benchmark is, and its table and page."""
+"""`rlgen bench status`: how far a benchmark is; and the files of its results."""
 
 import logging
 import sys
@@ -48,31 +48,18 @@ class BenchStatus:
                 live.update(table(found), refresh=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BenchReport:
-    """Write results.csv, table.md, curves.parquet and report.html of the cells that are done, and print the table."""
-
-    folder: Positional[Path]
-    """Folder of the benchmark; one with results.csv and protocol.toml alone will do."""
-
-    def run(self) -> None:
-        print(reported(self.folder))
-
-
 def reported(path: Path, folder: "BenchFolder | None" = None) -> str:
     """Write the files of the results. Returns the table."""
-    from rlgen.bench.folder import PLAN, BenchFolder
-    from rlgen.bench.protocol import PROTOCOL, read_protocol
-    from rlgen.bench.results import RESULTS, collect, read_rows
-    from rlgen.bench.table import markdown
+    from rlgen.bench.benchmark import Benchmark
+    from rlgen.bench.page import page_of
+    from rlgen.bench.results import write_results
+    from rlgen.bench.summary import markdown
     from rlgen.system.files import atomic_write
 
-    if folder is None and (path / PLAN).is_file():
-        folder = BenchFolder.open(path)
-    if folder is None:
-        protocol, results, planned = read_protocol(path / PROTOCOL), read_rows(path / RESULTS), None
-    else:
-        protocol, results, planned = folder.protocol, collect(folder), len(folder.plan.cells)
-    text = markdown(protocol, results, planned)
+    found = Benchmark.read(path) if folder is None else Benchmark.of(folder)
+    if found.folder is not None:
+        write_results(found.folder, found.results)
+    text = markdown(found.protocol, found.results, found.planned)
     atomic_write(path / "table.md", text)
+    atomic_write(path / "report.html", page_of(found).html())
     return text

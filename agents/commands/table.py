@@ -154,9 +154,21 @@ COMMANDS = (
     ),
     Command(
         words="bench report",
-        target="bench_results:BenchReport",
+        target="bench_report:BenchReport",
         summary="Write a benchmark's table and page from the cells that are done.",
         example="rlgen bench report bench/gail",
+    ),
+    Command(
+        words="bench diff",
+        target="bench_compare:BenchDiff",
+        summary="Compare two benchmarks row by row; exit code 1 if one is worse.",
+        example="rlgen bench diff bench/before bench/after",
+    ),
+    Command(
+        words="bench power",
+        target="bench_compare:BenchPower",
+        summary="Show how many more seeds a benchmark needs.",
+        example="rlgen bench power bench/gail --share 0.05 --power 0.8",
     ),
     Command(
         words="demo",

@@ -41,8 +41,8 @@ class Plan:
 class BenchFolder:
     """A benchmark on disk.
 
-    It holds protocol.toml, plan.json, runs/ (a run folder per cell), logs/, leases/, failures/, and of `collect`
-    results.csv, table.md, curves.parquet and report.html.
+    It holds protocol.toml, plan.json, runs/ (a run folder per cell), logs/, leases/, failures/, and of
+    `rlgen bench report` results.csv, table.md, curves.parquet and report.html.
     """
 
     path: Path

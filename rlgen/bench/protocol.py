@@ -166,6 +166,8 @@ class Protocol:
     """Seeds on which settings were chosen. Tables flag every cell with such a seed."""
     metric: Metric = field(default_factory=Metric)
     """what cells are evaluated by."""
+    baseline: str = ""
+    """Agent that the others are compared with; by default the first."""
     options: Options = field(default_factory=dict)
     """Options of every cell."""
     published: tuple[Published, ...] = ()
@@ -184,7 +186,13 @@ class Protocol:
             _known([entry.task], names, "tasks")
             _known([entry.agent], self.agents, "agents")
         _known(self.quick.tasks, names, "tasks")
-        _known([*self.quick.agents, *self.quick.on, *self.figure.agents], self.agents, "agents")
+        named = [*self.quick.agents, *self.quick.on, *self.figure.agents, *([self.baseline] if self.baseline else [])]
+        _known(named, self.agents, "agents")
+
+    @property
+    def baseline_agent(self) -> str:
+        """Agent that the others are compared with."""
+        return self.baseline or next(iter(self.agents))
 
     def metric_of(self, agent: str) -> Metric:
         found = self.agents.get(agent)

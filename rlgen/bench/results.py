@@ -29,6 +29,8 @@ COLUMNS = (
     "time_to_threshold", "last_step", "peak_memory_mb", "device", "machine", "rlgen", "margin_rule", "git_commit",
 )  # fmt: skip
 """Columns of results.csv; further metrics of the results follow."""
+TEXTS = ("cell", "task", "agent", "metric")
+"""Columns of texts, also where one reads as a number: the identity 4711e2345678 is not infinite."""
 RESULTS, CURVES = "results.csv", "curves.parquet"
 LAST, FIRST = 0.1, 0.01
 """Shares of a training that `last` and `fall` average."""
@@ -126,13 +128,16 @@ def crossing_of(
     return float(steps[np.argmax(values >= threshold)]), last
 
 
-def collect(folder: BenchFolder) -> Results:
-    """The rows of all finished cells of the plan; writes results.csv and curves.parquet."""
-    done = [cell for cell in folder.plan.cells if folder.is_done(cell)]
-    results = Results([row_of(folder, cell) for cell in done])
+def finished(folder: BenchFolder) -> Results:
+    """The rows of all finished cells of the plan."""
+    return Results([row_of(folder, cell) for cell in folder.plan.cells if folder.is_done(cell)])
+
+
+def write_results(folder: BenchFolder, results: Results) -> None:
+    """Write results.csv and curves.parquet of the finished cells."""
+    done = {row["cell"] for row in results.rows}
     write_rows(folder.path / RESULTS, results.rows)
-    write_curves(folder, done)
-    return results
+    write_curves(folder, [cell for cell in folder.plan.cells if cell.id in done])
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
@@ -159,8 +164,10 @@ def read_rows(path: Path) -> Results:
     missing = [name for name in (*KEY, "metric", "value") if name not in (reader.fieldnames or [])]
     if missing:
         raise problem(f"columns {', '.join(missing)} in {path}", "a table without them", "give a results.csv of rlgen")
-    rows = [{name: _number(text) for name, text in row.items() if name} for row in reader]
-    return Results([row | {"cell": str(row["cell"] or ""), "agent": str(row["agent"])} for row in rows])
+    rows = [
+        {name: text or "" if name in TEXTS else _number(text) for name, text in row.items() if name} for row in reader
+    ]
+    return Results(rows)
 
 
 def _number(text: str | None) -> Any:

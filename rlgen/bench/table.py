@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 from statistics import mean
 
 from rlgen.bench.cells import setting_of
+from rlgen.bench.grid import Grid
 from rlgen.bench.protocol import Agent, Metric, Protocol, name_of
 from rlgen.bench.results import Results, Row
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
@@ -97,14 +98,19 @@ def _line(protocol: Protocol, where: str, agent: str, rows: Sequence[Row], singl
 
 def _reference(protocol: Protocol, where: str, kind: str, rows: Sequence[Row]) -> Iterator[Line]:
     """The line of random actions or of the expert, where the runs or the protocol know it."""
-    task = next(task for task in protocol.tasks if name_of(task) == rows[0]["task"])
-    stated = task.random if kind == RANDOM else task.expert
-    measured = [row[f"{kind}_return"] for row in rows if row.get(f"{kind}_return") is not None]
-    values = measured if protocol.metric.name == "return_mean" and measured else [stated] if stated is not None else []
-    if values:
-        write = writer_of(values)
+    value = reference_of(protocol, kind, rows)
+    if value is not None:
         score = f"{0.0 if kind == RANDOM else 1.0:.3f}"
-        yield Line(task=where, agent=kind, value=write(mean(values)), score=score, reference=True)
+        yield Line(task=where, agent=kind, value=writer_of([value])(value), score=score, reference=True)
+
+
+def reference_of(protocol: Protocol, kind: str, rows: Sequence[Row]) -> float | None:
+    """Value of random actions or of the expert on the task of `rows`: what the runs measured, else the protocol's."""
+    task = next(task for task in protocol.tasks if name_of(task) == rows[0]["task"])
+    measured = [row[f"{kind}_return"] for row in rows if row.get(f"{kind}_return") is not None]
+    if protocol.metric.name == "return_mean" and measured:
+        return mean(measured)
+    return task.random if kind == RANDOM else task.expert
 
 
 def writer_of(values: Sequence[float]) -> Callable[[float], str]:
@@ -197,24 +203,12 @@ def _seeds(protocol: Protocol, rows: Sequence[Row]) -> str:
     return f"Training seeds {parts}; settings were chosen on {', '.join(map(str, protocol.tuned_on))}."
 
 
-def markdown(protocol: Protocol, results: Results, planned: int | None = None) -> str:
-    """table.md: heading, table and guards."""
-    head = titles(protocol, results)
-    body = [f"| {' | '.join(line.texts)} |" for line in lines(protocol, results)]
+def grid(protocol: Protocol, results: Results, planned: int | None = None) -> Grid:
+    """The table with its guards and sources."""
     sources = dict.fromkeys(entry.source for entry in protocol.published if entry.source)
-    parts = [*guards(protocol, results, planned), *(f"Published: {source}." for source in sources)]
-    return "\n".join(
-        [
-            f"# {protocol.title}",
-            "",
-            f"| {' | '.join(head)} |",
-            f"|{'---|' * len(head)}",
-            *body,
-            "",
-            *(f"- {sentence}" for sentence in parts),
-            "",
-        ]
-    )
+    notes = (*guards(protocol, results, planned), *(f"Published: {source}." for source in sources))
+    rows = [line.texts for line in lines(protocol, results)]
+    return Grid(title=protocol.title, head=titles(protocol, results), rows=rows, notes=notes)
 
 
 def metric_note(metric: Metric) -> str:

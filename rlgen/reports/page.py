@@ -82,9 +82,14 @@ class Section:
     figure: Figure | None = None
     media: Sequence[Media] = ()
     entries: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    """Sentences of a list, in which **two stars** emphasize."""
+    copied: Mapping[str, str] = field(default_factory=dict)
+    """Texts to copy, by the name on which the reader unfolds them."""
 
     def __bool__(self) -> bool:
-        return bool((self.table and self.table.rows) or self.figure or self.media or self.entries)
+        shown = (self.figure, self.media, self.entries, self.notes, self.copied)
+        return bool((self.table and self.table.rows) or any(shown))
 
 
 @dataclass(frozen=True, kw_only=True)

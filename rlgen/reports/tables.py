@@ -28,7 +28,7 @@ class Row:
     more: Mapping[str, str] = field(default_factory=dict)
     """Cells of further columns, by column name."""
     kind: str = ""
-    """Style of the line: "own" is emphasized, "part" is dimmed."""
+    """Style of the line: "own" is emphasized, "part" is dimmed, "group" is a heading of the rows below it."""
 
     @property
     def bar(self) -> str:
@@ -42,6 +42,8 @@ class Table:
     and further columns. On a narrow page each row is a block with the column's name in every cell."""
 
     rows: Sequence[Row]
+    value: str = "return"
+    """Name of the column of `Row.returns`."""
 
     @property
     def scaled(self) -> bool:
@@ -52,7 +54,8 @@ class Table:
     def columns(self) -> list[str]:
         played = any(row.returns for row in self.rows)
         failed = any(row.failures is not None for row in self.rows)
-        known = {"return": played, "normalized": self.scaled, "failed": failed, "ended by the task": played}
+        ended = any(row.terminated is not None for row in self.rows)
+        known = {self.value: played, "normalized": self.scaled, "failed": failed, "ended by the task": ended}
         return [
             *(name for name, shown in known.items() if shown),
             *dict.fromkeys(k for row in self.rows for k in row.more),
@@ -61,11 +64,13 @@ class Table:
     def cells(self, row: Row) -> Iterator[tuple[str, str]]:
         """Pairs (column, text) of one row."""
         known = {
-            "return": row.returns,
+            self.value: row.returns,
             "normalized": "–" if row.normalized is None else f"{row.normalized:.3f}",
             "failed": percent(row.failures),
             "ended by the task": percent(row.terminated),
         }
+        if row.kind == "group":
+            return ((column, "") for column in self.columns)
         return ((column, row.more.get(column, known.get(column, ""))) for column in self.columns)
 
 

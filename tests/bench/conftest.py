@@ -1,13 +1,21 @@
-"""A small protocol, and a cache of measurements that is not the user's."""
+"""A small protocol, finished cells, and a cache of measurements that is not the user's."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib.font_manager  # noqa: F401  (reads its cache of fonts, before a test has another cache folder)
 import pytest
 
+from rlgen.bench import figures
 from rlgen.bench.cells import Cell, Resolved, cells_of, identified
 from rlgen.bench.folder import BenchFolder, Plan
 from rlgen.bench.protocol import parse_protocol
+from rlgen.bench.results import Results, Row, write_rows
+from rlgen.reports.page import Figure
+from rlgen.reports.panels import LIGHT
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.metrics import Metrics
+from rlgen.runs.result import Result, Returns
 
 TINY = """
 title = "Two learners on the pendulum"
@@ -48,6 +56,17 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures for light and wide screens alone, to save seconds."""
+
+    def drawn(draw: figures.Draw, words: str) -> Figure:
+        picture = figures._png(draw(LIGHT, figures.WIDE))
+        return Figure.of(picture, picture, words)
+
+    monkeypatch.setattr(figures, "pictured", drawn)
+
+
 def typed_options(arguments: Sequence[str]) -> Resolved:
     """A stand-in for the command line's settings: the words themselves."""
     return Resolved({"words": list(arguments)}, ())
@@ -63,3 +82,39 @@ def plan_of(text: str, cells: Sequence[Cell] | None = None) -> Plan:
 def tiny(tmp_path: Path) -> BenchFolder:
     """A prepared benchmark of four cells."""
     return BenchFolder.prepare(tmp_path / "bench", TINY, plan_of(TINY))
+
+
+def finish(folder: BenchFolder, index: int, value: float, cpu: str = "one") -> None:
+    """Finish a cell with a mean return."""
+    cell = folder.plan.cells[index]
+    run = RunFolder.create(folder.run_of(cell), {"agent": "rl", "seed": cell.seed, "steps": 100})
+    text = (run / "versions.json").read_text().replace('"cpu": "', f'"cpu": "{cpu} ')
+    (run / "versions.json").write_text(text)
+    with Metrics(run, tensorboard=False) as metrics:
+        for step in (10, 50, 95, 100):
+            metrics(step, {"rollout/ep_rew_mean": value + step})
+    returns = Returns(
+        env="Pendulum-v1", return_mean=value, return_std=1.0, return_min=value - 1, return_max=value + 1,
+        episode_length_mean=200.0, episodes=50, terminated=0.0, evaluation_seed=10_000, random_return=-1200.0,
+    )  # fmt: skip
+    Result(agent="rl", seed=cell.seed, steps=100, wall_seconds=60.0, returns=returns).write(run)
+
+
+def rows_of(task: str, agent: str, values: Sequence[float | None], **columns: object) -> list[Row]:
+    """Rows of finished cells, with the seeds 0, 1, … and a score that is the value."""
+    return [
+        {
+            "cell": f"{task}{agent}{seed}", "task": task, "trajectories": None, "agent": agent, "seed": seed,
+            "metric": "return_mean", "value": value, "score": value, "rlgen": "0.1.0", "margin_rule": "native",
+            **columns,
+        }
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def results_folder(path: Path, protocol: str, rows: Sequence[Row]) -> Path:
+    """A benchmark of which only protocol.toml and results.csv are left."""
+    path.mkdir()
+    (path / "protocol.toml").write_text(protocol)
+    write_rows(path / "results.csv", Results(list(rows)).rows)
+    return path

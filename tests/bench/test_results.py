@@ -8,30 +8,29 @@ import pytest
 
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.protocol import Metric, parse_protocol
-from rlgen.bench.results import CURVES, RESULTS, Results, collect, crossing_of, read_rows, value_of, write_rows
-from rlgen.bench.table import lines, markdown
+from rlgen.bench.results import (
+    CURVES,
+    RESULTS,
+    Results,
+    crossing_of,
+    finished,
+    read_rows,
+    value_of,
+    write_results,
+    write_rows,
+)
+from rlgen.bench.summary import markdown
+from rlgen.bench.table import lines
 from rlgen.errors import InputError
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics
-from rlgen.runs.result import Result, Returns
 
-from .conftest import TINY
+from .conftest import TINY, finish
 
 
-def finish(folder: BenchFolder, index: int, value: float, cpu: str = "one") -> None:
-    """Finish a cell with a mean return."""
-    cell = folder.plan.cells[index]
-    run = RunFolder.create(folder.run_of(cell), {"agent": "rl", "seed": cell.seed, "steps": 100})
-    text = (run / "versions.json").read_text().replace('"cpu": "', f'"cpu": "{cpu} ')
-    (run / "versions.json").write_text(text)
-    with Metrics(run, tensorboard=False) as metrics:
-        for step in (10, 50, 95, 100):
-            metrics(step, {"rollout/ep_rew_mean": value + step})
-    returns = Returns(
-        env="Pendulum-v1", return_mean=value, return_std=1.0, return_min=value - 1, return_max=value + 1,
-        episode_length_mean=200.0, episodes=50, terminated=0.0, evaluation_seed=10_000, random_return=-1200.0,
-    )  # fmt: skip
-    Result(agent="rl", seed=cell.seed, steps=100, wall_seconds=60.0, returns=returns).write(run)
+def collect(folder: BenchFolder) -> Results:
+    """The rows of the finished cells, which are also written."""
+    results = finished(folder)
+    write_results(folder, results)
+    return results
 
 
 def test_the_table_has_random_the_agents_their_seeds_the_expert_and_the_published_number(tiny: BenchFolder) -> None:
@@ -80,6 +79,13 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="columns cell, task"):
         read_rows(tmp_path / "results.csv")
+
+
+def test_an_identity_that_reads_as_a_number_stays_a_text(tmp_path: Path) -> None:
+    key = {"cell": "4711e2345678", "task": "1.0", "trajectories": 4, "agent": "1e3", "seed": 0, "metric": "m"}
+    write_rows(tmp_path / RESULTS, [key | {"value": 1.0}])
+    (row,) = read_rows(tmp_path / RESULTS).rows
+    assert {name: row[name] for name in key} == key
 
 
 def test_curves_are_kept_per_cell(tiny: BenchFolder) -> None:
