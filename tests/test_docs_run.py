@@ -27,7 +27,7 @@ from rlgen.equations.divergences import DIVERGENCES
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
-LANGUAGES = {"python", "bash", "yaml", "mermaid"}
+LANGUAGES = {"python", "bash", "toml", "yaml", "mermaid"}
 MOST = 128
 """Environment steps, rows and whatever else a number above it counts."""
 MOST_OF = {"n_envs": 2, "codes": 2, "n_eval_episodes": 2}

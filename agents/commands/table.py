@@ -205,8 +205,8 @@ def find(arguments: Sequence[str]) -> tuple[Command, list[str]] | None:
     `train MODULE:CLASS` is an agent of the user's own.
     """
     if len(arguments) > 1 and arguments[0] == "train" and ":" in arguments[1]:
-        words = f"train {arguments[1]}"
-        own = Command(words=words, target=arguments[1], summary="", example=f"rlgen {words} --help", own=True)
+        typed = f"train {arguments[1]}"
+        own = Command(words=typed, target=arguments[1], summary="", example=f"rlgen {typed} --help", own=True)
         return own, list(arguments[2:])
     for command in (*COMMANDS, *EARLIER):
         words = command.words.split()
