@@ -136,6 +136,22 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Column:
+    """A further column of the table: a statistic over the seeds of a line."""
+
+    name: str
+    """Column of results.csv."""
+    label: str = ""
+    """Heading; by default the name."""
+    over: Literal["middle", "lowest", "median", "number"] = "middle"
+    """middle: mean, from five seeds on interquartile mean; lowest; median with lowest and highest; number: seeds that
+    have a value."""
+
+    def __post_init__(self) -> None:
+        one_of(self, "over", ("middle", "lowest", "median", "number"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quick:
     """The quick form: what differs from the protocol, for a run of minutes that shows that all parts work."""
 
@@ -165,9 +181,11 @@ class Protocol:
     tuned_on: tuple[int, ...] = ()
     """Seeds on which settings were chosen. Tables flag every cell with such a seed."""
     metric: Metric = field(default_factory=Metric)
-    """what cells are evaluated by."""
+    """What cells are evaluated by."""
     baseline: str = ""
     """Agent that the others are compared with; by default the first."""
+    columns: tuple[Column, ...] = ()
+    """Further columns of the table."""
     options: Options = field(default_factory=dict)
     """Options of every cell."""
     published: tuple[Published, ...] = ()
@@ -261,10 +279,12 @@ def text_of(path: Path) -> str:
 
 
 def _with_short_forms(found: dict[str, Any]) -> dict[str, Any]:
-    """`metric = "fid"` as a table, and one number of trajectories as a list."""
+    """`metric = "fid"` and `columns = ["fid"]` as tables, and one number of trajectories as a list."""
     for holder in [found, *_tables(found.get("agents"))]:
         if isinstance(holder.get("metric"), str):
             holder["metric"] = {"name": holder["metric"]}
+    if isinstance(columns := found.get("columns"), list):
+        found["columns"] = [{"name": each} if isinstance(each, str) else each for each in columns]
     for task in [*_tables(found.get("tasks")), *_tables([found.get("quick")])]:
         for demos in _tables(task.get("demos")):
             if isinstance(demos.get("trajectories"), int):

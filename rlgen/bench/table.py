@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from statistics import mean
+from statistics import mean, median
 
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
-from rlgen.bench.protocol import Agent, Metric, Protocol, name_of
+from rlgen.bench.protocol import Agent, Column, Metric, Protocol, name_of
 from rlgen.bench.results import Results, Row
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.system.console import number
@@ -29,12 +29,14 @@ class Line:
     published: str = DASH
     minutes: str = DASH
     flags: str = ""
+    columns: tuple[str, ...] = ()
+    """The protocol's further columns."""
     reference: bool = False
     """Whether it is random or expert, not an agent of the protocol."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return astuple(self)[:-1]
+        return (*astuple(self)[:-2], *self.columns)
 
 
 def titles(protocol: Protocol, results: Results) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ def titles(protocol: Protocol, results: Results) -> tuple[str, ...]:
     name = names.pop() if len(names) == 1 else "value"
     return (
         "task", "agent", "seeds", f"{name}{f': {legend}' if legend else ''}", "of each seed", "normalized", "published",
-        "minutes", "flags",
+        "minutes", "flags", *(column.label or column.name for column in protocol.columns),
     )  # fmt: skip
 
 
@@ -93,7 +95,23 @@ def _line(protocol: Protocol, where: str, agent: str, rows: Sequence[Row], singl
         published=published_of(protocol, rows[0]),
         minutes=f"{mean(seconds) / 60:.1f}" if single and seconds else DASH,
         flags=", ".join(flags_of(protocol, protocol.agents[agent], rows)),
+        columns=tuple(_over(column, rows) for column in protocol.columns),
     )
+
+
+def _over(column: Column, rows: Sequence[Row]) -> str:
+    """A further column over the seeds of a line."""
+    found = [row[column.name] for row in rows if row.get(column.name) is not None]
+    if column.over == "number":
+        return str(len(found))
+    if not found:
+        return DASH
+    write = writer_of(found)
+    if column.over == "lowest":
+        return write(min(found))
+    if column.over == "median":
+        return write(median(found)) + (f" ({write(min(found))} to {write(max(found))})" if len(found) > 1 else "")
+    return write(middle_of_runs(found))
 
 
 def _reference(protocol: Protocol, where: str, kind: str, rows: Sequence[Row]) -> Iterator[Line]:
@@ -101,7 +119,9 @@ def _reference(protocol: Protocol, where: str, kind: str, rows: Sequence[Row]) -
     value = reference_of(protocol, kind, rows)
     if value is not None:
         score = f"{0.0 if kind == RANDOM else 1.0:.3f}"
-        yield Line(task=where, agent=kind, value=writer_of([value])(value), score=score, reference=True)
+        blank = (DASH,) * len(protocol.columns)
+        text = writer_of([value])(value)
+        yield Line(task=where, agent=kind, value=text, score=score, columns=blank, reference=True)
 
 
 def reference_of(protocol: Protocol, kind: str, rows: Sequence[Row]) -> float | None:
@@ -151,6 +171,8 @@ def guards(protocol: Protocol, results: Results, planned: int | None = None) -> 
         found.append(f"**Unfinished**: {len(rows)} of {planned} cells.")
     found += list(_of_policies(protocol, rows))
     found.append(_seeds(protocol, rows))
+    goals = [f"{name} {agent.goal}" for name, agent in protocol.agents.items() if agent.goal]
+    found += [f"Goals that were set before the runs: {'; '.join(goals)}."] if goals else []
     flagged = sorted({flag for _, each in groups(protocol, results) for flag in _flags(protocol, each)})
     found += [f"**Flagged**: {flag}." for flag in flagged]
     if not one_machine(results):
@@ -179,9 +201,9 @@ def _of_policies(protocol: Protocol, rows: Sequence[Row]) -> Iterator[str]:
     shared = sorted({row["seed"] for row in played} & set(seeds))
     apart = f"**also trained on**: {shared}" if shared else "apart from the trainings'"
     counts = " to ".join(str(each) for each in dict.fromkeys([episodes[0], episodes[-1]])) if episodes else "?"
-    how = "Evaluated while training" if protocol.metric.take != "result" else "Evaluated"
+    first = "Evaluated while training; then the" if protocol.metric.take != "result" else "The"
     yield (
-        f"{how}; the final policy, not the best, plays {counts} episodes from evaluation seed "
+        f"{first} final policy, not the best, plays {counts} episodes from evaluation seed "
         f"{', '.join(map(str, seeds))}, {apart}."
     )
     present = {

@@ -46,10 +46,26 @@ def test_the_table_has_random_the_agents_their_seeds_the_expert_and_the_publishe
     assert float(ppo.score) == pytest.approx((-160 + 1200) / 1050, abs=1e-3)
     assert (ppo.published, ppo.minutes, ppo.flags) == ("-172.2", "1.0", "tuned on seed 1")
     text = markdown(tiny.protocol, results, 4)
-    assert "the final policy, not the best, plays 50 episodes from evaluation seed 10000" in text
+    assert "The final policy, not the best, plays 50 episodes from evaluation seed 10000" in text
     assert "**Flagged**: ppo: tuned on seed 1." in text
     assert "Unfinished" not in text
     assert "mixed" not in text
+
+
+def test_further_columns_of_the_table_are_statistics_over_seeds(tiny: BenchFolder) -> None:
+    for index, value in enumerate((-150.0, -300.0, -170.0)):
+        finish(tiny, index, value)
+    columns = """columns = [
+    "return_min", { name = "return_min", label = "worst", over = "lowest" },
+    { name = "return_min", over = "median" }, { name = "fid", over = "number" }, "fid",
+]
+[options]"""
+    protocol = parse_protocol(TINY.replace("[options]", columns))
+    head, _, random, ppo, a2c, *_ = markdown(protocol, collect(tiny)).splitlines()[2:]
+    assert head.endswith("| flags | return_min | worst | return_min | fid | fid |")
+    assert random.endswith("| – | – | – | – | – |")
+    assert ppo.endswith("| -161.0 | -171.0 | -161.0 (-171.0 to -151.0) | 0 | – |")
+    assert a2c.endswith("| -301.0 | -301.0 | -301.0 | 0 | – |")
 
 
 def test_an_unfinished_benchmark_and_mixed_machines_are_said_and_speeds_are_not_compared(tiny: BenchFolder) -> None:
