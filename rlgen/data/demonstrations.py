@@ -182,7 +182,7 @@ class Demonstrations(Rows):
         for name in (*BY_ROW, *BY_EPISODE):
             array = getattr(self, name)
             digest.update(f"{name} {None if array is None else array.shape}\n".encode())
-            digest.update(b"" if array is None else np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))))
+            digest.update(b"" if array is None else array.astype(array.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
