@@ -100,15 +100,21 @@ def os_problem(error: OSError) -> InputError:
 
 
 def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, list[str]]:
-    """The settings read from the file of --config (None without one), and the arguments without that option."""
-    if "--config" not in getattr(chosen, "taken_first", ()):
-        return None, list(arguments)
-    path, rest = taken(arguments, "--config")
-    if path is None:
+    """The settings read from the file of --config or --hyperparams (None without one), and the arguments without that
+    option."""
+    files, rest = {}, list(arguments)
+    for option in getattr(chosen, "taken_first", ()):
+        files[option], rest = taken(rest, option)
+    given = [option for option, path in files.items() if path is not None]
+    if len(given) > 1:
+        raise problem("settings from one file", " and ".join(given), "give one of them, and type the other's settings")
+    if not given:
         return None, rest
-    from .commands.config_file import defaults
-
-    return defaults(chosen, Path(path), rest), rest
+    if given == ["--hyperparams"]:
+        from .commands.hyperparams import defaults
+    else:
+        from .commands.config_file import defaults
+    return defaults(chosen, Path(str(files[given[0]])), rest), rest
 
 
 def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -12,12 +12,13 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale
+from rlgen.runs.config import UNLESS_NONE
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
@@ -25,6 +26,8 @@ from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
+Activation = Literal["tanh", "relu", "elu"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
@@ -72,11 +75,20 @@ class LearnerConfig:
     normalize_advantages: bool = True
     """Normalization of every minibatch's advantages to unit variance (not A2C). Turn it off where rewards are rare:
     a rollout without reward then changes the policy less than one with reward."""
+    activation: Activation | None = field(default=None, metadata=UNLESS_NONE)
+    """Activation function of the hidden layers: tanh, relu or elu; by default tanh."""
+    value_weight: float | None = field(default=None, metadata=UNLESS_NONE)
+    """Weight of the value function's error in the loss (PPO, A2C); by default 0.5."""
+    max_grad_norm: float | None = field(default=None, metadata=UNLESS_NONE)
+    """Largest norm of a gradient step (PPO, A2C); by default 0.5."""
+    clip_schedule: Literal["constant", "linear"] | None = field(default=None, metadata=UNLESS_NONE)
+    """Clipping range over the run (PPO). constant; linear: falls to a hundredth; by default constant."""
 
     def __post_init__(self) -> None:
         one_of(self, "algorithm", get_args(Algorithm))
         positive(self, "n_steps", "learning_rate", "batch_size", "n_epochs", "clip_range", "initial_std", "target_kl")
-        at_least(self, 0, "entropy_weight")
+        positive(self, "max_grad_norm")
+        at_least(self, 0, "entropy_weight", "value_weight")
         widths(self, "hidden")
         up_to_one(self, "gamma", "gae_lambda")
 
@@ -116,6 +128,12 @@ def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:
         # Not to zero: SB3 reaches the end before the last round, which would then change nothing.
         return LinearSchedule(config.learning_rate, 0.01 * config.learning_rate, 1.0)
     return config.learning_rate
+
+
+def clip_range(config: LearnerConfig) -> float | Callable[[float], float]:
+    """The `clip_range` argument of SB3."""
+    first = config.clip_range
+    return LinearSchedule(first, 0.01 * first, 1.0) if config.clip_schedule == "linear" else first
 
 
 def initial_log_std(share: float, space: spaces.Box) -> Tensor:
@@ -177,9 +195,16 @@ def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
 
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
+    given = {} if config.activation is None else {"activation_fn": ACTIVATIONS[config.activation]}
     if config.normalize:
-        return normalized_policy(list(config.hidden), math.log(config.initial_std))
-    return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std)}
+        return normalized_policy(list(config.hidden), math.log(config.initial_std)) | given
+    return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std), **given}
+
+
+def loss_settings(config: LearnerConfig) -> dict[str, Any]:
+    """Weights of SB3's loss, and the largest norm of its gradient where one is given."""
+    given = {"vf_coef": config.value_weight, "max_grad_norm": config.max_grad_norm}
+    return {"ent_coef": config.entropy_weight, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
@@ -189,13 +214,13 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
             **shared,
             batch_size=config.batch_size,
             n_epochs=config.n_epochs,
-            clip_range=config.clip_range,
+            clip_range=clip_range(config),
             target_kl=None if config.schedule == "adaptive" else config.target_kl,
-            ent_coef=config.entropy_weight,
+            **loss_settings(config),
             normalize_advantage=config.normalize_advantages,
         )
     if config.algorithm == "a2c":
-        return A2C(**shared, use_rms_prop=False, ent_coef=config.entropy_weight)
+        return A2C(**shared, use_rms_prop=False, **loss_settings(config))
     try:
         from rlgen.sb3.fast_trpo import FastTRPO
     except ImportError as error:

@@ -4,6 +4,7 @@ import ast
 import builtins
 import contextlib
 import functools
+import importlib.util
 import io
 import re
 import shlex
@@ -20,18 +21,21 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import BC, cli
 from rlgen.agents.commands import table
+from rlgen.agents.commands.choices import taken
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
 from rlgen.equations.divergences import DIVERGENCES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 LANGUAGES = {"python", "bash", "toml", "yaml", "mermaid"}
 MOST = 128
 """Environment steps, rows and whatever else a number above it counts."""
 MOST_OF = {"n_envs": 2, "codes": 2, "n_eval_episodes": 2}
 FOREIGN_PROGRAMS = {"pip", "make", "python", "torchrun"}
+TRACKERS = ("wandb", "trackio")
+"""Packages that no extra installs."""
 FOREIGN_OPTIONS = {"--nnodes", "--rdzv-backend", "--rdzv-endpoint"}
 """Of torchrun, which the text names without it."""
 
@@ -83,7 +87,8 @@ def rlgen_lines(code: str) -> list[list[str]]:
     return found
 
 
-COMMANDS = [(block, words) for block in ALL if block.language == "bash" for words in rlgen_lines(block.code)]
+SHELL = [block for block in ALL if block.language == "bash" and not block.not_run]
+COMMANDS = [(block, words) for block in SHELL for words in rlgen_lines(block.code)]
 
 
 class Shorten(ast.NodeTransformer):
@@ -145,7 +150,9 @@ def test_python_runs(block: Block, ant: Path, tmp_path: Path, monkeypatch: pytes
 def test_python_that_is_not_run_imports_what_it_needs(block: Block) -> None:
     tree = ast.parse(block.code)
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names: dict[str, Any] = {}
+    absent = {each for each in TRACKERS if importlib.util.find_spec(each) is None}
+    names: dict[str, Any] = dict.fromkeys(absent)
+    imports = [node for node in imports if not {each.name for each in node.names} & absent]
     exec(compiled(block, ast.Module(imports, type_ignores=[])), names)
     used = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     assigned = {node.id for node in used if isinstance(node.ctx, ast.Store)}
@@ -156,8 +163,10 @@ def test_python_that_is_not_run_imports_what_it_needs(block: Block) -> None:
 def test_command_lines_are_valid(block: Block, words: list[str]) -> None:
     found = table.find(words)
     assert found is not None, words
-    kind = table.settings_for(table.load(found[0]), found[1])
-    assert isinstance(tyro.cli(kind, args=found[1]), kind)
+    kind, rest = table.settings_for(table.load(found[0]), found[1]), found[1]
+    for option in getattr(kind, "taken_first", ()):  # its file need not exist
+        _, rest = taken(rest, option)
+    assert isinstance(tyro.cli(kind, args=rest), kind)
 
 
 def options_of(words: list[str]) -> set[str]:

@@ -45,7 +45,10 @@ def with_learner(kind: Settings, default: Any, algorithms: tuple[str, ...]) -> S
     """A subclass of the settings `kind` whose learner defaults to `default` and whose algorithm is one of
     `algorithms`."""
     hints = {**get_type_hints(type(default)), "algorithm": Literal[algorithms]}
-    own = [(each.name, hints[each.name], field(default=getattr(default, each.name))) for each in fields(default)]
+    own = [
+        (each.name, hints[each.name], field(default=getattr(default, each.name), metadata=each.metadata))
+        for each in fields(default)
+    ]
     learner = with_fields(type(default), own)
     return with_fields(kind, [("learner", learner, field(default=learner()))])
 

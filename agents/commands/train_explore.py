@@ -40,6 +40,7 @@ class TrainExplore(TrainRL):
     """
 
     agent: ClassVar[str] = "explore"
+    taken_first: ClassVar[tuple[str, ...]] = ("--config",)
 
     curiosity: Name = "vime"
     """Source of the bonus: vime, information gained about the dynamics; rnd, the error of imitating a random network;

@@ -32,9 +32,13 @@ class TrainRL(SteppedTraining):
     The learner's settings are those of its algorithm: --learner.algorithm sac --help-all lists SAC's. On a GPU, with
     --backend warp, thousands of environments and short rollouts are fast: --n-envs 4096 --learner.n-steps 24
     --learner.batch-size 16384.
+
+    --hyperparams FILE takes the settings of the environment from a file of rl-baselines3-zoo, such as its ppo.yml or
+    sac.yml (extra `zoo`); typed options override them.
     """
 
     agent: ClassVar[str] = "rl"
+    taken_first: ClassVar[tuple[str, ...]] = ("--config", "--hyperparams")
 
     scale_reward: bool = True
     """Division of rewards by the running standard deviation of their discounted returns (not with sac)."""

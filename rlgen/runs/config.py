@@ -20,6 +20,11 @@ NonFinite = Literal["keep", "null", "refuse"]
 REMEDY = "take the file that rlgen wrote, or the version of rlgen that wrote it"
 
 
+UNLESS_NONE = {"recorded": "unless None"}
+"""Metadata of a field that `to_json` leaves out while it is None: a setting of a later version, without which a
+configuration stays equal to those recorded before."""
+
+
 def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
     """`value` in JSON's types: dataclasses as dictionaries, paths as text, tuples, sets and arrays as lists.
 
@@ -27,7 +32,8 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
     `InputError` that names the field. `place`: the field of `value`, for that message.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value) if not _is_left_out(field, value)]
+        value = {name: getattr(value, name) for name in names}
     if isinstance(value, dict):
         within = f"{place}." if place else ""
         return {str(key): to_json(item, non_finite, f"{within}{key}") for key, item in value.items()}
@@ -47,6 +53,10 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
         return value
     got = f"a {type(value).__name__}{f' for {place}' if place else ''}"
     raise problem("text, numbers, lists and dicts", got, "convert it to one of these first")
+
+
+def _is_left_out(field: dataclasses.Field[Any], owner: Any) -> bool:
+    return field.metadata == UNLESS_NONE and getattr(owner, field.name) is None
 
 
 def from_json(kind: type[Config], values: Mapping[str, Any], remedy: str = REMEDY) -> Config:
