@@ -9,6 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ INPUT_ERROR = 2  # exit code
 CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
 GENERAL = "-q, --quiet: warnings and results only. -v, --verbose: reasons as well."
 CONFIG = "--config FILE: settings from another run (its config.json or its folder); typed options override them."
+READERS = {"--config": "config_file", "--hyperparams": "hyperparams"}
+"""Option of a file of settings → the module under rlgen.agents.commands that reads it."""
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
@@ -110,11 +113,8 @@ def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, li
         raise problem("settings from one file", " and ".join(given), "give one of them, and type the other's settings")
     if not given:
         return None, rest
-    if given == ["--hyperparams"]:
-        from .commands.hyperparams import defaults
-    else:
-        from .commands.config_file import defaults
-    return defaults(chosen, Path(str(files[given[0]])), rest), rest
+    module = import_module(f"rlgen.agents.commands.{READERS[given[0]]}")
+    return module.defaults(chosen, Path(str(files[given[0]])), rest), rest
 
 
 def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:

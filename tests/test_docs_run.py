@@ -87,7 +87,7 @@ def rlgen_lines(code: str) -> list[list[str]]:
     return found
 
 
-SHELL = [block for block in ALL if block.language == "bash" and not block.not_run]
+SHELL = [block for block in ALL if block.language == "bash" and "does not exist" not in (block.not_run or "")]
 COMMANDS = [(block, words) for block in SHELL for words in rlgen_lines(block.code)]
 
 

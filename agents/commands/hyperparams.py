@@ -37,9 +37,9 @@ SAC = {
 }  # fmt: skip
 OURS = {"ent_coef": "entropy_weight", "vf_coef": "value_weight", "normalize_advantage": "normalize_advantages"}
 """Name of a hyperparameter → rlgen's name of the setting, where they differ."""
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
     "ppo": {"use_sde": False, "normalize": False, "device": None},
-    "sac": {"use_sde": False, "normalize": False, "ent_coef": "auto", "train_freq": 1, "gradient_steps": 1},
+    "sac": {"use_sde": False, "normalize": False, "ent_coef": "auto", "train_freq": 1},
 }
 """Hyperparameters without a setting, each with the only value that rlgen has."""
 REMEDY = "copy the entry into a file of your own without it, or train with rl-baselines3-zoo"
@@ -115,6 +115,11 @@ def settings_of(entry: Mapping[str, Any], algorithm: str, path: Path) -> dict[st
         normalized = _of_normalize(left.pop("normalize", False), path)
         values["scale_reward"] = normalized["norm_reward"]
         learner["normalize"] = normalized["norm_obs"]
+    else:  # rlgen makes a gradient step per environment step, SB3 by default one for all environments together
+        each = left.pop("gradient_steps", 1)
+        if each != -1 and not (each == 1 and values["n_envs"] == 1):
+            got = f"gradient_steps: {each!r} with n_envs: {values['n_envs']} in {path}"
+            raise problem("a gradient step per environment step (gradient_steps: -1)", got, REMEDY)
     for name, only in WITHOUT_EFFECT[algorithm].items():
         if name in left and left[name] == only:
             left.pop(name)
@@ -173,7 +178,7 @@ def _of_policy(value: Any, algorithm: str, path: Path) -> dict[str, Any]:
     found = {} if value is None else plain(value, "policy_kwargs", path)
     layers = {"hidden": _widths(found.pop("net_arch"), path)} if "net_arch" in found else {}
     if algorithm == "sac":
-        own = {"hidden": [256, 256], **layers}
+        own: dict[str, Any] = {"hidden": [256, 256], **layers}
     else:
         std = math.exp(_number(found.pop("log_std_init", 0.0), "log_std_init", path))
         own = {"hidden": [64, 64], "initial_std": std, **layers}

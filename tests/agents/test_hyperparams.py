@@ -81,6 +81,9 @@ Pendulum-v1:
 HalfCheetah-v5:
   policy: 'MlpPolicy'
   train_freq: 8
+Ant-v5:
+  policy: 'MlpPolicy'
+  n_envs: 4
 """
 
 
@@ -173,6 +176,8 @@ def test_what_has_no_setting_is_named(arguments: list[str], said: str, files: Pa
 def test_a_frequency_that_sac_lacks_is_named(files: Path) -> None:
     with pytest.raises(InputError, match="train_freq: 8"):
         entry("sac.yml", "HalfCheetah-v5")
+    with pytest.raises(InputError, match=r"gradient_steps: -1\); got gradient_steps: 1 with n_envs: 4"):
+        entry("sac.yml", "Ant-v5")
 
 
 def test_the_text_of_a_dictionary_is_read_and_never_run() -> None:
