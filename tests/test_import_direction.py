@@ -47,6 +47,8 @@ DOORS = {
     "sb3_contrib": {"rlgen.sb3", "rlgen.agents", "rlgen.agents.commands"},
     "warp": {"rlgen.sim"},
     "mujoco_warp": {"rlgen.sim"},
+    "ray": {"rlgen.bench"},
+    "submitit": {"rlgen.bench"},
     "tyro": {"rlgen.agents.cli", "rlgen.agents.commands"},
 }
 

@@ -8,12 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 from tyro.conf import Positional, arg
 
 import rlgen
 from rlgen.errors import InputError, problem
+
+from .bench_clusters import Cluster
 
 log = logging.getLogger("rlgen")
 
@@ -173,12 +175,15 @@ def prepared(out: Path, text: str, plan: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchRun:
+class BenchRun(Cluster):
     """Run a benchmark: train every cell that is not done, then write results.csv, table.md and report.html.
 
     It may be interrupted and started again; a cell that is done is never trained twice, a stopped one is resumed, and a
     changed setting makes a new cell. Other machines join by `rlgen bench work DIR`.
     """
+
+    everyday: ClassVar[tuple[str, ...]] = ("suite", "out", "quick", "tasks", "agents", "jobs", "data", "on")
+    """Options that the short help shows."""
 
     suite: Suite
     """Shipped suite (gail-2016, sparse-exploration, image-mnist, imitation-one-shot), or a protocol file."""
@@ -196,12 +201,11 @@ class BenchRun:
     """Folder of demonstrations and images; by default RLGEN_DATA, else the protocol's own folder."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.jobs < 1:
             raise problem("jobs of at least 1", str(self.jobs), "leave it out for one")
 
     def run(self) -> int:
-        from rlgen.bench.local import run_workers
-
         text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
         self.out.mkdir(parents=True, exist_ok=True)
         with coordinating(self.out):
@@ -210,8 +214,8 @@ class BenchRun:
             if again:
                 log.info("trying %d failed cells again", again)
             data = data_folder(self.data) or _path(plan.data)
-            run_workers(folder, self.jobs, data=data, say=partial(report_line, folder))
-            return concluded(folder)
+            ended = self.train(folder, self.jobs, data, partial(report_line, folder))
+            return concluded(folder) if ended else 0
 
 
 @contextmanager
@@ -266,10 +270,7 @@ class BenchWork:
     """Folder of demonstrations and images on this machine; by default RLGEN_DATA, else the plan's."""
 
     def run(self) -> int:
-        from rlgen.bench.folder import BenchFolder, require_same_rlgen
-        from rlgen.bench.local import run_workers
+        from rlgen.bench.local import work_on
 
-        folder = BenchFolder.open(self.folder)
-        require_same_rlgen(folder, rlgen.__version__, margin_rule())
-        run_workers(folder, self.jobs, data=data_folder(self.data) or _path(folder.plan.data), say=log.info)
+        work_on(self.folder, self.jobs, data=data_folder(self.data), say=log.info)
         return 0

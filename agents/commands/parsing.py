@@ -34,11 +34,21 @@ def parts_of(kind: type[Any]) -> list[str]:
 def print_description(kind: type[Any], text: str, prog: str, everything: bool) -> None:
     """Print the paragraphs of `text` at the width of the terminal, and how to list the other options."""
     parts = parts_of(kind)
-    if parts and not everything:
+    hidden = hidden_options(kind)
+    if hidden and not everything:
+        text += f"\n\n`{prog} {ALL}` lists {', '.join(hidden)} as well."
+    elif parts and not everything:
         text += f"\n\n`{prog} {ALL}` lists the settings of {' and '.join(f'--{name}' for name in parts)} as well."
     width = min(100, shutil.get_terminal_size().columns)
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         print(textwrap.fill(" ".join(paragraph.split()), width, break_long_words=False, break_on_hyphens=False) + "\n")
+
+
+def hidden_options(kind: type[Any]) -> list[str]:
+    """Options of a command that its short help leaves out, because the class does not name them in `everyday`."""
+    shown = getattr(kind, "everyday", None)
+    names = [each.name for each in dataclasses.fields(kind) if shown is not None and each.name not in shown]
+    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 def for_help(
@@ -128,7 +138,8 @@ def parse(
     given: dict[str, Any] = {} if default is None else {"default": default}
     if any(argument in ASKED for argument in arguments):
         print_description(kind, description, prog, ALL in arguments)
-        kind, given["default"] = for_help(kind, default, ALL in arguments)
+        only = None if ALL in arguments else getattr(kind, "everyday", None)
+        kind, given["default"] = for_help(kind, default, ALL in arguments, only)
         shown = ["--help"]
     with _colors(not plain):
         try:

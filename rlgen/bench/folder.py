@@ -111,6 +111,10 @@ class BenchFolder:
             return "failed"
         return "stopped" if is_run(self.run_of(cell)) else "waiting"
 
+    def unfinished(self) -> list[Cell]:
+        """Cells that are neither done nor failed."""
+        return [cell for cell in self.plan.cells if not self.is_done(cell) and self.failure(cell) is None]
+
     def note_failure(self, cell: Cell, code: int, worker: str) -> None:
         """Record that the cell's training ended with `code`, and the last lines of its log."""
         write_json(self.failure_of(cell), {"code": code, "worker": worker, "tail": tail_of(self.log_of(cell))})

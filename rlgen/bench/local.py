@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlgen.bench.folder import BenchFolder
+import rlgen
+from rlgen.bench.folder import BenchFolder, require_same_rlgen
 from rlgen.bench.worker import Slot, Worker
 
 
@@ -39,6 +40,25 @@ def gpus_of_this_machine() -> list[str]:
 def worker_name(job: int | None = None) -> str:
     """Name of a worker for people: host, process, job."""
     return f"{socket.gethostname()}:{os.getpid()}{'' if job is None else f':{job}'}"
+
+
+def work_on(
+    path: Path,
+    jobs: int = 1,
+    *,
+    data: Path | None = None,
+    say: Callable[[str], None] = print,
+    stop: threading.Event | None = None,
+) -> BenchFolder:
+    """Train the cells of the benchmark at `path` like `run_workers`. `data`: folder of the demonstrations; by default
+    the plan's. Raises `InputError` if there is no benchmark, and if another version of rlgen planned it."""
+    from rlgen.sim.model import own_rule
+
+    folder = BenchFolder.open(path)
+    require_same_rlgen(folder, rlgen.__version__, own_rule())
+    planned = None if folder.plan.data is None else Path(folder.plan.data)
+    run_workers(folder, jobs, data=data or planned, say=say, stop=stop)
+    return folder
 
 
 def run_workers(

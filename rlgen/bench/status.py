@@ -1,6 +1,6 @@
 """How far a benchmark is: every cell's state, progress, worker and time left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from rlgen.bench.cells import Cell
 from rlgen.bench.estimate import Measured, cost_of, read_measurements
 from rlgen.bench.folder import BenchFolder, State, is_run
 from rlgen.bench.lease import Leases
+from rlgen.bench.local import worker_name
 from rlgen.errors import InputError
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 from rlgen.system.console import duration, number
 
+EVERY = 30.0
+"""Seconds between two lines about workers on other machines."""
 COLORS = {"done": "green", "running": "cyan", "failed": "red", "stopped": "yellow", "waiting": "dim"}
 SHOWN = 30
 """Cells of a long benchmark that are shown; those that matter first."""
@@ -120,3 +123,18 @@ def table(found: Sequence[Progress]) -> Group:
 def is_over(found: Sequence[Progress]) -> bool:
     """Whether nothing is left to train."""
     return all(each.state in ("done", "failed") for each in found)
+
+
+def follow(
+    folder: BenchFolder, say: Callable[[str], None], over: Callable[[float], bool], every: float = EVERY
+) -> None:
+    """Say how far the benchmark is whenever that has changed. `over`: function that waits some seconds at most and
+    returns whether the workers have ended."""
+    leases, before = folder.leases(worker_name()), ""
+    ended = False
+    while not ended:
+        ended = over(every)
+        text = summary(all_progress(folder, leases))
+        if text != before:
+            say(text)
+        before = text

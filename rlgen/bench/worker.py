@@ -76,7 +76,7 @@ class Worker:
             self._follow_the_plan()
             if self._train_next():
                 continue
-            if not self._open():
+            if not self.folder.unfinished():
                 return
             self.stop.wait(self.wait)
 
@@ -87,14 +87,9 @@ class Worker:
             require_same_rlgen(found, self.folder.plan.rlgen, self.folder.plan.margin_rule)
             self.folder = found
 
-    def _open(self) -> list[Cell]:
-        """Cells that are neither done nor failed."""
-        folder = self.folder
-        return [cell for cell in folder.plan.cells if not folder.is_done(cell) and folder.failure(cell) is None]
-
     def _train_next(self) -> bool:
         """Train one free cell. Returns False if there is none."""
-        for cell in self._open():
+        for cell in self.folder.unfinished():
             lease = self._leases.take(cell.name)
             if lease is None:
                 continue

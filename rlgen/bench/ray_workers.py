@@ -1,0 +1,125 @@
+"""Workers of a benchmark as tasks of Ray, on a cluster or on this machine. Ray starts a task again when its node dies.
+
+The folder is the queue, as everywhere: Ray only places the workers. A worker's training ends with the worker, and
+another one resumes it.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rlgen.bench.folder import PLAN, BenchFolder
+from rlgen.bench.local import work_on, worker_name
+from rlgen.bench.status import EVERY, follow
+from rlgen.bench.worker import GRACE
+from rlgen.errors import InputError, problem
+from rlgen.system.interrupt import signals_raise
+
+INSTALL = 'run pip install "rlgen[ray]"'
+
+
+class Unfinished(Exception):
+    """The trainings of a worker were stopped from outside and have saved; cells are left."""
+
+
+def serve(path: str, data: str | None) -> None:
+    """Train until no cell is left: what a task of Ray does.
+
+    Raises `InputError` where the folder or the data is missing and for another version of rlgen, and `Unfinished` if
+    the node is being taken away.
+    """
+    if not (Path(path) / PLAN).is_file():
+        got = f"none on {worker_name()}"
+        raise problem(
+            f"the benchmark's folder {path} on every node", got, "choose --out on a disk that all nodes share"
+        )
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # Ray has set it if the task may use a GPU
+    folder = work_on(Path(path), data=None if data is None else Path(data))
+    if folder.unfinished():
+        raise Unfinished
+
+
+def run_on_ray(
+    folder: BenchFolder,
+    jobs: int,
+    *,
+    address: str | None = None,
+    data: Path | None = None,
+    say: Callable[[str], None] = print,
+    every: float = EVERY,
+) -> None:
+    """Train with `jobs` workers on a Ray cluster until every cell is done or failed.
+
+    Each worker has one CPU and, where the cluster has GPUs, one GPU. `address`: the cluster's, host:port; None for the
+    one that this machine is part of, else for a new one of this machine alone. `data`: folder of the demonstrations on
+    every node. `every`: seconds between two lines of progress. Ctrl-C and SIGTERM stop the workers, are raised again
+    when the trainings have saved, and leave the cluster running.
+    """
+    ray = ray_module()
+    with _connected(ray, address), signals_raise():  # within, because Ray replaces the handler of SIGTERM
+        resources = ray.cluster_resources()
+        gpus = 1 if resources.get("GPU") else 0
+        task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1, retry_exceptions=[Unfinished])(serve)
+        path = str(folder.path.resolve())
+        tasks = [task.remote(path, None if data is None else str(data)) for _ in range(jobs)]
+        slots = int(resources.get("GPU" if gpus else "CPU", 0))
+        say(f"{jobs} workers on a Ray cluster with {slots} {'GPUs' if gpus else 'CPUs'}")
+        try:
+            follow(folder, say, lambda seconds: _have_ended(ray, tasks, seconds), every)
+        except BaseException:
+            say("stopping: the trainings save; the same command continues")
+            _stop(ray, tasks, folder)
+            raise
+
+
+def ray_module() -> Any:
+    """The package ray. Raises `InputError` if it is not installed."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # under `uv run`, every node would install all packages again
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise problem("the package ray for --on ray", "none", INSTALL) from error
+    return ray
+
+
+@contextlib.contextmanager
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = "on this machine" if address is None else f"at {address}"
+        remedy = "start it by `ray start --head` with this Python, and give its address as --ray-address HOST:PORT"
+        raise problem(f"a Ray cluster {where}", " ".join(str(error).split()), remedy) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _have_ended(ray: Any, tasks: list[Any], seconds: float) -> bool:
+    """Wait for the next worker to end and forget it. Raises the error of a worker."""
+    done, tasks[:] = ray.wait(tasks, timeout=seconds)
+    try:
+        ray.get(done)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from error
+        if isinstance(error.cause, ImportError) or "failed to import" in str(error):
+            got = str(error).strip().splitlines()[-1]
+            raise problem("this version of rlgen on every node", got, "install it in the Python of Ray") from error
+        raise
+    return not tasks
+
+
+def _stop(ray: Any, tasks: list[Any], folder: BenchFolder) -> None:
+    """Stop the workers and wait until their trainings have saved."""
+    for task in tasks:
+        ray.cancel(task)
+    leases, deadline = folder.leases(worker_name()), time.monotonic() + GRACE
+    cells = folder.unfinished()
+    while time.monotonic() < deadline and any(leases.holder(cell.name) for cell in cells):
+        time.sleep(0.5)
