@@ -13,18 +13,18 @@ import pytest
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.local import run_workers
 from rlgen.bench.ray_workers import run_on_ray
-from rlgen.bench.results import collect
+from rlgen.bench.results import finished, write_results
 from rlgen.bench.slurm import SIGNAL, submit, wait_for
 
 from .conftest import TINY, plan_of
 
 CELLS = TINY.replace("steps = 64", "steps = 3000").partition("[agents.a2c]")[0] + "[figure]\ncurve = 'train/loss'\n"
-OF_THE_MACHINE = ("wall_seconds", "peak_memory_mb")
+OF_THE_MACHINE = ("wall_seconds", "peak_memory_mb", "env_steps_per_second")
 
 
 def table_of(folder: BenchFolder) -> list[dict[str, str]]:
     """The rows of results.csv without what depends on the machine's speed."""
-    collect(folder)
+    write_results(folder, finished(folder))
     with (folder.path / "results.csv").open(newline="") as file:
         return [
             {name: text for name, text in row.items() if name not in OF_THE_MACHINE} for row in csv.DictReader(file)
