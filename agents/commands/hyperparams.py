@@ -107,8 +107,8 @@ def settings_of(entry: Mapping[str, Any], algorithm: str, path: Path) -> dict[st
     if "n_timesteps" in left:
         values["steps"] = _number(left.pop("n_timesteps"), "n_timesteps", path)
     learner: dict[str, Any] = {"algorithm": algorithm}
-    own = PPO if algorithm == "ppo" else SAC
-    for name, default in own.items():
+    known: dict[str, Any] = PPO if algorithm == "ppo" else SAC
+    for name, default in known.items():
         learner |= _setting(name, left.pop(name, default), default, algorithm, path)
     learner |= _of_policy(left.pop("policy_kwargs", None), algorithm, path)
     if algorithm == "ppo":
@@ -177,6 +177,7 @@ def _of_policy(value: Any, algorithm: str, path: Path) -> dict[str, Any]:
     """The settings of `policy_kwargs`: a dictionary, or the text of one."""
     found = {} if value is None else plain(value, "policy_kwargs", path)
     layers = {"hidden": _widths(found.pop("net_arch"), path)} if "net_arch" in found else {}
+    own: dict[str, Any]
     if algorithm == "sac":
         own: dict[str, Any] = {"hidden": [256, 256], **layers}
     else:
