@@ -52,7 +52,7 @@ class SlurmWorker:
             raise
         if self._errors:
             raise self._errors[0]
-        while self._taken_away:  # SLURM queues a pre-empted job again only if it still runs
+        while self._taken_away:  # SLURM queues a preempted job again only if it still runs
             signal.pause()
 
     def checkpoint(self) -> Any:

@@ -32,7 +32,7 @@ def protocol(tmp_path: Path) -> Path:
 def test_an_unknown_option_names_the_cell_and_the_option_that_was_meant(
     protocol: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    protocol.write_text(TINY.replace('"learner.algorithm" = "a2c"', '"learner.algorythm" = "a2c"'))
+    protocol.write_text(TINY.replace('"learner.algorithm" = "a2c"', '"learner.algorithms" = "a2c"'))
     error = refused(capsys, "run", str(protocol), "--out", str(tmp_path / "bench"))
     assert "Pendulum-v1, agent a2c:" in error
     assert "did you mean --learner.algorithm?" in error
