@@ -177,7 +177,6 @@ def _of_policy(value: Any, algorithm: str, path: Path) -> dict[str, Any]:
     """The settings of `policy_kwargs`: a dictionary, or the text of one."""
     found = {} if value is None else plain(value, "policy_kwargs", path)
     layers = {"hidden": _widths(found.pop("net_arch"), path)} if "net_arch" in found else {}
-    own: dict[str, Any]
     if algorithm == "sac":
         own: dict[str, Any] = {"hidden": [256, 256], **layers}
     else:
