@@ -254,7 +254,7 @@ def settings_of_agent(agent: Any, where: object) -> Any:
     for command in COMMANDS:
         if command.words == f"train {agent}":
             return load(command)
-    if agent in DEFINED:
+    if isinstance(agent, str) and agent in DEFINED:
         return DEFINED[agent]
     raise problem(
         f"a run of {' or '.join(trainings())}",

@@ -119,15 +119,15 @@ def test_a_state_of_another_agent_is_named_with_its_checkpoint(run: Path, capsys
 
 
 def test_values_of_the_right_type_pass() -> None:
-    subject = subjects.Subject(zip=Path("a.zip"), env="Ant-v5")
-    assert from_json(subjects.Subject, {"zip": "a.zip", "env": "Ant-v5", "random_return": 3}) == subjects.Subject(
-        zip=Path("a.zip"), env="Ant-v5", random_return=3
+    subject = subjects.Subject(saved=Path("a.zip"), env="Ant-v5")
+    assert from_json(subjects.Subject, {"saved": "a.zip", "env": "Ant-v5", "random_return": 3}) == subjects.Subject(
+        saved=Path("a.zip"), env="Ant-v5", random_return=3
     )
     assert subject.episodes == 50
     for wrong in (
-        {"zip": "a.zip", "env": None},
-        {"zip": 3, "env": "x"},
-        {"zip": "a", "env": "x", "episodes": True},
+        {"saved": "a.zip", "env": None},
+        {"saved": 3, "env": "x"},
+        {"saved": "a", "env": "x", "episodes": True},
         {},
     ):
         with pytest.raises(InputError):

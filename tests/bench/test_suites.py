@@ -23,7 +23,7 @@ def test_a_quick_cell_is_trained_and_gets_its_line(
     words = ["bench", "run", suite, "--quick", "--agents", agent, "--out", str(out)]
     assert cli.main(words) == 0
     table = (out / "table.md").read_text()
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {setting} | {agent} |")]
+    line = next(line for line in table.splitlines() if line.startswith(f"| {setting} | {agent} |"))
     value = line.split("|")[4].strip().rpartition(" ")[2]
     assert float(value.replace(",", "")) == float(value.replace(",", "")), "a number"
     assert (out / "results.csv").is_file()
