@@ -9,17 +9,14 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import rlgen
 from rlgen.deprecation import present_options
 from rlgen.errors import InputError, problem
 from rlgen.system.interrupt import exit_code, signals_raise
 
-from .commands.choices import taken
 from .commands.output import log_on_stderr, print_error
+from .commands.settings_files import without_config
 from .commands.table import COMMANDS, Command, find, load, settings_for
 
 log = logging.getLogger("rlgen")
@@ -27,8 +24,6 @@ INPUT_ERROR = 2  # exit code
 CLOSED_PIPE = 141  # the shell's 128 + SIGPIPE
 GENERAL = "-q, --quiet: warnings and results only. -v, --verbose: reasons as well."
 CONFIG = "--config FILE: settings from another run (its config.json or its folder); typed options override them."
-READERS = {"--config": "config_file", "--hyperparams": "hyperparams"}
-"""Option of a file of settings → the module under rlgen.agents.commands that reads it."""
 LEAST_LIKENESS = 0.5  # below it a suggestion is a guess
 
 
@@ -100,21 +95,6 @@ def os_problem(error: OSError) -> InputError:
     got = f"{error.strerror or error or type(error).__name__}{place}"
     remedy = remedies.get(error.errno or 0, "check the path and the disk")
     return problem("files and folders that can be read and written", got, remedy)
-
-
-def without_config(chosen: type[Any], arguments: Sequence[str]) -> tuple[Any, list[str]]:
-    """The settings read from the file of --config or --hyperparams (None without one), and the arguments without that
-    option."""
-    files, rest = {}, list(arguments)
-    for option in getattr(chosen, "taken_first", ()):
-        files[option], rest = taken(rest, option)
-    given = [option for option, path in files.items() if path is not None]
-    if len(given) > 1:
-        raise problem("settings from one file", " and ".join(given), "give one of them, and type the other's settings")
-    if not given:
-        return None, rest
-    module = import_module(f"rlgen.agents.commands.{READERS[given[0]]}")
-    return module.defaults(chosen, Path(str(files[given[0]])), rest), rest
 
 
 def volume_of(arguments: Sequence[str]) -> tuple[int, list[str]]:

@@ -1,95 +1,21 @@
 """`rlgen bench plan | run | work`: benchmarks as files, on one machine or many."""
 
-import inspect
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
-import rlgen
 from rlgen.errors import InputError, problem
 
 from .bench_clusters import Cluster
+from .bench_planning import data_folder, path_of, planned, prepared, require_inputs
 
 log = logging.getLogger("rlgen")
-
-
-def resolved(arguments: Sequence[str]) -> Any:
-    """The settings of a command line of `rlgen train …`. Raises `InputError` for one that it refuses."""
-    from rlgen.bench.cells import Resolved
-
-    from .parsing import parse
-    from .settings import RunSettings
-    from .table import find, load, settings_for
-
-    found = find(arguments)
-    kind = load(found[0]) if found else None
-    if found is None or kind is None or not issubclass(kind, RunSettings):
-        raise problem("a command such as `train gail`", " ".join(arguments[:2]), "correct the agent's command")
-    command, rest = found
-    kind = settings_for(kind, rest)
-    try:
-        settings: Any = parse(kind, [*rest, "--out", "."], f"rlgen {command.words}", "", plain=True)
-    except SystemExit as error:
-        raise problem(f"options of `rlgen {command.words}`", " ".join(rest), "correct them in the protocol") from error
-    hints = get_type_hints(type(settings))
-    paths = [each.name for each in fields(settings) if Path in (hints[each.name], *get_args(hints[each.name]))]
-    inputs = [name for name in paths if name != "out"] + (["data"] if "data" in hints else [])
-    if not command.own:
-        return Resolved(settings.recorded(), inputs)
-    source = inspect.getsourcefile(type(settings))
-    return Resolved({**settings.recorded(), "source": source}, [*inputs, "source"])
-
-
-def margin_rule() -> str:
-    """The contact margin rule of this machine's MuJoCo."""
-    from rlgen.sim.model import own_rule
-
-    return own_rule()
-
-
-def data_folder(given: Path | None) -> Path | None:
-    """The folder of data: --data, else RLGEN_DATA."""
-    chosen = given or (Path(os.environ["RLGEN_DATA"]) if os.environ.get("RLGEN_DATA") else None)
-    if chosen is not None and not chosen.is_dir():
-        raise problem(f"a folder of data at {chosen}", "no such folder", "correct --data or RLGEN_DATA")
-    return None if chosen is None else chosen.resolve()
-
-
-def planned(
-    suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = (), agents: Sequence[str] = ()
-) -> tuple[str, Any]:
-    """The text of a protocol, and its plan with the cells of some tasks and agents, or of all."""
-    from rlgen.bench.cells import cells_of, identified
-    from rlgen.bench.folder import Plan
-    from rlgen.bench.protocol import find_protocol, parse_protocol, text_of
-
-    path = find_protocol(suite)
-    text = text_of(path)
-    protocol = parse_protocol(text, str(path))
-    rule = margin_rule()
-    folder = data_folder(data) or (path.parent.resolve() if suite == str(path) else None)
-    every = cells_of(protocol, quick)
-    require_some("tasks", tasks, [cell.task for cell in every])
-    require_some("agents", agents, [cell.agent for cell in every])
-    wanted = [cell for cell in every if (not tasks or cell.task in tasks) and (not agents or cell.agent in agents)]
-    cells = identified(wanted, resolved, folder, rlgen.__version__, rule)
-    held = None if folder is None else str(folder)
-    return text, Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=quick, data=held, cells=tuple(cells))
-
-
-def require_some(what: str, chosen: Sequence[str], known: Sequence[str]) -> None:
-    """Raise `InputError` for a chosen name that the protocol does not have."""
-    unknown = sorted(set(chosen) - set(known))
-    if unknown:
-        got = ", ".join(unknown)
-        raise problem(f"{what} of the protocol ({', '.join(dict.fromkeys(known))})", got, "name some of these")
 
 
 Suite = Positional[Annotated[str, arg(metavar="SUITE")]]
@@ -119,6 +45,7 @@ class BenchPlan:
         if self.measure:
             measure_unknown(plan)
         if self.out is not None:
+            require_inputs(plan)
             self.out.mkdir(parents=True, exist_ok=True)
             with coordinating(self.out):
                 prepared(self.out, text, plan)
@@ -130,6 +57,7 @@ def print_plan(plan: Any) -> None:
     from rich.table import Table
 
     from rlgen.bench.estimate import cost_of, read_measurements, total
+    from rlgen.bench.identity import absent_inputs
     from rlgen.system.console import Console, duration
 
     measured = read_measurements()
@@ -153,6 +81,9 @@ def print_plan(plan: Any) -> None:
     if whole.unknown:
         unknown = f"{len(whole.unknown)} of {len(plan.cells)} cells"
         console.print(f"Never measured here: {unknown}; --measure trains a minute of each kind.")
+    for name in absent_inputs(plan.cells):
+        after = "the identities of its cells change when it is, because they have its contents"
+        console.print(f"{name} is not on this disk (rlgen demos fetch {name}); {after}.", soft_wrap=True)
 
 
 def measure_unknown(plan: Any) -> None:
@@ -164,14 +95,7 @@ def measure_unknown(plan: Any) -> None:
     kinds = {(cell.agent, subject_of(cell), cell.trajectories): cell for cell in reversed(unknown)}
     for number, cell in enumerate(kinds.values(), 1):
         log.info("measuring %s, %d of %d", cell.name, number, len(kinds))
-        measure(cell, _path(plan.data))
-
-
-def prepared(out: Path, text: str, plan: Any) -> Any:
-    """The folder with the plan. Raises `InputError` if another coordinator uses it."""
-    from rlgen.bench.folder import BenchFolder
-
-    return BenchFolder.prepare(out, text, plan)
+        measure(cell, path_of(plan.data))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,13 +131,14 @@ class BenchRun(Cluster):
 
     def run(self) -> int:
         text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
+        require_inputs(plan)
         self.out.mkdir(parents=True, exist_ok=True)
         with coordinating(self.out):
             folder = prepared(self.out, text, plan)
             again = folder.forget_failures(plan.cells)
             if again:
                 log.info("trying %d failed cells again", again)
-            data = data_folder(self.data) or _path(plan.data)
+            data = data_folder(self.data) or path_of(plan.data)
             ended = self.train(folder, self.jobs, data, partial(report_line, folder))
             return concluded(folder) if ended else 0
 
@@ -231,10 +156,6 @@ def coordinating(out: Path) -> Iterator[None]:
         raise problem(f"{out} without another `rlgen bench run`", "one that is still running", remedy) from error
     with lock:
         yield
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def report_line(folder: Any, line: str) -> None:

@@ -36,6 +36,7 @@ from .runner import go_on, share_of, start
 from .table import DEFINED
 
 log = logging.getLogger("rlgen")
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class RunSettings(ABC):
     def __post_init__(self) -> None:
         at_least(self, 1, "threads")
         at_least(self, 0, "seed", remedy="give a whole number that is not negative")
+        if self.seed > MOST_SEED:
+            raise problem(f"seed of at most {MOST_SEED}", str(self.seed), "NumPy's generators take no larger one")
 
     def run(self) -> int:
         """Train in a new run folder. Returns the exit code."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.folder import PLAN, RUNS, BenchFolder
-from rlgen.bench.protocol import PROTOCOL, Protocol, read_protocol
+from rlgen.bench.protocol import Protocol
+from rlgen.bench.protocol_file import PROTOCOL, read_protocol
 from rlgen.bench.results import CURVES, RESULTS, Results, Row, finished, read_rows
 from rlgen.errors import problem
 from rlgen.runs.metrics import read_metrics

@@ -1,35 +1,24 @@
-"""The cells of a benchmark: one training each, with its command line and its identity."""
+"""The cells of a benchmark: one training each, with its command line."""
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlgen.bench.protocol import Agent, Demos, Options, Protocol, Task, name_of
 from rlgen.errors import problem
 
-IDENTITY = 12
-"""Hexadecimal digits of a cell's identity."""
 SHIPPED = "shipped:"
 MINARI = "minari:"
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """What a command line comes to: every setting, defaults included."""
-
-    config: Mapping[str, Any]
-    """The contents of config.json."""
-    inputs: Sequence[str]
-    """Entries that are paths of files or folders read by the training; their contents count, not their places."""
-
-
-Resolve = Callable[[Sequence[str]], Resolved]
-"""Function from a command line to its settings. Raises `InputError` for one that rlgen refuses."""
+OF_CELLS = ("out", "seed", "help", "help-all", "quiet", "verbose")
+"""Options that a protocol does not set: cells have their own."""
+OF_DEMOS = ("demos", "trajectories", "stride")
+"""Those of cells with demonstrations."""
+JSON_OPTION = "env-kwargs"
+"""Option whose value may be a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +95,8 @@ def typed(options: Options, data: Path | None = None) -> list[str]:
 
 
 def _word(value: Any, data: Path | None) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, str) and "{data}" in value:
@@ -144,7 +135,18 @@ def cells_of(protocol: Protocol, quick: bool = False) -> list[Cell]:
             found += list(_cells_on(protocol, task, name, quick))
     if not found:
         raise problem("a protocol with at least one cell", "none", "let a task have an agent and a seed")
+    _require_different_places(found)
     return sorted(found, key=lambda cell: seeds_of(protocol, cell.task, cell.agent, quick).index(cell.seed))
+
+
+def _require_different_places(cells: Sequence[Cell]) -> None:
+    """Raise `InputError` for two cells of one place in the tables, which would show them as one."""
+    places = Counter((cell.setting, cell.agent, cell.seed) for cell in cells)
+    (setting, agent, seed), number = places.most_common(1)[0]
+    if number > 1:
+        got = f"{number} of {agent} on {setting} with seed {seed}"
+        remedy = "list seeds and trajectories once each; other demonstrations and strides are tasks of their own"
+        raise problem("one cell for each task, number of trajectories, agent and seed", got, remedy)
 
 
 def seeds_of(protocol: Protocol, task: str, agent: str, quick: bool) -> tuple[int, ...]:
@@ -174,51 +176,22 @@ def _options(protocol: Protocol, task: Task, name: str, agent: Agent, quick: boo
     """All options of a cell; the later ones count: protocol, task, agent, agent on the task, quick form."""
     options: Options = {"threads": 1, "video": False} if task.env else {"threads": 1}
     options |= {"env": task.env} if task.env else {}
-    options |= protocol.options | task.options | agent.options | agent.on.get(name_of(task), {})
-    if quick:
-        options |= protocol.quick.options | protocol.quick.on.get(name, {})
+    found = [protocol.options, task.options, agent.options, agent.on.get(name_of(task), {})]
+    found += [protocol.quick.options, protocol.quick.on.get(name, {})] if quick else []
+    for each in found:
+        options |= dict(flat(each))
+    own = [*OF_CELLS, *(OF_DEMOS if task.demos else ())]
+    if taken := [f"--{each}" for each in own if each in options]:
+        remedy = "leave it out: seeds, demos and --out decide it"
+        raise problem(f"options that cells of {name_of(task)} do not have of themselves", taken[0], remedy)
     return options
 
 
-def identified(
-    cells: Sequence[Cell], resolve: Resolve, data: Path | None, version: str, margin_rule: str
-) -> list[Cell]:
-    """The cells with their identities. Raises `InputError` for options that rlgen refuses, and for two equal cells."""
-    found: dict[str, Cell] = {}
-    for cell in cells:
-        try:
-            resolved = resolve(cell.arguments(data))
-        except ValueError as error:  # an InputError
-            raise type(error)(f"{cell.setting}, agent {cell.agent}: {error}") from error
-        identity = identity_of(resolved, version, margin_rule)
-        if identity in found:
-            got = f"{found[identity].agent} and {cell.agent} on {cell.setting}, seed {cell.seed}, which are the same"
-            raise problem("cells that differ in a setting", got, "remove one of them from the protocol")
-        found[identity] = replace(cell, id=identity)
-    return list(found.values())
-
-
-def identity_of(resolved: Resolved, version: str, margin_rule: str) -> str:
-    """Hash of everything that determines the numbers of a cell: settings, contents of inputs, version, margin rule."""
-    config = {name: value for name, value in resolved.config.items() if name != "out"}
-    for name in resolved.inputs:
-        if config.get(name) is not None and Path(str(config[name])).exists():
-            config[name] = fingerprint(Path(str(config[name])))
-    whole = {"config": config, "rlgen": version, "margin_rule": margin_rule}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:IDENTITY]
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files."""
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    parts = [
-        (str(file.relative_to(path)), _digest(file, file.stat().st_size, file.stat().st_mtime_ns)) for file in files
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-@cache
-def _digest(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file; kept while its size and its time of change are the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def flat(options: Options, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Options by their names on the command line: learner.n_steps = 8 of a table `learner` is learner.n-steps."""
+    for name, value in options.items():
+        typed_name = f"{prefix}{name.replace('_', '-')}"
+        if isinstance(value, dict) and typed_name != JSON_OPTION:
+            yield from flat(value, f"{typed_name}.")
+        else:
+            yield typed_name, value

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.lease import Leases
-from rlgen.bench.protocol import PROTOCOL, Protocol, parse_protocol, text_of
+from rlgen.bench.protocol import Protocol
+from rlgen.bench.protocol_file import PROTOCOL, parse_protocol, text_of
 from rlgen.errors import InputError, problem
 from rlgen.runs.config import from_json, read_object, write_json
 from rlgen.runs.folder import RunFolder

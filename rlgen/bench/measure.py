@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from rlgen.bench.cells import Cell
 from rlgen.bench.estimate import keep_measurement, measured_of
 from rlgen.bench.status import done_of
-from rlgen.bench.worker import Slot
+from rlgen.bench.worker import CHILD, Slot
 from rlgen.errors import problem
 from rlgen.runs.result import Result
 
@@ -26,7 +25,7 @@ def measure(cell: Cell, data: Path | None, seconds: float = SECONDS) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="rlgen-measure-") as temporary:
         out, log = Path(temporary) / "run", Path(temporary) / "log"
-        command = [sys.executable, "-P", "-m", "rlgen.bench.child", "--cores", "", "--parent", str(os.getpid()), "--"]
+        command = [*CHILD, "--cores", "", "--parent", str(os.getpid()), "--"]
         start = time.monotonic()
         with log.open("wb") as file:
             process = subprocess.Popen(

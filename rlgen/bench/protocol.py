@@ -1,20 +1,19 @@
 """The protocol of a benchmark, a TOML file: tasks × demonstrations × agents × seeds, and how they are compared."""
 
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
 from rlgen.checks import at_least, one_of
-from rlgen.errors import InputError, problem
-from rlgen.runs.config import from_json
-from rlgen.system.files import atomic_write
+from rlgen.errors import problem
 
 Options = dict[str, Any]
 """Options of the command line by name, e.g. {"steps": 1e6, "learner.algorithm": "trpo", "video": False}."""
-SUFFIX = ".toml"
+LONGEST = 100
+"""Characters of a name: files are named after it."""
+FORMULAS = "=+-@"
+"""First signs of a name that make spreadsheets run it when they open results.csv."""
 FLAGS = ("best checkpoint", "tuned on these seeds", "restored simulator states")
 """What an agent may be flagged with; tables print it next to its name."""
 
@@ -57,11 +56,18 @@ class Task:
     expert: float | None = None
     """Value with a normalized score of 1, where a run does not measure it."""
     threshold: float | None = None
-    """Value of the figure's curve whose first crossing counts as the time to success."""
+    """Value of the figure's curve whose first crossing counts as the time to success: from below, or from above if low
+    values of the protocol's metric are better."""
 
     def __post_init__(self) -> None:
         if not self.name and not self.env:
             raise problem("a task with a name or an env", "neither", 'give it env = "Ant-v5" or name = "MNIST"')
+        require_name("task", name_of(self))
+        for name in ("random", "expert", "threshold"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                what, remedy = f"a finite {name} of the task {name_of(self)}", "leave it out if it is unknown"
+                raise problem(what, str(value), remedy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,9 @@ class Metric:
     better: Literal["high", "low"] = "high"
 
     def __post_init__(self) -> None:
+        if not self.name:
+            raise problem("the name of a metric", "an empty one", "name an entry of result.json, e.g. return_mean")
+        require_name("metric", self.title)
         one_of(self, "take", ("result", "last", "fall"))
         one_of(self, "better", ("high", "low"))
 
@@ -195,7 +204,15 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.tasks or not self.agents or not self.seeds:
             raise problem("a protocol with tasks, agents and seeds", "none of one of them", "add it")
+        if not self.title.isprintable():
+            remedy = "write it without line breaks and control characters"
+            raise problem("a title of one line", repr(self.title), remedy)
         names = [name_of(task) for task in self.tasks]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise problem("tasks with names of their own", f"{twice[0]!r} twice", "add name = to one of them")
+        for name in self.agents:
+            require_name("agent", name)
         for task in self.tasks:
             _known(task.agents, self.agents, "agents")
         for agent in self.agents.values():
@@ -228,75 +245,11 @@ def _known(used: Sequence[str] | Mapping[str, Any], names: Sequence[str] | Mappi
         raise problem(f"{what} among {', '.join(map(repr, names))}", repr(unknown[0]), "name one of these")
 
 
-def suites() -> dict[str, Path]:
-    """The shipped protocols by name."""
-    folder = Path(str(files("rlgen.bench") / "suites"))
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
-
-
-def find_protocol(suite_or_file: str) -> Path:
-    """The file of a shipped suite, or the given one. Raises `InputError` if there is neither."""
-    found = suites()
-    if suite_or_file in found:
-        return found[suite_or_file]
-    path = Path(suite_or_file)
-    if path.is_dir() and (path / PROTOCOL).is_file():
-        return path / PROTOCOL
-    if not path.is_file():
-        raise problem(
-            f"a protocol file, or a suite among {', '.join(found)}", suite_or_file, "see `rlgen bench plan --help`"
-        )
-    return path
-
-
-PROTOCOL = "protocol.toml"
-"""The protocol's copy in the folder of a benchmark."""
-
-
-def read_protocol(path: Path) -> Protocol:
-    """The protocol of a file. Raises `InputError` for what is no TOML, and for unknown and missing entries."""
-    return parse_protocol(text_of(path), str(path))
-
-
-def parse_protocol(text: str, where: str = PROTOCOL) -> Protocol:
-    """The protocol of a text; `where`: its place, for errors."""
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise problem(f"a protocol in TOML at {where}", str(error), "correct that line") from error
-    try:
-        return from_json(Protocol, _with_short_forms(found), "correct the protocol (docs/benchmarks.md describes it)")
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def text_of(path: Path) -> str:
-    """The text of a protocol. Raises `InputError` if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise problem(f"a protocol in TOML at {path}", str(error), "give a text file") from error
-
-
-def _with_short_forms(found: dict[str, Any]) -> dict[str, Any]:
-    """`metric = "fid"` and `columns = ["fid"]` as tables, and one number of trajectories as a list."""
-    for holder in [found, *_tables(found.get("agents"))]:
-        if isinstance(holder.get("metric"), str):
-            holder["metric"] = {"name": holder["metric"]}
-    if isinstance(columns := found.get("columns"), list):
-        found["columns"] = [{"name": each} if isinstance(each, str) else each for each in columns]
-    for task in [*_tables(found.get("tasks")), *_tables([found.get("quick")])]:
-        for demos in _tables(task.get("demos")):
-            if isinstance(demos.get("trajectories"), int):
-                demos["trajectories"] = [demos["trajectories"]]
-    return found
-
-
-def _tables(found: Any) -> list[dict[str, Any]]:
-    items = found.values() if isinstance(found, dict) else found if isinstance(found, list) else []
-    return [item for item in items if isinstance(item, dict)]
-
-
-def keep_protocol(path: Path, folder: Path) -> None:
-    """Copy the protocol into the folder of a benchmark."""
-    atomic_write(folder / PROTOCOL, text_of(path))
+def require_name(what: str, name: str) -> None:
+    """Raise `InputError` for a name that tables, files or spreadsheets do not show as it is."""
+    if not name or not name.isprintable() or name != name.strip() or len(name) > LONGEST:
+        got, remedy = repr(name[:LONGEST]), f"use 1 to {LONGEST} printable characters, without spaces around them"
+        raise problem(f"a name of the {what} that tables can show", got, remedy)
+    if name[0] in FORMULAS:
+        got = f"{name!r}, which spreadsheets take for a formula"
+        raise problem(f"a name of the {what} that begins with a letter or a number", got, "choose another name")

@@ -1,5 +1,6 @@
 """A worker takes cells of a benchmark's folder and trains them, one after another."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typing import Literal
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.estimate import keep_measurement, measured_of
-from rlgen.bench.folder import BenchFolder, is_run, require_same_rlgen
+from rlgen.bench.folder import BenchFolder, is_run, require_same_rlgen, tail_of
 from rlgen.bench.lease import BEAT, Lease, Leases, beating
 from rlgen.errors import InputError, problem
 from rlgen.runs.result import Result
@@ -26,6 +27,10 @@ KILLS = 3
 """Times that a cell's process may be killed from outside before it counts as failed."""
 STOPS = (130, 143, 138, -signal.SIGTERM, -signal.SIGINT)
 """Exit codes of a training that was asked to stop, and has saved."""
+CHANGED = 3
+"""Exit code of a cell that no longer has the identity it was planned with."""
+CHILD = (sys.executable, "-P", "-m", "rlgen.agents.commands.bench_child")
+"""Command that runs a training on a worker's cores."""
 GRACE = 120.0
 """Seconds in which a training that is asked to stop may save."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -107,13 +112,14 @@ class Worker:
         if is_run(out) and not _is_free(out):
             return "busy"  # its former worker lost the lease, but trains on
         try:
-            chosen = cell.resuming(out) if is_run(out) else [*cell.arguments(self.data), "--out", str(out)]
+            planned = cell.arguments(self.data)
         except InputError as error:  # the demonstrations are not here: no other cell is to blame
             raise InputError(f"{cell.name}: {error}") from error
+        chosen = cell.resuming(out) if is_run(out) else [*planned, "--out", str(out)]
         begins = not is_run(out)
         self.say(f"{'start' if begins else 'resume'} {cell.name}")
         clock = time.monotonic()
-        outcome, code = self._process(cell, chosen, lease)
+        outcome, code = self._process(cell, chosen, lease, planned)
         if begins and outcome == "done":
             memory = Result.read(out).peak_memory_mb
             keep_measurement(measured_of(cell, time.monotonic() - clock, memory, out))
@@ -125,9 +131,12 @@ class Worker:
         self.say(f"{outcome}{f' (exit code {code})' if outcome == 'failed' else ''} {cell.name}")
         return outcome
 
-    def _process(self, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[Outcome, int]:
+    def _process(
+        self, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Sequence[str]
+    ) -> tuple[Outcome, int]:
         cores = ",".join(map(str, self.slot.cores))
-        command = [sys.executable, "-P", "-m", "rlgen.bench.child", "--cores", cores, "--parent", str(os.getpid())]
+        command = [*CHILD, "--cores", cores, "--parent", str(os.getpid())]
+        command += ["--cell", cell.id, "--planned", json.dumps(planned)]
         with self.folder.log_of(cell).open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--", *arguments],
@@ -142,6 +151,8 @@ class Worker:
             return "lost", code
         if code == 0 and self.folder.is_done(cell):
             return "done", code
+        if code == CHANGED:  # this machine or the plan is to blame, so that another cell would fare no better
+            raise InputError(f"{cell.name}: {tail_of(self.folder.log_of(cell))[-1]}")
         if code in STOPS:
             self.stop.set()  # the machine is being taken away, or a person stopped it
             return "stopped", code

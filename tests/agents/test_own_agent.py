@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
-from rlgen.agents.commands.bench import resolved
-from rlgen.bench.cells import identity_of
+from rlgen.agents.commands.bench_planning import resolved
+from rlgen.bench.identity import identity_of
 from rlgen.errors import InputError
 
 MODULE = """

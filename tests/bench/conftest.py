@@ -6,10 +6,13 @@ from pathlib import Path
 import matplotlib.font_manager  # noqa: F401  (reads its cache of fonts, before a test has another cache folder)
 import pytest
 
+import rlgen
+from rlgen.agents.commands.bench_planning import margin_rule, resolved
 from rlgen.bench import figures
-from rlgen.bench.cells import Cell, Resolved, cells_of, identified
+from rlgen.bench.cells import Cell, cells_of
 from rlgen.bench.folder import BenchFolder, Plan
-from rlgen.bench.protocol import parse_protocol
+from rlgen.bench.identity import Resolved, identified
+from rlgen.bench.protocol_file import parse_protocol
 from rlgen.bench.results import Results, Row, write_rows
 from rlgen.reports.page import Figure
 from rlgen.reports.panels import LIGHT
@@ -76,6 +79,13 @@ def plan_of(text: str, cells: Sequence[Cell] | None = None) -> Plan:
     found = cells_of(parse_protocol(text)) if cells is None else cells
     identities = identified(found, typed_options, None, "0.1.0", "native")
     return Plan(rlgen="0.1.0", margin_rule="native", quick=False, data=None, cells=tuple(identities))
+
+
+def real_plan_of(text: str) -> Plan:
+    """The plan whose identities are those of this rlgen, for trainings that check them."""
+    rule = margin_rule()
+    cells = identified(cells_of(parse_protocol(text)), resolved, None, rlgen.__version__, rule)
+    return Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=False, data=None, cells=tuple(cells))
 
 
 @pytest.fixture

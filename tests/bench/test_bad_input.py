@@ -1,15 +1,18 @@
 """What can go wrong with a benchmark's folder is refused in three parts, or gives a correct table."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rlgen.agents import cli
+from rlgen.agents.commands.bench_planning import planned
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.lease import Lease
-from rlgen.bench.protocol import PROTOCOL
+from rlgen.bench.protocol_file import PROTOCOL
 from rlgen.bench.worker import Worker
+from rlgen.data.shipped import shipped_demonstrations
 from rlgen.errors import InputError
 from rlgen.system.files import locked
 
@@ -77,7 +80,7 @@ def test_a_changed_plan_is_followed_by_workers_that_are_running(
     more = TINY.replace("seeds = [0, 1]", "seeds = [0, 1, 2]")
     trained = []
 
-    def process(self: Worker, cell: object, arguments: object, lease: Lease) -> tuple[str, int]:
+    def process(self: Worker, cell: object, arguments: object, lease: Lease, planned: object) -> tuple[str, int]:
         if not trained:
             BenchFolder.prepare(tiny.path, more, plan_of(more))
         trained.append(cell)
@@ -104,3 +107,61 @@ def test_a_folder_that_is_no_benchmark_is_named(tmp_path: Path, capsys: pytest.C
 
 def test_a_task_that_is_not_in_the_protocol(protocol: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tasks of the protocol (Pendulum-v1)" in refused(capsys, "plan", str(protocol), "--tasks", "Ant-v5")
+
+
+def test_an_environment_that_does_not_exist_is_said_before_anything_runs(
+    protocol: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol.write_text(TINY.replace("Pendulum-v1", "Pendulums-v1"))
+    assert "a registered Gymnasium environment; got 'Pendulums-v1'" in refused(capsys, "plan", str(protocol))
+
+
+def test_a_protocols_own_folder_is_that_of_its_data_however_its_path_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RLGEN_DATA", raising=False)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/mine.toml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    written = ("sub/mine.toml", "./sub/mine.toml", "sub//mine.toml", str(tmp_path / "sub/mine.toml"))
+    assert {planned(name, False, None)[1].data for name in written} == {str(tmp_path / "sub")}
+    text, plan = planned("sub/mine.toml", False, None)
+    BenchFolder.prepare(tmp_path / "bench", text, plan)
+    assert planned("bench", False, None)[1] == plan
+
+
+def test_demonstrations_that_differ_from_the_planned_ones_are_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their file was replaced, or the worker is on a machine with another of the same name."""
+    protocol, out = tmp_path / "mine.toml", tmp_path / "bench"
+    shutil.copy(shipped_demonstrations("Ant-v5"), tmp_path / "ant.npz")
+    protocol.write_text(
+        """title = "t"
+seeds = [0]
+tasks = [{ env = "Ant-v5", demos = [{ file = "ant.npz" }] }]
+agents.bc.command = "train bc"
+"""
+    )
+    assert cli.main(["bench", "plan", str(protocol), "--out", str(out)]) == 0
+    with (tmp_path / "ant.npz").open("ab") as file:
+        file.write(b"x")
+    error = refused(capsys, "work", str(out))
+    assert "as it was planned; got" in error
+    assert "demonstrations, source of the agent or a file of settings differ" in error
+    assert list((out / "runs").iterdir()) == list((out / "failures").iterdir()) == []
+
+
+def test_a_data_set_that_is_not_here_is_named_by_the_plan_and_refused_by_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "none"))
+    protocol, out = tmp_path / "mine.toml", tmp_path / "bench"
+    demos = 'demos = [{ file = "minari:mujoco/ant/expert-v0" }]'
+    text = f'title = "t"\nseeds = [0]\ntasks = [{{ env = "Ant-v5", {demos} }}]\nagents.bc.command = "train bc"\n'
+    protocol.write_text(text)
+    assert cli.main(["bench", "plan", str(protocol)]) == 0
+    assert "minari:mujoco/ant/expert-v0 is not on this disk" in capsys.readouterr().out
+    assert "rlgen demos fetch" in refused(capsys, "run", str(protocol), "--out", str(out))
+    assert not out.exists()

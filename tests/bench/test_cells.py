@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rlgen.bench.cells import Resolved, cells_of, fingerprint, identified, identity_of
-from rlgen.bench.protocol import parse_protocol
+from rlgen.bench.cells import cells_of
+from rlgen.bench.identity import Resolved, absent_inputs, fingerprint, identified, identity_of
+from rlgen.bench.protocol_file import parse_protocol
 from rlgen.errors import InputError
 
 from .conftest import TINY, typed_options
@@ -58,3 +59,56 @@ def test_demonstrations_that_are_not_there_are_named(tmp_path: Path) -> None:
     cell = replace(cells_of(parse_protocol(TINY))[0], demos="ant.npz")
     with pytest.raises(InputError, match=r"demonstrations at .*ant\.npz; got no such file"):
         cell.arguments(tmp_path)
+
+
+def test_a_data_set_of_minari_counts_by_its_contents_as_soon_as_it_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    name = "minari:mujoco/ant/expert-v0"
+    cell = replace(cells_of(parse_protocol(TINY))[0], demos=name)
+
+    def identity() -> str:
+        return identity_of(Resolved({"demos": name}, ["demos"]), "0.1", "native")
+
+    assert absent_inputs([cell, cell]) == [name]
+    absent = identity()
+    data = tmp_path / "mujoco/ant/expert-v0/data"
+    data.mkdir(parents=True)
+    (data / "main_data.hdf5").write_bytes(b"1")
+    assert absent_inputs([cell]) == []
+    one = identity()
+    (data.parent / ".cache").mkdir()
+    (data.parent / ".cache/downloaded").write_text("today")
+    assert identity() == one != absent
+    (data / "main_data.hdf5").write_bytes(b"22")
+    assert identity() != one
+
+
+def test_two_cells_of_one_line_and_seed_are_refused_because_tables_would_show_one() -> None:
+    demos = '[{ file = "a", trajectories = 1 }, { file = "a", trajectories = 1, stride = 2 }]'
+    for text in (
+        TINY.replace("expert = -150.0", f"demos = {demos}"),
+        TINY.replace("seeds = [0, 1]", "seeds = [0, 0]"),
+    ):
+        with pytest.raises(
+            InputError, match="one cell for each task, number of trajectories, agent and seed; got 2 of"
+        ):
+            cells_of(parse_protocol(text))
+
+
+def test_options_in_tables_and_with_underscores_are_the_same_options() -> None:
+    nested = TINY.replace('{ "learner.algorithm" = "a2c" }', '{ learner.algorithm = "a2c" }')
+    assert cells_of(parse_protocol(nested)) == cells_of(parse_protocol(TINY))
+    later = TINY.replace("[agents.ppo]", "[agents.ppo]\noptions = { n_envs = 4, env_kwargs = { g = 9.8 } }")
+    words = cells_of(parse_protocol(later))[0].arguments()
+    assert words.count("--n-envs") == 1
+    assert words[words.index("--n-envs") + 1] == "4"
+    assert words[words.index("--env-kwargs") + 1] == '{"g": 9.8}'
+
+
+@pytest.mark.parametrize("option", ["seed = 3", 'out = "x"', "help = true"])
+def test_options_that_cells_decide_are_refused(option: str) -> None:
+    with pytest.raises(InputError, match=f"got --{option.split()[0]}; leave it out"):
+        cells_of(parse_protocol(TINY.replace("episodes = 1", option)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlgen.bench.protocol import PROTOCOL, read_protocol, suites
+from rlgen.bench.protocol_file import PROTOCOL, read_protocol, suites
 from rlgen.bench.results import read_rows
 from rlgen.bench.summary import markdown
 from rlgen.bench.table import groups

@@ -3,7 +3,7 @@
 import pytest
 
 from rlgen.bench.cells import cells_of, typed
-from rlgen.bench.protocol import find_protocol, parse_protocol, read_protocol, suites
+from rlgen.bench.protocol_file import find_protocol, parse_protocol, read_protocol, suites
 from rlgen.errors import InputError
 
 from .conftest import TINY
@@ -57,6 +57,14 @@ def test_options_are_typed_as_on_the_command_line() -> None:
         (('agent = "ppo"', 'agent = "pppo"'), "expected agents among 'ppo', 'a2c'; got 'pppo'"),
         (('task = "Pendulum-v1"', 'task = "Ant-v5"'), "expected tasks among 'Pendulum-v1'"),
         (("title = ", "title == "), "expected a protocol in TOML"),
+        (('env = "Pendulum-v1"', 'env = "Pendulum-v1"\n[[tasks]]\nenv = "Pendulum-v1"'), "got 'Pendulum-v1' twice"),
+        (("[agents.a2c]", '[agents."=1+1"]'), "which spreadsheets take for a formula"),
+        (("[agents.a2c]", '[agents."a\\nb"]'), "a name of the agent that tables can show"),
+        (("[agents.a2c]", f"[agents.{'x' * 101}]"), "use 1 to 100 printable characters"),
+        (("Two learners on the pendulum", "a\\nb"), "a title of one line"),
+        (("expert = -150.0", "expert = nan"), "a finite expert of the task Pendulum-v1"),
+        (("expert = -150.0", "threshold = inf"), "a finite threshold of the task Pendulum-v1"),
+        (("seeds = [0, 1]", 'metric = ""'), "the name of a metric"),
         (("[agents.a2c]", '[agents.a2c]\nflags = ["good"]'), "expected flags among best checkpoint"),
     ],
 )

@@ -16,7 +16,7 @@ from rlgen.bench.ray_workers import run_on_ray
 from rlgen.bench.results import finished, write_results
 from rlgen.bench.slurm import SIGNAL, submit, wait_for
 
-from .conftest import TINY, plan_of
+from .conftest import TINY, real_plan_of
 
 CELLS = TINY.replace("steps = 64", "steps = 3000").partition("[agents.a2c]")[0] + "[figure]\ncurve = 'train/loss'\n"
 OF_THE_MACHINE = ("wall_seconds", "peak_memory_mb", "env_steps_per_second")
@@ -66,7 +66,7 @@ def family_of(pid: int) -> list[int]:
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[BenchFolder, BenchFolder]:
     """The same two cells in two folders."""
-    plan = plan_of(CELLS)
+    plan = real_plan_of(CELLS)
     return BenchFolder.prepare(tmp_path / "a", CELLS, plan), BenchFolder.prepare(tmp_path / "b", CELLS, plan)
 
 

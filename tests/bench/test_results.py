@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rlgen.bench.folder import BenchFolder
-from rlgen.bench.protocol import Metric, parse_protocol
+from rlgen.bench.protocol import Metric
+from rlgen.bench.protocol_file import parse_protocol
 from rlgen.bench.results import (
     CURVES,
     RESULTS,

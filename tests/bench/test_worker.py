@@ -21,7 +21,7 @@ from rlgen.bench.worker import Worker
 from rlgen.errors import InputError
 from rlgen.runs.folder import RunFolder
 
-from .conftest import TINY, plan_of
+from .conftest import TINY, plan_of, real_plan_of
 
 
 def finish(folder: BenchFolder, cell: Cell) -> None:
@@ -34,7 +34,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Trainings take no time: names of the cells that were trained."""
     done: list[str] = []
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[str, int]:
+    def process(
+        self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Sequence[str]
+    ) -> tuple[str, int]:
         done.append(cell.name)
         finish(self.folder, cell)
         return "done", 0
@@ -55,11 +57,13 @@ def test_a_failed_cell_is_left_until_it_is_tried_again(
 ) -> None:
     bad, working = tiny.plan.cells[1], Worker._process
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[Any, int]:
+    def process(
+        self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Sequence[str]
+    ) -> tuple[Any, int]:
         if cell == bad:
             self.folder.log_of(cell).write_text("a line\nthe reason\n")
             return "failed", 2
-        return working(self, cell, arguments, lease)
+        return working(self, cell, arguments, lease, planned)
 
     monkeypatch.setattr(Worker, "_process", process)
     run_workers(tiny, 2)
@@ -75,7 +79,9 @@ def test_a_failed_cell_is_left_until_it_is_tried_again(
 def test_a_cell_killed_from_outside_is_tried_three_times(tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[str, int]:
+    def process(
+        self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Sequence[str]
+    ) -> tuple[str, int]:
         tried.append(cell.name)
         return "failed", -signal.SIGKILL
 
@@ -141,7 +147,7 @@ from rlgen.bench.local import run_workers
 from rlgen.bench.worker import Worker
 from rlgen.system.interrupt import signals_raise
 
-def process(self, cell, arguments, lease):
+def process(self, cell, arguments, lease, planned):
     self.stop.wait()
     time.sleep(0.2 if cell.agent == "ppo" else 1.0)
     return "stopped", 143
@@ -164,7 +170,7 @@ def test_a_killed_workers_training_ends_and_another_worker_finishes_its_cells(tm
     """Real processes: SIGKILL to the worker in the middle of a training."""
     text = TINY.replace("steps = 64", "steps = 3000").replace("seeds = [0, 1]", "seeds = [0]")
     text = text.partition("[agents.a2c]")[0] + "[figure]\ncurve = 'rollout/ep_rew_mean'\n"
-    folder = BenchFolder.prepare(tmp_path / "bench", text, plan_of(text))
+    folder = BenchFolder.prepare(tmp_path / "bench", text, real_plan_of(text))
     (cell,) = folder.plan.cells
     code = "import sys; from pathlib import Path; from rlgen.bench.folder import BenchFolder\n"
     code += "from rlgen.bench.local import run_workers; run_workers(BenchFolder.open(Path(sys.argv[1])), 1)"
