@@ -169,14 +169,22 @@ def report_line(folder: Any, line: str) -> None:
 
 
 def concluded(folder: Any) -> int:
-    """Write and print the results. Returns the exit code: 1 if a cell failed."""
+    """Write and print the results. Returns the exit code: 1 if a cell failed, or was stopped."""
     from .bench_results import reported
 
     print(reported(folder.path, folder))
     failed = [cell for cell in folder.plan.cells if folder.failure(cell) is not None]
     for cell in failed:
         log.warning("failed: %s (%s)", cell.name, folder.log_of(cell))
-    return 1 if failed else 0
+    return 1 if failed or left_over(folder) else 0
+
+
+def left_over(folder: Any) -> bool:
+    """Whether trainings were stopped before all cells were done, which is logged."""
+    left = len(folder.current().unfinished())
+    if left:
+        log.warning("a training was stopped from outside: %d cells are left; the same command continues", left)
+    return bool(left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,5 +201,5 @@ class BenchWork:
     def run(self) -> int:
         from rlgen.bench.local import work_on
 
-        work_on(self.folder, self.jobs, data=data_folder(self.data), say=log.info)
-        return 0
+        folder = work_on(self.folder, self.jobs, data=data_folder(self.data), say=log.info)
+        return 1 if left_over(folder) else 0

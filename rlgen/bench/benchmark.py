@@ -8,9 +8,10 @@ import numpy as np
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.folder import PLAN, RUNS, BenchFolder
-from rlgen.bench.protocol import Protocol
+from rlgen.bench.protocol import Protocol, name_of
 from rlgen.bench.protocol_file import PROTOCOL, read_protocol
-from rlgen.bench.results import CURVES, RESULTS, Results, Row, finished, read_rows
+from rlgen.bench.results import CURVES, finished
+from rlgen.bench.rows import RESULTS, Results, Row, read_rows
 from rlgen.errors import problem
 from rlgen.runs.metrics import read_metrics
 
@@ -39,7 +40,9 @@ class Benchmark:
         if missing:
             wanted = f"a benchmark at {path}: plan.json and runs/, or {PROTOCOL} and {RESULTS}"
             raise problem(wanted, f"no {' and no '.join(missing)}", "give the folder of `rlgen bench run`")
-        return cls(path=path, protocol=read_protocol(path / PROTOCOL), results=read_rows(path / RESULTS))
+        protocol, results = read_protocol(path / PROTOCOL), read_rows(path / RESULTS)
+        _require_rows_of(protocol, results, path)
+        return cls(path=path, protocol=protocol, results=results)
 
     @classmethod
     def of(cls, folder: BenchFolder) -> "Benchmark":
@@ -66,6 +69,18 @@ class Benchmark:
     def _columns(self, row: Row, kept: Mapping[str, Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
         run = self.run_of(row)
         return read_metrics(run) if run is not None else kept.get(str(row["cell"]), {})
+
+
+def _require_rows_of(protocol: Protocol, results: Results, path: Path) -> None:
+    """Raise `InputError` for rows of another protocol: tables would leave them out, or name their values wrongly."""
+    tasks, remedy = [name_of(task) for task in protocol.tasks], f"take the {PROTOCOL} of these results"
+    for row in results.rows:
+        where = f"{row['task']}, agent {row['agent']}"
+        if row["task"] not in tasks or row["agent"] not in protocol.agents:
+            raise problem(f"tasks and agents of {path / PROTOCOL} in {path / RESULTS}", where, remedy)
+        if row["metric"] != protocol.metric_of(row["agent"]).title:
+            wanted = f"the metric {protocol.metric_of(row['agent']).title} of {where}, as in {path / PROTOCOL}"
+            raise problem(wanted, f"{row['metric']!r} in {path / RESULTS}", remedy)
 
 
 def name_of_run(row: Row) -> str:

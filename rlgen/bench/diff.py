@@ -8,11 +8,11 @@ from typing import Literal
 from rlgen.bench.benchmark import Benchmark
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
-from rlgen.bench.protocol import Metric
-from rlgen.bench.results import Row
+from rlgen.bench.protocol import Metric, name_of
+from rlgen.bench.rows import Row, Seeds, by_seed
 from rlgen.bench.statistics import Estimate
 from rlgen.bench.statistics_comparison import difference, holm, p_value
-from rlgen.bench.summary import SIGNIFICANT, Seeds, by_seed, direction, p_text, seeds_text, written
+from rlgen.bench.summary import SIGNIFICANT, direction, p_text, seeds_text, written
 from rlgen.bench.table import writer_of
 from rlgen.errors import problem
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, over_runs
@@ -20,6 +20,11 @@ from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, over_runs
 Key = tuple[str, int | None, str]
 """Task, trajectories and agent."""
 Verdict = Literal["better", "worse", "no difference shown"]
+CONDITIONS = {
+    "rlgen": "rlgen", "margin_rule": "contact margins", "machine": "machine", "steps": "lengths of the trainings",
+    "episodes": "numbers of episodes", "evaluation_seed": "evaluation seeds",
+}  # fmt: skip
+"""Column of results.csv → what it is, where A and B should be equal."""
 RULE = (
     "Verdict: worse if all seeds of B are below all seeds of A, which equal agents do at most once in 20 times (three "
     f"seeds of each); or if, from {ENOUGH_FOR_INTERVAL} seeds on, the interval excludes 0 and p (Holm) is below "
@@ -139,13 +144,15 @@ def _notes(a: Benchmark, b: Benchmark, found: Sequence[Change]) -> Iterator[str]
 
 def _conditions(a: Benchmark, b: Benchmark) -> Iterator[str]:
     """Sentences on conditions that differ: version, margin rule, machine, settings."""
-    for column, what in (("rlgen", "rlgen"), ("margin_rule", "contact margins"), ("machine", "machine")):
+    for column, what in CONDITIONS.items():
         before, after = (_values(each, column) for each in (a, b))
         if before != after:
             ours, theirs = (" and ".join(each) or "unknown" for each in (before, after))
             yield f"**Different {what}**: {ours} in A, {theirs} in B."
     agents = b.protocol.agents
     changed = [name for name, agent in a.protocol.agents.items() if name in agents and agents[name] != agent]
+    tasks = {name_of(task): task for task in b.protocol.tasks}
+    changed += [name_of(task) for task in a.protocol.tasks if tasks.get(name_of(task), task) != task]
     if a.protocol.options != b.protocol.options:
         changed.insert(0, "every cell")
     if changed:
@@ -153,4 +160,4 @@ def _conditions(a: Benchmark, b: Benchmark) -> Iterator[str]:
 
 
 def _values(benchmark: Benchmark, column: str) -> list[str]:
-    return sorted({str(row[column]) for row in benchmark.results.rows if row.get(column) is not None})
+    return sorted({str(row[column]) for row in benchmark.results.rows if row.get(column) not in (None, "")})

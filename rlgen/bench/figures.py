@@ -58,14 +58,17 @@ class Strip:
 def pictured(draw: Draw, words: str) -> Figure:
     """The figure for light and dark, wide and narrow screens."""
     light, dark, narrow_light, narrow_dark = (
-        _png(draw(theme, layout)) for layout in (WIDE, NARROW) for theme in (LIGHT, DARK)
+        _png(draw, theme, layout) for layout in (WIDE, NARROW) for theme in (LIGHT, DARK)
     )
     return Figure.of(light, dark, words, (narrow_light, narrow_dark))
 
 
-def _png(drawing: "Drawing") -> bytes:
+def _png(draw: Draw, theme: Theme, layout: Layout) -> bytes:
+    from matplotlib import rc_context
+
     picture = io.BytesIO()
-    drawing.savefig(picture, format="png", transparent=True)
+    with rc_context({"text.parse_math": False}):  # a name with two $ is no formula
+        draw(theme, layout).savefig(picture, format="png", transparent=True)
     return picture.getvalue()
 
 
@@ -224,7 +227,11 @@ def _style(axes: "Axes", title: str, theme: Theme) -> None:
 def _name_agents(figure: "Drawing", protocol: Protocol, agents: Sequence[str], theme: Theme, layout: Layout) -> None:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=color_of(protocol, agent, theme), linewidth=2, label=agent) for agent in agents]
+    names = [f" {agent}" if agent.startswith("_") else agent for agent in agents]  # matplotlib leaves out _names
+    lines = [
+        Line2D([], [], color=color_of(protocol, agent, theme), linewidth=2, label=name)
+        for agent, name in zip(agents, names, strict=True)
+    ]
     figure.legend(
         handles=lines, loc="outside upper left", ncols=layout.names, frameon=False, fontsize=9, labelcolor=theme.ink
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from rlgen.system.files import atomic_write
 
 PLAN, RUNS, LEASES, FAILURES, LOGS = "plan.json", "runs", "leases", "failures", "logs"
 State = Literal["done", "running", "stopped", "failed", "waiting"]
+LOOKS = 5
+"""Looks at plan and protocol, 0.2 s apart, after which a protocol that is not the plan's counts as edited."""
 TAIL = 12
 """Lines of a log that are shown of a failed cell."""
 
@@ -54,17 +57,23 @@ class BenchFolder:
     def prepare(cls, path: Path, protocol: str, plan: Plan) -> "BenchFolder":
         """Make the folder, or change its plan. `protocol`: its text. The folder must be locked if it exists.
 
-        Runs of cells that the plan no longer has stay, and tables leave them out. Raises `InputError` for a folder that
-        holds something else, and for one of another version of rlgen or of another machine's margin rule.
+        Runs of cells that the plan no longer has stay, and tables leave them out; those of a task or agent with a new
+        name get it. Raises `InputError` for a folder that holds something else, for one of another version of rlgen or
+        of another machine's margin rule, and for a new name of a cell that is being trained.
         """
         parsed = parse_protocol(protocol)
+        before: tuple[Cell, ...] = ()
         if (path / PLAN).is_file():
-            _require_same_rlgen(read_plan(path), plan.rlgen, plan.margin_rule, path)
+            found = read_plan(path)
+            _require_same_rlgen(found, plan.rlgen, plan.margin_rule, path)
+            before = found.cells
         elif path.is_dir() and any(not each.name.startswith(".") for each in path.iterdir()):
             raise problem(f"a new or empty folder at {path}, or one of `rlgen bench`", "other files", "choose another")
         path.mkdir(parents=True, exist_ok=True)
         for name in (RUNS, LEASES, FAILURES, LOGS):
             (path / name).mkdir(exist_ok=True)
+        for old, new in renamed(before, plan.cells):
+            _rename(path, old, new)
         plan = replace(plan, protocol=hash_of(protocol))
         atomic_write(path / PROTOCOL, protocol)
         write_json(path / PLAN, asdict(plan))  # last: a folder with it is a benchmark
@@ -75,7 +84,7 @@ class BenchFolder:
         """The benchmark at `path`. Raises `InputError` if there is none, or if its copy of the protocol was edited."""
         if not (path / PLAN).is_file():
             raise problem(f"a benchmark at {path}", "a folder without plan.json", "start it: rlgen bench run FILE")
-        plan, text = read_plan(path), text_of(path / PROTOCOL)
+        plan, text = _both(path)
         if plan.protocol not in ("", hash_of(text)):
             remedy = f"edit your own protocol, and `rlgen bench run` it with --out {path}"
             raise problem(f"{path / PROTOCOL} as it was planned", "an edited one", remedy)
@@ -134,6 +143,33 @@ class BenchFolder:
         for path in found:
             path.unlink(missing_ok=True)
         return len(found)
+
+
+def renamed(before: Sequence[Cell], after: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
+    """Cells whose task or agent has a new name, with the same identity: the old one and the new one."""
+    known = {cell.id: cell for cell in before}
+    return [(known[cell.id], cell) for cell in after if cell.id in known and known[cell.id].name != cell.name]
+
+
+def _rename(path: Path, old: Cell, new: Cell) -> None:
+    """Give the files of a cell its new name, so that it is not trained again. Raises `InputError` while it trains."""
+    worker = Leases(path / LEASES, "").holder(old.name)
+    if worker is not None:
+        raise problem(f"no training of {old.name}, whose name changes", f"one by {worker}", "wait for it, or stop it")
+    for folder, suffix in ((RUNS, ""), (LOGS, ".log"), (FAILURES, ".json")):
+        source, target = path / folder / f"{old.name}{suffix}", path / folder / f"{new.name}{suffix}"
+        if source.exists() and not target.exists():
+            source.rename(target)
+
+
+def _both(path: Path) -> tuple[Plan, str]:
+    """Plan and protocol. They are written one after the other, so that two looks are needed while they change."""
+    for _ in range(LOOKS):
+        plan, text = read_plan(path), text_of(path / PROTOCOL)
+        if plan.protocol in ("", hash_of(text)):
+            break
+        time.sleep(0.2)
+    return plan, text
 
 
 def hash_of(protocol: str) -> str:

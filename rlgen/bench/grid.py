@@ -8,6 +8,7 @@ from rlgen.reports.tables import Row, Table
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "|": r"\textbar{}", "…": r"\ldots{}", "→": r"$\to$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "½": r"$\frac{1}{2}$",
 }  # fmt: skip
@@ -38,7 +39,7 @@ class Grid:
     def latex(self) -> str:
         """A tabular with the rules of booktabs."""
         kinds = "".join("r" if self._is_of_numbers(column) else "l" for column in range(len(self.head)))
-        lines = [f"{' & '.join(map(in_latex, row))} \\\\" for row in (self.head, *self.rows)]
+        lines = [f"{_row_of(' & '.join(map(in_latex, row)))} \\\\" for row in (self.head, *self.rows)]
         begin, end = rf"\begin{{tabular}}{{{kinds}}}", r"\end{tabular}"
         return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", end, ""])
 
@@ -61,6 +62,11 @@ class Grid:
 def in_latex(text: str) -> str:
     """The text as LaTeX prints it."""
     return "".join(LATEX.get(sign, sign) for sign in text)
+
+
+def _row_of(text: str) -> str:
+    """A row that begins with [ or * would be an argument of the line break before it."""
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def _in_markdown(text: str) -> str:

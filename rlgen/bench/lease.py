@@ -94,9 +94,14 @@ class Leases:
             "key": secrets.token_hex(8),
             "count": 0,
         }
-        _write(handle, content)
+        lease = Lease(path, handle, content)
+        try:
+            _write(handle, content)
+        except OSError:  # a full disk: nobody holds it
+            lease.release()
+            raise
         self._seen.pop(name, None)
-        return Lease(path, handle, content)
+        return lease
 
     def holder(self, name: str) -> str | None:
         """Name of the worker that holds the cell, None if no living one does."""
@@ -162,6 +167,7 @@ def _write(handle: int, content: dict[str, Any]) -> None:
     """Replace the content in place, so that the file stays the same one; its length is fixed."""
     text = json.dumps({**content, "count": f"{content['count']:012d}"}) + "\n"
     os.pwrite(handle, text.encode(), 0)
+    os.fsync(handle)  # a network's disk shows it to others
 
 
 def _read(path: Path) -> bytes | None:

@@ -8,10 +8,11 @@ from rlgen.bench.benchmark import Benchmark, Curves, name_of_run
 from rlgen.bench.cells import setting_of
 from rlgen.bench.figures import Strip, curves_figure, profile_figure, seeds_figure
 from rlgen.bench.grid import Grid
+from rlgen.bench.guards import groups, guards
 from rlgen.bench.protocol import Task, name_of
-from rlgen.bench.results import Row
-from rlgen.bench.summary import by_seed, comparisons, over_tasks, scores_of, times
-from rlgen.bench.table import DASH, EXPERT, RANDOM, Line, grid, groups, guards, lines, metric_note, reference_of
+from rlgen.bench.rows import Row, by_seed
+from rlgen.bench.summary import comparisons, over_tasks, scores_of, times
+from rlgen.bench.table import DASH, EXPERT, RANDOM, Line, grid, lines, metric_note, reference_of
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section
 from rlgen.reports.pictures import pictures
 from rlgen.reports.tables import Row as PageRow

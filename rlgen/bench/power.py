@@ -4,13 +4,14 @@ import math
 
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
+from rlgen.bench.guards import groups
 from rlgen.bench.protocol import Protocol
-from rlgen.bench.results import Results
+from rlgen.bench.rows import Results, by_seed
 from rlgen.bench.statistics import Estimate, per_task
 from rlgen.bench.statistics_comparison import p_value
 from rlgen.bench.statistics_power import MOST, half_width, seeds_for_half_width, seeds_for_power
-from rlgen.bench.summary import SIGNIFICANT, by_seed, p_text, values_of
-from rlgen.bench.table import DASH, groups, writer_of
+from rlgen.bench.summary import SIGNIFICANT, p_text, values_of
+from rlgen.bench.table import DASH, writer_of
 from rlgen.errors import problem
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL
 

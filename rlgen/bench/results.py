@@ -1,10 +1,6 @@
-"""The results of a benchmark: one row per finished cell, read from its run folder, in results.csv; and the curves."""
+"""The results of a benchmark, read from its run folders: a row for each finished cell, and the curves."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ import numpy as np
 from rlgen.bench.cells import Cell
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.protocol import Metric, Task
+from rlgen.bench.rows import RESULTS, Results, Row, write_rows
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -20,33 +17,9 @@ from rlgen.runs.result import Result
 from rlgen.runs.scores import normalised_return
 from rlgen.system.files import atomic_write
 
-Row = dict[str, Any]
-"""A finished cell: its columns by name; unknown numbers are None."""
-KEY = ("cell", "task", "trajectories", "agent", "seed")
-COLUMNS = (
-    *KEY, "metric", "value", "score", "steps", "wall_seconds", "return_mean", "return_std", "return_min", "episodes",
-    "evaluation_seed", "terminated", "episode_length_mean", "expert_return", "random_return", "normalised_return",
-    "time_to_threshold", "last_step", "peak_memory_mb", "device", "machine", "rlgen", "margin_rule", "git_commit",
-)  # fmt: skip
-"""Columns of results.csv; further metrics of the results follow."""
-TEXTS = ("cell", "task", "agent", "metric")
-"""Columns of texts, also where one reads as a number: the identity 4711e2345678 is not infinite."""
-RESULTS, CURVES = "results.csv", "curves.parquet"
+CURVES = "curves.parquet"
 LAST, FIRST = 0.1, 0.01
 """Shares of a training that `last` and `fall` average."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """The rows of a benchmark."""
-
-    rows: list[Row]
-
-    def of(self, task: str, trajectories: int | None, agent: str) -> list[Row]:
-        """The seeds of one row of the table, in order."""
-        key = (task, trajectories, agent)
-        found = [row for row in self.rows if (row["task"], row["trajectories"], row["agent"]) == key]
-        return sorted(found, key=lambda row: row["seed"])
 
 
 def row_of(folder: BenchFolder, cell: Cell) -> Row:
@@ -59,13 +32,15 @@ def row_of(folder: BenchFolder, cell: Cell) -> Row:
     value = value_of(metric, entries, curve, run.path)
     random, expert = references_of(task, metric, entries)
     versions = run.versions
-    crossing, last = crossing_of(curve, folder.protocol.figure.curve, task.threshold)
+    low = folder.protocol.metric.better == "low"
+    crossing, last = crossing_of(curve, folder.protocol.figure.curve, task.threshold, low)
     own = {
         "cell": cell.id,
         "task": cell.task,
         "trajectories": cell.trajectories,
         "agent": cell.agent,
         "seed": cell.seed,
+        "n_envs": run.config.get("n_envs"),
         "metric": metric.title,
         "value": value,
         "score": None if value is None else normalised_return(value, random, expert),
@@ -99,7 +74,7 @@ def value_of(metric: Metric, entries: Mapping[str, Any], curve: Mapping[str, np.
         if found is not None and not isinstance(found, int | float):
             raise problem(f"a number {metric.name} in {run}/result.json", repr(found), "choose another metric")
         return found
-    if metric.name not in curve:
+    if metric.name not in curve or not len(curve["step"]):
         return None
     column, steps = curve[metric.name], curve["step"]
     last = _mean(column[steps > (1 - LAST) * steps[-1]])
@@ -115,7 +90,7 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def crossing_of(
-    curve: Mapping[str, np.ndarray], name: str, threshold: float | None
+    curve: Mapping[str, np.ndarray], name: str, threshold: float | None, from_above: bool = False
 ) -> tuple[float | None, float | None]:
     """The first step at which the curve reaches the threshold (None if it never does), and its last step."""
     if name not in curve:
@@ -123,9 +98,10 @@ def crossing_of(
     known = np.isfinite(curve[name])
     steps, values = curve["step"][known], curve[name][known]
     last = float(steps[-1]) if len(steps) else None
-    if threshold is None or not np.any(values >= threshold):
+    if threshold is None:
         return None, last
-    return float(steps[np.argmax(values >= threshold)]), last
+    reached = values <= threshold if from_above else values >= threshold
+    return (float(steps[np.argmax(reached)]) if np.any(reached) else None), last
 
 
 def finished(folder: BenchFolder) -> Results:
@@ -138,46 +114,6 @@ def write_results(folder: BenchFolder, results: Results) -> None:
     done = {row["cell"] for row in results.rows}
     write_rows(folder.path / RESULTS, results.rows)
     write_curves(folder, [cell for cell in folder.plan.cells if cell.id in done])
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """results.csv: the columns of `COLUMNS` and, sorted, all further ones that a row has."""
-    others = sorted({name for row in rows for name, value in row.items() if value is not None} - set(COLUMNS))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *others], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    atomic_write(path, text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else repr(value) if isinstance(value, float) else value
-
-
-def read_rows(path: Path) -> Results:
-    """The rows of a results.csv. Raises `InputError` if it lacks the columns that name a cell, and its value."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise problem(f"results at {path}", str(error), "run `rlgen bench report` there first") from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in (*KEY, "metric", "value") if name not in (reader.fieldnames or [])]
-    if missing:
-        raise problem(f"columns {', '.join(missing)} in {path}", "a table without them", "give a results.csv of rlgen")
-    rows = [
-        {name: text or "" if name in TEXTS else _number(text) for name, text in row.items() if name} for row in reader
-    ]
-    return Results(rows)
-
-
-def _number(text: str | None) -> Any:
-    if not text:
-        return None
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else text
 
 
 def curve_columns(folder: BenchFolder) -> list[str]:

@@ -1,24 +1,21 @@
 """What the table is followed by: numbers over tasks, comparisons of agents, and times to a threshold."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
+from rlgen.bench.guards import groups
 from rlgen.bench.protocol import Metric, Protocol, name_of
-from rlgen.bench.results import Results, Row
+from rlgen.bench.rows import Results, Row, Seeds, by_seed
 from rlgen.bench.statistics import Aggregates, Estimate, Scores, aggregates
 from rlgen.bench.statistics_comparison import Comparison, compare, probability_of_improvement
 from rlgen.bench.statistics_power import fewest_seeds
 from rlgen.bench.statistics_survival import Crossing, TimeToThreshold, time_to_threshold
-from rlgen.bench.table import DASH, grid, groups, writer_of
+from rlgen.bench.table import DASH, grid, writer_of
 from rlgen.reports.tables import count
 
 TOO_FEW = "Too few seeds for an interval (five runs in all, three of each task)"
 SIGNIFICANT = 0.05
-
-Seeds = dict[int, float]
-"""Seed → number."""
 
 
 def summary(protocol: Protocol, results: Results) -> list[Grid]:
@@ -33,14 +30,6 @@ def markdown(protocol: Protocol, results: Results, planned: int | None = None) -
     for each in summary(protocol, results):
         parts += [f"## {each.title}", "", each.markdown()]
     return "\n".join(parts)
-
-
-def by_seed(rows: Sequence[Row], column: str = "value", sign: float = 1.0) -> Seeds:
-    """The finite numbers of a column by seed, times `sign`."""
-    found = {row["seed"]: row.get(column) for row in rows}
-    return {
-        seed: sign * value for seed, value in found.items() if isinstance(value, int | float) and math.isfinite(value)
-    }
 
 
 def direction(metric: Metric) -> float:

@@ -6,12 +6,15 @@ from statistics import mean, median
 
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
-from rlgen.bench.protocol import Agent, Column, Metric, Protocol, name_of
-from rlgen.bench.results import Results, Row
+from rlgen.bench.guards import flags_of, groups, guards, one_machine
+from rlgen.bench.protocol import Column, Metric, Protocol, name_of
+from rlgen.bench.rows import Results, Row, by_seed
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.system.console import number
 
 RANDOM, EXPERT = "random", "expert"
+SPEEDS = ("wall_seconds", "env_steps_per_second")
+"""Columns that depend on the machine."""
 DASH = "–"
 
 
@@ -51,18 +54,6 @@ def titles(protocol: Protocol, results: Results) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def groups(protocol: Protocol, results: Results) -> list[tuple[tuple[str, int | None, str], list[Row]]]:
-    """The rows by (task, trajectories, agent), in the protocol's order."""
-    found = []
-    for task in [name_of(task) for task in protocol.tasks]:
-        numbers = {row["trajectories"] for row in results.rows if row["task"] == task}
-        for trajectories in sorted(numbers, key=lambda each: (each is not None, each or 0)):
-            for agent in protocol.agents:
-                if rows := results.of(task, trajectories, agent):
-                    found.append(((task, trajectories, agent), rows))
-    return found
-
-
 def lines(protocol: Protocol, results: Results) -> list[Line]:
     """The table: each task with random, its agents and its expert."""
     found: list[Line] = []
@@ -80,30 +71,32 @@ def lines(protocol: Protocol, results: Results) -> list[Line]:
 
 def _line(protocol: Protocol, where: str, agent: str, rows: Sequence[Row], single: bool) -> Line:
     metric = protocol.metric_of(agent)
-    values = [row["value"] for row in rows if row["value"] is not None]
+    values = list(by_seed(rows).values())
     write = writer_of(values)
-    scores = [row["score"] for row in rows if row.get("score") is not None]
+    scores = list(by_seed(rows, "score").values())
     seconds = [row["wall_seconds"] for row in rows if row.get("wall_seconds")]
     prefix = f"{metric.title}: " if metric != protocol.metric else ""
     return Line(
         task=where,
         agent=agent,
-        seeds=str(len(rows)),
+        seeds=str(len(rows)) if len(values) == len(rows) else f"{len(values)} of {len(rows)}",
         value=f"{prefix}{over_runs(values, write)}" if values else DASH,
         each=", ".join(write(value) for value in values),
         score=f"{middle_of_runs(scores):.3f}" if scores else DASH,
         published=published_of(protocol, rows[0]),
         minutes=f"{mean(seconds) / 60:.1f}" if single and seconds else DASH,
         flags=", ".join(flags_of(protocol, protocol.agents[agent], rows)),
-        columns=tuple(_over(column, rows) for column in protocol.columns),
+        columns=tuple(
+            _over(column, rows) if single or column.name not in SPEEDS else DASH for column in protocol.columns
+        ),
     )
 
 
 def _over(column: Column, rows: Sequence[Row]) -> str:
     """A further column over the seeds of a line."""
-    found = [row[column.name] for row in rows if row.get(column.name) is not None]
     if column.over == "number":
-        return str(len(found))
+        return str(sum(row.get(column.name) is not None for row in rows))
+    found = list(by_seed(rows, column.name).values())
     if not found:
         return DASH
     write = writer_of(found)
@@ -149,80 +142,6 @@ def published_of(protocol: Protocol, row: Row) -> str:
         ):
             return number(entry.value) if isinstance(entry.value, int | float) else str(entry.value)
     return DASH
-
-
-def flags_of(protocol: Protocol, agent: Agent, rows: Sequence[Row]) -> list[str]:
-    """Caveats of a line: those that the protocol declares, and seeds on which settings were chosen."""
-    tuned = sorted({row["seed"] for row in rows} & set(protocol.tuned_on))
-    own = [f"tuned on seed{'s' if len(tuned) > 1 else ''} {', '.join(map(str, tuned))}"] if tuned else []
-    return list(dict.fromkeys([*agent.flags, *own]))
-
-
-def one_machine(results: Results) -> bool:
-    """Whether all rows come from one machine, so that their speeds can be compared."""
-    return len({row.get("machine") for row in results.rows}) <= 1
-
-
-def guards(protocol: Protocol, results: Results, planned: int | None = None) -> list[str]:
-    """What a reader must know to trust the table, or to doubt it. `planned`: number of cells of the plan."""
-    rows = results.rows
-    found = []
-    if planned is not None and len(rows) < planned:
-        found.append(f"**Unfinished**: {len(rows)} of {planned} cells.")
-    found += list(_of_policies(protocol, rows))
-    found.append(_seeds(protocol, rows))
-    goals = [f"{name} {agent.goal}" for name, agent in protocol.agents.items() if agent.goal]
-    found += [f"Goals that were set before the runs: {'; '.join(goals)}."] if goals else []
-    flagged = sorted({flag for _, each in groups(protocol, results) for flag in _flags(protocol, each)})
-    found += [f"**Flagged**: {flag}." for flag in flagged]
-    if not one_machine(results):
-        names = sorted({str(row.get("machine")) for row in rows})
-        found.append(f"**Machines mixed**, so no speeds: {'; '.join(names)}.")
-    versions = sorted({str(row["rlgen"]) for row in rows if row.get("rlgen")})
-    rules = sorted({str(row["margin_rule"]) for row in rows if row.get("margin_rule")})
-    parts = [f"rlgen {', '.join(versions)}"] if versions else []
-    parts += [f"contact margins {', '.join(rules)}"] if rules else []
-    if parts:
-        found.append(f"{'; '.join(parts)}.")
-    return found
-
-
-def _flags(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
-    return [f"{rows[0]['agent']}: {flag}" for flag in flags_of(protocol, protocol.agents[rows[0]["agent"]], rows)]
-
-
-def _of_policies(protocol: Protocol, rows: Sequence[Row]) -> Iterator[str]:
-    """Sentences on the evaluation of policies, and on the references that are there or missing."""
-    played = [row for row in rows if row.get("evaluation_seed") is not None]
-    if not played:
-        return
-    episodes = sorted({row["episodes"] for row in played if row.get("episodes")})
-    seeds = sorted({row["evaluation_seed"] for row in played})
-    shared = sorted({row["seed"] for row in played} & set(seeds))
-    apart = f"**also trained on**: {shared}" if shared else "apart from the trainings'"
-    counts = " to ".join(str(each) for each in dict.fromkeys([episodes[0], episodes[-1]])) if episodes else "?"
-    first = "Evaluated while training; then the" if protocol.metric.take != "result" else "The"
-    yield (
-        f"{first} final policy, not the best, plays {counts} episodes from evaluation seed "
-        f"{', '.join(map(str, seeds))}, {apart}."
-    )
-    present = {
-        "random": any(row.get("random_return") is not None for row in played),
-        "BC": any(protocol.agents[row["agent"]].command == "train bc" for row in played),
-        "expert": any(row.get("expert_return") is not None for row in played),
-    }
-    imitates = any(task.demos for task in protocol.tasks)
-    wanted = present if imitates else {"random": present["random"]}
-    missing = [name for name, there in wanted.items() if not there]
-    yield f"**Missing rows**: {', '.join(missing)}." if missing else f"Further rows: {', '.join(wanted)}."
-
-
-def _seeds(protocol: Protocol, rows: Sequence[Row]) -> str:
-    seeds = sorted({row["seed"] for row in rows})
-    parts = ", ".join(map(str, seeds)) or "none"
-    if not protocol.tuned_on:
-        return f"Training seeds {parts}; the protocol names no seeds on which settings were chosen."
-    return f"Training seeds {parts}; settings were chosen on {', '.join(map(str, protocol.tuned_on))}."
 
 
 def grid(protocol: Protocol, results: Results, planned: int | None = None) -> Grid:

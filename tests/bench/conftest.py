@@ -13,7 +13,7 @@ from rlgen.bench.cells import Cell, cells_of
 from rlgen.bench.folder import BenchFolder, Plan
 from rlgen.bench.identity import Resolved, identified
 from rlgen.bench.protocol_file import parse_protocol
-from rlgen.bench.results import Results, Row, write_rows
+from rlgen.bench.rows import Results, Row, write_rows
 from rlgen.reports.page import Figure
 from rlgen.reports.panels import LIGHT
 from rlgen.runs.folder import RunFolder
@@ -64,7 +64,7 @@ def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures for light and wide screens alone, to save seconds."""
 
     def drawn(draw: figures.Draw, words: str) -> Figure:
-        picture = figures._png(draw(LIGHT, figures.WIDE))
+        picture = figures._png(draw, LIGHT, figures.WIDE)
         return Figure.of(picture, picture, words)
 
     monkeypatch.setattr(figures, "pictured", drawn)

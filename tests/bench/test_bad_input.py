@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlgen.agents import cli
+from rlgen.agents.commands.bench import BenchWork
 from rlgen.agents.commands.bench_planning import planned
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.lease import Lease
@@ -16,7 +17,7 @@ from rlgen.data.shipped import shipped_demonstrations
 from rlgen.errors import InputError
 from rlgen.system.files import locked
 
-from .conftest import TINY, plan_of
+from .conftest import TINY, plan_of, results_folder, rows_of
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -165,3 +166,58 @@ def test_a_data_set_that_is_not_here_is_named_by_the_plan_and_refused_by_a_run(
     assert "minari:mujoco/ant/expert-v0 is not on this disk" in capsys.readouterr().out
     assert "rlgen demos fetch" in refused(capsys, "run", str(protocol), "--out", str(out))
     assert not out.exists()
+
+
+def test_a_new_name_of_an_agent_keeps_its_runs(tiny: BenchFolder, tmp_path: Path) -> None:
+    cells = [cell for cell in tiny.plan.cells if cell.agent == "ppo"]
+    (tiny.run_of(cells[0])).mkdir()
+    (tiny.run_of(cells[0]) / "config.json").write_text("{}")
+    tiny.log_of(cells[0]).write_text("a line")
+    tiny.note_failure(cells[1], 2, "w")
+    text = TINY.replace("[agents.ppo]", "[agents.PPO]").replace('agent = "ppo"', 'agent = "PPO"')
+    lease = tiny.leases("w").take(cells[0].name)
+    assert lease is not None
+    with pytest.raises(InputError, match=r"no training of Pendulum-v1-ppo-seed0.* got one by w"):
+        BenchFolder.prepare(tiny.path, text, plan_of(text))
+    lease.release()
+    found = BenchFolder.prepare(tiny.path, text, plan_of(text))
+    first, second = (cell for cell in found.plan.cells if cell.agent == "PPO")
+    assert found.run_of(first) != tiny.run_of(cells[0])
+    assert found.state_of(first, found.leases("me")) == "stopped"
+    assert found.log_of(first).read_text() == "a line"
+    assert found.state_of(second, found.leases("me")) == "failed"
+    assert not tiny.run_of(cells[0]).exists()
+
+
+def test_a_plan_that_is_being_changed_is_read_when_it_is_complete(
+    tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """protocol.toml is written before plan.json."""
+    plan, more = tiny.path / "plan.json", TINY.replace("seeds = [0, 1]", "seeds = [0, 1, 2]")
+    before = plan.read_bytes()
+    BenchFolder.prepare(tiny.path, more, plan_of(more))
+    after = plan.read_bytes()
+    plan.write_bytes(before)
+    monkeypatch.setattr("rlgen.bench.folder.time.sleep", lambda seconds: plan.write_bytes(after))
+    assert len(BenchFolder.open(tiny.path).plan.cells) == 6
+
+
+def test_results_of_another_protocol_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = results_folder(tmp_path / "bench", TINY, rows_of("Pendulum-v1", "ppo", [1.0]))
+    assert cli.main(["bench", "report", str(path)]) == 0
+    for change, told in (
+        (("[agents.ppo]", "[agents.other]"), "got Pendulum-v1, agent ppo; take the protocol.toml of these results"),
+        (("tuned_on", 'metric = "return_min"\ntuned_on'), "got 'return_mean' in"),
+    ):
+        text = TINY.partition("[[published]]")[0].replace(*change)
+        (path / PROTOCOL).write_text(text)
+        assert told in refused(capsys, "report", str(path))
+
+
+def test_a_run_whose_training_was_stopped_from_outside_is_no_success(
+    tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Worker, "_process", lambda self, *given: self.stop.set() or ("stopped", 143))
+    monkeypatch.setattr("rlgen.bench.local.require_same_rlgen", lambda *given: None)
+    assert BenchWork(folder=tiny.path).run() == 1
+    assert "4 cells are left; the same command continues" in caplog.text

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from rlgen.bench.guards import groups
 from rlgen.bench.protocol_file import PROTOCOL, read_protocol, suites
-from rlgen.bench.results import read_rows
+from rlgen.bench.rows import read_rows
 from rlgen.bench.summary import markdown
-from rlgen.bench.table import groups
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "experiments").rglob(PROTOCOL))

@@ -57,14 +57,19 @@ def test_a_regression_has_exit_code_1_and_the_report_names_what_else_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a = results_folder(tmp_path / "a", ONE, [*rows_of("t", "a", [5.0, 6, 7]), *rows_of("t", "b", [1.0])])
-    newer = rows_of("t", "a", [1.0, 2, 3], rlgen="0.2.0", margin_rule="legacy")
-    b = results_folder(tmp_path / "b", ONE.replace("[agents]", "[options]\nsteps = 9\n[agents]"), newer)
+    newer = rows_of("t", "a", [1.0, 2, 3], rlgen="0.2.0", margin_rule="legacy", steps=9, episodes=5)
+    protocol = ONE.replace("[agents]", "[options]\nsteps = 9\n[agents]").replace(
+        '"t"', '"t", options = { video = true }'
+    )
+    b = results_folder(tmp_path / "b", protocol, newer)
     assert BenchDiff(a=a, b=b).run() == 1
     text = capsys.readouterr().out
     assert "| t | a | 6.000 (5.000 to 7.000) | 2.000 (1.000 to 3.000) | -4.000 | – | 3 pairs | **worse** |" in text
     assert "**Different rlgen**: 0.1.0 in A, 0.2.0 in B." in text
     assert "**Different contact margins**: native in A, legacy in B." in text
-    assert "**Different settings** in the protocols, of every cell." in text
+    assert "**Different settings** in the protocols, of every cell, t." in text
+    assert "**Different lengths of the trainings**: unknown in A, 9 in B." in text
+    assert "**Different numbers of episodes**: unknown in A, 5 in B." in text
     assert "Only in A: t, b." in text
     assert BenchDiff(a=b, b=a, out=tmp_path / "report.md").run() == 0
     assert "**better**" in (tmp_path / "report.md").read_text()

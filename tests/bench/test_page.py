@@ -14,7 +14,8 @@ from rlgen.bench.figures import pictured
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.grid import Grid
 from rlgen.bench.page import page_of
-from rlgen.bench.results import CURVES, RESULTS
+from rlgen.bench.results import CURVES
+from rlgen.bench.rows import RESULTS
 from rlgen.reports.page import DARK_SCHEME, NARROW_SCREEN
 from rlgen.reports.panels import DARK, LIGHT, Theme
 from rlgen.reports.video import Video
@@ -113,6 +114,20 @@ def test_a_table_is_written_for_markdown_and_for_latex() -> None:
     grid = Grid(title="x", head=("agent|s", "p & q"), rows=[("a_1", "−2.5 ± 1"), ("b", "3 %")], notes=("so",))
     assert grid.markdown() == "| agent\\|s | p & q |\n|---|---|\n| a_1 | −2.5 ± 1 |\n| b | 3 % |\n\n- so\n"
     assert grid.latex().splitlines() == [
-        r"\begin{tabular}{lr}", r"\toprule", r"agent|s & p \& q \\", r"\midrule", r"a\_1 & $-$2.5 $\pm$ 1 \\",
+        r"\begin{tabular}{lr}", r"\toprule", r"agent\textbar{}s & p \& q \\", r"\midrule", r"a\_1 & $-$2.5 $\pm$ 1 \\",
         r"b & 3 \% \\", r"\bottomrule", r"\end{tabular}",
     ]  # fmt: skip
+
+
+def test_no_row_of_latex_is_an_argument_of_the_line_break_before_it() -> None:
+    grid = Grid(title="x", head=("a", "b"), rows=[("[1]", "x"), ("*", "[2]")])
+    assert grid.latex().splitlines()[4:6] == [r"{}[1] & x \\", r"{}* & [2] \\"]
+
+
+def test_names_that_read_as_formulas_or_hidden_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
+    text = EVIL.replace("a<i>", "$\\\\frac$").replace("b = {", "_b = {").replace("t<b>", "$x_{$")
+    tasks, agents = ("$x_{$", "u_1 & 2"), (r"$\frac$", "_b")
+    rows = [row for t in tasks for a in agents for row in rows_of(t, a, [0.1, 0.2, 0.9])]
+    path = results_folder(tmp_path / "bench", text, rows)
+    BenchReport(folder=path).run()
+    assert r"$\frac$ 0.4" in (path / "report.html").read_text()

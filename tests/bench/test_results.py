@@ -1,30 +1,23 @@
 """Rows of finished cells, and the table that is made of them."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rlgen.bench.folder import BenchFolder
+from rlgen.bench.guards import guards
 from rlgen.bench.protocol import Metric
 from rlgen.bench.protocol_file import parse_protocol
-from rlgen.bench.results import (
-    CURVES,
-    RESULTS,
-    Results,
-    crossing_of,
-    finished,
-    read_rows,
-    value_of,
-    write_results,
-    write_rows,
-)
+from rlgen.bench.results import CURVES, crossing_of, finished, row_of, value_of, write_results
+from rlgen.bench.rows import RESULTS, Results, by_seed, read_rows, write_rows
 from rlgen.bench.summary import markdown
 from rlgen.bench.table import lines
 from rlgen.errors import InputError
 
-from .conftest import TINY, finish
+from .conftest import TINY, finish, rows_of
 
 
 def collect(folder: BenchFolder) -> Results:
@@ -122,6 +115,8 @@ def test_a_metric_is_an_entry_or_a_statistic_of_a_curve() -> None:
     assert value_of(Metric(name="x", take="last"), {}, curve, Path()) == pytest.approx(5.5)
     assert value_of(Metric(name="x", take="fall"), {}, curve, Path()) == pytest.approx(1 - 5.5 / 100)
     assert value_of(Metric(name="y", take="last"), {}, curve, Path()) is None
+    empty = {name: values[:0] for name, values in curve.items()}
+    assert value_of(Metric(name="x", take="last"), {}, empty, Path()) is None
     with pytest.raises(InputError, match="a number fid"):
         value_of(Metric(name="fid"), {"fid": "good"}, curve, Path())
 
@@ -142,3 +137,78 @@ def test_rows_of_other_metrics_get_columns_after_the_common_ones(tmp_path: Path)
     assert first["zebra"] is None
     assert second["zebra"] == "x"
     assert lines(parse_protocol(TINY), Results([])) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ((",-1.0,", ",-1.0\n"), "as many entries as there are columns in line 2"),
+        ((",0,m,", ",zero,m,"), "a whole number for seed in line 2"),
+        ((",0,m,", ",,m,"), "a whole number for seed in line 2"),
+        (("-1.0", "minus"), "a number for value in line 2"),
+        ((",1,m,", ",0,m,"), "one row for each cell; got another one in line 3"),
+    ],
+)
+def test_an_edited_table_is_refused_with_the_line(change: tuple[str, str], told: str, tmp_path: Path) -> None:
+    key = {"cell": "a", "task": "t", "trajectories": None, "agent": "ppo", "metric": "m"}
+    path = tmp_path / RESULTS
+    write_rows(path, [key | {"seed": 0, "value": -1.0, "score": 0.5}, key | {"seed": 1, "value": -2.0, "score": 0.5}])
+    assert len(read_rows(path).rows) == 2
+    path.write_text(path.read_text().replace(*change, 1))
+    with pytest.raises(InputError, match=told):
+        read_rows(path)
+
+
+def test_a_table_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / RESULTS
+    key = {"cell": "a", "task": "t", "trajectories": None, "agent": "ppo", "seed": 0, "metric": "m", "value": 1.0}
+    write_rows(path, [key | {"zebra": 1234.5}])
+    path.write_text(path.read_text()[:-3])
+    with pytest.raises(InputError, match="complete lines"):
+        read_rows(path)
+
+
+def test_numbers_that_are_not_finite_are_read_back_and_left_out_of_the_table(tmp_path: Path) -> None:
+    path = tmp_path / RESULTS
+    write_rows(path, rows_of("Pendulum-v1", "ppo", [-1.0, float("nan"), None]))
+    results, protocol = read_rows(path), parse_protocol(TINY)
+    assert by_seed(results.rows) == {0: -1.0}
+    (line,) = [line for line in lines(protocol, results) if not line.reference]
+    assert (line.seeds, line.value) == ("1 of 3", "-1.000")
+    (note,) = [note for note in guards(protocol, results) if "Without a value" in note]
+    assert note == ("**Without a value**: return_mean of ppo on Pendulum-v1, seed 1 (nan), 2 (not among its results).")
+
+
+def test_columns_of_speeds_are_left_empty_where_machines_are_mixed() -> None:
+    protocol = parse_protocol('columns = ["env_steps_per_second", "return_min"]\n' + TINY)
+    rows = rows_of("Pendulum-v1", "ppo", [1.0, 2.0], env_steps_per_second=100.0, return_min=0.5, machine="one")
+    assert lines(protocol, Results(rows))[0].columns == ("100.0", "0.500")
+    rows[1]["machine"] = "another"
+    assert lines(protocol, Results(rows))[0].columns == ("–", "0.500")
+
+
+def test_guards_name_few_episodes_shared_seeds_and_mixed_commits() -> None:
+    def notes(**columns: object) -> str:
+        rows = rows_of("Pendulum-v1", "ppo", [1.0, 2.0], **{"evaluation_seed": 10_000, "episodes": 50, **columns})
+        rows[1] |= {"seed": 9_990, "git_commit": "b" * 40}
+        return " ".join(guards(parse_protocol(TINY), Results(rows)))
+
+    assert "plays 50 episodes from evaluation seed 10000, apart from the trainings'" in notes(n_envs=10)
+    assert "**also trained on** with seed 9990" in notes(n_envs=11)
+    assert "Few episodes" not in notes()
+    assert "plays 1 episode from" in notes(episodes=1)
+    assert "**Few episodes**: fewer than 50" in notes(episodes=1)
+    assert "**Commits mixed**: aaaaaaaa, bbbbbbbb." in notes(git_commit="a" * 40)
+
+
+def test_low_values_reach_a_threshold_from_above(tiny: BenchFolder) -> None:
+    curve = {"step": np.array([1.0, 2, 3]), "fid": np.array([300.0, 40, 60])}
+    assert crossing_of(curve, "fid", 50, from_above=True) == (2.0, 3.0)
+    low = replace(tiny.protocol, metric=replace(tiny.protocol.metric, better="low"))
+    tasks = (replace(low.tasks[0], threshold=-100.0),)
+    finish(tiny, 0, -150.0)  # its curve: -140, -100, -55, -50
+    found = {
+        better: row_of(replace(tiny, protocol=replace(protocol, tasks=tasks)), tiny.plan.cells[0])["time_to_threshold"]
+        for better, protocol in {"low": low, "high": tiny.protocol}.items()
+    }
+    assert found == {"low": 10.0, "high": 50.0}

@@ -4,7 +4,7 @@ import pytest
 
 from rlgen.bench.protocol import Protocol
 from rlgen.bench.protocol_file import parse_protocol
-from rlgen.bench.results import Results
+from rlgen.bench.rows import Results
 from rlgen.bench.summary import comparisons, markdown, over_tasks, summary, times
 from rlgen.errors import InputError
 

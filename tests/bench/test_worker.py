@@ -154,7 +154,7 @@ def process(self, cell, arguments, lease, planned):
 
 Worker._process = process
 with signals_raise():
-    run_workers(BenchFolder.open(Path(sys.argv[1])), 2, say=lambda line: print(line, flush=True))
+    run_workers(BenchFolder.open(Path(sys.argv[1])), 2, say=lambda line: print(line + chr(10), end='', flush=True))
 """
     worker = subprocess.Popen([sys.executable, "-c", code, str(tiny.path)], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
