@@ -97,7 +97,7 @@ class Leases:
         lease = Lease(path, handle, content)
         try:
             _write(handle, content)
-        except OSError:  # a full disk: nobody holds it
+        except OSError:  # a full disk: no worker holds it
             lease.release()
             raise
         self._seen.pop(name, None)
