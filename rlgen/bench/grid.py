@@ -13,6 +13,7 @@ LATEX = {
     "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "½": r"$\frac{1}{2}$",
 }  # fmt: skip
 """Signs that LaTeX reads as commands, or does not know, and their spelling."""
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 NUMBER = re.compile(r"[-−+–]?[\d.,]+|–")
 
 
@@ -33,7 +34,7 @@ class Grid:
         """The table, its notes as a list below it."""
         lines = [f"| {' | '.join(map(_in_markdown, row))} |" for row in (self.head, *self.rows)]
         lines.insert(1, f"|{'---|' * len(self.head)}")
-        listed = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
+        listed = ["", *(f"- {without_tags(note)}" for note in self.notes)] if self.notes else []
         return "\n".join([*(lines if self.rows else []), *listed, ""])
 
     def latex(self) -> str:
@@ -70,4 +71,9 @@ def _row_of(text: str) -> str:
 
 
 def _in_markdown(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return without_tags(text).replace("|", "\\|").replace("\n", " ")
+
+
+def without_tags(text: str) -> str:
+    """The text for Markdown, where < before a letter would begin a tag of HTML."""
+    return TAG.sub(r"\<", text)

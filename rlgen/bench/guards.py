@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rlgen.bench.cells import setting_of
-from rlgen.bench.protocol import Agent, Protocol, name_of
+from rlgen.bench.protocol import FLAGS, Agent, Protocol, name_of
 from rlgen.bench.rows import Results, Row, by_seed
 
 ENOUGH_EPISODES = 50
@@ -66,8 +66,12 @@ def _of_policies(protocol: Protocol, rows: Sequence[Row]) -> Iterator[str]:
     apart = trained if shared else "apart from the trainings'"
     counts = " to ".join(str(each) for each in dict.fromkeys([episodes[0], episodes[-1]])) if episodes else "?"
     first = "Evaluated while training; then the" if protocol.metric.take != "result" else "The"
+    best = sorted({row["agent"] for row in played if FLAGS[0] in protocol.agents[row["agent"]].flags})
+    policy = (
+        f"**best checkpoint of {', '.join(best)}**, else the final policy," if best else "final policy, not the best,"
+    )
     yield (
-        f"{first} final policy, not the best, plays {counts} episode{'s' * (counts != '1')} from evaluation seed "
+        f"{first} {policy} plays {counts} episode{'s' * (counts != '1')} from evaluation seed "
         f"{', '.join(map(str, seeds))}, {apart}."
     )
     if episodes and episodes[0] < ENOUGH_EPISODES:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rlgen.bench.benchmark import Benchmark, Curves, name_of_run
 from rlgen.bench.cells import setting_of
 from rlgen.bench.figures import Strip, curves_figure, profile_figure, seeds_figure
-from rlgen.bench.grid import Grid
+from rlgen.bench.grid import Grid, without_tags
 from rlgen.bench.guards import groups, guards
 from rlgen.bench.protocol import Task, name_of
 from rlgen.bench.rows import Row, by_seed
@@ -205,6 +205,6 @@ def _media(benchmark: Benchmark) -> Iterator[Media]:
 def _to_copy(tables: Sequence[Grid]) -> Mapping[str, str]:
     """The tables as Markdown and as LaTeX, by what the reader opens."""
     return {
-        "Markdown": "\n".join(f"## {each.title}\n\n{each.markdown()}" for each in tables),
+        "Markdown": "\n".join(f"## {without_tags(each.title)}\n\n{each.markdown()}" for each in tables),
         "LaTeX (booktabs)": "\n".join(f"% {each.title}\n{each.without_empty_columns().latex()}" for each in tables),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rlgen.bench.cells import setting_of
-from rlgen.bench.grid import Grid
+from rlgen.bench.grid import Grid, without_tags
 from rlgen.bench.guards import groups
 from rlgen.bench.protocol import Metric, Protocol, name_of
 from rlgen.bench.rows import Results, Row, Seeds, by_seed
@@ -26,9 +26,9 @@ def summary(protocol: Protocol, results: Results) -> list[Grid]:
 
 def markdown(protocol: Protocol, results: Results, planned: int | None = None) -> str:
     """table.md: the table with its guards, then the other tables."""
-    parts = [f"# {protocol.title}", "", grid(protocol, results, planned).markdown()]
+    parts = [f"# {without_tags(protocol.title)}", "", grid(protocol, results, planned).markdown()]
     for each in summary(protocol, results):
-        parts += [f"## {each.title}", "", each.markdown()]
+        parts += [f"## {without_tags(each.title)}", "", each.markdown()]
     return "\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Minari's data sets by id: downloaded by its client, and wherever demonstrations are expected."""
 
+import json
 import os
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def test_a_training_names_the_command_that_downloads_its_demonstrations(rlgen_tr
     assert rlgen_train("bc", "--demos", f"minari:{NAME}") == cli.INPUT_ERROR
     assert f"download it: rlgen demos fetch minari:{NAME}" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_whose_download_was_interrupted_is_refused(
+    sets: Path, point_demonstrations: Demonstrations, no_client: None, capsys
+) -> None:
+    """A killed client leaves a folder with the metadata and a part of the episodes."""
+    fill(sets / NAME, point_demonstrations)
+    described = json.loads((sets / NAME / "data/metadata.json").read_text())
+    described["total_episodes"] = point_demonstrations.n_episodes + 1
+    (sets / NAME / "data/metadata.json").write_text(json.dumps(described))
+    assert rlgen("demos", "fetch", NAME) == cli.INPUT_ERROR
+    assert "an interrupted download or copy leaves less: remove" in " ".join(capsys.readouterr().err.split())

@@ -79,6 +79,10 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
             f"{folder}, stored as {described.get('data_format', 'nothing known')}",
             "write it again in one of these (minari.DataCollector(..., data_format='hdf5'))",
         )
+    total = described.get("total_episodes")
+    if isinstance(total, int) and len(episodes) < total:
+        remedy = f"an interrupted download or copy leaves less: remove {folder}, then download or copy it again"
+        raise problem(f"{total} episodes, as {folder / 'metadata.json'} says", str(len(episodes)), remedy)
     observation_shape, _ = _box(described, "observation_space")
     if observation_shape is not None and episodes:
         _require_size(episodes[0].observations, observation_shape, folder)
