@@ -92,12 +92,16 @@ def name_of_run(row: Row) -> str:
 def kept_curves(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """The columns of curves.parquet by cell; none without the file, and without pyarrow (the extra `data`)."""
     try:
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
     except ImportError:
         return {}
     if not (path / CURVES).is_file():
         return {}
-    whole = parquet.read_table(path / CURVES)
+    try:
+        whole = parquet.read_table(path / CURVES)
+    except (ArrowException, OSError) as error:
+        got, remedy = str(error).strip().splitlines()[0], "remove it for a page without curves, or restore it"
+        raise problem(f"curves in {path / CURVES}", got, remedy) from error
     cells = np.array(whole.column("cell").to_pylist(), dtype=object)
     columns = {
         name: whole.column(name).to_numpy().astype(np.float64)

@@ -16,6 +16,7 @@ from rlgen.bench.grid import Grid
 from rlgen.bench.page import page_of
 from rlgen.bench.results import CURVES
 from rlgen.bench.rows import RESULTS
+from rlgen.errors import InputError
 from rlgen.reports.page import DARK_SCHEME, NARROW_SCREEN
 from rlgen.reports.panels import DARK, LIGHT, Theme
 from rlgen.reports.video import Video
@@ -77,6 +78,9 @@ def test_a_folder_of_runs_and_its_results_alone_show_the_same_curves(tiny: Bench
         (kept / name).write_bytes((tiny.path / name).read_bytes())
     BenchReport(folder=kept).run()
     assert re.findall('alt="(Learning curves[^"]*)"', (kept / "report.html").read_text()) == words
+    (kept / CURVES).write_bytes((kept / CURVES).read_bytes()[:-9])
+    with pytest.raises(InputError, match="remove it for a page without curves"):
+        BenchReport(folder=kept).run()
 
 
 def test_a_page_without_results_says_so(tiny: BenchFolder) -> None:
