@@ -171,6 +171,12 @@ COMMANDS = (
         example="rlgen bench power bench/gail --share 0.05 --power 0.8",
     ),
     Command(
+        words="tune",
+        target="tune:Tune",
+        summary="Choose options of an agent by trials over several seeds (Optuna).",
+        example="rlgen tune tune.toml --out tune/ppo",
+    ),
+    Command(
         words="demo",
         target="demo:Demo",
         summary="See it work: train, evaluate and report in about 12 minutes.",

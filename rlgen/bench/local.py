@@ -75,23 +75,28 @@ def run_workers(
     trainings have saved. The first error of a worker stops the others and is raised.
     """
     stop = stop or threading.Event()
-    errors: list[BaseException] = []
     workers = [
         Worker(folder, worker_name(job), slot, data, say, stop)
         for job, slot in enumerate(slots(jobs, cores_of_this_machine(), gpus_of_this_machine()))
     ]
-    ended = [threading.Event() for _ in workers]
+    run_threads([worker.run for worker in workers], stop, say)
 
-    def serve(worker: Worker, end: threading.Event) -> None:
+
+def run_threads(works: Sequence[Callable[[], None]], stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Run functions that end soon after `stop` is set, a thread each, with the care of `run_workers`."""
+    errors: list[BaseException] = []
+    ended = [threading.Event() for _ in works]
+
+    def serve(work: Callable[[], None], end: threading.Event) -> None:
         try:
-            worker.run()
+            work()
         except BaseException as error:
             errors.append(error)
             stop.set()
         finally:
             end.set()
 
-    for each in zip(workers, ended, strict=True):
+    for each in zip(works, ended, strict=True):
         threading.Thread(target=serve, args=each, daemon=True).start()
     try:
         _wait_for(ended)
