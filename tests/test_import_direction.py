@@ -49,6 +49,7 @@ DOORS = {
     "mujoco_warp": {"rlgen.sim"},
     "ray": {"rlgen.bench"},
     "submitit": {"rlgen.bench"},
+    "optuna": {"rlgen.bench"},
     "tyro": {"rlgen.agents.cli", "rlgen.agents.commands"},
 }
 

@@ -1,16 +1,17 @@
 """`rlgen tune`: options of an agent, chosen by trials over several seeds."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 import rlgen
 from rlgen.errors import problem
 
-from .bench import coordinating, data_folder, margin_rule, resolved
+from .bench import coordinating
+from .bench_planning import data_folder, data_of, margin_rule, require_inputs, resolved
 
 log = logging.getLogger("rlgen")
 
@@ -19,11 +20,23 @@ log = logging.getLogger("rlgen")
 class Tune:
     """Choose options of an agent: trials over several seeds, then the winner and the defaults on fresh seeds.
 
-    The file is a benchmark's protocol with a table [tune], which docs/tune.md describes. Needs the extra `tune`:
-    pip install 'rlgen[tune]'. The search may be interrupted and started again; nothing is trained twice.
+    FILE is a benchmark's protocol (docs/bench.md) with entries of [tune], for example, at its top:
+
+    tune.agent = "ppo"
+
+    tune.seeds = [0, 1, 2]
+
+    tune.fresh_seeds = [10, 11, 12, 13, 14]
+
+    tune.space."learner.learning-rate" = { low = 1e-4, high = 1e-2, log = true }
+
+    A trial counts as much as the bad end of the interval over its seeds, so that luck does not win; bad trials end
+    early. tune.md in the folder has every trial and the comparison on the fresh seeds, winner.toml the winner. The
+    search may be interrupted and started again; nothing is trained twice. docs/tune.md has all entries. Needs
+    Optuna: pip install 'rlgen[tune]'.
     """
 
-    file: Positional[Path]
+    file: Positional[Annotated[Path, arg(metavar="FILE")]]
     """Protocol with a table [tune]."""
     out: Path
     """Folder of the search; new, empty, or of an earlier run."""
@@ -41,26 +54,29 @@ class Tune:
 
     def run(self) -> int:
         from rlgen.bench.folder import Plan
-        from rlgen.bench.tune import Tuning
-        from rlgen.bench.tune_file import check_options, read_tune_file
-        from rlgen.bench.tune_report import write_report
-        from rlgen.bench.tune_space import defaults_in
-        from rlgen.bench.tune_study import optuna_or_error
+        from rlgen.bench.tune.file import DEFAULT, check_options, read_tune_file
+        from rlgen.bench.tune.report import write_report
+        from rlgen.bench.tune.search import Tuning
+        from rlgen.bench.tune.space import defaults_in
+        from rlgen.bench.tune.study import optuna_or_error
 
         found = read_tune_file(self.file)
         optuna_or_error()
-        data = data_folder(self.data) or self.file.parent.resolve()
+        data = data_folder(self.data) or data_of(self.file)
         config = check_options(found, resolved, data)
         plan = Plan(rlgen=rlgen.__version__, margin_rule=margin_rule(), quick=False, data=str(data), cells=())
+        require_inputs(replace(plan, cells=tuple(found.cells_of({}, found.tune.seeds, DEFAULT))))
         self.out.mkdir(parents=True, exist_ok=True)
         with coordinating(self.out):
             tuning = Tuning(found, self.out, plan, resolved, trials=self.trials, say=log.info)
             tuning.study.begin_with(defaults_in(found.tune.space, config))
             try:
                 tuning.search(self.jobs)
-            finally:
+            except BaseException:
                 write_report(tuning, None)
+                raise
             if tuning.stop.is_set():
+                write_report(tuning, None)
                 log.warning("stopped; the same command continues")
                 return 1
             return concluded(tuning, tuning.confirm(self.jobs))
@@ -68,7 +84,7 @@ class Tune:
 
 def concluded(tuning: Any, best: Any) -> int:
     """Write and print the results. Returns the exit code: 1 if a training on fresh seeds failed."""
-    from rlgen.bench.tune_report import write_report
+    from rlgen.bench.tune.report import write_report
 
     from .bench_results import reported
 

@@ -46,6 +46,11 @@ def parse_protocol(text: str, where: str = PROTOCOL) -> Protocol:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise problem(f"a protocol in TOML at {where}", str(error), "correct that line") from error
+    return parse_tables(found, where)
+
+
+def parse_tables(found: dict[str, Any], where: str) -> Protocol:
+    """The protocol of what TOML read; `where`: its place, for errors."""
     try:
         return from_json(Protocol, _with_short_forms(found), "correct the protocol (docs/bench.md describes it)")
     except InputError as error:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,21 @@ import pytest
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("tomli_w")
 
-from rlgen.bench import tune_trial  # noqa: E402
-from rlgen.bench.cells import Cell, Resolved  # noqa: E402
+from rlgen.bench.cells import Cell  # noqa: E402
 from rlgen.bench.folder import BenchFolder, Plan  # noqa: E402
+from rlgen.bench.identity import Resolved  # noqa: E402
 from rlgen.bench.lease import Lease  # noqa: E402
-from rlgen.bench.protocol import read_protocol  # noqa: E402
-from rlgen.bench.tune import Tuning, name_of_trial  # noqa: E402
-from rlgen.bench.tune_file import check_options, read_tune_file  # noqa: E402
-from rlgen.bench.tune_report import write_report  # noqa: E402
-from rlgen.bench.tune_space import defaults_in  # noqa: E402
-from rlgen.bench.tune_study import JOURNAL  # noqa: E402
+from rlgen.bench.protocol_file import read_protocol  # noqa: E402
+from rlgen.bench.tune import trial as tune_trial  # noqa: E402
+from rlgen.bench.tune.file import check_options, read_tune_file  # noqa: E402
+from rlgen.bench.tune.report import write_report  # noqa: E402
+from rlgen.bench.tune.search import Tuning, name_of_trial  # noqa: E402
+from rlgen.bench.tune.space import defaults_in  # noqa: E402
+from rlgen.bench.tune.study import JOURNAL  # noqa: E402
 from rlgen.bench.worker import Worker  # noqa: E402
 from rlgen.errors import InputError  # noqa: E402
 from rlgen.runs.folder import RunFolder  # noqa: E402
+from rlgen.system import versions  # noqa: E402
 
 SEARCH = """
 title = "PPO on the pendulum"
@@ -95,18 +98,28 @@ def finish(folder: BenchFolder, cell: Cell, value: float, curve: Sequence[tuple[
     (run / "result.json").write_text(json.dumps({**result, **returns, **episodes}))
 
 
+describe_once = cache(versions.describe)
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions are asked for once, and files are not flushed to the disk: a search writes hundreds."""
+    monkeypatch.setattr(versions, "describe", describe_once)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(tune_trial, "LOOK", 0.05)
+
+
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     """Trainings take no time: the cells that were trained."""
     done: list[Cell] = []
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[str, int]:
+    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[str, int]:
         done.append(cell)
         finish(self.folder, cell, return_of(cell))
         return "done", 0
 
     monkeypatch.setattr(Worker, "_process", process)
-    monkeypatch.setattr(tune_trial, "LOOK", 0.01)
     return done
 
 
@@ -165,24 +178,24 @@ def test_an_interrupted_search_ends_as_an_undisturbed_one(
 ) -> None:
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
-    whole = tuning_of(tmp_path / "whole")
+    whole = tuning_of(tmp_path / "whole", trials=6)
     whole.search(1)
     working = Worker._process
-    cut = tuning_of(tmp_path / "cut")
+    cut = tuning_of(tmp_path / "cut", trials=6)
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[Any, int]:
+    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[Any, int]:
         if (cell.agent, cell.seed) == ("trial-003", 1):
             cut.stop.set()
             self.stop.set()
             return "stopped", 143
-        return working(self, cell, arguments, lease)
+        return working(self, cell, arguments, lease, planned)
 
     monkeypatch.setattr(Worker, "_process", process)
     cut.search(1)
     assert [each.state for each in cut.study.tried()] == ["complete"] * 3 + ["running"]
     monkeypatch.setattr(Worker, "_process", working)
     count = len(trained)
-    later = tuning_of(tmp_path / "cut")
+    later = tuning_of(tmp_path / "cut", trials=6)
     later.search(1)
     assert later.study.tried() == whole.study.tried()
     assert [cell.seed for cell in trained[count:]][:2] == [1, 2], "seed 0 was done"
@@ -193,7 +206,7 @@ def test_halving_stops_a_bad_trial_while_it_trains_and_leaves_its_run(
 ) -> None:
     stopped: list[str] = []
 
-    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[str, int]:
+    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[str, int]:
         value = return_of(cell)
         finish(self.folder, cell, value, [(20, value), (50, value), (70, value)])
         if cell.agent == "trial-000":
@@ -206,7 +219,6 @@ def test_halving_stops_a_bad_trial_while_it_trains_and_leaves_its_run(
         return "failed", 1
 
     monkeypatch.setattr(Worker, "_process", process)
-    monkeypatch.setattr(tune_trial, "LOOK", 0.01)
     tuning = tuning_of(tmp_path, SEARCH.replace('"none"', '"halving"'), trials=2)
     tuning.study.begin_with({LEARNING_RATE: 0.1, "learner.n-steps": 8, "learner.hidden": [8]})
     tuning.search(1)
@@ -240,15 +252,58 @@ def test_equal_options_are_trained_once(tmp_path: Path, trained: list[Cell]) -> 
     assert len({each.objective for each in tried}) == 1
 
 
+def test_a_result_that_is_not_finite_ends_its_trial_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[str, int]:
+        finish(self.folder, cell, float("nan") if cell.agent == "trial-000" else 1.0)
+        return "done", 0
+
+    monkeypatch.setattr(Worker, "_process", process)
+    tuning = tuning_of(tmp_path, trials=2)
+    tuning.search(1)
+    assert [each.state for each in tuning.study.tried()] == ["failed", "complete"]
+    assert "no finite return_mean" in write_report(tuning, None)
+
+
+def test_a_pruned_trial_whose_training_fails_while_it_stops_stays_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[str, int]:
+        bad = cell.agent == "trial-001"
+        finish(self.folder, cell, 0.0, [(50, -1.0 if bad else 0.0)])
+        if bad:
+            (self.folder.run_of(cell) / "result.json").unlink()
+        return ("failed", 2) if bad else ("done", 0)
+
+    monkeypatch.setattr(Worker, "_process", process)
+    tuning = tuning_of(tmp_path, SEARCH.replace('"none"', '"halving"'), trials=2)
+    tuning.search(1)
+    assert [each.state for each in tuning.study.tried()] == ["complete", "pruned"]
+
+
+def test_a_value_whose_answer_was_cut_off_is_answered_later(tmp_path: Path) -> None:
+    text = SEARCH.replace('"none"', '"halving"')
+    tuning = tuning_of(tmp_path, text, trials=1)
+    first, _ = tuning.study.next(1)  # type: ignore[misc]
+    assert not tuning.study.report(first, 5, 0.0)
+    tuning.study.complete(first, 0.0)
+    trial, _ = tuning.study.next(2)  # type: ignore[misc]
+    trial.report(-1000.0, 5)  # and the process is killed
+    later = tuning_of(tmp_path, text, trials=2).study
+    again, _ = later.next(2)  # type: ignore[misc]
+    assert again.number == trial.number
+    assert not later.report(again, 4, -1000.0)
+    assert later.report(again, 5, -1000.0)
+
+
 def test_a_failed_training_ends_its_trial_alone_and_three_end_the_search(
     tmp_path: Path, trained: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     working = Worker._process
 
     def failing(fails: Callable[[Cell], bool]) -> Any:
-        def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease) -> tuple[Any, int]:
+        def process(self: Worker, cell: Cell, arguments: Sequence[str], lease: Lease, planned: Any) -> tuple[Any, int]:
             if not fails(cell):
-                return working(self, cell, arguments, lease)
+                return working(self, cell, arguments, lease, planned)
             self.folder.log_of(cell).write_text("the loss is NaN\n")
             return "failed", 2
 
@@ -286,21 +341,36 @@ def test_another_file_is_refused_for_the_same_folder(tmp_path: Path, trained: li
     tuning_of(tmp_path)
     with pytest.raises(InputError, match=r"the file as it was when .* got a changed one"):
         tuning_of(tmp_path, SEARCH.replace("high = 1.0", "high = 2.0"))
+    other = tuning_of(tmp_path, SEARCH.replace("[10, 11,", "[20, 21,").replace("trials = 8", "trials = 9"))
+    assert [cell.seed for cell in other.cells_of("default")] == [20, 21, 12, 13, 14]
+
+
+def test_a_second_search_in_a_folder_is_refused_while_the_first_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rlgen.agents.cli import main
+    from rlgen.system.files import locked
+
+    head = SEARCH.partition("[tune.space]")[0] + "[tune.space]\n"
+    path = written(tmp_path, head + '"learner.gamma" = { choices = [0.9, 0.99] }')
+    (tmp_path / "out").mkdir()
+    with locked(tmp_path / "out"):
+        assert main(["tune", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "one that is still running" in capsys.readouterr().err
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 def test_what_the_command_refuses_is_refused_before_the_first_training(tmp_path: Path) -> None:
-    from rlgen.agents.commands.bench import resolved
+    from rlgen.agents.commands.bench_planning import resolved
 
-    fine = read_tune_file(written(tmp_path))
-    config = check_options(fine, resolved, None)
-    assert config["learner"]["gamma"] == 0.9
-    for old, new, message in (
-        ('"learner.n-steps"', '"learner.n-stepz"', "n-stepz"),
-        ("low = 8, high = 32, step = 8", "low = 0, high = 32, step = 8", "n_steps"),
-        ("low = 1e-3, high = 1.0, log = true", 'choices = ["a", "b"]', "learning-rate"),
+    head = SEARCH.partition("[tune.space]")[0] + "[tune.space]\n"
+    for space, message in (
+        ('"learner.n-stepz" = { low = 8, high = 32 }', "n-stepz"),
+        ("learner.n_steps = { low = 0, high = 32 }", "n_steps"),
+        ('"learner.learning-rate" = { choices = ["a", "b"] }', "learning-rate"),
     ):
         with pytest.raises(InputError, match=rf"\[tune.space\].*{message}"):
-            check_options(read_tune_file(written(tmp_path, SEARCH.replace(old, new))), resolved, None)
+            check_options(read_tune_file(written(tmp_path, head + space)), resolved, None)
 
 
 def test_the_command_begins_with_the_defaults_and_writes_all_files(
@@ -357,16 +427,17 @@ def test_the_defaults_are_the_first_trial_where_the_space_has_them(tmp_path: Pat
     assert defaults_in(space, {}) is None
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     """Real processes: SIGKILL to the search in the middle of its second trial; trainings are stand-ins."""
     code = """
 import sys, time
 from pathlib import Path
-from rlgen.bench import tune_trial
+from rlgen.bench.tune import trial as tune_trial
 from rlgen.bench.worker import Worker
 from tests.bench.test_tune import finish, return_of, tuning_of
 
-def process(self, cell, arguments, lease):
+def process(self, cell, arguments, lease, planned):
     print(cell.name, flush=True)
     if sys.argv[2] == "hang" and (cell.agent, cell.seed) == ("trial-001", 2):
         time.sleep(60)

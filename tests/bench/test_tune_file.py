@@ -10,10 +10,10 @@ import pytest
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.protocol import Metric, Task
-from rlgen.bench.tune_file import read_tune_file
-from rlgen.bench.tune_objective import curve_for, name_of_interval, objective, parts_of, per_seed, score_of
-from rlgen.bench.tune_space import Space
-from rlgen.bench.tune_study import optuna_or_error
+from rlgen.bench.tune.file import read_tune_file
+from rlgen.bench.tune.objective import curve_for, name_of_interval, objective, parts_of, per_seed, score_of
+from rlgen.bench.tune.space import Space
+from rlgen.bench.tune.study import optuna_or_error
 from rlgen.errors import InputError
 from rlgen.runs.config import from_json
 from rlgen.runs.scores import bootstrap_interval
@@ -66,6 +66,18 @@ def test_a_bad_file_is_refused(tmp_path: Path, old: str, new: str, message: str)
     path.write_text(FILE.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         read_tune_file(path)
+
+
+def test_an_option_may_be_spelled_as_in_a_table_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "tune.toml"
+    text = FILE.replace('"learner.gamma"', "learner.gae_lambda")
+    path.write_text(
+        text.replace("[tune]", "on = { Pendulum-v1 = { learner = { gae_lambda = 0.5, gamma = 0.7 } } }\n[tune]")
+    )
+    found = read_tune_file(path)
+    assert list(found.tune.space) == ["learner.gae-lambda"]
+    chosen = found.cells_of({"learner.gae-lambda": 0.95}, [3], "trial")[0].options
+    assert (chosen["learner.gae-lambda"], chosen["learner.gamma"]) == (0.95, 0.7), "the task's value does not win"
 
 
 def test_a_protocol_without_a_search_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """One trial of `rlgen tune`: its seeds are trained one after another while a pruner watches."""
 
+import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 from rlgen.bench.cells import Cell
 from rlgen.bench.folder import BenchFolder, is_run
 from rlgen.bench.results import row_of
-from rlgen.bench.tune_file import TuneFile
-from rlgen.bench.tune_objective import PARTS, curve_for, objective, parts_of, per_seed, score_of, task_of
-from rlgen.bench.tune_study import Study
+from rlgen.bench.tune.file import TuneFile
+from rlgen.bench.tune.objective import PARTS, curve_for, objective, parts_of, per_seed, score_of, task_of
+from rlgen.bench.tune.study import Study
 from rlgen.bench.worker import Slot, Worker
-from rlgen.errors import InputError, problem
+from rlgen.errors import InputError
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
 
@@ -23,16 +24,10 @@ LOOK = 1.0
 
 
 class CellWorker(Worker):
-    """A worker that trains one cell, and no other."""
-
-    cell: Cell
-
-    def _open(self) -> list[Cell]:
-        ended = self.folder.is_done(self.cell) or self.folder.failure(self.cell) is not None
-        return [] if ended else [self.cell]
+    """A worker on a folder with a plan of one cell."""
 
     def _follow_the_plan(self) -> None:
-        """The plan grows by other trials; this cell stays."""
+        """The plan on the disk has the cells of other trials, too."""
 
 
 @dataclass
@@ -59,15 +54,21 @@ class TrialRun:
         """Train until the trial ends, which the study records, or until `stop` is set."""
         for position, cell in enumerate(self.cells):
             pruned = self._train(cell, position)
-            if self.folder.failure(cell) is not None:
-                self.study.fail(self.trial, f"{cell.name}: {' '.join(self.folder.failure(cell)['tail'][-1:])}")
-                return
             if pruned:
+                return
+            failure = self.folder.failure(cell)
+            if failure is not None:
+                self.study.fail(self.trial, f"{cell.name}: {' '.join(failure['tail'][-1:])}")
                 return
             if not self.folder.is_done(cell):
                 self.stop.set()  # its training was stopped from outside: the machine is being taken away
                 return
-            self._scores[cell.id] = score_in(self.folder, self.found, cell)
+            score = score_in(self.folder, self.found, cell)
+            if score is None:
+                name = self.folder.protocol.metric.name
+                self.study.fail(self.trial, f"{cell.name}: its result has no finite {name}")
+                return
+            self._scores[cell.id] = score
             last = position == len(self.cells) - 1
             if not last and self._pruned_at(position, PARTS, mean(self._scores.values())):
                 return
@@ -79,8 +80,8 @@ class TrialRun:
         if self.stop.is_set():
             return False
         cut, ended = threading.Event(), threading.Event()
-        worker, errors = CellWorker(self.folder, self.worker, self.slot, self.data, self.say, cut), []
-        worker.cell = cell
+        alone = replace(self.folder, plan=replace(self.folder.plan, cells=(cell,)))
+        worker, errors = CellWorker(alone, self.worker, self.slot, self.data, self.say, cut), []
 
         def serve() -> None:
             try:
@@ -127,9 +128,9 @@ class TrialRun:
         return True
 
 
-def score_in(folder: BenchFolder, found: TuneFile, cell: Cell) -> float:
-    """The score of a cell that is done. Raises `InputError` if its result lacks the metric."""
-    value, metric = row_of(folder, cell)["value"], folder.protocol.metric
-    if value is None or value != value:
-        raise problem(f"a number {metric.name} of {folder.run_of(cell)}", str(value), "choose a metric that it has")
+def score_in(folder: BenchFolder, found: TuneFile, cell: Cell) -> float | None:
+    """The score of a cell that is done; None if its result lacks the metric, or has no finite number of it."""
+    value = row_of(folder, cell)["value"]
+    if value is None or not math.isfinite(value):
+        return None
     return score_of(value, task_of(cell, found.tasks), found.normalized)

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlgen.bench.cells import Cell, Resolve, identified
+from rlgen.bench.cells import Cell
 from rlgen.bench.folder import BenchFolder, Plan
+from rlgen.bench.identity import Resolve, identified
 from rlgen.bench.local import (
     cores_of_this_machine,
     gpus_of_this_machine,
@@ -19,9 +20,9 @@ from rlgen.bench.local import (
     worker_name,
 )
 from rlgen.bench.protocol import Agent, Options
-from rlgen.bench.tune_file import DEFAULT, WINNER, TuneFile, keep, protocol_text
-from rlgen.bench.tune_study import Study, Tried
-from rlgen.bench.tune_trial import TrialRun, score_in
+from rlgen.bench.tune.file import DEFAULT, WINNER, TuneFile, keep, protocol_text
+from rlgen.bench.tune.study import Study, Tried
+from rlgen.bench.tune.trial import TrialRun, score_in
 from rlgen.bench.worker import Slot
 from rlgen.errors import InputError, problem
 from rlgen.system.console import number
@@ -111,7 +112,8 @@ class Tuning:
 
     def scores_of(self, cells: Sequence[Cell]) -> dict[str, float]:
         """Identity → score of the cells that are done."""
-        return {cell.id: score_in(self.folder, self.found, cell) for cell in cells if self.folder.is_done(cell)}
+        scores = {cell.id: score_in(self.folder, self.found, cell) for cell in cells if self.folder.is_done(cell)}
+        return {identity: score for identity, score in scores.items() if score is not None}
 
     def _serve(self, slot: Slot, job: int) -> None:
         """Run one trial after another."""
@@ -160,7 +162,8 @@ class Tuning:
         everything = self.study.tried()
         failed = sum(each.state == "failed" for each in everything)
         if failed >= FAILURES and not any(each.state == "complete" for each in everything):
-            raise problem("a trial that trains", f"{failed} failed ones; {tried.note}", "correct the options or spaces")
+            remedy = "correct the file, and give the search another --out"
+            raise problem("a trial that trains", f"{failed} failed ones; {tried.note}", remedy)
 
     def _recall(self, tried: Tried) -> None:
         """Plan the cells of a trial that an earlier process began."""
@@ -169,6 +172,8 @@ class Tuning:
             member = self._member(name, tried.options, self.found.tune.seeds)
         except InputError:  # it has failed for this
             return
+        if any(each.ids == member.ids for each in self._members.values()):
+            return  # killed before it was noted that it repeats another one
         self._members[name] = replace(member, open=tried.state in ("running", "complete"))
 
     def _member(self, name: str, options: Options, seeds: Sequence[int]) -> Member:

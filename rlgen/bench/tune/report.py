@@ -7,10 +7,10 @@ from rlgen.bench.cells import Cell, typed
 from rlgen.bench.protocol import Options
 from rlgen.bench.statistics import Scores
 from rlgen.bench.statistics_comparison import difference
-from rlgen.bench.tune import Tuning, name_of_trial, shown
-from rlgen.bench.tune_file import DEFAULT, WINNER, protocol_text
-from rlgen.bench.tune_objective import name_of_interval, per_seed
-from rlgen.bench.tune_study import Tried
+from rlgen.bench.tune.file import DEFAULT, WINNER, protocol_text
+from rlgen.bench.tune.objective import name_of_interval, per_seed
+from rlgen.bench.tune.search import Tuning, name_of_trial, shown
+from rlgen.bench.tune.study import Tried
 from rlgen.runs.scores import ENOUGH_FOR_INTERVAL, over_runs
 from rlgen.system.console import number
 from rlgen.system.files import atomic_write
@@ -106,7 +106,10 @@ def _fresh(tuning: Tuning, best: Tried) -> list[str]:
         if apart.interval
         else f"; too few fresh seeds for an interval, {ENOUGH_FOR_INTERVAL} are enough"
     )
-    return [*lines, f"Winner minus defaults ({middle}): {number(apart.value)}{interval}."]
+    low = "" if tuning.found.direction == "high" else " Low values are good."
+    shown_by = apart.interval is None or not apart.interval[0] <= 0 <= apart.interval[1]
+    doubt = "" if shown_by else " The interval contains 0, so no difference is shown."
+    return [*lines, f"Winner minus defaults ({middle}): {number(apart.value)}{interval}.{low}{doubt}"]
 
 
 def _scores(tuning: Tuning, cells: Sequence[Cell]) -> Scores:

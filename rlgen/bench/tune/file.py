@@ -1,14 +1,16 @@
 """The file of `rlgen tune`: a benchmark's protocol with a table [tune], which names the options to choose."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rlgen.bench.cells import Cell, Resolve, cells_of
-from rlgen.bench.protocol import Agent, Options, Protocol, parse_tables, text_of
-from rlgen.bench.tune_space import Space
+from rlgen.bench.cells import Cell, cells_of, flat
+from rlgen.bench.identity import Resolve
+from rlgen.bench.protocol import Agent, Options, Protocol
+from rlgen.bench.protocol_file import parse_tables, text_of
+from rlgen.bench.tune.space import Space
 from rlgen.checks import at_least, one_of
 from rlgen.errors import InputError, problem
 from rlgen.runs.config import from_json
@@ -89,8 +91,8 @@ class TuneFile:
     def agent(self, options: Options, seeds: Sequence[int]) -> Agent:
         """The agent with `options` on `seeds`."""
         own = self.protocol.agents[self.tune.agent]
-        on = {task: {k: v for k, v in each.items() if k not in options} for task, each in own.on.items()}
-        return replace(own, options=own.options | options, on=on, seeds=tuple(seeds), metric=None, flags=())
+        on = {task: {k: v for k, v in flat(each) if k not in options} for task, each in own.on.items()}
+        return replace(own, options=dict(flat(own.options)) | options, on=on, seeds=tuple(seeds), metric=None, flags=())
 
     def protocol_of(self, agents: dict[str, Agent], title: str = "Tuning") -> Protocol:
         """The benchmark of these agents on the same tasks. It flags the seeds of the trials."""
@@ -101,6 +103,7 @@ class TuneFile:
             agents=agents,
             seeds=self.tune.fresh_seeds,
             tuned_on=self.tune.seeds,
+            baseline=DEFAULT if DEFAULT in agents else "",
             metric=base.metric_of(self.tune.agent),
             options=base.options,
             figure=replace(base.figure, agents=()),
@@ -132,6 +135,9 @@ def read_tune_file(path: Path) -> TuneFile:
 
 def _tune_of(table: dict[str, Any]) -> Tune:
     spaces = table.get("space", {})
+    if isinstance(spaces, dict):
+        spaces = dict(_flat(spaces))
+        table = table | {"space": spaces}
     for name, entry in spaces.items() if isinstance(spaces, dict) else ():
         try:
             if not isinstance(entry, dict):
@@ -140,6 +146,16 @@ def _tune_of(table: dict[str, Any]) -> Tune:
         except InputError as error:
             raise InputError(f"[tune.space] {name}: {error}") from error
     return from_json(Tune, table, REMEDY)
+
+
+def _flat(spaces: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Spaces by the names of their options: learner.n_steps = { .. }, without quotes, is that of learner.n-steps."""
+    for name, entry in spaces.items():
+        option = f"{prefix}{name.replace('_', '-')}"
+        if isinstance(entry, dict) and entry and all(isinstance(each, dict) for each in entry.values()):
+            yield from _flat(entry, f"{option}.")
+        else:
+            yield option, entry
 
 
 def _check(found: TuneFile) -> None:
@@ -157,17 +173,18 @@ def _check(found: TuneFile) -> None:
 
 def keep(found: TuneFile, folder: Path) -> None:
     """Copy the file into the folder of the search. Raises `InputError` if the folder has another one; only the number
-    of trials may change."""
+    of trials and the fresh seeds may change, since no trial depends on them."""
     path = folder / COPY
     if path.is_file() and _settings(text_of(path)) != _settings(found.text):
         remedy = f"restore it, or take another folder with --out; the trials of {folder} were chosen by the first"
-        raise problem(f"the file as it was when {folder} began, except for trials", "a changed one", remedy)
+        expected = f"the file as it was when {folder} began, except for trials and fresh_seeds"
+        raise problem(expected, "a changed one", remedy)
     atomic_write(path, found.text)
 
 
 def _settings(text: str) -> dict[str, Any]:
     content = tomllib.loads(text)
-    content["tune"].pop("trials", None)
+    content["tune"] = {k: v for k, v in content["tune"].items() if k not in ("trials", "fresh_seeds")}
     return content
 
 

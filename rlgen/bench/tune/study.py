@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from rlgen.bench.protocol import Options
-from rlgen.bench.tune_file import Tune, TuneFile
-from rlgen.bench.tune_objective import PARTS
+from rlgen.bench.tune.file import Tune, TuneFile
+from rlgen.bench.tune.objective import PARTS
 from rlgen.errors import problem
 from rlgen.system.files import atomic_write
 
@@ -85,9 +85,11 @@ class Study:
     def report(self, trial: Any, step: int, value: float) -> bool:
         """Give the pruner the value at `step`. Returns whether it ends the trial."""
         with self._lock:
-            if step in self._study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+            if step < max(known, default=0):
                 return False
-            trial.report(value, step)
+            if step not in known:  # else a process was killed between the value and the pruner's answer
+                trial.report(value, step)
             return trial.should_prune()
 
     def complete(self, trial: Any, value: float) -> None:
