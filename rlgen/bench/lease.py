@@ -195,4 +195,14 @@ def _is_running(pid: Any) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether the process is a zombie: dead, but its parent never asked, as the first process of a container may not.
+    False where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] == "Z"  # the name before it may hold spaces and brackets

@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from rlgen.bench.lease import Leases, beating
 
 
@@ -85,6 +87,19 @@ def test_a_worker_of_this_machine_that_is_gone_loses_its_lease_at_once(tmp_path:
     leases = Leases(tmp_path, "b", clock=Clock())
     assert leases.holder("cell") is None
     assert leases.take("cell") is not None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs /proc")
+def test_the_lease_of_a_process_whose_end_nobody_asked_for_is_free_at_once(tmp_path: Path) -> None:
+    """Such a zombie can still be sent signals. In a container without an init it stays for ever."""
+    code = "import sys; from pathlib import Path; from rlgen.bench.lease import Leases\n"
+    code += "assert Leases(Path(sys.argv[1]), 'dead').take('cell')"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        leases = Leases(tmp_path, "other")
+        assert leases.holder("cell") is None
+        assert leases.take("cell") is not None
+    assert process.returncode == 0
 
 
 def test_a_damaged_lease_is_free_after_the_patience(tmp_path: Path) -> None:
