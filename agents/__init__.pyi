@@ -4,6 +4,7 @@ from .explorer import Explorer
 from .gail import GAIL, GAILConfig
 from .infogail import InfoGAIL, InfoGAILConfig
 from .learner import DevicePPO, FastPPO, LearnerConfig
+from .sqil import SQIL, SQILConfig
 
 __all__ = [
     "BC",
@@ -12,6 +13,7 @@ __all__ = [
     "L2",
     "LBS",
     "RND",
+    "SQIL",
     "VIME",
     "BCConfig",
     "BCResult",
@@ -24,4 +26,5 @@ __all__ = [
     "InfoGAIL",
     "InfoGAILConfig",
     "LearnerConfig",
+    "SQILConfig",
 ]

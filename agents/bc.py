@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, below_one, positive, share
@@ -21,7 +21,8 @@ from rlgen.errors import problem
 from rlgen.nn.layers import dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
-from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
+from rlgen.sb3.actor_critic import require_raw_environment
+from rlgen.sb3.cloned import hidden_layers, log_likelihood, mode, require_cloneable
 from rlgen.sb3.features import fit_normalizer
 from rlgen.system.device import torch_threads
 
@@ -113,13 +114,14 @@ class BCResult:
 
 
 class BC:
-    """Clones demonstrations into the policy of `model`, any on-policy SB3 model, in place; its critic does not change.
+    """Clones demonstrations into the policy of `model` in place: any on-policy SB3 model, or the actor of an off-policy
+    one (SAC, TD3, TQC, CrossQ, DDPG). Its critics do not change.
 
         BC(PPO("MlpPolicy", make_vec("Ant-v5", 1)), Demonstrations.load("ant.npz")).learn()
 
     For continuous actions (Box) the mean is regressed, for discrete ones (Discrete, MultiDiscrete, MultiBinary) the
-    log-likelihood is maximized. Raises `InputError` for a model that is not on-policy, is recurrent, has a VecNormalize
-    or observes images or dictionaries, and for demonstrations that do not fit it.
+    log-likelihood is maximized. Raises `InputError` for a model without an actor (DQN), one that is recurrent, has a
+    VecNormalize or observes images or dictionaries, and for demonstrations that do not fit it.
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (
@@ -130,8 +132,8 @@ class BC:
         ),
     )
 
-    def __init__(self, model: OnPolicyAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
-        policy = require_actor_critic(model)
+    def __init__(self, model: BaseAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
+        policy = require_cloneable(model)
         if len(demonstrations) < 2:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"
@@ -174,10 +176,11 @@ class BC:
             raise problem("cloning with finite numbers", str(error), remedy) from error
 
     def _learn(self, report: Report | None) -> BCResult:
-        fit_normalizer(self.policy, self.batch.observations)
-        if self.policy.use_sde:
+        fit_normalizer(self.model.policy, self.batch.observations)
+        policy: Any = self.policy
+        if getattr(policy, "use_sde", False):
             with torch.no_grad():  # otherwise its noise keeps a graph
-                self.policy.reset_noise()
+                policy.reset_noise()
         train, held_out = self._split()
         begin, plain = _copy(self.policy), self.config.plain()
         found = self._fit(self.config, train, held_out, 0, report)
@@ -223,7 +226,7 @@ class BC:
     def _step(self, config: BCConfig, train: Transitions, optimizer: torch.optim.Optimizer) -> Tensor:
         """Takes one gradient step on random rows and returns the loss."""
         rows = torch.randint(len(train), (config.batch_size,), device=train.observations.device)
-        with dropout_after_activations(self.policy.mlp_extractor, config.dropout):
+        with dropout_after_activations(hidden_layers(self.policy), config.dropout):
             loss = self._loss(self.policy, self._noisy(train[rows], config.noise))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -261,7 +264,7 @@ class BC:
         held_out = torch.isin(groups, order[:cut])
         return self.batch[rows[~held_out]], self.batch[rows[held_out]]
 
-    def _loss(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+    def _loss(self, policy: BasePolicy, batch: Transitions) -> Tensor:
         """Mean over rows: squared error per action dimension, or negative log-likelihood in nats."""
         try:
             if self.scale is None or self.config.loss == "log_likelihood":
@@ -270,20 +273,20 @@ class BC:
         except ValueError as refused:  # from torch, for a mean of NaN
             raise FloatingPointError("weights of NaN or infinity") from refused
 
-    def _surprises(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+    def _surprises(self, policy: BasePolicy, batch: Transitions) -> Tensor:
         """[R] negative log-likelihood of the demonstrated actions in nats."""
         actions = batch.actions
         if self.scale is not None:
             actions = self.scale(actions) if policy.squash_output else actions
         elif isinstance(policy.action_space, spaces.Discrete):
             actions = actions.squeeze(-1)
-        return -policy.get_distribution(batch.observations).log_prob(actions)
+        return -log_likelihood(policy, batch.observations, actions)
 
-    def _errors(self, policy: ActorCriticPolicy, batch: Transitions) -> Tensor:
+    def _errors(self, policy: BasePolicy, batch: Transitions) -> Tensor:
         """[R, A] squared error of the mean action, in units of half the action range."""
         assert self.scale is not None
         actions = self.scale(batch.actions) if policy.squash_output else batch.actions
-        error = policy.get_distribution(batch.observations).mode() - actions
+        error = mode(policy, batch.observations) - actions
         return (error if policy.squash_output else error / self.scale.half_range).square()
 
 

@@ -57,6 +57,11 @@ class InfoGAIL(GAIL):
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes inferred"}
     config: InfoGAILConfig
 
+    def _own_config(self, config: GAILConfig | None, on_policy: bool) -> GAILConfig:
+        if not on_policy:
+            raise problem("an on-policy SB3 model for InfoGAIL", "an off-policy one", "use e.g. PPO")
+        return super()._own_config(config, on_policy)
+
     @cached_property
     def code(self) -> LatentCode:
         """The wrapper that shows the policy its code."""
@@ -84,9 +89,9 @@ class InfoGAIL(GAIL):
         )
         return replace(demonstrations, observations=now, next_observations=then)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "posterior": self.posterior.state_dict()}
+    def own_state(self) -> dict[str, Any]:
+        return {**super().own_state(), "posterior": self.posterior.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        super().load_own_state(state)
         self.posterior.load_state_dict(state["posterior"])

@@ -15,10 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
-from rlgen.deprecation import renamed_fields
+from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale
-from rlgen.runs.config import UNLESS_NONE
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of

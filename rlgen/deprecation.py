@@ -10,6 +10,12 @@ from typing import Any, TypeVar, get_type_hints
 log = logging.getLogger("rlgen")
 Kind = TypeVar("Kind", bound=type)
 
+UNLESS_NONE = {"recorded": "unless None"}
+"""Metadata of a field that `to_json` leaves out while it is None: a setting of a later version, without which a
+configuration stays equal to those recorded before."""
+UNLESS_DEFAULT = {"recorded": "unless default"}
+"""The same of a field that `to_json` leaves out while it has its default."""
+
 
 def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
     """Class decorator of a settings dataclass that maps old names of fields to their current paths.

@@ -22,7 +22,8 @@ from rlgen.runs.config import fields_from_json, required_fields
 from ..learner import ACTIVATIONS
 from .choices import typed
 from .environment import import_typed
-from .train_rl import CHOICE, TrainRL
+from .learner_choice import CHOICE
+from .train_rl import TrainRL
 
 log = logging.getLogger("rlgen")
 ALGORITHMS = ("ppo", "sac")

@@ -45,6 +45,12 @@ COMMANDS = (
         example="rlgen train infogail --env Ant-v5 --demos several.npz --codes 2 --out runs/ant-ways",
     ),
     Command(
+        words="train sqil",
+        target="train_sqil:TrainSQIL",
+        summary="Imitate by a reward of 1 for what was demonstrated, without a discriminator (SQIL).",
+        example="rlgen train sqil --env Ant-v5 --demos ant.npz --steps 2e5 --out runs/ant-sqil",
+    ),
+    Command(
         words="train bc",
         target="train_bc:TrainBC",
         summary="Imitate demonstrations by regression (behavioral cloning).",
@@ -53,7 +59,7 @@ COMMANDS = (
     Command(
         words="train rl",
         target="train_rl:TrainRL",
-        summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC).",
+        summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC, TD3, TQC, CrossQ).",
         example="rlgen train rl --env Ant-v5 --learner.algorithm ppo --steps 1e6 --out runs/ant-ppo",
     ),
     Command(

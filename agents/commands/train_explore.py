@@ -52,9 +52,11 @@ class TrainExplore(TrainRL):
     final_eta: float = 1.0
     """Share of η that is left at the end of the training, between 0 and 1; η falls in proportion to the steps done."""
     update_every: int = UPDATE_EVERY
-    """Environment steps between two updates of the curiosity with sac; other learners update it after each rollout."""
+    """Environment steps between two updates of the curiosity with an off-policy learner; others update it after each
+    rollout."""
     scale_reward: bool = True
-    """Division of reward + bonus by the running standard deviation of its discounted returns (not with sac)."""
+    """Division of reward + bonus by the running standard deviation of its discounted returns (on-policy learners
+    only)."""
     n_envs: int = EXPLORATION_ENVS
     """Environments stepped at once, by all processes together."""
     learner: LearnerConfig = EXPLORATION

@@ -1,7 +1,8 @@
 """`rlgen train gail` and `rlgen train infogail`: imitation against a discriminator."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -9,27 +10,47 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.sb3.vec_env import ResumableVecEnv
 
-from ..gail import GAIL, GAILConfig
+from ..gail import GAIL, OFF_POLICY, GAILConfig
 from ..infogail import InfoGAIL, InfoGAILConfig
-from ..learner import LearnerConfig, make_model
+from ..learner import make_model
+from .choices import with_fields
 from .imitation_settings import TrainImitation
-from .settings import SteppedTraining
+from .learner_choice import IMITATION, LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGAIL(SteppedTraining, TrainImitation):
-    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO."""
+class TrainGAIL(LearnerChoice, TrainImitation):
+    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO; with SAC, TD3, TQC or CrossQ
+    off-policy (DAC, Kostrikov et al. 2019), in fewer environment steps but more time per step.
+
+    The learner's settings are those of its algorithm: --learner.algorithm sac --help-all lists SAC's.
+    """
 
     agent: ClassVar[str] = "gail"
     panels = GAIL.panels
 
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    """Policy and reinforcement learner."""
     gail: GAILConfig = field(default_factory=GAILConfig)
     """Discriminator, its penalties and the warm start."""
 
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
+        """The class with the settings of the chosen algorithm, and the defaults that suit it."""
+        kind = super().for_arguments(arguments, values)
+        if kind.learner.on_policy:
+            return kind
+        own: list[Any] = [
+            ("gail", GAILConfig, field(default=OFF_POLICY)),
+            ("n_envs", int, field(default=OFF_POLICY_ENVS)),
+        ]
+        return with_fields(kind, own)
+
+    @classmethod
+    def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
+        found = super().default_learner(algorithm, kind)
+        return found if found.on_policy else replace(found, **IMITATION)
+
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> GAIL:
-        return GAIL(make_model(self.learner, env, self.seed, device), demonstrations, self.gail)
+        return GAIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.gail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +65,7 @@ class TrainInfoGAIL(TrainGAIL):
     """
 
     agent: ClassVar[str] = "infogail"
+    learners: ClassVar[Mapping[str, type[Any]]] = {name: kind for name, kind in LEARNERS.items() if kind.on_policy}
     spelling = "InfoGAIL"
     panels = InfoGAIL.panels
 

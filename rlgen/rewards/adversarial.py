@@ -1,7 +1,5 @@
-"""A discriminator between demonstrations and policy transitions, as a reward source, and a warning if the sign of its
-reward contradicts how the demonstrated episodes end."""
+"""A discriminator between demonstrations and policy transitions, as a reward source."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,10 +9,10 @@ from torch import Tensor, nn
 
 from rlgen import distributed
 from rlgen.checks import one_of, positive, share, widths
-from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.transitions import Transitions
-from rlgen.deprecation import renamed_fields
+from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
+from rlgen.equations.absorbing_states import absorbing_return, absorbing_share
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
@@ -23,8 +21,7 @@ from rlgen.nn.layers import ACTIVATIONS, mlp
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
-
-log = logging.getLogger("rlgen")
+from rlgen.rewards.absorbing_states import AbsorbingStates
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -49,14 +46,16 @@ class AdversarialConfig:
     final_rate: float = 1.0
     """Fraction of the learning rate that is left at the end of the run; it decays with the steps. 1: constant."""
     updates_per_rollout: int = 8
-    """Gradient steps after each rollout."""
+    """Gradient steps after each rollout; with an off-policy learner after every `update_every` environment steps."""
+    update_every: int = field(default=4, metadata=UNLESS_DEFAULT)
+    """Environment steps between two updates with an off-policy learner; others update it after each rollout."""
     batch_size: int = 1024
     """Rows per gradient step from each side, expert and policy."""
     divergence: DivergenceName = "minimax"
     """Divergence, which determines loss and reward. With GAIL's loss the reward is -log(1-D) for minimax, log D for
-    non_saturating, h for reverse_kl and -h exp h for fairl, where h = log D - log(1-D). least_squares is AMP's. For
-    hinge and wasserstein the reward is the discriminator's output; wasserstein requires a gradient penalty (WGAIL-GP).
-    f_... are the f-divergences of f-GAN, whose reward is the conjugate."""
+    non_saturating, h for reverse_kl, -h exp h for fairl and D(h) D(2h) for dail, where h = log D - log(1-D).
+    least_squares is AMP's. For hinge and wasserstein the reward is the discriminator's output; wasserstein requires a
+    gradient penalty (WGAIL-GP). f_... are the f-divergences of f-GAN, whose reward is the conjugate."""
     zero: Literal["own", "lowest"] = "own"
     """Origin of rewards. own: as the divergence defines them; lowest: minus the lowest reward of the rollout, so that
     none is negative and a longer episode never has a lower return. Only this origin decides whether ending an episode
@@ -64,23 +63,35 @@ class AdversarialConfig:
     inputs: Inputs = "state_action"
     """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions. Their file
     then still needs an array of actions, with any values, and GAIL must train without its warm start."""
+    absorbing: Literal["auto", "on", "off"] = field(default="auto", metadata=UNLESS_DEFAULT)
+    """Absorbing states (Kostrikov et al. 2019, 1809.02925, section 4.2): an episode that the task ends goes on for ever
+    in a state that the discriminator rewards as it rewards all others, so that neither sign of the reward decides
+    whether an early end is good. auto: where most demonstrated episodes end before a time limit, and with every
+    off-policy learner."""
     normalizer: Literal["expert", "running"] = "expert"
     """Statistics that normalize the inputs: of the demonstrations (expert), or merged with every rollout before
     learning from it (running)."""
 
     def __post_init__(self) -> None:
-        positive(self, "learning_rate", "updates_per_rollout", "batch_size")
+        positive(self, "learning_rate", "updates_per_rollout", "update_every", "batch_size")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
         one_of(self, "divergence", DIVERGENCES)
         one_of(self, "zero", ("own", "lowest"))
+        one_of(self, "absorbing", ("auto", "on", "off"))
+
+    @property
+    def rows_per_update(self) -> int:
+        """Rows of a replay buffer to draw for an update, of which its gradient steps draw theirs."""
+        return 4 * self.updates_per_rollout * self.batch_size
 
 
 @dataclass
 class Adversarial:
     """GAIL's discriminator (Ho & Ermon 2016, Alg. 1): separates expert rows from policy rows, rewards expert-like ones.
 
-    `demonstrations` stay on their device; `low` and `high` [A] scale actions to [-1, 1].
+    `demonstrations` stay on their device; `low` and `high` [A] scale actions to [-1, 1]. With `absorbing`, a last
+    number of the inputs is 1 in the absorbing state, where all others are 0, and 0 elsewhere.
     """
 
     demonstrations: Transitions
@@ -88,6 +99,7 @@ class Adversarial:
     high: Tensor
     config: AdversarialConfig = field(default_factory=AdversarialConfig)
     penalties: Sequence[Penalty] = (GradientPenalty(weight=1.0),)
+    absorbing: AbsorbingStates | None = None
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel(
             "Discriminator accuracy",
@@ -111,9 +123,9 @@ class Adversarial:
         self._expert: Tensor | None = None
         observation_size = self.demonstrations.observations.shape[1]
         second = observation_size if self.config.inputs == "state_transition" else self.demonstrations.actions.shape[1]
-        network: nn.Module = mlp(
-            [observation_size + second, *self.config.hidden, 1], ACTIVATIONS[self.config.activation]
-        ).to(device)
+        size = observation_size + second + (self.absorbing is not None)
+        self._absorbing_input = torch.eye(size, device=device)[-1:]
+        network: nn.Module = mlp([size, *self.config.hidden, 1], ACTIVATIONS[self.config.activation]).to(device)
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
@@ -128,8 +140,12 @@ class Adversarial:
         """Normalized discriminator inputs of a batch: [B, D]."""
         observations = self.normalizer(batch.observations)
         if self.config.inputs == "state_transition":
-            return torch.cat([observations, self.normalizer(batch.next_observations)], -1)
-        return torch.cat([observations, self.scale(batch.actions)], -1)
+            columns = [observations, self.normalizer(batch.next_observations)]
+        else:
+            columns = [observations, self.scale(batch.actions)]
+        if self.absorbing is not None:
+            columns.append(observations.new_zeros(len(observations), 1))
+        return torch.cat(columns, -1)
 
     @property
     def reads_next_observations(self) -> bool:
@@ -144,17 +160,26 @@ class Adversarial:
         return self._expert
 
     def reward(self, batch: Transitions) -> Tensor:
-        """Rewards [B]. A critic that is only defined up to a constant is measured from the midpoint between its means
-        on the demonstrations and on the batch: otherwise the arbitrary constant would decide whether a long episode is
-        worth more than a short one."""
+        """Rewards [B]; with absorbing states, a step that enters one has all that follows added to its reward.
+
+        A critic that is only defined up to a constant is measured from the midpoint between its means on the
+        demonstrations and on the batch: otherwise the arbitrary constant would decide whether a long episode is worth
+        more than a short one."""
         self.network.eval()  # in training mode a spectral norm changes with every forward pass
         with torch.no_grad():
-            logit = self.logit(self.inputs(batch))
+            inputs = self.inputs(batch)
+            if self.absorbing is not None:
+                inputs = torch.cat([inputs, self._absorbing_input])
+            logit = self.logit(inputs)
             if self._floats:
-                boundary = torch.as_tensor(self.divergence.boundary(self.logit(self.expert_inputs()), logit))
-                logit = logit - distributed.all_reduce_mean(boundary)
+                boundary = self.divergence.boundary(self.logit(self.expert_inputs()), logit[: len(batch)])
+                logit = logit - distributed.all_reduce_mean(torch.as_tensor(boundary))
             reward = self.divergence.reward(logit)
-            return reward + distributed.all_reduce_max((-reward).max()) if self.config.zero == "lowest" else reward
+            if self.config.zero == "lowest":
+                reward = reward + distributed.all_reduce_max((-reward).max())
+            if self.absorbing is None:
+                return reward
+            return reward[:-1] + absorbing_return(reward[-1], self.absorbing.gamma) * batch.terminated
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         if self.config.normalizer == "running":
@@ -165,14 +190,25 @@ class Adversarial:
         rows = expert.new_empty(2 * self.config.batch_size, expert.shape[1])
         halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}
+        shares = self._absorbing_shares(batch)
         for _ in range(self.config.updates_per_rollout):
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
             torch.index_select(expert, 0, places, out=halves[0])
             halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
+            for half, absorbing in zip(halves, shares, strict=False):
+                in_absorbing_state = torch.rand(len(half), 1, device=half.device) < absorbing
+                half.copy_(torch.where(in_absorbing_state, self._absorbing_input, half))
             for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)
+
+    def _absorbing_shares(self, batch: Transitions) -> list[Tensor]:
+        """Shares of absorbing rows among the demonstrated rows and among those of `batch`; none without such states."""
+        if self.absorbing is None:
+            return []
+        ended = distributed.all_reduce_mean(batch.terminated.float().mean())
+        return [torch.full_like(ended, self.absorbing.expert_share), absorbing_share(ended, 1.0)]
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
@@ -202,53 +238,3 @@ class Adversarial:
         load_optimizer(self.optimizer, state["optimiser"])
         self.normalizer.load_state_dict(state["normaliser"])
         self._expert = None
-
-
-LOGITS = torch.linspace(-20, 20, 401)
-"""Expert logits that cover the output range of a discriminator."""
-USUAL = 0.5
-"""Fraction of demonstrated episodes above which an early end counts as the expert's behavior."""
-
-
-def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
-    """Whether the reward can be negative, and whether it can be positive."""
-    reward = DIVERGENCES[config.divergence].reward(LOGITS)
-    if config.zero == "lowest":
-        reward = reward - reward.min()
-    return bool((reward < 0).any()), bool((reward > 0).any())
-
-
-def share_ended_by_task(demonstrations: Demonstrations) -> float:
-    """Fraction of the demonstrated episodes that the task ended before a time limit. For a subsampled file, which lacks
-    most last rows: the fraction of episodes shorter than the longest."""
-    lengths = demonstrations.episode_lengths
-    if demonstrations.stride > 1:
-        return float((lengths < lengths.max()).mean())
-    return float(demonstrations.terminated.sum() / len(lengths))
-
-
-def warn_of_early_ends(config: AdversarialConfig, demonstrations: Demonstrations) -> None:
-    """Logs a warning if the sign of the reward teaches the opposite of the expert's behavior.
-
-    A reward that is never negative makes every further step worthwhile: a policy that could reach its goal and end the
-    episode avoids the goal. A reward that is never positive makes the policy end the episode as soon as it can.
-    Kostrikov et al. 2019 (1809.02925), section 4.
-    """
-    share = share_ended_by_task(demonstrations)
-    negative, positive = reward_signs(config)
-    if share > USUAL and not negative:
-        log.warning(
-            "expected a reward that can be negative, because %.0f %% of the demonstrated episodes end before a time "
-            "limit; the %s divergence%s rewards every further step, so the policy learns not to end its episodes; use "
-            'AdversarialConfig(divergence="non_saturating"), --gail.discriminator.divergence non_saturating, unless '
-            "ending is a failure here",
-            *(100 * share, config.divergence, " with zero=lowest" if config.zero == "lowest" else ""),
-        )
-    if share == 0 and not positive:
-        log.warning(
-            "expected a reward that can be positive, because no demonstrated episode ends before a time limit; the %s "
-            "divergence penalizes every further step, so the policy learns to end its episodes if the task allows it; "
-            'use AdversarialConfig(divergence="minimax"), --gail.discriminator.divergence minimax, unless episodes '
-            "never end early here",
-            config.divergence,
-        )

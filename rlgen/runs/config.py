@@ -11,18 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rlgen.deprecation import present_fields
+from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, present_fields
 from rlgen.errors import problem
 from rlgen.system.files import atomic_write
 
 Config = TypeVar("Config")
 NonFinite = Literal["keep", "null", "refuse"]
 REMEDY = "take the file that rlgen wrote, or the version of rlgen that wrote it"
-
-
-UNLESS_NONE = {"recorded": "unless None"}
-"""Metadata of a field that `to_json` leaves out while it is None: a setting of a later version, without which a
-configuration stays equal to those recorded before."""
 
 
 def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
@@ -56,7 +51,10 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
 
 
 def _is_left_out(field: dataclasses.Field[Any], owner: Any) -> bool:
-    return field.metadata == UNLESS_NONE and getattr(owner, field.name) is None
+    value = getattr(owner, field.name)
+    if field.metadata == UNLESS_DEFAULT:
+        return bool(value == field.default)
+    return field.metadata == UNLESS_NONE and value is None
 
 
 def from_json(kind: type[Config], values: Mapping[str, Any], remedy: str = REMEDY) -> Config:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from rlgen.errors import problem
@@ -17,8 +17,6 @@ NAME = "policy"
 
 class PolicyAverage(BaseCallback):
     """A `MovingAverage` of the policy's weights, updated before the first round and after every round."""
-
-    model: OnPolicyAlgorithm
 
     def __init__(self, decay: float):
         super().__init__()
@@ -78,7 +76,7 @@ class PolicyAverage(BaseCallback):
         merges = 0 if self.average is None else self.average.merges
         return {"weights": self.weights, "merged_at": self.merged_at, "merges": merges}
 
-    def load_state_dict(self, state: dict[str, Any], model: OnPolicyAlgorithm) -> None:
+    def load_state_dict(self, state: dict[str, Any], model: BaseAlgorithm) -> None:
         """The inverse of `state_dict`. Raises `InputError` for weights of other shapes than the model's."""
         self.average, self.set_aside, self.merged_at = None, None, state["merged_at"]
         if state["weights"]:

@@ -43,13 +43,17 @@ def policy_normalizer(policy: torch.nn.Module) -> Normalizer | None:
     return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
 
 
+def policy_normalizers(policy: torch.nn.Module) -> list[Normalizer]:
+    """The normalizers inside the policy: one, or those of an actor and of critics that do not share features."""
+    return [part.normaliser for part in policy.modules() if isinstance(part, NormalisedObservations)]
+
+
 def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
-    """Merges demonstrated `observations` [B, ...] into the policy's normalizer, if it has one, so that none is clipped.
-    Returns whether it has one."""
-    normalizer = policy_normalizer(policy)
-    if normalizer is None:
-        return False
-    rows = observations.flatten(1).to(normalizer.mean.device)
-    normalizer.merge(rows)
-    normalizer.cover(rows)
-    return True
+    """Merges demonstrated `observations` [B, ...] into the policy's normalizers, if it has any, so that none is
+    clipped. Returns whether it has one."""
+    found = policy_normalizers(policy)
+    for normalizer in found:
+        rows = observations.flatten(1).to(normalizer.mean.device)
+        normalizer.merge(rows)
+        normalizer.cover(rows)
+    return bool(found)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from rlgen.errors import problem
 from rlgen.sb3.saved_model import SUPPORTED, SavedModel, activation, arguments, features_extractor, unsupported
 
+LATENT_WEIGHT = r"actor\.latent_pi\.(\d+)\.weight"
+
 
 def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: spaces.Space) -> BasePolicy:
     """The policy of `saved` for these spaces, or the part of it that acts.
@@ -26,6 +28,8 @@ def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: sp
     policy: BasePolicy
     if "action_net.weight" in tensors:
         policy, prefix = _actor_critic(saved, observation_space, action_space), ""
+    elif "actor.latent_pi.0.ra_mean" in tensors:
+        policy, prefix = _batch_normalized_actor(saved, observation_space, action_space), "actor."
     elif "actor.latent_pi.0.weight" in tensors or "actor.mu.weight" in tensors:
         policy, prefix = _gaussian_actor(saved, observation_space, action_space), "actor."
     elif "actor.mu.0.weight" in tensors:
@@ -102,6 +106,20 @@ def _gaussian_actor(saved: SavedModel, observed: spaces.Space, acted: spaces.Spa
     _require_box(saved, acted)
     _require_sizes(saved, observed, acted, [*hidden, output][0].shape[1], len(output))
     return GaussianActor(observed, acted, **_actor(saved, observed, hidden), **gsde)  # type: ignore[arg-type]
+
+
+def _batch_normalized_actor(saved: SavedModel, observed: spaces.Space, acted: spaces.Space) -> BasePolicy:
+    """CrossQ."""
+    try:
+        from sb3_contrib.crossq.policies import Actor
+    except ImportError as error:
+        raise _without_contrib(saved) from error
+    linear = sorted(int(found[1]) for key in saved.tensors if (found := re.fullmatch(LATENT_WEIGHT, key)))
+    hidden = [_matrix(saved, f"actor.latent_pi.{number}.weight") for number in linear]
+    output = _matrix(saved, "actor.mu.weight")
+    _require_box(saved, acted)
+    _require_sizes(saved, observed, acted, [*hidden, output][0].shape[1], len(output))
+    return Actor(observed, acted, **_actor(saved, observed, hidden), **_gsde(saved))  # type: ignore[arg-type]
 
 
 def _deterministic_actor(saved: SavedModel, observed: spaces.Space, acted: spaces.Space) -> DeterministicActor:

@@ -21,6 +21,7 @@ from rlgen import distributed
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.adaptive_rate import progress_remaining
+from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.log import HostLog
 from rlgen.sb3.relabel import WeightedReward, readers_of_ends, weighted_rewards
 from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of
@@ -31,13 +32,14 @@ DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepRepl
 
 
 class RelabelReplay(BaseCallback):
-    """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model samples.
+    """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model samples;
+    without `adds` the sum replaces the task's rewards.
 
-    The sources reward a transition by what it is worth to them now, however old it is. They learn from new transitions,
-    each once, as soon as `steps` has enough of them, and give no reward before the first time. A list of such callbacks
-    adds up. Rewards of n steps contain each step's bonus, discounted. Actions reach the sources as the environment
-    received them, and observations raw; where a VecNormalize scales the task's rewards, the bonus is added to the
-    scaled ones.
+    The sources reward a transition by what it is worth to them now, however old it is. They learn from what `steps`
+    gives them, new transitions (`NewSteps`) or random ones of the replay buffer (`ReplayDraws`), and give no reward
+    before the first time. A list of such callbacks adds up. Rewards of n steps contain each step's bonus, discounted.
+    Actions reach the sources as the environment received them, and observations raw; where a VecNormalize scales the
+    task's rewards, the bonus is added to the scaled ones.
 
     A buffer with `optimize_memory_usage` does not keep the last observations of episodes: the sources learn from the
     last steps but do not reward them. Time limits stay as the buffer handles them.
@@ -51,9 +53,17 @@ class RelabelReplay(BaseCallback):
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, sources: Mapping[str, WeightedReward], steps: NewSteps | None = None):
+    def __init__(
+        self,
+        sources: Mapping[str, WeightedReward],
+        steps: "NewSteps | ReplayDraws | None" = None,
+        *,
+        adds: bool = True,
+        experts: ExpertRows | None = None,
+    ):
         super().__init__()
-        self.sources, self.steps = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY)
+        self.sources, self.steps, self.adds = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY), adds
+        self.experts = experts
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer with its own way of sampling, and in several processes."""
@@ -91,7 +101,7 @@ class RelabelReplay(BaseCallback):
     def learn_from(self, step: tuple[np.ndarray, ...]) -> None:
         """Adds a new step, and updates the sources if there are enough of them."""
         self.steps.add(*step)
-        if (new := self.steps.take(self.model.device)) is not None:
+        while (new := self.steps.take(self.model.device)) is not None:
             progress, log = progress_remaining(self.model), HostLog(self.model)
             for name, weighted in self.sources.items():
                 weighted.log(name, weighted.source.update(new[0]), log)
@@ -162,42 +172,30 @@ class RelabelingReplayBuffer:
         relabeled: Any = copy(self.buffer)
         relabeled.rewards = LazyRewards(self, env)
         relabeled._normalize_reward = lambda reward, env=None: reward
+        experts = next((each.experts for each in self.callbacks if each.experts is not None), None)
+        demonstrated = 0 if experts is None else experts.count(batch_size)
         try:
-            return relabeled.sample(batch_size, env)
+            own = relabeled.sample(batch_size - demonstrated, env)
+            return own if experts is None else experts.join(own, demonstrated)
         except BaseException:
             self.give_place()
             raise
 
-    def transitions(self, rows: np.ndarray, envs: np.ndarray) -> Transitions:
-        """Transitions at the buffer's rows and environments [B], on the model's device."""
-        buffer = self.buffer
-        if buffer.optimize_memory_usage:
-            following = buffer.observations[(rows + 1) % buffer.buffer_size, envs]
-        else:
-            following = buffer.next_observations[rows, envs]
-        ended, limited = buffer.dones[rows, envs] > 0, buffer.timeouts[rows, envs] > 0
-        arrays = (
-            buffer.observations[rows, envs].reshape(len(rows), -1).astype(np.float32, copy=False),
-            received(buffer.actions[rows, envs], self.model),
-            following.reshape(len(rows), -1).astype(np.float32, copy=False),
-            ended & ~limited,
-            ended & limited,
-        )
-        return Transitions(*(torch.as_tensor(array, device=self.model.device) for array in arrays))
-
 
 class LazyRewards:
     """The rewards [rows, N] of a replay buffer, computed when they are read: those of the task, normalized by `env` if
-    there is one, plus those of the reward sources."""
+    there is one, plus those of the reward sources; the latter alone if one of the callbacks replaces rewards."""
 
     def __init__(self, replay: RelabelingReplayBuffer, env: VecNormalize | None):
         self.replay, self.env = replay, env
 
     def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         rewards = self.replay.buffer.rewards[index]
-        if self.env is not None:
+        if not all(callback.adds for callback in self.replay.callbacks):
+            rewards = np.zeros_like(rewards)
+        elif self.env is not None:
             rewards = self.env.normalize_reward(rewards)
-        batch = self.replay.transitions(*(each.ravel() for each in np.broadcast_arrays(*index)))
+        batch = stored_transitions(self.replay.model, *(each.ravel() for each in np.broadcast_arrays(*index)))
         bonus = torch.stack([callback.reward(batch) for callback in self.replay.callbacks]).sum(0)
         if self.replay.buffer.optimize_memory_usage:
             bonus = bonus * ~(batch.terminated | batch.truncated)
@@ -208,6 +206,74 @@ def plain_replay_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
     """The model's own replay buffer, also while a `RelabelingReplayBuffer` replaces it."""
     present: Any = model.replay_buffer
     return present.buffer if isinstance(present, RelabelingReplayBuffer) else present
+
+
+def stored_transitions(model: OffPolicyAlgorithm, rows: np.ndarray, envs: np.ndarray) -> Transitions:
+    """Transitions at these rows and environments [B] of the model's replay buffer, on the model's device."""
+    buffer = plain_replay_buffer(model)
+    if buffer.optimize_memory_usage:
+        following = buffer.observations[(rows + 1) % buffer.buffer_size, envs]
+    else:
+        following = buffer.next_observations[rows, envs]
+    ended, limited = buffer.dones[rows, envs] > 0, buffer.timeouts[rows, envs] > 0
+    arrays = (
+        buffer.observations[rows, envs].reshape(len(rows), -1).astype(np.float32, copy=False),
+        received(buffer.actions[rows, envs], model),
+        following.reshape(len(rows), -1).astype(np.float32, copy=False),
+        ended & ~limited,
+        ended & limited,
+    )
+    return Transitions(*(torch.as_tensor(array, device=model.device) for array in arrays))
+
+
+class ReplayDraws:
+    """Gives `rows` random transitions of the model's replay buffer for every `every` steps of its environments, for a
+    source that learns from all that the policy has done, such as a discriminator (Kostrikov et al. 2019, 1809.02925,
+    Alg. 1)."""
+
+    def __init__(self, model: OffPolicyAlgorithm, every: int, rows: int):
+        self.model, self.every, self.rows = model, every, rows
+        self.waiting = 0
+        """Steps that nothing has been drawn for."""
+        self.taken = 0
+        """1 once something has been drawn, 0 before."""
+
+    def add(self, observations: np.ndarray, *rest: np.ndarray) -> None:
+        """Counts a step of all environments, which the buffer already holds."""
+        self.waiting += len(observations)
+
+    def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
+        """Random transitions, and that none starts an episode, [rows, 1]; None until there are `every` new steps."""
+        if self.waiting < self.every:
+            return None
+        self.waiting, self.taken = self.waiting - self.every, 1
+        buffer = plain_replay_buffer(self.model)
+        # NumPy's global generator, which a checkpoint holds.
+        draw = np.random.randint  # as SB3's buffers draw
+        places = draw(0, _complete(buffer), self.rows), draw(0, buffer.n_envs, self.rows)
+        return stored_transitions(self.model, *places).to(device), torch.zeros(self.rows, 1, device=device)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"waiting": self.waiting, "taken": self.taken}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """The inverse of `state_dict`."""
+        self.waiting, self.taken = int(state["waiting"]), int(state["taken"])
+
+
+def require_stored_ends(model: OffPolicyAlgorithm) -> None:
+    """Raises `InputError` for a replay buffer that drops the last observations of episodes."""
+    if plain_replay_buffer(model).optimize_memory_usage:
+        raise problem(
+            "a replay buffer that keeps the last observations of episodes",
+            "one with optimize_memory_usage",
+            f"make the {type(model).__name__} without it",
+        )
+
+
+def _complete(buffer: ReplayBuffer) -> int:
+    """Rows whose transitions are complete, from the first row on."""
+    return buffer.buffer_size if buffer.full else buffer.pos
 
 
 @contextmanager

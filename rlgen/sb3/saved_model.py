@@ -141,12 +141,12 @@ def _require_memory_of_its_own(name: str, tensor: Tensor, path: Path) -> None:
 
 ACTIVATIONS = ("Tanh", "ReLU", "ELU", "SiLU", "GELU", "LeakyReLU", "SELU", "CELU", "Mish", "Sigmoid", "Softplus")
 SUPPORTED = (
-    "MlpPolicy of PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN or QRDQN, with gSDE or without, or MlpLstmPolicy of "
+    "MlpPolicy of PPO, A2C, TRPO, SAC, TQC, CrossQ, TD3, DDPG, DQN or QRDQN, with gSDE or without, or MlpLstmPolicy of "
     "RecurrentPPO"
 )
 MODULES = (
     *(f"stable_baselines3.{each}.policies" for each in ("common", "sac", "td3", "dqn")),
-    *(f"sb3_contrib.{each}.policies" for each in ("tqc", "qrdqn", "common.recurrent")),
+    *(f"sb3_contrib.{each}.policies" for each in ("tqc", "crossq", "qrdqn", "common.recurrent")),
 )
 """Modules of the policy classes whose tensors determine how they act."""
 

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
@@ -237,7 +237,7 @@ def test_steps_before_gail_do_not_count_and_do_not_save_the_warm_start(
     point_ppo, point_demonstrations, monkeypatch
 ) -> None:
     calls = []
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: calls.append(bc))
+    monkeypatch.setattr("rlgen.agents.imitator.BC.learn", lambda bc, report: calls.append(bc))
     model = point_ppo()
     model.learn(3 * ROUND)
     config = replace(CONFIG, warm_start=True)
@@ -263,7 +263,7 @@ def test_two_sittings_are_one_long_one(point_ppo, point_demonstrations) -> None:
 
 def test_the_warm_start_happens_once(point_ppo, point_demonstrations, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: calls.append(bc))
+    monkeypatch.setattr("rlgen.agents.imitator.BC.learn", lambda bc, report: calls.append(bc))
     gail = GAIL(point_ppo(), point_demonstrations, replace(CONFIG, warm_start=True))
     gail.learn(ROUND)
     gail.learn(ROUND)
@@ -297,6 +297,7 @@ def test_a_logger_of_the_users_is_kept(point_ppo, point_demonstrations) -> None:
     [
         ({}, 1.0, "rewards every further step"),
         ({}, 0.1, None),
+        ({"absorbing": "on"}, 1.0, None),
         ({"divergence": "non_saturating"}, 1.0, None),
         ({"divergence": "non_saturating"}, 0.0, "penalizes every further step"),
         ({"divergence": "non_saturating", "zero": "lowest"}, 1.0, "zero=lowest"),
@@ -310,7 +311,8 @@ def test_a_reward_whose_sign_contradicts_the_demonstrated_ends_is_warned_of(
     terminated = np.zeros(len(point_demonstrations), bool)
     terminated[last[: round(ended * len(last))]] = True
     demonstrations = replace(point_demonstrations, terminated=terminated, truncated=np.zeros_like(terminated))
-    GAIL(point_ppo(), demonstrations, replace(CONFIG, discriminator=AdversarialConfig(**settings)))
+    chosen = AdversarialConfig(**{"absorbing": "off"} | settings)
+    GAIL(point_ppo(), demonstrations, replace(CONFIG, discriminator=chosen))
     found = [record.getMessage() for record in caplog.records if "further step" in record.getMessage()]
     assert len(found) == (warned is not None)
     assert warned is None or warned in found[0]
@@ -323,7 +325,7 @@ def test_a_state_saved_before_the_first_round_holds_the_warm_start(
     first, second = (GAIL(point_ppo(seed=seed), point_demonstrations, config) for seed in (0, 1))
     first.warm_up()
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    monkeypatch.setattr("rlgen.agents.gail.BC.learn", lambda bc, report: pytest.fail("cloned again"))
+    monkeypatch.setattr("rlgen.agents.imitator.BC.learn", lambda bc, report: pytest.fail("cloned again"))
     assert torch.equal(weights(second), weights(first))
     second.learn(ROUND)
 
@@ -385,10 +387,8 @@ def test_a_warm_start_without_actions_is_refused_by_its_name(unknown_actions, po
         GAIL(point_ppo(), unknown_actions, CONFIG)
 
 
-def test_models_that_are_off_policy_or_have_memory_are_refused(point_env, point_demonstrations) -> None:
+def test_models_with_memory_are_refused(point_env, point_demonstrations) -> None:
     small = {"n_steps": 16, "batch_size": 32, "device": "cpu"}
-    with pytest.raises(InputError, match="on-policy"):
-        GAIL(SAC("MlpPolicy", point_env(1), device="cpu", buffer_size=10), point_demonstrations)
     contrib = pytest.importorskip("sb3_contrib")
     with pytest.raises(InputError, match="without memory"):
         GAIL(contrib.RecurrentPPO("MlpLstmPolicy", point_env(), **small), point_demonstrations)

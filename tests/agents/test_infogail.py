@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 
 from rlgen.agents import GAIL, BCConfig, GAILConfig, InfoGAIL, InfoGAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
@@ -185,3 +185,9 @@ def test_the_settings_of_plain_gail_are_refused(car_demonstrations: Demonstratio
 def test_a_negative_weight_is_refused() -> None:
     with pytest.raises(InputError, match="information"):
         InfoGAILConfig(information=-0.1)
+
+
+def test_an_off_policy_model_is_refused(point_env, point_demonstrations) -> None:
+    model = SAC("MlpPolicy", LatentCode(point_env(1), codes=2), device="cpu", buffer_size=10)
+    with pytest.raises(InputError, match="on-policy"):
+        InfoGAIL(model, point_demonstrations)

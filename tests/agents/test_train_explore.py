@@ -9,11 +9,12 @@ import pytest
 
 from rlgen.agents import Explorer, cli
 from rlgen.agents.commands import train_explore
+from rlgen.agents.commands.learner_choice import LEARNERS
 from rlgen.agents.commands.train_explore import TrainExplore
-from rlgen.agents.commands.train_rl import LEARNERS, TrainRL
+from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, LearnerConfig
-from rlgen.agents.soft_actor_critic import SACConfig
+from rlgen.agents.off_policy import SACConfig
 from rlgen.data import Visits
 from rlgen.errors import InputError
 from rlgen.rewards import ReturnNormalizer
@@ -110,7 +111,7 @@ def test_every_learner_has_its_settings_on_the_command_line(kind: type[TrainRL],
     for algorithm, config in LEARNERS.items():
         learner = kind.for_arguments([f"--learner.algorithm={algorithm}"], {}).learner
         assert learner.algorithm == algorithm
-        assert vars(learner) == vars(SACConfig() if config is SACConfig else replace(usual, algorithm=algorithm))
+        assert vars(learner) == vars(replace(usual, algorithm=algorithm) if config is LearnerConfig else config())
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_the_run_goes_on(
@@ -229,7 +230,7 @@ def test_discrete_actions_are_explored_as_well(rlgen_train, no_finish) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rl --learner.tau 0.1", "--learner.tau, which needs --learner.algorithm sac; leave it out, or choose"),
+        ("rl --learner.tau 0.1", "--learner.tau, which needs --learner.algorithm sac or td3 or tqc; leave it out"),
         ("rl --learner.algorithm sac --learner.n-steps=9", "needs --learner.algorithm ppo or a2c or trpo"),
         ("explore --learner.algorithm trpo --learner.buffer_size 9", "needs --learner.algorithm sac"),
         ("vime --rnd.clip 2", "needs --curiosity rnd"),
@@ -249,7 +250,7 @@ def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(caps
     with pytest.raises(SystemExit):
         cli.main(["train", "explore", "--curiosity", "rnd", "--learner.algorithm", "sac", "--help-all"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--learner.algorithm {ppo,a2c,trpo,sac}" in text
+    assert "--learner.algorithm {ppo,a2c,trpo,sac,td3,tqc,crossq}" in text
     assert "--curiosity {vime,rnd,icm,l2,disagreement,lbs,none}" in text
     assert "--rnd.clip" in text
     assert "--learner.tau" in text

@@ -14,6 +14,7 @@ from rlgen.equations.divergences import (
     DIVERGENCES,
     GENERATOR_DIVERGENCES,
     Divergence,
+    bounded_reward,
     forward_kl_reward,
     hinge_discriminator_loss,
     least_squares_discriminator_loss,
@@ -155,8 +156,19 @@ def test_the_mean_fairl_reward_of_the_policy_is_minus_the_forward_kl() -> None:
     assert float(reward) == pytest.approx(-float(kl_divergence(EXPERT, WIDE)), rel=1e-3)
 
 
-def test_all_but_fairl_suit_a_generator() -> None:
-    assert set(DIVERGENCES) - set(GENERATOR_DIVERGENCES) == {"fairl"}
+def test_the_bounded_reward_is_the_published_one() -> None:
+    logit = torch.linspace(-8, 8, 33, dtype=torch.float64)
+    reward = bounded_reward(logit)
+    assert DIVERGENCES["dail"].reward is bounded_reward
+    torch.testing.assert_close(reward, 0.5 * logit.sigmoid() * (1 + logit.tanh()))
+    assert float(reward.min()) >= 0
+    assert float(reward.max()) <= 1
+    assert float(DIVERGENCES["dail"].reward(torch.zeros(1))) == pytest.approx(0.25)
+    assert float(DIVERGENCES["dail"].reward(torch.tensor([-1.8]))) < 0.005
+
+
+def test_all_but_fairl_and_dail_suit_a_generator() -> None:
+    assert set(DIVERGENCES) - set(GENERATOR_DIVERGENCES) == {"fairl", "dail"}
 
 
 @pytest.mark.parametrize("name", GENERATOR_DIVERGENCES)

@@ -27,6 +27,7 @@ from rlgen.nn import (
 )
 from rlgen.nn.normalizer import FLOOR, ActionScale
 from rlgen.rewards import Adversarial, AdversarialConfig
+from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])
@@ -344,3 +345,55 @@ def test_a_setting_of_zero_is_refused(field: str) -> None:
 def test_a_hidden_layer_without_units_is_refused() -> None:
     with pytest.raises(InputError, match="width 1"):
         AdversarialConfig(hidden=(8, 0))
+
+
+ABSORBING = AbsorbingStates(gamma=0.9, expert_share=0.25)
+
+
+def with_absorbing_states(config: AdversarialConfig = SMALL, seed: int = 0) -> Adversarial:
+    torch.manual_seed(seed)
+    return Adversarial(random_transitions(200, center=1.0), LOW, HIGH, config, (), ABSORBING)
+
+
+@pytest.mark.parametrize("zero", ["own", "lowest"])
+def test_a_step_into_the_absorbing_state_is_paid_for_all_that_follows(zero: str) -> None:
+    gail = with_absorbing_states(replace(SMALL, divergence="reverse_kl", zero=zero))
+    batch = random_transitions(6, center=0.0, seed=1)
+    ends = torch.tensor([False, True, False, False, True, False])
+    alive, ended = gail.reward(batch), gail.reward(replace(batch, terminated=ends))
+    state = torch.zeros(1, 3 + 2 + 1)
+    state[0, -1] = 1
+    with torch.no_grad():
+        inside = gail.logit(state)[0]
+        lowest = torch.minimum(gail.logit(gail.inputs(batch)).min(), inside)
+    follows = inside - lowest if zero == "lowest" else inside
+    torch.testing.assert_close(ended - alive, ends * 9 * follows)  # 0.9 / (1 - 0.9)
+
+
+def test_the_indicator_is_0_everywhere_but_in_the_absorbing_state() -> None:
+    gail = with_absorbing_states()
+    assert (gail.inputs(gail.demonstrations)[:, -1] == 0).all()
+    assert gail.inputs(gail.demonstrations).shape[1] == 6
+
+
+def test_it_learns_from_as_many_absorbing_rows_as_episodes_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    gail = with_absorbing_states(replace(SMALL, batch_size=4000, updates_per_rollout=1))
+    seen: list[Tensor] = []
+    monkeypatch.setattr(gail, "_graph_step", lambda rows: seen.append(rows.clone()) or {"loss": torch.zeros(())})
+    batch = random_transitions(10, center=0.0, seed=1)
+    gail.update(replace(batch, terminated=torch.arange(10) < 2))
+    expert, policy = (half[:, -1].mean().item() for half in seen[0].chunk(2))
+    assert expert == pytest.approx(0.25, abs=0.03)
+    assert policy == pytest.approx(2 / 12, abs=0.03)  # one more row for each of the two ends
+    absorbing = seen[0][seen[0][:, -1] == 1]
+    assert (absorbing[:, :-1] == 0).all()
+
+
+def test_an_end_that_only_the_policy_has_is_paid_ever_less() -> None:
+    gail = with_absorbing_states(replace(SMALL, divergence="reverse_kl"))
+    gail.absorbing = AbsorbingStates(gamma=0.9, expert_share=0.0)
+    batch = replace(random_transitions(64, center=0.0, seed=1), terminated=torch.ones(64, dtype=torch.bool))
+    before = gail.reward(batch).mean()
+    for _ in range(20):
+        gail.update(batch)
+    assert gail.reward(batch).mean() < before - 5

@@ -33,7 +33,7 @@ class Still(gym.Env):
 
 def saved(algorithm: type[BaseAlgorithm], folder: Path, **options: Any) -> tuple[BaseAlgorithm, Path]:
     """A model with random weights and biases (SB3 starts some biases at 0, where a mistake would not show)."""
-    off_policy = {"buffer_size": 10} if algorithm.__name__ in ("SAC", "TD3", "DDPG", "TQC") else {}
+    off_policy = {"buffer_size": 10} if algorithm.__name__ in ("SAC", "TD3", "DDPG", "TQC", "CrossQ") else {}
     model = algorithm("MlpPolicy", Still(), device="cpu", seed=0, **off_policy, **options)  # type: ignore[arg-type]
     with torch.no_grad():
         for name, parameter in model.policy.named_parameters():
@@ -65,7 +65,7 @@ def test_a_loaded_policy_acts_as_the_model_did(algorithm: type[BaseAlgorithm], t
     assert_acts_alike(*saved(algorithm, tmp_path))
 
 
-@pytest.mark.parametrize("name", ["TRPO", "TQC"])
+@pytest.mark.parametrize("name", ["TRPO", "TQC", "CrossQ"])
 def test_a_loaded_contrib_policy_acts_as_the_model_did(name: str, tmp_path: Path) -> None:
     contrib = pytest.importorskip("sb3_contrib")
     assert_acts_alike(*saved(getattr(contrib, name), tmp_path))

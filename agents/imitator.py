@@ -1,0 +1,211 @@
+"""What all agents that imitate around a Stable-Baselines3 model share: the warm start, one call of the model's `learn`
+with the agent's callbacks, and the state that a checkpoint holds."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, TypeVar
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import MaybeCallback
+
+from rlgen import distributed
+from rlgen.checks import at_least
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.deprecation import UNLESS_DEFAULT
+from rlgen.display import Panel
+from rlgen.errors import problem
+from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
+from rlgen.sb3.adaptive_rate import KLCallback
+from rlgen.sb3.average import PolicyAverage
+from rlgen.sb3.critics_first import CriticsFirst, prepare_cloned
+from rlgen.sb3.fast_ppo import ActOnOneThread
+from rlgen.sb3.features import fit_normalizer
+from rlgen.sb3.finite import RequireFinite
+from rlgen.sb3.log import OwnLog
+from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3.relabel_replay import require_stored_ends, restore_replay_buffer
+from rlgen.system.device import torch_threads
+
+from .bc import BC, BCConfig
+
+log = logging.getLogger("rlgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImitationConfig:
+    """Settings that all imitating agents share."""
+
+    warm_start: bool = True
+    """Warm start by behavioral cloning of the same demonstrations, which requires their actions."""
+    bc: BCConfig = field(default_factory=BCConfig)
+    """Settings of the warm start's cloning."""
+    average: float = 0.9
+    """Decay per round of the running average of the policy's weights; 0 for none. A round is a rollout, which
+    off-policy is a single step of the environments."""
+    critics_first: int = field(default=2000, metadata=UNLESS_DEFAULT)
+    """Environment steps after a warm start in which an off-policy learner only learns its critics: untrained ones would
+    undo the cloning."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.average < 1:
+            raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
+        at_least(self, 0, "critics_first")
+
+
+def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
+    """The `callback` argument of SB3's `learn` as a list of callbacks."""
+    given = callback if isinstance(callback, list) else [] if callback is None else [callback]
+    return [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in given]
+
+
+Config = TypeVar("Config", bound=ImitationConfig)
+
+
+def own_config(kind: type[Config], config: ImitationConfig | None, default: Config, agent: str) -> Config:
+    """`config`, or `default` for None. Raises `InputError` unless it is of the `kind` that the agent has."""
+    if config is None:
+        return default
+    if not isinstance(config, kind):
+        right = kind.__name__
+        raise problem(f"settings of {agent} ({right})", f"{type(config).__name__}(…)", f"use {right}(…)")
+    return config
+
+
+class Imitator(ABC):
+    """Trains `model` from demonstrations. A subclass has its `config` before it calls `__init__` here, and says by its
+    `reward_callbacks` the model's rewards.
+
+    Raises `InputError` for a model that is recurrent, has discrete actions or a VecNormalize, and for demonstrations
+    that do not fit it.
+    """
+
+    name: ClassVar[str]
+    """Key of its state in a checkpoint."""
+    panels: ClassVar[tuple[Panel, ...]] = ()
+    shown: Mapping[str, str] = {}
+    on_warm_up: Callable[[int, int], None] | None = None
+    """Called with the number of updates that the warm start's cloning has done, and its maximum."""
+    config: ImitationConfig
+
+    def __init__(self, model: OnPolicyAlgorithm | OffPolicyAlgorithm, demonstrations: Demonstrations):
+        if isinstance(model, OffPolicyAlgorithm):
+            require_stored_ends(model)
+        else:
+            require_actor_critic(model)
+        if not isinstance(model.action_space, spaces.Box):
+            got = f"{model.action_space}"
+            raise problem("continuous actions (Box)", got, "use an environment with continuous actions")
+        require_raw_environment(model)
+        self.model, self.demonstrations = model, demonstrations
+        self.on_policy = not isinstance(model, OffPolicyAlgorithm)
+        self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
+
+    @abstractmethod
+    def reward_callbacks(self) -> list[BaseCallback]:
+        """Callbacks of the model's `learn` that decide its rewards."""
+
+    @abstractmethod
+    def own_state(self) -> dict[str, Any]:
+        """What it has learned, without the model's state."""
+
+    @abstractmethod
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `own_state`; `state` has further entries."""
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str | None = None,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Trains for `total_timesteps` more environment steps, as SB3's `learn` does; the first call clones before.
+
+        The step count continues from the model's. The first call opens a TensorBoard folder of its own,
+        `tb_log_name`_1 (the class's name by default). The model ends with the averaged weights
+        (`ImitationConfig.average`); another call continues from the last ones.
+        """
+        self.average.release()
+        if not self.warm:
+            self.warm_up()
+        callbacks = CallbackList([*self._callbacks(), *given_callbacks(callback)])
+        own_log = self.own_log.of(self.model, tb_log_name or type(self).__name__)
+        if total_timesteps > 0:
+            interval = log_interval * (1 if self.on_policy else self.model.n_envs)  # counts episodes off-policy
+            with torch_threads(torch.get_num_threads()), own_log, restore_replay_buffer(self.model):
+                self.model.learn(
+                    total_timesteps, callbacks, interval, reset_num_timesteps=False, progress_bar=progress_bar
+                )
+        self.average.adopt()
+        return self
+
+    def _callbacks(self) -> list[BaseCallback]:
+        """All callbacks of the model's `learn`, in their order."""
+        average = [self.average] if self.config.average else []
+        if self.on_policy:
+            return [ActOnOneThread(), *self.reward_callbacks(), KLCallback(), *average]
+        first = [CriticsFirst(self.config.critics_first)] if self.config.warm_start else []
+        return [RequireFinite(), *first, *self.reward_callbacks(), *average]
+
+    def warm_up(self) -> None:
+        """Fits the policy's normalizer, if it has one, and clones for the warm start, before the first step."""
+        demonstrations = self.seen_by_policy()
+        if self.config.warm_start:
+            log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
+            if self.model.verbose:
+                print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
+            BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
+            if isinstance(self.model, OffPolicyAlgorithm):
+                prepare_cloned(self.model)
+        else:
+            fit_normalizer(self.model.policy, torch.tensor(demonstrations.observations))
+        distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
+        self.warm = True
+
+    def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:
+        if self.on_warm_up is not None:
+            self.on_warm_up(update, self.config.bc.most_updates)
+
+    def seen_by_policy(self) -> Demonstrations:
+        """The demonstrations as the policy would observe them."""
+        return self.demonstrations
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within the block, between two rounds, the model acts and is saved with the averaged weights."""
+        return self.average.applied()
+
+    def files(self) -> Mapping[str, bytes]:
+        """No files in addition to the checkpoint."""
+        return {}
+
+    def achieved(self) -> Mapping[str, Any]:
+        """Metrics of the finished run's result: none."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue between two rounds, except the environment and the random numbers."""
+        adopted = self.average.release()
+        state = {
+            "model": model_state(self.model),
+            "average": self.average.state_dict(),
+            "warm": self.warm,
+            **self.own_state(),
+        }
+        if adopted:
+            self.average.adopt()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`, for an agent built with the same arguments."""
+        load_model_state(self.model, state["model"])
+        self.average.load_state_dict(state["average"], self.model)
+        self.warm = state["warm"]
+        self.load_own_state(state)

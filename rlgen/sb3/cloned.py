@@ -1,0 +1,78 @@
+"""The part of a Stable-Baselines3 model that a clone of demonstrated actions changes: the policy of an on-policy model,
+the actor of an off-policy one."""
+
+import math
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from torch import Tensor, nn
+
+from rlgen.errors import problem
+from rlgen.sb3.actor_critic import require_actor_critic
+
+LEAST_STD = 1e-6
+
+
+def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
+    """The part of `model` that clones. Raises `InputError` for a recurrent policy, and for an off-policy model without
+    an actor (DQN), whose values say nothing about how likely an action is."""
+    if not isinstance(model, OffPolicyAlgorithm):
+        return require_actor_critic(model)
+    actor = getattr(model, "actor", None)
+    if isinstance(actor, BasePolicy) and (
+        hasattr(actor, "latent_pi") or isinstance(getattr(actor, "mu", None), nn.Module)
+    ):
+        return actor
+    raise problem(
+        "an on-policy SB3 model, or an off-policy one with an actor (SAC, TD3, TQC, CrossQ, DDPG)",
+        f"a {type(model).__name__}",
+        "choose another model, or leave the warm start out: GAILConfig(warm_start=False), --gail.no-warm-start",
+    )
+
+
+def hidden_layers(cloned: BasePolicy) -> nn.Module:
+    """Layers between observations' features and action, without the output layer."""
+    part: Any = cloned
+    for name in ("mlp_extractor", "latent_pi"):
+        if hasattr(part, name):
+            return getattr(part, name)
+    return nn.Sequential(*list(part.mu.children())[:-2])  # TD3's ends with tanh
+
+
+def mode(cloned: BasePolicy, observations: Tensor) -> Tensor:
+    """Most likely action [B, A] for observations [B, ...]; in [-1, 1] where the policy squashes its outputs."""
+    if isinstance(cloned, ActorCriticPolicy):
+        return cloned.get_distribution(observations).mode()
+    if hasattr(cloned, "latent_pi"):
+        return cloned.get_action_dist_params(observations)[0].tanh()  # type: ignore[operator]
+    return cloned(observations)
+
+
+def log_likelihood(cloned: BasePolicy, observations: Tensor, actions: Tensor) -> Tensor:
+    """Log-likelihood [B] of actions [B, A] (in [-1, 1] where the policy squashes its outputs), nats."""
+    if isinstance(cloned, ActorCriticPolicy):
+        return cloned.get_distribution(observations).log_prob(actions)
+    if not hasattr(cloned, "latent_pi"):
+        raise problem(
+            "a policy with a distribution over actions for loss log_likelihood",
+            "a deterministic one",
+            "use loss squared_error",
+        )
+    actor: Any = cloned
+    mean, log_std, extra = actor.get_action_dist_params(observations)
+    return actor.action_dist.proba_distribution(mean, log_std, **extra).log_prob(actions)
+
+
+def set_squashed_std(cloned: BasePolicy, entropy: float) -> None:
+    """Gives an actor with a state-dependent deviation the same one everywhere, such that the entropy of its actions
+    before they are squashed is `entropy`, nats. Others stay as they are."""
+    layer = getattr(cloned, "log_std", None)
+    if not isinstance(layer, nn.Linear):
+        return
+    per_action = entropy / layer.out_features - 0.5 * math.log(2 * math.pi * math.e)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.fill_(max(per_action, math.log(LEAST_STD)))
