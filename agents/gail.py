@@ -13,6 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
 from rlgen.deprecation import renamed_fields
 from rlgen.display import Panel, under
 from rlgen.errors import problem
@@ -139,6 +140,7 @@ class GAIL(Imitator):
     def _validate(self, space: spaces.Box) -> None:
         """Validates the demonstrations. Actions that are never read may have any value, NaN included."""
         demonstrations, config = self.demonstrations, self.config
+        require_flat(demonstrations.observations, type(self).__name__, demonstrations.source)
         if config.discriminator.inputs == "state_transition":
             if not config.warm_start:
                 unread = np.broadcast_to(

@@ -33,7 +33,8 @@ from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.relabel_replay import require_stored_ends, restore_replay_buffer
 from rlgen.system.device import torch_threads
 
-from .bc import BC, BCConfig
+from .bc import BC
+from .bc_config import BCConfig
 
 log = logging.getLogger("rlgen")
 

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
 from rlgen.deprecation import renamed_fields
 from rlgen.display import under
 from rlgen.errors import problem
@@ -85,7 +86,8 @@ class InfoGAIL(GAIL):
         """The demonstrations with a code in every row, in turn: a clone of them acts alike under all codes."""
         demonstrations, codes = self.demonstrations, np.arange(len(self.demonstrations)) % self.code.n_codes
         now, then = (
-            self.code.coded(rows, codes) for rows in (demonstrations.observations, demonstrations.next_observations)
+            self.code.coded(require_flat(rows, "InfoGAIL", demonstrations.source), codes)
+            for rows in (demonstrations.observations, demonstrations.next_observations)
         )
         return replace(demonstrations, observations=now, next_observations=then)
 

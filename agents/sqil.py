@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgen.checks import below_one
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
 from rlgen.data.transitions import Transitions
 from rlgen.equations.absorbing_states import absorbing_return
 from rlgen.errors import problem
@@ -59,6 +60,7 @@ class SQIL(Imitator):
             )
         self.config = own_config(SQILConfig, config, SQILConfig(), "SQIL")
         super().__init__(model, demonstrations)
+        require_flat(demonstrations.observations, "SQIL", demonstrations.source)
         demonstrations.validate(model)
         require_discount(model.gamma)
         rows = demonstrations.transitions(str(model.device))

@@ -111,7 +111,7 @@ from rlgen.sb3 import Relabel
 def use(model: Any, result: Result) -> None:
     demonstrations = Demonstrations.load("ant.npz")
     reveal_type(GAIL(model, demonstrations).learn(1_000))  # type: rlgen.agents.gail.GAIL
-    reveal_type(BC(model, demonstrations).learn())  # type: rlgen.agents.bc.BCResult
+    reveal_type(BC(model, demonstrations).learn())  # type: rlgen.agents.bc_config.BCResult
     reveal_type(demonstrations.every(20))  # type: rlgen.data.demonstrations.Demonstrations
     reveal_type(VAE(ImageShape(channels=1, height=8, width=8)).config.latent)  # type: int
     reveal_type(result.env_steps)  # type: int

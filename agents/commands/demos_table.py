@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from rlgen.data import observations as tree
 from rlgen.data.summary import Summary, at_bound
 from rlgen.system.console import Console
 
@@ -49,7 +50,13 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
         table.add_row("recorded", Text(origin))
     kept = "every step" if summary.stride == 1 else f"every {_ordinal(summary.stride)} step"
     table.add_row("rows", f"{summary.rows:,} of {summary.episodes} episodes, {kept}")
-    table.add_row("per row", f"observation dim {summary.observation_size}, action dim {summary.action_size}")
+    if not tree.is_flat(demonstrations.observations):
+        for entry in summary.entries:
+            shape = " x ".join(map(str, entry.shape))
+            table.add_row(entry.name or "observations", f"{entry.kind} {shape}, {_span(entry.range)}")
+        table.add_row("per row", f"action dim {summary.action_size}")
+    else:
+        table.add_row("per row", f"observation dim {summary.observation_size}, action dim {summary.action_size}")
     if summary.return_mean is None:
         table.add_row("return", "unknown")
     else:
@@ -59,7 +66,8 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
     table.add_row("length", f"{summary.length_mean:,.0f} steps  {lengths}".rstrip())
     table.add_row("ends", _ends(summary))
-    table.add_row("observations", _span(summary.observation_range))
+    if tree.is_flat(demonstrations.observations):
+        table.add_row("observations", _span(summary.observation_range))
     clipped = "" if summary.share_clipped is None else f", {summary.share_clipped:.1%} of them at a bound"
     table.add_row("actions", f"{_span(summary.action_range)}{clipped}")
     return table

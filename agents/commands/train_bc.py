@@ -17,7 +17,7 @@ from .policy_training import CloningTraining, PolicyTraining
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBC(TrainImitation):
-    """Behavioral cloning: regression of the demonstrated actions."""
+    """Behavioral cloning: regression of the demonstrated actions, from vectors, images or dictionaries of them."""
 
     agent: ClassVar[str] = "bc"
     training: ClassVar[type[PolicyTraining]] = CloningTraining
@@ -40,4 +40,4 @@ class TrainBC(TrainImitation):
         # Longer rollouts suit one environment; they matter only if the policy is trained further in SB3.
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
-        return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)
+        return BC(make_model(learner, env, self.seed, device, images=True), demonstrations, self.bc)

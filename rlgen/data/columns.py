@@ -71,7 +71,7 @@ def column(values: Any, kind: Kind, ndim: Literal[0, 1], key: str, source: str) 
         InputError: texts, dates, complex, structured or pickled values, a wrong shape, or values that are not of this
             kind; the message names key and source.
     """
-    array = _numbers(values, kind, key, source)
+    array = numbers(values, kind, key, source)
     if ndim == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != ndim:
@@ -93,12 +93,29 @@ def matrix(values: Any, key: str, source: str) -> np.ndarray:
     Raises:
         InputError: if the values are not numeric, or only one value.
     """
-    array = _numbers(values, "number", key, source)
+    array = numbers(values, "number", key, source)
     if array.ndim == 0:
         raise problem(f"one vector per time step under {key!r}", f"a single value in {source}", "write that key again")
     if array.ndim == 2:
         return array
     return array.reshape(len(array), int(np.prod(array.shape[1:], dtype=np.int64)))
+
+
+def numbers(values: Any, kind: Kind, key: str, source: str) -> np.ndarray:
+    """`values` as an array of a numeric type, of any shape. Raises as `column`."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:  # ragged lists, tensors on a device
+        raise problem(
+            f"{SAID[kind]} under {key!r}", f"{type(values).__name__} ({error}) in {source}", "give a NumPy array"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise problem(
+            f"{SAID[kind]} under {key!r}",
+            f"values of type {array.dtype} and shape {list(array.shape)} in {source}",
+            "write that key again as plain numbers",
+        )
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
 
 
 def text(values: Any, key: str, source: str) -> str:
@@ -118,23 +135,6 @@ def text(values: Any, key: str, source: str) -> str:
         got = f"{type(values).__name__} {getattr(values, 'dtype', '')!s}".strip()
         raise problem(f"a text under {key!r}", f"{got} in {source}", "write that key again")
     return value
-
-
-def _numbers(values: Any, kind: Kind, key: str, source: str) -> np.ndarray:
-    """An array of a numeric type."""
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:  # ragged lists, tensors on a device
-        raise problem(
-            f"{SAID[kind]} under {key!r}", f"{type(values).__name__} ({error}) in {source}", "give a NumPy array"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise problem(
-            f"{SAID[kind]} under {key!r}",
-            f"values of type {array.dtype} and shape {list(array.shape)} in {source}",
-            "write that key again as plain numbers",
-        )
-    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
 
 
 def _whole(array: np.ndarray) -> np.ndarray:

@@ -1,23 +1,27 @@
 """Demonstrations: the transitions of an expert, row by row."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rlgen.data import formats
+from rlgen.data import observations as tree
 from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.playing import Policy
 from rlgen.data.recording import record
-from rlgen.data.rows import Rows
+from rlgen.data.rows import BOTH, Rows
 from rlgen.data.summary import Summary, summarize
 from rlgen.data.validation import check_finite, validate
 from rlgen.errors import problem
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rlgen.data.transitions import Transitions
 
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
@@ -158,14 +162,22 @@ class Demonstrations(Rows):
         validate(self, env)
 
     def transitions(self, device: str = "cpu") -> "Transitions":
-        """A copy as torch tensors on `device`."""
+        """A copy as torch tensors on `device`. On a CPU, images and dictionaries are not copied: do not change them."""
         import torch
 
-        from rlgen.data.transitions import Transitions
+        from rlgen.data.transitions import Transitions, moved
 
-        return Transitions(
-            *(torch.tensor(getattr(self, column.name), device=device) for column in fields(Transitions)),
-        )
+        rest = {
+            name: torch.tensor(getattr(self, name), device=device) for name in ("actions", "terminated", "truncated")
+        }
+        seen: Any
+        if tree.is_flat(self.observations):
+            seen = (torch.tensor(getattr(self, name), device=device) for name in BOTH)
+        else:
+            rows = next(iter(tree.entries(self.next_observations).values()))
+            store = tree.each_entry(lambda rows: _shared_tensor(rows.store), self.next_observations)
+            seen = moved(*tree.of_store(store, torch.tensor(rows.index)), device)
+        return Transitions(**dict(zip(BOTH, seen, strict=True)), **rest)
 
     @property
     def expert_return(self) -> float | None:
@@ -180,22 +192,42 @@ class Demonstrations(Rows):
         """SHA-256 of what is imitated: names, shapes and numbers of all arrays, whatever file they come from."""
         digest = hashlib.sha256()
         for name in (*BY_ROW, *BY_EPISODE):
-            array = getattr(self, name)
-            digest.update(f"{name} {None if array is None else array.shape}\n".encode())
-            digest.update(b"" if array is None else array.astype(array.dtype.newbyteorder("<")).tobytes())
+            if (values := getattr(self, name)) is None:
+                digest.update(f"{name} None\n".encode())
+                continue
+            for entry, array in tree.entries(values).items():
+                kind = "" if tree.is_flat(values) or name not in BOTH else f"{entry} {array.dtype} "
+                digest.update(f"{name} {kind}{array.shape}\n".encode())
+                for some in tree.chunks(array):
+                    digest.update(some.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         return (
             f"Demonstrations({self.source}: {len(self)} rows, {self.n_episodes} episodes, "
-            f"{self.observations.shape[1]} observation and {self.actions.shape[1]} action dimensions, "
+            f"{self._described_observations()} and {self.actions.shape[1]} action dimensions, "
             f"env_id={self.env_id}, stride={self.stride})"
         )
 
+    def _described_observations(self) -> str:
+        if tree.is_flat(self.observations):
+            return f"{self.observations.shape[1]} observation"
+        return f"observations ({tree.described(self.observations)})"
+
     def _replace(self, rows: np.ndarray, episodes: int | None = None, **changes: Any) -> "Demonstrations":
         """The rows selected by the mask `rows`, and the first `episodes` episodes."""
-        by_row = {name: getattr(self, name) for name in BY_ROW}
+        by_row = {name: getattr(self, name) for name in BY_ROW if name not in BOTH}
         by_episode = {name: getattr(self, name) for name in BY_EPISODE}
         cut: dict[str, Any] = {name: None if array is None else array[rows] for name, array in by_row.items()}
         cut |= {name: None if array is None else array[:episodes] for name, array in by_episode.items()}
+        cut |= zip(BOTH, tree.taken(self.observations, self.next_observations, rows), strict=True)
         return replace(self, **cut, **changes)
+
+
+def _shared_tensor(array: np.ndarray) -> "Tensor":
+    """The array as a tensor in the same memory."""
+    import torch
+
+    with warnings.catch_warnings():  # the array is read-only, and torch cannot mark a tensor so
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)

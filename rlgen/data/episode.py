@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix
+from rlgen.data.observations import Observations
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
@@ -15,8 +17,9 @@ from rlgen.errors import problem
 class Episode:
     """One recorded episode of T steps."""
 
-    observations: np.ndarray
-    """[T + 1, O]: the last one is the observation after the last action."""
+    observations: Observations
+    """[T + 1, O], images uint8 [T + 1, ...], or a dictionary of arrays: the last row is the observation after the last
+    action."""
 
     actions: np.ndarray
     """[T, A] in environment scale, as the environment received them."""
@@ -47,12 +50,13 @@ def rows_from_episodes(
     last = np.zeros(lengths.sum(), bool)
     last[np.cumsum(lengths) - 1] = True
     terminated = last & np.repeat([part.terminated for part in parts], lengths)
+    observations, next_observations = _observations(parts, last, source)
     known = [part.rewards for part in parts if part.rewards is not None]
     with_rewards = len(known) == len(parts)
     return Rows(
-        observations=_join([part.observations[:-1] for part in parts], "observations", source),
+        observations=observations,
         actions=_join([part.actions for part in parts], "actions", source),
-        next_observations=_join([part.observations[1:] for part in parts], "observations", source),
+        next_observations=next_observations,
         rewards=np.concatenate(known) if with_rewards else None,
         terminated=terminated,
         truncated=last & ~terminated,
@@ -78,13 +82,39 @@ def episodes_of(rows: Rows) -> list[Episode]:
     parts = [slice(end - length, end) for end, length in zip(ends, rows.episode_lengths, strict=True)]
     return [
         Episode(
-            observations=np.concatenate([rows.observations[each], rows.next_observations[each][-1:]]),
+            observations=tree.concatenate(
+                [
+                    tree.take(rows.observations, each),
+                    tree.take(rows.next_observations, slice(each.stop - 1, each.stop)),
+                ]
+            ),
             actions=rows.actions[each],
             rewards=None if rows.rewards is None else rows.rewards[each],
             terminated=bool(rows.terminated[each][-1]),
         )
         for each in parts
     ]
+
+
+def _observations(parts: Sequence[Episode], last: np.ndarray, source: str) -> tuple[Any, Any]:
+    """Observations and next observations of the rows of all episodes. `last` [R]: the last row of each."""
+    given: list[Any] = [part.observations for part in parts]
+    if all(tree.is_flat(each) for each in given):
+        before, after = (
+            _join([each[rows] for each in given], "observations", source) for rows in (slice(-1), slice(1, None))
+        )
+        return before, after
+    singles = [tree.each_entry(tree.single, each) for each in given]
+    kinds = [tree.described(each) for each in singles]
+    odd = next((number for number, kind in enumerate(kinds) if kind != kinds[0]), None)
+    if odd is not None:
+        raise problem(
+            f"observations of one kind, {kinds[0]} as in episode 0",
+            f"{kinds[odd]} in episode {odd} of {source}",
+            "put only episodes of one environment into one file",
+        )
+    parts = [tree.take(each, rows) for rows in (slice(-1), slice(-1, None)) for each in singles]
+    return tree.joined(parts, np.flatnonzero(last))
 
 
 def _returns(rewards: Sequence[np.ndarray]) -> np.ndarray:
@@ -95,13 +125,14 @@ def _returns(rewards: Sequence[np.ndarray]) -> np.ndarray:
 
 def _checked(episode: Episode, number: int, source: str) -> Episode:
     """The episode with two-dimensional arrays; an error names the episode's number."""
-    observations = matrix(episode.observations, "observations", source)
+    observations = tree.checked(episode.observations, "observations", source)
+    lengths = {len(array) for array in tree.entries(observations).values()}
     actions = matrix(episode.actions, "actions", source)
     rewards = None if episode.rewards is None else column(episode.rewards, "number", 1, "rewards", source)
     terminated = bool(column(episode.terminated, "flag", 0, "terminated", source))
     steps = len(actions)
-    if steps == 0 or len(observations) != steps + 1 or (rewards is not None and rewards.shape != (steps,)):
-        shapes = f"{len(observations)} observations and {steps} actions"
+    if steps == 0 or lengths != {steps + 1} or (rewards is not None and rewards.shape != (steps,)):
+        shapes = f"{' or '.join(map(str, sorted(lengths)))} observations and {steps} actions"
         raise problem(
             "episodes of T >= 1 actions, T rewards and T + 1 observations (the final one included)",
             f"{shapes}{'' if rewards is None else f', rewards of shape {list(rewards.shape)}'} "

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rlgen.data.spaces import fits, is_image
 from rlgen.errors import InputError, problem
 
 
@@ -90,7 +91,7 @@ def require_same_spaces(policy: Any, env: Any) -> None:
     """Raises `InputError` if `policy` has spaces and those of `env` differ from them in class, shape or sizes."""
     for name in ("observation_space", "action_space"):
         own, given = getattr(policy, name, None), getattr(env, name, None)
-        if own is None or given is None or _kind(own) == _kind(given):
+        if own is None or given is None or _alike(own, given):
             continue
         raise problem(
             f"the {name.replace('_', ' ')} of the policy, {own}",
@@ -137,6 +138,18 @@ def _not_finite() -> InputError:
         "NaN or infinite actions: the policy's weights or observations are not finite or too large",
         "use a policy, or a checkpoint, from before the training diverged",
     )
+
+
+def _alike(own: Any, given: Any) -> bool:
+    """Whether two spaces have the same class, shape and sizes, in every entry. Images may have their channels first or
+    last: Stable-Baselines3 moves them."""
+    if isinstance(getattr(own, "spaces", None), dict) and isinstance(getattr(given, "spaces", None), dict):
+        return own.spaces.keys() == given.spaces.keys() and all(
+            _alike(own.spaces[name], given.spaces[name]) for name in own.spaces
+        )
+    if is_image(own) and is_image(given):
+        return fits(own.shape, ("uint8", given.shape))
+    return _kind(own) == _kind(given)
 
 
 def _kind(space: Any) -> tuple[Any, ...]:

@@ -1,5 +1,5 @@
-"""Records a policy in an SB3 vector environment, whose observations must be numeric and whose actions vectors or
-discrete."""
+"""Records a policy in an SB3 vector environment, whose observations must be numeric, images or dictionaries of them,
+and whose actions vectors or discrete."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.episode import Episode
+from rlgen.data.observations import Observations
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
+from rlgen.data.spaces import Kinds, kinds_of
 from rlgen.errors import problem
 from rlgen.system.versions import package_versions
 
@@ -87,22 +90,23 @@ def _check(env: Any, episodes: int) -> None:
             "a VecNormalize, whose scale would be baked into the demonstrations",
             "give its inner environment (env.venv): a model that was trained under it normalizes its own observations",
         )
-    observation_size(env.observation_space)
+    kinds_of(env.observation_space)
     action_bounds(env.action_space)
 
 
 def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:
     """Round by round: the first episode of each environment, then the second of each."""
     finished: list[list[Episode]] = [[] for _ in range(env.num_envs)]
-    tracks = [_Track() for _ in finished]
+    kinds = kinds_of(env.observation_space)
+    tracks = [_Track(kinds) for _ in finished]
     env.seed(seed)
     with _progress(episodes) as advance:
         for step, counts in play_episodes(policy, env, episodes, deterministic):
             for i in np.flatnonzero(counts):
-                tracks[i].add(step.observations[i], step.actions[i], step.rewards[i])
+                tracks[i].add(tree.take(step.observations, i), step.actions[i], step.rewards[i])
                 if step.dones[i]:
                     finished[i].append(tracks[i].close(step.infos[i]))
-                    tracks[i] = _Track()
+                    tracks[i] = _Track(kinds)
                     advance()
     return [episode for of_round in zip_longest(*finished) for episode in of_round if episode is not None]
 
@@ -110,15 +114,22 @@ def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: boo
 class _Track:
     """The current episode of one environment. Copies rows, because a vector environment may reuse its arrays."""
 
-    def __init__(self) -> None:
-        self.observations: list[np.ndarray] = []
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
+        self.observations: list[Observations] = []
         self.actions: list[np.ndarray] = []
         self.rewards: list[float] = []
 
-    def add(self, observation: np.ndarray, action: np.ndarray, reward: float) -> None:
-        self.observations.append(np.array(observation, np.float32).ravel())
+    def add(self, observation: Any, action: np.ndarray, reward: float) -> None:
+        self.observations.append(self._kept(observation))
         self.actions.append(np.array(action, np.float32).ravel())
         self.rewards.append(float(reward))
+
+    def _kept(self, observation: Any) -> Observations:
+        """A copy of one observation, as demonstrations hold it."""
+        found = {name: np.array(array) for name, array in tree.entries(observation).items()}
+        kept = {name: found[name].astype(dtype).reshape(shape) for name, (dtype, shape) in self.kinds.items()}
+        return tree.of_entries(kept)
 
     def close(self, info: dict[str, Any]) -> Episode:
         if "terminal_observation" not in info:
@@ -127,9 +138,9 @@ class _Track:
                 "an environment that leaves it out",
                 "record in an SB3 VecEnv such as DummyVecEnv, or fix the wrapper that drops it",
             )
-        final = np.array(info["terminal_observation"], np.float32).ravel()
+        seen = [*self.observations, self._kept(info["terminal_observation"])]
         return Episode(
-            observations=np.stack([*self.observations, final]),
+            observations=tree.each_entry(lambda *rows: np.stack(rows), *seen),
             actions=np.stack(self.actions),
             rewards=np.array(self.rewards),
             terminated=not info.get("TimeLimit.truncated", False),
@@ -149,41 +160,20 @@ def _progress(episodes: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def observation_size(space: Any, where: str = "the environment") -> int:
-    """Size of a flattened observation; 1 for a Discrete space.
-
-    Raises:
-        InputError: for spaces without a shape (dictionaries, tuples, texts) and for images.
-    """
-    if getattr(space, "shape", None) is None:
-        raise problem(
-            "numeric observations (a Box)",
-            f"{space} of {where}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
-        )
-    if len(space.shape) == 3 and space.dtype == np.uint8:
-        raise problem(
-            "observations that are vectors or windows of vectors",
-            f"images of shape {list(space.shape)} of {where}",
-            "choose a task with vector observations: demonstrations cannot hold images",
-        )
-    return int(np.prod(space.shape))
-
-
 def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action, [A] each, of a one-dimensional Box, or of a discrete space: Discrete, one-dimensional
-    MultiDiscrete or MultiBinary.
+    """Lowest and highest action, [A] each, of a Box, or of a discrete space: Discrete, one-dimensional MultiDiscrete
+    or MultiBinary.
 
     Raises `InputError` for other spaces."""
-    if hasattr(space, "low") and len(space.shape) == 1:
-        return np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
+    if hasattr(space, "low"):
+        return np.asarray(space.low, np.float64).ravel(), np.asarray(space.high, np.float64).ravel()
     if is_whole(space):
         sizes = np.full(space.shape, 2) if space.shape and hasattr(space, "n") else getattr(space, "nvec", None)
         low = np.atleast_1d(np.asarray(getattr(space, "start", 0), np.float64))
         sizes = np.atleast_1d(np.asarray(space.n if sizes is None else sizes, np.float64))
         return np.broadcast_to(low, sizes.shape), low + sizes - 1
     raise problem(
-        "actions that are vectors (a one-dimensional Box) or discrete (Discrete, MultiDiscrete, MultiBinary)",
+        "actions that are vectors (a Box) or discrete (Discrete, MultiDiscrete, MultiBinary)",
         f"{space}",
         "choose another task",
     )

@@ -6,9 +6,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix
+from rlgen.data.observations import Observations
 from rlgen.errors import problem
 
+BOTH = ("observations", "next_observations")
+INCOMPLETE = "the file is incomplete or was put together wrongly: write it again"
 ROUNDING = 1e-3
 """Tolerance of a return, relative to the sum of its absolute rewards: float32 sums in any order."""
 
@@ -21,14 +25,16 @@ class Rows:
     order or metadata are wrong.
     """
 
-    observations: np.ndarray
-    """[R, O]."""
+    observations: Observations
+    """[R, O]; images are uint8 [R, ...], and the observations of a Dict space are arrays by the names of its entries
+    (`rlgen.data.observations`)."""
 
     actions: np.ndarray
     """[R, A] in environment scale, as the environment received them; whole numbers for discrete actions."""
 
-    next_observations: np.ndarray
-    """[R, O]; at the end of an episode its true last observation."""
+    next_observations: Observations
+    """Like `observations`; at the end of an episode its true last observation. Those of images and dictionaries are
+    `SharedRows`, which index like arrays: a row that is also an observation is stored once."""
 
     terminated: np.ndarray
     """[R] bool: the task itself ended the episode here. Takes precedence if a file sets both flags."""
@@ -64,8 +70,8 @@ class Rows:
     """Name for error messages, normally the file name; not saved."""
 
     def __post_init__(self) -> None:
-        for name in ("observations", "actions", "next_observations"):
-            self._freeze(name, matrix(getattr(self, name), name, self.source), np.float32)
+        self._freeze("actions", matrix(self.actions, "actions", self.source), np.float32)
+        self._freeze_observations()
         for name in ("rewards", "episode_returns"):
             if getattr(self, name) is not None:
                 values = column(getattr(self, name), "number", 1, name, self.source)
@@ -89,7 +95,7 @@ class Rows:
         return len(self.episode_lengths)
 
     def __len__(self) -> int:
-        return len(self.observations)
+        return tree.count(self.observations)
 
     def require_whole(self, what: str) -> None:
         """Raises an InputError if steps of an episode are missing; `what` names the target that needs them all."""
@@ -102,6 +108,28 @@ class Rows:
                 "use the demonstrations from before they were subsampled, or save them as rlgen's own .npz",
             )
 
+    def _freeze_observations(self) -> None:
+        """Sets read-only observations and next observations of the same entries and shapes."""
+        now, then = (tree.checked(getattr(self, name), name, self.source) for name in BOTH)
+        self._require_same_shapes(now, then)
+        if tree.is_flat(now):
+            for name, each in zip(BOTH, (now, then), strict=True):
+                self._freeze(name, np.asarray(each), np.float32)
+            return
+        now, then = (tree.each_entry(tree.single, each) for each in (now, then))
+        if tree.count(now):
+            now, then = tree.shared(now, then)
+        for name, each in zip(BOTH, (now, then), strict=True):
+            object.__setattr__(self, name, tree.each_entry(tree.read_only, each))
+
+    def _require_same_shapes(self, now: Observations, then: Observations) -> None:
+        before, after = ({name: list(part.shape) for name, part in tree.entries(each).items()} for each in (now, then))
+        if before != after:
+            expected, got = (str(each[""]) if "" in each else str(each) for each in (before, after))
+            raise problem(f"shape {expected} under 'next_observations'", f"{got} in {self.source}", INCOMPLETE)
+        if len({shape[0] for shape in before.values()}) > 1:
+            raise problem("as many rows in every entry of 'observations'", f"{before} in {self.source}", INCOMPLETE)
+
     def _freeze(self, name: str, array: np.ndarray, dtype: type) -> None:
         """Sets a read-only view of `array` in the field's type; the caller's own array stays writable."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,11 +139,9 @@ class Rows:
 
 
 def _check_shapes(rows: Rows) -> None:
-    n = len(rows.observations)
-    if n == 0 or rows.observations.shape[1] == 0 or rows.actions.size == 0:
+    n, parts = len(rows), tree.entries(rows.observations).values()
+    if rows.actions.size == 0 or any(0 in part.shape for part in parts):
         raise problem("at least one row", f"none in {rows.source}", "record or choose a file that is not empty")
-    if rows.next_observations.shape != rows.observations.shape:
-        _misfit(rows, "next_observations", list(rows.observations.shape))
     if len(rows.actions) != n:
         _misfit(rows, "actions", [n, rows.actions.shape[1]])
     for name in ("rewards", "terminated", "truncated", "episode", "step"):
@@ -131,7 +157,7 @@ def _misfit(rows: Rows, name: str, shape: list[int]) -> NoReturn:
     raise problem(
         f"shape {shape} under {name!r}",
         f"{list(getattr(rows, name).shape)} in {rows.source}",
-        "the file is incomplete or was put together wrongly: write it again",
+        INCOMPLETE,
     )
 
 

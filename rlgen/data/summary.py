@@ -1,13 +1,29 @@
 """Summary statistics of demonstrations."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.recording import action_bounds, is_whole
 from rlgen.data.rows import Rows
-from rlgen.data.validation import beyond_bounds, recorded_bounds
+from rlgen.data.validation import beyond_bounds, floats_of, recorded_bounds
+
+KINDS = {"float32": "vector", "uint8": "image", "int64": "discrete"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry of the observations; observations other than dictionaries have one with an empty name."""
+
+    name: str
+    kind: str
+    """vector, image (bytes, of any shape) or discrete."""
+
+    shape: tuple[int, ...]
+    range: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +36,8 @@ class Summary:
     episodes: int
     stride: int
     observation_size: int
+    """Numbers of an observation, over all entries."""
+
     action_size: int
 
     return_mean: float | None
@@ -39,6 +57,9 @@ class Summary:
     """Episodes that a time limit ended, counted if their last step is among the rows."""
 
     observation_range: tuple[float, float]
+    entries: tuple["Entry", ...]
+    """Kind, shape and range of each entry of the observations."""
+
     action_range: tuple[float, float]
 
     share_clipped: float | None
@@ -51,6 +72,7 @@ def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
     """See `Demonstrations.summary`. Bounds come from `action_space`, else from the metadata of a recording."""
     bounds = bounds_of(demonstrations, action_space)
     returns, lengths = demonstrations.episode_returns, demonstrations.episode_lengths
+    parts = tuple(_entry(*each) for each in tree.entries(demonstrations.observations).items())
     statistics = [None] * 4
     if returns is not None and not np.isnan(returns).any():
         statistics = [float(f(returns.astype(np.float64))) for f in (np.mean, np.std, np.min, np.max)]  # type: ignore
@@ -60,7 +82,7 @@ def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
         rows=len(demonstrations),
         episodes=demonstrations.n_episodes,
         stride=demonstrations.stride,
-        observation_size=demonstrations.observations.shape[1],
+        observation_size=sum(math.prod(each.shape) for each in parts),
         action_size=demonstrations.actions.shape[1],
         return_mean=statistics[0],
         return_std=statistics[1],
@@ -71,7 +93,8 @@ def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
         length_max=int(lengths.max()),
         terminated=int(demonstrations.terminated.sum()),
         truncated=int(demonstrations.truncated.sum()),
-        observation_range=_range(demonstrations.observations),
+        observation_range=(min(each.range[0] for each in parts), max(each.range[1] for each in parts)),
+        entries=parts,
         action_range=_range(demonstrations.actions),
         share_clipped=None if bounds is None else float(at_bound(demonstrations.actions, *bounds).mean()),
         warnings=tuple(_warnings(demonstrations, bounds)),
@@ -91,6 +114,16 @@ def bounds_of(demonstrations: Rows, action_space: Any = None) -> tuple[np.ndarra
     return None if is_whole(action_space) else action_bounds(action_space)
 
 
+def _entry(name: str, array: np.ndarray) -> Entry:
+    low, high = zip(*(_range(some) for some in tree.chunks(array)), strict=True)
+    return Entry(
+        name=name,
+        kind=KINDS[str(array.dtype)],
+        shape=array.shape[1:],
+        range=(float(np.nanmin(low)), float(np.nanmax(high))) if np.isfinite(low).any() else (math.nan, math.nan),
+    )
+
+
 def _range(array: np.ndarray) -> tuple[float, float]:
     finite = array[np.isfinite(array)]
     return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
@@ -99,10 +132,8 @@ def _range(array: np.ndarray) -> tuple[float, float]:
 def _warnings(demonstrations: Rows, bounds: tuple[np.ndarray, np.ndarray] | None) -> list[str]:
     """Points to check before training, one sentence each."""
     found = []
-    for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
-        array = getattr(demonstrations, key)
-        bad = 0 if array is None else int((~np.isfinite(array.reshape(len(array), -1))).any(axis=1).sum())
-        if bad:
+    for key, array in floats_of(demonstrations):
+        if bad := int((~np.isfinite(array.reshape(len(array), -1))).any(axis=1).sum()):
             found.append(f"{bad} {'entries' if key == 'episode_returns' else 'rows'} of {key} hold NaN or infinity")
     if bounds is not None and (outside := beyond_bounds(demonstrations.actions, *bounds).any(axis=1).sum()):
         found.append(f"{outside} rows hold actions outside the action space")
@@ -114,9 +145,10 @@ def _warnings(demonstrations: Rows, bounds: tuple[np.ndarray, np.ndarray] | None
     returns = demonstrations.episode_returns
     if returns is not None and (poor := int((returns < 0.5 * np.median(returns)).sum())) and np.median(returns) > 0:
         found.append(f"{poor} episodes return less than half the median: imitation copies them too")
-    constant = int((np.ptp(demonstrations.observations, axis=0) == 0).sum())
+    vectors = [each for each in tree.entries(demonstrations.observations).values() if each.dtype == np.float32]
+    constant = sum(int((np.ptp(each, axis=0) == 0).sum()) for each in vectors)
     if constant and len(demonstrations) > 1:
-        size = demonstrations.observations.shape[1]
+        size = sum(each.shape[1] for each in vectors)
         found.append(
             f"{constant} of {size} observation dimensions never change: harmless where they never change in the "
             "environment either (contact forces that Gymnasium leaves at zero), else record more varied episodes"

@@ -1,19 +1,21 @@
 """Checks that demonstrations fit an environment and that their numbers are usable."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.recording import (
     action_bounds,
     environment_id,
     environment_options,
     is_whole,
     kwargs_text,
-    observation_size,
 )
 from rlgen.data.rows import Rows
+from rlgen.data.spaces import fits, kinds_of, with_entries
 from rlgen.errors import problem
 
 TOLERANCE = 1e-5
@@ -27,9 +29,10 @@ def validate(demonstrations: Rows, env: Any) -> None:
     name = environment_id(env)
     where = name or "the environment"
     low, high = action_bounds(env.action_space)
-    _check_width(demonstrations, "observations", observation_size(env.observation_space, where), where)
+    _check_observations(demonstrations, env.observation_space, where)
     _check_width(demonstrations, "actions", len(low), where)
     check_finite(demonstrations)
+    _check_discrete(demonstrations, env.observation_space, where)
     if is_whole(env.action_space):
         _check_whole(demonstrations, where)
     _check_bounds(demonstrations, low, high, where)
@@ -49,10 +52,9 @@ def recorded_bounds(demonstrations: Rows) -> tuple[np.ndarray, np.ndarray] | Non
 
 def check_finite(demonstrations: Rows) -> None:
     """Requires finite values in all columns, except that NaN marks a reward or return as unknown."""
-    for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
-        array = getattr(demonstrations, key)
+    for key, array in floats_of(demonstrations):
         may_be_unknown = key in ("rewards", "episode_returns")
-        if array is None or np.isfinite(array).all():
+        if np.isfinite(array).all():
             continue
         bad = np.isinf(array) if may_be_unknown else ~np.isfinite(array)
         if not bad.any():
@@ -67,19 +69,71 @@ def check_finite(demonstrations: Rows) -> None:
         )
 
 
+def floats_of(demonstrations: Rows) -> Iterator[tuple[str, np.ndarray]]:
+    """The columns of floats by key, for example observations, or observations/position of a dictionary."""
+    for key in ("observations", "actions", "next_observations", "rewards", "episode_returns"):
+        if (values := getattr(demonstrations, key)) is None:
+            continue
+        for name, array in tree.entries(values).items():
+            if array.dtype == np.float32:
+                yield f"{key}/{name}" if name else key, np.asarray(array)
+
+
 def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """[R, A] bool: outside the action space by more than float32 rounding."""
     slack = TOLERANCE * np.maximum(1.0, np.where(np.isfinite(high - low), np.maximum(abs(low), abs(high)), 0.0))
     return (actions < low - slack) | (actions > high + slack)
 
 
+def _check_observations(demonstrations: Rows, space: Any, where: str) -> None:
+    kinds, seen = kinds_of(space, where), demonstrations.observations
+    if tree.is_flat(seen) and kinds.keys() == {""} and kinds[""][0] == "float32":
+        return _check_width(demonstrations, "observations", kinds[""][1][0], where)
+    shapes = tree.shapes(seen)
+    found = {name: str(array.dtype) for name, array in tree.entries(seen).items()}
+    fit = kinds.keys() == shapes.keys() and all(
+        found[name] == kinds[name][0] and fits(shapes[name], kinds[name]) for name in kinds
+    )
+    if not fit:
+        expected = ", ".join(
+            f"{f'{name}: ' if name else ''}{kind} {list(shape)}" for name, (kind, shape) in kinds.items()
+        )
+        raise problem(
+            f"observations of {where}, {expected} per row",
+            f"{tree.described(seen)} in {demonstrations.source}{_recorded_on(demonstrations)}",
+            f"record the demonstrations on {where}, with the same wrappers",
+        )
+
+
+def _check_discrete(demonstrations: Rows, space: Any, where: str) -> None:
+    """Requires values within their discrete space, where an entry of a dictionary is discrete."""
+    spaces = with_entries(space)
+    for key in ("observations", "next_observations"):
+        for name, array in tree.entries(getattr(demonstrations, key)).items():
+            if array.dtype != np.int64 or not is_whole(spaces[name]):
+                continue
+            low, high = action_bounds(spaces[name])
+            values = np.asarray(array)
+            outside = (values < low) | (values > high)
+            if outside.any():
+                row, number = (int(i) for i in np.argwhere(outside)[0])
+                raise problem(
+                    f"whole numbers from {low[number]:g} to {high[number]:g} under '{key}/{name}', as {where} has",
+                    f"{values[row, number]} in {demonstrations.source}, row {row}",
+                    "record the demonstrations on this task",
+                )
+
+
+def _recorded_on(demonstrations: Rows) -> str:
+    return f" (recorded on {demonstrations.env_id})" if demonstrations.env_id else ""
+
+
 def _check_width(demonstrations: Rows, key: str, expected: int, where: str) -> None:
     got = getattr(demonstrations, key).shape[1]
     if got != expected:
-        known = f" (recorded on {demonstrations.env_id})" if demonstrations.env_id else ""
         raise problem(
             f"{expected} numbers per row under {key!r}, which is what {where} has",
-            f"{got} in {demonstrations.source}{known}",
+            f"{got} in {demonstrations.source}{_recorded_on(demonstrations)}",
             f"record the demonstrations on {where}, or make the environment with the options they were recorded with",
         )
 

@@ -160,6 +160,11 @@ class GaussianNoise(nn.Module):
         return f"{self.std}"
 
 
+def activations(network: nn.Module) -> list[nn.Module]:
+    """Every torch activation of `network` (Tanh, ReLU …)."""
+    return [part for part in network.modules() if type(part).__module__ == "torch.nn.modules.activation"]
+
+
 @contextmanager
 def dropout_after_activations(network: nn.Module, share: float) -> Iterator[None]:
     """Within the block, applies dropout with probability `share` to the outputs of every torch activation of `network`
@@ -168,8 +173,7 @@ def dropout_after_activations(network: nn.Module, share: float) -> Iterator[None
     def drop(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
         return F.dropout(output, share)
 
-    activations = [part for part in network.modules() if type(part).__module__ == "torch.nn.modules.activation"]
-    hooks = [activation.register_forward_hook(drop) for activation in activations] if share else []
+    hooks = [activation.register_forward_hook(drop) for activation in activations(network)] if share else []
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from .fast_ppo import FastPPO
 from .fast_trpo import FastTRPO
 from .features import normalized_policy
 from .gymnasium_vec_env import GymnasiumVecEnv
+from .image_features import DictFeatures, ImageFeatures
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
@@ -13,9 +14,11 @@ from .vec_env import SimVecEnv
 
 __all__ = [
     "DevicePPO",
+    "DictFeatures",
     "FastPPO",
     "FastTRPO",
     "GymnasiumVecEnv",
+    "ImageFeatures",
     "LatentCode",
     "LoadedPolicy",
     "PolicyAverage",

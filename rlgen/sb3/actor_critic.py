@@ -2,7 +2,7 @@
 N(mean(observation), exp(log_std)²)."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -29,6 +29,24 @@ def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
         given,
         'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
     )
+
+
+def is_recurrent(policy: BasePolicy) -> bool:
+    """Whether a policy has the memory of sb3-contrib's RecurrentPPO."""
+    return hasattr(policy, "lstm_actor")
+
+
+def require_distribution(model: BaseAlgorithm) -> Any:
+    """The policy of `model`; raises `InputError` unless it is an on-policy model whose policy gives distributions of
+    actions: an ActorCriticPolicy, also a recurrent one, or that of MaskablePPO."""
+    policy = getattr(model, "policy", None)
+    if (
+        isinstance(model, OnPolicyAlgorithm)
+        and hasattr(policy, "get_distribution")
+        and hasattr(policy, "mlp_extractor")
+    ):
+        return policy
+    return require_actor_critic(model)
 
 
 def require_raw_environment(model: BaseAlgorithm) -> None:

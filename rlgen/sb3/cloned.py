@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from rlgen.errors import problem
-from rlgen.sb3.actor_critic import require_actor_critic
+from rlgen.sb3.actor_critic import require_distribution
 
 LEAST_STD = 1e-6
 
@@ -20,7 +20,7 @@ def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
     """The part of `model` that clones. Raises `InputError` for a recurrent policy, and for an off-policy model without
     an actor (DQN), whose values say nothing about how likely an action is."""
     if not isinstance(model, OffPolicyAlgorithm):
-        return require_actor_critic(model)
+        return require_distribution(model)
     actor = getattr(model, "actor", None)
     if isinstance(actor, BasePolicy) and (
         hasattr(actor, "latent_pi") or isinstance(getattr(actor, "mu", None), nn.Module)
@@ -42,28 +42,30 @@ def hidden_layers(cloned: BasePolicy) -> nn.Module:
     return nn.Sequential(*list(part.mu.children())[:-2])  # TD3's ends with tanh
 
 
-def mode(cloned: BasePolicy, observations: Tensor) -> Tensor:
-    """Most likely action [B, A] for observations [B, ...]; in [-1, 1] where the policy squashes its outputs."""
-    if isinstance(cloned, ActorCriticPolicy):
-        return cloned.get_distribution(observations).mode()
-    if hasattr(cloned, "latent_pi"):
-        return cloned.get_action_dist_params(observations)[0].tanh()  # type: ignore[operator]
-    return cloned(observations)
+class Deterministic:
+    """Actions [B, A] of a policy without noise, as SB3's distributions give them."""
+
+    def __init__(self, actions: Tensor):
+        self.actions = actions
+
+    def mode(self) -> Tensor:
+        return self.actions
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """Raises `InputError`: without noise, an action is certain or impossible."""
+        raise problem("a policy with noise for the loss log_likelihood", "a deterministic one", "use squared_error")
 
 
-def log_likelihood(cloned: BasePolicy, observations: Tensor, actions: Tensor) -> Tensor:
-    """Log-likelihood [B] of actions [B, A] (in [-1, 1] where the policy squashes its outputs), nats."""
-    if isinstance(cloned, ActorCriticPolicy):
-        return cloned.get_distribution(observations).log_prob(actions)
-    if not hasattr(cloned, "latent_pi"):
-        raise problem(
-            "a policy with a distribution over actions for loss log_likelihood",
-            "a deterministic one",
-            "use loss squared_error",
-        )
-    actor: Any = cloned
-    mean, log_std, extra = actor.get_action_dist_params(observations)
-    return actor.action_dist.proba_distribution(mean, log_std, **extra).log_prob(actions)
+def action_distribution(cloned: BasePolicy, observations: Any) -> Any:
+    """The distribution of actions for inputs [B, ...] of the policy, with `mode` and `log_prob`; its actions are in
+    [-1, 1] where the policy squashes its outputs."""
+    policy: Any = cloned
+    if hasattr(policy, "get_distribution"):
+        return policy.get_distribution(observations)
+    if hasattr(policy, "latent_pi"):
+        mean, log_std, extra = policy.get_action_dist_params(observations)
+        return policy.action_dist.proba_distribution(mean, log_std, **extra)
+    return Deterministic(policy(observations))
 
 
 def set_squashed_std(cloned: BasePolicy, entropy: float) -> None:

@@ -3,10 +3,12 @@
 Saved policies name this module, so its classes must stay here.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
@@ -39,13 +41,26 @@ def normalized_policy(net_arch: list[int], log_std_init: float = -1.0, **optimiz
 
 
 def policy_normalizer(policy: torch.nn.Module) -> Normalizer | None:
-    """The normalizer inside the policy; None without one."""
-    return getattr(getattr(policy, "features_extractor", None), "normaliser", None)
+    """The normalizer of flat observations inside the policy; None without one."""
+    extractor = getattr(policy, "features_extractor", None)
+    return extractor.normaliser if isinstance(extractor, NormalisedObservations) else None
 
 
-def policy_normalizers(policy: torch.nn.Module) -> list[Normalizer]:
-    """The normalizers inside the policy: one, or those of an actor and of critics that do not share features."""
-    return [part.normaliser for part in policy.modules() if isinstance(part, NormalisedObservations)]
+OWNERS = ("actor", "actor_target", "critic", "critic_target")
+EXTRACTORS = ("features_extractor", "pi_features_extractor", "vf_features_extractor")
+
+
+def features_extractors(policy: Any) -> list[Any]:
+    """The features extractors of a policy, each once: one, or those of actor and critics that do not share them."""
+    owners = [policy, *(getattr(policy, name, None) for name in OWNERS)]
+    parts = [getattr(owner, name, None) for owner in owners for name in EXTRACTORS]
+    return list({id(part): part for part in parts if part is not None}.values())
+
+
+def policy_normalizers(policy: Any) -> list[Normalizer]:
+    """The normalizers of flat observations inside the policy: one, or those of an actor and of critics that do not
+    share features."""
+    return [part.normaliser for part in features_extractors(policy) if isinstance(part, NormalisedObservations)]
 
 
 def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
@@ -57,3 +72,16 @@ def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
         normalizer.merge(rows)
         normalizer.cover(rows)
     return bool(found)
+
+
+def fit_normalizers(policy: Any, batches: Callable[[], Iterable[Any]]) -> None:
+    """Merges all batches of the policy's inputs into its normalizers, if it has any, so that none is clipped: those of
+    flat observations, of images and of dictionaries (`rlgen.sb3.image_features`)."""
+    for normalizer in policy_normalizers(policy):
+        for change in (normalizer.merge, normalizer.cover):
+            for rows in batches():
+                change(rows.flatten(1).to(normalizer.mean.device))
+    for extractor in (part for part in features_extractors(policy) if hasattr(part, "merge")):
+        for change in (extractor.merge, extractor.cover):
+            for rows in batches():
+                change(preprocess_obs(rows, policy.observation_space, policy.normalize_images))

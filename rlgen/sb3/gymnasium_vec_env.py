@@ -100,10 +100,26 @@ def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> g
     elif margin_rule != "native":
         raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave margin_rule at 'native'")
     space = env.observation_space
+    _require_no_text(space, env_id)
     if isinstance(space, gym.spaces.Box) and space.dtype == np.float64:
         single = gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
         env = TransformObservation(env, lambda observation: observation.astype(np.float32), single)
     return Monitor(env)
+
+
+def _require_no_text(space: gym.Space, env_id: str) -> None:
+    """Raises `InputError` for entries of a dictionary without a shape: texts, such as MiniGrid's mission, for which SB3
+    has no networks."""
+    if not isinstance(space, gym.spaces.Dict):
+        return
+    texts = [name for name, inner in space.spaces.items() if inner.shape is None and not hasattr(inner, "spaces")]
+    if texts:
+        kept = [name for name in space.spaces if name not in texts]
+        raise problem(
+            f"observations of {env_id} that are numbers",
+            f"texts under {', '.join(map(repr, texts))}",
+            f"register the task without them: gymnasium.wrappers.FilterObservation(env, {kept})",
+        )
 
 
 def _wrappers(env: gym.Env) -> dict[type, Any]:

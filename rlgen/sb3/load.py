@@ -93,9 +93,11 @@ def read_policy(path: Path) -> SavedModel:
 
 
 def _space(saved: SavedModel, name: str, given: spaces.Space | None) -> spaces.Space:
-    """The environment's space; for images that of training, because SB3 transposes them and then accepts both."""
+    """The environment's space; for images and dictionaries that of training, because SB3 transposes images and then
+    accepts both."""
     trained: spaces.Space | None = getattr(saved, name)
-    if given is None or (trained is not None and is_image_space(trained) and name == "observation_space"):
+    moved = isinstance(trained, spaces.Dict) or (trained is not None and is_image_space(trained))
+    if given is None or (moved and name == "observation_space"):
         given = trained
     if given is None:
         raise problem(

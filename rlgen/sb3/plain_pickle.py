@@ -217,6 +217,11 @@ def _space(record: Any) -> spaces.Space:
         return spaces.Discrete(int(array_of(record.get("n"))), start=int(array_of(start)))
     if name == "MultiDiscrete":
         return spaces.MultiDiscrete(array_of(record.get("nvec")).astype(np.int64))
+    if name == "Dict":
+        inner = dict(record.get("spaces"))
+        if any(getattr(each, "name", None) == "Dict" for each in inner.values()):
+            raise ValueError("a Dict within a Dict")
+        return spaces.Dict({str(key): _space(each) for key, each in inner.items()})
     if name == "MultiBinary":
         sizes = record.get("n")
         return spaces.MultiBinary(list(sizes) if isinstance(sizes, tuple | list) else int(array_of(sizes)))

@@ -20,8 +20,10 @@ from rlgen.system.memory import require_room
 WEIGHTS, CARD = "model.safetensors", "model.json"
 READ = ("policy_kwargs", "use_sde")
 """Entries of a model's description that rebuilding its policy reads, besides the class."""
+LARGEST_IMAGE = 2**24
+"""Numbers of the largest image."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-WRONG = (ValueError, KeyError, TypeError, AssertionError, OverflowError)
+WRONG = (ValueError, KeyError, TypeError, AttributeError, AssertionError, OverflowError)
 """Errors of Python and Gymnasium for values that make no space."""
 REMEDY = "publish the run again, or load its policy.zip"
 
@@ -63,9 +65,12 @@ def read_plain_policy(folder: Path) -> SavedModel:
 
 
 def entries_of_space(space: spaces.Space) -> dict[str, Any]:
-    """A Box or a discrete space as JSON values; infinite bounds as text, which strict JSON has no numbers for."""
+    """A Box, a discrete space or a Dict of them as JSON values; infinite bounds as text, which strict JSON has no
+    numbers for, and the bounds of images as one number."""
+    if isinstance(space, spaces.Dict):
+        return {"kind": "Dict", "spaces": {name: entries_of_space(inner) for name, inner in space.spaces.items()}}
     if isinstance(space, spaces.Box):
-        bounds = {name: [_finite_or_text(each) for each in getattr(space, name).ravel()] for name in ("low", "high")}
+        bounds: dict[str, Any] = {name: _bound(getattr(space, name)) for name in ("low", "high")}
         return {"kind": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
     if isinstance(space, spaces.Discrete):
         return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
@@ -73,18 +78,29 @@ def entries_of_space(space: spaces.Space) -> dict[str, Any]:
         return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist()}
     if isinstance(space, spaces.MultiBinary):
         return {"kind": "MultiBinary", "shape": list(space.shape)}
-    raise problem("a vector (Box) or discrete space", f"{space}", "publish a policy of vectors")
+    expected = "a Box, a discrete space or a Dict of them"
+    raise problem(expected, f"{space}", "publish a policy of numeric observations")
+
+
+def _bound(bound: np.ndarray) -> Any:
+    if bound.ndim > 2 and (bound == bound.flat[0]).all():
+        return _finite_or_text(bound.flat[0])
+    return [_finite_or_text(each) for each in bound.ravel()]
 
 
 def space_of_entries(entries: dict[str, Any]) -> spaces.Space:
     """The inverse of `entries_of_space`. Raises an error of the kind `WRONG` for other values."""
     kind = entries["kind"]
+    if kind == "Dict":
+        if any(inner["kind"] == "Dict" for inner in entries["spaces"].values()):
+            raise ValueError("a Dict within a Dict")
+        return spaces.Dict({str(name): space_of_entries(inner) for name, inner in entries["spaces"].items()})
     if kind == "Box":
         shape, dtype = tuple(entries["shape"]), np.dtype(entries["dtype"])
         if dtype.kind not in "fiub":
             raise ValueError(f"numbers of type {dtype}")
-        low, high = (np.array([float(each) for each in entries[name]], dtype) for name in ("low", "high"))
-        return spaces.Box(low.reshape(shape), high.reshape(shape), dtype=dtype.type)  # type: ignore[arg-type]
+        low, high = (_bounds(entries[name], shape, dtype) for name in ("low", "high"))
+        return spaces.Box(low, high, dtype=dtype.type)  # type: ignore[arg-type]
     if kind == "Discrete":
         return spaces.Discrete(int(entries["n"]), start=int(entries["start"]))
     if kind == "MultiDiscrete":
@@ -94,13 +110,23 @@ def space_of_entries(entries: dict[str, Any]) -> spaces.Space:
     raise ValueError(f"a space of the kind {kind!r}")
 
 
+def _bounds(values: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    if not isinstance(values, list):
+        if math.prod(shape) > LARGEST_IMAGE:
+            raise ValueError(f"an image of shape {list(shape)}")
+        return np.full(shape, float(values), dtype)
+    return np.array([float(each) for each in values], dtype).reshape(shape)
+
+
 def _space(card: dict[str, Any], name: str, path: Path) -> spaces.Space | None:
     if card.get(name) is None:
         return None
     try:
         return space_of_entries(card[name])
     except WRONG as error:
-        raise problem(f"a Box or discrete space under {name!r} in {path}", f"{error!r}"[:120], REMEDY) from error
+        raise problem(
+            f"a Box, a discrete space or a Dict under {name!r} in {path}", f"{error!r}"[:120], REMEDY
+        ) from error
 
 
 def _finite_or_text(number: Any) -> float | int | str:

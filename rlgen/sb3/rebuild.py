@@ -7,13 +7,25 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.dqn.policies import QNetwork
 from stable_baselines3.sac.policies import Actor as GaussianActor
 from stable_baselines3.td3.policies import Actor as DeterministicActor
 from torch import Tensor, nn
 
 from rlgen.errors import problem
-from rlgen.sb3.saved_model import SUPPORTED, SavedModel, activation, arguments, features_extractor, unsupported
+from rlgen.sb3.saved_model import (
+    SUPPORTED,
+    VECTORS,
+    SavedModel,
+    activation,
+    arguments,
+    extractor_options,
+    features_extractor,
+    unsupported,
+)
+
+REMEDY = "give the environment it was trained in, with the same options"
 
 LATENT_WEIGHT = r"actor\.latent_pi\.(\d+)\.weight"
 
@@ -22,8 +34,10 @@ def rebuild(saved: SavedModel, observation_space: spaces.Space, action_space: sp
     """The policy of `saved` for these spaces, or the part of it that acts.
 
     Raises `InputError` for other networks, for spaces of other sizes, and for numbers that are not finite."""
-    if not isinstance(observation_space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        raise problem("a vector (Box) or discrete observation space", f"{observation_space}", "choose another task")
+    known = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Dict
+    if not isinstance(observation_space, known):
+        got = f"{observation_space}"
+        raise problem("an observation space that is a Box, discrete or a Dict of them", got, "choose another task")
     tensors = saved.tensors
     policy: BasePolicy
     if "action_net.weight" in tensors:
@@ -62,12 +76,13 @@ def _actor_critic(saved: SavedModel, observed: spaces.Space, acted: spaces.Space
     recurrent = _lstm(saved) if any(key.startswith("lstm_actor.") for key in tensors) else {}
     first = _matrix(saved, "lstm_actor.weight_ih_l0") if recurrent else [*hidden, output][0]
     _require_sizes(saved, observed, acted, first.shape[1], len(output))
-    given = arguments(saved)
+    given, kind = arguments(saved), features_extractor(saved)
     options: dict[str, Any] = {
         "net_arch": {"pi": [len(weight) for weight in hidden], "vf": [len(weight) for weight in value]},
         "activation_fn": activation(saved, nn.Tanh),
         "ortho_init": False,
-        "features_extractor_class": features_extractor(saved),
+        "features_extractor_class": kind,
+        "features_extractor_kwargs": extractor_options(saved, kind),
         "share_features_extractor": given.get("share_features_extractor", True) is not False,
         **_normalizing_images(saved),
         **gsde,
@@ -153,7 +168,7 @@ def _quantile_network(saved: SavedModel, observed: spaces.Space, acted: spaces.S
 
 def _actor(saved: SavedModel, observed: spaces.Space, hidden: list[Tensor]) -> dict[str, Any]:
     """Options that the networks of all off-policy algorithms share."""
-    extractor = features_extractor(saved)(observed)  # type: ignore[call-arg]
+    extractor = _extractor(saved, observed)
     return {
         "net_arch": [len(weight) for weight in hidden],
         "activation_fn": activation(saved, nn.ReLU),
@@ -161,6 +176,16 @@ def _actor(saved: SavedModel, observed: spaces.Space, hidden: list[Tensor]) -> d
         "features_dim": extractor.features_dim,
         **_normalizing_images(saved),
     }
+
+
+def _extractor(saved: SavedModel, observed: spaces.Space) -> BaseFeaturesExtractor:
+    """The features extractor of `saved`, untrained."""
+    kind = features_extractor(saved)
+    try:
+        return kind(observed, **extractor_options(saved, kind))  # type: ignore[call-arg]
+    except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:  # of torch, SB3 and NumPy
+        got = f"{observed} for {saved.path}, a policy with {kind.__name__} ({type(error).__name__})"
+        raise problem("observations of the policy's kind", got, "give the environment it was trained in") from error
 
 
 def _gsde(saved: SavedModel) -> dict[str, Any]:
@@ -193,12 +218,18 @@ def _matrix(saved: SavedModel, key: str) -> Tensor:
 
 
 def _require_sizes(saved: SavedModel, observed: spaces.Space, acted: spaces.Space, inputs: int, outputs: int) -> None:
-    expected = (get_flattened_obs_dim(observed), _outputs(acted))
+    vectors = features_extractor(saved) in VECTORS
+    if vectors and isinstance(observed, spaces.Dict):
+        raise problem(f"observations of {inputs} numbers for {saved.path}", f"{observed}", REMEDY)
+    expected = (
+        get_flattened_obs_dim(observed) if vectors else _extractor(saved, observed).features_dim,
+        _outputs(acted),
+    )
     if (inputs, outputs) != expected:
         raise problem(
             f"a policy of {expected[0]} observation and {expected[1]} action dimensions, as in the environment",
             f"one of {inputs} and {outputs} in {saved.path}",
-            "give the environment it was trained in, with the same options",
+            REMEDY,
         )
 
 

@@ -3,7 +3,7 @@
 A saved model holds Python objects as base64 pickles (`:serialized:` in the JSON). Opening them would run any code that
 the file's author put there, so they are dropped here, except the two spaces, which `plain_pickle` reads as records;
 `policy.pth` goes through torch's safe unpickler. By texts in the file, `require_readable` determines whether the model
-can be rebuilt from its tensors: SB3's own policies of vectors can.
+can be rebuilt from its tensors: SB3's own policies can.
 """
 
 import base64
@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
 from torch import Tensor, nn
 
 from rlgen.errors import InputError, problem
 from rlgen.sb3.features import NormalisedObservations
+from rlgen.sb3.image_features import DictFeatures, ImageFeatures
 from rlgen.sb3.plain_pickle import read_plain, space_of
 from rlgen.system.memory import require_room
 
@@ -141,8 +142,8 @@ def _require_memory_of_its_own(name: str, tensor: Tensor, path: Path) -> None:
 
 ACTIVATIONS = ("Tanh", "ReLU", "ELU", "SiLU", "GELU", "LeakyReLU", "SELU", "CELU", "Mish", "Sigmoid", "Softplus")
 SUPPORTED = (
-    "MlpPolicy of PPO, A2C, TRPO, SAC, TQC, CrossQ, TD3, DDPG, DQN or QRDQN, with gSDE or without, or MlpLstmPolicy of "
-    "RecurrentPPO"
+    "MlpPolicy, CnnPolicy or MultiInputPolicy of PPO, A2C, TRPO, SAC, TQC, CrossQ, TD3, DDPG, DQN or QRDQN, with gSDE "
+    "or without, or a recurrent one of RecurrentPPO"
 )
 MODULES = (
     *(f"stable_baselines3.{each}.policies" for each in ("common", "sac", "td3", "dqn")),
@@ -150,7 +151,14 @@ MODULES = (
 )
 """Modules of the policy classes whose tensors determine how they act."""
 
-EXTRACTORS = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (FlattenExtractor, NormalisedObservations)}
+VECTORS = (FlattenExtractor, NormalisedObservations)
+"""Features extractors without layers of their own."""
+EXTRACTORS = {
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (*VECTORS, NatureCNN, CombinedExtractor, ImageFeatures, DictFeatures)
+}
+
+LAST_OF_CNN = re.compile(r"features_extractor\.(extractors\..+\.)?linear\.0\.weight$")
 
 logger = logging.getLogger("rlgen")
 
@@ -159,16 +167,12 @@ def require_readable(saved: SavedModel) -> None:
     """Raises `InputError` that names a custom part of `saved`: a policy class, a features extractor."""
     policy = saved.data.get("policy_class")
     policy = policy if isinstance(policy, dict) else {}
-    module, made = str(policy.get("__module__", MODULES[0])), str(policy.get("__init__", ""))
+    module = str(policy.get("__module__", MODULES[0]))
     if module not in MODULES and not module.startswith("rlgen."):
         raise unsupported(saved, f"a policy class of {module}")
-    kind = re.search(r"<function (\w*(?:Cnn|MultiInput)\w*)\.", made)
-    if kind is not None:
-        raise unsupported(saved, f"a {kind.group(1)}, for images or dictionaries")
     custom = [key for key in saved.tensors if "features_extractor" in key and ".normaliser." not in key]
-    if custom:
+    if features_extractor(saved) in VECTORS and custom:
         raise unsupported(saved, f"a policy with its own features extractor ({custom[0]})")
-    features_extractor(saved)
 
 
 def unsupported(saved: SavedModel, what: str) -> InputError:
@@ -183,15 +187,26 @@ def arguments(saved: SavedModel) -> dict[str, Any]:
 
 
 def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
-    """SB3's own for vectors, or rlgen's, which stores statistics among the tensors."""
+    """SB3's own for vectors, images or dictionaries, or rlgen's, which store statistics among the tensors."""
     normalizes = any(".normaliser." in key for key in saved.tensors)
     text = arguments(saved).get("features_extractor_class")
     if text is None:
-        return NormalisedObservations if normalizes else FlattenExtractor
+        policy = saved.data.get("policy_class")
+        made = str(policy.get("__init__", "")) if isinstance(policy, dict) else ""
+        defaults = {"Cnn": NatureCNN, "MultiInput": CombinedExtractor}
+        default = next((kind for name, kind in defaults.items() if name in made), FlattenExtractor)
+        return NormalisedObservations if normalizes else default
     match = re.fullmatch(r"<class '([\w.<>]+)'>", str(text))
     if match is None or match.group(1) not in EXTRACTORS:
         raise unsupported(saved, f"a policy with its own features extractor ({text})")
     return EXTRACTORS[match.group(1)]
+
+
+def extractor_options(saved: SavedModel, kind: type[BaseFeaturesExtractor]) -> dict[str, Any]:
+    """Constructor arguments of a features extractor, from the sizes of its tensors."""
+    name = {NatureCNN: "features_dim", CombinedExtractor: "cnn_output_dim"}.get(kind)
+    sizes = [len(each) for key, each in saved.tensors.items() if LAST_OF_CNN.search(key) and each.ndim == 2]
+    return {name: sizes[0]} if name and sizes else {}
 
 
 def activation(saved: SavedModel, default: type[nn.Module]) -> type[nn.Module]:

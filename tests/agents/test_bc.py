@@ -8,8 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3 import PPO
 
 from rlgen.agents import BC, BCConfig
 from rlgen.data import Demonstrations, Episode
@@ -281,12 +280,6 @@ def test_one_transition_is_refused(point_ppo) -> None:
 
 def test_two_transitions_are_enough(point_ppo) -> None:
     assert BC(point_ppo(), linear_expert(rows=2), BCConfig(max_updates=100, plain_below=0.0)).learn().updates == 100
-
-
-def test_an_off_policy_model_is_refused() -> None:
-    model = SAC("MlpPolicy", make_vec_env("Pendulum-v1", 1), policy_kwargs={"net_arch": [4]}, device="cpu")
-    with pytest.raises(InputError, match="on-policy"):
-        BC(model, linear_expert())
 
 
 def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:

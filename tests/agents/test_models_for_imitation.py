@@ -49,11 +49,10 @@ def shown(act: Any, size: int) -> Demonstrations:
 BOX, VECTOR = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (6,))
 
 
-@pytest.mark.parametrize("agent", [BC, GAIL])
-def test_a_model_under_vecnormalize_is_refused_with_a_remedy(agent: Any) -> None:
+def test_gail_refuses_a_model_under_vecnormalize_with_a_remedy() -> None:
     under = PPO("MlpPolicy", VecNormalize(DummyVecEnv([lambda: World(VECTOR, BOX)])), n_steps=32, batch_size=32)
     with pytest.raises(InputError, match=r"raw observations and rewards; got one under VecNormalize.*pass the env"):
-        agent(under, shown(lambda seen: seen[:, :2], 6))
+        GAIL(under, shown(lambda seen: seen[:, :2], 6))
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (1, 6)])
@@ -90,8 +89,8 @@ def test_a_policy_sees_the_windows_it_was_made_for() -> None:
         (spaces.Dict({"a": spaces.Box(-1, 1, (6,))}), "MultiInputPolicy"),
     ],
 )
-def test_observations_without_rows_are_refused(agent: Any, observation: spaces.Space, policy: str) -> None:
-    with pytest.raises(InputError, match=r"observations (of .*|that are .*|\(a Box\)); got .*; (choose|wrap)"):
+def test_vectors_for_images_and_dictionaries_are_refused(agent: Any, observation: spaces.Space, policy: str) -> None:
+    with pytest.raises(InputError, match=r"observations of the environment, .*; got float32 \[6\] .*; record"):
         agent(model(observation, BOX, policy), shown(lambda seen: seen[:, :2], 6))
 
 

@@ -52,13 +52,13 @@ def test_a_minari_id_on_this_disk_is_read(
             Demonstrations.load(wrong)
 
 
-def test_dictionary_observations_are_refused_by_name(tmp_path: Path) -> None:
+def test_dictionaries_are_refused_by_formats_of_one_array(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
-    with h5py.File(tmp_path / "maze.hdf5", "w") as file:
-        file["episode_0/observations/desired_goal"] = np.zeros((3, 2))
-        file["episode_0/actions"] = np.zeros((2, 1))
-    with pytest.raises(InputError, match=r"a group of desired_goal in .* group /episode_0; flatten"):
-        Demonstrations.load(tmp_path / "maze.hdf5")
+    with h5py.File(tmp_path / "buffer.hdf5", "w") as file:
+        file["obs/goal"] = np.zeros((3, 2))
+        file["act"], file["terminated"] = np.zeros((3, 1)), np.zeros(3, bool)
+    with pytest.raises(InputError, match=r"one array under 'obs'; got a group of goal in .*; use rlgen's \.npz"):
+        Demonstrations.load(tmp_path / "buffer.hdf5")
 
 
 def write_d4rl(path: Path, demonstrations: Demonstrations, *without: str) -> Path:

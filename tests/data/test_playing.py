@@ -100,14 +100,6 @@ def test_spaces_that_are_not_the_policys_are_refused_in_three_parts() -> None:
             evaluate(model, env, 1, label=None)
 
 
-@pytest.mark.parametrize(
-    "space", [spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), spaces.Box(0, 255, (8, 8, 3), np.uint8)]
-)
-def test_observations_that_no_row_can_hold_are_not_recorded(space: spaces.Space) -> None:
-    with pytest.raises(InputError, match=r"numeric observations|observations that are"):
-        Demonstrations.record(Forgetful(), DummyVecEnv([lambda: Count(observation=space)]), 1)  # type: ignore[arg-type]
-
-
 def test_a_window_is_recorded_as_a_row() -> None:
     env = DummyVecEnv([lambda: Count(observation=spaces.Box(-9, 9, (4, 3)))])
     assert Demonstrations.record(Forgetful(), env, 2).observations.shape == (6, 12)  # type: ignore[arg-type]

@@ -125,18 +125,6 @@ def test_no_episodes_are_refused() -> None:
         Demonstrations.record(Wild(), corridors(), 0)
 
 
-def test_dictionaries_and_images_are_refused_before_anything_is_played() -> None:
-    box = spaces.Box(-1, 1, (3,))
-    for space, said in (
-        (spaces.Dict({"a": box}), "FlattenObservation makes one vector of a dictionary"),
-        (spaces.Tuple((box, box)), "expected numeric observations"),
-        (spaces.Box(0, 255, (36, 36, 3), np.uint8), r"images of shape \[36, 36, 3\]"),
-    ):
-        env = SimpleNamespace(observation_space=space, action_space=box)
-        with pytest.raises(InputError, match=said):
-            Demonstrations.record(Wild(), env, episodes=1)  # type: ignore[arg-type]
-
-
 def test_windows_are_recorded_flat() -> None:
     class Window(gym.Env):
         observation_space, action_space = spaces.Box(-9, 9, (2, 3)), spaces.Box(-1, 1, (1,))

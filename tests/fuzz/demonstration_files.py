@@ -1,6 +1,7 @@
 """The same three short episodes as a file of every format that rlgen reads."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -44,6 +45,31 @@ def _joined() -> dict[str, np.ndarray]:
 
 def write_rlgen(folder: Path) -> None:
     demonstrations().save(folder / "demos.npz")
+
+
+def _of_dictionaries() -> Demonstrations:
+    """The same with an image and a direction beside the vector."""
+    rng = np.random.default_rng(1)
+    every = [
+        replace(
+            episode,
+            observations={
+                "view": rng.integers(0, 256, (steps + 1, 5, 5, 3), dtype=np.uint8),
+                "direction": rng.integers(0, 4, steps + 1),
+                "vector": episode.observations,
+            },
+        )
+        for episode, steps in zip(episodes(), LENGTHS, strict=True)
+    ]
+    return Demonstrations.from_episodes(every, env_id=ENV)
+
+
+def write_rlgen_dictionaries(folder: Path) -> None:
+    _of_dictionaries().save(folder / "demos.npz")
+
+
+def write_d4rl_dictionaries(folder: Path) -> None:
+    _of_dictionaries().save(folder / "demos.hdf5")
 
 
 def write_episodes(folder: Path) -> None:

@@ -67,9 +67,12 @@ def _subject(name: str, damage: Callable[[Generator, Path], str]) -> Subject:
 
 
 DEMONSTRATIONS = (
-    *(_subject(name, _damage_npz) for name in ("rlgen", "episodes", "pairs", "imitation")),
+    *(_subject(name, _damage_npz) for name in ("rlgen", "rlgen-dictionaries", "episodes", "pairs", "imitation")),
     *(_subject(name, _damage_npz) for name in ("baselines", "stable-baselines")),
-    *(_subject(name, _damage_hdf5) for name in ("d4rl", "robomimic", "tianshou", "openai-imitation")),
+    *(
+        _subject(name, _damage_hdf5)
+        for name in ("d4rl", "d4rl-dictionaries", "robomimic", "tianshou", "openai-imitation")
+    ),
     _subject("minari", _damage_minari),
     _subject("hugging-face", _damage_hugging_face),
 )

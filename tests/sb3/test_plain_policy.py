@@ -87,11 +87,11 @@ def test_a_space_is_the_same_after_json(space: spaces.Space) -> None:
     ("changes", "said"),
     [
         ({"policy": 3}, "a description under 'policy'"),
-        ({"action_space": {"kind": "Dict"}}, "a Box or discrete space under 'action_space'"),
-        ({"action_space": {"kind": "Discrete"}}, "a Box or discrete space under 'action_space'"),
+        ({"action_space": {"kind": "Dict"}}, "a Dict under 'action_space'"),
+        ({"action_space": {"kind": "Discrete"}}, "a Dict under 'action_space'"),
         (
             {"observation_space": {"kind": "Box", "shape": [3], "dtype": "O", "low": [0] * 3, "high": [1] * 3}},
-            "a Box or discrete space under 'observation_space'",
+            "a Dict under 'observation_space'",
         ),
         ({"observation_space": None}, "the observation space of training"),
     ],

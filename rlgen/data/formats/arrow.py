@@ -58,6 +58,28 @@ def arrays_of(column: Any, name: str, path: Path) -> list[np.ndarray]:
     return [array[0] for array in found]
 
 
+def tree_of(column: Any, name: str, path: Path) -> Any:
+    """A column of numbers as `values_of`, or one of records as a dictionary of such arrays, without `texts_of`."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(column.type):
+        return values_of(column, name, path)
+    with reading("Arrow file", path):
+        columns = column.flatten()
+        names = [column.type.field(i).name for i in range(column.type.num_fields)]
+    parts = dict(zip(names, columns, strict=True))
+    return {field: values_of(parts[field], f"{name}/{field}", path) for field in parts.keys() - texts_of(column)}
+
+
+def texts_of(column: Any) -> set[str]:
+    """Names of the texts in a column of records."""
+    import pyarrow.types as types
+
+    kind = column.type
+    fields = [kind.field(i) for i in range(kind.num_fields)] if types.is_struct(kind) else []
+    return {field.name for field in fields if types.is_string(field.type) or types.is_large_string(field.type)}
+
+
 def values_of(column: Any, name: str, path: Path) -> np.ndarray:
     """A column of numbers, or of lists of one length, as one array."""
     with reading("Arrow file", path):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix
+from rlgen.data.observations import Observations
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
 
@@ -15,12 +17,12 @@ log = logging.getLogger("rlgen")
 
 def rows_by_step(
     *,
-    observations: np.ndarray,
+    observations: Observations,
     actions: np.ndarray,
     terminated: np.ndarray,
     last: np.ndarray,
     path: Path,
-    next_observations: np.ndarray | None = None,
+    next_observations: Observations | None = None,
     rewards: np.ndarray | None = None,
     env_id: str | None = None,
     metadata: dict[str, object] | None = None,
@@ -34,34 +36,34 @@ def rows_by_step(
         InputError: no row, or columns of different lengths.
     """
     source = str(path)
-    found = {
-        "observations": matrix(observations, "observations", source),
-        "actions": matrix(actions, "actions", source),
-    }
-    if next_observations is not None:
-        found["next_observations"] = matrix(next_observations, "next_observations", source)
+    seen = tree.checked(observations, "observations", source)
+    following = None if next_observations is None else tree.checked(next_observations, "next_observations", source)
+    found = {"actions": matrix(actions, "actions", source)}
     if rewards is not None:
         found["rewards"] = column(rewards, "number", 1, "rewards", source)
-    _require_same_length(found | {"ends of episodes": last}, source)
+    named = {"observations": seen, "next_observations": {} if following is None else following}
+    parts = {f"{key}/{name}": part for key, each in named.items() for name, part in tree.entries(each).items()}
+    given = {key.removesuffix("/"): part for key, part in parts.items()}
+    _require_same_length(given | found | {"ends of episodes": last}, source)
     last = np.append(last[:-1], True)  # the recording stopped where the file ends
     lengths = np.diff(np.flatnonzero(last), prepend=-1)
     episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    following = found.get("next_observations")
     kept = np.ones(len(last), bool)
     if following is None:
         # the last row of an episode needs its true last observation, and the next row belongs to another episode
-        following, kept = np.roll(found["observations"], -1, axis=0), ~last
+        following, kept = tree.rolled(seen), ~last
         log.warning(
             "expected the observation after each episode's last action; %s has none: the last row of each of its %d "
             "episodes is dropped, with its mark of a termination or time limit; add next observations if you still can",
             *(path, len(lengths)),
         )
     known = found.get("rewards")
+    now, then = (seen, following) if kept.all() else tree.taken(seen, following, kept)
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     return Rows(
-        observations=found["observations"][kept],
+        observations=now,
         actions=found["actions"][kept],
-        next_observations=following[kept],
+        next_observations=then,
         rewards=None if known is None else known[kept],
         terminated=(last & terminated)[kept],
         truncated=(last & ~terminated)[kept],

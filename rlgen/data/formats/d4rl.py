@@ -1,11 +1,18 @@
-"""D4RL's layout of HDF5: `observations, actions, rewards, terminals, timeouts` by row, maybe `next_observations`."""
+"""D4RL's layout of HDF5: `observations, actions, rewards, terminals, timeouts` by row, maybe `next_observations`.
+
+Images and dictionaries (a group of arrays) have `final_observations` instead, the observation after the last action of
+each episode, so that no observation is stored twice.
+"""
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column
 from rlgen.data.formats.by_step import rows_by_step
 from rlgen.data.formats.hdf5 import HDF5, open_hdf5
@@ -14,6 +21,7 @@ from rlgen.data.rows import Rows
 from rlgen.errors import problem
 from rlgen.system.files import atomic_write
 
+FINALS = "final_observations"
 WRITTEN = {"terminated": "terminals", "truncated": "timeouts"}
 
 
@@ -30,8 +38,9 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     """
     with open_hdf5(path) as file:
         keys = file.names()
-        found = {key: file.numbers(key) for key in ("observations", "actions", "terminals")}
-        found |= {key: file.numbers(key) for key in ("rewards", "next_observations", "timeouts") if key in keys}
+        found = {key: file.numbers(key) for key in ("actions", "terminals")}
+        found |= {key: file.numbers(key) for key in ("rewards", "timeouts") if key in keys}
+        found |= {key: file.tree(key) for key in ("observations", "next_observations", FINALS) if key in keys}
         env_id, metadata = _described(file)
     terminated = column(found["terminals"], "flag", 1, "terminals", str(path))
     if "timeouts" in found:
@@ -41,13 +50,17 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     if len(timeouts) != len(terminated):
         got = f"{len(timeouts)} timeouts in {path}"
         raise problem(f"{len(terminated)} timeouts, as many as terminals", got, "write the file again")
+    last = terminated | timeouts
+    observations, next_observations = found["observations"], found.get("next_observations")
+    if FINALS in found and next_observations is None:
+        observations, next_observations = _with_finals(observations, found[FINALS], last, path)
     return rows_by_step(
-        observations=found["observations"],
+        observations=observations,
         actions=found["actions"],
-        next_observations=found.get("next_observations"),
+        next_observations=next_observations,
         rewards=found.get("rewards"),
         terminated=terminated,
-        last=terminated | timeouts,
+        last=last,
         path=path,
         env_id=env_id,
         metadata=metadata,
@@ -55,8 +68,8 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
 
 
 def write(demonstrations: Rows, path: Path) -> None:
-    """Writes whole episodes with `next_observations`, atomically; an existing file is replaced. The environment's id
-    and the metadata become attributes, which other readers ignore.
+    """Writes whole episodes atomically; an existing file is replaced. The environment's id and the metadata become
+    attributes, which other readers ignore.
 
     Raises:
         InputError: h5py is missing, or the demonstrations are subsampled.
@@ -68,13 +81,37 @@ def write(demonstrations: Rows, path: Path) -> None:
         raise problem("the package h5py, which writes HDF5", "a Python without it", "pip install h5py") from error
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        for name in ("observations", "actions", "next_observations", "rewards", "terminated", "truncated"):
-            array = getattr(demonstrations, name)
-            if array is not None:
-                file.create_dataset(WRITTEN.get(name, name), data=array, compression="gzip")
+        for key, array in _arrays(demonstrations):
+            file.create_dataset(key, data=array, compression="gzip")
         file.attrs["env_id"] = demonstrations.env_id or ""
         file.attrs["metadata"] = json.dumps(demonstrations.metadata)
     atomic_write(path, content.getvalue())
+
+
+def _arrays(demonstrations: Rows) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of the file by key."""
+    for name in ("actions", "rewards", "terminated", "truncated"):
+        if getattr(demonstrations, name) is not None:
+            yield WRITTEN.get(name, name), getattr(demonstrations, name)
+    seen, following = demonstrations.observations, demonstrations.next_observations
+    flat, last = tree.is_flat(seen), np.cumsum(demonstrations.episode_lengths) - 1
+    second = {"next_observations": following} if flat else {FINALS: tree.take(following, last)}
+    for key, values in ({"observations": seen} | second).items():
+        for name, array in tree.entries(values).items():
+            yield f"{key}/{name}" if name else key, array
+
+
+def _with_finals(observations: Any, finals: Any, last: np.ndarray, path: Path) -> tuple[Any, Any]:
+    """Observations and next observations, given the final observations [E] of the episodes, which end where `last`."""
+    last = np.append(last[:-1], True)  # the recording stopped where the file ends
+    seen, ends = (
+        tree.checked(each, key, str(path)) for each, key in ((observations, "observations"), (finals, FINALS))
+    )
+    if tree.shapes(seen) != tree.shapes(ends) or tree.count(ends) != last.sum():
+        got = f"{tree.count(ends)} of {tree.described(ends)} in {path}"
+        expected = f"{last.sum()} final observations of {tree.described(seen)}, one for each end of an episode"
+        raise problem(expected, got, "write the file again")
+    return tree.following(seen, np.flatnonzero(last), ends)
 
 
 def _described(file: HDF5) -> tuple[str | None, dict[str, object]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.columns import reading, text
+from rlgen.data.formats.npz import bytes_in_memory
 from rlgen.errors import problem
 from rlgen.system.memory import require_room
 
@@ -71,10 +72,27 @@ class HDF5:
                 raise problem(
                     f"one array under {name!r}",
                     f"a group of {', '.join(sorted(self.names(key))[:30])} in {where}",
-                    "flatten dictionary observations (gymnasium.wrappers.FlattenObservation) and record again",
+                    "use rlgen's .npz, Minari or D4RL's layout of HDF5, which hold dictionaries of arrays",
                 )
             self._require_plain(found, name, where)
             return found[()]
+
+    def tree(self, key: str) -> Any:
+        """The array under `key`, or a dictionary of the arrays in the group of that name, without `texts`. Raises as
+        `numbers`."""
+        with self._reading():
+            is_group = hasattr(self._find(key), "keys")
+        if not is_group:
+            return self.numbers(key)
+        return {name: self.numbers(f"{key}/{name}") for name in sorted(self.names(key) - self.texts(key))}
+
+    def texts(self, group: str) -> set[str]:
+        """Names of the texts in a group."""
+        import h5py
+
+        with self._reading():
+            found = {name: self._find(f"{group}/{name}") for name in self.names(group)}
+            return {name for name, each in found.items() if h5py.check_string_dtype(getattr(each, "dtype", None))}
 
     def attribute(self, name: str, group: str = "/") -> str | None:
         """The text of an attribute; None if it is missing."""
@@ -128,7 +146,7 @@ class HDF5:
             got = "an empty data set" if found.shape is None else f"values of type {found.dtype}"
             raise problem(f"numbers under {name!r}", f"{got} in {where}", "write that key again as plain numbers")
         chunk = math.prod(found.chunks or (0,))
-        self._declared += max(found.size, chunk) * max(found.dtype.itemsize, 4)
+        self._declared += max(found.size, chunk) * bytes_in_memory(found.shape, found.dtype)
         require_room(self._declared, f"the arrays of {self.path}", self.path.stat().st_size)
 
     def _reading(self) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, reading, text
 from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.formats.arrow import arrays_of, read_arrow, values_of
@@ -59,6 +60,12 @@ def write(demonstrations: Rows, path: Path) -> None:
         raise problem(
             "the package datasets, which writes this folder", "a Python without it", "pip install datasets"
         ) from error
+    if isinstance(demonstrations.observations, dict):
+        raise problem(
+            "observations of one array, which a data set of the imitation library holds",
+            f"a dictionary ({tree.described(demonstrations.observations)}) in {demonstrations.source}",
+            "save them as rlgen's .npz, as .hdf5 or as a Minari data set",
+        )
     episodes = episodes_of(demonstrations)
     columns: dict[str, list[Any]] = {
         "obs": [episode.observations for episode in episodes],

@@ -1,6 +1,7 @@
 """Minari data sets on this disk, by folder or id (minari:NAME, or NAME alone): data/metadata.json, with
 data/main_data.hdf5 or one Arrow file per episode."""
 
+import logging
 import math
 import re
 from collections.abc import Iterator
@@ -9,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix
 from rlgen.data.episode import Episode, rows_from_episodes
-from rlgen.data.formats.arrow import read_arrow, values_of
+from rlgen.data.formats.arrow import read_arrow, tree_of, values_of
 from rlgen.data.formats.hdf5 import HDF5, is_hdf5, open_hdf5
 from rlgen.data.formats.npz import json_file, json_object
 from rlgen.data.rows import Rows
 from rlgen.errors import InputError, problem
 
+log = logging.getLogger("rlgen")
 PREFIX = "minari:"
 ID = re.compile(r"[-\w]+(/[-\w]+)*-v\d+")
+Shapes = dict[str, tuple[int, ...]]
 EPISODE = re.compile(r"episode_\d+")
 COLUMNS = ("observations", "actions", "rewards", "terminations")
 
@@ -56,8 +60,8 @@ def identify(path: Path) -> str:
 
 
 def read(path: Path, time_limit: int | None = None) -> Rows:
-    """Reads all episodes; `time_limit` is not needed, because Minari distinguishes both kinds of end. Boxes of several
-    dimensions are flattened."""
+    """Reads all episodes; `time_limit` is not needed, because Minari distinguishes both kinds of end. Images and
+    dictionaries are kept, without entries of texts; other Boxes of several dimensions are flattened."""
     where = path if path.exists() else folder_of_id(id_of(path))
     folder = where.parent if where.is_file() else find_data(where)
     if folder is None:
@@ -65,6 +69,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
             "a Minari data set (data/metadata.json, data/main_data.hdf5)", f"{where}", "check the path of its folder"
         )
     described = json_file(folder / "metadata.json")
+    shapes = _shapes(described.get("observation_space"))
     file = where if where.is_file() else folder / "main_data.hdf5"
     if file.is_file():
         with open_hdf5(file) as opened:
@@ -72,7 +77,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
             if "dataset_id" not in described:  # HDF5 may never return from a text in a damaged heap
                 described = _attributes(opened) | described
     elif described.get("data_format") == "arrow":
-        episodes = [_episode(found, source) for found, source in _from_arrow(folder)]
+        episodes = [_episode(found, source) for found, source in _from_arrow(folder, shapes)]
     else:
         raise problem(
             "a Minari data set stored as hdf5 or arrow",
@@ -83,9 +88,9 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     if isinstance(total, int) and len(episodes) < total:
         remedy = f"an interrupted download or copy leaves less: remove {folder}, then download or copy it again"
         raise problem(f"{total} episodes, as {folder / 'metadata.json'} says", str(len(episodes)), remedy)
-    observation_shape, _ = _box(described, "observation_space")
-    if observation_shape is not None and episodes:
-        _require_size(episodes[0].observations, observation_shape, folder)
+    if episodes:
+        _require_sizes(episodes[0].observations, shapes, folder)
+        _tell_of_texts(episodes[0].observations, described.get("observation_space"), path)
     return rows_from_episodes(
         episodes, source=str(path), env_id=_env_spec(described).get("id"), metadata=_metadata(described, path)
     )
@@ -99,29 +104,41 @@ def is_minari_file(path: Path) -> bool:
         return is_mine(file.names())
 
 
-def _from_hdf5(file: HDF5) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+def _from_hdf5(file: HDF5) -> Iterator[tuple[dict[str, Any], str]]:
     """The columns of each episode, and their place for error messages."""
     names = sorted((name for name in file.names() if EPISODE.fullmatch(name)), key=lambda name: int(name[8:]))
     for name in names:
-        yield {key: file.numbers(f"{name}/{key}") for key in COLUMNS}, f"{file.path}, group /{name}"
+        seen = file.tree(f"{name}/{COLUMNS[0]}")
+        columns = {key: file.numbers(f"{name}/{key}") for key in COLUMNS[1:]}
+        yield {COLUMNS[0]: seen, **columns}, f"{file.path}, group /{name}"
 
 
-def _from_arrow(folder: Path) -> Iterator[tuple[dict[str, np.ndarray], str]]:
-    """Like `_from_hdf5`, from one folder per episode; Minari pads all columns but the observations by one row."""
+def _from_arrow(folder: Path, shapes: Shapes) -> Iterator[tuple[dict[str, Any], str]]:
+    """Like `_from_hdf5`, from one folder per episode. Minari pads all columns but the observations by one row, and
+    flattens images, which get their shapes from those of the observation space."""
     numbered = sorted((each for each in folder.iterdir() if each.name.isdecimal()), key=lambda each: int(each.name))
     for episode in numbered:
         files = sorted(episode.glob("*.arrow"))
         if len(files) != 1:
             raise problem("one Arrow file per episode", f"{len(files)} in {episode}", "copy or download it again")
         found = read_arrow(files[0], COLUMNS)
-        columns = {key: values_of(found[key], key, files[0]) for key in COLUMNS}
-        yield {key: array if key == "observations" else array[:-1] for key, array in columns.items()}, str(files[0])
+        seen = tree.entries(tree_of(found[COLUMNS[0]], COLUMNS[0], files[0]))
+        parts = {name: _with_shape(part, shapes.get(name)) for name, part in seen.items()}
+        columns = {key: values_of(found[key], key, files[0])[:-1] for key in COLUMNS[1:]}
+        yield {COLUMNS[0]: tree.of_entries(parts), **columns}, str(files[0])
 
 
-def _episode(found: dict[str, np.ndarray], source: str) -> Episode:
+def _with_shape(rows: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Flattened images [R, n] with their shape."""
+    if shape and rows.dtype == np.uint8 and rows.shape[1:] == (math.prod(shape),):
+        return rows.reshape(len(rows), *shape)
+    return rows
+
+
+def _episode(found: dict[str, Any], source: str) -> Episode:
     terminations = column(found["terminations"], "flag", 1, "terminations", source)
     return Episode(
-        observations=matrix(found["observations"], "observations", source),
+        observations=tree.checked(found["observations"], "observations", source),
         actions=matrix(found["actions"], "actions", source),
         rewards=column(found["rewards"], "number", 1, "rewards", source),
         terminated=bool(terminations[-1:].any()),
@@ -176,7 +193,7 @@ def _metadata(described: dict[str, Any], path: Path) -> dict[str, Any]:
     kwargs = _env_spec(described).get("kwargs")
     if isinstance(kwargs, dict) and kwargs:
         metadata["env_kwargs"] = kwargs
-    _, bounds = _box(described, "action_space")
+    bounds = _bounds(described.get("action_space"))
     return metadata if bounds is None else metadata | bounds
 
 
@@ -189,22 +206,49 @@ def _env_spec(described: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found.get("id"), str) else {}
 
 
-def _box(described: dict[str, Any], key: str) -> tuple[tuple[int, ...] | None, dict[str, list[float]] | None]:
-    """Shape of a Box, and its bounds if they are finite vectors, from the JSON text of a space; else None."""
+def _shapes(text: Any) -> Shapes:
+    """Shapes by entry of an observation space, from its JSON text: those of its Boxes, none if it is damaged."""
     try:
-        space = json_object(described.get(key) or "{}", key, Path("metadata.json"))
+        space = json_object(text or "{}", "observation_space", Path("metadata.json"))
+        parts = space["subspaces"] if space.get("type") == "Dict" else {"": space}
+        return {name: tuple(int(size) for size in part["shape"]) for name, part in parts.items() if "shape" in part}
+    except (InputError, KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        return {}
+
+
+def _tell_of_texts(observations: Any, text: Any, path: Path) -> None:
+    """Logs a warning for entries of the observation space that were left out because they are texts."""
+    try:
+        names = set(json_object(text or "{}", "observation_space", Path("metadata.json")).get("subspaces") or ())
+    except (InputError, TypeError):
+        return
+    if texts := sorted(str(name) for name in names - tree.entries(observations).keys()):
+        log.warning(
+            "expected entries that are numbers; the texts under %s of %s are left out; train in the task without them: "
+            "gymnasium.wrappers.FilterObservation(env, %s)",
+            *(", ".join(map(repr, texts)), path, sorted(tree.entries(observations))),
+        )
+
+
+def _bounds(text: Any) -> dict[str, list[float]] | None:
+    """Bounds of a Box of vectors if they are finite, from the JSON text of the action space; else None."""
+    try:
+        space = json_object(text or "{}", "action_space", Path("metadata.json"))
         shape = tuple(int(size) for size in space["shape"])
         low, high = (np.array(space[side], np.float64) for side in ("low", "high"))
     except (InputError, KeyError, TypeError, ValueError, OverflowError):
-        return None, None
+        return None
     finite = low.shape == high.shape == shape and len(shape) == 1 and np.isfinite([low, high]).all()
-    return shape, {"action_low": low.tolist(), "action_high": high.tolist()} if finite else None
+    return {"action_low": low.tolist(), "action_high": high.tolist()} if finite else None
 
 
-def _require_size(observations: np.ndarray, shape: tuple[int, ...], folder: Path) -> None:
-    if observations.shape[1] != math.prod(shape):
-        raise problem(
-            f"observations of shape {list(shape)}, as {folder / 'metadata.json'} says",
-            f"{observations.shape[1]} numbers each",
-            "images that Minari stores as JPEG are not read: record with jpeg_encoding=False",
-        )
+def _require_sizes(observations: Any, shapes: Shapes, folder: Path) -> None:
+    """Requires entries as large as the observation space says."""
+    for name, array in tree.entries(observations).items():
+        size = math.prod(array.shape[1:])
+        if name in shapes and size != math.prod(shapes[name]):
+            raise problem(
+                f"observations of shape {list(shapes[name])}, as {folder / 'metadata.json'} says",
+                f"{size} numbers each{f' under {name!r}' if name else ''}",
+                "images that Minari stores as JPEG are not read: record with jpeg_encoding=False",
+            )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.episode import Episode, episodes_of
 from rlgen.data.formats.minari import ID, find_data
 from rlgen.data.formats.whole_folder import whole_folder
@@ -30,7 +31,9 @@ def write(demonstrations: Rows, path: Path) -> None:
             "the package minari, which writes its data sets", "a Python without it", "pip install 'rlgen[data]'"
         ) from error
     with whole_folder(path, lambda there: find_data(there) is not None) as partial:
-        storage = MinariStorage.new(partial / "data", *_spaces(demonstrations), env_spec=None, data_format="hdf5")
+        images = {} if tree.is_flat(demonstrations.observations) else {"jpeg_encoding": False}  # JPEG loses details
+        spaces = _spaces(demonstrations)
+        storage = MinariStorage.new(partial / "data", *spaces, env_spec=None, data_format="hdf5", **images)
         storage.update_episodes(_buffer(number, each) for number, each in enumerate(episodes_of(demonstrations)))
         noted: dict[str, Any] = {
             "dataset_id": dataset_id(path),
@@ -51,14 +54,25 @@ def dataset_id(path: Path) -> str:
 
 
 def _spaces(demonstrations: Rows) -> tuple[Any, Any]:
-    """Boxes of the right sizes; with action bounds if a recording stored them."""
-    from gymnasium.spaces import Box
+    """Boxes of the right sizes, a Dict of them for a dictionary; with action bounds if a recording stored them."""
+    from gymnasium.spaces import Box, Dict
 
-    observations = Box(-np.inf, np.inf, (demonstrations.observations.shape[1],), np.float32)
+    parts = {name: _box(array) for name, array in tree.entries(demonstrations.observations).items()}
+    observations = parts[""] if "" in parts else Dict(parts)
     bounds = recorded_bounds(demonstrations)
     if bounds is None:
         return observations, Box(-np.inf, np.inf, (demonstrations.actions.shape[1],), np.float32)
     return observations, Box(bounds[0].astype(np.float32), bounds[1].astype(np.float32), dtype=np.float32)
+
+
+def _box(array: np.ndarray) -> Any:
+    """A Box of the type and shape of each row."""
+    from gymnasium.spaces import Box
+
+    if array.dtype.kind == "f":
+        return Box(-np.inf, np.inf, array.shape[1:], np.float32)
+    limits = np.iinfo(array.dtype)
+    return Box(limits.min, limits.max, array.shape[1:], array.dtype.type)
 
 
 def _buffer(number: int, episode: Episode) -> Any:

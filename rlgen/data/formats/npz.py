@@ -3,7 +3,7 @@
 import json
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,7 +90,7 @@ def _member(archive: zipfile.ZipFile, key: str, path: Path) -> zipfile.ZipInfo:
 
 
 def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, path: Path) -> int:
-    """Bytes that the array under `key` takes in memory, with at least 4 per number, from its header alone."""
+    """Bytes that the array under `key` takes in memory, from its header alone."""
     with reading(".npz file", path, f"key {key!r}"), archive.open(member) as file:
         shape, dtype = _header(file)
     if dtype.hasobject:
@@ -99,7 +99,12 @@ def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, path:
             f"pickled objects in {path}, which are never opened because they can run any code",
             f"write {key!r} as an array of numbers",
         )
-    return math.prod(shape) * max(dtype.itemsize, 4)
+    return math.prod(shape) * bytes_in_memory(shape, dtype)
+
+
+def bytes_in_memory(shape: Sequence[int], dtype: np.dtype) -> int:
+    """Bytes per number of a column: 1 for images, at least 4 for what becomes float32."""
+    return 1 if dtype == np.uint8 and len(shape) > 3 else max(dtype.itemsize, 4)
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix, text
 from rlgen.data.episode import Episode, rows_from_episodes
 from rlgen.data.formats.npz import read_npz
@@ -36,7 +37,7 @@ def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, k
     source = str(path)
     lengths = column(lengths, "count", 1, "lengths", source).astype(np.int64)
     fell = column(fell, "flag", 1, key, source)
-    observations, actions = matrix(found["obs"], "obs", source), matrix(found["acts"], "acts", source)
+    observations, actions = tree.checked(found["obs"], "obs", source), matrix(found["acts"], "acts", source)
     rewards = column(found["rews"], "number", 1, "rews", source) if "rews" in found else None
     steps, episodes = int(lengths.sum()), len(lengths)
     counts = {"acts": (len(actions), steps), "obs": (len(observations), steps + episodes), key: (len(fell), episodes)}
@@ -83,9 +84,9 @@ def read_pairs(path: Path, time_limit: int | None = None) -> Rows:
             "the file was put together wrongly: write it again",
         )
     return Rows(
-        observations=matrix(found["obs"], "obs", source),
+        observations=tree.checked(found["obs"], "obs", source),
         actions=matrix(found["acts"], "acts", source),
-        next_observations=matrix(found["next_obs"], "next_obs", source),
+        next_observations=tree.checked(found["next_obs"], "next_obs", source),
         rewards=found.get("rews"),
         terminated=terminated,
         truncated=(step == lengths[episode] - 1) & ~terminated,

@@ -1,0 +1,68 @@
+"""Small tasks with experts written by hand: of vectors, windows, images and dictionaries."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import FilterObservation, FrameStackObservation
+from minigrid.wrappers import ImgObsWrapper
+
+GOAL, WALL = 8, 2
+
+
+def grid(**options: Any) -> gym.Env:
+    """A room of 3 x 3 cells; the agent starts anywhere and sees 7 x 7 cells before it."""
+    return gym.make("MiniGrid-Empty-Random-5x5-v0", **options)
+
+
+def grid_image(**options: Any) -> gym.Env:
+    return ImgObsWrapper(grid(**options))
+
+
+def grid_dictionary(**options: Any) -> gym.Env:
+    return FilterObservation(grid(**options), ["image", "direction"])
+
+
+def pendulum_window(**options: Any) -> gym.Env:
+    return FrameStackObservation(gym.make("Pendulum-v1", **options), 2)
+
+
+gym.register("test/GridImage-v0", grid_image, max_episode_steps=20)
+gym.register("test/GridDictionary-v0", grid_dictionary, max_episode_steps=20)
+gym.register("test/PendulumWindow-v0", pendulum_window, max_episode_steps=200)
+
+
+class Walker:
+    """Walks to the green goal that it sees: ahead if there is no wall, else it turns."""
+
+    def predict(self, observation: Any, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        views = observation["image"] if isinstance(observation, dict) else observation
+        return np.array([self.action(view) for view in views]), None
+
+    def action(self, view: np.ndarray) -> int:
+        """0 turns left, 1 right, 2 steps ahead. The agent is at (3, 6) of its view and looks along decreasing rows."""
+        goal = np.argwhere(view[:, :, 0] == GOAL)
+        if not len(goal):
+            return 1
+        if goal[0][1] < 6 and view[3, 5, 0] != WALL:
+            return 2
+        return 0 if goal[0][0] < 3 else 1
+
+
+class Balancer:
+    """Balances CartPole: pushes towards where the pole falls."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        return (observation @ np.array([0.02, 0.1, 1.0, 0.5]) > 0).astype(int), None
+
+
+class Swinger:
+    """Swings Pendulum up by its energy (Åström & Furuta 2000) and holds it; reads the last frame of a window."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        cosine, sine, speed = observation.reshape(len(observation), -1, 3)[:, -1].T
+        energy = speed**2 / 6 + 5 * (cosine - 1)  # 0 at rest on top
+        pumping = np.clip(2 * speed * np.clip(-energy, -1, 1), -2, 2)
+        holding = -12 * np.arctan2(sine, cosine) - 3 * speed
+        near = 1 / (1 + np.exp(-20 * (cosine - 0.85)))
+        return np.clip(near * holding + (1 - near) * pumping, -2, 2)[:, None], None
