@@ -87,9 +87,10 @@ class GAIL(Imitator):
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
     `rlgen/nn/discriminator_loss.py`.
 
-    Raises `InputError` for a model that is not on-policy, is recurrent, has discrete actions or a VecNormalize, and for
-    demonstrations that do not fit it. With a discriminator of (s, s') and without warm start, demonstrated actions are
-    never read. `penalties` are added to those of the config: any `rlgen.nn.Penalty`, your own too.
+    Raises `InputError` for a model that is recurrent, has discrete actions or a VecNormalize, and for demonstrations
+    that do not fit it or hold images or dictionaries. With a discriminator of (s, s') and without warm start,
+    demonstrated actions are never read. `penalties` are added to those of the config: any `rlgen.nn.Penalty`, your own
+    too.
     """
 
     name = "gail"

@@ -80,8 +80,8 @@ def own_config(kind: type[Config], config: ImitationConfig | None, default: Conf
 
 
 class Imitator(ABC):
-    """Trains `model` from demonstrations. A subclass has its `config` before it calls `__init__` here, and says by its
-    `reward_callbacks` the model's rewards.
+    """Trains `model` from demonstrations. A subclass has its `config` before it calls `__init__` here, and decides the
+    model's rewards by its `reward_callbacks`.
 
     Raises `InputError` for a model that is recurrent, has discrete actions or a VecNormalize, and for demonstrations
     that do not fit it.

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -25,7 +26,7 @@ SAVING = 3  # times the replay buffer's memory: itself, and two copies while a c
 
 
 @dataclass(frozen=True, kw_only=True)
-class OffPolicyConfig:
+class OffPolicyConfig(ABC):
     """Settings that all off-policy learners share; the defaults are Stable-Baselines3's."""
 
     on_policy: ClassVar[bool] = False
@@ -91,9 +92,9 @@ class OffPolicyConfig:
             **own,
         )
 
+    @abstractmethod
     def kind(self) -> type[Any]:
         """Class of the model."""
-        raise NotImplementedError
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         """Arguments of the model that the algorithms do not share."""
@@ -111,8 +112,7 @@ def gradient_steps(per_step: float, n_envs: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class SACConfig(OffPolicyConfig):
-    """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults; one
-    gradient step per environment step, however many environments are stepped at once."""
+    """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults."""
 
     algorithm: Literal["sac"] = "sac"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
@@ -131,7 +131,7 @@ class SACConfig(OffPolicyConfig):
         return SAC
 
     def own(self, env: VecEnv) -> dict[str, Any]:
-        return {"tau": self.tau, "ent_coef": f"auto_{self.temperature:g}"}
+        return {"tau": self.tau, "ent_coef": f"auto_{self.temperature}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class TQCConfig(OffPolicyConfig):
     def own(self, env: VecEnv) -> dict[str, Any]:
         return {
             "tau": self.tau,
-            "ent_coef": f"auto_{self.temperature:g}",
+            "ent_coef": f"auto_{self.temperature}",
             "top_quantiles_to_drop_per_net": self.dropped_quantiles,
         }
 
@@ -190,7 +190,7 @@ class CrossQConfig(OffPolicyConfig):
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         layers = {"pi": list(self.hidden), "qf": list(self.critic_hidden)}
-        return {"ent_coef": f"auto_{self.temperature:g}", "policy_kwargs": {"net_arch": layers}}
+        return {"ent_coef": f"auto_{self.temperature}", "policy_kwargs": {"net_arch": layers}}
 
 
 @dataclass(frozen=True, kw_only=True)

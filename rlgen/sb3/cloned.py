@@ -17,8 +17,8 @@ LEAST_STD = 1e-6
 
 
 def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
-    """The part of `model` that clones. Raises `InputError` for a recurrent policy, and for an off-policy model without
-    an actor (DQN), whose values say nothing about how likely an action is."""
+    """The part of `model` that clones. Raises `InputError` for a policy without a distribution of actions, and for an
+    off-policy model without an actor (DQN), whose values say nothing about how likely an action is."""
     if not isinstance(model, OffPolicyAlgorithm):
         return require_distribution(model)
     actor = getattr(model, "actor", None)

@@ -66,12 +66,8 @@ def policy_normalizers(policy: Any) -> list[Normalizer]:
 def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
     """Merges demonstrated `observations` [B, ...] into the policy's normalizers, if it has any, so that none is
     clipped. Returns whether it has one."""
-    found = policy_normalizers(policy)
-    for normalizer in found:
-        rows = observations.flatten(1).to(normalizer.mean.device)
-        normalizer.merge(rows)
-        normalizer.cover(rows)
-    return bool(found)
+    fit_normalizers(policy, lambda: [observations])
+    return bool(policy_normalizers(policy))
 
 
 def fit_normalizers(policy: Any, batches: Callable[[], Iterable[Any]]) -> None:
