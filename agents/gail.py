@@ -70,6 +70,19 @@ OFF_POLICY = GAILConfig(
 )
 """Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925)."""
 
+REGULARIZED = replace(
+    OFF_POLICY,
+    discriminator=AdversarialConfig(
+        hidden=(64,), activation="relu", learning_rate=2.8e-4, weight_decay=8.5, mixup=True, batch_size=1024,
+        updates_per_rollout=1, update_every=1, divergence="reverse_kl",
+    ),
+    penalties=PenaltyConfig(
+        input_dropout=0.24, hidden_dropout=0.48, spectral_norm=True, gradient=0.28, gradient_center=0.0, entropy=0.24
+    ),
+)  # fmt: skip
+"""Settings of GAIL with an off-policy learner and a strongly regularized discriminator: those of the SAC-GAIL that
+Kaixhin's imitation-learning (2023) tuned for 5 trajectories of four MuJoCo tasks."""
+
 
 class GAIL(Imitator):
     """Trains `model`, an on-policy SB3 model (PPO, A2C, TRPO) or an off-policy one (SAC, TD3, TQC, CrossQ), on the

@@ -1,4 +1,5 @@
-"""Penalties that keep a discriminator smooth or uncertain, or a generator near its data: scalars, added to a loss.
+"""Penalties that keep a discriminator smooth or uncertain, or a generator near its data: scalars, added to a loss or
+in its place.
 
 Inputs are rows [B, D] or images [B, C, H, W].
 """
@@ -38,6 +39,18 @@ def gradient_penalty(critic: Critic, real: Inputs, fake: Inputs, center: float =
 def r1(critic: Critic, real: Inputs) -> Scalar:
     """½ E_real[|d logit / d x|^2]. Mescheder et al. 2018 (1801.04406), eq. 9."""
     return 0.5 * input_gradient(critic, real).flatten(1).square().sum(-1).mean()
+
+
+def mixup_discriminator_loss(critic: Critic, real: Inputs, fake: Inputs) -> Scalar:
+    """E[-λ log D(x) - (1 - λ) log(1 - D(x))], nats, x = λ real + (1 - λ) fake with λ uniform in [0, 1]: instead of the
+    logistic loss, the labels of mixed rows are mixed as the rows are. Zhang et al. 2018 (1710.09412), eq. 1 and 2.
+
+    The best of all critics has D(x) = E[λ | x], which is never sure between the real and the fake rows. The paper's
+    Beta(α, α) has α = 1 here, as in the experiments of Kaixhin's imitation-learning (2023).
+    """
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    logit = critic(torch.lerp(fake, real, share))
+    return (F.softplus(logit) - share.flatten() * logit).mean()
 
 
 def bernoulli_entropy(logit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

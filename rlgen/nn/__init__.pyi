@@ -2,6 +2,7 @@ from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
 from .bottleneck import Bottleneck
+from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
 from .flows import MADE, AdditiveCoupling, AffineCoupling, Flow, InverseAutoregressiveStep, affine_couplings
 from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
@@ -29,7 +30,9 @@ __all__ = [
     "GaussianDense",
     "GaussianNoise",
     "GradientPenalty",
+    "HiddenDropout",
     "HistoricalAverage",
+    "InputDropout",
     "InverseAutoregressive",
     "InverseAutoregressiveStep",
     "Maxout",

@@ -3,20 +3,23 @@
 What a penalty remembers it puts into the network that `wrap` returns, so that the network's state dict holds it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, parametrizations
 
-from rlgen.checks import at_least, positive
-from rlgen.deprecation import renamed_fields
+from rlgen.checks import at_least, below_one, positive
+from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel
 from rlgen.equations import penalties as equations
 from rlgen.equations.penalties import Critic, historical_average_distance
 from rlgen.errors import problem
 from rlgen.nn.bottleneck import Bottleneck
+from rlgen.nn.dropout import HiddenDropout, InputDropout
 from rlgen.nn.quantizer import Quantize
 
 WEIGHTED = (
@@ -168,10 +171,13 @@ class HistoricalAverage:
         return self.weight * distance
 
 
-def penalty_field(kind: type[Penalty], default: Any = 0.0, /, **arguments: str) -> Any:
+def penalty_field(
+    kind: type[Penalty], default: Any = 0.0, recorded: Mapping[str, str] = MappingProxyType({}), /, **arguments: str
+) -> Any:
     """A field of `PenaltyConfig` that adds a penalty of the class `kind`, except where it is 0 or False. `arguments`:
-    names of the fields whose values the class takes, by the names of its own."""
-    return field(default=default, metadata={"penalty": kind, "arguments": arguments})
+    names of the fields whose values the class takes, by the names of its own. `recorded`: when configurations record
+    it (`rlgen.deprecation`), by default always."""
+    return field(default=default, metadata={"penalty": kind, "arguments": arguments, **recorded})
 
 
 @renamed_fields(gradient_centre="gradient_center")
@@ -182,6 +188,12 @@ class PenaltyConfig:
     They apply in the order of the fields: those that change layers come before those that divide or wrap them.
     """
 
+    input_dropout: float = penalty_field(InputDropout, 0.0, UNLESS_DEFAULT, share="input_dropout")
+    """Share of the discriminator's inputs that each of its gradient steps drops (Orsini et al. 2021, 2106.00672), e.g.
+    0.25; 0 for none."""
+    hidden_dropout: float = penalty_field(HiddenDropout, 0.0, UNLESS_DEFAULT, share="hidden_dropout")
+    """Share of the discriminator's hidden units that each of its gradient steps drops (Orsini et al. 2021,
+    2106.00672), e.g. 0.5; 0 for none."""
     quantize: int = penalty_field(Quantize, 0, codes="quantize")
     """Size of the codebook that the inputs of the discriminator's last layer are rounded to (FQ-GAN, Zhao et al. 2020,
     2004.02088), e.g. 64; 0 for no rounding."""
@@ -211,6 +223,7 @@ class PenaltyConfig:
         if self.quantize < 0 or self.quantize == 1:
             raise problem("quantize of 2 codes or more, or 0", str(self.quantize), "use e.g. 64, or 0 for none")
         at_least(self, 0, *(each.name for each in fields(self)), remedy="use 0 for none")
+        below_one(self, "input_dropout", "hidden_dropout", remedy="use e.g. 0.5, or 0 for none")
 
     def chosen(self) -> list[Penalty]:
         """New penalties for all fields above zero, in their order."""
@@ -229,7 +242,9 @@ class PenaltyConfig:
         """Raise `InputError` for penalties that a discriminator with a condition in addition to the image cannot
         have."""
         remedy = "leave these out, or choose a model without labels"
-        self._refuse("that sees images alone", "one with a condition", remedy, "bottleneck", "quantize")
+        self._refuse(
+            "that sees images alone", "one with a condition", remedy, "bottleneck", "quantize", "input_dropout"
+        )
 
     def _refuse(self, needed: str, got: str, remedy: str, *names: str) -> None:
         found = [name for name in names if getattr(self, name)]

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.checks import one_of, positive, share, widths
+from rlgen.checks import at_least, one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
 from rlgen.equations.absorbing_states import absorbing_return, absorbing_share
-from rlgen.equations.divergences import DIVERGENCES
+from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss
+from rlgen.equations.penalties import mixup_discriminator_loss
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
@@ -45,6 +46,13 @@ class AdversarialConfig:
     """Initial learning rate of Adam."""
     final_rate: float = 1.0
     """Fraction of the learning rate that is left at the end of the run; it decays with the steps. 1: constant."""
+    weight_decay: float = field(default=0.0, metadata=UNLESS_DEFAULT)
+    """Decoupled weight decay of the discriminator (AdamW, Loshchilov & Hutter 2019, 1711.05101): each gradient step
+    shrinks the weights by this times the learning rate; 0 for none."""
+    mixup: bool = field(default=False, metadata=UNLESS_DEFAULT)
+    """Mixup (Zhang et al. 2018, 1710.09412): a loss on random mixtures of an expert row and a policy row, whose labels
+    are mixed alike, instead of the loss on the rows; only with a logistic loss (minimax, non_saturating, reverse_kl,
+    fairl, dail)."""
     updates_per_rollout: int = 8
     """Gradient steps after each rollout; with an off-policy learner after every `update_every` environment steps."""
     update_every: int = field(default=4, metadata=UNLESS_DEFAULT)
@@ -74,11 +82,15 @@ class AdversarialConfig:
 
     def __post_init__(self) -> None:
         positive(self, "learning_rate", "updates_per_rollout", "update_every", "batch_size")
+        at_least(self, 0, "weight_decay")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
         one_of(self, "divergence", DIVERGENCES)
         one_of(self, "zero", ("own", "lowest"))
         one_of(self, "absorbing", ("auto", "on", "off"))
+        if self.mixup and DIVERGENCES[self.divergence].discriminator_loss is not logistic_discriminator_loss:
+            remedy = "use e.g. reverse_kl, or leave mixup out"
+            raise problem("a divergence with a logistic loss, whose labels mixup mixes", self.divergence, remedy)
 
     @property
     def rows_per_update(self) -> int:
@@ -129,7 +141,9 @@ class Adversarial:
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
-        self.optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, fused=True)
+        decay = {"weight_decay": self.config.weight_decay} if self.config.weight_decay else {}
+        kind = torch.optim.AdamW if decay else torch.optim.Adam
+        self.optimizer = kind(network.parameters(), self.config.learning_rate, fused=True, **decay)
         self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
 
     def logit(self, inputs: Tensor) -> Tensor:
@@ -216,11 +230,12 @@ class Adversarial:
         found = discriminator_loss(
             self.divergence, self.penalties, self.logit, expert, policy, expert_logit, policy_logit
         )
+        loss = mixup_discriminator_loss(self.logit, expert, policy) if self.config.mixup else found.loss
         self.optimizer.zero_grad(set_to_none=True)
-        (found.loss + found.penalty).backward()
+        (loss + found.penalty).backward()
         self.optimizer.step()
         return {
-            "loss": found.loss.detach(),
+            "loss": loss.detach(),
             "penalty": found.penalty.detach(),
             "expert_accuracy": found.real_accuracy,
             "policy_accuracy": found.fake_accuracy,

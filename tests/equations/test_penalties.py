@@ -15,6 +15,7 @@ from rlgen.equations.penalties import (
     gradient_penalty,
     historical_average_distance,
     input_gradient,
+    mixup_discriminator_loss,
     r1,
 )
 
@@ -75,6 +76,26 @@ def test_gradient_penalty_is_a_finite_difference(critic, center: float) -> None:
     expected = (finite_difference(critic, rows).norm(dim=-1) - center).square().mean()
     # Between a row and itself lies only the row, whatever share is drawn.
     torch.testing.assert_close(gradient_penalty(critic, rows, rows, center), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_mixup_is_the_cross_entropy_with_the_shares_as_labels(critic) -> None:
+    real, fake = torch.randn(2, 6, 3).double()
+    torch.manual_seed(3)
+    found = mixup_discriminator_loss(critic, real, fake)
+    torch.manual_seed(3)
+    share = torch.rand(6, 1, dtype=real.dtype)
+    logit = critic(share * real + (1 - share) * fake)
+    expected = nn.functional.binary_cross_entropy_with_logits(logit, share[:, 0])
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_best_mixup_critic_gives_the_share_and_its_loss_is_half_a_nat() -> None:
+    # The integral over [0, 1] of the entropy of a Bernoulli variable is 1/2.
+    torch.manual_seed(0)
+    real, fake = torch.ones(200_000, 1), torch.zeros(200_000, 1)
+    best = float(mixup_discriminator_loss(lambda rows: torch.logit(rows[:, 0]), real, fake))
+    assert best == pytest.approx(0.5, abs=0.002)
+    assert best < float(mixup_discriminator_loss(lambda rows: 0.8 * torch.logit(rows[:, 0]), real, fake))
 
 
 def test_gradient_penalty_looks_between_expert_and_policy_rows() -> None:

@@ -199,6 +199,7 @@ def test_a_config_chooses_the_penalties_with_a_weight_those_that_change_layers_f
     [
         {"gradient": math.nan}, {"gradient_center": -1.0}, {"r1": -1.0}, {"entropy": -1.0}, {"bottleneck": -0.5},
         {"bottleneck_step": 0.0}, {"quantize": 1}, {"historical_average": math.inf},
+        {"input_dropout": 1.0}, {"hidden_dropout": 1.0},
     ],
     ids=str,
 )  # fmt: skip
