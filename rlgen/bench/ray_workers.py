@@ -59,7 +59,8 @@ def run_on_ray(
     when the trainings have saved, and leave the cluster running.
     """
     ray = ray_module()
-    with _connected(ray, address), signals_raise():  # within, because Ray replaces the handler of SIGTERM
+    # The handlers of signals within, because Ray replaces that of SIGTERM.
+    with _connected(ray, address), _cluster_lives(ray), signals_raise():
         resources = ray.cluster_resources()
         gpus = 1 if resources.get("GPU") else 0
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1, retry_exceptions=[Unfinished])(serve)
@@ -90,7 +91,7 @@ def ray_module() -> Any:
 def _connected(ray: Any, address: str | None) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises it bare where a node starts too slowly
         where = "on this machine" if address is None else f"at {address}"
         remedy = "start it by `ray start --head` with this Python, and give its address as --ray-address HOST:PORT"
         raise problem(f"a Ray cluster {where}", " ".join(str(error).split()), remedy) from error
@@ -101,7 +102,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
 
 
 def _have_ended(ray: Any, tasks: list[Any], seconds: float) -> bool:
-    """Wait for the next worker to end and forget it. Raises the error of a worker."""
+    """Wait for the next worker to end and forget it. Raises the error of a worker, and `InputError` without a node."""
     done, tasks[:] = ray.wait(tasks, timeout=seconds)
     try:
         ray.get(done)
@@ -112,13 +113,32 @@ def _have_ended(ray: Any, tasks: list[Any], seconds: float) -> bool:
             got = str(error).strip().splitlines()[-1]
             raise problem("this version of rlgen on every node", got, "install it in the Python of Ray") from error
         raise
+    if tasks and not any(node["Alive"] for node in ray.nodes()):
+        raise _ended("no node of it is left")
     return not tasks
+
+
+@contextlib.contextmanager
+def _cluster_lives(ray: Any) -> Iterator[None]:
+    """Raises `InputError` where the cluster ends within the block; errors of a task pass."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError:
+        raise
+    except ray.exceptions.RayError as error:
+        raise _ended(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _ended(got: str) -> InputError:
+    remedy = "start it again by `ray start --head`, and give the same command, which continues"
+    return problem("a Ray cluster that runs until all cells are trained", got, remedy)
 
 
 def _stop(ray: Any, tasks: list[Any], folder: BenchFolder) -> None:
     """Stop the workers and wait until their trainings have saved."""
-    for task in tasks:
-        ray.cancel(task)
+    with contextlib.suppress(ray.exceptions.RayError):  # if the cluster has ended, so have its workers
+        for task in tasks:
+            ray.cancel(task)
     leases, deadline = folder.leases(worker_name()), time.monotonic() + GRACE
     cells = folder.unfinished()
     while time.monotonic() < deadline and any(leases.holder(cell.name) for cell in cells):

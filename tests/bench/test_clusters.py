@@ -23,7 +23,10 @@ class FakeRay:
 
     def __init__(self, error: BaseException | None = None, **resources: float) -> None:
         self.resources, self.error, self.options, self.calls, self.canceled = resources, error, {}, [], []
-        self.exceptions = SimpleNamespace(RayTaskError=type("RayTaskError", (Exception,), {}))
+        self.alive = True
+        ray_error = type("RayError", (Exception,), {})
+        kinds = {name: type(name, (ray_error,), {}) for name in ("RayTaskError", "LocalRayletDiedError")}
+        self.exceptions = SimpleNamespace(RayError=ray_error, **kinds)
 
     def init(self, **options: Any) -> None:
         self.address = options["address"]
@@ -49,6 +52,9 @@ class FakeRay:
             raise error
         if self.error is not None:
             raise self.error
+
+    def nodes(self) -> list[dict[str, bool]]:
+        return [{"Alive": False}, {"Alive": self.alive}]
 
     def cancel(self, task: int) -> None:
         self.canceled.append(task)
@@ -89,6 +95,27 @@ def test_an_error_of_one_worker_stops_all_and_is_the_commands_error(
     with pytest.raises(InputError, match="a full disk"):
         run_on_ray(tiny, 2, say=lambda line: None)
     assert ray.canceled == [2], "the other one"
+
+
+def test_a_cluster_that_ends_is_said(tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = use(monkeypatch, FakeRay(CPU=8))
+    ray.error = ray.exceptions.LocalRayletDiedError("the raylet\nhas died")
+
+    def cancel(task: int) -> None:
+        raise ray.error
+
+    ray.cancel = cancel  # type: ignore[method-assign,assignment]
+    with pytest.raises(
+        InputError, match=r"until all cells .*LocalRayletDiedError: the raylet has died; start it again"
+    ):
+        run_on_ray(tiny, 2, say=lambda line: None)
+
+
+def test_a_cluster_without_a_living_node_is_said(tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = use(monkeypatch, FakeRay(CPU=8))
+    ray.alive = False
+    with pytest.raises(InputError, match=r"until all cells .*got no node of it is left; start it again"):
+        run_on_ray(tiny, 2, say=lambda line: None)
 
 
 def test_ctrl_c_cancels_the_tasks(tiny: BenchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
