@@ -1,8 +1,6 @@
-"""The settings, the construction and the memory of the off-policy learners of Stable-Baselines3 and sb3-contrib."""
+"""The settings and the construction of the off-policy learners of Stable-Baselines3 and sb3-contrib."""
 
-import logging
 import math
-import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
@@ -13,16 +11,16 @@ from gymnasium import spaces
 from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
 from rlgen.sb3.features import NormalisedObservations
+from rlgen.sb3.layer_norm import LayerNormSACPolicy, LayerNormTD3Policy
 
-log = logging.getLogger("rlgen")
-MOST_TRANSITIONS = 1_000_000
-SAVING = 3  # times the replay buffer's memory: itself, and two copies while a checkpoint is written
+from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +76,7 @@ class OffPolicyConfig(ABC):
         if self.normalize:
             policy["features_extractor_class"] = NormalisedObservations
         return self.kind()(
-            "MlpPolicy",
+            self.policy(),
             env,
             learning_rate=self.learning_rate,
             buffer_size=transitions,
@@ -96,6 +94,10 @@ class OffPolicyConfig(ABC):
     def kind(self) -> type[Any]:
         """Class of the model."""
 
+    def policy(self) -> str | type[BasePolicy]:
+        """The model's policy, by its name in Stable-Baselines3 or as a class."""
+        return "MlpPolicy"
+
     def own(self, env: VecEnv) -> dict[str, Any]:
         """Arguments of the model that the algorithms do not share."""
         return {}
@@ -111,37 +113,57 @@ def gradient_steps(per_step: float, n_envs: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SACConfig(OffPolicyConfig):
+class TargetCriticsConfig(OffPolicyConfig):
+    """Settings that the learners with target critics share."""
+
+    tau: float = 0.005
+    """Soft update coefficient of the targets, above 0 and at most 1."""
+    layer_norm: bool = field(default=False, metadata=UNLESS_DEFAULT)
+    """Layer normalization in the critics, whose values are then bounded far from the data (Ball et al. 2023,
+    2302.02948); for several gradient steps per environment step, or demonstrated rows among the replayed ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        up_to_one(self, "tau")
+
+    def policy(self) -> str | type[BasePolicy]:
+        return self.layer_norm_policy() if self.layer_norm else super().policy()
+
+    @abstractmethod
+    def layer_norm_policy(self) -> type[BasePolicy]:
+        """The model's policy with layer normalization in its critics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SACConfig(TargetCriticsConfig):
     """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults."""
 
     algorithm: Literal["sac"] = "sac"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
-    tau: float = 0.005
-    """Soft update coefficient of the target critics, above 0 and at most 1."""
     temperature: float = field(default=1.0, metadata=UNLESS_DEFAULT)
     """First value of the learned entropy coefficient."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self, "algorithm", ["sac"])
-        up_to_one(self, "tau")
         positive(self, "temperature")
 
     def kind(self) -> type[Any]:
         return SAC
+
+    def layer_norm_policy(self) -> type[BasePolicy]:
+        return LayerNormSACPolicy
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         return {"tau": self.tau, "ent_coef": f"auto_{self.temperature}"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TQCConfig(OffPolicyConfig):
+class TQCConfig(TargetCriticsConfig):
     """Settings of truncated quantile critics (Kuznetsov et al. 2020, 2005.04269) in sb3-contrib, with its defaults."""
 
     algorithm: Literal["tqc"] = "tqc"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
-    tau: float = 0.005
-    """Soft update coefficient of the target critics, above 0 and at most 1."""
     temperature: float = 1.0
     """First value of the learned entropy coefficient."""
     dropped_quantiles: int = 2
@@ -150,12 +172,17 @@ class TQCConfig(OffPolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self, "algorithm", ["tqc"])
-        up_to_one(self, "tau")
         positive(self, "temperature")
         at_least(self, 0, "dropped_quantiles")
 
     def kind(self) -> type[Any]:
         return contrib("TQC")
+
+    def layer_norm_policy(self) -> type[BasePolicy]:
+        self.kind()  # raises without the package
+        from rlgen.sb3.layer_norm_tqc import LayerNormTQCPolicy
+
+        return LayerNormTQCPolicy
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         return {
@@ -194,7 +221,7 @@ class CrossQConfig(OffPolicyConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TD3Config(OffPolicyConfig):
+class TD3Config(TargetCriticsConfig):
     """Settings of twin delayed deterministic policy gradients (Fujimoto et al. 2018, 1802.09477) in Stable-Baselines3,
     with its defaults."""
 
@@ -202,8 +229,6 @@ class TD3Config(OffPolicyConfig):
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
     learning_rate: float = 1e-3
     """Adam learning rate of actor and critics."""
-    tau: float = 0.005
-    """Soft update coefficient of the targets, above 0 and at most 1."""
     hidden: tuple[int, ...] = (400, 300)
     """Widths of the hidden layers of actor and critics."""
     action_noise: float = 0.1
@@ -212,11 +237,13 @@ class TD3Config(OffPolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self, "algorithm", ["td3"])
-        up_to_one(self, "tau")
         at_least(self, 0, "action_noise")
 
     def kind(self) -> type[Any]:
         return TD3
+
+    def layer_norm_policy(self) -> type[BasePolicy]:
+        return LayerNormTD3Policy
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         assert env.action_space.shape is not None
@@ -240,36 +267,3 @@ def contrib(name: str) -> type[Any]:
     except ImportError as error:
         raise problem(f"the package sb3-contrib for {name}", "none", 'run pip install "rlgen[contrib]"') from error
     return getattr(sb3_contrib, name)
-
-
-def default_buffer_size(steps: int, n_envs: int) -> int:
-    """Default capacity in transitions: as many as the training makes, at most `MOST_TRANSITIONS`."""
-    return min(max(steps, n_envs), MOST_TRANSITIONS)
-
-
-def bytes_per_transition(env: VecEnv) -> int:
-    """Bytes per transition of SB3's replay buffer: two observations in their own precision; action, reward, end and
-    time limit in four bytes per number."""
-    observed = env.observation_space
-    assert observed.shape is not None
-    assert observed.dtype is not None
-    return 2 * math.prod(observed.shape) * observed.dtype.itemsize + 4 * (spaces.flatdim(env.action_space) + 3)
-
-
-def require_memory(size: int) -> None:
-    """Logs the memory that the replay buffer needs. Raises `InputError` if the machine has too little to save it."""
-    log.info("replay buffer: %s of memory when it is full, as much on the disk in each checkpoint", readable(size))
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return
-    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if SAVING * size > present:
-        raise problem(
-            f"a replay buffer of {readable(present / SAVING)} or less, a third of this machine's memory",
-            readable(size),
-            "give a smaller --learner.buffer-size",
-        )
-
-
-def readable(size: float) -> str:
-    """Bytes as 3.2 GiB or 180 MiB."""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{math.ceil(size / 2**20)} MiB"

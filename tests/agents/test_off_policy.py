@@ -9,8 +9,9 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformAction
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.agents import off_policy
-from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config, bytes_per_transition, gradient_steps
+from rlgen.agents import replay_memory
+from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config, gradient_steps
+from rlgen.agents.replay_memory import bytes_per_transition
 from rlgen.errors import InputError
 
 
@@ -43,7 +44,7 @@ def test_a_replay_buffer_that_does_not_fit_is_refused_and_its_size_is_said(
     caplog.set_level(logging.INFO, "rlgen")
     pages = {"SC_PHYS_PAGES": 3 * 1000, "SC_PAGE_SIZE": 36}
     machine = SimpleNamespace(sysconf_names=pages, sysconf=pages.get)
-    monkeypatch.setattr(off_policy, "os", machine)
+    monkeypatch.setattr(replay_memory, "os", machine)
     assert bytes_per_transition(point_env(1)) == 36
     SACConfig(buffer_size=1000).make(point_env(1), 1, seed=0)
     assert "replay buffer" in caplog.text
