@@ -2,6 +2,7 @@ from .bc import BC, BCConfig, BCResult
 from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
+from .hype import HyPE
 from .infogail import InfoGAIL, InfoGAILConfig
 from .learner import DevicePPO, FastPPO, LearnerConfig
 from .sqil import SQIL, SQILConfig
@@ -23,6 +24,7 @@ __all__ = [
     "Explorer",
     "FastPPO",
     "GAILConfig",
+    "HyPE",
     "InfoGAIL",
     "InfoGAILConfig",
     "LearnerConfig",

@@ -12,9 +12,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlgen.checks import below_one
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.observations import require_flat
-from rlgen.deprecation import renamed_fields
+from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
@@ -22,6 +23,7 @@ from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.early_ends import absorbing_states
 from rlgen.sb3.adaptive_rate import Anneal
+from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
@@ -50,9 +52,13 @@ class GAILConfig(ImitationConfig):
     """Penalties of the discriminator."""
     scale_reward: bool = True
     """Division of rewards by the running standard deviation of their discounted returns."""
+    expert_share: float = field(default=0.0, metadata=UNLESS_DEFAULT)
+    """Share of demonstrated rows in the policy's own minibatches, with an off-policy learner (HyPE, Ren et al. 2024,
+    2402.08848: 0.5); 0 for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
         if self.discriminator.divergence == "wasserstein" and not (
             self.penalties.gradient or self.penalties.spectral_norm
         ):
@@ -141,6 +147,9 @@ class GAIL(Imitator):
                 "scale_reward=True",
                 "start from rlgen.agents.gail.OFF_POLICY, e.g. dataclasses.replace(OFF_POLICY, warm_start=False)",
             )
+        if chosen.expert_share and on_policy:
+            got = f"expert_share={chosen.expert_share:g}"
+            raise problem("an off-policy model, whose minibatches demonstrated rows can join", got, "use e.g. SAC")
         return chosen
 
     def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
@@ -156,7 +165,7 @@ class GAIL(Imitator):
         demonstrations, config = self.demonstrations, self.config
         require_flat(demonstrations.observations, type(self).__name__, demonstrations.source)
         if config.discriminator.inputs == "state_transition":
-            if not config.warm_start:
+            if not (config.warm_start or config.expert_share):
                 unread = np.broadcast_to(
                     np.clip(np.zeros_like(space.low), space.low, space.high).ravel(),
                     (len(demonstrations), space.low.size),
@@ -164,9 +173,9 @@ class GAIL(Imitator):
                 demonstrations = replace(demonstrations, actions=unread)
             elif not np.isfinite(demonstrations.actions).all():
                 raise problem(
-                    "demonstrated actions to clone for the warm start",
+                    "demonstrated actions to clone for the warm start, or to learn from by expert_share",
                     f"NaN or infinity among those of {demonstrations.source}",
-                    "leave it out: GAILConfig(warm_start=False), or --gail.no-warm-start",
+                    "leave these out: GAILConfig(warm_start=False, expert_share=0), or --gail.no-warm-start",
                 )
         demonstrations.validate(self._task())
 
@@ -178,7 +187,12 @@ class GAIL(Imitator):
         rate = self.config.discriminator
         anneal = Anneal(self.source.optimizer, rate.learning_rate, rate.final_rate)
         if self.draws is not None:
-            return [anneal, RelabelReplay(self.reward_sources(), self.draws, adds=False)]
+            relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False)
+            if self.config.expert_share:
+                assert isinstance(self.model, OffPolicyAlgorithm)
+                rows, share = self.source.demonstrations, self.config.expert_share
+                relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
+            return [anneal, relabel]
         return [anneal, Relabel(self.reward_sources(), self.scale)]
 
     def reward_sources(self) -> Mapping[str, WeightedReward]:

@@ -59,7 +59,8 @@ CASES = {
         64,
         """--env Hopper-v5 --learner.algorithm sac --learner.learning-starts 80 --learner.batch-size 8
         --learner.hidden 8 --learner.buffer-size 300
-        --gail.bc.max-updates 40 --gail.bc.check-every 20 --gail.critics-first 100
+        --gail.bc.max-updates 40 --gail.bc.check-every 20 --gail.critics-first 100 --gail.expert-share 0.25
+        --gail.penalties.hidden-dropout 0.5 --gail.penalties.input-dropout 0.2 --gail.discriminator.mixup
         --gail.discriminator.hidden 8 --gail.discriminator.batch-size 8 --gail.discriminator.update-every 6
         --gail.discriminator.final-rate 0.1""",
         ("source", "draws"),
