@@ -1,5 +1,6 @@
 from .bc import BC, BCConfig, BCResult
 from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
+from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
 from .hype import HyPE
@@ -19,6 +20,8 @@ __all__ = [
     "BCConfig",
     "BCResult",
     "Curiosity",
+    "DAgger",
+    "DAggerConfig",
     "DevicePPO",
     "Disagreement",
     "Explorer",

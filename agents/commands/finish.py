@@ -33,6 +33,7 @@ from rlgen.system.device import device_name, peak_gpu_memory_mb
 from rlgen.system.files import atomic_write
 
 log = logging.getLogger("rlgen")
+EXPERT_POLICY: Reference = "expert"
 EVALUATION_SEED = 10_000
 MAX_EVALUATION_ENVS = 50
 RANDOM_EPISODES, RANDOM_ENVS = 100, 50
@@ -103,6 +104,14 @@ class Task:
     video: bool
     codes: int | None = None
     """Number of codes of the policy; None without codes."""
+    expert: Path | None = None
+    """Policy of an expert that was asked, whose return in the evaluation is the reference; None: the reference is that
+    of the demonstrations."""
+
+    def expert_return(self) -> float:
+        """Mean return of the expert's policy in the evaluation."""
+        assert self.expert is not None
+        return played_by_expert(self.expert, lambda n: self.make_evaluation_env(n, EVALUATION_SEED), self.episodes)
 
 
 def finish(
@@ -133,7 +142,7 @@ def evaluate_run(
 ) -> Returns:
     """Evaluate the model, and then each of the `per_code_policies`, if any, over as many episodes from the same initial
     states."""
-    reference, whose = reference_of(demonstrations)
+    reference, whose = reference_of(demonstrations) if task.expert is None else (task.expert_return(), EXPERT_POLICY)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
         found = evaluate(model, env, task.episodes, seed=EVALUATION_SEED)

@@ -57,6 +57,12 @@ COMMANDS = (
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
+        words="train dagger",
+        target="train_dagger:TrainDAgger",
+        summary="Imitate an expert that labels the learner's own states (DAgger).",
+        example="rlgen train dagger --env Ant-v5 --expert expert.zip --steps 1e5 --out runs/ant-dagger",
+    ),
+    Command(
         words="train rl",
         target="train_rl:TrainRL",
         summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC, TD3, TQC, CrossQ).",

@@ -129,7 +129,7 @@ def _entry(values: Any, key: str, source: str) -> Any:
         return matrix(array, key, source)
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise problem(f"whole numbers within int64 under {key!r}", f"{array.max()} in {source}", "use smaller ones")
-    return matrix(array, key, source).astype(np.int64)
+    return matrix(array, key, source).astype(np.int64, copy=False)
 
 
 def single(array: Any) -> Any:

@@ -28,6 +28,9 @@ class Pairs:
     @classmethod
     def of(cls, demonstrations: Demonstrations, device: torch.device | str) -> "Pairs":
         """All rows, on `device`."""
+        if tree.is_flat(demonstrations.observations):  # without a copy of the next observations
+            columns = (demonstrations.observations, demonstrations.actions)
+            return cls(*(torch.tensor(column, device=device) for column in columns))
         batch = demonstrations.transitions(str(device))
         return cls(batch.observations, batch.actions)
 

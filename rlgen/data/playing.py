@@ -56,7 +56,7 @@ def play(policy: Policy, env: Any, deterministic: bool, observations: Any = None
     Raises `InputError` if the spaces differ from the policy's or an action is not finite.
     """
     require_same_spaces(policy, env)
-    act = _acting(policy, env)
+    act = acting(policy, env)
     low, high = (getattr(getattr(env, "action_space", None), side, None) for side in ("low", "high"))
     state, starts = None, np.ones(env.num_envs, bool)
     if observations is None:
@@ -108,8 +108,9 @@ def is_normalizing(env: Any) -> bool:
 Acting = Callable[[Any, Any, np.ndarray, bool], tuple[np.ndarray, Any]]
 
 
-def _acting(policy: Any, env: Any) -> Acting:
-    """`policy.predict` as a function of four arguments, also if it accepts fewer."""
+def acting(policy: Any, env: Any) -> Acting:
+    """`policy.predict` as a function of four arguments (observations, state, episode starts, deterministic), also if it
+    accepts fewer. It raises `InputError` for actions that are not finite."""
     normalizer = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
     see = (lambda seen: seen) if normalizer is None or is_normalizing(env) else normalizer.normalize_obs
     parameters = inspect.signature(policy.predict).parameters

@@ -16,8 +16,14 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.data.playing import require_same_spaces
 from rlgen.errors import problem
-from rlgen.sb3.observation_normalization import NONE, FrozenNormalizer, find_normalizer, read_normalizer
-from rlgen.sb3.plain_policy import is_plain_policy, read_plain_policy
+from rlgen.sb3.observation_normalization import (
+    NONE,
+    FrozenNormalizer,
+    find_normalizer,
+    read_normalizer,
+    write_normalizer,
+)
+from rlgen.sb3.plain_policy import is_plain_policy, read_plain_policy, write_plain_policy
 from rlgen.sb3.rebuild import rebuild
 from rlgen.sb3.saved_model import SavedModel, read_saved_model, require_readable
 
@@ -90,6 +96,16 @@ def read_policy(path: Path) -> SavedModel:
     if not path.is_dir():
         return read_saved_model(path)
     return read_plain_policy(path) if is_plain_policy(path) else read_saved_model(path / "policy.zip")
+
+
+def copy_policy(path: Path, folder: Path) -> None:
+    """Writes the policy of a file or folder, with its observation statistics, into the new `folder`, from which
+    `load_policy` loads the same policy. Raises as `load_policy`."""
+    loaded, saved = load_policy(path), read_policy(path)
+    folder.mkdir(exist_ok=True)
+    for normalizer in loaded.normalizers:
+        write_normalizer(normalizer, folder)
+    write_plain_policy(saved, folder)
 
 
 def _space(saved: SavedModel, name: str, given: spaces.Space | None) -> spaces.Space:

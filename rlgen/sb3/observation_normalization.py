@@ -17,6 +17,7 @@ from rlgen.errors import InputError, problem
 from rlgen.sb3.features import policy_normalizer
 from rlgen.sb3.plain_pickle import array_of, read_plain
 from rlgen.sb3.rollout import rollout_of
+from rlgen.system.files import atomic_write
 from rlgen.system.memory import require_room
 
 
@@ -58,6 +59,8 @@ class ObservationStatistics(BaseCallback):
 
 logger = logging.getLogger("rlgen")
 
+OWN = "normaliser.json"
+"""File of the statistics of the model in the same folder."""
 NONE = "none"
 """Value for no normalizer: the policy sees raw observations, even if statistics are stored next to it."""
 
@@ -101,7 +104,7 @@ def find_normalizer(model: Path, shape: tuple[int, ...]) -> FrozenNormalizer | N
     Raises:
         InputError: statistics of this model that cannot be read or do not fit, or several candidates.
     """
-    own = model.with_name("normaliser.json")
+    own = model.with_name(OWN)
     if own.is_file():
         return read_normalizer(own, shape)
     named = next((path for path in _named_after(model) if path.is_file()), None)
@@ -112,6 +115,12 @@ def find_normalizer(model: Path, shape: tuple[int, ...]) -> FrozenNormalizer | N
         got = " and ".join(path.name for path, _ in fitting)
         raise problem(f"one VecNormalize next to {model} that may be its own", got, REMEDY)
     return _logged(model, *fitting[0]) if fitting else None
+
+
+def write_normalizer(normalizer: FrozenNormalizer, folder: Path) -> None:
+    """Writes the statistics next to a model in `folder`, where `find_normalizer` finds them."""
+    numbers: dict[str, Any] = {"mean": normalizer.mean.tolist(), "var": np.square(normalizer.std).tolist()}
+    atomic_write(folder / OWN, json.dumps({**numbers, "clip": normalizer.clip, "epsilon": 0.0}))
 
 
 def read_normalizer(path: Path, shape: tuple[int, ...]) -> FrozenNormalizer | None:

@@ -1,0 +1,92 @@
+"""`rlgen train dagger`: imitation of an expert that labels the learner's own states."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.errors import problem
+from rlgen.runs.folder import RunFolder
+from rlgen.sb3.load import copy_policy, load_policy
+from rlgen.sb3.vec_env import ResumableVecEnv
+
+from ..dagger import DAgger, DAggerConfig
+from ..learner import LearnerConfig, make_model
+from .finish import Task
+from .imitation_settings import TrainImitation
+from .policy_training import DEMONSTRATIONS, PolicyTraining
+from .settings import SteppedTraining
+
+EXPERT = "expert"
+"""Folder within the run's with the expert's policy."""
+
+
+class DAggerTraining(PolicyTraining):
+    """A training whose run folder also has the expert's policy, which a resumed run asks."""
+
+    def keep(self, folder: RunFolder) -> None:
+        super().keep(folder)
+        assert self.task.expert is not None
+        copy_policy(self.task.expert, folder / EXPERT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDAgger(SteppedTraining, TrainImitation):
+    """Dataset aggregation (Ross et al. 2011): the expert, a policy saved by Stable-Baselines3, labels the states that
+    the learner visits, and behavioral cloning of all rows follows every round. The best choice where the expert can be
+    asked at any time: without cloning's errors in states that no demonstration has.
+    """
+
+    agent: ClassVar[str] = "dagger"
+    training: ClassVar[type[PolicyTraining]] = DAggerTraining
+    spelling = "DAgger"
+    panels = DAgger.panels
+
+    expert: Path = field()  # type: ignore[assignment]
+    """Policy of the expert, a .zip saved by Stable-Baselines3, a published folder or a run folder. Its return in the
+    run's evaluation is a normalized score of 1. The run folder keeps a copy."""
+    demos: Path | None = None  # type: ignore[assignment]
+    """Demonstrations to clone before the first step; by default none, and the expert acts alone in the first round."""
+    steps: float = 1e5
+    """Environment steps of the whole training, all labeled by the expert, rounded up to whole rounds."""
+    n_envs: int = 8
+    """Environments stepped at once."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the policy's hidden layers."""
+    initial_std: float = LearnerConfig.initial_std
+    """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error does
+    not change it; it matters if actions are sampled."""
+    dagger: DAggerConfig = field(default_factory=DAggerConfig)
+    """Rounds, memory and cloning."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.demos is None and (self.trajectories is not None or self.stride != 1):
+            given = "--trajectories" if self.trajectories is not None else "--stride"
+            raise problem("demonstrations to choose from", f"{given} without --demos", "give --demos, or leave it out")
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
+        settings = self if folder is None else replace(self, expert=folder / EXPERT)
+        return super(TrainDAgger, settings).build(stack, folder)
+
+    def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:  # type: ignore[override]
+        if self.demos is None or (folder is not None and not (folder / DEMONSTRATIONS).is_file()):
+            return None
+        return super().demonstrations(folder)
+
+    def _with_expert(self, demonstrations: Demonstrations) -> Demonstrations:
+        return demonstrations  # the final evaluation plays the expert
+
+    def _task(self) -> Task:
+        return replace(super()._task(), expert=self.expert)
+
+    def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations | None) -> DAgger:
+        # As in `TrainBC`, rollouts matter only if the policy is trained further in SB3.
+        steps = LearnerConfig.batch_size
+        learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
+        model = make_model(learner, env, self.seed, device, images=True)
+        expert = load_policy(self.expert, env.observation_space, env.action_space)
+        return DAgger(model, expert, demonstrations, self.dagger)
