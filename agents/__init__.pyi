@@ -6,6 +6,7 @@ from .gail import GAIL, GAILConfig
 from .hype import HyPE
 from .infogail import InfoGAIL, InfoGAILConfig
 from .learner import DevicePPO, FastPPO, LearnerConfig
+from .lsiq import LSIQ, LSIQConfig
 from .sqil import SQIL, SQILConfig
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ICM",
     "L2",
     "LBS",
+    "LSIQ",
     "RND",
     "SQIL",
     "VIME",
@@ -30,6 +32,7 @@ __all__ = [
     "HyPE",
     "InfoGAIL",
     "InfoGAILConfig",
+    "LSIQConfig",
     "LearnerConfig",
     "SQILConfig",
 ]

@@ -141,7 +141,9 @@ class SACConfig(TargetCriticsConfig):
     algorithm: Literal["sac"] = "sac"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
     temperature: float = field(default=1.0, metadata=UNLESS_DEFAULT)
-    """First value of the learned entropy coefficient."""
+    """First value of the entropy coefficient, or its only one if it is not learned."""
+    learn_temperature: bool = field(default=True, metadata=UNLESS_DEFAULT)
+    """Learning of the entropy coefficient."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +157,7 @@ class SACConfig(TargetCriticsConfig):
         return LayerNormSACPolicy
 
     def own(self, env: VecEnv) -> dict[str, Any]:
-        return {"tau": self.tau, "ent_coef": f"auto_{self.temperature}"}
+        return {"tau": self.tau, "ent_coef": f"auto_{self.temperature}" if self.learn_temperature else self.temperature}
 
 
 @dataclass(frozen=True, kw_only=True)

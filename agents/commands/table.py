@@ -51,6 +51,12 @@ COMMANDS = (
         example="rlgen train sqil --env Ant-v5 --demos ant.npz --steps 2e5 --out runs/ant-sqil",
     ),
     Command(
+        words="train lsiq",
+        target="train_lsiq:TrainLSIQ",
+        summary="Imitate by regression of SAC's critics to fixed rewards, within bounds (LS-IQ, IQ-Learn).",
+        example="rlgen train lsiq --env Ant-v5 --demos ant.npz --steps 5e5 --out runs/ant-lsiq",
+    ),
+    Command(
         words="train bc",
         target="train_bc:TrainBC",
         summary="Imitate demonstrations by regression (behavioral cloning).",

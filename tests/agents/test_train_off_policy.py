@@ -1,4 +1,4 @@
-"""`rlgen train gail` and `rlgen train sqil` with off-policy learners."""
+"""`rlgen train gail`, `sqil` and `lsiq` with off-policy learners."""
 
 import json
 from pathlib import Path
@@ -26,8 +26,9 @@ def train(agent: str, options: str, demos: Path, out: Path) -> int:
         ("gail", f"--learner.algorithm sac {GAIL}", "gail/reward"),
         ("gail", f"--learner.algorithm crossq --learner.critic-hidden 8 {GAIL}", "gail/expert_accuracy"),
         ("sqil", "--learner.algorithm td3", "train/critic_loss"),
+        ("lsiq", "", "train/critic_loss"),
     ],
-    ids=["sac", "crossq", "sqil"],
+    ids=["sac", "crossq", "sqil", "lsiq"],
 )
 def test_a_run_trains_ends_trains_on_and_its_policy_plays(
     agent: str, options: str, logged: str, demos: Path, tmp_path: Path
