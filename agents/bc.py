@@ -22,7 +22,7 @@ from rlgen.nn.layers import activations, dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.sb3.actor_critic import is_recurrent
-from rlgen.sb3.cloned import action_distribution, hidden_layers, require_cloneable
+from rlgen.sb3.cloned import action_distribution, hidden_layers, require_cloneable, require_counted_from_zero
 from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.policy_inputs import PolicyInputs
 from rlgen.sb3.sequences import Episodes, Sequences, recurrent_distribution
@@ -83,14 +83,13 @@ class BC:
         if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
             self.episode = torch.tensor(demonstrations.episode, device=model.device)
         if is_recurrent(policy):
-            self._require_episodes(demonstrations)
+            require_episodes(demonstrations)
         space = model.action_space
         self.scale: ActionScale | None = None
         if isinstance(space, spaces.Box):
             low, high = (torch.as_tensor(bound.ravel(), device=model.device) for bound in (space.low, space.high))
             self.scale = ActionScale.of(low, high)
-        elif np.any(getattr(space, "start", 0)):
-            raise problem("discrete actions counted from 0, as SB3 requires", f"{space}", "wrap the environment")
+        require_counted_from_zero(space)
 
     def learn(self, report: Report | None = None) -> BCResult:
         """Trains until the held-out loss stops falling; calls `report(update, values)` at every evaluation of it.
@@ -220,15 +219,6 @@ class BC:
         numbers = numbers.sort().values.long()
         return Episodes(self.batch, (lengths.cumsum(0) - lengths)[numbers], lengths[numbers], self.config.sequence)
 
-    def _require_episodes(self, demonstrations: Demonstrations) -> None:
-        demonstrations.require_whole("a recurrent policy")
-        if self.episode is None:
-            raise problem(
-                "two episodes or more for a recurrent policy",
-                f"one in {demonstrations.source}",
-                "record more: whole episodes are held out for early stopping",
-            )
-
     def _loss(self, policy: BasePolicy, batch: Batch) -> Tensor:
         """Mean over rows: squared error per action dimension, or negative log-likelihood in nats."""
         return self._elements(policy, batch).mean()
@@ -263,6 +253,17 @@ class BC:
         actions = self.scale(batch.actions) if policy.squash_output else batch.actions
         error = self._distribution(policy, batch).mode() - actions
         return (error if policy.squash_output else error / self.scale.half_range).square()
+
+
+def require_episodes(demonstrations: Demonstrations) -> None:
+    """Raises `InputError` for demonstrations that a recurrent policy cannot be cloned from."""
+    demonstrations.require_whole("a recurrent policy")
+    if demonstrations.n_episodes < 2:
+        raise problem(
+            "two episodes or more for a recurrent policy",
+            f"one in {demonstrations.source}",
+            "record more: whole episodes are held out for early stopping",
+        )
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.checks import below_one
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.observations import require_flat
+from rlgen.data.recording import action_bounds
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel, under
 from rlgen.errors import problem
@@ -23,6 +21,7 @@ from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.early_ends import absorbing_states
 from rlgen.sb3.adaptive_rate import Anneal
+from rlgen.sb3.cloned import has_actor
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
@@ -75,6 +74,8 @@ OFF_POLICY = GAILConfig(
     average=0.0,
 )
 """Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925)."""
+WITHOUT_ACTOR = replace(OFF_POLICY, warm_start=False)
+"""Settings of GAIL with an off-policy learner without an actor that could be cloned, such as DQN."""
 
 REGULARIZED = replace(
     OFF_POLICY,
@@ -91,13 +92,18 @@ Kaixhin's imitation-learning (2023) tuned for 5 trajectories of four MuJoCo task
 
 
 class GAIL(Imitator):
-    """Trains `model`, an on-policy SB3 model (PPO, A2C, TRPO) or an off-policy one (SAC, TD3, TQC, CrossQ), on the
-    rewards of a discriminator.
+    """Trains `model`, an on-policy SB3 model (PPO, A2C, TRPO, RecurrentPPO, MaskablePPO) or an off-policy one (SAC,
+    TD3, TQC, CrossQ, DQN), on the rewards of a discriminator.
 
         GAIL(PPO("MlpPolicy", make_vec("Ant-v5", 16)), Demonstrations.load("ant.npz")).learn(1_000_000)
 
     Off-policy the discriminator learns from the replay buffer, rewards are computed when a minibatch is drawn, and
-    absorbing states are on (DAC, Kostrikov et al. 2019, 1809.02925); `OFF_POLICY` are the settings by default.
+    absorbing states are on (DAC, Kostrikov et al. 2019, 1809.02925); `OFF_POLICY` are the settings by default, without
+    the warm start for a model that has no actor.
+
+    The discriminator reads observations and actions of any space (`rlgen.rewards.observation_rows`): vectors, windows,
+    images by a convolutional encoder, dictionaries of them, and discrete actions one-hot. Under a VecNormalize it sees
+    raw observations.
 
     The task's own reward is not used. The policy's class does not change; if it has a normalizer
     (`rlgen.sb3.normalized_policy`), the normalizer is fitted to the demonstrations.
@@ -106,10 +112,8 @@ class GAIL(Imitator):
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
     `rlgen/nn/discriminator_loss.py`.
 
-    Raises `InputError` for a model that is recurrent, has discrete actions or a VecNormalize, and for demonstrations
-    that do not fit it or hold images or dictionaries. With a discriminator of (s, s') and without warm start,
-    demonstrated actions are never read. `penalties` are added to those of the config: any `rlgen.nn.Penalty`, your own
-    too.
+    Raises `InputError` as `Imitator`. With a discriminator of (s, s') and without warm start, demonstrated actions are
+    never read. `penalties` are added to those of the config: any `rlgen.nn.Penalty`, your own too.
     """
 
     name = "gail"
@@ -126,20 +130,22 @@ class GAIL(Imitator):
         *,
         penalties: Sequence[Penalty] = (),
     ):
-        self.config = self._own_config(config, on_policy=not isinstance(model, OffPolicyAlgorithm))
+        self.config = self._own_config(config, model)
         super().__init__(model, demonstrations)
-        space = model.action_space
-        assert isinstance(space, spaces.Box)
-        self._validate(space)
-        self._make_sources(space, [*self.config.penalties.chosen(), *penalties])
+        self._validate()
+        self._make_sources([*self.config.penalties.chosen(), *penalties])
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.config.scale_reward else None
         discriminator = self.config.discriminator
         self.draws: ReplayDraws | None = None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, discriminator.update_every, discriminator.rows_per_update)
 
-    def _own_config(self, config: GAILConfig | None, on_policy: bool) -> GAILConfig:
+    def _own_config(self, config: GAILConfig | None, model: OnPolicyAlgorithm | OffPolicyAlgorithm) -> GAILConfig:
+        on_policy = not isinstance(model, OffPolicyAlgorithm)
         default = self.config_type() if on_policy else OFF_POLICY
+        if not on_policy and not has_actor(model):
+            log.info("no warm start by default: a %s has no actor to clone", type(model).__name__)
+            default = WITHOUT_ACTOR
         chosen = own_config(self.config_type, config, default, type(self).__name__)
         if chosen.scale_reward and not on_policy:
             raise problem(
@@ -152,24 +158,20 @@ class GAIL(Imitator):
             raise problem("an off-policy model, whose minibatches demonstrated rows can join", got, "use e.g. SAC")
         return chosen
 
-    def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
+    def _make_sources(self, penalties: Sequence[Penalty]) -> None:
         """Creates the reward sources."""
-        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         experts = self.demonstrations.transitions(str(self.model.device))
         config = self.config.discriminator
         absorbing = absorbing_states(config, self.demonstrations, self.model.gamma, self.on_policy)
-        self.source = Adversarial(experts, low, high, config, penalties, absorbing)
+        self.source = Adversarial(experts, self._task(), config, penalties, absorbing)
 
-    def _validate(self, space: spaces.Box) -> None:
+    def _validate(self) -> None:
         """Validates the demonstrations. Actions that are never read may have any value, NaN included."""
         demonstrations, config = self.demonstrations, self.config
-        require_flat(demonstrations.observations, type(self).__name__, demonstrations.source)
         if config.discriminator.inputs == "state_transition":
             if not (config.warm_start or config.expert_share):
-                unread = np.broadcast_to(
-                    np.clip(np.zeros_like(space.low), space.low, space.high).ravel(),
-                    (len(demonstrations), space.low.size),
-                )
+                low, high = action_bounds(self.model.action_space)
+                unread = np.broadcast_to(np.clip(np.zeros_like(low), low, high), (len(demonstrations), len(low)))
                 demonstrations = replace(demonstrations, actions=unread)
             elif not np.isfinite(demonstrations.actions).all():
                 raise problem(
@@ -180,8 +182,8 @@ class GAIL(Imitator):
         demonstrations.validate(self._task())
 
     def _task(self) -> Any:
-        """The model or environment whose spaces the demonstrations must fit."""
-        return self.model
+        """The environment of raw observations, whose spaces the demonstrations must fit."""
+        return self.inputs.raw_environment()
 
     def reward_callbacks(self) -> list[BaseCallback]:
         rate = self.config.discriminator

@@ -8,6 +8,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
+from rlgen.sb3.cloned import has_actor
 
 from .gail import GAIL, OFF_POLICY, GAILConfig
 
@@ -36,7 +37,7 @@ class HyPE(GAIL):
         *,
         penalties: Sequence[Penalty] = (),
     ):
-        config = HYPE if config is None else config
+        config = replace(HYPE, warm_start=has_actor(model)) if config is None else config
         if not getattr(config, "expert_share", 0):
             raise problem("expert_share above 0 for HyPE", "0", "use e.g. 0.5, or GAIL for none")
         super().__init__(model, demonstrations, config, penalties=penalties)

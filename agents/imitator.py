@@ -4,12 +4,11 @@ with the agent's callbacks, and the state that a checkpoint holds."""
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -18,22 +17,26 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from rlgen import distributed
 from rlgen.checks import at_least
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.pairs import Pairs
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel
 from rlgen.errors import problem
-from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
+from rlgen.sb3.actor_critic import is_recurrent, require_distribution
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
+from rlgen.sb3.cloned import require_cloneable, require_counted_from_zero
 from rlgen.sb3.critics_first import CriticsFirst, prepare_cloned
 from rlgen.sb3.fast_ppo import ActOnOneThread
-from rlgen.sb3.features import fit_normalizer
+from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
+from rlgen.sb3.policy_inputs import PolicyInputs
 from rlgen.sb3.relabel_replay import require_stored_ends, restore_replay_buffer
+from rlgen.sb3.steps import constant_statistics
 from rlgen.system.device import torch_threads
 
-from .bc import BC
+from .bc import BC, require_episodes
 from .bc_config import BCConfig
 
 log = logging.getLogger("rlgen")
@@ -83,8 +86,12 @@ class Imitator(ABC):
     """Trains `model` from demonstrations. A subclass has its `config` before it calls `__init__` here, and decides the
     model's rewards by its `reward_callbacks`.
 
-    Raises `InputError` for a model that is recurrent, has discrete actions or a VecNormalize, and for demonstrations
-    that do not fit it.
+    It may observe vectors, windows, images or dictionaries of them, and act by vectors or discrete numbers. Under a
+    VecNormalize, reward sources see raw observations, and the model its own; after a warm start its statistics stay as
+    the clone has seen them.
+
+    Raises `InputError` for demonstrations that do not fit the model, for a warm start of a model without an actor, and
+    for discrete actions that are not counted from 0.
     """
 
     name: ClassVar[str]
@@ -99,11 +106,11 @@ class Imitator(ABC):
         if isinstance(model, OffPolicyAlgorithm):
             require_stored_ends(model)
         else:
-            require_actor_critic(model)
-        if not isinstance(model.action_space, spaces.Box):
-            got = f"{model.action_space}"
-            raise problem("continuous actions (Box)", got, "use an environment with continuous actions")
-        require_raw_environment(model)
+            require_distribution(model)
+        require_counted_from_zero(model.action_space)
+        if self.config.warm_start and is_recurrent(require_cloneable(model)):
+            require_episodes(demonstrations)
+        self.inputs = PolicyInputs(model)
         self.model, self.demonstrations = model, demonstrations
         self.on_policy = not isinstance(model, OffPolicyAlgorithm)
         self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
@@ -141,7 +148,9 @@ class Imitator(ABC):
         own_log = self.own_log.of(self.model, tb_log_name or type(self).__name__)
         if total_timesteps > 0:
             interval = log_interval * (1 if self.on_policy else self.model.n_envs)  # counts episodes off-policy
-            with torch_threads(torch.get_num_threads()), own_log, restore_replay_buffer(self.model):
+            # A clone has learned from inputs under these statistics, and further observations would change them.
+            inputs = constant_statistics(self.model) if self.config.warm_start else nullcontext()
+            with torch_threads(torch.get_num_threads()), own_log, restore_replay_buffer(self.model), inputs:
                 self.model.learn(
                     total_timesteps, callbacks, interval, reset_num_timesteps=False, progress_bar=progress_bar
                 )
@@ -167,7 +176,8 @@ class Imitator(ABC):
             if isinstance(self.model, OffPolicyAlgorithm):
                 prepare_cloned(self.model)
         else:
-            fit_normalizer(self.model.policy, torch.tensor(demonstrations.observations))
+            seen = Pairs.of(demonstrations, self.model.device)
+            fit_normalizers(self.model.policy, lambda: (self.inputs(some.observations) for some in seen.batches()))
         distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
         self.warm = True
 

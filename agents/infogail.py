@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.observations import require_flat
@@ -16,6 +15,7 @@ from rlgen.display import under
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty
 from rlgen.rewards.code_posterior import CodePosterior, CodePosteriorConfig, WithoutCode
+from rlgen.sb3.actor_critic import require_actor_critic, require_raw_environment
 from rlgen.sb3.latent_code import LatentCode, latent_code
 from rlgen.sb3.relabel import WeightedReward, reward_panels
 
@@ -58,21 +58,24 @@ class InfoGAIL(GAIL):
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes inferred"}
     config: InfoGAILConfig
 
-    def _own_config(self, config: GAILConfig | None, on_policy: bool) -> GAILConfig:
-        if not on_policy:
-            raise problem("an on-policy SB3 model for InfoGAIL", "an off-policy one", "use e.g. PPO")
-        return super()._own_config(config, on_policy)
+    def _own_config(self, config: GAILConfig | None, model: Any) -> GAILConfig:
+        require_actor_critic(model)
+        require_raw_environment(model)
+        return super()._own_config(config, model)
+
+    def _validate(self) -> None:
+        require_flat(self.demonstrations.observations, "InfoGAIL", self.demonstrations.source)
+        super()._validate()
 
     @cached_property
     def code(self) -> LatentCode:
         """The wrapper that shows the policy its code."""
         return latent_code(self.model.get_env())
 
-    def _make_sources(self, space: spaces.Box, penalties: Sequence[Penalty]) -> None:
-        super()._make_sources(space, penalties)
-        size = self.source.expert_inputs().shape[1]
+    def _make_sources(self, penalties: Sequence[Penalty]) -> None:
+        super()._make_sources(penalties)
         self.posterior = CodePosterior(
-            self.source.inputs, size, self.code.n_codes, self.config.posterior, self.model.device
+            self.source.inputs, self.source.size, self.code.n_codes, self.config.posterior, self.model.device
         )
 
     def _task(self) -> Any:
@@ -86,8 +89,7 @@ class InfoGAIL(GAIL):
         """The demonstrations with a code in every row, in turn: a clone of them acts alike under all codes."""
         demonstrations, codes = self.demonstrations, np.arange(len(self.demonstrations)) % self.code.n_codes
         now, then = (
-            self.code.coded(require_flat(rows, "InfoGAIL", demonstrations.source), codes)
-            for rows in (demonstrations.observations, demonstrations.next_observations)
+            self.code.coded(rows, codes) for rows in (demonstrations.observations, demonstrations.next_observations)
         )
         return replace(demonstrations, observations=now, next_observations=then)
 

@@ -11,7 +11,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen.checks import one_of, positive
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.observations import require_flat
 from rlgen.rewards.absorbing_states import require_discount
 from rlgen.sb3.inverse_soft_q import InverseSoftQRows, require_fixed_temperature
 from rlgen.sb3.relabel_replay import RelabelReplay
@@ -70,8 +69,7 @@ class LSIQ(Imitator):
         require_fixed_temperature(model)
         self.config = own_config(LSIQConfig, config, LSIQConfig(), "LSIQ")
         super().__init__(model, demonstrations)
-        require_flat(demonstrations.observations, "LSIQ", demonstrations.source)
-        demonstrations.validate(model)
+        demonstrations.validate(self.inputs.raw_environment())
         require_discount(model.gamma)
         self.experts = InverseSoftQRows(
             model,

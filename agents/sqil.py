@@ -11,7 +11,6 @@ from torch import Tensor
 
 from rlgen.checks import below_one
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.observations import require_flat
 from rlgen.data.transitions import Transitions
 from rlgen.equations.absorbing_states import absorbing_return
 from rlgen.errors import problem
@@ -39,14 +38,18 @@ class SQILConfig(ImitationConfig):
 
 
 class SQIL(Imitator):
-    """Trains an off-policy SB3 model (SAC, TD3, TQC, CrossQ) on a reward of 1 for demonstrated rows and 0 for its own,
-    half of each in every minibatch.
+    """Trains an off-policy SB3 model (SAC, TD3, TQC, CrossQ, DQN) on a reward of 1 for demonstrated rows and 0 for its
+    own, half of each in every minibatch.
 
         SQIL(SAC("MlpPolicy", make_vec("Ant-v5", 8)), Demonstrations.load("ant.npz")).learn(200_000)
 
     The simplest way that works, without a discriminator. With few demonstrations its return may fall again after a
     peak. An episode that the expert ended goes on in an absorbing state with a reward of 1 as well
-    (`rlgen.equations.absorbing_states`).
+    (`rlgen.equations.absorbing_states`). With DQN it takes discrete actions.
+
+    Differs from the paper: DQN has the largest value of the next actions in its target, not their soft maximum.
+
+    Raises `InputError` as `Imitator`.
     """
 
     name = "sqil"
@@ -60,13 +63,12 @@ class SQIL(Imitator):
             )
         self.config = own_config(SQILConfig, config, SQILConfig(), "SQIL")
         super().__init__(model, demonstrations)
-        require_flat(demonstrations.observations, "SQIL", demonstrations.source)
-        demonstrations.validate(model)
+        demonstrations.validate(self.inputs.raw_environment())
         require_discount(model.gamma)
         rows = demonstrations.transitions(str(model.device))
         self.experts = ExpertRows(model, rows, self.expert_reward, self.config.share)
 
-    def expert_reward(self, batch: Transitions) -> Tensor:
+    def expert_reward(self, batch: Transitions[Any]) -> Tensor:
         """1 for every demonstrated row [B], and all that follows where the task ended the episode."""
         follows = absorbing_return(1.0, self.experts.model.gamma)
         return torch.ones(len(batch), device=batch.terminated.device) + follows * batch.terminated

@@ -40,6 +40,7 @@ SLOW = (
     "agents/test_train_image_labels.py::test_an_interrupted_run_goes_on_bit_for_bit",
     "agents/test_train_image.py::test_a_run_killed_before_its_first_checkpoint_begins_anew",
     "agents/test_train_on.py::test_sac_keeps_the_replay_buffer_that_it_saved",
+    "agents/test_gail_spaces.py::test_a_grid_is_walked_as_shown_without_cloning[GridDictionary]",
     "agents/test_bc.py::test_the_same_seed_clones_the_same_weights",
     "agents/test_resume.py::test_a_run_killed_and_resumed_gives_the_same_numbers_bit_for_bit[vime]",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[f-GAIL",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rlgen.data.observations import entries
+from rlgen.data.observations import entries, of_entries
 from rlgen.errors import InputError, problem
 
 Kinds = dict[str, tuple[str, tuple[int, ...]]]
@@ -62,6 +62,33 @@ def _short(space: Any) -> str:
 def is_image(space: Any) -> bool:
     """Whether observations of a Box are images: bytes of three dimensions or more."""
     return hasattr(space, "low") and space.dtype == np.uint8 and len(space.shape) >= 3
+
+
+def channels_first_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """[C, H, W] of an image space, whose channels are its smallest dimension, first or last, as in
+    Stable-Baselines3."""
+    first, middle, last = shape
+    return (first, middle, last) if first == min(shape) else (last, first, middle)
+
+
+def channels_first(images: Any, shape: tuple[int, ...]) -> Any:
+    """Images [B, C, H, W] or [B, H, W, C], arrays or tensors, as [B, C, H, W]; `shape` is [C, H, W]."""
+    if tuple(images.shape[1:]) == tuple(shape):
+        return images
+    return images.swapaxes(-1, -2).swapaxes(-2, -3)
+
+
+def rows_of(observations: Any, kinds: Kinds) -> Any:
+    """Observations [..., *shape] of a vector environment with these kinds as rows [R, ...], as demonstrations hold
+    them, but images with channels first. Images are not copied."""
+    found = {name: _rows(np.asarray(array), *kinds[name]) for name, array in entries(observations).items()}
+    return of_entries(found)
+
+
+def _rows(array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    if dtype == "uint8" and len(shape) == 3:
+        return channels_first(array.reshape(-1, *array.shape[-3:]), channels_first_shape(shape))
+    return array.reshape(-1, *shape).astype(dtype, copy=False)
 
 
 def fits(got: tuple[int, ...], kind: tuple[str, tuple[int, ...]]) -> bool:

@@ -2,6 +2,7 @@
 3), and encoders and decoders of autoencoders, without batch norm (Berthelot et al. 2017, BEGAN, 1703.10717, section
 3.5)."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -103,6 +104,19 @@ def encoder(channels: int, height: int, width: int, latent: int, filters: int) -
         fan_in = fan_out
     coarse = fan_in * (height >> times) * (width >> times)
     return _initialized(nn.Sequential(*layers, nn.Flatten(), nn.Linear(coarse, latent)))
+
+
+def strided_encoder(channels: int, height: int, width: int, filters: int) -> tuple[nn.Sequential, int]:
+    """A network from images [B, C, H, W] of any size to features [B, F], and F: the discriminator of Radford et al.
+    2016 without batch norm and output layer. It has `filters`, then 2 · `filters` channels and so on; images are padded
+    by zeros to sides that can be halved until neither is above 7, at least once."""
+    times = max(1, math.ceil(math.log2(max(height, width) / COARSEST)))
+    coarse_height, coarse_width = (-(-side // 2**times) for side in (height, width))
+    padding = nn.ZeroPad2d((0, (coarse_width << times) - width, 0, (coarse_height << times) - height))
+    channels_after = [channels, *(filters * 2**index for index in range(times))]
+    network = nn.Sequential(padding, *down(channels_after, batch_norm=False), nn.Flatten())
+    even_weights(network)
+    return network, channels_after[-1] * coarse_height * coarse_width
 
 
 def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:

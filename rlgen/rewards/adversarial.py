@@ -18,11 +18,12 @@ from rlgen.equations.penalties import mixup_discriminator_loss
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
+from rlgen.nn.image_columns import ImageColumns
 from rlgen.nn.layers import ACTIVATIONS, mlp
-from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
+from rlgen.rewards.observation_rows import LazyRows, ObservationRows, action_encoding, in_parts
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -79,9 +80,12 @@ class AdversarialConfig:
     normalizer: Literal["expert", "running"] = "expert"
     """Statistics that normalize the inputs: of the demonstrations (expert), or merged with every rollout before
     learning from it (running)."""
+    filters: int = field(default=16, metadata=UNLESS_DEFAULT)
+    """Channels after the first convolution over images; each further convolution halves the images and doubles the
+    channels."""
 
     def __post_init__(self) -> None:
-        positive(self, "learning_rate", "updates_per_rollout", "update_every", "batch_size")
+        positive(self, "learning_rate", "updates_per_rollout", "update_every", "batch_size", "filters")
         at_least(self, 0, "weight_decay")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
@@ -102,13 +106,14 @@ class AdversarialConfig:
 class Adversarial:
     """GAIL's discriminator (Ho & Ermon 2016, Alg. 1): separates expert rows from policy rows, rewards expert-like ones.
 
-    `demonstrations` stay on their device; `low` and `high` [A] scale actions to [-1, 1]. With `absorbing`, a last
-    number of the inputs is 1 in the absorbing state, where all others are 0, and 0 elsewhere.
+    `demonstrations` stay on their device; `task` has the spaces of its observations and actions: an environment, for
+    example. Whatever these are, its inputs are one row of floats per transition (`rlgen.rewards.observation_rows`), of
+    which a convolutional encoder reads images. With `absorbing`, a last number of the inputs is 1 in the absorbing
+    state, where all others are 0, and 0 elsewhere.
     """
 
-    demonstrations: Transitions
-    low: Tensor
-    high: Tensor
+    demonstrations: Transitions[Any]
+    task: Any
     config: AdversarialConfig = field(default_factory=AdversarialConfig)
     penalties: Sequence[Penalty] = (GradientPenalty(weight=1.0),)
     absorbing: AbsorbingStates | None = None
@@ -126,18 +131,20 @@ class Adversarial:
     def __post_init__(self) -> None:
         if len(self.demonstrations) == 0:
             raise problem("at least one demonstrated transition", "none", "load a file with episodes")
-        device = self.demonstrations.observations.device
-        self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
+        device = self.demonstrations.terminated.device
         self.divergence = DIVERGENCES[self.config.divergence]
         one = torch.ones(1)
         self._floats = bool(self.divergence.boundary(one, one) != 0)
-        self.normalizer = Normalizer.of(self.demonstrations.observations)
+        self.observations = ObservationRows(self.task.observation_space, self.demonstrations.observations)
+        self.actions, action_size = action_encoding(self.task.action_space, device)
         self._expert: Tensor | None = None
-        observation_size = self.demonstrations.observations.shape[1]
-        second = observation_size if self.config.inputs == "state_transition" else self.demonstrations.actions.shape[1]
-        size = observation_size + second + (self.absorbing is not None)
-        self._absorbing_input = torch.eye(size, device=device)[-1:]
-        network: nn.Module = mlp([size, *self.config.hidden, 1], ACTIVATIONS[self.config.activation]).to(device)
+        observed = self.observations.size
+        second = observed if self.reads_next_observations else action_size
+        self.size = observed + second + (self.absorbing is not None)
+        """D, size of an input."""
+        self._absorbing_input = torch.zeros(1, self.size, device=device)
+        self._absorbing_input[0, -1] = 1
+        network = self._network().to(device)
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
@@ -150,30 +157,44 @@ class Adversarial:
         """Maps inputs [B, D] to expert_logit [B]."""
         return self.network(inputs).squeeze(-1)
 
-    def inputs(self, batch: Transitions) -> Tensor:
+    def _network(self) -> nn.Sequential:
+        """Maps inputs [B, D] to [B, 1]: a perceptron, before which a convolutional encoder reads the images."""
+        hidden, activation = self.config.hidden, ACTIVATIONS[self.config.activation]
+        if not self.observations.images:
+            return mlp([self.size, *hidden, 1], activation)
+        both = (0, self.observations.size) if self.reads_next_observations else (0,)
+        images = [(shape, [first + start for start in both]) for shape, first in self.observations.images]
+        columns = ImageColumns(self.size, images, self.config.filters)
+        return nn.Sequential(columns, *mlp([columns.size, *hidden, 1], activation))
+
+    def inputs(self, batch: Transitions[Any]) -> Tensor:
         """Normalized discriminator inputs of a batch: [B, D]."""
-        observations = self.normalizer(batch.observations)
-        if self.config.inputs == "state_transition":
-            columns = [observations, self.normalizer(batch.next_observations)]
+        observations = self.observations(batch.observations)
+        if self.reads_next_observations:
+            columns = [observations, self.observations(batch.next_observations)]
         else:
-            columns = [observations, self.scale(batch.actions)]
+            columns = [observations, self.actions(batch.actions)]
         if self.absorbing is not None:
             columns.append(observations.new_zeros(len(observations), 1))
         return torch.cat(columns, -1)
+
+    def rows(self, batch: Transitions[Any]) -> Tensor | LazyRows:
+        """`inputs` of a batch; those of images only where they are indexed."""
+        return LazyRows(self.inputs, batch) if self.observations.images else self.inputs(batch)
 
     @property
     def reads_next_observations(self) -> bool:
         return self.config.inputs == "state_transition"
 
-    def expert_inputs(self) -> Tensor:
-        """`inputs` of the demonstrations; computed once if the normalizer is fixed."""
-        if self.config.normalizer == "running":
-            return self.inputs(self.demonstrations)
+    def expert_inputs(self) -> Tensor | LazyRows:
+        """`rows` of the demonstrations; computed once if the normalizer is fixed."""
+        if self.config.normalizer == "running" or self.observations.images:
+            return self.rows(self.demonstrations)
         if self._expert is None:
             self._expert = self.inputs(self.demonstrations)
         return self._expert
 
-    def reward(self, batch: Transitions) -> Tensor:
+    def reward(self, batch: Transitions[Any]) -> Tensor:
         """Rewards [B]; with absorbing states, a step that enters one has all that follows added to its reward.
 
         A critic that is only defined up to a constant is measured from the midpoint between its means on the
@@ -181,13 +202,13 @@ class Adversarial:
         more than a short one."""
         self.network.eval()  # in training mode a spectral norm changes with every forward pass
         with torch.no_grad():
-            inputs = self.inputs(batch)
-            if self.absorbing is not None:
-                inputs = torch.cat([inputs, self._absorbing_input])
-            logit = self.logit(inputs)
+            logit = self._logits(self.rows(batch))
             if self._floats:
-                boundary = self.divergence.boundary(self.logit(self.expert_inputs()), logit[: len(batch)])
-                logit = logit - distributed.all_reduce_mean(torch.as_tensor(boundary))
+                boundary = torch.as_tensor(self.divergence.boundary(self._logits(self.expert_inputs()), logit))
+            if self.absorbing is not None:
+                logit = torch.cat([logit, self.logit(self._absorbing_input)])
+            if self._floats:
+                logit = logit - distributed.all_reduce_mean(boundary)
             reward = self.divergence.reward(logit)
             if self.config.zero == "lowest":
                 reward = reward + distributed.all_reduce_max((-reward).max())
@@ -195,19 +216,22 @@ class Adversarial:
                 return reward
             return reward[:-1] + absorbing_return(reward[-1], self.absorbing.gamma) * batch.terminated
 
-    def update(self, batch: Transitions) -> dict[str, Tensor]:
+    def _logits(self, rows: Tensor | LazyRows) -> Tensor:
+        return torch.cat([self.logit(some) for some in in_parts(rows)])
+
+    def update(self, batch: Transitions[Any]) -> dict[str, Tensor]:
         if self.config.normalizer == "running":
-            self.normalizer.merge_rollout(batch.observations)
+            self.observations.merge(batch.observations)
         distributed.broadcast_parameters(self.network)
         self.network.train()
-        expert, policy = self.expert_inputs(), self.inputs(batch)
-        rows = expert.new_empty(2 * self.config.batch_size, expert.shape[1])
+        expert, policy = self.expert_inputs(), self.rows(batch)
+        rows = torch.empty(2 * self.config.batch_size, self.size, device=expert.device)
         halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}
         shares = self._absorbing_shares(batch)
         for _ in range(self.config.updates_per_rollout):
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
-            torch.index_select(expert, 0, places, out=halves[0])
+            halves[0].copy_(expert[places])
             halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
             for half, absorbing in zip(halves, shares, strict=False):
                 in_absorbing_state = torch.rand(len(half), 1, device=half.device) < absorbing
@@ -217,7 +241,7 @@ class Adversarial:
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)
 
-    def _absorbing_shares(self, batch: Transitions) -> list[Tensor]:
+    def _absorbing_shares(self, batch: Transitions[Any]) -> list[Tensor]:
         """Shares of absorbing rows among the demonstrated rows and among those of `batch`; none without such states."""
         if self.absorbing is None:
             return []
@@ -245,11 +269,11 @@ class Adversarial:
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimizer.state_dict(),
-            "normaliser": self.normalizer.state_dict(),
+            "normaliser": self.observations.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimiser"])
-        self.normalizer.load_state_dict(state["normaliser"])
+        self.observations.load_state_dict(state["normaliser"])
         self._expert = None

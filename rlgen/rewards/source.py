@@ -5,9 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from rlgen.data.transitions import Transitions
+from rlgen.nn.one_hot import OneHot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,7 @@ class TaskShape:
 
     def encode(self, actions: Tensor) -> Tensor:
         """Actions [B, A] as network inputs [B, encoded_size]: discrete ones one-hot, continuous ones unchanged."""
-        if self.n_actions is None:
-            return actions
-        return F.one_hot(actions.flatten().long(), self.n_actions).float()
+        return actions if self.n_actions is None else OneHot((self.n_actions,))(actions)
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
 
 from rlgen.equations.policy_gradient import gaussian_surrogate
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 
 
 def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
@@ -21,14 +21,15 @@ def require_actor_critic(model: BaseAlgorithm) -> ActorCriticPolicy:
     on_policy, recurrent = isinstance(model, OnPolicyAlgorithm), hasattr(policy, "lstm_actor")
     if on_policy and not recurrent and isinstance(policy, ActorCriticPolicy):
         return policy
-    given = f"{type(model).__name__} with a {type(policy).__name__}"
+    raise _no_such_policy(model, "an ActorCriticPolicy without memory")
+
+
+def _no_such_policy(model: Any, kind: str) -> InputError:
+    given = f"{type(model).__name__} with a {type(getattr(model, 'policy', None)).__name__}"
     if not isinstance(model, BaseAlgorithm):
         given = f"{model!r}" if isinstance(model, str) else f"a {type(model).__name__}"
-    raise problem(
-        "an on-policy SB3 model with an ActorCriticPolicy without memory",
-        given,
-        'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)',
-    )
+    expected = f"an on-policy SB3 model with {kind}"
+    return problem(expected, given, 'use PPO, A2C or TRPO, e.g. PPO("MlpPolicy", env)')
 
 
 def is_recurrent(policy: BasePolicy) -> bool:
@@ -46,7 +47,7 @@ def require_distribution(model: BaseAlgorithm) -> Any:
         and hasattr(policy, "mlp_extractor")
     ):
         return policy
-    return require_actor_critic(model)
+    raise _no_such_policy(model, "a policy that gives distributions of actions")
 
 
 def require_raw_environment(model: BaseAlgorithm) -> None:

@@ -4,7 +4,9 @@ the actor of an off-policy one."""
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -16,21 +18,32 @@ from rlgen.sb3.actor_critic import require_distribution
 LEAST_STD = 1e-6
 
 
+def has_actor(model: BaseAlgorithm) -> bool:
+    """Whether an off-policy model has an actor that `BC` can clone; DQN only has values."""
+    actor: Any = getattr(model, "actor", None)
+    return isinstance(actor, BasePolicy) and (
+        hasattr(actor, "latent_pi") or isinstance(getattr(actor, "mu", None), nn.Module)
+    )
+
+
 def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
     """The part of `model` that clones. Raises `InputError` for a policy without a distribution of actions, and for an
     off-policy model without an actor (DQN), whose values say nothing about how likely an action is."""
     if not isinstance(model, OffPolicyAlgorithm):
         return require_distribution(model)
-    actor = getattr(model, "actor", None)
-    if isinstance(actor, BasePolicy) and (
-        hasattr(actor, "latent_pi") or isinstance(getattr(actor, "mu", None), nn.Module)
-    ):
-        return actor
+    if has_actor(model):
+        return model.actor  # type: ignore[attr-defined]
     raise problem(
         "an on-policy SB3 model, or an off-policy one with an actor (SAC, TD3, TQC, CrossQ, DDPG)",
         f"a {type(model).__name__}",
         "choose another model, or leave the warm start out: GAILConfig(warm_start=False), --gail.no-warm-start",
     )
+
+
+def require_counted_from_zero(space: spaces.Space) -> None:
+    """Raises `InputError` for discrete actions that do not start at 0."""
+    if np.any(getattr(space, "start", 0)):
+        raise problem("discrete actions counted from 0, as SB3 requires", f"{space}", "wrap the environment")
 
 
 def hidden_layers(cloned: BasePolicy) -> nn.Module:

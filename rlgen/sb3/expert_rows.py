@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 
+from rlgen.data import observations as tree
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.policy_inputs import PolicyInputs
 
 
 @dataclass
@@ -21,17 +23,14 @@ class ExpertRows:
     `reward` gives to such rows."""
 
     model: OffPolicyAlgorithm
-    rows: Transitions
-    reward: Callable[[Transitions], Tensor]
+    rows: Transitions[Any]
+    reward: Callable[[Transitions[Any]], Tensor]
     share: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
             raise problem("a share of demonstrated rows of at least 0 and below 1", str(self.share), "use e.g. 0.5")
-        shape = self.model.observation_space.shape
-        assert shape is not None
-        self.observations = self.rows.observations.unflatten(1, shape)
-        self.following = self.rows.next_observations.unflatten(1, shape)
+        self.inputs = PolicyInputs(self.model)
         self.actions = stored_actions(self.rows.actions, self.model)
 
     def count(self, batch_size: int) -> int:
@@ -41,19 +40,24 @@ class ExpertRows:
     def join(self, own: ReplayBufferSamples, n: int) -> ReplayBufferSamples:
         """The sampled rows `own` and `n` random demonstrated ones."""
         places = torch.from_numpy(np.random.randint(0, len(self.rows), n))  # noqa: NPY002, as SB3's buffers draw
-        places = places.to(self.rows.observations.device)
+        places = places.to(self.actions.device)
         chosen = self.rows[places]
-        expert = ReplayBufferSamples(
-            self.observations[places],
+        expert = (
+            self.inputs(chosen.observations),
             self.actions[places],
-            self.following[places],
+            self.inputs(chosen.next_observations),
             chosen.terminated.float()[:, None],
             self.reward(chosen)[:, None],
             None if own.discounts is None else torch.full((n, 1), self.model.gamma, device=own.rewards.device),
         )
         columns: Any = zip(own, expert, strict=True)
-        joined = [None if mine is None else torch.cat([mine, theirs.to(mine.dtype)]) for mine, theirs in columns]
-        return ReplayBufferSamples(*cast(Any, joined))
+        return type(own)(
+            *(None if mine is None else tree.each_entry(_joined, mine, theirs) for mine, theirs in columns)
+        )
+
+
+def _joined(mine: Tensor, theirs: Tensor) -> Tensor:
+    return torch.cat([mine, theirs.to(mine.dtype).reshape(-1, *mine.shape[1:])])
 
 
 def stored_actions(actions: Tensor, model: OffPolicyAlgorithm) -> Tensor:

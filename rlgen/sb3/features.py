@@ -46,7 +46,8 @@ def policy_normalizer(policy: torch.nn.Module) -> Normalizer | None:
     return extractor.normaliser if isinstance(extractor, NormalisedObservations) else None
 
 
-OWNERS = ("actor", "actor_target", "critic", "critic_target")
+NETWORKS = ("actor", "critic", "q_net", "quantile_net")
+OWNERS = tuple(f"{name}{end}" for name in NETWORKS for end in ("", "_target"))
 EXTRACTORS = ("features_extractor", "pi_features_extractor", "vf_features_extractor")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
@@ -18,16 +18,18 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlgen import distributed
+from rlgen.data import observations as tree
+from rlgen.data.spaces import rows_of
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.log import HostLog
 from rlgen.sb3.relabel import WeightedReward, readers_of_ends, weighted_rewards
-from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of
+from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of, raw_kinds
 
 UPDATE_EVERY = 1000
-DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer)}
+DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer, DictReplayBuffer)}
 """Sampling methods of the buffers whose rewards can be computed on reading."""
 
 
@@ -71,7 +73,7 @@ class RelabelReplay(BaseCallback):
         kind = type(plain_replay_buffer(self.model))
         if (kind.sample, kind._get_samples) not in DRAWING:
             raise problem(
-                "a ReplayBuffer or NStepReplayBuffer that samples as SB3's do",
+                "a ReplayBuffer, DictReplayBuffer or NStepReplayBuffer that samples as SB3's do",
                 f"a {kind.__name__}",
                 "leave replay_buffer_class out, or use an on-policy model",
             )
@@ -98,8 +100,10 @@ class RelabelReplay(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def learn_from(self, step: tuple[np.ndarray, ...]) -> None:
+    def learn_from(self, step: tuple[Any, ...]) -> None:
         """Adds a new step, and updates the sources if there are enough of them."""
+        if not self.sources:
+            return
         self.steps.add(*step)
         while (new := self.steps.take(self.model.device)) is not None:
             progress, log = progress_remaining(self.model), HostLog(self.model)
@@ -143,22 +147,23 @@ class RelabelingReplayBuffer:
 
     def add(
         self,
-        obs: np.ndarray,
-        next_obs: np.ndarray,
+        obs: Any,
+        next_obs: Any,
         action: np.ndarray,
         reward: np.ndarray,
         done: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        """SB3's `add`, with raw observations [N, O] under a VecNormalize, and an episode's true last observation."""
+        """SB3's `add`, with raw observations [N, ...] under a VecNormalize, and an episode's true last observation."""
         self.buffer.add(obs, next_obs, action, reward, done, infos)
         if not self.is_current():
             self.give_place()
             return
         for env in np.flatnonzero(done).tolist():
             for callback in self.callbacks:
-                last_observation(infos[env], obs[env], readers_of_ends(callback.sources))
-        observations, following = (np.array(each, np.float32).reshape(len(done), -1) for each in (obs, next_obs))
+                last_observation(infos[env], tree.take(obs, env), readers_of_ends(callback.sources))
+        kinds = raw_kinds(self.model)
+        observations, following = (rows_of(each, kinds) for each in (obs, next_obs))
         limited, ended = np.array([bool(info.get("TimeLimit.truncated")) for info in infos]), np.asarray(done, bool)
         actions = received(np.asarray(action).reshape(len(done), -1), self.model)
         for callback in self.callbacks:
@@ -208,22 +213,20 @@ def plain_replay_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
     return present.buffer if isinstance(present, RelabelingReplayBuffer) else present
 
 
-def stored_transitions(model: OffPolicyAlgorithm, rows: np.ndarray, envs: np.ndarray) -> Transitions:
+def stored_transitions(model: OffPolicyAlgorithm, rows: np.ndarray, envs: np.ndarray) -> Transitions[Any]:
     """Transitions at these rows and environments [B] of the model's replay buffer, on the model's device."""
-    buffer = plain_replay_buffer(model)
+    buffer, kinds = plain_replay_buffer(model), raw_kinds(model)
+    now = tree.take(buffer.observations, (rows, envs))
     if buffer.optimize_memory_usage:
-        following = buffer.observations[(rows + 1) % buffer.buffer_size, envs]
+        then = tree.take(buffer.observations, ((rows + 1) % buffer.buffer_size, envs))
     else:
-        following = buffer.next_observations[rows, envs]
+        then = tree.take(buffer.next_observations, (rows, envs))
     ended, limited = buffer.dones[rows, envs] > 0, buffer.timeouts[rows, envs] > 0
-    arrays = (
-        buffer.observations[rows, envs].reshape(len(rows), -1).astype(np.float32, copy=False),
-        received(buffer.actions[rows, envs], model),
-        following.reshape(len(rows), -1).astype(np.float32, copy=False),
-        ended & ~limited,
-        ended & limited,
+    actions = received(buffer.actions[rows, envs], model)
+    columns = (rows_of(now, kinds), actions, rows_of(then, kinds), ended & ~limited, ended & limited)
+    return Transitions(
+        *(tree.each_entry(lambda array: torch.as_tensor(array, device=model.device), each) for each in columns)
     )
-    return Transitions(*(torch.as_tensor(array, device=model.device) for array in arrays))
 
 
 class ReplayDraws:
@@ -238,9 +241,9 @@ class ReplayDraws:
         self.taken = 0
         """1 once something has been drawn, 0 before."""
 
-    def add(self, observations: np.ndarray, *rest: np.ndarray) -> None:
+    def add(self, observations: Any, *rest: np.ndarray) -> None:
         """Counts a step of all environments, which the buffer already holds."""
-        self.waiting += len(observations)
+        self.waiting += tree.count(observations)
 
     def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
         """Random transitions, and that none starts an episode, [rows, 1]; None until there are `every` new steps."""

@@ -8,13 +8,16 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 
+from rlgen.data import observations as tree
+from rlgen.data.spaces import rows_of
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.device_rollout import DeviceRollout
 from rlgen.sb3.log import HostLog, RoundLog
-from rlgen.sb3.steps import RawObservations, last_observation, normalizer_of
+from rlgen.sb3.steps import RawObservations, last_observation, normalizer_of, raw_kinds
 
 
 class Rollout(Protocol):
@@ -53,7 +56,7 @@ class Rollout(Protocol):
     def record(self, found: Mapping[str, Any]) -> None:
         """Adds a step from the `locals` of the callback."""
 
-    def transitions(self) -> Transitions:
+    def transitions(self) -> Transitions[Any]:
         """All T * N transitions, time-major, actions as the environment received them, on the model's device."""
 
     def set_rewards(self, rewards: Tensor) -> None:
@@ -86,13 +89,13 @@ Memory = tuple[Tensor, Tensor]
 
 
 class EpisodeEnd(NamedTuple):
-    """The end of an episode: its place in the rollout, its true last observation [O] as the policy sees it and raw, and
-    the state of a recurrent critic at that time, each [layers, 1, hidden]."""
+    """The end of an episode: its place in the rollout, its true last observation as the policy sees it and raw, and the
+    state of a recurrent critic at that time, each [layers, 1, hidden]."""
 
     time: int
     env: int
-    observation: np.ndarray
-    raw: np.ndarray
+    observation: Any
+    raw: Any
     truncated: bool
     memory: Memory | None
 
@@ -127,7 +130,7 @@ class BufferRollout:
             return
         for env in np.flatnonzero(found["dones"]).tolist():
             info = found["infos"][env]
-            last = last_observation(info, self.model._last_obs[env], self.readers)  # type: ignore[index]
+            last = last_observation(info, tree.take(self.model._last_obs, env), self.readers)
             raw = last if self.raw is None else self.raw.raw(last)
             truncated = bool(info.get("TimeLimit.truncated", False))
             self.ends.append(EpisodeEnd(time, env, last, raw, truncated, self._memory(slice(env, env + 1))))
@@ -153,22 +156,28 @@ class BufferRollout:
     def starts(self) -> Tensor:
         return torch.as_tensor(self.model.rollout_buffer.episode_starts).bool()
 
-    def transitions(self) -> Transitions:
-        buffer = self.model.rollout_buffer
+    def transitions(self) -> Transitions[Any]:
+        buffer, kinds = self.model.rollout_buffer, raw_kinds(self.model)
         if self.raw is None:
-            observations = _rows(buffer.observations)
-            following = np.concatenate([observations[1:], _rows(np.asarray(self.last["new_obs"])[None])])
+            seen = [rows_of(buffer.observations, kinds), rows_of(self.last["new_obs"], kinds)]
         else:
-            rows = _rows(np.stack(self.raw.rows))
-            observations, following = rows[:-1], rows[1:].copy()
-        terminated = np.zeros(observations.shape[:2], bool)
-        truncated = np.zeros(observations.shape[:2], bool)
-        for end in self.ends:
-            following[end.time, end.env] = end.raw.ravel()
-            (truncated if end.truncated else terminated)[end.time, end.env] = True
+            seen = [rows_of(each, kinds) for each in self.raw.rows]
+        rows, n_envs = buffer.rewards.size, buffer.rewards.shape[1]
+        following = np.arange(rows) + n_envs  # the same environment, one step later
+        terminated, truncated = np.zeros((2, rows), bool)
+        for number, end in enumerate(self.ends):
+            row = end.time * n_envs + end.env
+            following[row] = rows + n_envs + number
+            (truncated if end.truncated else terminated)[row] = True
+        store = tree.concatenate([*seen, *(rows_of(end.raw, kinds) for end in self.ends)])
+        now, then = tree.of_store(*self._on_device(store, following))
         actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
-        arrays = (observations, actions, following, terminated, truncated)
-        return Transitions(*(torch.as_tensor(a, device=self.model.device).flatten(0, 1) for a in arrays))
+        rest = self._on_device(actions.reshape(rows, -1), terminated, truncated)
+        return Transitions(now, rest[0], then[:] if tree.is_flat(now) else then, *rest[1:])
+
+    def _on_device(self, *arrays: Any) -> list[Any]:
+        device = self.model.device
+        return [tree.each_entry(lambda array: torch.as_tensor(array, device=device), each) for each in arrays]
 
     def set_rewards(self, rewards: Tensor) -> None:
         buffer = self.model.rollout_buffer
@@ -188,7 +197,7 @@ class BufferRollout:
             return
         memories = [end.memory for end in cut if end.memory is not None]
         memory = (torch.cat([m[0] for m in memories], 1), torch.cat([m[1] for m in memories], 1)) if memories else None
-        last = np.stack([end.observation for end in cut])
+        last = tree.each_entry(lambda *rows: np.stack(rows), *(end.observation for end in cut))
         values = self._values(last, memory, np.zeros(len(cut))).flatten().cpu().numpy()
         for end, value in zip(cut, values, strict=True):
             self.model.rollout_buffer.rewards[end.time, end.env] += self.model.gamma * value
@@ -199,19 +208,14 @@ class BufferRollout:
         return None if states is None else (states.vf[0][:, envs].contiguous(), states.vf[1][:, envs].contiguous())
 
     @torch.no_grad()
-    def _values(self, observations: np.ndarray, memory: Memory | None, starts: np.ndarray) -> Tensor:
-        """V [B, 1] of observations [B, O] as the policy sees them. A recurrent policy also uses its state, and the
+    def _values(self, observations: Any, memory: Memory | None, starts: np.ndarray) -> Tensor:
+        """V [B, 1] of observations [B, ...] as the policy sees them. A recurrent policy also uses its state, and the
         episode starts [B], which reset it."""
-        seen = torch.as_tensor(observations, device=self.model.device)
+        seen = obs_as_tensor(observations, self.model.device)
         if memory is None:
             return self.model.policy.predict_values(seen)
         begins = torch.as_tensor(starts, dtype=torch.float32, device=self.model.device)
         return self.model.policy.predict_values(seen, memory, begins)  # type: ignore[call-arg]
-
-
-def _rows(observations: np.ndarray) -> np.ndarray:
-    """Observations [T, N, ...] of any shape as float32 [T, N, O]."""
-    return observations.reshape(*observations.shape[:2], -1).astype(np.float32, copy=False)
 
 
 def received_actions(actions: np.ndarray, model: OnPolicyAlgorithm) -> np.ndarray:

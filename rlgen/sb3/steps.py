@@ -1,7 +1,8 @@
 """Steps of a model as its callbacks see them: raw observations below a VecNormalize, true last observations, and the
 new transitions of an off-policy model, collected until a reward source learns from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,16 +11,19 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
+from rlgen.data.spaces import Kinds, kinds_of
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
 
 
 def normalizer_of(model: BaseAlgorithm) -> VecNormalize | None:
-    """The VecNormalize of the model's environment, if it has one. Raises `InputError` if its observations differ from
-    the model's, because another wrapper changes their shape."""
+    """The VecNormalize of the model's environment, if it has one that normalizes observations. Raises `InputError` if
+    its observations differ from the model's, because another wrapper changes their shape."""
     env = model.get_vec_normalize_env()
-    if env is not None and env.observation_space.shape != model.observation_space.shape:
+    if env is None or not env.norm_obs:
+        return None
+    if env.observation_space.shape != model.observation_space.shape:
         raise problem(
             f"a VecNormalize of the observations that the model sees, {model.observation_space.shape}",
             f"one of {env.observation_space.shape} below another wrapper",
@@ -28,25 +32,45 @@ def normalizer_of(model: BaseAlgorithm) -> VecNormalize | None:
     return env
 
 
+@contextmanager
+def constant_statistics(model: BaseAlgorithm) -> Iterator[None]:
+    """Within the block, a VecNormalize of the model's environment does not change its statistics."""
+    normalizer = normalizer_of(model)
+    if normalizer is None or not normalizer.training:
+        yield
+        return
+    normalizer.training = False
+    try:
+        yield
+    finally:
+        normalizer.training = True
+
+
+def raw_kinds(model: BaseAlgorithm) -> Kinds:
+    """Type and shape of the raw observations of the model's environment, by entry."""
+    env = normalizer_of(model)
+    return kinds_of(model.observation_space if env is None else env.venv.observation_space)
+
+
 class RawObservations:
-    """Raw observations of one rollout below `env`: the first, then one more for each step. [T + 1, N, O]."""
+    """Raw observations of one rollout below `env`: the first, then one more for each step. T + 1 times [N, ...]."""
 
     def __init__(self, env: VecNormalize):
         self.env = env
-        self.rows: list[np.ndarray] = []
+        self.rows: list[Any] = []
         self.add()
 
     def add(self) -> None:
         """Adds the observations after a step or a reset."""
-        self.rows.append(np.asarray(self.env.get_original_obs()))
+        self.rows.append(self.env.get_original_obs())
 
-    def raw(self, observation: np.ndarray) -> np.ndarray:
-        """The raw values of a normalized observation [O] of the current step, such as the last of an episode, as far as
-        the normalizer has not clipped it."""
-        return np.asarray(self.env.unnormalize_obs(observation))
+    def raw(self, observation: Any) -> Any:
+        """The raw values of a normalized observation of the current step, such as the last of an episode, as far as the
+        normalizer has not clipped it."""
+        return self.env.unnormalize_obs(observation)
 
 
-def last_observation(info: Mapping[str, Any], before: np.ndarray, readers: Sequence[str]) -> np.ndarray:
+def last_observation(info: Mapping[str, Any], before: Any, readers: Sequence[str]) -> Any:
     """`terminal_observation` in the `info` of an episode's last step; if it is missing and nothing reads it, the
     observation `before` that step.
 
@@ -114,6 +138,7 @@ class NewSteps:
         if self.steps:
             before = self.steps[-1]
             starts = before.terminated | before.truncated | (before.following != observations).any(1)
+        observations, following = observations.copy(), following.copy()  # an environment may reuse its arrays
         self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
 
     def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:

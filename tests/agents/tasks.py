@@ -27,6 +27,11 @@ def pendulum_window(**options: Any) -> gym.Env:
     return FrameStackObservation(gym.make("Pendulum-v1", **options), 2)
 
 
+def cart_window(**options: Any) -> gym.Env:
+    return FrameStackObservation(gym.make("CartPole-v1", **options), 2)
+
+
+gym.register("test/CartWindow-v0", cart_window, max_episode_steps=100)
 gym.register("test/GridImage-v0", grid_image, max_episode_steps=20)
 gym.register("test/GridDictionary-v0", grid_dictionary, max_episode_steps=20)
 gym.register("test/PendulumWindow-v0", pendulum_window, max_episode_steps=200)
@@ -50,10 +55,12 @@ class Walker:
 
 
 class Balancer:
-    """Balances CartPole: pushes towards where the pole falls."""
+    """Balances CartPole: pushes towards where the pole falls; reads the last frame of a window."""
 
     def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
-        return (observation @ np.array([0.02, 0.1, 1.0, 0.5]) > 0).astype(int), None
+        return (observation.reshape(len(observation), -1, 4)[:, -1] @ np.array([0.02, 0.1, 1.0, 0.5]) > 0).astype(
+            int
+        ), None
 
 
 class Swinger:

@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from rlgen.agents import BC, GAIL, BCConfig
+from rlgen.agents import BC, BCConfig
 from rlgen.agents.cli import main
 from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations, Episode
@@ -351,24 +351,6 @@ def test_a_vec_normalize_that_does_not_train_keeps_its_statistics_and_a_failed_c
         else:
             bc.learn()
         assert env.obs_rms.mean.tolist() == 4 * [3.0]
-
-
-def test_gail_refuses_images_and_names_what_takes_them() -> None:
-    class Push(Colors):
-        action_space = spaces.Box(-1, 1, (1,))  # type: ignore[assignment]
-
-        def step(self, action: np.ndarray) -> Any:
-            return super().step(int(action[0] > 0))
-
-    env = DummyVecEnv([Push] * 2)
-    still = Demonstrations.record(Still(), env, 2)
-    with pytest.raises(InputError, match=r"vectors, for GAIL; got uint8 \[36, 36, 3\].*BC"):
-        GAIL(ppo("CnnPolicy", env), still)
-
-
-class Still:
-    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
-        return np.zeros((len(observation), 1), np.float32), None
 
 
 SMALL = "--bc.max-updates 20 --bc.check-every 10 --bc.plain-below 0 --bc.batch-size 16 --hidden 8 --episodes 2"

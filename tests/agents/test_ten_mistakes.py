@@ -15,7 +15,6 @@ from stable_baselines3.common.vec_env import VecNormalize
 from rlgen.agents import GAIL, BCConfig, GAILConfig, LearnerConfig
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions
-from rlgen.errors import InputError
 from rlgen.nn import PenaltyConfig
 from rlgen.rewards import AdversarialConfig
 from rlgen.sb3 import normalized_policy
@@ -39,7 +38,7 @@ class Witness:
 
         def reward(batch: Transitions) -> torch.Tensor:
             self.batches.append(batch)
-            self.means[-1].append(source.normalizer.mean.clone())
+            self.means[-1].append(source.observations.entries[""].normalizer.mean.clone())
             with torch.no_grad():
                 self.logits.append(source.logit(source.inputs(batch)))
             self.rewards.append(pay(batch))
@@ -50,7 +49,7 @@ class Witness:
             return update(batch)
 
         def one_step(rows: torch.Tensor) -> dict[str, torch.Tensor]:
-            self.means[-1].append(source.normalizer.mean.clone())
+            self.means[-1].append(source.observations.entries[""].normalizer.mean.clone())
             return step(rows)
 
         monkeypatch.setattr(source, "reward", reward)
@@ -92,10 +91,27 @@ def test_the_scale_of_rewards_learns_from_every_step_and_divides_what_is_paid(
     assert abs(ratio[0] - 1) > 0.01
 
 
-def test_a_normalizing_environment_is_refused_and_not_silently_bypassed(point_env, point_demonstrations) -> None:
-    model = make_model(LearnerConfig(n_steps=16, batch_size=32), VecNormalize(point_env()), seed=0)
-    with pytest.raises(InputError, match="VecNormalize"):
-        GAIL(model, point_demonstrations, CONFIG)
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_under_a_normalizing_environment_the_discriminator_sees_raw_observations_and_the_policy_its_own(
+    warm_start: bool, point_env, point_demonstrations, spy, monkeypatch
+) -> None:
+    tap = point_env()
+    env = VecNormalize(tap)
+    model = make_model(LearnerConfig(n_steps=16, batch_size=32, normalize=False), env, seed=0)
+    config = replace(CONFIG, warm_start=warm_start, bc=BCConfig(max_updates=20, check_every=10))
+    gail = GAIL(model, point_demonstrations, config)
+    witness = Witness(gail, monkeypatch)
+    gail.learn(128, spy)
+    for i, (batch, buffer) in enumerate(zip(witness.batches, spy.rollouts, strict=True)):
+        following = np.array(tap.traffic.following[16 * i : 16 * (i + 1)]).reshape(64, 2)
+        np.testing.assert_allclose(batch.next_observations, following, atol=1e-5)
+        ended = np.array(tap.traffic.ended[16 * i : 16 * (i + 1)])
+        paid = witness.rewards[i].reshape(16, 4).numpy()
+        np.testing.assert_array_equal(buffer["rewards"][~ended], paid[~ended])  # neither the task's nor scaled
+        assert np.abs(buffer["observations"].reshape(64, 2) - batch.observations.numpy()).max() > 0.1
+    # After a reset and 32 steps of 4 environments, or, as the clone needs them, after the demonstrations alone.
+    assert env.obs_rms.count == pytest.approx(len(point_demonstrations) if warm_start else 4 + 128, abs=0.01)
+    assert env.training
 
 
 # 2. Each round ends at progress 0, so a linear learning rate is 0 in every round.

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
+from gymnasium import spaces
 from torch import Tensor
 from torch.distributions import Normal
 
@@ -31,6 +33,9 @@ from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])
+TASK = SimpleNamespace(
+    observation_space=spaces.Box(-math.inf, math.inf, (3,)), action_space=spaces.Box(LOW.numpy(), HIGH.numpy())
+)
 SMALL = AdversarialConfig(hidden=(16,), learning_rate=1e-2, updates_per_rollout=4, batch_size=64)
 
 
@@ -48,7 +53,7 @@ def random_transitions(rows: int, center: float, seed: int = 0) -> Transitions:
 
 def source(config: AdversarialConfig = SMALL, penalties: tuple[Penalty, ...] = (), seed: int = 0) -> Adversarial:
     torch.manual_seed(seed)
-    return Adversarial(random_transitions(200, center=1.0), LOW, HIGH, config, penalties)
+    return Adversarial(random_transitions(200, center=1.0), TASK, config, penalties)
 
 
 def test_actions_come_on_the_scale_from_minus_one_to_one() -> None:
@@ -132,8 +137,9 @@ def trained_on_gaussians(
     torch.manual_seed(0)
     nothing = torch.zeros(20_000, 1)
     demonstrations = transitions(EXPERT.sample((20_000, 1)), nothing)
+    line = SimpleNamespace(observation_space=spaces.Box(-9, 9, (1,)), action_space=spaces.Box(-1, 1, (1,)))
     config = AdversarialConfig(hidden=(16,), updates_per_rollout=100, batch_size=512, divergence=divergence)
-    gail = Adversarial(demonstrations, torch.tensor([-1.0]), torch.tensor([1.0]), config, penalties)
+    gail = Adversarial(demonstrations, line, config, penalties)
     policy = transitions(POLICY.sample((20_000, 1)), nothing)
     for rate in (1e-2, 3e-3, 1e-3):
         gail.optimizer.param_groups[0]["lr"] = rate
@@ -197,9 +203,9 @@ def test_with_transitions_as_inputs_actions_do_not_matter() -> None:
 
 def test_an_expert_normalizer_never_moves() -> None:
     gail = source()
-    before = gail.normalizer.mean.clone()
+    before = gail.observations.entries[""].normalizer.mean.clone()
     gail.update(random_transitions(100, center=-5.0))
-    assert torch.equal(gail.normalizer.mean, before)
+    assert torch.equal(gail.observations.entries[""].normalizer.mean, before)
 
 
 def test_a_running_normalizer_takes_in_each_rollout_once() -> None:
@@ -208,8 +214,8 @@ def test_a_running_normalizer_takes_in_each_rollout_once() -> None:
     gail.update(batch)
     gail.reward(batch)
     joined = torch.cat([gail.demonstrations.observations, batch.observations])
-    torch.testing.assert_close(gail.normalizer.mean, joined.mean(0))
-    assert float(gail.normalizer.count) == 300
+    torch.testing.assert_close(gail.observations.entries[""].normalizer.mean, joined.mean(0))
+    assert float(gail.observations.entries[""].normalizer.count) == 300
 
 
 def test_neither_side_is_changed_by_training() -> None:
@@ -321,7 +327,7 @@ def test_learning_after_paying_moves_the_spectral_norm_on() -> None:
 
 def test_the_experts_inputs_follow_the_normalizer() -> None:
     other = source(seed=1)
-    other.normalizer.merge(torch.full((100, 3), 7.0))
+    other.observations.entries[""].normalizer.merge(torch.full((100, 3), 7.0))
     for normalizer in ("expert", "running"):
         gail = source(replace(SMALL, normalizer=normalizer))
         gail.update(random_transitions(100, center=-5.0))
@@ -333,7 +339,7 @@ def test_the_experts_inputs_follow_the_normalizer() -> None:
 def test_no_demonstration_is_refused() -> None:
     empty = transitions(torch.zeros(0, 3), torch.zeros(0, 2))
     with pytest.raises(InputError, match="at least one demonstrated transition"):
-        Adversarial(empty, LOW, HIGH)
+        Adversarial(empty, TASK)
 
 
 @pytest.mark.parametrize("field", ["learning_rate", "updates_per_rollout", "batch_size"])
@@ -352,7 +358,7 @@ ABSORBING = AbsorbingStates(gamma=0.9, expert_share=0.25)
 
 def with_absorbing_states(config: AdversarialConfig = SMALL, seed: int = 0) -> Adversarial:
     torch.manual_seed(seed)
-    return Adversarial(random_transitions(200, center=1.0), LOW, HIGH, config, (), ABSORBING)
+    return Adversarial(random_transitions(200, center=1.0), TASK, config, (), ABSORBING)
 
 
 @pytest.mark.parametrize("zero", ["own", "lowest"])

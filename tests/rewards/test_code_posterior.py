@@ -1,9 +1,11 @@
 """What is paid for a code that shows, where it is known how much of it does."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from gymnasium import spaces
 
 from rlgen.data import Transitions
 from rlgen.equations.variational_bounds import categorical_information
@@ -65,8 +67,9 @@ def test_a_source_without_code_pays_alike_whatever_the_code() -> None:
     other = Transitions(batch.observations.clone(), *batch.tensors()[1:])
     other.observations[:, 2:] = torch.eye(CODES)[2]
     config = AdversarialConfig(hidden=(8,), batch_size=16)
-    expert, bounds = without_code(steps(64, 0.0, 1), CODES), torch.ones(1)
-    plain = Adversarial(expert, -bounds, bounds, config, (GradientPenalty(),))
+    expert = without_code(steps(64, 0.0, 1), CODES)
+    task = SimpleNamespace(observation_space=spaces.Box(-9, 9, (2,)), action_space=spaces.Box(-1, 1, (1,)))
+    plain = Adversarial(expert, task, config, (GradientPenalty(),))
     blind = WithoutCode(plain, CODES)
     assert isinstance(blind, RewardSource)
     blind.update(batch)

@@ -2,11 +2,13 @@
 
 from contextlib import ExitStack
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
@@ -138,8 +140,11 @@ def test_a_curiositys_update_waits_for_nothing(device: str, name: str) -> None:
 
 def source_of(config: GAILConfig, device: str) -> Any:
     torch.manual_seed(0)
-    bounds = -torch.ones(2), torch.ones(2)
-    return Adversarial(batch(device, 30), *bounds, config.discriminator, config.penalties.chosen())
+    rows = batch(device, 30)
+    task = SimpleNamespace(
+        observation_space=spaces.Box(-9, 9, rows.observations.shape[1:]), action_space=spaces.Box(-1, 1, (2,))
+    )
+    return Adversarial(rows, task, config.discriminator, config.penalties.chosen())
 
 
 def curious_source(name: str, device: str) -> Any:

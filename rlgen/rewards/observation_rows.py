@@ -1,0 +1,148 @@
+"""Observations and actions of any space as rows of floats, which discriminators read."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlgen.data import observations as tree
+from rlgen.data.recording import action_bounds, is_whole
+from rlgen.data.spaces import channels_first, channels_first_shape, is_image, with_entries
+from rlgen.data.transitions import Transitions
+from rlgen.nn.normalizer import ActionScale, Normalizer
+from rlgen.nn.one_hot import OneHot
+
+ROWS_AT_ONCE = 512
+"""Rows of images that are floats at a time."""
+
+
+class Numbers:
+    """Vectors and windows [B, ...]: flattened, normalized by component."""
+
+    def __init__(self, size: int):
+        self.size, self.normalizer = size, Normalizer(size)
+
+    def varying(self, rows: Tensor) -> Tensor:
+        """The numbers [B, size] that the statistics are of."""
+        return rows.reshape(len(rows), self.size).float()
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return self.normalizer(self.varying(rows))
+
+
+class Image:
+    """Images of bytes [B, C, H, W] or [B, H, W, C]: channels first, from [0, 1], normalized by channel, flattened."""
+
+    def __init__(self, shape: tuple[int, int, int]):
+        self.shape, self.size, self.normalizer = shape, torch.Size(shape).numel(), Normalizer(shape[0])
+
+    def varying(self, rows: Tensor) -> Tensor:
+        """The numbers [B, H, W, C] that the statistics are of."""
+        return (channels_first(rows, self.shape).float() / 255).movedim(1, -1)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return self.normalizer(self.varying(rows)).movedim(-1, 1).flatten(1)
+
+
+class Discrete(OneHot):
+    """Whole numbers of a discrete space: one-hot."""
+
+
+class ObservationRows:
+    """Maps observations of `space` to rows [B, size] of floats, entry by entry, normalized by statistics that only
+    `merge` changes: at first those of `demonstrated` observations."""
+
+    def __init__(self, space: Any, demonstrated: Any):
+        self.entries: dict[str, Numbers | Image | Discrete] = {
+            name: _entry(inner) for name, inner in sorted(with_entries(space).items())
+        }
+        self.size = sum(entry.size for entry in self.entries.values())
+        device = next(iter(tree.entries(demonstrated).values())).device
+        for normalizer in self._normalizers().values():
+            normalizer.to(device)
+        self._merge(demonstrated, Normalizer.merge)
+
+    def __call__(self, observations: Any) -> Tensor:
+        given = tree.entries(observations)
+        return torch.cat([entry(given[name][:]) for name, entry in self.entries.items()], 1)
+
+    @property
+    def images(self) -> list[tuple[tuple[int, int, int], int]]:
+        """Shape [C, H, W] and first column of every image."""
+        found, start = [], 0
+        for entry in self.entries.values():
+            if isinstance(entry, Image):
+                found.append((entry.shape, start))
+            start += entry.size
+        return found
+
+    def merge(self, observations: Any) -> None:
+        """Merges observations of all training processes into the statistics."""
+        self._merge(observations, Normalizer.merge_rollout)
+
+    def _merge(self, observations: Any, merge: Callable[[Normalizer, Tensor], None]) -> None:
+        for name, rows in tree.entries(observations).items():
+            if not isinstance(entry := self.entries[name], Discrete):
+                for some in rows.split(ROWS_AT_ONCE if isinstance(entry, Image) else max(1, len(rows))):
+                    merge(entry.normalizer, entry.varying(some))
+
+    def state_dict(self) -> dict[str, Any]:
+        return tree.of_entries({name: each.state_dict() for name, each in self._normalizers().items()})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, normalizer in self._normalizers().items():
+            normalizer.load_state_dict(state[name] if name else state)
+
+    def _normalizers(self) -> dict[str, Normalizer]:
+        return {name: entry.normalizer for name, entry in self.entries.items() if not isinstance(entry, Discrete)}
+
+
+def _entry(space: Any) -> Numbers | Image | Discrete:
+    if is_image(space) and len(space.shape) == 3:
+        return Image(channels_first_shape(space.shape))
+    if (counts := discrete_counts(space)) is not None:
+        return Discrete(counts)
+    return Numbers(max(1, torch.Size(space.shape).numel()))
+
+
+def discrete_counts(space: Any) -> tuple[int, ...] | None:
+    """Numbers of values of a Discrete or MultiDiscrete space; None for other spaces."""
+    if not is_whole(space) or (hasattr(space, "n") and space.shape):
+        return None
+    low, high = action_bounds(space)
+    return tuple(int(count) for count in high - low + 1)
+
+
+def action_encoding(space: Any, device: torch.device) -> tuple[Callable[[Tensor], Tensor], int]:
+    """Maps actions [B, A] of `space` to floats [B, E], and E: those of a Box scaled to [-1, 1], those of a Discrete or
+    MultiDiscrete space one-hot, those of a MultiBinary one as they are."""
+    if (counts := discrete_counts(space)) is not None:
+        return OneHot(counts), sum(counts)
+    low, high = (torch.tensor(bound, dtype=torch.float32, device=device) for bound in action_bounds(space))
+    return (ActionScale.of(low, high) if hasattr(space, "low") else Tensor.float), len(low)
+
+
+class LazyRows:
+    """What `inputs` makes of the rows of `batch`, computed where they are indexed: the float images of a complete batch
+    may not fit into memory."""
+
+    def __init__(self, inputs: Callable[[Transitions], Tensor], batch: Transitions):
+        self.inputs, self.batch = inputs, batch
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def __getitem__(self, places: Tensor | slice) -> Tensor:
+        return self.inputs(self.batch[places])
+
+    @property
+    def device(self) -> torch.device:
+        return self.batch.terminated.device
+
+
+def in_parts(rows: Tensor | LazyRows) -> Iterator[Tensor]:
+    """All rows in order: those of a tensor at once, lazy ones some at a time."""
+    size = len(rows) if isinstance(rows, Tensor) else ROWS_AT_ONCE
+    for start in range(0, len(rows), max(1, size)):
+        yield rows[slice(start, start + size)]
