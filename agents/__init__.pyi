@@ -1,3 +1,4 @@
+from .airl import AIRL, AIRLConfig
 from .bc import BC, BCConfig, BCResult
 from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
 from .dagger import DAgger, DAggerConfig
@@ -10,6 +11,7 @@ from .lsiq import LSIQ, LSIQConfig
 from .sqil import SQIL, SQILConfig
 
 __all__ = [
+    "AIRL",
     "BC",
     "GAIL",
     "ICM",
@@ -19,6 +21,7 @@ __all__ = [
     "RND",
     "SQIL",
     "VIME",
+    "AIRLConfig",
     "BCConfig",
     "BCResult",
     "Curiosity",

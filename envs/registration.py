@@ -14,6 +14,7 @@ from gymnasium.envs.registration import find_highest_version, parse_env_id
 from rlgen.errors import problem
 
 MAX_EPISODE_STEPS = {
+    "rlgen/DisabledAnt-v0": 1000,
     "rlgen/SparseAnt-v0": 500,
     "rlgen/SparseCartPoleSwingup-v0": 500,
     "rlgen/SparseDoublePendulum-v0": 500,

@@ -13,6 +13,7 @@ from rlgen.sim.classic import ClassicTask
 from rlgen.sim.task import Task
 
 from .ant import Ant
+from .disabled_ant import DisabledAnt
 from .humanoid import Humanoid
 from .planar_bodies import HalfCheetah, Hopper, Swimmer, Walker2d
 from .sparse_cart_pole import SparseCartPoleSwingup
@@ -28,6 +29,7 @@ TASKS: dict[str, type[Task]] = {
     "Humanoid-v5": Humanoid,
     "Swimmer-v5": Swimmer,
     "Walker2d-v5": Walker2d,
+    "rlgen/DisabledAnt-v0": DisabledAnt,
     "rlgen/SparseAnt-v0": SparseAnt,
     "rlgen/SparseHalfCheetah-v0": SparseHalfCheetah,
     "rlgen/SparseHumanoid-v0": SparseHumanoid,

@@ -63,6 +63,12 @@ COMMANDS = (
         example="rlgen train bc --env Ant-v5 --demos ant.npz --out runs/ant-bc",
     ),
     Command(
+        words="train airl",
+        target="train_airl:TrainAIRL",
+        summary="Imitate, and learn a reward for later trainings (AIRL).",
+        example="rlgen train airl --env Ant-v5 --demos ant.npz --steps 1e6 --out runs/ant-airl",
+    ),
+    Command(
         words="train dagger",
         target="train_dagger:TrainDAgger",
         summary="Imitate an expert that labels the learner's own states (DAgger).",

@@ -127,7 +127,7 @@ class TrainExplore(TrainRL):
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         coverage = coverage_of(self.env, env.observation_space)
-        model = self.learner.make(env, int(self.steps), self.seed, device)
+        model = self.learner.make(self.rewarded(env), int(self.steps), self.seed, device)
         return Explorer(model, self.curiosities(), coverage, self.scale())
 
     def curiosities(self) -> list[Curiosity[Any]]:

@@ -1,17 +1,35 @@
 """`rlgen train rl`: reinforcement learning of a task's own reward."""
 
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 
+from rlgen.deprecation import UNLESS_NONE
 from rlgen.display import Display
 from rlgen.rewards.bonus_unit import ReturnNormalizer
+from rlgen.rewards.learned_reward import FILE, LearnedReward
+from rlgen.runs.folder import RunFolder
+from rlgen.sb3.replaced_rewards import LearnedRewards
 from rlgen.sb3.vec_env import ResumableVecEnv
+from rlgen.system.files import atomic_write
 
 from ..explorer import Explorer
 from ..learner import LearnerConfig
 from .learner_choice import LearnerChoice
+from .policy_training import PolicyTraining
+
+
+class RewardedTraining(PolicyTraining):
+    """A training whose run folder has the learned reward that replaces the task's, if there is one."""
+
+    def keep(self, folder: RunFolder) -> None:
+        super().keep(folder)
+        env = self.model.get_env()
+        if isinstance(env, LearnedRewards):
+            atomic_write(folder / FILE, env.learned.to_bytes())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +46,23 @@ class TrainRL(LearnerChoice):
     """
 
     agent: ClassVar[str] = "rl"
+    training: ClassVar[type[PolicyTraining]] = RewardedTraining
     taken_first: ClassVar[tuple[str, ...]] = ("--config", "--hyperparams")
 
     scale_reward: bool = True
     """Division of rewards by the running standard deviation of their discounted returns (on-policy learners only)."""
+
+    reward: Path | None = field(default=None, metadata=UNLESS_NONE)
+    """Run of `rlgen train airl`, or its reward.safetensors, whose learned reward replaces the task's while learning;
+    evaluations and episode returns stay those of the task. By default the task's own reward."""
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
+        kept = self if folder is None or self.reward is None else replace(self, reward=folder / FILE)
+        return super(TrainRL, kept).build(stack, folder)
+
+    def rewarded(self, env: ResumableVecEnv) -> ResumableVecEnv:
+        """The environment with the rewards to learn from."""
+        return env if self.reward is None else LearnedRewards(env, LearnedReward.load(self.reward))
 
     def display(self) -> Display:
         return replace(super().display(), name=self.learner.algorithm.upper())
@@ -41,6 +72,7 @@ class TrainRL(LearnerChoice):
         return set() if learner.on_policy else {"scale_reward"}
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
+        env = self.rewarded(env)
         return Explorer(self.learner.make(env, int(self.steps), self.seed, device), scale=self.scale())
 
     def scale(self) -> ReturnNormalizer | None:

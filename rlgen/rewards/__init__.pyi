@@ -1,15 +1,19 @@
 from .adversarial import Adversarial, AdversarialConfig
+from .airl_discriminator import AIRLDiscriminator, AIRLDiscriminatorConfig
 from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
 from .information_gain import InformationGain, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
+from .learned_reward import LearnedReward
 from .novelty import Novelty, NoveltyConfig
 from .random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from .source import RewardSource, TaskShape
 
 __all__ = [
+    "AIRLDiscriminator",
+    "AIRLDiscriminatorConfig",
     "Adversarial",
     "AdversarialConfig",
     "BonusUnit",
@@ -23,6 +27,7 @@ __all__ = [
     "IntrinsicCuriosityConfig",
     "LatentBayesianSurprise",
     "LatentBayesianSurpriseConfig",
+    "LearnedReward",
     "Novelty",
     "NoveltyConfig",
     "PredictionError",

@@ -10,6 +10,7 @@ from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
 from .relabel import Relabel, WeightedReward
 from .relabel_replay import RelabelReplay
+from .replaced_rewards import LearnedRewards
 from .vec_env import SimVecEnv
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "GymnasiumVecEnv",
     "ImageFeatures",
     "LatentCode",
+    "LearnedRewards",
     "LoadedPolicy",
     "PolicyAverage",
     "Relabel",

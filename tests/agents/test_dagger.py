@@ -16,12 +16,12 @@ from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import observations as tree
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.runs import Metrics, evaluate
-from rlgen.runs.metrics import same_metrics
+from rlgen.runs import evaluate
 from rlgen.sb3.expert_labels import ExpertLabels
 from rlgen.sb3.load import load_policy
 
 from .conftest import Expert
+from .interruptions import assert_resumes
 from .tasks import Balancer, Walker
 
 QUICK = BCConfig(max_updates=100, check_every=50, learning_rate=3e-3, average=0.9, plain_below=0.0, batch_size=64)
@@ -155,35 +155,10 @@ RUN = (
 )
 
 
-class PowerCut(BaseException):
-    pass
-
-
-def test_a_killed_run_is_resumed_bit_for_bit_without_the_experts_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_finish: list[tuple]
-) -> None:
-    env = make_vec("Hopper-v5", 1)
-    PPO("MlpPolicy", env, seed=8, n_steps=8, batch_size=8, device="cpu").save(tmp_path / "expert.zip")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = ["train", "dagger", *RUN.split(), "--expert", str(tmp_path / "expert.zip"), "--out"]
-    assert cli.main([*command, str(whole)]) == 0
-    weights = {name: value.clone() for name, value in no_finish[-1][2].policy.state_dict().items()}
-    write = Metrics.write
-
-    def cut(metrics: Metrics, step: int, values: Any) -> None:
-        if step >= 192:
-            raise PowerCut
-        write(metrics, step, values)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Metrics, "write", cut)
-        with pytest.raises(PowerCut):
-            cli.main([*command, str(killed)])
-    (tmp_path / "expert.zip").unlink()
-    assert cli.main(["resume", str(killed)]) == 0
-    assert same_metrics(killed, whole)
-    for name, value in no_finish[-1][2].policy.state_dict().items():
-        assert torch.equal(value, weights[name]), name
+def test_a_killed_run_is_resumed_bit_for_bit_without_the_experts_file(tmp_path: Path, no_finish: list[tuple]) -> None:
+    env, expert = make_vec("Hopper-v5", 1), tmp_path / "expert.zip"
+    PPO("MlpPolicy", env, seed=8, n_steps=8, batch_size=8, device="cpu").save(expert)
+    assert_resumes(["train", "dagger", *RUN.split(), "--expert", str(expert)], 192, tmp_path, no_finish, lost=expert)
 
 
 def test_a_run_is_evaluated_against_its_expert_and_starts_from_demonstrations(
