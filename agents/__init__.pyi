@@ -1,5 +1,6 @@
 from .airl import AIRL, AIRLConfig
 from .bc import BC, BCConfig, BCResult
+from .csil import CSIL, CSILConfig
 from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
@@ -13,6 +14,7 @@ from .sqil import SQIL, SQILConfig
 __all__ = [
     "AIRL",
     "BC",
+    "CSIL",
     "GAIL",
     "ICM",
     "L2",
@@ -24,6 +26,7 @@ __all__ = [
     "AIRLConfig",
     "BCConfig",
     "BCResult",
+    "CSILConfig",
     "Curiosity",
     "DAgger",
     "DAggerConfig",

@@ -57,6 +57,12 @@ COMMANDS = (
         example="rlgen train lsiq --env Ant-v5 --demos ant.npz --steps 5e5 --out runs/ant-lsiq",
     ),
     Command(
+        words="train csil",
+        target="train_csil:TrainCSIL",
+        summary="Imitate by rewards of a cloned policy, without a discriminator (CSIL).",
+        example="rlgen train csil --env Ant-v5 --demos ant.npz --steps 2.5e5 --out runs/ant-csil",
+    ),
+    Command(
         words="train bc",
         target="train_bc:TrainBC",
         summary="Imitate demonstrations by regression (behavioral cloning).",

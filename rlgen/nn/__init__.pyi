@@ -11,6 +11,7 @@ from .normalizer import ActionScale, Normalizer
 from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .quantizer import Quantize, VectorQuantizer
+from .stationary_policy import StationaryPolicy
 
 __all__ = [
     "MADE",
@@ -45,6 +46,7 @@ __all__ = [
     "PosteriorFactory",
     "Quantize",
     "SpectralNorm",
+    "StationaryPolicy",
     "VectorQuantizer",
     "VirtualBatchNorm",
     "WeightNormLinear",

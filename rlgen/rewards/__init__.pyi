@@ -2,6 +2,7 @@ from .adversarial import Adversarial, AdversarialConfig
 from .airl_discriminator import AIRLDiscriminator, AIRLDiscriminatorConfig
 from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
+from .coherent import CoherentReward, CoherentRewardConfig
 from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
 from .information_gain import InformationGain, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
@@ -19,6 +20,8 @@ __all__ = [
     "BonusUnit",
     "CodePosterior",
     "CodePosteriorConfig",
+    "CoherentReward",
+    "CoherentRewardConfig",
     "EnsembleDisagreement",
     "EnsembleDisagreementConfig",
     "InformationGain",

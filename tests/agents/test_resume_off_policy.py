@@ -20,7 +20,12 @@ COMMON = (
     "--evaluate-every 1000 --learner.learning-starts 40 --learner.batch-size 8 --learner.hidden 8 "
     "--learner.buffer-size 100"
 )
-TRAININGS = {"lsiq": "--lsiq.expert-target bootstrap", "sqil": "--sqil.share 0.25"}
+TRAININGS = {
+    "lsiq": "--lsiq.expert-target bootstrap",
+    "sqil": "--sqil.share 0.25",
+    "csil": "--csil.no-warm-start --csil.reward.hidden 8 --csil.reward.features 8 --csil.reward.max-updates 100 "
+    "--csil.reward.batch-size 16 --csil.reward.update-every 6",
+}
 
 
 @pytest.fixture

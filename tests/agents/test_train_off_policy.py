@@ -1,4 +1,4 @@
-"""`rlgen train gail`, `sqil` and `lsiq` with off-policy learners."""
+"""`rlgen train gail`, `sqil`, `lsiq` and `csil` with off-policy learners."""
 
 import json
 from pathlib import Path
@@ -15,6 +15,8 @@ SMALL = (
 )
 GAIL = "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 16 --gail.no-warm-start"
 
+CSIL = "--csil.no-warm-start --csil.reward.hidden 8 --csil.reward.features 8 --csil.reward.max-updates 100"
+
 
 def train(agent: str, options: str, demos: Path, out: Path) -> int:
     return cli.main(["train", agent, *SMALL.split(), *options.split(), "--demos", str(demos), "--out", str(out)])
@@ -27,8 +29,9 @@ def train(agent: str, options: str, demos: Path, out: Path) -> int:
         ("gail", f"--learner.algorithm crossq --learner.critic-hidden 8 {GAIL}", "gail/expert_accuracy"),
         ("sqil", "--learner.algorithm td3", "train/critic_loss"),
         ("lsiq", "", "train/critic_loss"),
+        ("csil", f"{CSIL} --learner.algorithm td3", "csil/expert_log_ratio"),
     ],
-    ids=["sac", "crossq", "sqil", "lsiq"],
+    ids=["sac", "crossq", "sqil", "lsiq", "csil"],
 )
 def test_a_run_trains_ends_trains_on_and_its_policy_plays(
     agent: str, options: str, logged: str, demos: Path, tmp_path: Path

@@ -1,0 +1,134 @@
+"""Coherent soft imitation learning (Watson et al. 2023, 2305.16498) around a Stable-Baselines3 model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from rlgen.checks import below_one
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
+from rlgen.display import Panel, under
+from rlgen.errors import problem
+from rlgen.nn.stationary_policy import LEAST_STD
+from rlgen.rewards.bonus_unit import ReturnNormalizer
+from rlgen.rewards.coherent import CoherentReward, CoherentRewardConfig
+from rlgen.sb3.expert_rows import ExpertRows
+from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
+from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
+
+from .imitator import ImitationConfig, Imitator, own_config
+
+USUAL_STD = 0.3
+"""`CoherentRewardConfig.least_std` by default for an on-policy learner whose noise is unknown."""
+MOST_STD = 0.5
+"""Upper limit of `CoherentRewardConfig.least_std` by default: with a higher one all actions would have nearly the same
+reward."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CSILConfig(ImitationConfig):
+    """Settings of CSIL."""
+
+    reward: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
+    """Settings of the cloned policy that gives the rewards."""
+    expert_share: float = 0.5
+    """Share of demonstrated rows in the minibatches of an off-policy learner; 0 for none."""
+    average: float = 0.0
+    """Decay per round of the running average of the policy's weights; 0 for none. A round is a rollout, which
+    off-policy is a single step of the environments."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
+
+
+class CSIL(Imitator):
+    """Trains `model` on the log-ratio of a cloned policy to its prior: reinforcement learning improves what cloning
+    began, without a discriminator.
+
+        CSIL(SAC("MlpPolicy", make_vec("Ant-v5", 8), ent_coef=0.01), Demonstrations.load("ant.npz")).learn(250_000)
+
+    The first `learn` clones twice: the model's own policy (`warm_start`), and a policy that reverts to its prior away
+    from the demonstrations (`rlgen.rewards.coherent`). Any learner of continuous actions can learn from the rewards,
+    also PPO, whose rewards are divided by the standard deviation of their discounted returns. With SAC the published
+    settings are a fixed entropy coefficient of 0.01 and layer normalization in the critics
+    (`rlgen.sb3.layer_norm.LayerNormSACPolicy`).
+
+    Differs from the paper: the critics first learn from what the clone does (`critics_first`), not from demonstrated
+    actions alone, which subsampled files lack; and without a penalty on their gradient for the action.
+
+    Raises `InputError` for actions that are not vectors, for a discount of 1, and for demonstrations that do not fit
+    the model.
+    """
+
+    name = "csil"
+    config: CSILConfig
+    panels: ClassVar[tuple[Panel, ...]] = under("csil", (*CoherentReward.panels, *reward_panels()))
+    shown: Mapping[str, str] = {"csil/reward": "reward"}
+
+    def __init__(
+        self,
+        model: OnPolicyAlgorithm | OffPolicyAlgorithm,
+        demonstrations: Demonstrations,
+        config: CSILConfig | None = None,
+    ):
+        self.config = own_config(CSILConfig, config, CSILConfig(), "CSIL")
+        super().__init__(model, demonstrations)
+        space = model.action_space
+        if not isinstance(space, spaces.Box):
+            raise problem("continuous actions (Box) for CSIL", f"{space}", "use GAIL for discrete ones")
+        require_flat(demonstrations.observations, "CSIL", demonstrations.source)
+        demonstrations.validate(self.inputs.raw_environment())
+        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
+        rows = demonstrations.transitions(str(model.device))
+        self.source = CoherentReward(rows, low, high, model.gamma, self._reward_config(space))
+        self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
+        self.draws: ReplayDraws | None = None
+        if isinstance(model, OffPolicyAlgorithm):
+            self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)
+
+    def _reward_config(self, space: spaces.Box) -> CoherentRewardConfig:
+        """Settings of the rewards, with the limit of the standard deviation that suits the learner."""
+        config, log_std = self.config.reward, getattr(self.model.policy, "log_std", None)
+        if config.least_std is not None or not self.on_policy:
+            return config
+        if log_std is None or log_std.ndim != 1:  # the noise of gSDE depends on the state
+            return replace(config, least_std=USUAL_STD)
+        half = torch.as_tensor((space.high - space.low).ravel() / 2, device=log_std.device)
+        noise = float((log_std.detach().exp() / torch.where(half.isfinite(), half, 1.0)).mean())
+        return replace(config, least_std=min(max(noise, LEAST_STD), MOST_STD))
+
+    def warm_up(self) -> None:
+        self.source.clone()
+        super().warm_up()
+
+    def reward_callbacks(self) -> list[BaseCallback]:
+        sources = {"csil": WeightedReward(self.source)}
+        if self.draws is None:
+            return [Relabel(sources, self.scale)]
+        assert isinstance(self.model, OffPolicyAlgorithm)
+        relabel = RelabelReplay(sources, self.draws, adds=False)
+        if self.config.expert_share:
+            rows, share = self.source.demonstrations, self.config.expert_share
+            relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
+        return [relabel]
+
+    def own_state(self) -> dict[str, Any]:
+        return {
+            "source": self.source.state_dict(),
+            "scale": None if self.scale is None else self.scale.state_dict(),
+            **({} if self.draws is None else {"draws": self.draws.state_dict()}),
+        }
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        self.source.load_state_dict(state["source"])
+        if self.draws is not None:
+            self.draws.load_state_dict(state["draws"])
+        if self.scale is not None:
+            self.scale.load_state_dict(state["scale"])

@@ -1,0 +1,186 @@
+"""The log-ratio of a cloned policy to its prior, as a reward source."""
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from rlgen import distributed
+from rlgen.checks import at_least, positive
+from rlgen.data.transitions import Transitions
+from rlgen.display import Metric, Panel
+from rlgen.equations.absorbing_states import absorbing_return
+from rlgen.equations.coherent_reward import coherent_reward, refinement_loss
+from rlgen.errors import problem
+from rlgen.nn.normalizer import ActionScale, Normalizer
+from rlgen.nn.optimizer_state import load_optimizer
+from rlgen.nn.stationary_policy import LEAST_STD, PRIOR_STD, StationaryPolicy
+from rlgen.rewards.absorbing_states import require_discount
+
+log = logging.getLogger("rlgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoherentRewardConfig:
+    """Settings of the cloned policy that gives CSIL's rewards."""
+
+    hidden: tuple[int, ...] = (256, 256, 12)
+    """Widths of the perceptron before the periodic features; the last one is narrow."""
+    features: int = 256
+    """Number of periodic features."""
+    least_std: float | None = None
+    """Lower limit of the cloned policy's standard deviation, as a share of half the action range; by default the
+    paper's 0.003 for an off-policy learner, and for an on-policy one its own noise at the start: with a lower limit,
+    its noisy actions near the demonstrations would have lower rewards than any actions elsewhere."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate, while cloning and afterwards."""
+    batch_size: int = 256
+    """Rows per gradient step; while refining, from each side."""
+    max_updates: int = 25_000
+    """Maximum number of gradient steps of the cloning."""
+    held_out: float = 0.1
+    """Fraction of the demonstrated rows held out for early stopping."""
+    check_every: int = 100
+    """Gradient steps between two evaluations of the held-out rows."""
+    patience: int = 30
+    """Evaluations without improvement before the cloning stops; the best weights are kept."""
+    refine: bool = True
+    """Refinement of the reward while the policy learns: high for the expert's rows, low for the policy's."""
+    updates_per_rollout: int = 4
+    """Gradient steps of the refinement after each rollout, or every `update_every` environment steps off-policy."""
+    update_every: int = 4
+    """Environment steps between two refinements with an off-policy learner."""
+
+    def __post_init__(self) -> None:
+        positive(self, "learning_rate", "batch_size", "max_updates", "check_every", "patience")
+        positive(self, "updates_per_rollout", "update_every", "least_std")
+        at_least(self, 2, "features")
+        if not self.hidden or min(self.hidden) < 1:
+            raise problem("hidden layers of width 1 or more, at least one", f"{self.hidden}", "use e.g. (256, 256, 12)")
+        if self.least_std is not None and self.least_std >= 1:
+            raise problem("least_std below 1, about the prior's", str(self.least_std), "use e.g. 0.3")
+        if not 0 < self.held_out < 1:
+            raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
+
+    @property
+    def rows_per_update(self) -> int:
+        """Rows of a replay buffer to draw for a refinement, of which its gradient steps draw theirs."""
+        return 4 * self.updates_per_rollout * self.batch_size
+
+
+@dataclass
+class CoherentReward:
+    """CSIL's reward (Watson et al. 2023, 2305.16498): α (log π(a|s) - log p(a)), π cloned from the demonstrations, p
+    its prior, α = 1/A. Positive for what the expert does, negative for other actions where it has been, and about 0
+    elsewhere, where π is still its prior.
+
+    An episode that the task ends goes on in an absorbing state with the reward of its last row, so that neither sign
+    makes an early end worth anything.
+
+    Differs from the paper: rewards are at least minus the highest possible one, because a single action far from a
+    precise mean would otherwise outweigh all others; and the standard deviation of π has a lower limit that depends on
+    the learner (`CoherentRewardConfig.least_std`).
+    """
+
+    demonstrations: Transitions
+    low: Tensor
+    high: Tensor
+    gamma: float
+    config: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
+    reads_next_observations: ClassVar[bool] = False
+    panels: ClassVar[tuple[Panel, ...]] = (
+        Panel("Log-ratio of the cloned policy to its prior [nats]", (
+            Metric("expert_log_ratio", "expert rows"), Metric("policy_log_ratio", "policy rows")
+        ), line=0.0),
+        Panel("Loss of the refinement [nats]", (Metric("loss", "loss"),)),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if len(self.demonstrations) < 2:
+            got = str(len(self.demonstrations))
+            raise problem("two demonstrated transitions or more", got, "one is held out for early stopping")
+        require_discount(self.gamma)
+        device = self.demonstrations.observations.device
+        self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
+        self.normalizer = Normalizer.of(self.demonstrations.observations.flatten(1))
+        sizes = len(self.normalizer.mean), self.demonstrations.actions.shape[1]
+        least = LEAST_STD if self.config.least_std is None else self.config.least_std
+        self.policy = StationaryPolicy(*sizes, self.config.hidden, self.config.features, least).to(device)
+        self.highest = math.log(PRIOR_STD / math.tanh(least))
+        """Highest reward of a step: at the mean of every action dimension, with the lowest standard deviation."""
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
+        self.alpha = 1 / sizes[1]
+        self._expert = self.inputs(self.demonstrations)
+
+    def inputs(self, batch: Transitions) -> tuple[Tensor, Tensor]:
+        """Normalized observations [B, O], and actions scaled to [-1, 1], [B, A]."""
+        return self.normalizer(batch.observations.flatten(1)), self.scale(batch.actions)
+
+    def clone(self) -> int:
+        """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done."""
+        config, observations = self.config, self._expert[0]
+        order = torch.randperm(len(observations), device=observations.device)
+        cut = min(max(1, round(config.held_out * len(order))), len(order) - 1)
+        held_out, train = ([each[rows] for each in self._expert] for rows in (order[:cut], order[cut:]))
+        best, best_update, update = math.inf, 0, 0
+        weights = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        while update < config.max_updates and update - best_update < config.patience * config.check_every:
+            places = torch.randint(len(train[0]), (config.batch_size,), device=observations.device)
+            self._learn(self.policy.faithful_loss(*(each[places] for each in train)))
+            update += 1
+            if update % config.check_every == 0 or update == config.max_updates:
+                with torch.no_grad():
+                    surprise = -float(self.policy.log_prob(*held_out).mean())
+                if surprise < best:
+                    best, best_update = surprise, update
+                    weights = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.policy.load_state_dict(weights)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
+        log.info("reward: a policy cloned in %d updates, %.2f nats per held-out row", best_update, best)
+        return update
+
+    def _learn(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+    def log_ratio(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """log π(a|s) - log p(a) [B], nats."""
+        log_prob, prior_log_prob = self._log_probs(observations, actions)
+        return log_prob - prior_log_prob
+
+    def _log_probs(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        return self.policy.log_prob(observations, actions), self.policy.prior_log_prob(actions)
+
+    @torch.no_grad()
+    def reward(self, batch: Transitions) -> Tensor:
+        reward = coherent_reward(*self._log_probs(*self.inputs(batch)), self.alpha).clamp(min=-self.highest)
+        return reward + absorbing_return(reward, self.gamma) * batch.terminated
+
+    def update(self, batch: Transitions) -> dict[str, Tensor]:
+        """Refines the reward by the `batch` of the policy's transitions, if it is refined."""
+        policy = self.inputs(batch)
+        if not self.config.refine:
+            with torch.no_grad():
+                return {"policy_log_ratio": self.log_ratio(*policy).mean()}
+        distributed.broadcast_parameters(self.policy)
+        totals: dict[str, Tensor] = {}
+        for _ in range(self.config.updates_per_rollout):
+            places = torch.randint(len(self.demonstrations), (self.config.batch_size,), device=policy[0].device)
+            expert_ratio = self.log_ratio(*(each[places] for each in self._expert))
+            policy_ratio = self.log_ratio(*distributed.draw(policy, len(batch), self.config.batch_size))
+            loss = refinement_loss(expert_ratio, policy_ratio)
+            self._learn(loss)
+            found = {"loss": loss, "expert_log_ratio": expert_ratio.mean(), "policy_log_ratio": policy_ratio.mean()}
+            totals = {name: totals.get(name, 0.0) + value.detach() for name, value in found.items()}
+        return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.policy.load_state_dict(state["policy"])
+        load_optimizer(self.optimizer, state["optimizer"])

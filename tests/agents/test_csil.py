@@ -1,0 +1,92 @@
+"""CSIL: off- and on-policy learners on the rewards of a cloned policy."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.env_util import make_vec_env
+
+from rlgen.agents import CSIL, BCConfig, CSILConfig
+from rlgen.agents.csil import MOST_STD
+from rlgen.data import Demonstrations
+from rlgen.errors import InputError
+from rlgen.rewards import CoherentRewardConfig
+
+from .tasks import Balancer
+from .test_gail_off_policy import Draw, model_of, returned, score
+
+REWARD = CoherentRewardConfig(
+    hidden=(32, 8), features=32, max_updates=400, check_every=50, patience=3, batch_size=64, learning_rate=3e-3
+)
+COLD = CSILConfig(reward=REWARD, warm_start=False)
+
+
+def sac(env: Any, seed: int = 0, **changes: Any) -> SAC:
+    model = model_of(SAC, env, seed, ent_coef=0.01, **changes)
+    assert isinstance(model, SAC)
+    return model
+
+
+def test_sac_learns_to_imitate_without_cloning_its_actor(point_env, point_demonstrations) -> None:
+    model = sac(point_env(), learning_rate=3e-3)
+    untrained = returned(model, point_env(seed=5))
+    CSIL(model, point_demonstrations, COLD).learn(600)
+    assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
+
+
+def test_ppo_learns_to_imitate_without_cloning_its_policy(point_env, point_ppo, point_demonstrations) -> None:
+    model = point_ppo(n_steps=64, batch_size=64, n_epochs=5, learning_rate=3e-3)
+    untrained = returned(model, point_env(seed=5))
+    CSIL(model, point_demonstrations, replace(COLD, reward=replace(REWARD, refine=False))).learn(4096)
+    assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
+
+
+def test_half_of_a_minibatch_is_demonstrated_and_has_the_clones_rewards(point_env, point_demonstrations) -> None:
+    draw = Draw()
+    csil = CSIL(sac(point_env(), seed=70), point_demonstrations, COLD).learn(60, draw)
+    csil.learn(4, draw)
+    shown = {tuple(row): place for place, row in enumerate(point_demonstrations.observations.tolist())}
+    places = [shown.get(tuple(row)) for row in draw.samples.observations.tolist()]
+    assert places[:25] == [None] * 25
+    experts = point_demonstrations.transitions()[torch.tensor(places[25:])]
+    torch.testing.assert_close(draw.rewards[25:], csil.source.reward(experts), atol=1e-4, rtol=1e-4)
+
+
+def test_an_on_policy_learners_noise_limits_the_clones(point_env, point_ppo, point_demonstrations) -> None:
+    model = point_ppo()
+    with torch.no_grad():
+        model.policy.log_std.fill_(torch.tensor(0.04).log())  # a tenth of half the action range
+    csil = CSIL(model, point_demonstrations, COLD)
+    assert csil.source.policy.least_std == pytest.approx(0.1)
+    with torch.no_grad():
+        model.policy.log_std.fill_(1.0)
+    assert CSIL(model, point_demonstrations, COLD).source.policy.least_std == MOST_STD
+    assert CSIL(sac(point_env()), point_demonstrations, COLD).source.policy.least_std < 0.01
+    given = replace(COLD, reward=replace(REWARD, least_std=0.2))
+    assert CSIL(model, point_demonstrations, given).source.policy.least_std == 0.2
+
+
+def test_the_same_seed_learns_the_same_and_a_state_round_trip_changes_no_reward(
+    point_env, point_demonstrations
+) -> None:
+    bc = BCConfig(max_updates=50, check_every=25, plain_below=0)
+    config = CSILConfig(reward=replace(REWARD, max_updates=50), bc=bc, critics_first=20)
+    trained = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        trained.append(CSIL(sac(point_env()), point_demonstrations, config).learn(80))
+    weights = [torch.cat([each.flatten() for each in csil.model.policy.parameters()]) for csil in trained]
+    assert torch.equal(*weights)
+    fresh = CSIL(sac(point_env(), seed=1), point_demonstrations, config)
+    fresh.load_state_dict(trained[0].state_dict())
+    batch = point_demonstrations.transitions()
+    assert torch.equal(fresh.source.reward(batch), trained[0].source.reward(batch))
+    assert fresh.warm, "it does not clone again"
+
+
+def test_discrete_actions_are_refused() -> None:
+    env = make_vec_env("CartPole-v1", 1)
+    with pytest.raises(InputError, match="Box"):
+        CSIL(DQN("MlpPolicy", env), Demonstrations.record(Balancer(), env, 2), COLD)

@@ -1,0 +1,128 @@
+"""CSIL's reward source: rewards of a cloned policy, their limits, their refinement and their state."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlgen.data import Transitions
+from rlgen.equations.coherent_reward import refinement_loss
+from rlgen.errors import InputError
+from rlgen.rewards import CoherentReward, CoherentRewardConfig, RewardSource
+from rlgen.runs.state_tree import decode, encode
+
+LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])
+SMALL = CoherentRewardConfig(
+    hidden=(32, 8), features=64, max_updates=300, check_every=50, patience=3, batch_size=64, learning_rate=3e-3
+)
+
+
+def transitions(observations: Tensor, scaled: Tensor, terminated: bool = False) -> Transitions:
+    """Steps with actions given on the scale from -1 to 1."""
+    actions = (LOW + HIGH) / 2 + scaled * (HIGH - LOW) / 2
+    ends = torch.full((len(observations),), terminated)
+    return Transitions(observations, actions, observations, ends, torch.zeros_like(ends))
+
+
+def expert(rows: int, seed: int = 0) -> Transitions:
+    generator = torch.Generator().manual_seed(seed)
+    observations = torch.randn(rows, 3, generator=generator)
+    noise = 0.03 * torch.randn(rows, 2, generator=generator)
+    return transitions(observations, torch.tanh(observations[:, :2]) / 2 + noise)
+
+
+def source(seed: int = 0, **changes: Any) -> CoherentReward:
+    torch.manual_seed(seed)
+    return CoherentReward(expert(300), LOW, HIGH, 0.9, replace(SMALL, **changes))
+
+
+@pytest.fixture(scope="module")
+def cloned() -> CoherentReward:
+    found = source()
+    found.clone()
+    return found
+
+
+def test_it_is_a_reward_source_of_steps_alone(cloned: CoherentReward) -> None:
+    assert isinstance(cloned, RewardSource)
+    assert not cloned.reads_next_observations
+
+
+def test_the_experts_actions_are_rewarded_others_near_them_punished_and_far_away_none_much(
+    cloned: CoherentReward,
+) -> None:
+    observations, actions = torch.randn(200, 3), torch.rand(200, 2) * 2 - 1
+    assert float(cloned.reward(expert(200, seed=1)).mean()) > 1
+    assert float(cloned.reward(transitions(observations, actions)).mean()) < -2
+    far = cloned.reward(transitions(1000 * observations, actions))
+    assert far.shape == (200,)
+    assert abs(float(far.mean())) < 1.5
+
+
+def test_rewards_are_the_log_ratio_per_action_dimension_within_limits(cloned: CoherentReward) -> None:
+    batch = expert(50, seed=2)
+    ratio = cloned.log_ratio(*cloned.inputs(batch)).detach()
+    torch.testing.assert_close(cloned.reward(batch), ratio / 2)
+    wrong = transitions(batch.observations, torch.ones(50, 2))
+    assert float(cloned.reward(wrong).min()) == pytest.approx(-cloned.highest)
+
+
+def test_a_step_into_the_end_of_the_tasks_has_its_reward_for_ever(cloned: CoherentReward) -> None:
+    ended = expert(20, seed=3)
+    ended = replace(ended, terminated=torch.ones(20, dtype=torch.bool))
+    torch.testing.assert_close(cloned.reward(ended), cloned.reward(expert(20, seed=3)) / (1 - 0.9))
+
+
+def test_the_refinement_descends_its_loss() -> None:
+    refined = source(learning_rate=1e-3)
+    refined.clone()
+    torch.manual_seed(1)
+    policy = transitions(torch.randn(200, 3), torch.rand(200, 2) * 2 - 1)
+    losses = []
+    for _ in range(10):
+        with torch.no_grad():
+            ratios = (refined.log_ratio(*refined.inputs(rows)) for rows in (refined.demonstrations, policy))
+            losses.append(float(refinement_loss(*ratios)))
+        metrics = refined.update(policy)
+    assert losses[-1] < losses[0]
+    assert set(metrics) == {"loss", "expert_log_ratio", "policy_log_ratio"}
+    assert all(value.ndim == 0 and not value.requires_grad for value in metrics.values())
+
+
+def test_without_refinement_an_update_changes_nothing() -> None:
+    fixed, batch = source(refine=False, max_updates=50), expert(60, seed=4)
+    before = fixed.reward(batch)
+    assert set(fixed.update(batch)) == {"policy_log_ratio"}
+    assert torch.equal(fixed.reward(batch), before)
+
+
+def test_a_loaded_source_learns_on_like_the_saved_one(cloned: CoherentReward) -> None:
+    first, second, batch = source(max_updates=50), source(seed=1), expert(60, seed=5)
+    first.clone()
+    first.update(batch)
+    tree, tensors = encode(first.state_dict())
+    second.load_state_dict(decode(tree, tensors))
+    outcomes = []
+    for each in (first, second):
+        torch.manual_seed(5)
+        outcomes.append((*each.update(batch).values(), each.reward(batch)))
+    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hidden": ()}, {"least_std": 1.0}, {"held_out": 0.0}, {"features": 1}, {"update_every": 0}],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        CoherentRewardConfig(**wrong)
+
+
+def test_one_row_and_a_discount_of_1_are_refused() -> None:
+    with pytest.raises(InputError, match="two demonstrated"):
+        CoherentReward(expert(1), LOW, HIGH, 0.9)
+    with pytest.raises(InputError, match="gamma 1"):
+        CoherentReward(expert(9), LOW, HIGH, 1.0)
