@@ -9,6 +9,7 @@ from .hype import HyPE
 from .infogail import InfoGAIL, InfoGAILConfig
 from .learner import DevicePPO, FastPPO, LearnerConfig
 from .lsiq import LSIQ, LSIQConfig
+from .pwil import PWIL, PWILConfig
 from .sqil import SQIL, SQILConfig
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "L2",
     "LBS",
     "LSIQ",
+    "PWIL",
     "RND",
     "SQIL",
     "VIME",
@@ -40,5 +42,6 @@ __all__ = [
     "InfoGAILConfig",
     "LSIQConfig",
     "LearnerConfig",
+    "PWILConfig",
     "SQILConfig",
 ]

@@ -75,6 +75,12 @@ COMMANDS = (
         example="rlgen train airl --env Ant-v5 --demos ant.npz --steps 1e6 --out runs/ant-airl",
     ),
     Command(
+        words="train pwil",
+        target="train_pwil:TrainPWIL",
+        summary="Imitate by the distance of episodes from the demonstrations (PWIL).",
+        example="rlgen train pwil --env Ant-v5 --demos ant.npz --stride 20 --steps 5e5 --out runs/ant-pwil",
+    ),
+    Command(
         words="train dagger",
         target="train_dagger:TrainDAgger",
         summary="Imitate an expert that labels the learner's own states (DAgger).",

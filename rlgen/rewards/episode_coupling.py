@@ -1,0 +1,82 @@
+"""PWIL's reward of N episodes in progress."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rlgen.data.transitions import Transitions
+from rlgen.equations.greedy_coupling import coupling_reward, greedy_transport
+from rlgen.errors import problem
+from rlgen.nn.normalizer import Normalizer
+from rlgen.rewards.source import TaskShape
+
+Inputs = Literal["state_action", "state"]
+
+
+class EpisodeCoupling:
+    """Couples N episodes with the demonstrations, a step of each at a time (Dadashi et al. 2021, 2006.04678).
+
+    Distances are Euclidean, in units of the demonstrations' standard deviations. A step's reward depends on what
+    earlier steps of its episode have used up, so it cannot be computed again from a transition alone.
+
+    Differs from the paper: constant components have the floor of `Normalizer` as their deviation, and the reward falls
+    to 0 in proportion where the demonstrations are used up, in episodes longer than `horizon`.
+
+    Args:
+        demonstrations: D transitions, on the CPU.
+        task: sizes of the task; `n_envs` is N.
+        horizon: T, steps of an episode that uses all demonstrations up.
+        inputs: what is coupled.
+        scale, rate: α and β of the reward.
+    """
+
+    def __init__(
+        self, demonstrations: Transitions, task: TaskShape, horizon: int, inputs: Inputs, scale: float, rate: float
+    ):
+        if len(demonstrations) == 0:
+            raise problem("at least one demonstrated transition", "none", "load a file with episodes")
+        self.task, self.horizon, self.inputs, self.scale, self.rate = task, horizon, inputs, scale, rate
+        rows = self.rows(demonstrations)
+        self.std = Normalizer.of(rows).std
+        self.atoms = rows / self.std
+        self.left = torch.empty(task.n_envs, len(rows), dtype=torch.float64)
+        """[N, D] mass that remains in each demonstrated row."""
+        self.begin(torch.ones(task.n_envs, dtype=torch.bool))
+
+    def rows(self, batch: Transitions) -> Tensor:
+        """What is coupled of B transitions, [B, K]."""
+        if self.inputs == "state":
+            return batch.observations
+        return torch.cat([batch.observations, self.task.encode(batch.actions)], 1)
+
+    def begin(self, envs: Tensor) -> None:
+        """Starts new episodes where `envs` [N] is true."""
+        self.left[envs] = 1 / len(self.atoms)
+
+    @property
+    def highest(self) -> float:
+        """Reward of a step that equals demonstrated ones."""
+        return self.scale
+
+    def step(self, batch: Transitions) -> Tensor:
+        """Rewards [N] of the next step of every episode, after which those that ended begin again."""
+        apart = torch.cdist(
+            self.rows(batch) / self.std, self.atoms, compute_mode="donot_use_mm_for_euclid_dist"
+        ).double()
+        found = greedy_transport(apart, self.left, 1 / self.horizon)
+        self.left = found.left
+        self.begin(batch.terminated | batch.truncated)
+        reward = coupling_reward(found.cost, self.horizon, self.atoms.shape[1], self.scale, self.rate)
+        return (reward * found.mass * self.horizon).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"left": self.left.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`. Raises `InputError` for another number of environments or demonstrations."""
+        left = state["left"]
+        if left.shape != self.left.shape:
+            expected = f"mass left [{', '.join(map(str, self.left.shape))}] of environments and demonstrated rows"
+            raise problem(expected, f"{list(left.shape)}", "load the state of the same training")
+        self.left = left.double().clone()
