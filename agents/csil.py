@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from rlgen.checks import below_one
+from rlgen.checks import at_least, below_one
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.observations import require_flat
 from rlgen.display import Panel, under
@@ -18,6 +18,7 @@ from rlgen.errors import problem
 from rlgen.nn.stationary_policy import LEAST_STD
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.coherent import CoherentReward, CoherentRewardConfig
+from rlgen.sb3.critic_pretraining import CriticPretraining
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
@@ -39,6 +40,10 @@ class CSILConfig(ImitationConfig):
     """Settings of the cloned policy that gives the rewards."""
     expert_share: float = 0.5
     """Share of demonstrated rows in the minibatches of an off-policy learner; 0 for none."""
+    critic_updates: int = 5000
+    """Gradient steps on the demonstrations in which the critics of SAC or TD3 learn their first values; 0 for none."""
+    action_gradient: float = 1.0
+    """Weight of the norm of the critics' gradient for the action at demonstrated rows in these steps; 0 for none."""
     average: float = 0.0
     """Decay per round of the running average of the policy's weights; 0 for none. A round is a rollout, which
     off-policy is a single step of the environments."""
@@ -46,6 +51,7 @@ class CSILConfig(ImitationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
+        at_least(self, 0, "critic_updates", "action_gradient")
 
 
 class CSIL(Imitator):
@@ -55,13 +61,14 @@ class CSIL(Imitator):
         CSIL(SAC("MlpPolicy", make_vec("Ant-v5", 8), ent_coef=0.01), Demonstrations.load("ant.npz")).learn(250_000)
 
     The first `learn` clones twice: the model's own policy (`warm_start`), and a policy that reverts to its prior away
-    from the demonstrations (`rlgen.rewards.coherent`). Any learner of continuous actions can learn from the rewards,
+    from the demonstrations (`rlgen.rewards.coherent`). Then the critics of SAC or TD3 learn their first values from the
+    demonstrations (`rlgen.sb3.critic_pretraining`). Any learner of continuous actions can learn from the rewards,
     also PPO, whose rewards are divided by the standard deviation of their discounted returns. With SAC the published
     settings are a fixed entropy coefficient of 0.01 and layer normalization in the critics
     (`rlgen.sb3.layer_norm.LayerNormSACPolicy`).
 
-    Differs from the paper: the critics first learn from what the clone does (`critics_first`), not from demonstrated
-    actions alone, which subsampled files lack; and without a penalty on their gradient for the action.
+    Differs from the paper: after their first values the critics learn alone for a while (`critics_first`), and the
+    penalty on their gradient for the action ends with the demonstrations' part.
 
     Raises `InputError` for actions that are not vectors, for a discount of 1, and for demonstrations that do not fit
     the model.
@@ -107,6 +114,12 @@ class CSIL(Imitator):
     def warm_up(self) -> None:
         self.source.clone()
         super().warm_up()
+        pretraining = CriticPretraining(
+            updates=self.config.critic_updates,
+            gradient_weight=self.config.action_gradient,
+            batch_size=self.config.reward.batch_size,
+        )
+        pretraining.run(self.model, self.seen_by_policy(), self.source.reward)
 
     def reward_callbacks(self) -> list[BaseCallback]:
         sources = {"csil": WeightedReward(self.source)}

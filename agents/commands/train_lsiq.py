@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from stable_baselines3 import SAC
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.sb3.vec_env import ResumableVecEnv
@@ -42,4 +43,6 @@ class TrainLSIQ(LearnerChoice, TrainImitation):
         return DEFAULT
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> LSIQ:
-        return LSIQ(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.lsiq)
+        model = self.learner.make(env, int(self.steps), self.seed, device)
+        assert isinstance(model, SAC)
+        return LSIQ(model, demonstrations, self.lsiq)

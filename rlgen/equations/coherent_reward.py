@@ -35,6 +35,12 @@ def refinement_loss(expert_log_ratio: Float[Tensor, " E"], policy_log_ratio: Flo
     return -expert_log_ratio.mean() + kl_estimate(-safe) + (policy_log_ratio - safe).mean()
 
 
+def action_gradient_norm(gradient: Float[Tensor, "B A"]) -> Scalar:
+    """√E[|∂Q/∂a|²]: a penalty at demonstrated rows that makes them stationary points of a critic, because an optimal
+    action has no better ones near it. Watson et al. 2023 (2305.16498), section 4.2."""
+    return gradient.square().sum(-1).mean().sqrt()
+
+
 def triangle_wave(x: Numbers) -> Numbers:
     """A triangle wave of period 2π with the slope π / (2 √2) at 0 and a mean square of about 1: as an activation after
     random weights, it makes features whose inner products depend on differences of inputs alone. Meronen et al. 2021

@@ -148,9 +148,12 @@ class Adversarial:
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
-        decay = {"weight_decay": self.config.weight_decay} if self.config.weight_decay else {}
-        kind = torch.optim.AdamW if decay else torch.optim.Adam
-        self.optimizer = kind(network.parameters(), self.config.learning_rate, fused=True, **decay)
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        self.optimizer = (
+            torch.optim.AdamW(network.parameters(), rate, weight_decay=decay, fused=True)
+            if decay
+            else torch.optim.Adam(network.parameters(), rate, fused=True)
+        )
         self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
 
     def logit(self, inputs: Tensor) -> Tensor:

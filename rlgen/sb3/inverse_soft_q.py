@@ -38,6 +38,7 @@ class InverseSoftQRows(ExpertRows):
         joined, gamma = super().join(own, n), self.model.gamma
         expert = torch.arange(len(joined.rewards), device=joined.rewards.device)[:, None] >= len(own.rewards)
         highest = highest_value(self.regularization, gamma)
+        assert isinstance(self.model, SAC)
         following = soft_value(self.model, joined.next_observations)
         if self.clip:
             following = following.clamp(-highest, highest)

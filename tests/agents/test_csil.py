@@ -20,7 +20,7 @@ from .test_gail_off_policy import Draw, model_of, returned, score
 REWARD = CoherentRewardConfig(
     hidden=(32, 8), features=32, max_updates=400, check_every=50, patience=3, batch_size=64, learning_rate=3e-3
 )
-COLD = CSILConfig(reward=REWARD, warm_start=False)
+COLD = CSILConfig(reward=REWARD, warm_start=False, critic_updates=50)
 
 
 def sac(env: Any, seed: int = 0, **changes: Any) -> SAC:
@@ -32,7 +32,7 @@ def sac(env: Any, seed: int = 0, **changes: Any) -> SAC:
 def test_sac_learns_to_imitate_without_cloning_its_actor(point_env, point_demonstrations) -> None:
     model = sac(point_env(), learning_rate=3e-3)
     untrained = returned(model, point_env(seed=5))
-    CSIL(model, point_demonstrations, COLD).learn(600)
+    CSIL(model, point_demonstrations, COLD).learn(400)
     assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
 
 
@@ -72,7 +72,7 @@ def test_the_same_seed_learns_the_same_and_a_state_round_trip_changes_no_reward(
     point_env, point_demonstrations
 ) -> None:
     bc = BCConfig(max_updates=50, check_every=25, plain_below=0)
-    config = CSILConfig(reward=replace(REWARD, max_updates=50), bc=bc, critics_first=20)
+    config = CSILConfig(reward=replace(REWARD, max_updates=50), bc=bc, critics_first=20, critic_updates=20)
     trained = []
     for _ in range(2):
         torch.manual_seed(0)

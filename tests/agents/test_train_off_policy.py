@@ -15,7 +15,10 @@ SMALL = (
 )
 GAIL = "--gail.discriminator.hidden 8 --gail.discriminator.batch-size 16 --gail.no-warm-start"
 
-CSIL = "--csil.no-warm-start --csil.reward.hidden 8 --csil.reward.features 8 --csil.reward.max-updates 100"
+CSIL = (
+    "--csil.no-warm-start --csil.critic-updates 50 --csil.reward.hidden 8 --csil.reward.features 8 "
+    "--csil.reward.max-updates 100"
+)
 
 
 def train(agent: str, options: str, demos: Path, out: Path) -> int:

@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from rlgen.equations.coherent_reward import LOWEST_LOG_RATIO, coherent_reward, refinement_loss, triangle_wave
+from rlgen.equations.coherent_reward import (
+    LOWEST_LOG_RATIO,
+    action_gradient_norm,
+    coherent_reward,
+    refinement_loss,
+    triangle_wave,
+)
 
 
 def test_the_best_policy_under_the_reward_is_the_cloned_one() -> None:
@@ -65,3 +71,13 @@ def test_the_wave_has_the_period_and_the_slope_of_a_sine() -> None:
     step = 1e-6
     slope = (triangle_wave(x + step) - triangle_wave(x - step)) / (2 * step)
     torch.testing.assert_close(slope.sign(), torch.cos(x).sign())
+
+
+def test_the_action_gradient_norm_of_a_linear_critic_is_its_slope() -> None:
+    actions = torch.randn(9, 2, requires_grad=True)
+    (gradient,) = torch.autograd.grad((actions @ torch.tensor([3.0, -4.0])).sum(), actions)
+    assert float(action_gradient_norm(gradient)) == pytest.approx(5)
+
+
+def test_the_action_gradient_norm_is_the_root_of_the_mean_square() -> None:
+    assert float(action_gradient_norm(torch.tensor([[1.0, 0.0], [0.0, 7.0]]))) == pytest.approx(5)
