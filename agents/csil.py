@@ -112,7 +112,7 @@ class CSIL(Imitator):
         return replace(config, least_std=min(max(noise, LEAST_STD), MOST_STD))
 
     def warm_up(self) -> None:
-        self.source.clone()
+        self.source.clone(self._report_reward)
         super().warm_up()
         pretraining = CriticPretraining(
             updates=self.config.critic_updates,
@@ -120,6 +120,10 @@ class CSIL(Imitator):
             batch_size=self.config.reward.batch_size,
         )
         pretraining.run(self.model, self.seen_by_policy(), self.source.reward)
+
+    def _report_reward(self, update: int) -> None:
+        if self.on_warm_up is not None:
+            self.on_warm_up(update, self.config.reward.max_updates)
 
     def reward_callbacks(self) -> list[BaseCallback]:
         sources = {"csil": WeightedReward(self.source)}

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -119,8 +120,9 @@ class CoherentReward:
         """Normalized observations [B, O], and actions scaled to [-1, 1], [B, A]."""
         return self.normalizer(batch.observations.flatten(1)), self.scale(batch.actions)
 
-    def clone(self) -> int:
-        """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done."""
+    def clone(self, report: Callable[[int], None] | None = None) -> int:
+        """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done, and
+        calls `report` with them at every evaluation."""
         config, observations = self.config, self._expert[0]
         order = torch.randperm(len(observations), device=observations.device)
         cut = min(max(1, round(config.held_out * len(order))), len(order) - 1)
@@ -137,6 +139,8 @@ class CoherentReward:
                 if surprise < best:
                     best, best_update = surprise, update
                     weights = {name: value.clone() for name, value in self.policy.state_dict().items()}
+                if report is not None:
+                    report(update)
         self.policy.load_state_dict(weights)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
         log.info("reward: a policy cloned in %d updates, %.2f nats per held-out row", best_update, best)

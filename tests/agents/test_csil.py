@@ -86,6 +86,14 @@ def test_the_same_seed_learns_the_same_and_a_state_round_trip_changes_no_reward(
     assert fresh.warm, "it does not clone again"
 
 
+def test_the_cloning_of_the_reward_shows_its_progress(point_env, point_demonstrations) -> None:
+    csil = CSIL(sac(point_env()), point_demonstrations, replace(COLD, reward=replace(REWARD, max_updates=120)))
+    shown: list[tuple[int, int]] = []
+    csil.on_warm_up = lambda update, most: shown.append((update, most))
+    csil.warm_up()
+    assert shown == [(50, 120), (100, 120), (120, 120)]
+
+
 def test_discrete_actions_are_refused() -> None:
     env = make_vec_env("CartPole-v1", 1)
     with pytest.raises(InputError, match="Box"):
