@@ -10,7 +10,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
-from rlgen.sb3.image_features import extractor_for
+from rlgen.sb3.image_features import extractor_for, policy_name
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 Activation = Literal["tanh", "relu", "elu"]
@@ -145,19 +144,10 @@ def initial_log_std(share: float, space: spaces.Box) -> Tensor:
     return (share * ActionScale.of(low, high).half_range).log().float()
 
 
-def require_spaces(env: VecEnv, images: bool = False) -> None:
-    """Raises `InputError` for spaces that a plain policy does not support, or, with `images`, one of images and
-    dictionaries."""
+def require_spaces(env: VecEnv) -> None:
+    """Raises `InputError` for spaces that policies do not support."""
     observed, acted = env.observation_space, env.action_space
-    known: Any = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
-    if images:
-        kinds_of(observed, getattr(env, "env_id", "the environment"))
-    elif not isinstance(observed, known):
-        raise problem(
-            "numeric (Box) or discrete observations",
-            f"{observed}",
-            "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a dictionary",
-        )
+    kinds_of(observed, getattr(env, "env_id", "the environment"))
     if isinstance(acted, spaces.MultiBinary | spaces.MultiDiscrete) and len(acted.shape) != 1:
         raise problem("discrete actions in one dimension", f"{acted}", "wrap the environment")
     if isinstance(acted, spaces.Box) and not acted.is_bounded():
@@ -167,20 +157,18 @@ def require_spaces(env: VecEnv, images: bool = False) -> None:
     RandomPolicy(acted)  # the baseline of the final evaluation
 
 
-def make_model(
-    config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu", images: bool = False
-) -> OnPolicyAlgorithm:
-    """An untrained SB3 model on `env`; with `images`, one with a features extractor for its observations, which may be
-    images or dictionaries. Raises `InputError` when a rollout is too short, actions have no bounds or TRPO's package is
+def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
+    """An untrained SB3 model on `env`, with a features extractor for its observations, which may be images or
+    dictionaries. Raises `InputError` when a rollout is too short, actions have no bounds or TRPO's package is
     missing."""
-    require_spaces(env, images)
+    require_spaces(env)
     if config.n_steps * env.num_envs < 2:
         raise problem("a rollout of two steps or more", "n_steps 1 in one environment", "raise n_steps")
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
         remedy = "bound them in the environment, e.g. by gymnasium.wrappers.RescaleAction"
         raise problem("actions within finite bounds, as Stable-Baselines3 requires", f"{env.action_space}", remedy)
     shared: dict[str, Any] = {
-        "policy": policy_name(env.observation_space) if images else "MlpPolicy",
+        **policy_for(config, env.observation_space),
         "env": env,
         "learning_rate": learning_rate(config),
         "n_steps": config.n_steps,
@@ -188,20 +176,10 @@ def make_model(
         "gae_lambda": config.gae_lambda,
         "seed": seed,
         "device": device,
-        "policy_kwargs": policy_settings(config),
     }
-    if images and config.normalize:
-        shared["policy_kwargs"]["features_extractor_class"] = extractor_for(env.observation_space)
     model = _algorithm(config, shared)
     set_action_std(model, config.initial_std)
     return model
-
-
-def policy_name(observed: spaces.Space) -> str:
-    """SB3's name of the policy for observations of this space."""
-    if isinstance(observed, spaces.Dict):
-        return "MultiInputPolicy"
-    return "CnnPolicy" if is_image_space(observed) else "MlpPolicy"
 
 
 def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
@@ -209,6 +187,14 @@ def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
     if isinstance(model.action_space, spaces.Box):
         with torch.no_grad():
             model.policy.log_std.copy_(initial_log_std(share, model.action_space))
+
+
+def policy_for(config: LearnerConfig, observed: spaces.Space) -> dict[str, Any]:
+    """SB3's `policy` and `policy_kwargs` for observations of this space."""
+    name, settings = policy_name(observed), policy_settings(config)
+    if config.normalize or name != "MlpPolicy":
+        settings["features_extractor_class"] = extractor_for(observed)
+    return {"policy": name, "policy_kwargs": settings}
 
 
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:

@@ -1,137 +1,23 @@
-"""The settings and the construction of the off-policy learners of Stable-Baselines3 and sb3-contrib."""
+"""The settings of the off-policy learners of Stable-Baselines3 and sb3-contrib."""
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from stable_baselines3 import SAC, TD3
+from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from rlgen.checks import at_least, one_of, positive, up_to_one, widths
+from rlgen.checks import at_least, one_of, positive, share, widths
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
-from rlgen.sb3.features import NormalisedObservations
 from rlgen.sb3.layer_norm import LayerNormSACPolicy, LayerNormTD3Policy
 
-from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
-
-
-@dataclass(frozen=True, kw_only=True)
-class OffPolicyConfig(ABC):
-    """Settings that all off-policy learners share; the defaults are Stable-Baselines3's."""
-
-    on_policy: ClassVar[bool] = False
-    everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
-    """Options that the short help shows."""
-
-    algorithm: str
-    """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
-    learning_rate: float = 3e-4
-    """Adam learning rate of actor, critics and entropy coefficient."""
-    buffer_size: int | None = None
-    """Capacity of the replay buffer in transitions; by default that of the training, up to a million. Lower it if
-    memory is short."""
-    learning_starts: int = 100
-    """Environment steps of random actions before the first gradient step."""
-    batch_size: int = 256
-    """Transitions per gradient step."""
-    gamma: float = 0.99
-    """Discount factor per environment step, above 0 and at most 1."""
-    hidden: tuple[int, ...] = (256, 256)
-    """Widths of the hidden layers of actor and critics."""
-    updates_per_step: float = field(default=1.0, metadata=UNLESS_DEFAULT)
-    """Gradient steps per environment step, however many environments are stepped at once (update-to-data ratio)."""
-    normalize: bool = field(default=False, metadata=UNLESS_DEFAULT)
-    """Normalization of observations to unit variance, by the statistics of the demonstrations; imitation only."""
-
-    def __post_init__(self) -> None:
-        positive(self, "learning_rate", "buffer_size", "batch_size", "updates_per_step")
-        at_least(self, 0, "learning_starts")
-        widths(self, "hidden")
-        up_to_one(self, "gamma")
-
-    def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OffPolicyAlgorithm:
-        """An untrained model on `env`, for a training of `steps` environment steps.
-
-        Raises `InputError` for actions that are not continuous and bounded, without the algorithm's package, and if the
-        replay buffer does not fit into memory.
-        """
-        name = self.algorithm.upper()
-        if not isinstance(env.action_space, spaces.Box):
-            raise problem(f"continuous actions (Box) for {name}", f"{env.action_space}", "use --learner.algorithm ppo")
-        if not env.action_space.is_bounded():
-            remedy = "bound the environment's action space"
-            raise problem(f"actions within finite bounds for {name}", f"{env.action_space}", remedy)
-        transitions = self.buffer_size or default_buffer_size(steps, env.num_envs)
-        require_memory(transitions * bytes_per_transition(env))
-        own = self.own(env)
-        policy = {"net_arch": list(self.hidden), **own.pop("policy_kwargs", {})}
-        if self.normalize:
-            policy["features_extractor_class"] = NormalisedObservations
-        return self.kind()(
-            self.policy(),
-            env,
-            learning_rate=self.learning_rate,
-            buffer_size=transitions,
-            learning_starts=self.learning_starts,
-            batch_size=self.batch_size,
-            gamma=self.gamma,
-            gradient_steps=gradient_steps(self.updates_per_step, env.num_envs),
-            policy_kwargs=policy,
-            seed=seed,
-            device=device,
-            **own,
-        )
-
-    @abstractmethod
-    def kind(self) -> type[Any]:
-        """Class of the model."""
-
-    def policy(self) -> str | type[BasePolicy]:
-        """The model's policy, by its name in Stable-Baselines3 or as a class."""
-        return "MlpPolicy"
-
-    def own(self, env: VecEnv) -> dict[str, Any]:
-        """Arguments of the model that the algorithms do not share."""
-        return {}
-
-    def keep_buffer(self, steps: int, n_envs: int) -> Self:
-        """These settings with the size of the replay buffer that a training of `steps` steps has saved."""
-        return replace(self, buffer_size=self.buffer_size or default_buffer_size(steps, n_envs))
-
-
-def gradient_steps(per_step: float, n_envs: int) -> int:
-    """Gradient steps after each step of all environments; -1 in SB3 means one for each environment."""
-    return -1 if per_step == 1 else max(1, round(per_step * n_envs))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetCriticsConfig(OffPolicyConfig):
-    """Settings that the learners with target critics share."""
-
-    tau: float = 0.005
-    """Soft update coefficient of the targets, above 0 and at most 1."""
-    layer_norm: bool = field(default=False, metadata=UNLESS_DEFAULT)
-    """Layer normalization in the critics, whose values are then bounded far from the data (Ball et al. 2023,
-    2302.02948); for several gradient steps per environment step, or demonstrated rows among the replayed ones."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        up_to_one(self, "tau")
-
-    def policy(self) -> str | type[BasePolicy]:
-        return self.layer_norm_policy() if self.layer_norm else super().policy()
-
-    @abstractmethod
-    def layer_norm_policy(self) -> type[BasePolicy]:
-        """The model's policy with layer normalization in its critics."""
+from .off_policy_config import OffPolicyConfig, TargetCriticsConfig, contrib
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,18 +140,62 @@ class TD3Config(TargetCriticsConfig):
         return {"tau": self.tau, "action_noise": noise}
 
 
+@dataclass(frozen=True, kw_only=True)
+class DQNConfig(OffPolicyConfig):
+    """Settings of deep Q-networks (Mnih et al. 2015) for discrete actions in Stable-Baselines3, with its defaults."""
+
+    has_actor: ClassVar[bool] = False
+    imitation: ClassVar[Mapping[str, Any]] = {
+        **OffPolicyConfig.imitation,
+        "learning_rate": 1e-3,
+        "target_update_interval": 500,
+    }
+
+    algorithm: Literal["dqn"] = "dqn"
+    """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
+    learning_rate: float = 1e-4
+    """Adam learning rate of the action values."""
+    batch_size: int = 32
+    """Transitions per gradient step."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers of the action values."""
+    updates_per_step: float = 0.25
+    """Gradient steps per environment step, however many environments are stepped at once (update-to-data ratio)."""
+    target_update_interval: int = 10_000
+    """Environment steps between two copies of the action values to those in targets."""
+    exploration_fraction: float = 0.1
+    """Share of the training in which the probability of random actions falls from 1 to `final_exploration`."""
+    final_exploration: float = 0.05
+    """Probability of random actions after that."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self, "algorithm", ["dqn"])
+        positive(self, "target_update_interval")
+        share(self, "exploration_fraction", remedy="use e.g. 0.1")
+        at_least(self, 0, "final_exploration")
+
+    def kind(self) -> type[Any]:
+        return DQN
+
+    def require_actions(self, space: spaces.Space) -> None:
+        if not isinstance(space, spaces.Discrete) or space.start != 0:
+            raise problem("actions of a Discrete space counted from 0 for DQN", f"{space}", "use e.g. ppo or sac")
+
+    def own(self, env: VecEnv) -> dict[str, Any]:
+        return {
+            "train_freq": max(1, round(1 / (self.updates_per_step * env.num_envs))),
+            "gradient_steps": max(1, round(self.updates_per_step * env.num_envs)),
+            "target_update_interval": self.target_update_interval,
+            "exploration_fraction": self.exploration_fraction,
+            "exploration_final_eps": self.final_exploration,
+        }
+
+
 OFF_POLICY_LEARNERS: dict[str, type[OffPolicyConfig]] = {
     "sac": SACConfig,
     "td3": TD3Config,
     "tqc": TQCConfig,
     "crossq": CrossQConfig,
+    "dqn": DQNConfig,
 }
-
-
-def contrib(name: str) -> type[Any]:
-    """A class of sb3-contrib by its name. Raises `InputError` without the package."""
-    try:
-        import sb3_contrib
-    except ImportError as error:
-        raise problem(f"the package sb3-contrib for {name}", "none", 'run pip install "rlgen[contrib]"') from error
-    return getattr(sb3_contrib, name)

@@ -7,6 +7,7 @@ import os
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlgen.data.spaces import with_entries
 from rlgen.errors import problem
 
 log = logging.getLogger("rlgen")
@@ -22,10 +23,9 @@ def default_buffer_size(steps: int, n_envs: int) -> int:
 def bytes_per_transition(env: VecEnv) -> int:
     """Bytes per transition of SB3's replay buffer: two observations in their own precision; action, reward, end and
     time limit in four bytes per number."""
-    observed = env.observation_space
-    assert observed.shape is not None
-    assert observed.dtype is not None
-    return 2 * math.prod(observed.shape) * observed.dtype.itemsize + 4 * (spaces.flatdim(env.action_space) + 3)
+    entries = with_entries(env.observation_space).values()
+    observed = sum(math.prod(each.shape) * each.dtype.itemsize for each in entries)
+    return 2 * observed + 4 * (spaces.flatdim(env.action_space) + 3)
 
 
 def require_memory(size: int) -> None:

@@ -17,8 +17,6 @@ CHOICE = "--learner.algorithm"
 LEARNERS: dict[str, type[Any]] = {**dict.fromkeys(("ppo", "a2c", "trpo"), LearnerConfig), **OFF_POLICY_LEARNERS}
 DEFAULT = LearnerConfig()
 OFF_POLICY_ENVS = 8
-IMITATION: dict[str, Any] = {"normalize": True, "learning_starts": 1000}
-"""Settings of an off-policy learner that imitates which differ from those of `train rl`."""
 
 
 @dataclass(frozen=True, kw_only=True)

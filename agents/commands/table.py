@@ -89,7 +89,7 @@ COMMANDS = (
     Command(
         words="train rl",
         target="train_rl:TrainRL",
-        summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC, TD3, TQC, CrossQ).",
+        summary="Learn a task from its own reward (PPO, A2C, TRPO, SAC, TD3, TQC, CrossQ, DQN).",
         example="rlgen train rl --env Ant-v5 --learner.algorithm ppo --steps 1e6 --out runs/ant-ppo",
     ),
     Command(

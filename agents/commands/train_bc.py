@@ -40,4 +40,4 @@ class TrainBC(TrainImitation):
         # Longer rollouts suit one environment; they matter only if the policy is trained further in SB3.
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
-        return BC(make_model(learner, env, self.seed, device, images=True), demonstrations, self.bc)
+        return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)

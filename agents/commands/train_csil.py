@@ -1,7 +1,7 @@
 """`rlgen train csil`: imitation by the log-ratio of a cloned policy to its prior."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,10 +13,10 @@ from ..csil import CSIL, CSILConfig
 from ..off_policy import SACConfig
 from .choices import with_fields
 from .imitation_settings import TrainImitation
-from .learner_choice import IMITATION, LEARNERS, OFF_POLICY_ENVS, LearnerChoice
+from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 from .settings import SteppedTraining
 
-DEFAULT = SACConfig(temperature=0.01, learn_temperature=False, layer_norm=True, **IMITATION)
+DEFAULT = SACConfig(temperature=0.01, learn_temperature=False, layer_norm=True, **SACConfig.imitation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,9 @@ class TrainCSIL(LearnerChoice, TrainImitation):
 
     agent: ClassVar[str] = "csil"
     panels = CSIL.panels
-    learners: ClassVar[Mapping[str, type[Any]]] = LEARNERS
+    learners: ClassVar[Mapping[str, type[Any]]] = {
+        name: kind for name, kind in LEARNERS.items() if kind.on_policy or kind.has_actor
+    }
 
     learner: SACConfig = DEFAULT  # type: ignore[assignment]
     """Policy and reinforcement learner."""
@@ -49,7 +51,7 @@ class TrainCSIL(LearnerChoice, TrainImitation):
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
         if algorithm == "sac":
             return DEFAULT
-        return kind(algorithm=algorithm) if kind.on_policy else replace(kind(), **IMITATION)
+        return kind(algorithm=algorithm) if kind.on_policy else kind(**kind.imitation)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> CSIL:
         return CSIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.csil)

@@ -87,6 +87,6 @@ class TrainDAgger(SteppedTraining, TrainImitation):
         # As in `TrainBC`, rollouts matter only if the policy is trained further in SB3.
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
-        model = make_model(learner, env, self.seed, device, images=True)
+        model = make_model(learner, env, self.seed, device)
         expert = load_policy(self.expert, env.observation_space, env.action_space)
         return DAgger(model, expert, demonstrations, self.dagger)

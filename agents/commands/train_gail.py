@@ -10,18 +10,18 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.sb3.vec_env import ResumableVecEnv
 
-from ..gail import GAIL, OFF_POLICY, GAILConfig
+from ..gail import GAIL, OFF_POLICY, WITHOUT_ACTOR, GAILConfig
 from ..infogail import InfoGAIL, InfoGAILConfig
 from ..learner import make_model
 from .choices import with_fields
 from .imitation_settings import TrainImitation
-from .learner_choice import IMITATION, LEARNERS, OFF_POLICY_ENVS, LearnerChoice
+from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainGAIL(LearnerChoice, TrainImitation):
-    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO; with SAC, TD3, TQC or CrossQ
-    off-policy (DAC, Kostrikov et al. 2019), in fewer environment steps but more time per step.
+    """Generative adversarial imitation learning (Ho & Ermon 2016) with PPO, A2C or TRPO; with SAC, TD3, TQC, CrossQ
+    or DQN off-policy (DAC, Kostrikov et al. 2019), in fewer environment steps but more time per step.
 
     The learner's settings are those of its algorithm: --learner.algorithm sac --help-all lists SAC's.
     """
@@ -39,7 +39,7 @@ class TrainGAIL(LearnerChoice, TrainImitation):
         if kind.learner.on_policy:
             return kind
         own: list[Any] = [
-            ("gail", GAILConfig, field(default=OFF_POLICY)),
+            ("gail", GAILConfig, field(default=OFF_POLICY if kind.learner.has_actor else WITHOUT_ACTOR)),
             ("n_envs", int, field(default=OFF_POLICY_ENVS)),
         ]
         return with_fields(kind, own)
@@ -47,7 +47,7 @@ class TrainGAIL(LearnerChoice, TrainImitation):
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
         found = super().default_learner(algorithm, kind)
-        return found if found.on_policy else replace(found, **IMITATION)
+        return found if found.on_policy else replace(found, **kind.imitation)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> GAIL:
         return GAIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.gail)

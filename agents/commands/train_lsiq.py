@@ -13,9 +13,9 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..lsiq import LSIQ, LSIQConfig
 from ..off_policy import SACConfig
 from .imitation_settings import TrainImitation
-from .learner_choice import IMITATION, OFF_POLICY_ENVS, LearnerChoice
+from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
 
-DEFAULT = SACConfig(temperature=1e-3, learn_temperature=False, **IMITATION)
+DEFAULT = SACConfig(temperature=1e-3, learn_temperature=False, **SACConfig.imitation)
 
 
 @dataclass(frozen=True, kw_only=True)

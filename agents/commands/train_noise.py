@@ -10,7 +10,7 @@ from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..explorer import Explorer
-from ..learner import EXPLORATION, EXPLORATION_ENVS, policy_settings, require_spaces, set_action_std
+from ..learner import EXPLORATION, EXPLORATION_ENVS, policy_for, require_spaces, set_action_std
 from .environment import coverage_of
 from .settings import SteppedTraining
 
@@ -45,7 +45,7 @@ class TrainNoise(SteppedTraining):
         require_spaces(env)
         coverage = coverage_of(self.env, env.observation_space)
         rollout: dict[str, Any] = {"n_steps": EXPLORATION.n_steps, "batch_size": EXPLORATION.n_steps}
-        networks = policy_settings(EXPLORATION)
-        model = Untrained("MlpPolicy", env, **rollout, policy_kwargs=networks, seed=self.seed, device=device)
+        policy = policy_for(EXPLORATION, env.observation_space)
+        model = Untrained(env=env, **policy, **rollout, seed=self.seed, device=device)
         set_action_std(model, self.std)
         return Explorer(model, coverage=coverage)

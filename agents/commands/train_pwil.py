@@ -12,9 +12,9 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..off_policy import SACConfig
 from ..pwil import PWIL, PWILConfig
 from .imitation_settings import TrainImitation
-from .learner_choice import IMITATION, LEARNERS, OFF_POLICY_ENVS, LearnerChoice
+from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 
-DEFAULT = SACConfig(**IMITATION)
+DEFAULT = SACConfig(**SACConfig.imitation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class TrainPWIL(LearnerChoice, TrainImitation):
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
         found = super().default_learner(algorithm, kind)
-        return found if found.on_policy else replace(found, **IMITATION)
+        return found if found.on_policy else replace(found, **kind.imitation)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> PWIL:
         return PWIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.pwil)

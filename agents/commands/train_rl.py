@@ -35,7 +35,7 @@ class RewardedTraining(PolicyTraining):
 @dataclass(frozen=True, kw_only=True)
 class TrainRL(LearnerChoice):
     """Reinforcement learning of a task's own reward, for experts and for comparison: PPO (Schulman et al. 2017), A2C,
-    TRPO, SAC, TD3, TQC or CrossQ.
+    TRPO, SAC, TD3, TQC, CrossQ or DQN.
 
     The learner's settings are those of its algorithm: --learner.algorithm sac --help-all lists SAC's. On a GPU, with
     --backend warp, thousands of environments and short rollouts are fast: --n-envs 4096 --learner.n-steps 24

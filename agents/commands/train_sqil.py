@@ -12,14 +12,14 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..off_policy import OFF_POLICY_LEARNERS, SACConfig
 from ..sqil import SQIL, SQILConfig
 from .imitation_settings import TrainImitation
-from .learner_choice import IMITATION, OFF_POLICY_ENVS, LearnerChoice
+from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
 
-DEFAULT = SACConfig(**IMITATION)
+DEFAULT = SACConfig(**SACConfig.imitation)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSQIL(LearnerChoice, TrainImitation):
-    """Soft Q imitation learning (Reddy et al. 2020) with SAC, TD3, TQC or CrossQ: a reward of 1 for demonstrated
+    """Soft Q imitation learning (Reddy et al. 2020) with SAC, TD3, TQC, CrossQ or DQN: a reward of 1 for demonstrated
     transitions, which are half of every minibatch, and 0 for the policy's own. No discriminator; with few
     demonstrations the return may fall again after a peak.
     """
@@ -36,7 +36,7 @@ class TrainSQIL(LearnerChoice, TrainImitation):
 
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
-        return kind(**IMITATION)
+        return kind(**kind.imitation)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> SQIL:
         return SQIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.sqil)

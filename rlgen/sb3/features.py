@@ -12,6 +12,8 @@ from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from rlgen.data import observations as tree
+from rlgen.data.pairs import ROWS_AT_ONCE
 from rlgen.nn.normalizer import Normalizer
 
 
@@ -40,12 +42,6 @@ def normalized_policy(net_arch: list[int], log_std_init: float = -1.0, **optimiz
     }
 
 
-def policy_normalizer(policy: torch.nn.Module) -> Normalizer | None:
-    """The normalizer of flat observations inside the policy; None without one."""
-    extractor = getattr(policy, "features_extractor", None)
-    return extractor.normaliser if isinstance(extractor, NormalisedObservations) else None
-
-
 NETWORKS = ("actor", "critic", "q_net", "quantile_net")
 OWNERS = tuple(f"{name}{end}" for name in NETWORKS for end in ("", "_target"))
 EXTRACTORS = ("features_extractor", "pi_features_extractor", "vf_features_extractor")
@@ -69,6 +65,22 @@ def fit_normalizer(policy: torch.nn.Module, observations: Tensor) -> bool:
     clipped. Returns whether it has one."""
     fit_normalizers(policy, lambda: [observations])
     return bool(policy_normalizers(policy))
+
+
+def merge_rollout(policy: Any, observations: Any) -> None:
+    """Merges observations [T, N, ...] of the policy into its normalizers, with those of all training processes."""
+    rows = tree.each_entry(lambda each: each.flatten(0, 1), observations)
+    for normalizer in policy_normalizers(policy):
+        normalizer.merge_rollout(rows.flatten(1).to(normalizer.mean.device))
+    for extractor in (part for part in features_extractors(policy) if hasattr(part, "merge")):
+        for start in range(0, tree.count(rows), ROWS_AT_ONCE):
+            some = tree.each_entry(lambda each, at=start: each[at : at + ROWS_AT_ONCE].to(policy.device), rows)
+            extractor.merge(preprocess_obs(some, policy.observation_space, policy.normalize_images))
+
+
+def has_normalizer(policy: Any) -> bool:
+    """Whether the policy normalizes its observations by statistics that can be merged."""
+    return bool(policy_normalizers(policy)) or any(hasattr(part, "merge") for part in features_extractors(policy))
 
 
 def fit_normalizers(policy: Any, batches: Callable[[], Iterable[Any]]) -> None:

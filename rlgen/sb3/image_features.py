@@ -106,7 +106,14 @@ def _part(space: spaces.Space) -> nn.Module:
 
 
 def extractor_for(space: spaces.Space) -> type[Any]:
-    """The features extractor of `rlgen train bc` for observations of `space`."""
+    """The features extractor of rlgen's learners for observations of `space`."""
     if isinstance(space, spaces.Dict):
         return DictFeatures
     return ImageFeatures if is_image_space(space) else NormalisedObservations
+
+
+def policy_name(observed: spaces.Space) -> str:
+    """SB3's name of the policy for observations of this space."""
+    if isinstance(observed, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(observed) else "MlpPolicy"

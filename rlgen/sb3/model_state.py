@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.noise import (
     ActionNoise,
     NormalActionNoise,
@@ -19,6 +19,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 from torch import Tensor
 
+from rlgen.data import observations as tree
+from rlgen.data.spaces import with_entries
 from rlgen.errors import problem
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
@@ -71,7 +73,7 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
         "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
         "random_actions": model.action_space.np_random.bit_generator.state,
         "noise": [np.array(noise.noise_prev) for noise in _wandering(model.action_noise)],
-        "last_original_observations": None if original is None else np.array(original),
+        "last_original_observations": None if original is None else tree.each_entry(np.array, original),
         "replay": _replay_state(model),
     }
     return plain(state)
@@ -96,15 +98,14 @@ def load_off_policy_state(model: OffPolicyAlgorithm, state: dict[str, Any]) -> N
     if state["noise"]:
         _load_noise(model, state["noise"])
     if state["last_original_observations"] is not None:
-        expected = np.empty((model.n_envs, *(model.observation_space.shape or ())), model.observation_space.dtype)
-        saved = state["last_original_observations"]
-        model._last_original_obs = array_like(expected, saved, "last original observations").copy()
+        model._last_original_obs = _of_all_envs(model, state["last_original_observations"])
     _load_replay(model, state["replay"])
 
 
 def _replay_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
     buffer = _plain_buffer(model)
-    arrays = {name: getattr(buffer, name)[: _filled(buffer)] for name in ARRAYS if hasattr(buffer, name)}
+    filled = slice(_filled(buffer))
+    arrays = {name: tree.take(getattr(buffer, name), filled) for name in ARRAYS if hasattr(buffer, name)}
     return {"position": buffer.pos, "full": buffer.full, "rows": buffer.buffer_size, "arrays": arrays}
 
 
@@ -120,12 +121,21 @@ def _load_replay(model: OffPolicyAlgorithm, state: dict[str, Any]) -> None:
     for name, saved in state["arrays"].items():
         if name not in ARRAYS:
             raise problem(f"a replay buffer of {', '.join(ARRAYS)}", repr(name), "load the state of the same model")
-        array = getattr(buffer, name)
-        array[: len(saved)] = array_like(array[: len(saved)], saved, name)
-        array[len(saved) : before] = 0
+        for array, rows in _both(getattr(buffer, name), saved, name):
+            array[: len(rows)] = array_like(array[: len(rows)], rows, name)
+            array[len(rows) : before] = 0
     if not 0 <= state["position"] < buffer.buffer_size:
         raise problem(f"a position below {buffer.buffer_size}", f"{state['position']}", "load the state it saved")
     buffer.pos, buffer.full = int(state["position"]), bool(state["full"])
+
+
+def _both(own: Any, saved: Any, name: str) -> Iterator[tuple[np.ndarray, Any]]:
+    """The arrays of each entry, of the model's own and of saved observations. Raises `InputError` for other entries."""
+    mine, theirs = tree.entries(own), tree.entries(saved)
+    if mine.keys() != theirs.keys():
+        found = [", ".join(names) or "none" for names in (mine, theirs)]
+        raise problem(f"{name} with the entries {found[0]}", found[1], "load the state of the same model")
+    yield from ((mine[entry], theirs[entry]) for entry in mine)
 
 
 def _filled(buffer: ReplayBuffer) -> int:
@@ -135,9 +145,9 @@ def _filled(buffer: ReplayBuffer) -> int:
 
 def _plain_buffer(model: OffPolicyAlgorithm) -> ReplayBuffer:
     buffer = plain_replay_buffer(model)
-    if type(buffer) not in (ReplayBuffer, NStepReplayBuffer):
+    if type(buffer) not in (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer):
         raise problem(
-            "a ReplayBuffer or NStepReplayBuffer of SB3, to save all that belongs to it",
+            "a ReplayBuffer, DictReplayBuffer or NStepReplayBuffer of SB3, to save all that belongs to it",
             f"a {type(buffer).__name__}",
             "leave replay_buffer_class out",
         )
@@ -182,7 +192,7 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
         **_learning_state(model),
         "num_timesteps": model.num_timesteps,
         "n_updates": int(getattr(model, "_n_updates", 0)),
-        "last_observations": None if model._last_obs is None else plain(np.array(model._last_obs)),
+        "last_observations": None if model._last_obs is None else plain(tree.each_entry(np.array, model._last_obs)),
         "last_episode_starts": None
         if model._last_episode_starts is None
         else plain(np.array(model._last_episode_starts)),
@@ -196,13 +206,20 @@ def model_state(model: BaseAlgorithm) -> dict[str, Any]:
     }
 
 
-def _of_all_envs(model: BaseAlgorithm, observations: np.ndarray) -> np.ndarray:
-    """Raises `InputError` unless there is one observation of each environment."""
-    expected = (model.n_envs, *(model.observation_space.shape or ()))
-    if observations.shape != expected:
-        got = f"{list(observations.shape)}"
-        raise problem(f"last observations {list(expected)}", got, "load the state into the same model and environment")
-    return observations
+def _of_all_envs(model: BaseAlgorithm, saved: Any) -> Any:
+    """A copy of saved observations as arrays. Raises `InputError` unless there is one of each environment."""
+    shapes = {name: (model.n_envs, *(each.shape or ())) for name, each in with_entries(model.observation_space).items()}
+    found = {name: own_array(rows) for name, rows in tree.entries(saved).items()}
+    for name, rows in found.items():
+        if rows.shape == (*shapes.get(name, ()), 1):  # a DictReplayBuffer makes columns of discrete observations
+            found[name] = rows[..., 0]
+    if {name: rows.shape for name, rows in found.items()} != shapes:
+        expected, got = (
+            ", ".join(f"{name} {list(shape)}".strip() for name, shape in each.items())
+            for each in (shapes, {name: rows.shape for name, rows in found.items()})
+        )
+        raise problem(f"last observations {expected}", got, "load the state into the same model and environment")
+    return tree.of_entries(found)
 
 
 def _shaped_like(expected: Sequence[Tensor], saved: Sequence[Tensor], name: str) -> None:
@@ -239,7 +256,7 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         model.learning_rate.load_state_dict(state["learning_rate"])
     model.num_timesteps, model._n_updates = int(state["num_timesteps"]), int(state["n_updates"])
     if state["last_observations"] is not None:
-        model._last_obs = _of_all_envs(model, own_array(state["last_observations"]))
+        model._last_obs = _of_all_envs(model, state["last_observations"])
         starts = state["last_episode_starts"]
         if starts is not None:
             starts = array_like(np.empty(model.n_envs, bool), starts, "last episode starts").copy()

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from torch import Tensor
 
 from rlgen.errors import InputError, problem
-from rlgen.sb3.features import policy_normalizer
+from rlgen.sb3.features import has_normalizer, merge_rollout
 from rlgen.sb3.plain_pickle import array_of, read_plain
 from rlgen.sb3.rollout import rollout_of
 from rlgen.system.files import atomic_write
@@ -32,13 +31,13 @@ class ObservationStatistics(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.learned_from: Tensor | None = None
+        self.learned_from: Any = None
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        if isinstance(self.model, OnPolicyAlgorithm) and policy_normalizer(self.model.policy) is not None:
+        if isinstance(self.model, OnPolicyAlgorithm) and has_normalizer(self.model.policy):
             # No copy: a buffer starts its next rollout with new arrays, and a device overwrites these only later.
             self.learned_from = rollout_of(self.model).observations
 
@@ -50,10 +49,8 @@ class ObservationStatistics(BaseCallback):
 
     def _take(self) -> None:
         """Merges a rollout at most once."""
-        normalizer = policy_normalizer(self.model.policy)
-        if self.learned_from is not None and normalizer is not None:
-            rows = self.learned_from.to(normalizer.mean.device)
-            normalizer.merge_rollout(rows.flatten(0, 1).flatten(1))
+        if self.learned_from is not None:
+            merge_rollout(self.model.policy, self.learned_from)
         self.learned_from = None
 
 

@@ -31,12 +31,12 @@ class Rollout(Protocol):
         """Log of the round."""
 
     @property
-    def observations(self) -> Tensor:
-        """[T, N, ...]: observations as the policy saw them."""
+    def observations(self) -> Any:
+        """[T, N, ...]: observations as the policy saw them, a tensor or a dictionary of tensors."""
 
     @property
-    def states(self) -> Tensor:
-        """[T, N, ...]: the environment's raw observations."""
+    def states(self) -> Any:
+        """[T, N, ...]: the environment's raw observations, as `observations`."""
 
     @property
     def task_rewards(self) -> Tensor:
@@ -136,12 +136,14 @@ class BufferRollout:
             self.ends.append(EpisodeEnd(time, env, last, raw, truncated, self._memory(slice(env, env + 1))))
 
     @property
-    def observations(self) -> Tensor:
-        return torch.as_tensor(self.model.rollout_buffer.observations)
+    def observations(self) -> Any:
+        return tree.each_entry(torch.as_tensor, self.model.rollout_buffer.observations)
 
     @property
-    def states(self) -> Tensor:
-        return self.observations if self.raw is None else torch.as_tensor(np.stack(self.raw.rows[:-1]))
+    def states(self) -> Any:
+        if self.raw is None:
+            return self.observations
+        return tree.each_entry(lambda *rows: torch.as_tensor(np.stack(rows)), *self.raw.rows[:-1])
 
     @property
     def task_rewards(self) -> Tensor:

@@ -40,7 +40,7 @@ def test_a_grid_is_walked_as_shown(kind: str, format: str, tmp_path: Path) -> No
     pytest.importorskip("minari")
     env = make_vec(f"test/{kind}-v0", 8)
     shown = through_file(Demonstrations.record(Walker(), env, 40), tmp_path, format)
-    model = make_model(LearnerConfig(hidden=(32,), n_steps=8, batch_size=8), env, 0, images=True)
+    model = make_model(LearnerConfig(hidden=(32,), n_steps=8, batch_size=8), env, 0)
     BC(model, shown, QUICK).learn()
     found = evaluate(model, env, 16, seed=99, label=None)
     assert found.terminated.all(), "every episode ends at the goal"

@@ -73,7 +73,7 @@ def test_demonstrations_are_the_first_round(point_ppo, point_demonstrations) -> 
 def test_images_dictionaries_and_discrete_actions_are_labeled_as_the_expert_sees_them(kind: str) -> None:
     env = make_vec("CartPole-v1" if kind == "CartPole" else f"test/{kind}-v0", 4)
     expert = Balancer() if kind == "CartPole" else Walker()
-    model = make_model(LearnerConfig(hidden=(8,), n_steps=8, batch_size=8), env, 0, images=True)
+    model = make_model(LearnerConfig(hidden=(8,), n_steps=8, batch_size=8), env, 0)
     dagger = DAgger(model, expert, None, SHORT).learn(96)
     rows = dagger.rows.demonstrations()
     seen = {

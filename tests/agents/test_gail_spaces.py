@@ -91,7 +91,7 @@ GRID = replace(LEARNER, learning_rate=1e-3, gamma=0.95, gae_lambda=0.9)
 @pytest.mark.parametrize("kind", ["GridImage", "GridDictionary"])
 def test_a_grid_is_walked_as_shown_without_cloning(kind: str) -> None:
     env = make_vec(f"test/{kind}-v0", 8)
-    model = make_model(GRID, env, 0, images=True)
+    model = make_model(GRID, env, 0)
     GAIL(model, Demonstrations.record(Walker(), env, 40), COLD).learn(6144)
     found = evaluate(model, make_vec(f"test/{kind}-v0", 8), 16, seed=99, label=None)
     assert found.terminated.mean() > 0.9  # untrained: no episode ends at the goal
@@ -104,7 +104,7 @@ def test_images_reach_the_discriminator_as_the_environment_shows_them(
     tap = Tap(VecTransposeImage(make_vec(f"test/{kind}-v0", 2)))
     tap.traffic.following = traffic = []  # dictionaries are noted below
     monkeypatch.setattr(Tap, "step_wait", lambda self: noted(self, traffic))
-    model = make_model(replace(GRID, n_steps=30, batch_size=30, n_epochs=1), tap, 0, images=True)
+    model = make_model(replace(GRID, n_steps=30, batch_size=30, n_epochs=1), tap, 0)
     shown = Demonstrations.record(Walker(), make_vec(f"test/{kind}-v0", 2), 4)
     gail = GAIL(model, shown, replace(COLD, discriminator=replace(DISCRIMINATOR, inputs="state_transition")))
     seen = Noted(gail, monkeypatch)
@@ -179,7 +179,7 @@ def test_infogail_still_asks_for_vectors_and_a_policy_without_memory() -> None:
     env = make_vec("test/GridImage-v0", 2)
     shown = Demonstrations.record(Walker(), env, 2)
     with pytest.raises(InputError, match="vectors, for InfoGAIL"):
-        InfoGAIL(make_model(GRID, env, 0, images=True), shown)
+        InfoGAIL(make_model(GRID, env, 0), shown)
     with pytest.raises(InputError, match="VecNormalize"):
         InfoGAIL(
             make_model(LEARNER, VecNormalize(cart(n_envs=2)), 0), Demonstrations.record(Balancer(), cart(n_envs=2), 2)

@@ -10,7 +10,8 @@ from gymnasium.wrappers import TransformAction
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import replay_memory
-from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config, gradient_steps
+from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config
+from rlgen.agents.off_policy_config import gradient_steps
 from rlgen.agents.replay_memory import bytes_per_transition
 from rlgen.errors import InputError
 
@@ -88,7 +89,8 @@ def test_every_learner_is_made_with_its_settings(name: str, point_env) -> None:
     if name in ("tqc", "crossq"):
         pytest.importorskip("sb3_contrib")
     config = OFF_POLICY_LEARNERS[name](learning_rate=2e-3, batch_size=8, gamma=0.9, hidden=(8,), buffer_size=40)
-    model = config.make(point_env(2), steps=100, seed=5)
+    env = make_vec_env("CartPole-v1", 2) if name == "dqn" else point_env(2)
+    model = config.make(env, steps=100, seed=5)
     assert type(model).__name__.lower() == name == config.algorithm
     assert (model.learning_rate, model.batch_size, model.gamma, model.seed) == (2e-3, 8, 0.9, 5)
     model.learn(120)

@@ -64,7 +64,7 @@ def test_a_run_with_kinds_of_action_ends_and_is_evaluated(kind: str, tmp_path: P
 @pytest.mark.parametrize(
     ("observation", "action", "complaint"),
     [
-        (spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), KINDS["multi"], r"or discrete observations; got Dict"),
+        (spaces.Tuple([spaces.Box(-1, 1, (2,))]), KINDS["multi"], r"numeric observations .*; got Tuple"),
         (Choose.observation_space, spaces.Box(-np.inf, np.inf, (1,)), "actions within finite bounds"),
         (Choose.observation_space, spaces.MultiBinary([2, 2]), "discrete actions in one dimension"),
         (Choose.observation_space, spaces.Discrete(2, start=1), "counted from 0"),

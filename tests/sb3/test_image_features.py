@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
 
 from rlgen.errors import InputError
-from rlgen.sb3.features import NormalisedObservations, fit_normalizers, policy_normalizer
+from rlgen.sb3.features import NormalisedObservations, fit_normalizers, has_normalizer, merge_rollout
 from rlgen.sb3.image_features import DictFeatures, ImageFeatures, extractor_for
 from rlgen.sb3.plain_policy import entries_of_space, space_of_entries
 
@@ -34,7 +34,11 @@ def test_channels_of_demonstrated_images_are_normalized() -> None:
     seen = normalizer(pixels.float())
     torch.testing.assert_close(seen.std(0), torch.ones(3), rtol=0.1, atol=0)
     assert seen.abs().max() < 10
-    assert policy_normalizer(policy) is None, "no normalizer of flat rollouts"
+    assert has_normalizer(policy)
+    rollout = torch.randint(0, 255, (5, 4, 3, 7, 7), dtype=torch.uint8)
+    merge_rollout(policy, rollout)
+    joined = torch.cat([pixels, rollout.double().movedim(2, -1).reshape(-1, 3) / 255])
+    torch.testing.assert_close(normalizer.mean.double(), joined.mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_entries_of_a_dictionary_are_normalized_apart_and_discrete_ones_are_not() -> None:
