@@ -161,8 +161,8 @@ class GAIL(Imitator):
     def _make_sources(self, penalties: Sequence[Penalty]) -> None:
         """Creates the reward sources."""
         experts = self.demonstrations.transitions(str(self.model.device))
-        config = self.config.discriminator
-        absorbing = absorbing_states(config, self.demonstrations, self.model.gamma, self.on_policy)
+        config, gamma, device = self.config.discriminator, self.model.gamma, self.model.device
+        absorbing = absorbing_states(config, self.demonstrations, gamma, self.on_policy, device)
         self.source = Adversarial(experts, self._task(), config, penalties, absorbing)
 
     def _validate(self) -> None:

@@ -114,6 +114,12 @@ def least_squares_log_ratio(expert_logit: Logit) -> Logit:
     return torch.log1p(logit) - torch.log1p(-logit)
 
 
+def least_squares_optimal_logit(log_ratio: Logit) -> Logit:
+    """(p_expert - p_policy) / (p_expert + p_policy), the optimal discriminator of Mao et al. 2017 (1611.04076), section
+    3.2, from log(p_expert / p_policy), nats."""
+    return torch.tanh(log_ratio / 2)
+
+
 def smoothed_discriminator_loss(real_logit: Expert, fake_logit: Policy, real_target: float) -> Scalar:
     """`logistic_discriminator_loss` with one-sided label smoothing: the label of real rows is `real_target`, not 1.
     Salimans et al. 2016 (1606.03498), section 3.4, with β = 0.
@@ -133,6 +139,8 @@ class Divergence(NamedTuple):
     log_ratio: Callable[[Tensor], Tensor] | None = None
     """Maps expert_logit [B] to log(p_expert / p_policy) [B], nats, at the optimal discriminator. None where the logit
     does not determine it."""
+    optimal_logit: Callable[[Tensor], Tensor] | None = None
+    """The inverse of `log_ratio`: the optimal discriminator's logit; None as there."""
     boundary: Callable[[Tensor, Tensor], Tensor | float] = lambda expert_logit, policy_logit: 0.0
     """Maps (expert_logit [B], policy_logit [B']) to the logit above which a row is classified as expert."""
 
@@ -147,22 +155,29 @@ def middle(expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
     return 0.5 * (expert_logit.mean() + policy_logit.mean())
 
 
+def logistic(reward: Callable[[Tensor], Tensor]) -> Divergence:
+    """`Divergence` of the logistic loss, whose optimal logit is the log-ratio. Ho & Ermon 2016 (1606.03476)."""
+    return Divergence(logistic_discriminator_loss, reward, log_ratio_reward, log_ratio_reward)
+
+
 def variational(divergence: FDivergence) -> Divergence:
     """`Divergence` of an f-divergence. Nowozin et al. 2016 (1606.00709), Alg. 1.
 
     For the generator loss of their section 3.2, which maximizes E_fake[T] instead of E_fake[f*(T)], use
     `variational(f)._replace(reward=f.activation)`.
     """
-    return Divergence(divergence.discriminator_loss, divergence.reward, divergence.log_ratio)
+    return Divergence(divergence.discriminator_loss, divergence.reward, divergence.log_ratio, divergence.optimal_logit)
 
 
 DIVERGENCES: dict[str, Divergence] = {
-    "minimax": Divergence(logistic_discriminator_loss, neg_log_one_minus_d, log_ratio_reward),
-    "non_saturating": Divergence(logistic_discriminator_loss, log_d, log_ratio_reward),
-    "reverse_kl": Divergence(logistic_discriminator_loss, log_ratio_reward, log_ratio_reward),
-    "fairl": Divergence(logistic_discriminator_loss, forward_kl_reward, log_ratio_reward),
-    "dail": Divergence(logistic_discriminator_loss, bounded_reward, log_ratio_reward),
-    "least_squares": Divergence(least_squares_discriminator_loss, least_squares_reward, least_squares_log_ratio),
+    "minimax": logistic(neg_log_one_minus_d),
+    "non_saturating": logistic(log_d),
+    "reverse_kl": logistic(log_ratio_reward),
+    "fairl": logistic(forward_kl_reward),
+    "dail": logistic(bounded_reward),
+    "least_squares": Divergence(
+        least_squares_discriminator_loss, least_squares_reward, least_squares_log_ratio, least_squares_optimal_logit
+    ),
     "hinge": Divergence(hinge_discriminator_loss, log_ratio_reward),
     "wasserstein": Divergence(wasserstein_discriminator_loss, log_ratio_reward, boundary=middle),
     **{f"f_{name}": variational(divergence) for name, divergence in F_DIVERGENCES.items()},

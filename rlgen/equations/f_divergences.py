@@ -88,6 +88,8 @@ class FDivergence(NamedTuple):
     et al. 2019 (1905.12888) and Zhang et al. 2020 (f-GAIL, 2010.01207)."""
     log_ratio: Callable[[Tensor], Tensor]
     """Maps the logit to log(p / q), nats, at the optimum."""
+    optimal_logit: Callable[[Tensor], Tensor]
+    """Maps log(p / q), nats, to the logit at the optimum, where activation(logit) = f'(p / q)."""
 
     def discriminator_loss(self, real_logit: Float[Tensor, "*r"], fake_logit: Float[Tensor, "*f"]) -> Float[Tensor, ""]:
         """E_fake[f*(T)] - E_real[T], whose minimum is -D_f. Nowozin et al. 2016 (1606.00709), eq. 7."""
@@ -101,6 +103,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=lambda t: torch.exp(t - 1),
         reward=lambda v: torch.exp(limited(v)),
         log_ratio=limited,
+        optimal_logit=lambda x: x,
     ),
     "reverse_kl": FDivergence(
         f=lambda u: -torch.log(u),
@@ -108,6 +111,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=lambda t: -1 - torch.log(-t),
         reward=lambda v: limited_below(v) - 1,
         log_ratio=limited_below,
+        optimal_logit=lambda x: x,
     ),
     "pearson": FDivergence(
         f=lambda u: (u - 1).square(),
@@ -115,6 +119,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=pearson_conjugate,
         reward=pearson_conjugate,
         log_ratio=lambda v: torch.log((1 + v / 2).clamp(min=LEAST_RATIO)),
+        optimal_logit=lambda x: 2 * torch.expm1(limited(x)),
     ),
     "neyman": FDivergence(
         f=lambda u: (1 - u).square() / u,
@@ -122,6 +127,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=lambda t: 2 - 2 * torch.sqrt(1 - t),
         reward=lambda v: 2 - 2 * torch.exp(-limited_below(v) / 2),
         log_ratio=lambda v: limited_below(v) / 2,
+        optimal_logit=lambda x: 2 * x,
     ),
     "squared_hellinger": FDivergence(
         f=lambda u: (torch.sqrt(u) - 1).square(),
@@ -129,6 +135,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=lambda t: t / (1 - t),
         reward=lambda v: torch.exp(limited_below(limited(v))) - 1,
         log_ratio=lambda v: 2 * limited_below(limited(v)),
+        optimal_logit=lambda x: x / 2,
     ),
     "jensen_shannon": FDivergence(
         f=lambda u: torch.xlogy(u, u) - (u + 1) * torch.log((u + 1) / 2),
@@ -136,6 +143,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=lambda t: -torch.log(2 - torch.exp(t)),
         reward=lambda v: F.softplus(v) - math.log(2),
         log_ratio=lambda v: v,
+        optimal_logit=lambda x: x,
     ),
     "jeffreys": FDivergence(
         f=lambda u: (u - 1) * torch.log(u),
@@ -143,6 +151,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         conjugate=jeffreys_conjugate,
         reward=lambda v: jeffreys_conjugate(limited(v)),
         log_ratio=lambda v: jeffreys_log_ratio(limited(v)),
+        optimal_logit=lambda x: 1 + x - torch.exp(-limited_below(x)),
     ),
 }
 """KL(p ‖ q), KL(q ‖ p), ∫(p - q)² / q, ∫(p - q)² / p, ∫(√p - √q)², twice the Jensen-Shannon divergence, and

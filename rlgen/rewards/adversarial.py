@@ -12,7 +12,7 @@ from rlgen.checks import at_least, one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
-from rlgen.equations.absorbing_states import absorbing_return, absorbing_share
+from rlgen.equations.absorbing_states import absorbing_return
 from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss
 from rlgen.equations.penalties import mixup_discriminator_loss
 from rlgen.errors import problem
@@ -74,9 +74,9 @@ class AdversarialConfig:
     then still needs an array of actions, with any values, and GAIL must train without its warm start."""
     absorbing: Literal["auto", "on", "off"] = field(default="auto", metadata=UNLESS_DEFAULT)
     """Absorbing states (Kostrikov et al. 2019, 1809.02925, section 4.2): an episode that the task ends goes on for ever
-    in a state that the discriminator rewards as it rewards all others, so that neither sign of the reward decides
-    whether an early end is good. auto: where most demonstrated episodes end before a time limit, and with every
-    off-policy learner."""
+    in a state that is rewarded as all others are, by how often expert and policy are in it, so that neither sign of the
+    reward decides whether an early end is good. auto: where most demonstrated episodes end before a time limit, and
+    with every off-policy learner, unless the divergence is hinge or wasserstein."""
     normalizer: Literal["expert", "running"] = "expert"
     """Statistics that normalize the inputs: of the demonstrations (expert), or merged with every rollout before
     learning from it (running)."""
@@ -108,8 +108,8 @@ class Adversarial:
 
     `demonstrations` stay on their device; `task` has the spaces of its observations and actions: an environment, for
     example. Whatever these are, its inputs are one row of floats per transition (`rlgen.rewards.observation_rows`), of
-    which a convolutional encoder reads images. With `absorbing`, a last number of the inputs is 1 in the absorbing
-    state, where all others are 0, and 0 elsewhere.
+    which a convolutional encoder reads images. It learns from transitions alone, because what it would learn of an
+    absorbing state is known (`AbsorbingStates`).
     """
 
     demonstrations: Transitions[Any]
@@ -140,10 +140,8 @@ class Adversarial:
         self._expert: Tensor | None = None
         observed = self.observations.size
         second = observed if self.reads_next_observations else action_size
-        self.size = observed + second + (self.absorbing is not None)
+        self.size = observed + second
         """D, size of an input."""
-        self._absorbing_input = torch.zeros(1, self.size, device=device)
-        self._absorbing_input[0, -1] = 1
         network = self._network().to(device)
         for penalty in self.penalties:
             network = penalty.wrap(network)
@@ -174,12 +172,8 @@ class Adversarial:
         """Normalized discriminator inputs of a batch: [B, D]."""
         observations = self.observations(batch.observations)
         if self.reads_next_observations:
-            columns = [observations, self.observations(batch.next_observations)]
-        else:
-            columns = [observations, self.actions(batch.actions)]
-        if self.absorbing is not None:
-            columns.append(observations.new_zeros(len(observations), 1))
-        return torch.cat(columns, -1)
+            return torch.cat([observations, self.observations(batch.next_observations)], -1)
+        return torch.cat([observations, self.actions(batch.actions)], -1)
 
     def rows(self, batch: Transitions[Any]) -> Tensor | LazyRows:
         """`inputs` of a batch; those of images only where they are indexed."""
@@ -207,11 +201,11 @@ class Adversarial:
         with torch.no_grad():
             logit = self._logits(self.rows(batch))
             if self._floats:
-                boundary = torch.as_tensor(self.divergence.boundary(self._logits(self.expert_inputs()), logit))
+                boundary = self.divergence.boundary(self._logits(self.expert_inputs()), logit)
+                logit = logit - distributed.all_reduce_mean(torch.as_tensor(boundary))
             if self.absorbing is not None:
-                logit = torch.cat([logit, self.logit(self._absorbing_input)])
-            if self._floats:
-                logit = logit - distributed.all_reduce_mean(boundary)
+                outside, inside = self.absorbing.logits(logit)
+                logit = torch.cat([outside, inside[None]])
             reward = self.divergence.reward(logit)
             if self.config.zero == "lowest":
                 reward = reward + distributed.all_reduce_max((-reward).max())
@@ -225,31 +219,22 @@ class Adversarial:
     def update(self, batch: Transitions[Any]) -> dict[str, Tensor]:
         if self.config.normalizer == "running":
             self.observations.merge(batch.observations)
+        if self.absorbing is not None:
+            self.absorbing.count(batch.terminated)
         distributed.broadcast_parameters(self.network)
         self.network.train()
         expert, policy = self.expert_inputs(), self.rows(batch)
         rows = torch.empty(2 * self.config.batch_size, self.size, device=expert.device)
         halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}
-        shares = self._absorbing_shares(batch)
         for _ in range(self.config.updates_per_rollout):
             places = torch.randint(len(expert), (self.config.batch_size,), device=expert.device)
             halves[0].copy_(expert[places])
             halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
-            for half, absorbing in zip(halves, shares, strict=False):
-                in_absorbing_state = torch.rand(len(half), 1, device=half.device) < absorbing
-                half.copy_(torch.where(in_absorbing_state, self._absorbing_input, half))
             for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)
-
-    def _absorbing_shares(self, batch: Transitions[Any]) -> list[Tensor]:
-        """Shares of absorbing rows among the demonstrated rows and among those of `batch`; none without such states."""
-        if self.absorbing is None:
-            return []
-        ended = distributed.all_reduce_mean(batch.terminated.float().mean())
-        return [torch.full_like(ended, self.absorbing.expert_share), absorbing_share(ended, 1.0)]
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs [2B, D]: B of the expert, then B of the policy."""
@@ -273,10 +258,13 @@ class Adversarial:
             "network": self.network.state_dict(),
             "optimiser": self.optimizer.state_dict(),
             "normaliser": self.observations.state_dict(),
+            **({} if self.absorbing is None else {"absorbing": self.absorbing.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimiser"])
         self.observations.load_state_dict(state["normaliser"])
+        if self.absorbing is not None:
+            self.absorbing.load_state_dict(state["absorbing"])
         self._expert = None

@@ -6,7 +6,6 @@ import logging
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.equations.absorbing_states import absorbing_share
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.rewards.adversarial import AdversarialConfig
@@ -15,6 +14,9 @@ log = logging.getLogger("rlgen")
 
 LOGITS = torch.linspace(-20, 20, 401)
 """Expert logits that cover the output range of a discriminator."""
+REPLAY_FORGETS = 0.01
+"""Fraction of the counted ends that each draw from a replay buffer forgets: the draws are small, the buffer changes
+slowly."""
 USUAL = 0.5
 """Fraction of demonstrated episodes above which an early end counts as the expert's behavior."""
 
@@ -37,16 +39,22 @@ def share_ended_by_task(demonstrations: Demonstrations) -> float:
 
 
 def absorbing_states(
-    config: AdversarialConfig, demonstrations: Demonstrations, gamma: float, on_policy: bool
+    config: AdversarialConfig,
+    demonstrations: Demonstrations,
+    gamma: float,
+    on_policy: bool,
+    device: torch.device | str = "cpu",
 ) -> AbsorbingStates | None:
     """The absorbing states that `config` asks for, or by default the data; None for none. Logs which and why.
 
-    Raises `InputError` for a discount of 1, under which their return is infinite.
+    Raises `InputError` for a discount of 1, under which their return is infinite, and for a divergence without a
+    log-ratio, if `config` asks for them.
     """
+    divergence = DIVERGENCES[config.divergence]
     share = share_ended_by_task(demonstrations)
     usual = share > USUAL
     if config.absorbing == "auto":
-        if gamma == 1 or not (usual or not on_policy):
+        if gamma == 1 or divergence.log_ratio is None or not (usual or not on_policy):
             warn_of_early_ends(config, demonstrations)
             return None
         why = f"{100 * share:.0f} % of the demonstrated episodes end before a time limit" if usual else "off-policy"
@@ -54,9 +62,13 @@ def absorbing_states(
     elif config.absorbing == "off":
         warn_of_early_ends(config, demonstrations)
         return None
-    ended = share * demonstrations.n_episodes
     return AbsorbingStates(
-        gamma=gamma, expert_share=absorbing_share(ended, float(len(demonstrations)), demonstrations.stride)
+        divergence=divergence,
+        gamma=gamma,
+        expert_ends=share * demonstrations.n_episodes,
+        expert_steps=float(len(demonstrations) * demonstrations.stride),
+        forget=1.0 if on_policy else REPLAY_FORGETS,
+        device=device,
     )
 
 

@@ -97,7 +97,7 @@ def test_every_learner_with_an_actor_is_paid_by_the_discriminator_alone(
 def test_sac_learns_to_imitate_without_cloning(point_env, point_demonstrations) -> None:
     model = model_of(SAC, point_env(), learning_rate=3e-3, ent_coef="auto_0.1")
     untrained = returned(model, point_env(seed=5))
-    GAIL(model, point_demonstrations, COLD).learn(1600)
+    GAIL(model, point_demonstrations, COLD).learn(800)
     assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.equations.absorbing_states import absorbing_return, absorbing_share
+from rlgen.equations.absorbing_states import (
+    absorbing_log_ratio,
+    absorbing_occupancy,
+    absorbing_return,
+    end_rate,
+    outside_log_ratio,
+)
 from rlgen.errors import InputError
 from rlgen.rewards.absorbing_states import require_discount
 
@@ -29,17 +35,43 @@ def test_values_are_those_of_a_chain_with_the_absorbing_state_in_it() -> None:
     np.testing.assert_allclose(short, whole[:3])
 
 
-def test_the_share_is_that_of_the_padded_episodes() -> None:
-    lengths = np.array([5, 8, 12])
-    padded = np.concatenate(
-        [np.append(np.zeros(length), 1) for length in lengths]
-    )  # one absorbing row for each episode
-    assert absorbing_share(3.0, float(lengths.sum())) == pytest.approx(padded.mean())
+def occupancies(onward: np.ndarray, gamma: float) -> np.ndarray:
+    """(1 - γ) Σ γ^t P(s_t) of a chain that starts in its first state and whose last state is absorbing."""
+    start = np.eye(len(onward))[0]
+    return (1 - gamma) * np.linalg.solve(np.eye(len(onward)) - gamma * onward.T, start)
 
 
-def test_rows_of_a_subsampled_file_weigh_as_many_times_as_they_skip() -> None:
-    # 400 steps, of which every 20th was kept, and 4 ends: the weights of the released code are 1 and 1/20.
-    assert absorbing_share(4.0, 20.0, stride=20) == pytest.approx(4 / 20 / (20 + 4 / 20))
+def ending(rate: float) -> np.ndarray:
+    """A chain of two states between which it alternates, and from which it ends at `rate`."""
+    return np.array([[0.0, 1 - rate, rate], [1 - rate, 0.0, rate], [0.0, 0.0, 1.0]])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.5, 1.0])
+def test_the_occupancy_is_that_of_a_chain_and_of_random_lengths(rate: float) -> None:
+    found = absorbing_occupancy(rate, 0.9)
+    assert found == pytest.approx(occupancies(ending(rate), 0.9)[-1])
+    # From the step T + 1 on it is in the state: E[γ^T], T geometric.
+    lengths = np.arange(1, 3000)
+    assert found == pytest.approx((0.9**lengths * rate * (1 - rate) ** (lengths - 1)).sum(), abs=1e-9)
+
+
+def test_log_ratios_are_those_of_the_occupancies_of_two_chains() -> None:
+    expert, policy, gamma = 0.1, 0.01, 0.95
+    ratio = np.log(occupancies(ending(expert), gamma) / occupancies(ending(policy), gamma))
+    rates = torch.tensor(expert), torch.tensor(policy)
+    assert absorbing_log_ratio(*rates, gamma).item() == pytest.approx(ratio[2], abs=1e-5)
+    # Outside, the two chains visit the same two states, but ever less: what the rates say is the ratio of their sums.
+    outside = np.log(occupancies(ending(expert), gamma)[:2].sum() / occupancies(ending(policy), gamma)[:2].sum())
+    assert outside_log_ratio(*rates, gamma).item() == pytest.approx(outside, abs=1e-5)
+
+
+def test_a_rate_is_never_0_nor_1_and_finds_the_share() -> None:
+    assert end_rate(0.0, 9.0) == pytest.approx(0.05)
+    assert end_rate(9.0, 9.0) == pytest.approx(0.95)
+    assert end_rate(torch.tensor(2e5), 1e6).item() == pytest.approx(0.2, abs=1e-6)
+    # The mean of the posterior of a share under Jeffreys' prior, Beta(½, ½).
+    beta = pytest.importorskip("scipy.stats").beta
+    assert end_rate(3.0, 40.0) == pytest.approx(beta(3.5, 37.5).mean())
 
 
 @pytest.mark.parametrize("gamma", [1.0, 1.5, -0.1])

@@ -19,6 +19,7 @@ from rlgen.equations.divergences import (
     hinge_discriminator_loss,
     least_squares_discriminator_loss,
     least_squares_log_ratio,
+    least_squares_optimal_logit,
     least_squares_reward,
     log_d,
     log_ratio_reward,
@@ -259,10 +260,18 @@ def test_the_best_discriminator_of_discrete_distributions_tells_the_log_ratio(na
     logit = best_logit(divergence)
     torch.testing.assert_close(divergence.log_ratio(logit), DISCRETE_LOG_RATIO, rtol=0, atol=1e-4)
     assert torch.equal(logit > 0, DISCRETE_LOG_RATIO > 0), "zero is where the ratio is one"
+    assert divergence.optimal_logit is not None
+    torch.testing.assert_close(divergence.optimal_logit(DISCRETE_LOG_RATIO), logit, rtol=0, atol=1e-3)
 
 
 def test_hinge_and_wasserstein_do_not_tell_the_log_ratio() -> None:
     assert [name for name, each in DIVERGENCES.items() if each.log_ratio is None] == ["hinge", "wasserstein"]
+    assert [name for name, each in DIVERGENCES.items() if each.optimal_logit is None] == ["hinge", "wasserstein"]
+
+
+def test_the_optimal_least_squares_logit_is_the_difference_over_the_sum() -> None:
+    ratio = DISCRETE_LOG_RATIO.exp()
+    torch.testing.assert_close(least_squares_optimal_logit(DISCRETE_LOG_RATIO), (ratio - 1) / (ratio + 1))
 
 
 def test_the_least_hinge_loss_is_two_minus_two_total_variations() -> None:

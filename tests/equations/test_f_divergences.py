@@ -128,6 +128,8 @@ def test_at_the_optimum_the_log_ratio_comes_back(divergence: FDivergence) -> Non
     log_ratio = torch.linspace(-5, 5, 41, dtype=torch_double)
     found = divergence.log_ratio(optimal_logit(divergence, log_ratio))
     torch.testing.assert_close(found, log_ratio, rtol=1e-6, atol=1e-6)
+    known = divergence.optimal_logit(log_ratio)
+    torch.testing.assert_close(known, optimal_logit(divergence, log_ratio), rtol=1e-6, atol=1e-6)
 
 
 @each_pair

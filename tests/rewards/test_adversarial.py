@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 import torch
@@ -353,53 +354,84 @@ def test_a_hidden_layer_without_units_is_refused() -> None:
         AdversarialConfig(hidden=(8, 0))
 
 
-ABSORBING = AbsorbingStates(gamma=0.9, expert_share=0.25)
+def with_absorbing_states(divergence: str = "reverse_kl", zero: Literal["own", "lowest"] = "own") -> Adversarial:
+    """Its expert has ended 3 of 12 steps."""
+    torch.manual_seed(0)
+    absorbing = AbsorbingStates(divergence=DIVERGENCES[divergence], gamma=0.9, expert_ends=3, expert_steps=12)
+    config = replace(SMALL, divergence=divergence, zero=zero)
+    return Adversarial(random_transitions(200, center=1.0), TASK, config, (), absorbing)
 
 
-def with_absorbing_states(config: AdversarialConfig = SMALL, seed: int = 0) -> Adversarial:
-    torch.manual_seed(seed)
-    return Adversarial(random_transitions(200, center=1.0), TASK, config, (), ABSORBING)
+def ending(*steps: int) -> Transitions:
+    """Six transitions, of which some end an episode."""
+    ends = torch.isin(torch.arange(6), torch.tensor(steps))
+    return replace(random_transitions(6, center=0.0, seed=1), terminated=ends)
 
 
 @pytest.mark.parametrize("zero", ["own", "lowest"])
-def test_a_step_into_the_absorbing_state_is_paid_for_all_that_follows(zero: str) -> None:
-    gail = with_absorbing_states(replace(SMALL, divergence="reverse_kl", zero=zero))
-    batch = random_transitions(6, center=0.0, seed=1)
-    ends = torch.tensor([False, True, False, False, True, False])
-    alive, ended = gail.reward(batch), gail.reward(replace(batch, terminated=ends))
-    state = torch.zeros(1, 3 + 2 + 1)
-    state[0, -1] = 1
+def test_a_step_into_the_absorbing_state_has_all_that_follows(zero: Literal["own", "lowest"]) -> None:
+    gail = with_absorbing_states(zero=zero)
+    gail.update(ending(1, 4))
+    alive, ended = gail.reward(ending()), gail.reward(ending(1, 4))
+    assert gail.absorbing is not None
     with torch.no_grad():
-        inside = gail.logit(state)[0]
-        lowest = torch.minimum(gail.logit(gail.inputs(batch)).min(), inside)
-    follows = inside - lowest if zero == "lowest" else inside
-    torch.testing.assert_close(ended - alive, ends * 9 * follows)  # 0.9 / (1 - 0.9)
+        outside, inside = gail.absorbing.logits(gail.logit(gail.inputs(ending())))
+    follows = inside - torch.minimum(outside.min(), inside) if zero == "lowest" else inside
+    torch.testing.assert_close(ended - alive, torch.isin(torch.arange(6), torch.tensor([1, 4])) * 9 * follows)
 
 
-def test_the_indicator_is_0_everywhere_but_in_the_absorbing_state() -> None:
+def test_the_absorbing_state_is_rewarded_by_how_often_expert_and_policy_are_in_it() -> None:
     gail = with_absorbing_states()
-    assert (gail.inputs(gail.demonstrations)[:, -1] == 0).all()
-    assert gail.inputs(gail.demonstrations).shape[1] == 6
+    gail.update(ending(1, 4))
+    rate, expert = (4 + 0.5) / (12 + 1), (3 + 0.5) / (12 + 1)  # 2 of 6 are as 4 of 12
+    occupied = [0.9 * each / (0.1 + 0.9 * each) for each in (expert, rate)]
+    assert gail.absorbing is not None
+    logit = torch.tensor([0.3, -2.0])
+    outside, inside = gail.absorbing.logits(logit)
+    assert inside.item() == pytest.approx(math.log(occupied[0] / occupied[1]), abs=1e-5)
+    torch.testing.assert_close(outside, logit + math.log((1 - occupied[0]) / (1 - occupied[1])))
 
 
-def test_it_learns_from_as_many_absorbing_rows_as_episodes_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    gail = with_absorbing_states(replace(SMALL, batch_size=4000, updates_per_rollout=1))
-    seen: list[Tensor] = []
-    monkeypatch.setattr(gail, "_graph_step", lambda rows: seen.append(rows.clone()) or {"loss": torch.zeros(())})
-    batch = random_transitions(10, center=0.0, seed=1)
-    gail.update(replace(batch, terminated=torch.arange(10) < 2))
-    expert, policy = (half[:, -1].mean().item() for half in seen[0].chunk(2))
-    assert expert == pytest.approx(0.25, abs=0.03)
-    assert policy == pytest.approx(2 / 12, abs=0.03)  # one more row for each of the two ends
-    absorbing = seen[0][seen[0][:, -1] == 1]
-    assert (absorbing[:, :-1] == 0).all()
+@pytest.mark.parametrize("name", ["minimax", "least_squares", "f_pearson", "f_jeffreys", "dail"])
+def test_a_policy_that_ends_as_often_as_the_expert_changes_no_logit(name: str) -> None:
+    absorbing = AbsorbingStates(divergence=DIVERGENCES[name], gamma=0.9, expert_ends=3, expert_steps=12)
+    absorbing.count(torch.tensor([True, False, False, False]))
+    logit = torch.linspace(-0.9, 0.9, 7)
+    outside, inside = absorbing.logits(logit)
+    torch.testing.assert_close(outside, logit, rtol=1e-4, atol=1e-5)
+    assert inside.item() == pytest.approx(0, abs=1e-5)
 
 
-def test_an_end_that_only_the_policy_has_is_paid_ever_less() -> None:
-    gail = with_absorbing_states(replace(SMALL, divergence="reverse_kl"))
-    gail.absorbing = AbsorbingStates(gamma=0.9, expert_share=0.0)
-    batch = replace(random_transitions(64, center=0.0, seed=1), terminated=torch.ones(64, dtype=torch.bool))
-    before = gail.reward(batch).mean()
-    for _ in range(20):
-        gail.update(batch)
-    assert gail.reward(batch).mean() < before - 5
+def test_an_end_that_neither_has_seen_changes_no_logit() -> None:
+    absorbing = AbsorbingStates(divergence=DIVERGENCES["minimax"], gamma=0.9, expert_ends=0, expert_steps=50)
+    absorbing.count(torch.zeros(10_000, dtype=torch.bool))
+    outside, inside = absorbing.logits(torch.zeros(1))
+    assert (outside.item(), inside.item()) == (0, 0)
+
+
+def test_the_rarer_an_end_is_the_more_it_is_worth_to_an_expert_that_ends() -> None:
+    worth = []
+    for steps in ([0, 1, 2, 3], [1, 4], []):
+        gail = with_absorbing_states("minimax")
+        gail.update(ending(*steps))
+        worth.append(float((gail.reward(ending(0)) - gail.reward(ending()))[0]))
+    assert worth == sorted(worth)
+    assert worth[0] > 0
+
+
+def test_draws_of_a_replay_are_counted_together_and_slowly_forgotten() -> None:
+    absorbing = AbsorbingStates(
+        divergence=DIVERGENCES["minimax"], gamma=0.9, expert_ends=3, expert_steps=12, forget=0.1
+    )
+    for _ in range(300):
+        absorbing.count(torch.tensor([True, False, False, False, False]))
+    assert (absorbing.ends.item(), absorbing.steps.item()) == pytest.approx((10, 50), rel=1e-4)
+    copy = AbsorbingStates(divergence=DIVERGENCES["minimax"], gamma=0.9, expert_ends=3, expert_steps=12, forget=0.1)
+    copy.load_state_dict(decode(*encode(absorbing.state_dict())))
+    assert copy.logits(torch.zeros(1)) == absorbing.logits(torch.zeros(1))
+
+
+@pytest.mark.parametrize("name", ["hinge", "wasserstein"])
+def test_absorbing_states_need_a_log_ratio(name: str) -> None:
+    with pytest.raises(InputError, match=r"density ratio, with absorbing states; got hinge or wasserstein"):
+        AbsorbingStates(divergence=DIVERGENCES[name], gamma=0.9, expert_ends=3, expert_steps=12)

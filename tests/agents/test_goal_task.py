@@ -1,0 +1,71 @@
+"""A task that ends when its goal is reached: imitation keeps the goal, whose early end no reward may forbid."""
+
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from rlgen.agents import GAIL
+from rlgen.agents.bc_config import BCConfig
+from rlgen.agents.gail import GAILConfig
+from rlgen.data.demonstrations import Demonstrations
+from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.runs.evaluation import evaluate
+from rlgen.sb3.features import normalized_policy
+
+
+class Goal(gym.Env):
+    """A point that starts at a distance of 1 from the origin; within 0.15 of it the episode ends."""
+
+    observation_space, action_space = spaces.Box(-5, 5, (2,)), spaces.Box(-1, 1, (2,))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        angle = self.np_random.uniform(0, 2 * np.pi)
+        self.place, self.steps = np.array([np.cos(angle), np.sin(angle)]), 0
+        return self.place.astype(np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.place, self.steps = np.clip(self.place + 0.1 * np.clip(action, -1, 1), -5, 5), self.steps + 1
+        reached = bool(np.linalg.norm(self.place) < 0.15)
+        return self.place.astype(np.float32), -1.0, reached, self.steps >= 100, {}
+
+
+class Expert:
+    """Walks straight to the origin."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        return (-observation / np.linalg.norm(observation, axis=1, keepdims=True)).astype(np.float32), None
+
+
+def places(n: int) -> VecEnv:
+    return DummyVecEnv([lambda: Monitor(Goal())] * n)
+
+
+@pytest.mark.parametrize(("absorbing", "least", "most"), [("auto", 1.0, 1.0), ("off", 0.0, 0.5)])
+def test_imitation_keeps_a_goal_that_ends_the_episode_thanks_to_absorbing_states(
+    absorbing: Literal["auto", "off"], least: float, most: float
+) -> None:
+    demonstrations = Demonstrations.record(Expert(), places(8), 40)
+    policy = normalized_policy([32, 32])
+    model = PPO("MlpPolicy", places(8), 1e-3, n_steps=128, batch_size=256, seed=0, policy_kwargs=policy)
+    config = GAILConfig(
+        bc=BCConfig(max_updates=200),
+        average=0,
+        discriminator=AdversarialConfig(absorbing=absorbing, hidden=(32, 32), batch_size=256),
+    )
+    gail = GAIL(model, demonstrations, config)
+    gail.warm_up()
+    assert reached(model) == 1, "the clone"
+    gail.learn(16_000)
+    assert least <= reached(model) <= most
+
+
+def reached(model: PPO) -> float:
+    """Share of the episodes that reach the goal."""
+    return float(evaluate(model, places(8), 40, seed=1, label=None).terminated.mean())
