@@ -387,19 +387,6 @@ def test_a_warm_start_without_actions_is_refused_by_its_name(unknown_actions, po
         GAIL(point_ppo(), unknown_actions, CONFIG)
 
 
-def test_models_with_memory_are_refused(point_env, point_demonstrations) -> None:
-    small = {"n_steps": 16, "batch_size": 32, "device": "cpu"}
-    contrib = pytest.importorskip("sb3_contrib")
-    with pytest.raises(InputError, match="without memory"):
-        GAIL(contrib.RecurrentPPO("MlpLstmPolicy", point_env(), **small), point_demonstrations)
-
-
-def test_discrete_actions_are_refused(point_demonstrations) -> None:
-    model = PPO("MlpPolicy", make_vec_env("CartPole-v1", 1), device="cpu")
-    with pytest.raises(InputError, match="continuous actions"):
-        GAIL(model, point_demonstrations)
-
-
 @pytest.mark.parametrize(("observed", "acted", "key"), [(3, 2, "observations"), (2, 3, "actions")])
 def test_demonstrations_of_another_size_are_refused(observed: int, acted: int, key: str, point_ppo) -> None:
     episode = Episode(observations=np.zeros((5, observed)), actions=np.zeros((4, acted)))
