@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from rlgen.checks import below_one
+from rlgen.checks import at_least, below_one
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.recording import action_bounds
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
@@ -45,6 +45,10 @@ log = logging.getLogger("rlgen")
 class GAILConfig(ImitationConfig):
     """Settings of GAIL. The defaults are the recipe of `experiments/gail`."""
 
+    task_weight: float = field(default=0.0, metadata=UNLESS_DEFAULT)
+    """Weight of the task's own reward, which is added to the discriminator's (AMP, Peng et al. 2021, 2104.02180: a task
+    in the style of the demonstrations); 0: the task's reward is not used."""
+
     discriminator: AdversarialConfig = field(default_factory=AdversarialConfig)
     """Settings of the discriminator and its training."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(gradient=1.0))
@@ -57,7 +61,11 @@ class GAILConfig(ImitationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(self, 0, "task_weight")
         below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
+        if self.task_weight and self.expert_share:
+            got = f"task_weight={self.task_weight:g} and expert_share={self.expert_share:g}"
+            raise problem("the task's reward or demonstrated rows, which have none", got, "leave one of the two out")
         if self.discriminator.divergence == "wasserstein" and not (
             self.penalties.gradient or self.penalties.spectral_norm
         ):
@@ -105,8 +113,8 @@ class GAIL(Imitator):
     images by a convolutional encoder, dictionaries of them, and discrete actions one-hot. Under a VecNormalize it sees
     raw observations.
 
-    The task's own reward is not used. The policy's class does not change; if it has a normalizer
-    (`rlgen.sb3.normalized_policy`), the normalizer is fitted to the demonstrations.
+    The task's own reward is not used, unless `task_weight` adds it. The policy's class does not change; if it has a
+    normalizer (`rlgen.sb3.normalized_policy`), the normalizer is fitted to the demonstrations.
 
     The box of Algorithm 1 is `Relabel._on_rollout_end` (`rlgen/sb3/relabel.py`), which SB3's `learn` calls once a
     round. The discriminator's gradient step is `Adversarial.step` (`rlgen/rewards/adversarial.py`), and its loss is in
@@ -190,12 +198,13 @@ class GAIL(Imitator):
         anneal = Anneal(self.source.optimizer, rate.learning_rate, rate.final_rate)
         if self.draws is not None:
             relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False)
+            relabel.task_weight = self.config.task_weight
             if self.config.expert_share:
                 assert isinstance(self.model, OffPolicyAlgorithm)
                 rows, share = self.source.demonstrations, self.config.expert_share
                 relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
             return [anneal, relabel]
-        return [anneal, Relabel(self.reward_sources(), self.scale)]
+        return [anneal, Relabel(self.reward_sources(), self.scale, task_weight=self.config.task_weight)]
 
     def reward_sources(self) -> Mapping[str, WeightedReward]:
         """The weighted reward sources, by their names in the log."""

@@ -30,7 +30,8 @@ class Rows:
     (`rlgen.data.observations`)."""
 
     actions: np.ndarray
-    """[R, A] in environment scale, as the environment received them; whole numbers for discrete actions."""
+    """[R, A] in environment scale, as the environment received them; whole numbers for discrete actions. One column of
+    NaN if a file has none (`unknown_actions`)."""
 
     next_observations: Observations
     """Like `observations`; at the end of an episode its true last observation. Those of images and dictionaries are
@@ -136,6 +137,11 @@ class Rows:
             view: np.ndarray = array.astype(dtype, copy=False).view()
         view.flags.writeable = False
         object.__setattr__(self, name, view)
+
+
+def unknown_actions(rows: int) -> np.ndarray:
+    """[rows, 1] NaN: the actions of demonstrations of states alone."""
+    return np.full((rows, 1), np.nan, np.float32)
 
 
 def _check_shapes(rows: Rows) -> None:

@@ -30,6 +30,7 @@ def validate(demonstrations: Rows, env: Any) -> None:
     where = name or "the environment"
     low, high = action_bounds(env.action_space)
     _check_observations(demonstrations, env.observation_space, where)
+    _require_actions(demonstrations)
     _check_width(demonstrations, "actions", len(low), where)
     check_finite(demonstrations)
     _check_discrete(demonstrations, env.observation_space, where)
@@ -37,6 +38,17 @@ def validate(demonstrations: Rows, env: Any) -> None:
         _check_whole(demonstrations, where)
     _check_bounds(demonstrations, low, high, where)
     _compare_recording(demonstrations, env, name, low, high)
+
+
+def _require_actions(demonstrations: Rows) -> None:
+    """Raises an InputError for demonstrations of states alone."""
+    if demonstrations.actions.shape[1] == 1 and np.isnan(demonstrations.actions).all():
+        raise problem(
+            "demonstrated actions",
+            f"none in {demonstrations.source}",
+            'imitate states alone: AdversarialConfig(inputs="state_transition") and GAILConfig(warm_start=False), '
+            "--gail.discriminator.inputs state_transition --gail.no-warm-start",
+        )
 
 
 def recorded_bounds(demonstrations: Rows) -> tuple[np.ndarray, np.ndarray] | None:

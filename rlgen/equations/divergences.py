@@ -107,6 +107,11 @@ def least_squares_reward(expert_logit: Logit) -> Logit:
     return 1 - 0.25 * (expert_logit - 1).square()
 
 
+def clipped_least_squares_reward(expert_logit: Logit) -> Logit:
+    """max(0, 1 - ¼ (logit - 1)²): between 0 and 1. Peng et al. 2021 (AMP, 2104.02180), equation 7."""
+    return least_squares_reward(expert_logit).clamp(min=0)
+
+
 def least_squares_log_ratio(expert_logit: Logit) -> Logit:
     """log((1 + logit) / (1 - logit)), nats: log(p_expert / p_policy) at the optimal discriminator of Mao et al. 2017
     (1611.04076), section 3.2."""
@@ -178,13 +183,20 @@ DIVERGENCES: dict[str, Divergence] = {
     "least_squares": Divergence(
         least_squares_discriminator_loss, least_squares_reward, least_squares_log_ratio, least_squares_optimal_logit
     ),
+    "amp": Divergence(
+        least_squares_discriminator_loss,
+        clipped_least_squares_reward,
+        least_squares_log_ratio,
+        least_squares_optimal_logit,
+    ),
     "hinge": Divergence(hinge_discriminator_loss, log_ratio_reward),
     "wasserstein": Divergence(wasserstein_discriminator_loss, log_ratio_reward, boundary=middle),
     **{f"f_{name}": variational(divergence) for name, divergence in F_DIVERGENCES.items()},
 }
 """Rewards: minimax -log(1-D), non_saturating log D, reverse_kl log D - log(1-D), fairl -h e^h with h the logit, dail
-D(h) D(2h), least_squares 1 - ¼(logit - 1)², hinge and wasserstein the logit, f_… the convex conjugate f*(T)."""
-GENERATOR_DIVERGENCES: tuple[str, ...] = tuple(name for name in DIVERGENCES if name not in ("fairl", "dail"))
+D(h) D(2h), least_squares 1 - ¼(logit - 1)², amp the same but at least 0, hinge and wasserstein the logit, f_… the
+convex conjugate f*(T)."""
+GENERATOR_DIVERGENCES: tuple[str, ...] = tuple(name for name in DIVERGENCES if name not in ("fairl", "dail", "amp"))
 """Divergences that suit a generator. Not fairl: gradients of its reward with respect to the generated rows point away
-from the data; nor dail, whose reward is flat where the discriminator is sure. They suit score-function (policy)
-gradients."""
+from the data; nor dail and amp, whose rewards are flat where the discriminator is sure. They suit score-function
+(policy) gradients."""

@@ -63,15 +63,19 @@ class AdversarialConfig:
     divergence: DivergenceName = "minimax"
     """Divergence, which determines loss and reward. With GAIL's loss the reward is -log(1-D) for minimax, log D for
     non_saturating, h for reverse_kl, -h exp h for fairl and D(h) D(2h) for dail, where h = log D - log(1-D).
-    least_squares is AMP's. For hinge and wasserstein the reward is the discriminator's output; wasserstein requires a
-    gradient penalty (WGAIL-GP). f_... are the f-divergences of f-GAN, whose reward is the conjugate."""
+    amp is AMP's, least_squares the same without its limit at 0. For hinge and wasserstein the reward is the
+    discriminator's output; wasserstein requires a gradient penalty (WGAIL-GP). f_... are the f-divergences of f-GAN,
+    whose reward is the conjugate."""
     zero: Literal["own", "lowest"] = "own"
     """Origin of rewards. own: as the divergence defines them; lowest: minus the lowest reward of the rollout, so that
     none is negative and a longer episode never has a lower return. Only this origin decides whether ending an episode
     early is worth anything."""
     inputs: Inputs = "state_action"
-    """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions. Their file
-    then still needs an array of actions, with any values, and GAIL must train without its warm start."""
+    """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions, or without
+    any; GAIL must then train without its warm start."""
+    observed: tuple[str, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    """Observation dimensions that the discriminator sees, each a number from 0 on or a range such as 0-10, both ends
+    included; by default all. Only of vectors."""
     absorbing: Literal["auto", "on", "off"] = field(default="auto", metadata=UNLESS_DEFAULT)
     """Absorbing states (Kostrikov et al. 2019, 1809.02925, section 4.2): an episode that the task ends goes on for ever
     in a state that is rewarded as all others are, by how often expert and policy are in it, so that neither sign of the
@@ -135,7 +139,9 @@ class Adversarial:
         self.divergence = DIVERGENCES[self.config.divergence]
         one = torch.ones(1)
         self._floats = bool(self.divergence.boundary(one, one) != 0)
-        self.observations = ObservationRows(self.task.observation_space, self.demonstrations.observations)
+        self.observations = ObservationRows(
+            self.task.observation_space, self.demonstrations.observations, self.config.observed
+        )
         self.actions, action_size = action_encoding(self.task.action_space, device)
         self._expert: Tensor | None = None
         observed = self.observations.size

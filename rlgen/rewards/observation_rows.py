@@ -1,6 +1,6 @@
 """Observations and actions of any space as rows of floats, which discriminators read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from rlgen.data import observations as tree
 from rlgen.data.recording import action_bounds, is_whole
 from rlgen.data.spaces import channels_first, channels_first_shape, is_image, with_entries
 from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.one_hot import OneHot
 
@@ -51,9 +52,13 @@ class Discrete(OneHot):
 
 class ObservationRows:
     """Maps observations of `space` to rows [B, size] of floats, entry by entry, normalized by statistics that only
-    `merge` changes: at first those of `demonstrated` observations."""
+    `merge` changes: at first those of `demonstrated` observations.
 
-    def __init__(self, space: Any, demonstrated: Any):
+    `observed`, if not empty, selects dimensions of vectors, as `selected` reads them. Raises `InputError` for a
+    selection of other observations, or of what they do not have.
+    """
+
+    def __init__(self, space: Any, demonstrated: Any, observed: Sequence[str] = ()):
         self.entries: dict[str, Numbers | Image | Discrete] = {
             name: _entry(inner) for name, inner in sorted(with_entries(space).items())
         }
@@ -62,10 +67,17 @@ class ObservationRows:
         for normalizer in self._normalizers().values():
             normalizer.to(device)
         self._merge(demonstrated, Normalizer.merge)
+        self.columns: Tensor | None = None
+        if observed:
+            if not isinstance(self.entries.get(""), Numbers):
+                raise problem("vectors, of which dimensions can be selected", f"{space}", "leave `observed` out")
+            self.columns = torch.tensor(selected(observed, self.size), device=device)
+            self.size = len(self.columns)
 
     def __call__(self, observations: Any) -> Tensor:
         given = tree.entries(observations)
-        return torch.cat([entry(given[name][:]) for name, entry in self.entries.items()], 1)
+        rows = torch.cat([entry(given[name][:]) for name, entry in self.entries.items()], 1)
+        return rows if self.columns is None else rows.index_select(1, self.columns)
 
     @property
     def images(self) -> list[tuple[tuple[int, int, int], int]]:
@@ -96,6 +108,20 @@ class ObservationRows:
 
     def _normalizers(self) -> dict[str, Normalizer]:
         return {name: entry.normalizer for name, entry in self.entries.items() if not isinstance(entry, Discrete)}
+
+
+def selected(observed: Sequence[str], size: int) -> list[int]:
+    """The dimensions, ascending, that texts such as "3" and "0-10" select of `size`. Raises `InputError` for others."""
+    found: set[int] = set()
+    for each in map(str, observed):
+        first, dash, last = each.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise problem("observation dimensions such as 3 or 0-10", repr(each), "correct `observed`")
+        found.update(range(int(first), int(last or first) + 1))
+    if not found or max(found) >= size:
+        got = ", ".join(map(str, observed))
+        raise problem(f"observation dimensions from 0 to {size - 1}", got, "correct `observed`")
+    return sorted(found)
 
 
 def _entry(space: Any) -> Numbers | Image | Discrete:

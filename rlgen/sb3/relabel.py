@@ -105,7 +105,8 @@ class Relabel(BaseCallback):
 
     With `adds` the sum is added to the current rewards instead: those of the environment, or those that an earlier
     `Relabel` among the callbacks has set. A list of them thus adds up; one with several sources gives the same rewards
-    and computes advantages once. `scale`, if given, normalizes the sum to returns of unit variance.
+    and computes advantages once. Without `adds`, the task's reward is part of the sum with the weight `task_weight`.
+    `scale`, if given, normalizes the sum to returns of unit variance.
 
     `rlgen.sb3.rollout` hides whether the rollout is in SB3's buffer or on a device. Actions reach the sources as the
     environment received them, and observations raw, also under a VecNormalize, whose normalized numbers change their
@@ -115,9 +116,15 @@ class Relabel(BaseCallback):
     model: OnPolicyAlgorithm
 
     def __init__(
-        self, sources: Mapping[str, WeightedReward], scale: ReturnNormalizer | None = None, *, adds: bool = False
+        self,
+        sources: Mapping[str, WeightedReward],
+        scale: ReturnNormalizer | None = None,
+        *,
+        adds: bool = False,
+        task_weight: float = 0.0,
     ):
         super().__init__()
+        self.task_weight = task_weight
         self.sources, self.scale, self.adds = weighted_rewards(sources), scale, adds
 
     def _init_callback(self) -> None:
@@ -149,7 +156,11 @@ class Relabel(BaseCallback):
 
     def earlier_rewards(self) -> Tensor:
         """[T, N]: the rewards that the sum is added to."""
-        return self.rollout.rewards.clone() if self.adds else torch.zeros_like(self.rollout.rewards)
+        if self.adds:
+            return self.rollout.rewards.clone()
+        if self.task_weight:
+            return self.task_weight * self.rollout.task_rewards
+        return torch.zeros_like(self.rollout.rewards)
 
     def weighted(self, name: str, weighted: WeightedReward, batch: Transitions) -> Tensor:
         """[T, N]: the weighted rewards of a source, on the rollout's device."""

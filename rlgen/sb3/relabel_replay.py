@@ -35,7 +35,7 @@ DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepRepl
 
 class RelabelReplay(BaseCallback):
     """Adds the weighted sum of reward sources to the rewards of every minibatch that an off-policy model samples;
-    without `adds` the sum replaces the task's rewards.
+    without `adds` the sum replaces the task's rewards, except for a part of them, their product with `task_weight`.
 
     The sources reward a transition by what it is worth to them now, however old it is. They learn from what `steps`
     gives them, new transitions (`NewSteps`) or random ones of the replay buffer (`ReplayDraws`), and give no reward
@@ -54,6 +54,7 @@ class RelabelReplay(BaseCallback):
     """
 
     model: OffPolicyAlgorithm
+    task_weight: float = 0.0
 
     def __init__(
         self,
@@ -197,7 +198,7 @@ class LazyRewards:
     def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         rewards = self.replay.buffer.rewards[index]
         if not all(callback.adds for callback in self.replay.callbacks):
-            rewards = np.zeros_like(rewards)
+            rewards = sum(each.task_weight for each in self.replay.callbacks) * rewards
         elif self.env is not None:
             rewards = self.env.normalize_reward(rewards)
         batch = stored_transitions(self.replay.model, *(each.ravel() for each in np.broadcast_arrays(*index)))

@@ -383,7 +383,7 @@ def test_a_warm_start_without_actions_is_refused_by_its_name(unknown_actions, po
     config = GAILConfig(discriminator=replace(TINY, inputs="state_transition"))
     with pytest.raises(InputError, match="warm_start=False"):
         GAIL(point_ppo(), unknown_actions, config)
-    with pytest.raises(InputError, match="'actions'"):
+    with pytest.raises(InputError, match="demonstrated actions; got none"):
         GAIL(point_ppo(), unknown_actions, CONFIG)
 
 

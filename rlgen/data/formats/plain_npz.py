@@ -4,6 +4,8 @@
   `terminated` [E] (False: a time limit), `env_id`.
 - Subsampled pairs, the GAIL paper's protocol: `obs, acts, next_obs, terminated` by row, `traj` (episode number), `t`
   (time step), `returns` and `lengths` [E], `stride`, `env_id`.
+
+Both may lack `acts`, such as states from motion capture: actions are then unknown.
 """
 
 from pathlib import Path
@@ -14,15 +16,20 @@ from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix, text
 from rlgen.data.episode import Episode, rows_from_episodes
 from rlgen.data.formats.npz import read_npz
-from rlgen.data.rows import Rows
+from rlgen.data.rows import Rows, unknown_actions
 from rlgen.errors import problem
 
-EPISODES = {"obs", "acts", "lengths", "terminated"}
+EPISODES = {"obs", "lengths", "terminated"}
 
 
 def read_episodes(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the file; `time_limit` is not needed, because the file distinguishes both kinds of end."""
-    found = read_npz(path, EPISODES, ("rews", "env_id"))
+    found = read_npz(path, EPISODES, ("acts", "rews", "env_id"))
+    if "acts" not in found:
+        steps = column(found["lengths"], "count", 1, "lengths", str(path)).sum(dtype=np.int64)
+        if not 0 <= steps <= len(found["obs"]):
+            raise problem(f"lengths of {len(found['obs'])} rows or fewer", f"{steps} in {path}", "write the file again")
+        found["acts"] = unknown_actions(int(steps))
     episodes = split(found, found["lengths"], found["terminated"], "terminated", path)
     env_id = text(found["env_id"], "env_id", str(path)) if "env_id" in found else None
     return rows_from_episodes(episodes, source=str(path), env_id=env_id, metadata={"source": path.name})
@@ -62,12 +69,12 @@ def split(found: dict[str, np.ndarray], lengths: np.ndarray, fell: np.ndarray, k
     ]
 
 
-PAIRS = {"obs", "acts", "next_obs", "terminated", "traj", "t", "lengths", "stride"}
+PAIRS = {"obs", "next_obs", "terminated", "traj", "t", "lengths", "stride"}
 
 
 def read_pairs(path: Path, time_limit: int | None = None) -> Rows:
     """Reads the file. An episode whose last step is not terminated was cut by the time limit."""
-    found = read_npz(path, PAIRS, ("returns", "env_id", "rews"))
+    found = read_npz(path, PAIRS, ("acts", "returns", "env_id", "rews"))
     source = str(path)
     lengths, episode, step = (column(found[key], "count", 1, key, source) for key in ("lengths", "traj", "t"))
     terminated = column(found["terminated"], "flag", 1, "terminated", source)
@@ -85,7 +92,7 @@ def read_pairs(path: Path, time_limit: int | None = None) -> Rows:
         )
     return Rows(
         observations=tree.checked(found["obs"], "obs", source),
-        actions=matrix(found["acts"], "acts", source),
+        actions=matrix(found["acts"], "acts", source) if "acts" in found else unknown_actions(len(episode)),
         next_observations=tree.checked(found["next_obs"], "next_obs", source),
         rewards=found.get("rews"),
         terminated=terminated,

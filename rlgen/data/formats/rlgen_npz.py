@@ -1,7 +1,7 @@
 """rlgen's own file: one compressed .npz of plain arrays, described here for reading it without rlgen.
 
 format                   "rlgen-demonstrations"; format_version: 1, or 2 with images or dictionaries
-observations [R, O], actions [R, A], rewards [R] (optional)                                  float32
+observations [R, O], actions [R, A] (optional), rewards [R] (optional)                       float32
 terminated [R], truncated [R]                                                                bool
 episode [R], step [R], episode_lengths [E]; stride                                           int32
 episode_returns [E] (optional)                                                               float32
@@ -25,17 +25,17 @@ import numpy as np
 from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix, text
 from rlgen.data.formats.npz import json_object, npz_keys, read_npz
-from rlgen.data.rows import Rows
+from rlgen.data.rows import Rows, unknown_actions
 from rlgen.errors import problem
 from rlgen.system.files import atomic_write
 
 FORMAT = "rlgen-demonstrations"
 VERSION = 2
 NEXT_INDEX = "next_index"
-KEYS = {"format", "format_version", "actions", "terminated", "truncated"}
+KEYS = {"format", "format_version", "terminated", "truncated"}
 KEYS |= {"episode", "step", "episode_lengths", "stride", "env_id", "metadata"}
 FLAT = ("next_observations", "next_is_following_row")
-OPTIONAL = ("rewards", "episode_returns")
+OPTIONAL = ("actions", "rewards", "episode_returns")
 OBSERVATIONS = "observations"
 
 
@@ -77,7 +77,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     metadata = json_object(text(found["metadata"], "metadata", source), "metadata", path)
     return Rows(
         observations=observations,
-        actions=found["actions"],
+        actions=found["actions"] if "actions" in found else unknown_actions(len(found["episode"])),
         next_observations=next_observations,
         rewards=found.get("rewards"),
         terminated=found["terminated"],
