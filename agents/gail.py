@@ -12,6 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.checks import at_least, below_one
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
 from rlgen.data.recording import action_bounds
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel, under
@@ -20,6 +21,7 @@ from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.early_ends import absorbing_states
+from rlgen.rewards.window_adversarial import WindowAdversarial, earlier_rows
 from rlgen.sb3.adaptive_rate import Anneal
 from rlgen.sb3.cloned import has_actor
 from rlgen.sb3.expert_rows import ExpertRows
@@ -171,7 +173,17 @@ class GAIL(Imitator):
         experts = self.demonstrations.transitions(str(self.model.device))
         config, gamma, device = self.config.discriminator, self.model.gamma, self.model.device
         absorbing = absorbing_states(config, self.demonstrations, gamma, self.on_policy, device)
-        self.source = Adversarial(experts, self._task(), config, penalties, absorbing)
+        if config.window == 2:
+            self.source = Adversarial(experts, self._task(), config, penalties, absorbing)
+            return
+        require_flat(self.demonstrations.observations, "a window of observations", self.demonstrations.source)
+        if not self.on_policy:
+            got = f"window {config.window} and a {type(self.model).__name__}"
+            raise problem("an on-policy model for a window of more than 2 observations", got, "use e.g. PPO")
+        earlier = earlier_rows(self.demonstrations, config.window - 2)
+        self.source = WindowAdversarial(
+            experts, self._task(), config, penalties, absorbing, earlier=earlier, n_envs=self.model.n_envs
+        )
 
     def _validate(self) -> None:
         """Validates the demonstrations. Actions that are never read may have any value, NaN included."""

@@ -61,7 +61,10 @@ class InfoGAIL(GAIL):
     def _own_config(self, config: GAILConfig | None, model: Any) -> GAILConfig:
         require_actor_critic(model)
         require_raw_environment(model)
-        return super()._own_config(config, model)
+        chosen = super()._own_config(config, model)
+        if chosen.discriminator.window > 2:
+            raise problem("a window of 2 for InfoGAIL", str(chosen.discriminator.window), "leave it out, or use GAIL")
+        return chosen
 
     def _validate(self) -> None:
         require_flat(self.demonstrations.observations, "InfoGAIL", self.demonstrations.source)

@@ -73,6 +73,10 @@ class AdversarialConfig:
     inputs: Inputs = "state_action"
     """Input of the discriminator: (s, a), or (s, s'), which also suits demonstrations with unknown actions, or without
     any; GAIL must then train without its warm start."""
+    window: int = field(default=2, metadata=UNLESS_DEFAULT)
+    """Successive observations that the discriminator sees with state_transition, the last of which is the next one;
+    before the start of an episode stands its first. More than 2 require whole demonstrated episodes of vectors, and an
+    on-policy learner."""
     observed: tuple[str, ...] = field(default=(), metadata=UNLESS_DEFAULT)
     """Observation dimensions that the discriminator sees, each a number from 0 on or a range such as 0-10, both ends
     included; by default all. Only of vectors."""
@@ -94,6 +98,10 @@ class AdversarialConfig:
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
         one_of(self, "divergence", DIVERGENCES)
+        at_least(self, 2, "window")
+        if self.window > 2 and self.inputs != "state_transition":
+            remedy = "set the inputs to state_transition, or leave the window out"
+            raise problem("a window of observations alone", f"window {self.window} and {self.inputs}", remedy)
         one_of(self, "zero", ("own", "lowest"))
         one_of(self, "absorbing", ("auto", "on", "off"))
         if self.mixup and DIVERGENCES[self.divergence].discriminator_loss is not logistic_discriminator_loss:
@@ -144,9 +152,7 @@ class Adversarial:
         )
         self.actions, action_size = action_encoding(self.task.action_space, device)
         self._expert: Tensor | None = None
-        observed = self.observations.size
-        second = observed if self.reads_next_observations else action_size
-        self.size = observed + second
+        self.size = self._input_size(action_size)
         """D, size of an input."""
         network = self._network().to(device)
         for penalty in self.penalties:
@@ -159,6 +165,9 @@ class Adversarial:
             else torch.optim.Adam(network.parameters(), rate, fused=True)
         )
         self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
+
+    def _input_size(self, action_size: int) -> int:
+        return self.observations.size + (self.observations.size if self.reads_next_observations else action_size)
 
     def logit(self, inputs: Tensor) -> Tensor:
         """Maps inputs [B, D] to expert_logit [B]."""
