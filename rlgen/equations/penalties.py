@@ -88,3 +88,15 @@ def commitment(features: Float[Tensor, " B *f"], codes: Float[Tensor, " B *f"]) 
     code does so.
     """
     return F.mse_loss(features, codes.detach())
+
+
+def squared_change(logit: Float[Tensor, " B"], old_logit: Float[Tensor, " B"]) -> Scalar:
+    """E[(r - r_old)²], nats²: how far a reward has moved from an earlier one. Chen et al. 2025 (PIRO, 2509.23135)."""
+    return (logit - old_logit).square().mean()
+
+
+def multiplied_weight(weight: Scalar, change: Scalar, limit: float, factor: float) -> Scalar:
+    """The weight of a proximal penalty after a step: multiplied by `factor` if the change exceeds the limit, else
+    divided by it. Chen et al. 2025 (PIRO, 2509.23135), as Schulman et al. 2017 (1707.06347), section 4, for policies.
+    """
+    return torch.where(change > limit, weight * factor, weight / factor)

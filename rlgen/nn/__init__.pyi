@@ -10,6 +10,7 @@ from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
 from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
+from .proximal import Proximal
 from .quantizer import Quantize, VectorQuantizer
 from .stationary_policy import StationaryPolicy
 
@@ -44,6 +45,7 @@ __all__ = [
     "PenaltyConfig",
     "Posterior",
     "PosteriorFactory",
+    "Proximal",
     "Quantize",
     "SpectralNorm",
     "StationaryPolicy",

@@ -20,6 +20,7 @@ from rlgen.equations.penalties import Critic, historical_average_distance
 from rlgen.errors import problem
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.dropout import HiddenDropout, InputDropout
+from rlgen.nn.proximal import Proximal
 from rlgen.nn.quantizer import Quantize
 
 WEIGHTED = (
@@ -209,6 +210,9 @@ class PenaltyConfig:
     historical_average: float = penalty_field(HistoricalAverage, weight="historical_average")
     """Weight of the distance of the discriminator's parameters from the mean of their past (Salimans et al. 2016,
     1606.03498); 0 for none."""
+    proximal: float = penalty_field(Proximal, 0.0, UNLESS_DEFAULT, limit="proximal")
+    """Mean squared change [nats²] of the discriminator's output from its recent average, above which a penalty grows
+    (PIRO, Chen et al. 2025, 2509.23135), e.g. 0.1; 0 for no limit."""
     gradient: float = penalty_field(GradientPenalty, weight="gradient", center="gradient_center")
     """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
     gradient_center: float = 1.0
@@ -235,7 +239,10 @@ class PenaltyConfig:
 
     def refuse_for_batch_norm(self, remedy: str) -> None:
         """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
-        needed, names = "whose rows do not influence one another", ("gradient", "r1", "bottleneck", "quantize")
+        needed, names = (
+            "whose rows do not influence one another",
+            ("gradient", "r1", "bottleneck", "quantize", "proximal"),
+        )
         self._refuse(needed, "one with batch norm", remedy, *names)
 
     def refuse_for_condition(self) -> None:
@@ -243,7 +250,13 @@ class PenaltyConfig:
         have."""
         remedy = "leave these out, or choose a model without labels"
         self._refuse(
-            "that sees images alone", "one with a condition", remedy, "bottleneck", "quantize", "input_dropout"
+            "that sees images alone",
+            "one with a condition",
+            remedy,
+            "bottleneck",
+            "quantize",
+            "input_dropout",
+            "proximal",
         )
 
     def _refuse(self, needed: str, got: str, remedy: str, *names: str) -> None:

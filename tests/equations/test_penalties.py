@@ -16,7 +16,9 @@ from rlgen.equations.penalties import (
     historical_average_distance,
     input_gradient,
     mixup_discriminator_loss,
+    multiplied_weight,
     r1,
+    squared_change,
 )
 
 WEIGHTS = torch.tensor([0.6, 0.0, -0.8], dtype=torch.float64)  # of length 1
@@ -250,3 +252,13 @@ def test_commitment_pulls_the_features_and_not_the_codes() -> None:
     assert features.grad is not None
     assert features.grad.tolist() == [[1.0, -2.0]]
     assert codes.grad is None
+
+
+def test_the_change_is_the_mean_square_of_the_difference() -> None:
+    now, before = torch.tensor([1.0, 4.0]), torch.tensor([0.0, 2.0])
+    assert squared_change(now, before) == 2.5 == nn.functional.mse_loss(now, before)
+
+
+@pytest.mark.parametrize(("change", "weight"), [(0.3, 4.0), (0.1, 1.0), (0.0, 1.0)])
+def test_the_weight_is_multiplied_above_the_limit_and_divided_below(change: float, weight: float) -> None:
+    assert multiplied_weight(torch.tensor(2.0), torch.tensor(change), 0.1, 2.0) == weight
