@@ -92,7 +92,8 @@ class InfoGAIL(GAIL):
         """The demonstrations with a code in every row, in turn: a clone of them acts alike under all codes."""
         demonstrations, codes = self.demonstrations, np.arange(len(self.demonstrations)) % self.code.n_codes
         now, then = (
-            self.code.coded(rows, codes) for rows in (demonstrations.observations, demonstrations.next_observations)
+            self.code.coded(np.asarray(rows), codes)
+            for rows in (demonstrations.observations, demonstrations.next_observations)
         )
         return replace(demonstrations, observations=now, next_observations=then)
 

@@ -38,6 +38,7 @@ class LearnerConfig:
     """Settings of an on-policy learner with a tanh policy; the defaults are GAIL's."""
 
     on_policy: ClassVar[bool] = True
+    has_actor: ClassVar[bool] = True
     everyday: ClassVar[tuple[str, ...]] = ("algorithm",)
     """Options that the short help shows."""
 

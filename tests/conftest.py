@@ -40,6 +40,7 @@ SLOW = (
     "agents/test_train_image_labels.py::test_an_interrupted_run_goes_on_bit_for_bit",
     "agents/test_train_image.py::test_a_run_killed_before_its_first_checkpoint_begins_anew",
     "agents/test_train_on.py::test_sac_keeps_the_replay_buffer_that_it_saved",
+    "agents/test_off_policy_spaces.py::test_sqil_balances_with_dqn_as_shown",
     "agents/test_train_spaces.py::test_a_run_of_images_is_stopped_resumed_evaluated_and_published[PPO",
     "agents/test_train_spaces.py::test_a_run_of_images_is_stopped_resumed_evaluated_and_published[DQN of images]",
     "agents/test_train_spaces.py::test_tasks_of_images_are_learned_by_their_own_reward[DQN]",

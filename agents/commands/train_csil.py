@@ -29,9 +29,7 @@ class TrainCSIL(LearnerChoice, TrainImitation):
 
     agent: ClassVar[str] = "csil"
     panels = CSIL.panels
-    learners: ClassVar[Mapping[str, type[Any]]] = {
-        name: kind for name, kind in LEARNERS.items() if kind.on_policy or kind.has_actor
-    }
+    learners: ClassVar[Mapping[str, type[Any]]] = {name: kind for name, kind in LEARNERS.items() if kind.has_actor}
 
     learner: SACConfig = DEFAULT  # type: ignore[assignment]
     """Policy and reinforcement learner."""

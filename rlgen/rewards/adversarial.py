@@ -154,7 +154,7 @@ class Adversarial:
         self._expert: Tensor | None = None
         self.size = self._input_size(action_size)
         """D, size of an input."""
-        network = self._network().to(device)
+        network: nn.Module = self._network().to(device)
         for penalty in self.penalties:
             network = penalty.wrap(network)
         self.network = network
@@ -238,7 +238,8 @@ class Adversarial:
             self.absorbing.count(batch.terminated)
         distributed.broadcast_parameters(self.network)
         self.network.train()
-        expert, policy = self.expert_inputs(), self.rows(batch)
+        expert = self.expert_inputs()
+        policy: Any = self.rows(batch)
         rows = torch.empty(2 * self.config.batch_size, self.size, device=expert.device)
         halves = rows.chunk(2)
         totals: dict[str, Tensor] = {}

@@ -2,7 +2,7 @@
 the actor of an off-policy one."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
     if not isinstance(model, OffPolicyAlgorithm):
         return require_distribution(model)
     if has_actor(model):
-        return model.actor  # type: ignore[attr-defined]
+        return cast(Any, model).actor
     raise problem(
         "an on-policy SB3 model, or an off-policy one with an actor (SAC, TD3, TQC, CrossQ, DDPG)",
         f"a {type(model).__name__}",

@@ -51,9 +51,8 @@ class ExpertRows:
             None if own.discounts is None else torch.full((n, 1), self.model.gamma, device=own.rewards.device),
         )
         columns: Any = zip(own, expert, strict=True)
-        return type(own)(
-            *(None if mine is None else tree.each_entry(_joined, mine, theirs) for mine, theirs in columns)
-        )
+        kind: Any = type(own)  # that of a dictionary, if observations are one
+        return kind(*(None if mine is None else tree.each_entry(_joined, mine, theirs) for mine, theirs in columns))
 
 
 def _joined(mine: Tensor, theirs: Tensor) -> Tensor:
