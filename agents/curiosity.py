@@ -14,6 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
 from rlgen.checks import config_of, require
+from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.dynamics_models import (
@@ -47,7 +48,8 @@ class Curiosity(CallbackList, Generic[Config]):
     source once the training has started. It learns from every rollout, or with an off-policy model every `update_every`
     environment steps, counted over all environments.
 
-    `model.learn` raises `InputError` for spaces that are not flat and for replay buffers other than SB3's plain ones.
+    `model.learn` raises `InputError` for observations that are no vectors or windows, for actions that are neither
+    vectors nor Discrete, and for replay buffers other than SB3's plain ones.
     """
 
     name: ClassVar[str]
@@ -200,14 +202,14 @@ CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIM
 def shape_of(model: BaseAlgorithm) -> TaskShape:
     """The shape of the task that `model` learns, for a reward source."""
     observed, acted = model.observation_space, model.action_space
-    if not isinstance(observed, spaces.Box) or len(observed.shape) != 1:
+    if not isinstance(observed, spaces.Box) or is_image(observed):
         remedy = "wrap with FlattenObservation" + (", without HER" if isinstance(observed, spaces.Dict) else "")
-        raise problem("flat observations (Box of one dimension)", f"{observed}", remedy)
+        raise problem("flat observations (vectors or windows, Box)", f"{observed}", remedy)
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None
     return TaskShape(
-        observation_size=observed.shape[0],
+        observation_size=spaces.flatdim(observed),
         action_size=spaces.flatdim(acted) if n_actions is None else 1,
         n_actions=n_actions,
         n_envs=model.n_envs,

@@ -86,7 +86,7 @@ class Demonstrations(Rows):
 
         Raises:
             InputError: a normalizing environment, spaces that differ from the policy's or that demonstrations cannot
-                hold (images, dictionaries), NaN or infinity in observations or actions, `episodes` < 1.
+                hold (texts, tuples), NaN or infinity in observations or actions, `episodes` < 1.
         """
         found, env_id, metadata = record(policy, env, episodes, seed, deterministic)
         recorded = cls.from_episodes(found, env_id, metadata, source=f"the recording in {env_id or 'this environment'}")

@@ -232,7 +232,7 @@ def chunks(array: Any) -> Iterator[np.ndarray]:
         yield array[start : start + size]
 
 
-INSTEAD = "clone them (BC, rlgen train bc), or record demonstrations of a task with vectors"
+INSTEAD = "use GAIL or BC, which read them, or record demonstrations of a task with vectors"
 
 
 def require_flat(observations: Any, what: str, source: str) -> np.ndarray:

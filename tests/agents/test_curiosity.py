@@ -1,5 +1,7 @@
 """Curiosity on Stable-Baselines3 models."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -135,6 +137,16 @@ def test_pictures_that_were_flattened_as_the_error_says_are_explored() -> None:
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, device="cpu")
     vime = VIME(QUICK)
     model.learn(16, callback=vime)
+    assert vime.source.updates == 2
+
+
+@pytest.mark.parametrize("kind", [PPO, SAC])
+def test_windows_are_explored_flat(kind: Any) -> None:
+    env = gym.wrappers.FrameStackObservation(gym.make("Pendulum-v1"), 2)
+    model = kind("MlpPolicy", env, batch_size=8, device="cpu", **({"n_steps": 8} if kind is PPO else {}))
+    vime = VIME(QUICK, update_every=8)
+    model.learn(16, callback=vime)
+    assert vime.shape.observation_size == 6
     assert vime.source.updates == 2
 
 
