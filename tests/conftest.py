@@ -50,6 +50,8 @@ SLOW = (
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[f-GAIL",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[WGAIL-GP]",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[FQ-GAIL]",
+    "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[PIRO]",
+    "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[DiffAIL]",
     "agents/test_bc.py::test_noise_on_the_observations_makes_the_policy_smooth",
     "agents/test_bc.py::test_the_likelihood_also_finds_the_experts_noise",
     "rewards/test_information_gain.py::test_a_flow_over_weights_pays_more_for_places_that_were_never_seen_and_goes_on_when_loaded[first",

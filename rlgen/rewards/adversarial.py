@@ -18,11 +18,11 @@ from rlgen.equations.penalties import mixup_discriminator_loss
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
-from rlgen.nn.image_columns import ImageColumns
-from rlgen.nn.layers import ACTIVATIONS, mlp
+from rlgen.nn.layers import ACTIVATIONS
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
+from rlgen.rewards.discriminator_network import NETWORKS, discriminator_network
 from rlgen.rewards.observation_rows import LazyRows, ObservationRows, action_encoding, in_parts
 
 Inputs = Literal["state_action", "state_transition"]
@@ -39,6 +39,12 @@ else:
 class AdversarialConfig:
     """Settings of the discriminator of adversarial imitation."""
 
+    network: Literal["perceptron", "diffusion", "conditional_diffusion"] = field(
+        default="perceptron", metadata=UNLESS_DEFAULT
+    )
+    """Network of the discriminator. diffusion: a denoiser of the expert's rows, whose error is low at expert-like ones
+    (DiffAIL, Wang et al. 2024, 2312.06348); conditional_diffusion: a denoiser of both sides, asked twice (DRAIL, Lai et
+    al. 2024, 2405.16194). These need more time per row, and observations of vectors."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the discriminator's hidden layers."""
     activation: Literal["tanh", "relu"] = "tanh"
@@ -97,6 +103,7 @@ class AdversarialConfig:
         at_least(self, 0, "weight_decay")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
+        one_of(self, "network", NETWORKS)
         one_of(self, "divergence", DIVERGENCES)
         at_least(self, 2, "window")
         if self.window > 2 and self.inputs != "state_transition":
@@ -173,15 +180,14 @@ class Adversarial:
         """Maps inputs [B, D] to expert_logit [B]."""
         return self.network(inputs).squeeze(-1)
 
-    def _network(self) -> nn.Sequential:
-        """Maps inputs [B, D] to [B, 1]: a perceptron, before which a convolutional encoder reads the images."""
-        hidden, activation = self.config.hidden, ACTIVATIONS[self.config.activation]
-        if not self.observations.images:
-            return mlp([self.size, *hidden, 1], activation)
-        both = (0, self.observations.size) if self.reads_next_observations else (0,)
-        images = [(shape, [first + start for start in both]) for shape, first in self.observations.images]
-        columns = ImageColumns(self.size, images, self.config.filters)
-        return nn.Sequential(columns, *mlp([columns.size, *hidden, 1], activation))
+    def _network(self) -> nn.Module:
+        """Maps inputs [B, D] to [B, 1]."""
+        config, observed = self.config, self.observations
+        places = (0, observed.size) if self.reads_next_observations else (0,)
+        activation = ACTIVATIONS[config.activation]
+        return discriminator_network(
+            config.network, self.size, observed, places, config.hidden, activation, config.filters
+        )
 
     def inputs(self, batch: Transitions[Any]) -> Tensor:
         """Normalized discriminator inputs of a batch: [B, D]."""

@@ -68,6 +68,9 @@ VARIANTS: dict[str, dict] = {
     },
     "VAIL": {"penalties": PenaltyConfig(gradient=1.0, bottleneck=0.5)},
     "FQ-GAIL": {"penalties": PenaltyConfig(gradient=1.0, quantize=64)},
+    "PIRO": {"penalties": PenaltyConfig(gradient=1.0, proximal=0.1)},
+    "DiffAIL": {"discriminator": {"network": "diffusion"}},
+    "DRAIL": {"discriminator": {"network": "conditional_diffusion"}},
 }
 
 

@@ -6,8 +6,9 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
@@ -435,3 +436,21 @@ def test_draws_of_a_replay_are_counted_together_and_slowly_forgotten() -> None:
 def test_absorbing_states_need_a_log_ratio(name: str) -> None:
     with pytest.raises(InputError, match=r"density ratio, with absorbing states; got hinge or wasserstein"):
         AbsorbingStates(divergence=DIVERGENCES[name], gamma=0.9, expert_ends=3, expert_steps=12)
+
+
+@pytest.mark.parametrize("network", ["diffusion", "conditional_diffusion"])
+def test_a_denoiser_gives_the_same_row_the_same_reward_and_is_loaded(network: Any) -> None:
+    config = replace(SMALL, network=network)
+    first, other, batch = source(config), source(config, seed=1), random_transitions(6, center=0.0)
+    first.update(batch)
+    assert torch.equal(first.reward(batch), first.reward(batch))
+    other.load_state_dict(decode(*encode(first.state_dict())))
+    assert torch.equal(other.reward(batch), first.reward(batch))
+
+
+def test_a_denoiser_of_images_is_refused() -> None:
+    task = SimpleNamespace(observation_space=spaces.Box(0, 255, (3, 8, 8), np.uint8), action_space=TASK.action_space)
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    rows = replace(random_transitions(4, center=0.0), observations=images, next_observations=images)
+    with pytest.raises(InputError, match="observations of vectors for a diffusion discriminator; got images"):
+        Adversarial(rows, task, replace(SMALL, network="diffusion"), ())

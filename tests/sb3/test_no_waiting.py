@@ -21,6 +21,7 @@ from rlgen.envs import WarpOptions, make_vec
 from rlgen.nn import PenaltyConfig
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnNormalizer
+from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.sb3.coverage import Coverage
 
 from ..no_waiting import DEVICES, no_waiting
@@ -129,6 +130,22 @@ def test_a_discriminators_update_waits_for_nothing(device: str, penalty: dict[st
         GAILConfig(discriminator=discriminator, penalties=PenaltyConfig(**{"gradient": 1.0, **penalty})), device
     )
     assert update_without_waiting(source, device)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_absorbing_states_wait_for_nothing(device: str) -> None:
+    source = source_of(GAILConfig(discriminator=AdversarialConfig(hidden=(8,), batch_size=16)), device)
+    source.absorbing = AbsorbingStates(
+        divergence=source.divergence, gamma=0.9, expert_ends=3, expert_steps=30, device=device
+    )
+    assert update_without_waiting(source, device)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("network", ["diffusion", "conditional_diffusion"])
+def test_the_update_of_a_denoiser_waits_for_nothing(device: str, network: Any) -> None:
+    discriminator = AdversarialConfig(hidden=(8,), batch_size=16, network=network)
+    assert update_without_waiting(source_of(GAILConfig(discriminator=discriminator), device), device)["loss"].isfinite()
 
 
 @pytest.mark.parametrize("device", DEVICES)
