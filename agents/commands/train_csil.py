@@ -16,7 +16,10 @@ from .imitation_settings import TrainImitation
 from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 from .settings import SteppedTraining
 
-DEFAULT = SACConfig(temperature=0.01, learn_temperature=False, layer_norm=True, **SACConfig.imitation)
+STARTS = 100
+"""Environment steps of random actions, which have far lower rewards than those of the clone."""
+OWN: dict[str, Any] = {**SACConfig.imitation, "learning_starts": STARTS}
+DEFAULT = SACConfig(temperature=0.01, learn_temperature=False, layer_norm=True, **OWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,9 @@ class TrainCSIL(LearnerChoice, TrainImitation):
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
         if algorithm == "sac":
             return DEFAULT
-        return kind(algorithm=algorithm) if kind.on_policy else kind(**kind.imitation)
+        if kind.on_policy:
+            return kind(algorithm=algorithm)
+        return kind(**{**kind.imitation, "learning_starts": STARTS})
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> CSIL:
         return CSIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.csil)

@@ -11,9 +11,9 @@ from rlgen.equations.policy_gradient import kl_estimate
 Numbers = Float[Tensor, "..."]
 Rows = Float[Tensor, " B"]
 Scalar = Float[Tensor, ""]
-LOWEST_LOG_RATIO = -5.0
-"""Log-ratio, nats, below which `refinement_loss` counts exp(-log-ratio) as at this one: single actions go as low as
--50 and would decide alone."""
+LOWEST_REWARD = -5.0
+"""Reward, nats, below which `refinement_loss` has no gradient: single actions go as low as -50 and would decide
+alone."""
 
 
 def coherent_reward(log_prob: Rows, prior_log_prob: Rows, alpha: float) -> Rows:
@@ -23,16 +23,15 @@ def coherent_reward(log_prob: Rows, prior_log_prob: Rows, alpha: float) -> Rows:
     return alpha * (log_prob - prior_log_prob)
 
 
-def refinement_loss(expert_log_ratio: Float[Tensor, " E"], policy_log_ratio: Float[Tensor, " P"]) -> Scalar:
-    """-E_expert[h] + KL, nats, h = log π(a|s) - log p(a): keeps the reward high where the expert was, and low where the
-    learner is, by Schulman's estimate E_policy[e^(-h) - 1 + h] of the divergence. Watson et al. 2023 (2305.16498), eq.
-    12 and appendix on the implementation.
+def refinement_loss(expert_reward: Float[Tensor, " E"], policy_reward: Float[Tensor, " P"]) -> Scalar:
+    """-E_expert[r] + E_policy[e^(-r) - 1 + r], nats: keeps the reward high where the expert was, and near 0 where the
+    learner is, by Schulman's estimate of the divergence of a policy with the log-ratio r from its prior. Watson et al.
+    2023 (2305.16498), eq. 12 and appendix on the implementation.
 
-    Differs from the paper: written for h instead of the reward α h, because the estimate is one of h.
+    Differs from the released code: both terms of the estimate end at `LOWEST_REWARD`, not e^(-r) alone, because r alone
+    has no minimum.
     """
-    # e^(-h) counts from the lowest log-ratio on, h itself entirely, as in the released code.
-    safe = policy_log_ratio.clamp(min=LOWEST_LOG_RATIO)
-    return -expert_log_ratio.mean() + kl_estimate(-safe) + (policy_log_ratio - safe).mean()
+    return -expert_reward.mean() + kl_estimate(-policy_reward.clamp(min=LOWEST_REWARD))
 
 
 def action_gradient_norm(gradient: Float[Tensor, "B A"]) -> Scalar:

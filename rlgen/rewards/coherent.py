@@ -18,10 +18,12 @@ from rlgen.equations.coherent_reward import coherent_reward, refinement_loss
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.nn.stationary_policy import LEAST_STD, PRIOR_STD, StationaryPolicy
+from rlgen.nn.stationary_policy import StationaryPolicy
 from rlgen.rewards.absorbing_states import require_discount
 
 log = logging.getLogger("rlgen")
+OFF_POLICY_STD = 0.1
+"""`CoherentRewardConfig.least_std` by default: SAC's noise after cloning is 0.09 (`rlgen.sb3.critics_first`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,9 @@ class CoherentRewardConfig:
     features: int = 256
     """Number of periodic features."""
     least_std: float | None = None
-    """Lower limit of the cloned policy's standard deviation, as a share of half the action range; by default the
-    paper's 0.003 for an off-policy learner, and for an on-policy one its own noise at the start: with a lower limit,
-    its noisy actions near the demonstrations would have lower rewards than any actions elsewhere."""
+    """Lower limit of the cloned policy's standard deviation, as a share of half the action range; by default about the
+    learner's own noise at the start, 0.1 off-policy: with a lower limit, its noisy actions near the demonstrations
+    would have lower rewards than any actions elsewhere. The paper's is 0.003."""
     learning_rate: float = 1e-3
     """Adam's learning rate, while cloning and afterwards."""
     batch_size: int = 256
@@ -48,8 +50,9 @@ class CoherentRewardConfig:
     """Gradient steps between two evaluations of the held-out rows."""
     patience: int = 30
     """Evaluations without improvement before the cloning stops; the best weights are kept."""
-    refine: bool = True
-    """Refinement of the reward while the policy learns: high for the expert's rows, low for the policy's."""
+    refine: bool = False
+    """Refinement of the reward while the policy learns: high for the expert's rows, near 0 for the policy's. On in the
+    paper; off here, because it costs a gradient step per environment step and changed little on a small task."""
     updates_per_rollout: int = 4
     """Gradient steps of the refinement after each rollout, or every `update_every` environment steps off-policy."""
     update_every: int = 4
@@ -81,9 +84,8 @@ class CoherentReward:
     An episode that the task ends goes on in an absorbing state with the reward of its last row, so that neither sign
     makes an early end worth anything.
 
-    Differs from the paper: rewards are at least minus the highest possible one, because a single action far from a
-    precise mean would otherwise outweigh all others; and the standard deviation of π has a lower limit that depends on
-    the learner (`CoherentRewardConfig.least_std`).
+    Differs from the paper: the standard deviation of π has a higher lower limit (`CoherentRewardConfig.least_std`),
+    because the learner does not start with π itself, but with a noisier policy.
     """
 
     demonstrations: Transitions
@@ -93,8 +95,8 @@ class CoherentReward:
     config: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
     reads_next_observations: ClassVar[bool] = False
     panels: ClassVar[tuple[Panel, ...]] = (
-        Panel("Log-ratio of the cloned policy to its prior [nats]", (
-            Metric("expert_log_ratio", "expert rows"), Metric("policy_log_ratio", "policy rows")
+        Panel("Log-ratio of the cloned policy to its prior [nats per action dimension]", (
+            Metric("expert_reward", "expert rows"), Metric("policy_reward", "policy rows")
         ), line=0.0),
         Panel("Loss of the refinement [nats]", (Metric("loss", "loss"),)),
     )  # fmt: skip
@@ -108,10 +110,8 @@ class CoherentReward:
         self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
         self.normalizer = Normalizer.of(self.demonstrations.observations.flatten(1))
         sizes = len(self.normalizer.mean), self.demonstrations.actions.shape[1]
-        least = LEAST_STD if self.config.least_std is None else self.config.least_std
+        least = OFF_POLICY_STD if self.config.least_std is None else self.config.least_std
         self.policy = StationaryPolicy(*sizes, self.config.hidden, self.config.features, least).to(device)
-        self.highest = math.log(PRIOR_STD / math.tanh(least))
-        """Highest reward of a step: at the mean of every action dimension, with the lowest standard deviation."""
         self.optimizer = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
         self.alpha = 1 / sizes[1]
         self._expert = self.inputs(self.demonstrations)
@@ -161,7 +161,7 @@ class CoherentReward:
 
     @torch.no_grad()
     def reward(self, batch: Transitions) -> Tensor:
-        reward = coherent_reward(*self._log_probs(*self.inputs(batch)), self.alpha).clamp(min=-self.highest)
+        reward = coherent_reward(*self._log_probs(*self.inputs(batch)), self.alpha)
         return reward + absorbing_return(reward, self.gamma) * batch.terminated
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
@@ -169,16 +169,16 @@ class CoherentReward:
         policy = self.inputs(batch)
         if not self.config.refine:
             with torch.no_grad():
-                return {"policy_log_ratio": self.log_ratio(*policy).mean()}
+                return {"policy_reward": self.alpha * self.log_ratio(*policy).mean()}
         distributed.broadcast_parameters(self.policy)
         totals: dict[str, Tensor] = {}
         for _ in range(self.config.updates_per_rollout):
             places = torch.randint(len(self.demonstrations), (self.config.batch_size,), device=policy[0].device)
-            expert_ratio = self.log_ratio(*(each[places] for each in self._expert))
-            policy_ratio = self.log_ratio(*distributed.draw(policy, len(batch), self.config.batch_size))
-            loss = refinement_loss(expert_ratio, policy_ratio)
+            expert = self.alpha * self.log_ratio(*(each[places] for each in self._expert))
+            drawn = self.alpha * self.log_ratio(*distributed.draw(policy, len(batch), self.config.batch_size))
+            loss = refinement_loss(expert, drawn)
             self._learn(loss)
-            found = {"loss": loss, "expert_log_ratio": expert_ratio.mean(), "policy_log_ratio": policy_ratio.mean()}
+            found = {"loss": loss, "expert_reward": expert.mean(), "policy_reward": drawn.mean()}
             totals = {name: totals.get(name, 0.0) + value.detach() for name, value in found.items()}
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
 

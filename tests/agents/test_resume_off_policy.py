@@ -24,7 +24,7 @@ TRAININGS = {
     "lsiq": "--lsiq.expert-target bootstrap",
     "sqil": "--sqil.share 0.25",
     "csil": "--csil.no-warm-start --csil.critic-updates 50 --csil.reward.hidden 8 --csil.reward.features 8 "
-    "--csil.reward.max-updates 100 --csil.reward.batch-size 16 --csil.reward.update-every 6",
+    "--csil.reward.max-updates 100 --csil.reward.batch-size 16 --csil.reward.update-every 6 --csil.reward.refine",
 }
 
 

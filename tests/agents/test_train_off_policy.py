@@ -32,7 +32,7 @@ def train(agent: str, options: str, demos: Path, out: Path) -> int:
         ("gail", f"--learner.algorithm crossq --learner.critic-hidden 8 {GAIL}", "gail/expert_accuracy"),
         ("sqil", "--learner.algorithm td3", "train/critic_loss"),
         ("lsiq", "", "train/critic_loss"),
-        ("csil", f"{CSIL} --learner.algorithm td3", "csil/expert_log_ratio"),
+        ("csil", f"{CSIL} --learner.algorithm td3", "csil/policy_reward"),
     ],
     ids=["sac", "crossq", "sqil", "lsiq", "csil"],
 )

@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Normal
 
 from rlgen.equations.coherent_reward import (
-    LOWEST_LOG_RATIO,
+    LOWEST_REWARD,
     action_gradient_norm,
     coherent_reward,
     refinement_loss,
@@ -52,10 +52,12 @@ def test_the_refinement_raises_the_experts_and_moves_the_policys_log_ratio_towar
     assert policy.grad.tolist() == pytest.approx([(1 - math.exp(-2)) / 2, (1 - math.exp(2)) / 2])
 
 
-def test_a_single_low_log_ratio_counts_by_its_size_alone() -> None:
-    low = torch.tensor([-50.0])
+def test_a_single_low_reward_counts_as_the_lowest_and_has_no_gradient() -> None:
+    low = torch.tensor([-50.0], requires_grad=True)
     found = refinement_loss(torch.zeros(1), low)
-    assert float(found) == pytest.approx(math.exp(-LOWEST_LOG_RATIO) - 1 - 50, rel=1e-5)
+    assert float(found.detach()) == pytest.approx(math.exp(-LOWEST_REWARD) - 1 + LOWEST_REWARD, rel=1e-5)
+    (gradient,) = torch.autograd.grad(found, low)
+    assert float(gradient) == 0
 
 
 def test_the_wave_is_the_arcsine_of_the_sine_and_has_a_mean_square_of_about_1() -> None:
