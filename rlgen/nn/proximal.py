@@ -39,8 +39,8 @@ class Anchored(nn.Module):
         """Move the anchor towards the network."""
         for old, new in zip(self.anchor.parameters(), self.network.parameters(), strict=True):
             old.lerp_(new, 1 - decay)
-        for old, new in zip(self.anchor.buffers(), self.network.buffers(), strict=True):
-            old.copy_(new)
+        for kept, buffer in zip(self.anchor.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(buffer)
 
 
 @dataclass(kw_only=True, eq=False)
