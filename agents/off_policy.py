@@ -148,7 +148,8 @@ class DQNConfig(OffPolicyConfig):
     imitation: ClassVar[Mapping[str, Any]] = {
         **OffPolicyConfig.imitation,
         "learning_rate": 1e-3,
-        "target_update_interval": 500,
+        "batch_size": 64,
+        "target_update_interval": 200,
     }
 
     algorithm: Literal["dqn"] = "dqn"
