@@ -149,6 +149,8 @@ class PolicyTraining:
     """Names of what the agent must have."""
     has_curve: ClassVar[bool] = True
     """Whether the policy is evaluated during the training."""
+    settled: Mapping[str, Any] = field(default_factory=dict, init=False)
+    """Metrics of the result that the settings decide."""
     curve_env: ResumableVecEnv | None = field(default=None, init=False)
     """Environment of the learning curve's evaluations; None in all processes but the first."""
 
@@ -227,7 +229,7 @@ class PolicyTraining:
 
     def achieved(self) -> Mapping[str, Any]:
         """Metrics of the result, in addition to its evaluation."""
-        return self.agent.achieved()
+        return {**self.settled, **self.agent.achieved()}
 
 
 @dataclass(kw_only=True)

@@ -194,6 +194,13 @@ class Training(RunSettings):
         """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""
         return None
 
+    def prepare(self, env: ResumableVecEnv, demonstrations: Demonstrations | None) -> None:
+        """Changes the environment of the training before its first reset: not at all."""
+
+    def achieved(self) -> dict[str, Any]:
+        """Metrics of the result that the settings decide, by name."""
+        return {}
+
     @abstractmethod
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Any) -> Any:
         """The agent with a new model in `env`, or behavioral cloning of one."""
@@ -207,6 +214,7 @@ class Training(RunSettings):
         log.info(sentence)
         env = self.make_env(getattr(self, "n_envs", 1), self.seed)
         stack.callback(env.close)
+        self.prepare(env, demonstrations)
         self._require_time_limit()
         set_random_seed(self.seed)
         agent = self.agent_in(env, device, demonstrations)
@@ -214,6 +222,7 @@ class Training(RunSettings):
         if not getattr(agent.model, "data_parallel", False):  # absent from SB3's own models
             distributed.require_single_process(type(agent.model).__name__)
         training = self.training(agent=agent, task=self._task(), demonstrations=demonstrations)
+        training.settled = self.achieved()
         stack.callback(training.close)
         return training
 

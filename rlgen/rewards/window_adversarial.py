@@ -45,6 +45,8 @@ class WindowAdversarial(Adversarial):
         self.earlier = self.earlier.to(device)
         self.age = torch.zeros(self.n_envs, dtype=torch.long, device=device)
         """[N] observations of the tail that belong to the episode in progress."""
+        self.last = self.demonstrations.observations[:0]
+        """[N, O]: where the last rollout has ended."""
 
     def _input_size(self, action_size: int) -> int:
         return self.config.window * self.observations.size

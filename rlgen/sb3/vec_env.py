@@ -17,6 +17,7 @@ from rlgen.sim.device_env import NumpySim
 from rlgen.sim.model import no_compiler_log
 from rlgen.sim.simulator import Simulator, Step
 from rlgen.sim.task import MarginRule
+from rlgen.sim.threads import ThreadedSim
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
@@ -132,6 +133,16 @@ class SimVecEnv(ResumableVecEnv):
         late = step.truncated & ~step.terminated
         infos = {**step.infos, "TimeLimit.truncated": late.tolist()}
         return [{name: array[i] for name, array in infos.items()} for i in range(self.num_envs)]
+
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        """From the next reset on, start this share of the episodes in the states of demonstrated observations [R, O]
+        (`rlgen.sim.reference_states`). It is no part of the saved state: call it again before loading one.
+
+        Raises `InputError` for a task whose observation does not begin with its positions and velocities, and for one
+        that MuJoCo does not step."""
+        if not isinstance(self.sim, ThreadedSim | NumpySim):
+            raise problem("a MuJoCo task for starts in demonstrated states", self.env_id, "leave the option out")
+        self.sim.start_from(observations, share)
 
     def current_observations(self) -> np.ndarray:
         """[N, O] float32: current observations, which a resumed learner sees first."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.sim.initial_state_pool import InitialStatePool
+from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.simulator import Step
 from rlgen.sim.task import MarginRule, State, Task
 from rlgen.sim.warp_physics import WarpPhysics
@@ -86,6 +87,11 @@ class DeviceEnv:
         self.episodes.zero_()
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
         return self.observe()
+
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        """From the next reset on, start this share of the episodes in the states of demonstrated observations [R, O].
+        Raises as `ReferenceStates.of`."""
+        self._starts.references = ReferenceStates.of(self.task, self.physics.host, observations, share)
 
     def observe(self) -> Tensor:
         """Observations [N, O] of the current state."""
@@ -170,6 +176,9 @@ class NumpySim:
         self.env, self.task, self.n_envs, self.margin_rule = env, env.task, env.n_envs, env.margin_rule
         self.action_low, self.action_high = env.action_low, env.action_high
         self._landing: dict[str, Tensor] = {}
+
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        self.env.start_from(observations, share)
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
         return self._fetch(observations=self.env.reset(seeds))["observations"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlgen.sim.model import begin
+from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.task import Task
 from rlgen.system.pool import Pool, usable_cpus
 
@@ -35,6 +36,8 @@ class InitialStatePool:
         self.per_env = max(LEAST_PER_ENV, -(-LEAST_STARTS // n_envs))
         """K, initial states per environment."""
         self.rngs = [np.random.default_rng() for _ in range(n_envs)]
+        self.references: ReferenceStates | None = None
+        """Demonstrated states to start from, in addition to the task's own, from the next `draw` on."""
         self._env_indices = torch.arange(n_envs, device=device)
         self._drawn_from: list[Any] = []
         self._rows: dict[str, Tensor] = {}
@@ -70,7 +73,7 @@ class InitialStatePool:
         def of_env(i: int) -> None:
             data = mujoco.MjData(self.model)
             for number in range(k):
-                begin(self.task, self.model, data, self.rngs[i])
+                begin(self.task, self.model, data, self.rngs[i], self.references)
                 for name, array in rows.items():
                     array[i, number] = getattr(data, name)
 

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from rlgen.errors import problem
+from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.task import MarginRule, Task
 from rlgen.system.versions import WRONG_WHERE_SPARSE
 
@@ -105,10 +106,19 @@ def warn_of_solver(model: mujoco.MjModel, name: str) -> None:
         )
 
 
-def begin(task: Task, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
-    """Set `data` to the initial state of an episode, drawn from `rng`."""
+def begin(
+    task: Task,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    rng: np.random.Generator,
+    references: ReferenceStates | None = None,
+) -> None:
+    """Set `data` to the initial state of an episode, drawn from `rng`: the task's own or, if given, one of the
+    `references`."""
     mujoco.mj_resetData(model, data)
     data.qpos[:], data.qvel[:] = task.initial(rng, model.qpos0, np.zeros(model.nv))
+    if references is not None:
+        references.place(data, rng)
     if model.nmocap:
         data.mocap_pos[:] = task.sample_mocap(rng)
     mujoco.mj_forward(model, data)

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from rlgen.sim.model import begin, load_model
+from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import MarginRule, State, Task
 from rlgen.system.pool import Pool, usable_cpus
@@ -48,8 +49,14 @@ class ThreadedSim(Simulator):
             name: [getattr(data, name).reshape(-1) for data in self.datas] for name in read if name != "ctrl"
         }
         self._before, self.now = self._empty_state(), self._empty_state()
+        self.references: ReferenceStates | None = None
         self._needs_contact_forces = "cfrc_ext" in task.fields
         self._pool = Pool(min(n_threads or usable_cpus(), n_envs))
+
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        """From the next episode on, start this share of them in the states of demonstrated observations [R, O]. Raises
+        as `ReferenceStates.of`."""
+        self.references = ReferenceStates.of(self.task, self.model, observations, share)
 
     @property
     def n_threads(self) -> int:
@@ -93,7 +100,7 @@ class ThreadedSim(Simulator):
 
     def _restart_one(self, i: int) -> None:
         data = self.datas[i]
-        begin(self.task, self.model, data, self.rngs[i])
+        begin(self.task, self.model, data, self.rngs[i], self.references)
         self.now.ctrl[i] = 0.0
         for name, views in self._views.items():
             getattr(self.now, name)[i].reshape(-1)[:] = views[i]
