@@ -7,7 +7,7 @@ EXTRAS := data,contrib,tune,video,gpu,dev,docs
 WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all. A file stays on one worker, so that what its
-# tests share is made once.
+# tests share is made once; files are taken in their order, in which the longest come early.
 test test-slow test-lowest check: export OMP_NUM_THREADS ?= 1
 
 # What the lowest versions are tested by: physics against Gymnasium, files, generators' states, one training of each kind.
@@ -24,14 +24,14 @@ demo: $(INSTALLED)
 	$(BIN)/rlgen demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The slowest tests (SLOW in tests/conftest.py), which `make test` leaves out.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) $(LOWEST)
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) $(LOWEST)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -50,7 +50,7 @@ docs: $(INSTALLED)
 # and later count lines at hardly any cost (sys.monitoring).
 check: export COVERAGE_CORE = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 check: lint types docs
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@echo "coverage: $$($(BIN)/python -m coverage report --format=total) % of the lines"
 
 # Kills trainings at MOMENTS random moments, and compares what is resumed with the undisturbed, bit for bit.

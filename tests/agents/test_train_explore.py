@@ -250,7 +250,7 @@ def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(caps
     with pytest.raises(SystemExit):
         cli.main(["train", "explore", "--curiosity", "rnd", "--learner.algorithm", "sac", "--help-all"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--learner.algorithm {ppo,a2c,trpo,sac,td3,tqc,crossq}" in text
+    assert "--learner.algorithm {ppo,a2c,trpo,sac,td3,tqc,crossq,dqn}" in text
     assert "--curiosity {vime,rnd,icm,l2,disagreement,lbs,none}" in text
     assert "--rnd.clip" in text
     assert "--learner.tau" in text

@@ -1,5 +1,6 @@
 """A forked process that runs cases one after another: imports stay warm, and a crash costs one case."""
 
+import contextlib
 import faulthandler
 import gc
 import json
@@ -18,7 +19,7 @@ from .verdict import Verdict
 
 GIB = 2**30
 MOST_MEMORY = GIB
-"""Bytes beyond what the worker had when it began."""
+"""Bytes beyond what the worker had when the case began."""
 CPU_LIMIT_S, WALL_LIMIT_S = 20, 90
 """A case hangs that computes or waits longer; the machine may be busy with others, so waiting may take longer."""
 LIFETIME = 400
@@ -94,8 +95,9 @@ def _serve(case: Callable[[int], Verdict], asked: int, answered: int) -> NoRetur
             os.dup2(null, stream)
         _limit_address_space()
         watch = Watch()
-        began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        gc.collect()  # what the parent has left would be freed in a case, and hide what that one takes
         for line in os.fdopen(asked):
+            began = _reset_peak()
             signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT_S)
             verdict = case(int(line))
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -107,6 +109,13 @@ def _serve(case: Callable[[int], Verdict], asked: int, answered: int) -> NoRetur
             os.write(answered, json.dumps(vars(verdict)).encode() + b"\n")
     finally:
         os._exit(0)
+
+
+def _reset_peak() -> int:
+    """The highest memory so far, KiB: from now on, where the system can."""
+    with contextlib.suppress(OSError):  # Linux only
+        Path("/proc/self/clear_refs").write_text("5")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _limit_address_space() -> None:

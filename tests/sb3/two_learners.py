@@ -65,7 +65,7 @@ def gail_and_vime() -> dict[str, Any]:
     return {
         "imitator": weights(imitator),
         "discriminator": dict(gail.source.network.state_dict()),
-        "seen by it": dict(gail.source.normalizer.state_dict()),
+        "seen by it": dict(gail.source.observations.state_dict()),
         "explorer": weights(explorer),
         "dynamics": dict(source.model.state_dict()),
         "medians": source.recent_medians,
