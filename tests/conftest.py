@@ -87,8 +87,30 @@ SLOW = (
     "agents/test_stopping.py::test_a_run_that_was_reported_before_its_end_still_trains_on",
     "sim/test_warp_physics.py::test_positions_and_velocities_are_those_of_c_mujoco[rlgen/DisabledAnt-v0]",
     "test_notebooks.py::test_the_notebook_runs[imitate_your_own_expert]",
+    "sb3/test_two_learners.py::",
+    "agents/test_train_noise.py::test_a_run_explores_by_its_untrained_policy_and_goes_on_bit_for_bit",
+    "bench/test_worker.py::test_a_failed_cell_is_left_until_it_is_tried_again",
+    "agents/test_train_off_policy.py::test_a_run_trains_ends_trains_on_and_its_policy_plays[sqil]",
+    "agents/test_hyperparams.py::test_typed_options_override_the_entry_and_the_run_records_all",
+    "agents/test_cli.py::test_waiting_threads_of_torch_sleep_unless_told_otherwise[None",
+    "agents/test_lsiq.py::test_it_learns_to_imitate[LS-IQ]",
+    "agents/test_csil.py::test_sac_learns_to_imitate_without_cloning_its_actor",
+    "agents/test_resume.py::test_the_run_to_be_disturbed_has_something_to_lose[sac]",
+    "agents/test_resume.py::test_a_run_stopped_by_ctrl_c_and_resumed_gives_the_same_numbers_bit_for_bit[sac]",
+    "agents/test_resume.py::test_a_run_killed_before_its_first_checkpoint_begins_anew[vime]",
+    "sim/test_warp_physics.py::test_what_a_task_reads_is_as_stale_as_in_c_mujoco[Humanoid-v5]",
+    "sim/test_warp_physics.py::test_what_a_task_reads_is_as_stale_as_in_c_mujoco[rlgen/SparseHumanoid-v0]",
+    "sim/test_warp_physics.py::test_contacts_without_room_are_an_error_that_names_the_size_to_raise[size1",
+    "sim/test_reference_states.py::test_all_episodes_start_in_demonstrated_states[Hopper-v5-warp]",
+    "agents/test_image_bits.py::test_levels_that_are_all_as_likely_cost_eight_bits[20]",
+    "sb3/test_no_waiting.py::test_a_round_waits_for_nothing[scaled",
+    "sb3/test_no_waiting.py::test_a_curiositys_update_waits_for_nothing[flow",
+    "agents/test_gail.py::test_the_warm_start_alone_is_near_the_expert_already",
+    "agents/test_bc.py::test_a_few_rows_that_nobody_can_clone_do_not_hide_how_well_plain_regression_does",
+    "agents/test_bc.py::test_regularization_is_kept_where_plain_regression_is_hardly_better",
+    "generators/test_trainer.py::test_every_model_learns_in_bfloat16_nearly_as_in_float32[began]",
 )  # fmt: skip
-"""The slowest tests, each like a faster one in the same file. `make test-slow` runs them, `make test` the others."""
+"""The slowest tests, most like a faster one in the same file. `make test-slow` runs them, `make test` the others."""
 
 
 @pytest.hookimpl(tryfirst=True)

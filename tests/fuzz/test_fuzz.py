@@ -12,7 +12,7 @@ from tests.fuzz.byte_damage import damaged_bytes
 from tests.fuzz.json_damage import damaged_json
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = 200
+CASES = 120
 
 
 @pytest.mark.timeout(1200)  # half a minute of one core, which others may want too
