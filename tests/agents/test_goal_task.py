@@ -1,4 +1,5 @@
-"""A task that ends when its goal is reached: imitation keeps the goal, whose early end no reward may forbid."""
+"""Episodes that the expert ends early: imitation keeps a goal that ends the episode, and lives as long as a clumsy
+expert does."""
 
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
@@ -17,6 +19,8 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.runs.evaluation import evaluate
 from rlgen.sb3.features import normalized_policy
+
+from .tasks import Balancer
 
 
 class Goal(gym.Env):
@@ -64,6 +68,26 @@ def test_imitation_keeps_a_goal_that_ends_the_episode_thanks_to_absorbing_states
     assert reached(model) == 1, "the clone"
     gail.learn(16_000)
     assert least <= reached(model) <= most
+
+
+class Clumsy(Balancer):
+    """Balances CartPole, but does the opposite in 35 % of the steps, so that the pole falls after 60 steps or so."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        actions, _ = super().predict(observation)
+        return np.where(self.rng.random(len(actions)) < 0.35, 1 - actions, actions), None
+
+
+def test_an_expert_that_falls_is_imitated_in_how_long_it_stands() -> None:
+    demonstrations = Demonstrations.record(Clumsy(), make_vec_env("CartPole-v1", 8, seed=3), 30)
+    assert demonstrations.terminated.sum() == 30
+    model = PPO("MlpPolicy", make_vec_env("CartPole-v1", 8, seed=3), n_steps=128, batch_size=256, seed=0)
+    GAIL(model, demonstrations, GAILConfig(warm_start=False)).learn(24_000)
+    stood = evaluate(model, make_vec_env("CartPole-v1", 8), 20, seed=9, label=None).returns.mean()
+    assert 0.5 < stood / demonstrations.episode_returns.mean() < 2
 
 
 def reached(model: PPO) -> float:
