@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from gymnasium import spaces
@@ -21,7 +21,7 @@ from rlgen.sb3.actor_critic import require_actor_critic
 from rlgen.sb3.likelihood import PassLikelihoods, PolicyLikelihood
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 
-from .imitator import ImitationConfig, Imitator, own_config
+from .imitator import ImitationConfig, RewardedImitator, own_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class AIRLConfig(ImitationConfig):
     """Division of rewards by the running standard deviation of their discounted returns."""
 
 
-class AIRL(Imitator):
+class AIRL(RewardedImitator):
     """Trains an on-policy SB3 model (PPO, A2C, TRPO) from demonstrations, and learns a reward that other trainings can
     use, also on a task of other dynamics.
 
@@ -51,6 +51,7 @@ class AIRL(Imitator):
 
     name = "airl"
     config: AIRLConfig
+    source: AIRLDiscriminator
     model: OnPolicyAlgorithm
     panels: ClassVar[tuple[Panel, ...]] = under("airl", (*AIRLDiscriminator.panels, *reward_panels()))
     shown: Mapping[str, str] = {"airl/policy_accuracy": "D acc policy", "airl/expert_accuracy": "expert"}
@@ -85,14 +86,6 @@ class AIRL(Imitator):
     def files(self) -> Mapping[str, bytes]:
         """The learned reward."""
         return {FILE: self.learned_reward.to_bytes()}
-
-    def own_state(self) -> dict[str, Any]:
-        return {"source": self.source.state_dict(), "scale": None if self.scale is None else self.scale.state_dict()}
-
-    def load_own_state(self, state: dict[str, Any]) -> None:
-        self.source.load_state_dict(state["source"])
-        if self.scale is not None:
-            self.scale.load_state_dict(state["scale"])
 
 
 def _task_of(model: OnPolicyAlgorithm, observation_size: int) -> tuple[TaskShape, torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from gymnasium import spaces
@@ -23,7 +23,7 @@ from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
-from .imitator import ImitationConfig, Imitator, own_config
+from .imitator import ImitationConfig, RewardedImitator, own_config
 
 USUAL_STD = 0.3
 """`CoherentRewardConfig.least_std` by default for an on-policy learner whose noise is unknown."""
@@ -54,7 +54,7 @@ class CSILConfig(ImitationConfig):
         at_least(self, 0, "critic_updates", "action_gradient")
 
 
-class CSIL(Imitator):
+class CSIL(RewardedImitator):
     """Trains `model` on the log-ratio of a cloned policy to its prior: reinforcement learning improves what cloning
     began, without a discriminator.
 
@@ -76,6 +76,7 @@ class CSIL(Imitator):
 
     name = "csil"
     config: CSILConfig
+    source: CoherentReward
     panels: ClassVar[tuple[Panel, ...]] = under("csil", (*CoherentReward.panels, *reward_panels()))
     shown: Mapping[str, str] = {"csil/reward": "reward"}
 
@@ -96,7 +97,6 @@ class CSIL(Imitator):
         rows = demonstrations.transitions(str(model.device))
         self.source = CoherentReward(rows, low, high, model.gamma, self._reward_config(space))
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
-        self.draws: ReplayDraws | None = None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)
 
@@ -135,17 +135,3 @@ class CSIL(Imitator):
             rows, share = self.source.demonstrations, self.config.expert_share
             relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
         return [relabel]
-
-    def own_state(self) -> dict[str, Any]:
-        return {
-            "source": self.source.state_dict(),
-            "scale": None if self.scale is None else self.scale.state_dict(),
-            **({} if self.draws is None else {"draws": self.draws.state_dict()}),
-        }
-
-    def load_own_state(self, state: dict[str, Any]) -> None:
-        self.source.load_state_dict(state["source"])
-        if self.draws is not None:
-            self.draws.load_state_dict(state["draws"])
-        if self.scale is not None:
-            self.scale.load_state_dict(state["scale"])

@@ -28,7 +28,7 @@ from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
-from .imitator import ImitationConfig, Imitator, own_config
+from .imitator import ImitationConfig, RewardedImitator, own_config
 
 log = logging.getLogger("rlgen")
 
@@ -101,7 +101,7 @@ REGULARIZED = replace(
 Kaixhin's imitation-learning (2023) tuned for 5 trajectories of four MuJoCo tasks."""
 
 
-class GAIL(Imitator):
+class GAIL(RewardedImitator):
     """Trains `model`, an on-policy SB3 model (PPO, A2C, TRPO, RecurrentPPO, MaskablePPO) or an off-policy one (SAC,
     TD3, TQC, CrossQ, DQN), on the rewards of a discriminator.
 
@@ -128,6 +128,7 @@ class GAIL(Imitator):
 
     name = "gail"
     config: GAILConfig
+    source: Adversarial
     config_type: type[GAILConfig] = GAILConfig
     panels: ClassVar[tuple[Panel, ...]] = under("gail", (*Adversarial.panels, *reward_panels()))
     shown: Mapping[str, str] = {"gail/policy_accuracy": "D acc policy", "gail/expert_accuracy": "expert"}
@@ -146,7 +147,6 @@ class GAIL(Imitator):
         self._make_sources([*self.config.penalties.chosen(), *penalties])
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.config.scale_reward else None
         discriminator = self.config.discriminator
-        self.draws: ReplayDraws | None = None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, discriminator.update_every, discriminator.rows_per_update)
 
@@ -221,17 +221,3 @@ class GAIL(Imitator):
     def reward_sources(self) -> Mapping[str, WeightedReward]:
         """The weighted reward sources, by their names in the log."""
         return {"gail": WeightedReward(self.source)}
-
-    def own_state(self) -> dict[str, Any]:
-        return {
-            "source": self.source.state_dict(),
-            "scale": None if self.scale is None else self.scale.state_dict(),
-            **({} if self.draws is None else {"draws": self.draws.state_dict()}),
-        }
-
-    def load_own_state(self, state: dict[str, Any]) -> None:
-        self.source.load_state_dict(state["source"])
-        if self.draws is not None:
-            self.draws.load_state_dict(state["draws"])
-        if self.scale is not None:
-            self.scale.load_state_dict(state["scale"])

@@ -21,6 +21,8 @@ from rlgen.data.pairs import Pairs
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel
 from rlgen.errors import problem
+from rlgen.rewards.bonus_unit import ReturnNormalizer
+from rlgen.rewards.source import RewardSource
 from rlgen.sb3.actor_critic import is_recurrent, require_distribution
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
@@ -32,7 +34,7 @@ from rlgen.sb3.finite import RequireFinite
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.policy_inputs import PolicyInputs
-from rlgen.sb3.relabel_replay import require_stored_ends, restore_replay_buffer
+from rlgen.sb3.relabel_replay import ReplayDraws, require_stored_ends, restore_replay_buffer
 from rlgen.sb3.steps import constant_statistics
 from rlgen.system.device import torch_threads
 
@@ -220,3 +222,27 @@ class Imitator(ABC):
         self.average.load_state_dict(state["average"], self.model)
         self.warm = state["warm"]
         self.load_own_state(state)
+
+
+class RewardedImitator(Imitator):
+    """An imitator whose rewards come from one `source`, which it trains or not."""
+
+    source: RewardSource
+    scale: ReturnNormalizer | None = None
+    """Unit of the rewards, for some on-policy models."""
+    draws: ReplayDraws | None = None
+    """What the source learns from, for off-policy models."""
+
+    def own_state(self) -> dict[str, Any]:
+        return {
+            "source": self.source.state_dict(),
+            "scale": None if self.scale is None else self.scale.state_dict(),
+            **({} if self.draws is None else {"draws": self.draws.state_dict()}),
+        }
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        self.source.load_state_dict(state["source"])
+        if self.draws is not None:
+            self.draws.load_state_dict(state["draws"])
+        if self.scale is not None:
+            self.scale.load_state_dict(state["scale"])
