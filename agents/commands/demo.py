@@ -1,4 +1,4 @@
-"""`rlgen demo`: imitation in about 12 minutes, on demonstrations that rlgen contains."""
+"""`rlgen demo`: imitation in about a quarter of an hour, on demonstrations that rlgen contains."""
 
 import logging
 from dataclasses import dataclass, fields

@@ -215,7 +215,7 @@ COMMANDS = (
     Command(
         words="demo",
         target="demo:Demo",
-        summary="See it work: train, evaluate and report in about 12 minutes.",
+        summary="See it work: train, evaluate and report in a quarter of an hour.",
         example="rlgen demo",
     ),
     Command(
