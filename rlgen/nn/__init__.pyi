@@ -1,10 +1,11 @@
+from .autoregressive import MADE, InverseAutoregressiveStep, MaskedAutoregressiveFlow
 from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
 from .bottleneck import Bottleneck
 from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
-from .flows import MADE, AdditiveCoupling, AffineCoupling, Flow, InverseAutoregressiveStep, affine_couplings
+from .flows import AdditiveCoupling, AffineCoupling, Flow, affine_couplings
 from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
 from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
@@ -37,6 +38,7 @@ __all__ = [
     "InputDropout",
     "InverseAutoregressive",
     "InverseAutoregressiveStep",
+    "MaskedAutoregressiveFlow",
     "Maxout",
     "MinibatchDiscrimination",
     "MovingAverage",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from rlgen.equations.gaussians import gaussian_log_prob, kl_gaussian
 from rlgen.errors import problem
-from rlgen.nn.flows import Flow, InverseAutoregressiveStep, affine_couplings
+from rlgen.nn.autoregressive import InverseAutoregressiveStep
+from rlgen.nn.flows import Flow, affine_couplings
 from rlgen.nn.layers import full_precision
 
 Features = Float[Tensor, "B F"]

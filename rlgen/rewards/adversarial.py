@@ -39,12 +39,13 @@ else:
 class AdversarialConfig:
     """Settings of the discriminator of adversarial imitation."""
 
-    network: Literal["perceptron", "diffusion", "conditional_diffusion"] = field(
+    network: Literal["perceptron", "diffusion", "conditional_diffusion", "coupled_flows"] = field(
         default="perceptron", metadata=UNLESS_DEFAULT
     )
     """Network of the discriminator. diffusion: a denoiser of the expert's rows, whose error is low at expert-like ones
     (DiffAIL, Wang et al. 2024, 2312.06348); conditional_diffusion: a denoiser of both sides, asked twice (DRAIL, Lai et
-    al. 2024, 2405.16194). These need more time per row, and observations of vectors."""
+    al. 2024, 2405.16194); coupled_flows: densities of both sides, whose log-ratio is the logit (CFIL, Freund et al.
+    2023, 2305.00303). These need more time per row, and observations of vectors."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the discriminator's hidden layers."""
     activation: Literal["tanh", "relu"] = "tanh"

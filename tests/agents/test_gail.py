@@ -71,6 +71,7 @@ VARIANTS: dict[str, dict] = {
     "PIRO": {"penalties": PenaltyConfig(gradient=1.0, proximal=0.1)},
     "DiffAIL": {"discriminator": {"network": "diffusion"}},
     "DRAIL": {"discriminator": {"network": "conditional_diffusion"}},
+    "CFIL": {"discriminator": {"network": "coupled_flows"}},
 }
 
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd.functional import jacobian
+from torch.distributions import Normal
 
 from rlgen.nn import AdditiveCoupling, AffineCoupling, InverseAutoregressiveStep, affine_couplings, mlp
+from rlgen.nn.autoregressive import MaskedAutoregressiveFlow, MaskedAutoregressiveStep
 from rlgen.nn.flows import Coupling, alternating_mask
 
 SIZE, CONTEXT = 5, 3
@@ -19,6 +21,8 @@ def image_mask(first: bool) -> Tensor:
 STEPS = {
     "iaf": lambda: InverseAutoregressiveStep(SIZE, (8,), CONTEXT),
     "iaf, backwards": lambda: InverseAutoregressiveStep(SIZE, (8, 6), CONTEXT, backwards=True),
+    "maf": lambda: MaskedAutoregressiveStep(SIZE, (8,), CONTEXT),
+    "maf, backwards": lambda: MaskedAutoregressiveStep(SIZE, (8, 6), CONTEXT, backwards=True),
     "additive": lambda: AdditiveCoupling(alternating_mask(SIZE, True), mlp([SIZE + CONTEXT, 8, SIZE])),
     "affine": lambda: AffineCoupling(alternating_mask(SIZE, False), mlp([SIZE + CONTEXT, 8, 2 * SIZE])),
 }
@@ -140,3 +144,22 @@ def test_couplings_in_a_row_begin_as_the_identity_and_take_turns() -> None:
         [False, True] * 2 + [False],
     ]
     assert torch.equal(couplings[2].mask, couplings[0].mask)
+
+
+def test_a_masked_autoregressive_flow_is_a_density() -> None:
+    torch.manual_seed(0)
+    flow = MaskedAutoregressiveFlow(2, (8,), steps=2).double()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+    line = torch.linspace(-12, 12, 601, dtype=torch.float64)
+    with torch.no_grad():
+        mass = flow.log_prob(torch.cartesian_prod(line, line)).exp().sum() * (line[1] - line[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_masked_autoregressive_flow_starts_near_the_standard_normal_density() -> None:
+    torch.manual_seed(0)
+    flow, (x, _) = MaskedAutoregressiveFlow(SIZE, (16,), steps=3).double(), rows(50)
+    expected = Normal(0.0, 1.0).log_prob(x).sum(-1)
+    torch.testing.assert_close(flow.log_prob(x), expected, rtol=0, atol=0.1 * SIZE)

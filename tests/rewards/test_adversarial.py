@@ -32,6 +32,7 @@ from rlgen.nn import (
 from rlgen.nn.normalizer import FLOOR, ActionScale
 from rlgen.rewards import Adversarial, AdversarialConfig
 from rlgen.rewards.absorbing_states import AbsorbingStates
+from rlgen.rewards.discriminator_network import GENERATIVE
 from rlgen.runs.state_tree import decode, encode
 
 LOW, HIGH = torch.tensor([-0.4, -2.0]), torch.tensor([0.4, 4.0])
@@ -438,8 +439,8 @@ def test_absorbing_states_need_a_log_ratio(name: str) -> None:
         AbsorbingStates(divergence=DIVERGENCES[name], gamma=0.9, expert_ends=3, expert_steps=12)
 
 
-@pytest.mark.parametrize("network", ["diffusion", "conditional_diffusion"])
-def test_a_denoiser_gives_the_same_row_the_same_reward_and_is_loaded(network: Any) -> None:
+@pytest.mark.parametrize("network", GENERATIVE)
+def test_a_generative_discriminator_gives_the_same_row_the_same_reward_and_is_loaded(network: Any) -> None:
     config = replace(SMALL, network=network)
     first, other, batch = source(config), source(config, seed=1), random_transitions(6, center=0.0)
     first.update(batch)
@@ -448,7 +449,7 @@ def test_a_denoiser_gives_the_same_row_the_same_reward_and_is_loaded(network: An
     assert torch.equal(other.reward(batch), first.reward(batch))
 
 
-def test_a_denoiser_of_images_is_refused() -> None:
+def test_a_generative_discriminator_of_images_is_refused() -> None:
     task = SimpleNamespace(observation_space=spaces.Box(0, 255, (3, 8, 8), np.uint8), action_space=TASK.action_space)
     images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
     rows = replace(random_transitions(4, center=0.0), observations=images, next_observations=images)

@@ -22,6 +22,7 @@ from rlgen.nn import PenaltyConfig
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.rewards import Adversarial, AdversarialConfig, InformationGain, InformationGainConfig, ReturnNormalizer
 from rlgen.rewards.absorbing_states import AbsorbingStates
+from rlgen.rewards.discriminator_network import GENERATIVE
 from rlgen.sb3.coverage import Coverage
 
 from ..no_waiting import DEVICES, no_waiting
@@ -142,8 +143,8 @@ def test_absorbing_states_wait_for_nothing(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("network", ["diffusion", "conditional_diffusion"])
-def test_the_update_of_a_denoiser_waits_for_nothing(device: str, network: Any) -> None:
+@pytest.mark.parametrize("network", GENERATIVE)
+def test_the_update_of_a_generative_discriminator_waits_for_nothing(device: str, network: Any) -> None:
     discriminator = AdversarialConfig(hidden=(8,), batch_size=16, network=network)
     assert update_without_waiting(source_of(GAILConfig(discriminator=discriminator), device), device)["loss"].isfinite()
 
