@@ -26,6 +26,7 @@ from rlgen.rewards.dynamics_models import (
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
+from rlgen.rewards.random_features import OfFeatures, RandomFeatures
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns
@@ -48,8 +49,10 @@ class Curiosity(CallbackList, Generic[Config]):
     source once the training has started. It learns from every rollout, or with an off-policy model every `update_every`
     environment steps, counted over all environments.
 
-    `model.learn` raises `InputError` for observations that are no vectors or windows, for actions that are neither
-    vectors nor Discrete, and for replay buffers other than SB3's plain ones.
+    Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`).
+
+    `model.learn` raises `InputError` for actions that are neither vectors nor Discrete, and for replay buffers other
+    than SB3's plain ones.
     """
 
     name: ClassVar[str]
@@ -111,9 +114,12 @@ class Curiosity(CallbackList, Generic[Config]):
 
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
-        shape = shape_of(model)
+        features = features_of(model)
+        shape = shape_of(model, features)
         if self.source is None:
             self.shape, self.source = shape, self.source_type(shape, self.config)
+            if features is not None:
+                self.source = OfFeatures(self.source, features)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
         if self.shape != shape:
             raise problem(
@@ -199,17 +205,22 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
 
 
-def shape_of(model: BaseAlgorithm) -> TaskShape:
-    """The shape of the task that `model` learns, for a reward source."""
+def features_of(model: BaseAlgorithm) -> RandomFeatures | None:
+    """Features of the observations of `model`; None for vectors and windows, which a source sees as they are."""
+    observed = model.observation_space
+    if isinstance(observed, spaces.Box) and not is_image(observed):
+        return None
+    return RandomFeatures(observed).to(model.device)
+
+
+def shape_of(model: BaseAlgorithm, features: RandomFeatures | None = None) -> TaskShape:
+    """The shape of the task that `model` learns, for a reward source that sees `features` or else flat observations."""
     observed, acted = model.observation_space, model.action_space
-    if not isinstance(observed, spaces.Box) or is_image(observed):
-        remedy = "wrap with FlattenObservation" + (", without HER" if isinstance(observed, spaces.Dict) else "")
-        raise problem("flat observations (vectors or windows, Box)", f"{observed}", remedy)
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None
     return TaskShape(
-        observation_size=spaces.flatdim(observed),
+        observation_size=spaces.flatdim(observed) if features is None else features.size,
         action_size=spaces.flatdim(acted) if n_actions is None else 1,
         n_actions=n_actions,
         n_envs=model.n_envs,

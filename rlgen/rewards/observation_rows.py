@@ -49,6 +49,10 @@ class Image:
 class Discrete(OneHot):
     """Whole numbers of a discrete space: one-hot."""
 
+    def varying(self, rows: Tensor) -> Tensor:
+        """The numbers [B, size] of the rows, which have no statistics."""
+        return self(rows)
+
 
 class ObservationRows:
     """Maps observations of `space` to rows [B, size] of floats, entry by entry, normalized by statistics that only
@@ -60,7 +64,7 @@ class ObservationRows:
 
     def __init__(self, space: Any, demonstrated: Any, observed: Sequence[str] = ()):
         self.entries: dict[str, Numbers | Image | Discrete] = {
-            name: _entry(inner) for name, inner in sorted(with_entries(space).items())
+            name: entry_of(inner) for name, inner in sorted(with_entries(space).items())
         }
         self.size = sum(entry.size for entry in self.entries.values())
         device = next(iter(tree.entries(demonstrated).values())).device
@@ -124,7 +128,8 @@ def selected(observed: Sequence[str], size: int) -> list[int]:
     return sorted(found)
 
 
-def _entry(space: Any) -> Numbers | Image | Discrete:
+def entry_of(space: Any) -> Numbers | Image | Discrete:
+    """What reads the observations of a space that is no dictionary."""
     if is_image(space) and len(space.shape) == 3:
         return Image(channels_first_shape(space.shape))
     if (counts := discrete_counts(space)) is not None:

@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
+from rlgen.data import observations as tree
 from rlgen.data.spaces import Kinds, kinds_of
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
@@ -99,12 +100,12 @@ def last_observation(info: Mapping[str, Any], before: Any, readers: Sequence[str
 class Step(NamedTuple):
     """One step of N environments."""
 
-    observations: np.ndarray
-    """[N, O]."""
+    observations: Any
+    """[N, O]; images [N, ...], or a dictionary of arrays."""
     actions: np.ndarray
     """[N, A], as the environments received them."""
-    following: np.ndarray
-    """[N, O]: next observations; at the end of an episode its true last observation."""
+    following: Any
+    """Next observations, as `observations`; at the end of an episode its true last observation."""
     terminated: np.ndarray
     """[N] bool."""
     truncated: np.ndarray
@@ -126,41 +127,57 @@ class NewSteps:
 
     def add(
         self,
-        observations: np.ndarray,
+        observations: Any,
         actions: np.ndarray,
-        following: np.ndarray,
+        following: Any,
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> None:
         """Adds a step; arrays as in `Step`. An episode starts after the end of another, or if a reset has moved the
         environment away from where the step before left it."""
-        starts = np.ones(len(observations), bool)
+        starts = np.ones(len(terminated), bool)
         if self.steps:
             before = self.steps[-1]
-            starts = before.terminated | before.truncated | (before.following != observations).any(1)
-        observations, following = observations.copy(), following.copy()  # an environment may reuse its arrays
+            starts = before.terminated | before.truncated | _differ(before.following, observations)
+        # An environment may reuse its arrays.
+        observations, following = (tree.each_entry(np.copy, each) for each in (observations, following))
         self.steps.append(Step(observations, actions, following, terminated, truncated, starts))
 
     def take(self, device: torch.device | str) -> tuple[Transitions, Tensor] | None:
         """The new steps as T * N transitions, time-major, and the episode starts [T, N]; None if they are too few."""
         new = self.steps[self.taken :]
-        if not new or len(new) * len(new[0].observations) < self.enough:
+        if not new or len(new) * len(new[0].terminated) < self.enough:
             return None
         self.steps, self.taken = self.steps[-1:], 1
-        *arrays, starts = (torch.as_tensor(np.stack(column), device=device) for column in zip(*new, strict=True))
-        return Transitions(*(array.flatten(0, 1) for array in arrays)), starts
+        columns = [_stacked(column) for column in zip(*new, strict=True)]
+        *trees, starts = (tree.each_entry(lambda rows: torch.as_tensor(rows, device=device), each) for each in columns)
+        return Transitions(*(tree.each_entry(lambda rows: rows.flatten(0, 1), each) for each in trees)), starts
 
     def state_dict(self) -> dict[str, Any]:
         columns = dict(zip(Step._fields, zip(*self.steps, strict=True), strict=True)) if self.steps else {}
-        return plain({"taken": self.taken, "steps": {name: np.stack(rows) for name, rows in columns.items()}})
+        return plain({"taken": self.taken, "steps": {name: _stacked(rows) for name, rows in columns.items()}})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`; raises `InputError` for arrays that do not fit each other."""
-        columns = [own_array(state["steps"][name]) for name in Step._fields if state["steps"]]
+        columns = [tree.each_entry(own_array, state["steps"][name]) for name in Step._fields if state["steps"]]
         if columns:
-            *arrays, starts = columns
-            Transitions(*(torch.from_numpy(array).flatten(0, 1) for array in arrays)).checked()
-            array_like(arrays[-1], starts, "starts of episodes")
+            *trees, starts = columns
+            flat = (tree.each_entry(lambda rows: torch.from_numpy(rows).flatten(0, 1), each) for each in trees)
+            Transitions(*flat).checked()
+            array_like(trees[-1], starts, "starts of episodes")
         if not 0 <= state["taken"] <= 1:
             raise problem("0 or 1 step that was taken", str(state["taken"]), "load the state of the same training")
-        self.steps, self.taken = [Step(*rows) for rows in zip(*columns, strict=True)], int(state["taken"])
+        times = range(len(columns[-1])) if columns else ()
+        self.steps = [Step(*(tree.take(column, time) for column in columns)) for time in times]
+        self.taken = int(state["taken"])
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    """Observations or other arrays of T steps as one: [T, N, ...]."""
+    return tree.each_entry(lambda *arrays: np.stack(arrays), *rows)
+
+
+def _differ(before: Any, after: Any) -> np.ndarray:
+    """Environments [N] bool whose observations are not the same."""
+    both = tree.entries(tree.each_entry(lambda one, other: one != other, before, after))
+    return np.any([differs.reshape(len(differs), -1).any(1) for differs in both.values()], axis=0)

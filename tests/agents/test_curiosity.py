@@ -5,14 +5,23 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from sb3_contrib import ARS
-from stable_baselines3 import A2C, PPO, SAC, HerReplayBuffer
+from stable_baselines3 import A2C, DQN, PPO, SAC, HerReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
-from rlgen.agents import VIME
+from rlgen.agents import RND, VIME
+from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.data import Transitions
+from rlgen.data.observations import each_entry
+from rlgen.data.spaces import kinds_of, rows_of
 from rlgen.errors import InputError
 from rlgen.rewards import InformationGainConfig
+from rlgen.runs.state_tree import decode, encode
+from rlgen.sb3.image_features import extractor_for, policy_name
+
+from . import tasks  # noqa: F401 (registers the grids)
 
 QUICK = InformationGainConfig(updates_per_rollout=20, batch_size=32, hidden=(8,))
 
@@ -20,16 +29,16 @@ QUICK = InformationGainConfig(updates_per_rollout=20, batch_size=32, hidden=(8,)
 class Rewards(BaseCallback):
     """What the learner is paid in every rollout, [T, N] each, and the bonus that was logged."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "vime") -> None:
         super().__init__()
-        self.paid, self.bonus = [], []
+        self.name, self.paid, self.bonus = name, [], []
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         self.paid.append(self.model.rollout_buffer.rewards.copy())
-        self.bonus.append(self.logger.name_to_value["vime/reward"])
+        self.bonus.append(self.logger.name_to_value[f"{self.name}/reward"])
 
 
 def learn(algorithm: type, env_id: str, vime: VIME, steps: int = 192, **settings) -> Rewards:
@@ -116,15 +125,13 @@ class Images(gym.Env):
     ("make", "said"),
     [
         (lambda: ARS("LinearPolicy", gym.make("CartPole-v1"), device="cpu"), "on-policy or off-policy"),
-        (lambda: PPO("MlpPolicy", gym.make("FrozenLake-v1"), device="cpu"), "flat observations"),
         (
-            lambda: PPO("CnnPolicy", Images(), device="cpu"),
-            r"flat observations.*; got Box\(0, 255, \(3, 36, 36\), uint8\); wrap with FlattenObservation$",
+            lambda: SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=50),
+            "samples as SB3's do; got a HerReplayBuffer",
         ),
-        (lambda: SAC("MultiInputPolicy", Goals(), replay_buffer_class=HerReplayBuffer, buffer_size=50), "without HER"),
         (lambda: PPO("MlpPolicy", Bits(), device="cpu"), "Box or Discrete"),
     ],
-    ids=["neither on-policy nor off-policy", "no Box", "images", "goals", "bits"],
+    ids=["neither on-policy nor off-policy", "goals", "bits"],
 )
 @pytest.mark.filterwarnings("ignore:.*GPU")
 def test_what_it_cannot_work_with_is_refused_at_the_start(make, said: str) -> None:
@@ -132,12 +139,66 @@ def test_what_it_cannot_work_with_is_refused_at_the_start(make, said: str) -> No
         make().learn(8, callback=VIME())
 
 
-def test_pictures_that_were_flattened_as_the_error_says_are_explored() -> None:
-    env = gym.wrappers.FlattenObservation(Images())
-    model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, device="cpu")
-    vime = VIME(QUICK)
-    model.learn(16, callback=vime)
-    assert vime.source.updates == 2
+@pytest.mark.parametrize("name", CURIOSITIES)
+def test_pictures_are_explored_by_every_curiosity(name: str) -> None:
+    model = PPO("CnnPolicy", Images(), n_steps=8, batch_size=8, n_epochs=1, device="cpu")
+    curiosity, seen = CURIOSITIES[name](), Rewards(name)
+    model.learn(16, CallbackList([curiosity, seen]))
+    assert curiosity.shape.observation_size == 64
+    assert seen.bonus[-1] > 0
+
+
+@pytest.mark.parametrize("env_id", ["test/GridImage-v0", "test/GridDictionary-v0", "FrozenLake-v1"])
+@pytest.mark.parametrize("kind", [PPO, DQN])
+@pytest.mark.filterwarnings("ignore:.*GPU")
+def test_grids_dictionaries_and_numbers_are_explored(kind: Any, env_id: str) -> None:
+    settings = {"n_steps": 8} if kind is PPO else {"learning_starts": 4, "buffer_size": 100}
+    env = make_vec_env(env_id, 2, seed=0)
+    policy = {"features_extractor_class": extractor_for(env.observation_space)} if "Grid" in env_id else {}
+    model = kind(policy_name(env.observation_space), env, batch_size=8, policy_kwargs=policy, device="cpu", **settings)
+    vime = VIME(QUICK, update_every=16)
+    model.learn(48, callback=vime)
+    assert vime.source.source.updates >= 2
+    state = decode(*encode(vime.state_dict()))
+    copy = VIME(QUICK, update_every=16)
+    copy.begin(model)
+    copy.load_state_dict(state)
+    batch = random_batch(env.observation_space)
+    rewards = [seeded(each.source.reward, batch) for each in (vime, copy)]
+    assert torch.equal(*rewards)
+    assert rewards[0].max() > 0
+
+
+def seeded(reward: Any, batch: Transitions) -> torch.Tensor:
+    """The reward for the weights of one seed."""
+    torch.manual_seed(0)
+    return reward(batch)
+
+
+def random_batch(space: gym.Space) -> Transitions:
+    """Two transitions with any observations."""
+    seen = [rows_of(batched([space.sample(), space.sample()]), kinds_of(space)) for _ in range(2)]
+    before, after = (each_entry(torch.as_tensor, each) for each in seen)
+    never = torch.zeros(2, dtype=torch.bool)
+    return Transitions(before, torch.zeros(2, 1), after, never, never)
+
+
+def batched(observations: list[Any]) -> Any:
+    """Observations of two environments as a vector environment returns them."""
+    return each_entry(lambda *arrays: np.stack(arrays), *observations)
+
+
+def test_features_of_pictures_never_change_and_tell_them_apart() -> None:
+    model = PPO("CnnPolicy", Images(), n_steps=8, batch_size=8, n_epochs=1, device="cpu")
+    rnd = RND()
+    rnd.begin(model)
+    pictures = torch.randint(256, (600, 3, 36, 36), dtype=torch.uint8)
+    before = rnd.source.features(pictures)
+    model.learn(16, callback=rnd)
+    assert torch.equal(rnd.source.features(pictures), before)
+    assert before.shape == (600, 64)
+    assert before.std(0).min() > 0.01
+    torch.testing.assert_close(rnd.source.features(pictures.movedim(1, -1)[500:]), before[500:])
 
 
 @pytest.mark.parametrize("kind", [PPO, SAC])
