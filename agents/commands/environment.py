@@ -9,6 +9,7 @@ import tyro
 from gymnasium import spaces
 from tyro.constructors import PrimitiveConstructorSpec
 
+from rlgen.data.spaces import is_image
 from rlgen.data.visits import Visits, axes_within
 from rlgen.envs import WarpOptions, make_vec
 from rlgen.envs.backend import Backend
@@ -94,11 +95,11 @@ def make_env(
     return env if codes is None else LatentCode(env, codes, code, seed)
 
 
-def coverage_of(env_id: str, observed: spaces.Space) -> Coverage:
-    """Counts of the visited states, on the axes of the task or else of the first two observation components. Raises
-    `InputError` for observations that are not a Box."""
-    if not isinstance(observed, spaces.Box):
-        raise problem("an observation space that is a Box", f"{observed}", "wrap the environment")
+def coverage_of(env_id: str, observed: spaces.Space) -> Coverage | None:
+    """Counts of the visited states, on the axes of the task or else of the first two observation components; None for
+    images and dictionaries, of which no two components are a state."""
+    if not isinstance(observed, spaces.Box) or is_image(observed):
+        return None
     return Coverage(Visits(STATE_AXES.get(env_id) or axes_within(observed.low, observed.high)))
 
 
