@@ -12,12 +12,12 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.checks import at_least, below_one
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.observations import require_flat
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.nn.stationary_policy import LEAST_STD
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.coherent import CoherentReward, CoherentRewardConfig
+from rlgen.rewards.random_features import features_for
 from rlgen.sb3.critic_pretraining import CriticPretraining
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
@@ -91,11 +91,12 @@ class CSIL(RewardedImitator):
         space = model.action_space
         if not isinstance(space, spaces.Box):
             raise problem("continuous actions (Box) for CSIL", f"{space}", "use GAIL for discrete ones")
-        require_flat(demonstrations.observations, "CSIL", demonstrations.source)
-        demonstrations.validate(self.inputs.raw_environment())
+        task = self.inputs.raw_environment()
+        demonstrations.validate(task)
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         rows = demonstrations.transitions(str(model.device))
-        self.source = CoherentReward(rows, low, high, model.gamma, self._reward_config(space))
+        features = features_for(task.observation_space, model.device)
+        self.source = CoherentReward(rows, low, high, model.gamma, self._reward_config(space), features)
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)

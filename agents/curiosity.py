@@ -14,7 +14,6 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
 from rlgen.checks import config_of, require
-from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.dynamics_models import (
@@ -26,7 +25,7 @@ from rlgen.rewards.dynamics_models import (
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.random_features import OfFeatures, RandomFeatures
+from rlgen.rewards.random_features import OfFeatures, RandomFeatures, features_for
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns
@@ -114,7 +113,7 @@ class Curiosity(CallbackList, Generic[Config]):
 
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
-        features = features_of(model)
+        features = features_for(model.observation_space, model.device)
         shape = shape_of(model, features)
         if self.source is None:
             self.shape, self.source = shape, self.source_type(shape, self.config)
@@ -203,14 +202,6 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
 
 
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
-
-
-def features_of(model: BaseAlgorithm) -> RandomFeatures | None:
-    """Features of the observations of `model`; None for vectors and windows, which a source sees as they are."""
-    observed = model.observation_space
-    if isinstance(observed, spaces.Box) and not is_image(observed):
-        return None
-    return RandomFeatures(observed).to(model.device)
 
 
 def shape_of(model: BaseAlgorithm, features: RandomFeatures | None = None) -> TaskShape:

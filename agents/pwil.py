@@ -4,21 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.checks import at_least, one_of, positive
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.observations import require_flat
 from rlgen.display import Metric, Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
-from rlgen.rewards.episode_coupling import EpisodeCoupling, Inputs
-from rlgen.rewards.source import TaskShape
-from rlgen.sb3.actor_critic import require_raw_environment
+from rlgen.rewards.episode_coupling import CoupledRows, EpisodeCoupling, Inputs
 from rlgen.sb3.coupling_rewards import CouplingRewards, LogStepRewards
 from rlgen.sb3.device_ppo import device_env_of
 from rlgen.sb3.prefill import prefill
@@ -69,8 +64,10 @@ class PWIL(Imitator):
     The model's environment gets a wrapper, `model.get_env()`, that replaces its rewards; infos have the task's own
     returns.
 
-    Raises `InputError` for observations that are no vectors, actions that are neither continuous nor Discrete, a
-    VecNormalize and a model on a device, and as `Imitator`.
+    Images are compared by 64 features of a fixed random encoder. Under a VecNormalize the reward sees raw observations;
+    its `norm_reward` normalizes the reward.
+
+    Raises `InputError` for a model on a device, and as `Imitator`.
     """
 
     name = "pwil"
@@ -86,9 +83,8 @@ class PWIL(Imitator):
     ):
         self.config = own_config(PWILConfig, config, PWILConfig(), "PWIL")
         super().__init__(model, demonstrations)
-        require_raw_environment(model)
-        seen = require_flat(demonstrations.observations, "PWIL", demonstrations.source)
-        demonstrations.validate(model)
+        task = self.inputs.raw_environment()
+        demonstrations.validate(task)
         env = model.get_env()
         if env is None or (device_env_of(env) is not None and self.on_policy):
             got = "none" if env is None else "tensors of a device"
@@ -97,13 +93,16 @@ class PWIL(Imitator):
             raise problem("an off-policy model to prefill its replay buffer", type(model).__name__, "leave it out")
         self.coupling = EpisodeCoupling(
             demonstrations.transitions(),
-            _task_of(model, seen.shape[1]),
-            self.config.horizon or int(demonstrations.episode_lengths.max()),
-            self.config.inputs,
-            self.config.scale,
-            self.config.rate,
+            CoupledRows(task.observation_space, task.action_space, self.config.inputs),
+            n_envs=model.n_envs,
+            horizon=self.config.horizon or int(demonstrations.episode_lengths.max()),
+            scale=self.config.scale,
+            rate=self.config.rate,
         )
-        model.set_env(CouplingRewards(env, self.coupling))
+        if (normalizer := model.get_vec_normalize_env()) is None:
+            model.set_env(CouplingRewards(env, self.coupling))
+        else:
+            normalizer.venv = CouplingRewards(normalizer.venv, self.coupling)
         scaled = self.config.scale_reward and self.on_policy
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if scaled else None
 
@@ -124,13 +123,3 @@ class PWIL(Imitator):
     def load_own_state(self, state: dict[str, Any]) -> None:
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])
-
-
-def _task_of(model: OnPolicyAlgorithm | OffPolicyAlgorithm, observation_size: int) -> TaskShape:
-    """Sizes of the model's task."""
-    space = model.action_space
-    if not isinstance(space, spaces.Box | spaces.Discrete):
-        raise problem("continuous (Box) or Discrete actions for PWIL", f"{space}", "use GAIL")
-    n_actions = int(space.n) if isinstance(space, spaces.Discrete) else None
-    size = int(np.prod(space.shape or ()))
-    return TaskShape(observation_size=observation_size, action_size=size, n_actions=n_actions, n_envs=model.n_envs)

@@ -20,6 +20,7 @@ from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.stationary_policy import StationaryPolicy
 from rlgen.rewards.absorbing_states import require_discount
+from rlgen.rewards.random_features import RandomFeatures
 
 log = logging.getLogger("rlgen")
 OFF_POLICY_STD = 0.1
@@ -93,6 +94,8 @@ class CoherentReward:
     high: Tensor
     gamma: float
     config: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
+    features: RandomFeatures | None = None
+    """What the cloned policy sees of observations that are no vectors."""
     reads_next_observations: ClassVar[bool] = False
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel("Log-ratio of the cloned policy to its prior [nats per action dimension]", (
@@ -106,19 +109,26 @@ class CoherentReward:
             got = str(len(self.demonstrations))
             raise problem("two demonstrated transitions or more", got, "one is held out for early stopping")
         require_discount(self.gamma)
-        device = self.demonstrations.observations.device
+        device = self.demonstrations.terminated.device
         self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
-        self.normalizer = Normalizer.of(self.demonstrations.observations.flatten(1))
+        self._see_demonstrations()
         sizes = len(self.normalizer.mean), self.demonstrations.actions.shape[1]
         least = OFF_POLICY_STD if self.config.least_std is None else self.config.least_std
         self.policy = StationaryPolicy(*sizes, self.config.hidden, self.config.features, least).to(device)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
         self.alpha = 1 / sizes[1]
+
+    def _see_demonstrations(self) -> None:
+        """Computes what depends on the demonstrations and the features alone."""
+        self.normalizer = Normalizer.of(self._rows(self.demonstrations.observations))
         self._expert = self.inputs(self.demonstrations)
+
+    def _rows(self, observations: Any) -> Tensor:
+        return observations.flatten(1) if self.features is None else self.features(observations)
 
     def inputs(self, batch: Transitions) -> tuple[Tensor, Tensor]:
         """Normalized observations [B, O], and actions scaled to [-1, 1], [B, A]."""
-        return self.normalizer(batch.observations.flatten(1)), self.scale(batch.actions)
+        return self.normalizer(self._rows(batch.observations)), self.scale(batch.actions)
 
     def clone(self, report: Callable[[int], None] | None = None) -> int:
         """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done, and
@@ -183,8 +193,12 @@ class CoherentReward:
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict()}
+        features = {} if self.features is None else {"features": self.features.state_dict()}
+        return {"policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict(), **features}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         load_optimizer(self.optimizer, state["optimizer"])
+        if self.features is not None:
+            self.features.load_state_dict(state["features"])
+            self._see_demonstrations()

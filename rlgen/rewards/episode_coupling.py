@@ -1,5 +1,6 @@
 """PWIL's reward of N episodes in progress."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -9,9 +10,25 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.greedy_coupling import coupling_reward, greedy_transport
 from rlgen.errors import problem
 from rlgen.nn.normalizer import Normalizer
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards.observation_rows import action_encoding
+from rlgen.rewards.random_features import features_for
 
 Inputs = Literal["state_action", "state"]
+
+
+class CoupledRows:
+    """What is compared of B transitions [B, K]: observations, with the features of a random encoder for images, and
+    encoded actions unless `inputs` is state. The encoder is the same in every run, and so are the distances."""
+
+    def __init__(self, observation_space: Any, action_space: Any, inputs: Inputs = "state_action"):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.features = features_for(observation_space, "cpu")
+        self.acted = action_encoding(action_space, torch.device("cpu"))[0] if inputs == "state_action" else None
+
+    def __call__(self, batch: Transitions[Any]) -> Tensor:
+        seen = batch.observations if self.features is None else self.features(batch.observations)
+        return seen if self.acted is None else torch.cat([seen, self.acted(batch.actions)], 1)
 
 
 class EpisodeCoupling:
@@ -25,30 +42,31 @@ class EpisodeCoupling:
 
     Args:
         demonstrations: D transitions, on the CPU.
-        task: sizes of the task; `n_envs` is N.
+        coupled: what of B transitions is compared, [B, K].
+        n_envs: N.
         horizon: T, steps of an episode that uses all demonstrations up.
-        inputs: what is coupled.
         scale, rate: α and β of the reward.
     """
 
     def __init__(
-        self, demonstrations: Transitions, task: TaskShape, horizon: int, inputs: Inputs, scale: float, rate: float
+        self,
+        demonstrations: Transitions[Any],
+        coupled: Callable[[Transitions[Any]], Tensor],
+        *,
+        n_envs: int,
+        horizon: int,
+        scale: float,
+        rate: float,
     ):
         if len(demonstrations) == 0:
             raise problem("at least one demonstrated transition", "none", "load a file with episodes")
-        self.task, self.horizon, self.inputs, self.scale, self.rate = task, horizon, inputs, scale, rate
-        rows = self.rows(demonstrations)
+        self.coupled, self.horizon, self.scale, self.rate = coupled, horizon, scale, rate
+        rows = coupled(demonstrations)
         self.std = Normalizer.of(rows).std
         self.atoms = rows / self.std
-        self.left = torch.empty(task.n_envs, len(rows), dtype=torch.float64)
+        self.left = torch.empty(n_envs, len(rows), dtype=torch.float64)
         """[N, D] mass that remains in each demonstrated row."""
-        self.begin(torch.ones(task.n_envs, dtype=torch.bool))
-
-    def rows(self, batch: Transitions) -> Tensor:
-        """What is coupled of B transitions, [B, K]."""
-        if self.inputs == "state":
-            return batch.observations
-        return torch.cat([batch.observations, self.task.encode(batch.actions)], 1)
+        self.begin(torch.ones(n_envs, dtype=torch.bool))
 
     def begin(self, envs: Tensor) -> None:
         """Starts new episodes where `envs` [N] is true."""
@@ -59,11 +77,10 @@ class EpisodeCoupling:
         """Reward of a step that equals demonstrated ones."""
         return self.scale
 
-    def step(self, batch: Transitions) -> Tensor:
+    def step(self, batch: Transitions[Any]) -> Tensor:
         """Rewards [N] of the next step of every episode, after which those that ended begin again."""
-        apart = torch.cdist(
-            self.rows(batch) / self.std, self.atoms, compute_mode="donot_use_mm_for_euclid_dist"
-        ).double()
+        rows = self.coupled(batch) / self.std
+        apart = torch.cdist(rows, self.atoms, compute_mode="donot_use_mm_for_euclid_dist").double()
         found = greedy_transport(apart, self.left, 1 / self.horizon)
         self.left = found.left
         self.begin(batch.terminated | batch.truncated)

@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlgen.data import observations as tree
-from rlgen.data.spaces import with_entries
+from rlgen.data.spaces import is_image, with_entries
 from rlgen.data.transitions import Transitions
 from rlgen.nn.conv import strided_encoder
 from rlgen.rewards.observation_rows import Image, entry_of
@@ -50,6 +51,13 @@ class RandomFeatures(nn.Module):
         """The same transitions with features for observations."""
         before, after = self(batch.observations), self(batch.next_observations)
         return Transitions(before, batch.actions, after, batch.terminated, batch.truncated)
+
+
+def features_for(space: Any, device: torch.device | str) -> RandomFeatures | None:
+    """Features of observations of `space`; None for vectors and windows, which networks read as they are."""
+    if isinstance(space, spaces.Box) and not is_image(space):
+        return None
+    return RandomFeatures(space).to(device)
 
 
 def random_encoder(shape: tuple[int, int, int]) -> nn.Sequential:

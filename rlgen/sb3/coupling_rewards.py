@@ -25,7 +25,7 @@ class CouplingRewards(ReplacedRewards):
     def begin(self) -> None:
         self.coupling.begin(torch.ones(self.num_envs, dtype=torch.bool))
 
-    def rewards(self, batch: Transitions) -> np.ndarray:
+    def rewards(self, batch: Transitions[Any]) -> np.ndarray:
         return self.coupling.step(batch).numpy()
 
     def own_state(self) -> dict[str, Any]:

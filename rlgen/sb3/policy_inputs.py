@@ -1,6 +1,7 @@
 """What a policy sees of raw observations: the shape of its space, images with channels first, and VecNormalize."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,16 @@ class PolicyInputs:
 
     def __call__(self, observations: Any) -> Any:
         """The policy's inputs for tensors of R raw observations."""
+        return self._each(self._entry, observations)
+
+    def shaped(self, observations: Any) -> Any:
+        """The same, without the normalization of a VecNormalize: as a replay buffer stores them."""
+        return self._each(self._shaped, observations)
+
+    def _each(self, function: Callable[[Any, str | None], Tensor], observations: Any) -> Any:
         if isinstance(self.space, spaces.Dict):
-            return {name: self._entry(observations[name], name) for name in self.space.spaces}
-        return self._entry(observations, None)
+            return {name: function(observations[name], name) for name in self.space.spaces}
+        return function(observations, None)
 
     def raw_environment(self) -> Any:
         """What has the spaces of raw observations: the environment below a VecNormalize, or the model itself without
@@ -62,14 +70,16 @@ class PolicyInputs:
             self.normalizer.obs_rms = statistics
 
     def _entry(self, rows: Any, name: str | None) -> Tensor:
+        rows, statistics = self._shaped(rows, name), self._statistics(name)
+        return rows if statistics is None else self._normalized(rows, statistics)
+
+    def _shaped(self, rows: Any, name: str | None) -> Tensor:
         space = self.space if name is None else self.space[name]  # type: ignore[index]
         shape = tuple(space.shape or ())
         rows = rows[:] if not isinstance(rows, Tensor) else rows
         if rows.dtype == torch.uint8 and tuple(rows.shape[1:]) != shape and rows.ndim == 4:
             rows = rows.permute(0, 3, 1, 2)
-        rows = rows.reshape(-1, *shape)
-        statistics = self._statistics(name)
-        return rows if statistics is None else self._normalized(rows, statistics)
+        return rows.reshape(-1, *shape)
 
     def _statistics(self, name: str | None) -> Any:
         """Statistics of an entry that the VecNormalize normalizes."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.wrappers import FilterObservation, FrameStackObservation
 from minigrid.wrappers import ImgObsWrapper
 
@@ -31,6 +32,34 @@ def cart_window(**options: Any) -> gym.Env:
     return FrameStackObservation(gym.make("CartPole-v1", **options), 2)
 
 
+class Brightness(gym.Env):
+    """Shows a gray image; the action names its brightness, from -1 to 1."""
+
+    observation_space = spaces.Box(0, 255, (8, 8, 3), np.uint8)
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return self.image(), {}
+
+    def step(self, action: np.ndarray) -> Any:
+        reward = 1 - abs(float(action[0]) - self.level)
+        return self.image(), reward, False, False, {}
+
+    def image(self) -> np.ndarray:
+        gray = int(self.np_random.integers(256))
+        self.level = gray / 127.5 - 1
+        return np.full((8, 8, 3), gray, np.uint8)
+
+
+class Photometer:
+    """Names the brightness."""
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        return observation.reshape(len(observation), -1)[:, :1] / np.float32(127.5) - 1, None
+
+
+gym.register("test/Brightness-v0", Brightness, max_episode_steps=10)
 gym.register("test/CartWindow-v0", cart_window, max_episode_steps=100)
 gym.register("test/GridImage-v0", grid_image, max_episode_steps=20)
 gym.register("test/GridDictionary-v0", grid_dictionary, max_episode_steps=20)

@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 import torch
-from stable_baselines3 import DQN, SAC
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import CSIL, BCConfig, CSILConfig
 from rlgen.agents.csil import MOST_STD
 from rlgen.data import Demonstrations
+from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.rewards import CoherentRewardConfig
+from rlgen.runs.state_tree import decode, encode
+from rlgen.sb3.image_features import extractor_for
 
-from .tasks import Balancer
+from .tasks import Balancer, Photometer
 from .test_gail_off_policy import Draw, model_of, returned, score
 
 REWARD = CoherentRewardConfig(
@@ -52,6 +55,23 @@ def test_half_of_a_minibatch_is_demonstrated_and_has_the_clones_rewards(point_en
     assert places[:25] == [None] * 25
     experts = point_demonstrations.transitions()[torch.tensor(places[25:])]
     torch.testing.assert_close(draw.rewards[25:], csil.source.reward(experts), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [SAC, PPO])
+def test_images_are_rewarded_by_what_their_cloned_features_say(kind: Any) -> None:
+    env = make_vec("test/Brightness-v0", 2, backend="gymnasium")
+    shown = Demonstrations.record(Photometer(), env, 20)
+    settings = {"features_extractor_class": extractor_for(env.observation_space), "net_arch": [8]}
+    small = {"n_steps": 16} if kind is PPO else {"learning_starts": 10, "buffer_size": 200}
+    model = kind("CnnPolicy", env, batch_size=16, policy_kwargs=settings, device="cpu", **small)
+    reward = replace(REWARD, max_updates=200)
+    csil = CSIL(model, shown, CSILConfig(reward=reward, warm_start=False, critic_updates=5)).learn(32)
+    rows = shown.transitions()
+    wrong = replace(rows, actions=-rows.actions)
+    assert csil.source.reward(rows).mean() > csil.source.reward(wrong).mean() + 0.5
+    other = CSIL(model, shown, CSILConfig(reward=reward))
+    other.load_state_dict(decode(*encode(csil.state_dict())))
+    assert torch.equal(other.source.reward(rows), csil.source.reward(rows))
 
 
 def test_an_on_policy_learners_noise_limits_the_clones(point_env, point_ppo, point_demonstrations) -> None:

@@ -10,24 +10,24 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlgen.agents import PWIL, PWILConfig
+from rlgen.agents.off_policy import DQNConfig
 from rlgen.data import Demonstrations, Episode
 from rlgen.data.transitions import Transitions
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
-from rlgen.rewards.episode_coupling import EpisodeCoupling
-from rlgen.rewards.source import TaskShape
+from rlgen.rewards.episode_coupling import CoupledRows, EpisodeCoupling
 from rlgen.sb3.coupling_rewards import CouplingRewards
 
-from .conftest import Expert
+from .conftest import Expert, PointWorld
 from .interruptions import assert_resumes
-from .tasks import Balancer
+from .tasks import Balancer, Walker
 from .test_gail_off_policy import model_of, returned, score
 
 
 def coupling(demonstrations: Demonstrations, n_envs: int = 2, **changes: Any) -> EpisodeCoupling:
-    settings: dict[str, Any] = {"horizon": 12, "inputs": "state_action", "scale": 5.0, "rate": 5.0, **changes}
-    task = TaskShape(observation_size=2, action_size=2, n_envs=n_envs)
-    return EpisodeCoupling(demonstrations.transitions(), task, **settings)
+    settings: dict[str, Any] = {"horizon": 12, "scale": 5.0, "rate": 5.0, **changes}
+    coupled = CoupledRows(PointWorld().observation_space, PointWorld().action_space)
+    return EpisodeCoupling(demonstrations.transitions(), coupled, n_envs=n_envs, **settings)
 
 
 def one_episode(demonstrations: Demonstrations) -> Demonstrations:
@@ -118,9 +118,37 @@ def test_states_alone_can_be_compared(point_demonstrations) -> None:
     assert [source.step(other[t : t + 1]).item() for t in range(12)] == pytest.approx(12 * [5.0], abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["GridImage", "GridDictionary"])
+def test_images_and_dictionaries_are_compared_by_features_and_prefilled(kind: str) -> None:
+    env = make_vec(f"test/{kind}-v0", 1)
+    shown = Demonstrations.record(Walker(), env, 1)
+    dqn = DQNConfig(hidden=(8,), learning_starts=8, batch_size=8, normalize=True, buffer_size=400).make(
+        env, 100, seed=0
+    )
+    pwil = PWIL(dqn, shown, PWILConfig(prefill=10)).learn(16)
+    assert pwil.coupling.atoms.shape[1] == 64 + 7 + (4 if kind == "GridDictionary" else 0)
+    stored = dqn.replay_buffer.observations
+    image = stored["image"] if kind == "GridDictionary" else stored
+    first = shown.observations["image"] if kind == "GridDictionary" else shown.observations
+    np.testing.assert_array_equal(image[0, 0], np.moveaxis(first[0], -1, 0))
+    again = PWIL(dqn, shown).coupling
+    assert torch.equal(again.atoms, pwil.coupling.atoms), "the features are the same in every run"
+    rows = shown.transitions()
+    rewards = [again.step(rows[torch.tensor([t])]).item() for t in range(len(rows))]
+    assert rewards == pytest.approx(len(rows) * [5.0], abs=1e-3)
+
+
+def test_under_a_vec_normalize_raw_observations_are_compared(point_env, point_demonstrations) -> None:
+    env = VecNormalize(point_env(), norm_reward=False)
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, seed=0, device="cpu")
+    PWIL(model, point_demonstrations, PWILConfig(scale_reward=False)).learn(64)
+    assert isinstance(env.venv, CouplingRewards)
+    np.testing.assert_array_equal(env.venv.before, env.get_original_obs())
+    assert not np.allclose(env.venv.before, model._last_obs)
+    assert model.rollout_buffer.rewards.max() > 0
+
+
 def test_what_it_cannot_do_is_refused(point_env, point_ppo, point_demonstrations) -> None:
-    with pytest.raises(InputError, match="VecNormalize"):
-        PWIL(PPO("MlpPolicy", VecNormalize(point_env()), device="cpu"), point_demonstrations)
     with pytest.raises(InputError, match="prefill its replay buffer"):
         PWIL(point_ppo(), point_demonstrations, PWILConfig(prefill=10))
     state = coupling(point_demonstrations, 2).state_dict()
