@@ -25,8 +25,9 @@ from .test_gail_off_policy import model_of, returned, score
 
 
 def coupling(demonstrations: Demonstrations, n_envs: int = 2, **changes: Any) -> EpisodeCoupling:
+    world, inputs = PointWorld(), changes.pop("inputs", "state_action")
     settings: dict[str, Any] = {"horizon": 12, "scale": 5.0, "rate": 5.0, **changes}
-    coupled = CoupledRows(PointWorld().observation_space, PointWorld().action_space)
+    coupled = CoupledRows(world.observation_space, world.action_space, inputs)
     return EpisodeCoupling(demonstrations.transitions(), coupled, n_envs=n_envs, **settings)
 
 
