@@ -30,9 +30,9 @@ class BenchPlan:
     quick: bool = False
     """The quick form, of minutes."""
     tasks: tuple[str, ...] = ()
-    """Tasks of the protocol to run; by default all."""
+    """Tasks of the protocol to run, in addition to what the folder plans already; by default all."""
     agents: tuple[str, ...] = ()
-    """Agents of the protocol to run; by default all."""
+    """Agents of the protocol to run, in addition to what the folder plans already; by default all."""
     data: Path | None = None
     """Folder of demonstrations and images; by default RLGEN_DATA, else the protocol's own folder."""
     out: Path | None = None
@@ -41,14 +41,14 @@ class BenchPlan:
     """Training of a minute of each agent on each task that was never measured on this machine, to know its speed."""
 
     def run(self) -> None:
-        text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
+        text, plan, others = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
         if self.measure:
             measure_unknown(plan)
         if self.out is not None:
             require_inputs(plan)
             self.out.mkdir(parents=True, exist_ok=True)
             with coordinating(self.out):
-                prepared(self.out, text, plan)
+                prepared(self.out, text, plan, others)
         print_plan(plan)
 
 
@@ -95,7 +95,10 @@ def measure_unknown(plan: Any) -> None:
     kinds = {(cell.agent, subject_of(cell), cell.trajectories): cell for cell in reversed(unknown)}
     for number, cell in enumerate(kinds.values(), 1):
         log.info("measuring %s, %d of %d", cell.name, number, len(kinds))
-        measure(cell, path_of(plan.data))
+        try:
+            measure(cell, path_of(plan.data))
+        except InputError as error:  # the others can still be measured
+            log.warning("not measured: %s", error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +119,9 @@ class BenchRun(Cluster):
     quick: bool = False
     """The quick form, of minutes."""
     tasks: tuple[str, ...] = ()
-    """Tasks of the protocol to run; by default all."""
+    """Tasks of the protocol to run, in addition to what the folder plans already; by default all."""
     agents: tuple[str, ...] = ()
-    """Agents of the protocol to run; by default all."""
+    """Agents of the protocol to run, in addition to what the folder plans already; by default all."""
     jobs: int = 1
     """Trainings at a time; each gets its share of the cores, one thread, and one GPU in turn."""
     data: Path | None = None
@@ -130,11 +133,11 @@ class BenchRun(Cluster):
             raise problem("jobs of at least 1", str(self.jobs), "leave it out for one")
 
     def run(self) -> int:
-        text, plan = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
+        text, plan, others = planned(self.suite, self.quick, self.data, self.tasks, self.agents)
         require_inputs(plan)
         self.out.mkdir(parents=True, exist_ok=True)
         with coordinating(self.out):
-            folder = prepared(self.out, text, plan)
+            folder = prepared(self.out, text, plan, others)
             again = folder.forget_failures(plan.cells)
             if again:
                 log.info("trying %d failed cells again", again)

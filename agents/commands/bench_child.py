@@ -36,11 +36,15 @@ def require_identity(cell: str, planned: list[str]) -> None:
     import rlgen
     from rlgen.bench.identity import identity_of
     from rlgen.bench.worker import CHANGED
-    from rlgen.errors import problem
+    from rlgen.errors import InputError, problem
 
     from .bench_planning import margin_rule, resolved
 
-    found = identity_of(resolved(planned), rlgen.__version__, margin_rule())
+    try:
+        found = identity_of(resolved(planned), rlgen.__version__, margin_rule())
+    except (InputError, ImportError) as error:  # such as a module or a file that only the planning machine has
+        print(f"{' '.join(str(error).split())} (as the cell was planned elsewhere)", file=sys.stderr)
+        sys.exit(CHANGED)
     if found != cell:
         got = f"{found}: demonstrations, source of the agent or a file of settings differ from those of the plan"
         remedy = "restore them on this machine, or `rlgen bench run` the protocol again"
@@ -56,6 +60,9 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
     if "--cell" in given:
         require_identity(given["--cell"], json.loads(given["--planned"]))
+    from rlgen.system.interrupt import Interrupt
+
+    Interrupt.one_request = 60.0  # the worker passes on what the scheduler may have sent to all processes of the job
     sys.argv = ["rlgen", *arguments[cut + 1 :]]
     runpy.run_module("rlgen.agents.cli", run_name="__main__", alter_sys=False)
 

@@ -12,8 +12,8 @@ from .output import refuse_existing
 
 @dataclass(frozen=True, kw_only=True)
 class BenchDiff:
-    """Compare two benchmarks row by row, e.g. of two versions. The exit code is 1 if a row is worse in the second, 2 if
-    they cannot be compared, else 0.
+    """Compare two benchmarks row by row, e.g. of two versions. The exit code is 1 if a row is worse in the second or
+    lacks values of the first, 2 if they cannot be compared, else 0.
 
     A row is worse if all its seeds are below all those of the first (three of each), or if, from five seeds on, the
     interval of the difference excludes 0 and its p-value, corrected for the number of rows, is below 0.05.
@@ -30,7 +30,7 @@ class BenchDiff:
 
     def run(self) -> int:
         from rlgen.bench.benchmark import Benchmark
-        from rlgen.bench.diff import changes, report
+        from rlgen.bench.diff import changes, lost, report
         from rlgen.system.files import atomic_write
 
         if self.out is not None:
@@ -42,7 +42,7 @@ class BenchDiff:
             print(text)
         else:
             atomic_write(self.out, text)
-        return 1 if any(change.verdict == "worse" for change in found) else 0
+        return 1 if lost(a, b) or any(change.verdict == "worse" for change in found) else 0
 
 
 @dataclass(frozen=True, kw_only=True)

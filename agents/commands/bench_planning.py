@@ -67,8 +67,9 @@ def data_folder(given: Path | None) -> Path | None:
 
 def planned(
     suite: str, quick: bool, data: Path | None, tasks: Sequence[str] = (), agents: Sequence[str] = ()
-) -> tuple[str, Any]:
-    """The text of a protocol, and its plan with the cells of some tasks and agents, or of all."""
+) -> tuple[str, Any, list[Any]]:
+    """The text of a protocol, and its plan with the cells of some tasks and agents, or of all. Those that were not
+    chosen are its `others`."""
     from rlgen.bench.cells import cells_of
     from rlgen.bench.folder import Plan
     from rlgen.bench.identity import identified
@@ -85,7 +86,8 @@ def planned(
     wanted = [cell for cell in every if (not tasks or cell.task in tasks) and (not agents or cell.agent in agents)]
     cells = identified(wanted, resolved, folder, rlgen.__version__, rule)
     held = None if folder is None else str(folder)
-    return text, Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=quick, data=held, cells=tuple(cells))
+    plan = Plan(rlgen=rlgen.__version__, margin_rule=rule, quick=quick, data=held, cells=tuple(cells))
+    return text, plan, [cell for cell in every if cell not in wanted]
 
 
 def data_of(protocol: Path) -> Path | None:
@@ -116,11 +118,11 @@ def require_some(what: str, chosen: Sequence[str], known: Sequence[str]) -> None
         raise problem(f"{what} of the protocol ({', '.join(dict.fromkeys(known))})", got, "name some of these")
 
 
-def prepared(out: Path, text: str, plan: Any) -> Any:
-    """The folder with the plan. Raises `InputError` if another coordinator uses it."""
+def prepared(out: Path, text: str, plan: Any, others: Sequence[Any]) -> Any:
+    """The folder with the plan, and with those cells of its earlier one that are among the `others` of the protocol."""
     from rlgen.bench.folder import BenchFolder
 
-    return BenchFolder.prepare(out, text, plan)
+    return BenchFolder.prepare(out, text, plan, others)
 
 
 def path_of(text: str | None) -> Path | None:

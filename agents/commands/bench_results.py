@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
+from rlgen.errors import problem
+
 if TYPE_CHECKING:
     from rlgen.bench.folder import BenchFolder
 
@@ -48,6 +50,22 @@ class BenchStatus:
                 live.update(table(found), refresh=True)
 
 
+def require_runs(folder: "BenchFolder") -> None:
+    """Raise `InputError` if results.csv has planned cells whose run folders are gone: their results would be lost."""
+    from rlgen.bench.folder import is_run
+    from rlgen.bench.rows import RESULTS, read_rows
+
+    if not (folder.path / RESULTS).is_file():
+        return
+    kept = {row["cell"] for row in read_rows(folder.path / RESULTS).rows}
+    gone = [cell.name for cell in folder.plan.cells if cell.id in kept and not is_run(folder.run_of(cell))]
+    if gone:
+        names = ", ".join(gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+        apart = f"a copy of {RESULTS}, curves.parquet and protocol.toml"
+        remedy = f"restore them, or report on {apart}, or remove {RESULTS}"
+        raise problem(f"the runs of all cells in {folder.path / RESULTS}", f"none of {names}", remedy)
+
+
 def reported(path: Path, folder: "BenchFolder | None" = None) -> str:
     """Write the files of the results. Returns the table."""
     from rlgen.bench.benchmark import Benchmark
@@ -58,6 +76,7 @@ def reported(path: Path, folder: "BenchFolder | None" = None) -> str:
 
     found = Benchmark.read(path) if folder is None else Benchmark.of(folder)
     if found.folder is not None:
+        require_runs(found.folder)
         write_results(found.folder, found.results)
     text = markdown(found.protocol, found.results, found.planned)
     atomic_write(path / "table.md", text)

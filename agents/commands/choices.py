@@ -29,6 +29,19 @@ def typed(arguments: Sequence[str], option: str) -> str | None:
     return taken(arguments, option)[0]
 
 
+def all_typed(arguments: Sequence[str], option: str) -> list[str]:
+    """All typed values of `option`, which takes several."""
+    values, taking = [], False
+    for argument in arguments:
+        if argument.startswith("--"):
+            name, equals, after = argument.partition("=")
+            taking = name.replace("_", "-") == option
+            values += [after] if taking and equals else []
+        elif taking:
+            values.append(argument)
+    return values
+
+
 Settings = TypeVar("Settings", bound=type)
 
 

@@ -20,7 +20,7 @@ from rlgen.errors import problem
 from rlgen.runs.config import fields_from_json, required_fields
 
 from ..learner import ACTIVATIONS
-from .choices import typed
+from .choices import all_typed, typed
 from .environment import import_typed
 from .learner_choice import CHOICE
 from .train_rl import TrainRL
@@ -64,7 +64,9 @@ def defaults(kind: type[TrainRL], path: Path, arguments: Sequence[str]) -> Train
     values = settings_of(entry, algorithm, path)
     settings = fields_from_json(kind, values)
     if algorithm == "ppo":
-        settings["learner"] = replace(settings["learner"], initial_std=_share(env, values["learner"]["initial_std"]))
+        settings["learner"] = replace(
+            settings["learner"], initial_std=_share(env, values["learner"]["initial_std"], arguments)
+        )
     return kind(**dict.fromkeys(required_fields(kind), tyro.MISSING) | settings)
 
 
@@ -239,9 +241,9 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _share(env: str, std: float) -> float:
+def _share(env: str, std: float, arguments: Sequence[str]) -> float:
     """The standard deviation in action units as a share of half the action range, which rlgen's setting is."""
-    import_typed((), env)
+    import_typed(all_typed(arguments, "--import"), env)
     made = make_vec(registered_id(env), 1)
     space = made.action_space
     made.close()

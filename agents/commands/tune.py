@@ -83,7 +83,7 @@ class Tune:
 
 
 def concluded(tuning: Any, best: Any) -> int:
-    """Write and print the results. Returns the exit code: 1 if a training on fresh seeds failed."""
+    """Write and print the results. Returns the exit code: 1 if a training on fresh seeds failed or was stopped."""
     from rlgen.bench.tune.report import write_report
 
     from .bench_results import reported
@@ -93,4 +93,7 @@ def concluded(tuning: Any, best: Any) -> int:
     failed = [cell for cell in tuning.fresh_cells if tuning.folder.failure(cell) is not None]
     for cell in failed:
         log.warning("failed: %s (%s)", cell.name, tuning.folder.log_of(cell))
-    return 1 if failed else 0
+    left = [cell for cell in tuning.fresh_cells if not tuning.folder.is_done(cell)]
+    if left and not failed:
+        log.warning("a training was stopped from outside: %d cells are left; the same command continues", len(left))
+    return 1 if failed or left else 0

@@ -69,8 +69,13 @@ class Cell:
 
     def resuming(self, run: Path) -> list[str]:
         """The command line, after `rlgen`, that continues its run."""
-        module, colon, _ = self.command.partition(" ")[2].partition(":")
-        return ["resume", str(run), *(["--import", module] if colon else [])]
+        given = self.options.get("import", [])
+        modules = [str(each) for each in (given if isinstance(given, list | tuple) else [given])]
+        # A run folder imports nothing by itself; the protocol is the user's own word that these are trusted.
+        for named in (self.command.partition(" ")[2], str(self.options.get("env", ""))):
+            module, colon, _ = named.partition(":")
+            modules += [module] if colon else []
+        return ["resume", str(run), *(["--import", *dict.fromkeys(modules)] if modules else [])]
 
 
 def setting_of(task: str, trajectories: int | None) -> str:

@@ -70,7 +70,7 @@ def changes(a: Benchmark, b: Benchmark) -> list[Change]:
     """Every row that both have. Raises `InputError` if they share none, or if a row's metrics differ."""
     before, after = _rows(a), _rows(b)
     shared = [key for key in before if key in after]
-    if not shared:
+    if not shared and not set(before) & set(_expected(b)):
         got = f"{len(before)} rows in {a.path}, {len(after)} in {b.path}, and none in both"
         raise problem("a row (task, trajectories, agent) with results in both", got, "compare runs of one protocol")
     found = [_change(a, b, key, before[key], after[key]) for key in shared]
@@ -105,6 +105,30 @@ def _rows(benchmark: Benchmark) -> dict[Key, Seeds]:
     return {key: seeds for key in keys if (seeds := by_seed(grouped[key]))}
 
 
+def lost(a: Benchmark, b: Benchmark) -> list[str]:
+    """What A has a value of and B lacks although it is to have it, in words: a version that diverges or fails has no
+    values that could be worse."""
+    before, after, without = _rows(a), _rows(b), _expected(b)
+    tasks = [name_of(task) for task in b.protocol.tasks]
+    found = []
+    for key, seeds in before.items():
+        wanted = without.get(key, set(seeds) if key[0] in tasks and key[2] in b.protocol.agents else set())
+        missing = [str(seed) for seed in seeds if seed in wanted and seed not in after.get(key, {})]
+        if missing:
+            found.append(f"{setting_of(*key[:2])}, {key[2]}: seed {', '.join(missing)}")
+    return found
+
+
+def _expected(benchmark: Benchmark) -> dict[Key, set[int]]:
+    """The seeds of each row that are finished or planned."""
+    found: dict[Key, set[int]] = {}
+    for row in benchmark.results.rows:
+        found.setdefault((row["task"], row["trajectories"], row["agent"]), set()).add(row["seed"])
+    for cell in () if benchmark.folder is None else benchmark.folder.plan.cells:
+        found.setdefault(cell.row, set()).add(cell.seed)
+    return found
+
+
 def report(a: Benchmark, b: Benchmark, found: Sequence[Change]) -> Grid:
     """The regression report: a line for each row of both, and what else differs."""
     head = ("task", "agent", "A", "B", "B − A", "p (Holm)", "seeds", "verdict")
@@ -135,6 +159,8 @@ def _notes(a: Benchmark, b: Benchmark, found: Sequence[Change]) -> Iterator[str]
     if lower:
         yield f"Lower is better for {', '.join(lower)}: there, read below as above."
     yield "[95 % intervals] from five seeds on; the same seeds are compared as pairs."
+    if gone := lost(a, b):
+        yield f"**Without a value in B**, which counts as worse: {'; '.join(gone)}."
     yield from _conditions(a, b)
     for name, own, other in (("A", a, b), ("B", b, a)):
         alone = [f"{setting_of(*key[:2])}, {key[2]}" for key in _rows(own) if key not in _rows(other)]

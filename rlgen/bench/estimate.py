@@ -87,6 +87,11 @@ def work_of(options: Mapping[str, Any]) -> float:
     return float(options.get("steps") or options.get("epochs") or 1)
 
 
+def states_work(options: Mapping[str, Any]) -> bool:
+    """Whether the options have the length of the training; the default's length is not known here."""
+    return bool(options.get("steps") or options.get("epochs"))
+
+
 def measured_of(cell: Cell, seconds: float, memory_mb: float | None, run: Path) -> Measured:
     """The measurement of a cell that has just been trained in one go."""
     size = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
@@ -110,6 +115,7 @@ def cost_of(cell: Cell, measured: Sequence[Measured], machine: str | None = None
         each
         for each in measured
         if (each.machine, each.command, each.subject) == (machine, cell.command, subject_of(cell))
+        and states_work(each.options) == states_work(cell.options)
     ]
     if not same:
         return None

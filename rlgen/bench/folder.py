@@ -54,12 +54,14 @@ class BenchFolder:
     plan: Plan
 
     @classmethod
-    def prepare(cls, path: Path, protocol: str, plan: Plan) -> "BenchFolder":
+    def prepare(cls, path: Path, protocol: str, plan: Plan, others: Sequence[Cell] = ()) -> "BenchFolder":
         """Make the folder, or change its plan. `protocol`: its text. The folder must be locked if it exists.
 
-        Runs of cells that the plan no longer has stay, and tables leave them out; those of a task or agent with a new
-        name get it. Raises `InputError` for a folder that holds something else, for one of another version of rlgen or
-        of another machine's margin rule, and for a new name of a cell that is being trained.
+        `others`: cells of the protocol, without identities, that the plan leaves out; those that the folder has planned
+        before stay planned. Runs of cells that the protocol no longer has stay, and tables leave them out; those of a
+        task or agent with a new name get it. Raises `InputError` for a folder that holds something else, for one of
+        another version of rlgen or of another machine's margin rule, for the quick form in a folder of the whole one
+        and the reverse, and for a new name of a cell that is being trained.
         """
         parsed = parse_protocol(protocol)
         before: tuple[Cell, ...] = ()
@@ -67,6 +69,13 @@ class BenchFolder:
             found = read_plan(path)
             _require_same_rlgen(found, plan.rlgen, plan.margin_rule, path)
             before = found.cells
+            if before and found.quick != plan.quick:
+                forms = ["the whole benchmark", "its quick form"]
+                got = forms[plan.quick]
+                remedy = f"{'add' if found.quick else 'leave out'} --quick, or choose another --out"
+                raise problem(f"{forms[found.quick]}, as planned in {path}", got, remedy)
+            kept = tuple(cell for cell in before if replace(cell, id="") in others)
+            plan = replace(plan, cells=(*plan.cells, *kept))
         elif path.is_dir() and any(not each.name.startswith(".") for each in path.iterdir()):
             raise problem(f"a new or empty folder at {path}, or one of `rlgen bench`", "other files", "choose another")
         path.mkdir(parents=True, exist_ok=True)
@@ -153,9 +162,11 @@ def renamed(before: Sequence[Cell], after: Sequence[Cell]) -> list[tuple[Cell, C
 
 def _rename(path: Path, old: Cell, new: Cell) -> None:
     """Give the files of a cell its new name, so that it is not trained again. Raises `InputError` while it trains."""
-    worker = Leases(path / LEASES, "").holder(old.name)
+    leases = Leases(path / LEASES, "")
+    worker = leases.holder(old.name)
     if worker is not None:
-        raise problem(f"no training of {old.name}, whose name changes", f"one by {worker}", "wait for it, or stop it")
+        remedy = f"wait for it, or stop it; if its machine is gone, remove {leases.path_of(old.name)}"
+        raise problem(f"no training of {old.name}, whose name changes", f"one by {worker}", remedy)
     for folder, suffix in ((RUNS, ""), (LOGS, ".log"), (FAILURES, ".json")):
         source, target = path / folder / f"{old.name}{suffix}", path / folder / f"{new.name}{suffix}"
         if source.exists() and not target.exists():

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from rlgen.bench.cells import setting_of
 from rlgen.bench.protocol import FLAGS, Agent, Protocol, name_of
-from rlgen.bench.rows import Results, Row, by_seed
+from rlgen.bench.references import EXPERT, RANDOM, reference_of
+from rlgen.bench.rows import THEN, Results, Row, by_seed
 
 ENOUGH_EPISODES = 50
 """Fewest episodes of an evaluation that is not flagged."""
@@ -19,7 +20,8 @@ def flags_of(protocol: Protocol, agent: Agent, rows: Sequence[Row]) -> list[str]
 
 def one_machine(results: Results) -> bool:
     """Whether all rows come from one machine, so that their speeds can be compared."""
-    return len({row.get("machine") for row in results.rows}) <= 1
+    machines = {row.get("machine") for row in results.rows}
+    return len(machines) <= 1 and not any(THEN in str(each) for each in machines)
 
 
 def guards(protocol: Protocol, results: Results, planned: int | None = None) -> list[str]:
@@ -76,15 +78,29 @@ def _of_policies(protocol: Protocol, rows: Sequence[Row]) -> Iterator[str]:
     )
     if episodes and episodes[0] < ENOUGH_EPISODES:
         yield f"**Few episodes**: fewer than {ENOUGH_EPISODES} in an evaluation, so that its mean return is uncertain."
-    present = {
-        "random": any(row.get("random_return") is not None for row in played),
-        "BC": any(protocol.agents[row["agent"]].command == "train bc" for row in played),
-        "expert": any(row.get("expert_return") is not None for row in played),
-    }
-    imitates = any(task.demos for task in protocol.tasks)
-    wanted = present if imitates else {"random": present["random"]}
-    missing = [name for name, there in wanted.items() if not there]
-    yield f"**Missing rows**: {', '.join(missing)}." if missing else f"Further rows: {', '.join(wanted)}."
+    yield from _of_references(protocol, played)
+
+
+def _of_references(protocol: Protocol, rows: Sequence[Row]) -> Iterator[str]:
+    """Sentences on the rows of random actions, BC and the expert: which tasks have them, and which lack them."""
+    lacking: dict[str, list[str]] = {}
+    present: list[str] = []
+    for task in protocol.tasks:
+        mine = [row for row in rows if row["task"] == name_of(task)]
+        if not mine:
+            continue
+        there = {RANDOM: reference_of(protocol, RANDOM, mine) is not None}
+        if task.demos:
+            there["BC"] = any(protocol.agents[row["agent"]].command == "train bc" for row in mine)
+            there[EXPERT] = reference_of(protocol, EXPERT, mine) is not None
+        present += [name for name, found in there.items() if found]
+        for name in (name for name, found in there.items() if not found):
+            lacking.setdefault(name, []).append(name_of(task))
+    if lacking:
+        parts = [f"{name} (on {', '.join(on)})" if name in present else name for name, on in lacking.items()]
+        yield f"**Missing rows**: {', '.join(parts)}."
+    elif present:
+        yield f"Further rows: {', '.join(dict.fromkeys(present))}."
 
 
 def _is_shared(row: Row) -> bool:

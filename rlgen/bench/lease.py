@@ -80,7 +80,7 @@ class Leases:
 
     def take(self, name: str) -> Lease | None:
         """The lease of a cell, None while another worker holds it. Exactly one of many that ask gets it."""
-        path = self._folder / f"{name}{SUFFIX}"
+        path = self.path_of(name)
         if path.exists() and not self._freed(path):
             return None
         try:
@@ -103,9 +103,13 @@ class Leases:
         self._seen.pop(name, None)
         return lease
 
+    def path_of(self, name: str) -> Path:
+        """The file of a lease."""
+        return self._folder / f"{name}{SUFFIX}"
+
     def holder(self, name: str) -> str | None:
         """Name of the worker that holds the cell, None if no living one does."""
-        path = self._folder / f"{name}{SUFFIX}"
+        path = self.path_of(name)
         found = _read(path)
         if found is None or self._is_dead(path, found):
             return None

@@ -10,9 +10,10 @@ from rlgen.bench.figures import Strip, curves_figure, profile_figure, seeds_figu
 from rlgen.bench.grid import Grid, without_tags
 from rlgen.bench.guards import groups, guards
 from rlgen.bench.protocol import Task, name_of
-from rlgen.bench.rows import Row, by_seed
+from rlgen.bench.references import EXPERT, RANDOM, reference_of
+from rlgen.bench.rows import THEN, Row, by_seed
 from rlgen.bench.summary import comparisons, over_tasks, scores_of, times
-from rlgen.bench.table import DASH, EXPERT, RANDOM, Line, grid, lines, metric_note, reference_of
+from rlgen.bench.table import DASH, Line, grid, lines, metric_note
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section
 from rlgen.reports.pictures import pictures
 from rlgen.reports.tables import Row as PageRow
@@ -82,7 +83,7 @@ def _facts(benchmark: Benchmark) -> list[Fact]:
     seconds = sum(row["wall_seconds"] for row in rows if row.get("wall_seconds"))
     done = str(len(rows)) if benchmark.planned is None else f"{len(rows)} of {benchmark.planned}"
     listed = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
-    machines = len({row.get("machine") for row in rows})
+    machines = len({name for row in rows for name in str(row.get("machine")).split(THEN)})
     return [
         Fact("Cells", done, "done", _many(len({(r["task"], r["trajectories"], r["agent"]) for r in rows}), "row")),
         Fact("Seeds", str(len(seeds)), "", f"{'seed' if len(seeds) == 1 else 'seeds'} {listed}"),

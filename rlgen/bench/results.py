@@ -1,5 +1,6 @@
 """The results of a benchmark, read from its run folders: a row for each finished cell, and the curves."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 
 from rlgen.bench.cells import Cell
 from rlgen.bench.folder import BenchFolder
-from rlgen.bench.protocol import Metric, Task
-from rlgen.bench.rows import RESULTS, Results, Row, write_rows
+from rlgen.bench.protocol import Metric
+from rlgen.bench.references import references_of
+from rlgen.bench.rows import RESULTS, THEN, Results, Row, write_rows
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -17,6 +19,7 @@ from rlgen.runs.result import Result
 from rlgen.runs.scores import normalised_return
 from rlgen.system.files import atomic_write
 
+log = logging.getLogger("rlgen")
 CURVES = "curves.parquet"
 LAST, FIRST = 0.1, 0.01
 """Shares of a training that `last` and `fall` average."""
@@ -52,19 +55,17 @@ def row_of(folder: BenchFolder, cell: Cell) -> Row:
     return {**entries, **own}
 
 
-def references_of(task: Task, metric: Metric, entries: Row) -> tuple[float | None, float | None]:
-    """Values with a score of 0 and of 1: those that the run measured for returns, else those of the protocol."""
-    measured = (
-        (entries.get("random_return"), entries.get("expert_return")) if metric.name == "return_mean" else (None, None)
-    )
-    stated = (task.random, task.expert)
-    random, expert = (found if found is not None else own for found, own in zip(measured, stated, strict=True))
-    return random, expert
-
-
 def machine_of(versions: Mapping[str, Any]) -> str:
-    """The machine as far as speeds depend on it: processor, usable cores, device."""
-    return f"{versions.get('cpu', 'unknown')}, {versions.get('cores', '?')} cores, {versions.get('device', 'cpu')}"
+    """The machine as far as speeds depend on it: processor, usable cores, device; those of a run that was resumed
+    elsewhere in turn."""
+    began = {"cpu": versions.get("cpu", "unknown"), "cores": versions.get("cores", "?")}
+    began["device"] = versions.get("device", "cpu")
+    places = [began]
+    for resumed in versions.get("sittings", []):
+        changed = resumed.get("changed", {})
+        places.append({name: changed.get(name, [value, value])[1] for name, value in began.items()})
+    names = dict.fromkeys(f"{each['cpu']}, {each['cores']} cores, {each['device']}" for each in places)
+    return THEN.join(names)
 
 
 def value_of(metric: Metric, entries: Mapping[str, Any], curve: Mapping[str, np.ndarray], run: Path) -> float | None:
@@ -113,7 +114,9 @@ def write_results(folder: BenchFolder, results: Results) -> None:
     """Write results.csv and curves.parquet of the finished cells."""
     done = {row["cell"] for row in results.rows}
     write_rows(folder.path / RESULTS, results.rows)
-    write_curves(folder, [cell for cell in folder.plan.cells if cell.id in done])
+    if not write_curves(folder, [cell for cell in folder.plan.cells if cell.id in done]):
+        (folder.path / CURVES).unlink(missing_ok=True)  # it would be of an earlier state
+        log.warning("no %s without pyarrow: pip install 'rlgen[data]'", CURVES)
 
 
 def curve_columns(folder: BenchFolder) -> list[str]:

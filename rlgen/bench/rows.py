@@ -25,6 +25,8 @@ TEXTS = ("cell", "task", "agent", "metric", "device", "machine", "rlgen", "margi
 NUMBERS = tuple(name for name in COLUMNS if name not in TEXTS)
 RESTORE = "write it again from the runs by `rlgen bench report`, or take the file that rlgen wrote"
 RESULTS = "results.csv"
+THEN = ", then "
+"""Between the machines of a run that was resumed elsewhere."""
 
 Seeds = dict[int, float]
 """Seed → number."""

@@ -24,6 +24,9 @@ COLORS = {"done": "green", "running": "cyan", "failed": "red", "stopped": "yello
 SHOWN = 30
 """Cells of a long benchmark that are shown; those that matter first."""
 
+KNOWN_FROM = 0.02
+"""Share of a training from which its own speed tells when it ends."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -50,6 +53,8 @@ def progress_of(folder: BenchFolder, cell: Cell, leases: Leases, measured: Seque
     share, speed = done_of(folder.run_of(cell)) if is_run(folder.run_of(cell)) else (0.0, None)
     cost = cost_of(cell, measured)
     left = None if cost is None else cost.seconds * (1 - share)
+    if speed and share >= KNOWN_FROM:  # its own speed is nearer than that of similar trainings
+        left = float(RunFolder.open(folder.run_of(cell)).config["steps"]) * (1 - share) / speed
     failure = folder.failure(cell) if state == "failed" else None
     tail = tuple(failure.get("tail", ())) if failure else ()
     worker = leases.holder(cell.name) or "" if state == "running" else ""

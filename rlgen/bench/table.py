@@ -7,12 +7,12 @@ from statistics import mean, median
 from rlgen.bench.cells import setting_of
 from rlgen.bench.grid import Grid
 from rlgen.bench.guards import flags_of, groups, guards, one_machine
-from rlgen.bench.protocol import Column, Metric, Protocol, name_of
+from rlgen.bench.protocol import Column, Metric, Protocol
+from rlgen.bench.references import EXPERT, RANDOM, reference_of
 from rlgen.bench.rows import Results, Row, by_seed
 from rlgen.runs.scores import middle_of_runs, over_runs, over_runs_title
 from rlgen.system.console import number
 
-RANDOM, EXPERT = "random", "expert"
 SPEEDS = ("wall_seconds", "env_steps_per_second")
 """Columns that depend on the machine."""
 DASH = "–"
@@ -115,15 +115,6 @@ def _reference(protocol: Protocol, where: str, kind: str, rows: Sequence[Row]) -
         blank = (DASH,) * len(protocol.columns)
         text = writer_of([value])(value)
         yield Line(task=where, agent=kind, value=text, score=score, columns=blank, reference=True)
-
-
-def reference_of(protocol: Protocol, kind: str, rows: Sequence[Row]) -> float | None:
-    """Value of random actions or of the expert on the task of `rows`: what the runs measured, else the protocol's."""
-    task = next(task for task in protocol.tasks if name_of(task) == rows[0]["task"])
-    measured = [row[f"{kind}_return"] for row in rows if row.get(f"{kind}_return") is not None]
-    if protocol.metric.name == "return_mean" and measured:
-        return mean(measured)
-    return task.random if kind == RANDOM else task.expert
 
 
 def writer_of(values: Sequence[float]) -> Callable[[float], str]:

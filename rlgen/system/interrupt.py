@@ -8,9 +8,10 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 """Signals that request a stop; Windows lacks the last one."""
@@ -53,8 +54,13 @@ class Interrupt:
     Outside the main thread, where Python cannot handle signals, it does nothing.
     """
 
+    one_request: ClassVar[float] = 0.0
+    """Seconds after the first signal in which others count as the same request. Where a process is told to stop by a
+    scheduler and by its parent, which the scheduler has told too, the second signal must not cut the saving short."""
+
     def __init__(self, remedy: str = "") -> None:
         self.signum: int | None = None
+        self._since = 0.0
         self._remedy = remedy
         self._handlers = contextlib.ExitStack()
 
@@ -74,9 +80,12 @@ class Interrupt:
             error.signum = self.signum
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.requested and now - self._since < self.one_request:
+            return
         if self.requested:
             _stop_at_once(signum, frame)
-        self.signum = signum
+        self.signum, self._since = signum, now
         again = "Ctrl-C again" if signum == signal.SIGINT else f"{signal.Signals(signum).name} again"
         remedy = f"; {self._remedy}" if self._remedy else ""
         # os.write instead of print: a handler that interrupts a print must not use the same buffer.

@@ -10,6 +10,7 @@ from stable_baselines3 import PPO
 from torch import nn
 
 from rlgen.agents import cli
+from rlgen.agents.commands.choices import all_typed
 from rlgen.agents.commands.hyperparams import defaults, plain
 from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.learner import LearnerConfig, make_model
@@ -209,3 +210,8 @@ def test_the_learner_s_settings_reach_its_model() -> None:
     assert isinstance(model.policy.mlp_extractor.policy_net[1], nn.ReLU)
     assert [model.clip_range(left) for left in (1.0, 0.0)] == pytest.approx([0.2, 0.002])
     env.close()
+
+
+def test_all_values_of_an_option_are_found() -> None:
+    arguments = ["--env", "a", "--import", "one", "two", "--steps", "3", "--import=three"]
+    assert all_typed(arguments, "--import") == ["one", "two", "three"]

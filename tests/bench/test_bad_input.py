@@ -8,11 +8,12 @@ import pytest
 
 from rlgen.agents import cli
 from rlgen.agents.commands.bench import BenchWork
-from rlgen.agents.commands.bench_planning import planned
+from rlgen.agents.commands.bench_child import require_identity
+from rlgen.agents.commands.bench_planning import planned, prepared
 from rlgen.bench.folder import BenchFolder
 from rlgen.bench.lease import Lease
 from rlgen.bench.protocol_file import PROTOCOL
-from rlgen.bench.worker import Worker
+from rlgen.bench.worker import CHANGED, Worker
 from rlgen.data.shipped import shipped_demonstrations
 from rlgen.errors import InputError
 from rlgen.system.files import locked
@@ -126,7 +127,7 @@ def test_a_protocols_own_folder_is_that_of_its_data_however_its_path_is_written(
     monkeypatch.chdir(tmp_path)
     written = ("sub/mine.toml", "./sub/mine.toml", "sub//mine.toml", str(tmp_path / "sub/mine.toml"))
     assert {planned(name, False, None)[1].data for name in written} == {str(tmp_path / "sub")}
-    text, plan = planned("sub/mine.toml", False, None)
+    text, plan, _ = planned("sub/mine.toml", False, None)
     BenchFolder.prepare(tmp_path / "bench", text, plan)
     assert planned("bench", False, None)[1] == plan
 
@@ -221,3 +222,25 @@ def test_a_run_whose_training_was_stopped_from_outside_is_no_success(
     monkeypatch.setattr("rlgen.bench.local.require_same_rlgen", lambda *given: None)
     assert BenchWork(folder=tiny.path).run() == 1
     assert "4 cells are left; the same command continues" in caplog.text
+
+
+def test_a_choice_of_agents_adds_to_the_plan_and_takes_nothing_away(protocol: Path, tmp_path: Path) -> None:
+    out = tmp_path / "chosen"
+    for agents in ((), ("ppo",)):
+        text, plan, others = planned(str(protocol), False, None, (), agents)
+        folder = prepared(out, text, plan, others)
+        assert sorted(cell.agent for cell in folder.plan.cells) == ["a2c", "a2c", "ppo", "ppo"]
+    assert [cell.agent for cell in plan.cells] == ["ppo", "ppo"]
+    text, plan, others = planned(str(protocol), False, None, (), ("a2c",))
+    assert len(prepared(tmp_path / "new", text, plan, others).plan.cells) == 2
+    with pytest.raises(InputError, match=r"the whole benchmark, as planned in .*; got its quick form"):
+        prepared(out, text, replace(plan, quick=True), others)
+
+
+def test_a_machine_that_lacks_what_a_cell_needs_stops_the_worker_and_fails_no_cell(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        require_identity("abc", ["train", "no_such_module:Mine", "--env", "Pendulum-v1"])
+    assert stop.value.code == CHANGED
+    assert "no_such_module" in capsys.readouterr().err.splitlines()[-1]

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rlgen.bench.cells import cells_of
+from rlgen.bench.cells import Cell, cells_of
 from rlgen.bench.identity import Resolved, absent_inputs, fingerprint, identified, identity_of
 from rlgen.bench.protocol_file import parse_protocol
 from rlgen.errors import InputError
@@ -112,3 +113,26 @@ def test_options_in_tables_and_with_underscores_are_the_same_options() -> None:
 def test_options_that_cells_decide_are_refused(option: str) -> None:
     with pytest.raises(InputError, match=f"got --{option.split()[0]}; leave it out"):
         cells_of(parse_protocol(TINY.replace("episodes = 1", option)))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "modules"),
+    [
+        ("train rl", {"env": "Ant-v5"}, []),
+        ("train my_agents:Mine", {"env": "Ant-v5"}, ["my_agents"]),
+        ("train rl", {"env": "my_envs:Point-v0"}, ["my_envs"]),
+        (
+            "train my_agents:Mine",
+            {"env": "my_envs:Point-v0", "import": ["one", "my_envs"]},
+            ["one", "my_envs", "my_agents"],
+        ),
+    ],
+)
+def test_a_run_goes_on_with_the_modules_of_its_agent_and_its_environment(
+    command: str, options: dict[str, Any], modules: list[str]
+) -> None:
+    cell = Cell(task="t", agent="a", seed=0, command=command, options=options)
+    rest = ["--import", *modules] if modules else []
+    assert cell.resuming(Path("run"))[:2] == ["resume", "run"]
+    assert cell.resuming(Path("run"))[2:3] == rest[:1]
+    assert set(cell.resuming(Path("run"))[3:]) == set(rest[1:])

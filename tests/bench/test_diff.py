@@ -1,5 +1,6 @@
 """Two benchmarks compared, and the seeds that one still needs."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,24 @@ def test_the_seeds_to_go_are_those_of_the_wanted_width_and_power(
 def test_power_needs_a_goal_within_reach(tmp_path: Path, wanted: dict[str, float]) -> None:
     with pytest.raises(InputError, match="--"):
         BenchPower(folder=tmp_path, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("after", "named"),
+    [([math.nan, math.nan, 7.0], "t, a: seed 0, 1"), ([None, 6.0, 7.0], "t, a: seed 0"), ([], "t, a: seed 0, 1, 2")],
+)
+def test_seeds_that_diverged_or_are_missing_count_as_worse(
+    tmp_path: Path, after: list[float | None], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = results_folder(tmp_path / "a", ONE, [*rows_of("t", "a", [5.0, 6, 7]), *rows_of("t", "b", [1.0])])
+    b = results_folder(tmp_path / "b", ONE, [*rows_of("t", "a", after), *rows_of("t", "b", [1.0])])
+    assert BenchDiff(a=a, b=b).run() == 1
+    assert f"**Without a value in B**, which counts as worse: {named}." in capsys.readouterr().out
+    assert BenchDiff(a=b, b=a).run() == 0
+
+
+def test_a_second_benchmark_of_fewer_seeds_or_agents_is_not_worse(tmp_path: Path) -> None:
+    a = results_folder(tmp_path / "a", ONE, [*rows_of("t", "a", [5.0, 6, 7]), *rows_of("t", "b", [1.0])])
+    only = "\n".join(line for line in ONE.splitlines() if not line.startswith("b ="))
+    b = results_folder(tmp_path / "b", only, rows_of("t", "a", [5.0, 6]))
+    assert BenchDiff(a=a, b=b).run() == 0

@@ -79,3 +79,11 @@ def test_the_time_left_counts_workers(tiny: BenchFolder, monkeypatch: pytest.Mon
     assert summary(found) == "0 of 4 done, 4 waiting; about 40 s left"
     two = [replace(each, state="running") for each in found[:2]]
     assert summary([*two, *found[2:]]).endswith("about 20 s left")
+
+
+def test_trainings_of_the_default_length_are_not_compared_with_those_of_a_stated_one(tiny: BenchFolder) -> None:
+    cell = tiny.plan.cells[0]
+    unstated = {name: value for name, value in cell.options.items() if name != "steps"}
+    known = replace(PPO, options=unstated, work=1.0)
+    assert cost_of(cell, [known], known.machine) is None
+    assert cost_of(replace(cell, options=unstated), [known], known.machine) is not None

@@ -1,21 +1,25 @@
 """Rows of finished cells, and the table that is made of them."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rlgen.agents.commands.bench_results import reported
 from rlgen.bench.folder import BenchFolder
-from rlgen.bench.guards import guards
+from rlgen.bench.guards import guards, one_machine
 from rlgen.bench.protocol import Metric
 from rlgen.bench.protocol_file import parse_protocol
-from rlgen.bench.results import CURVES, crossing_of, finished, row_of, value_of, write_results
+from rlgen.bench.results import CURVES, crossing_of, finished, machine_of, row_of, value_of, write_results
 from rlgen.bench.rows import RESULTS, Results, by_seed, read_rows, write_rows
 from rlgen.bench.summary import markdown
 from rlgen.bench.table import lines
 from rlgen.errors import InputError
+from rlgen.runs.config import write_json
+from rlgen.runs.folder import RunFolder
 
 from .conftest import TINY, finish, rows_of
 
@@ -216,3 +220,40 @@ def test_low_values_reach_a_threshold_from_above(tiny: BenchFolder) -> None:
         for better, protocol in {"low": low, "high": tiny.protocol}.items()
     }
     assert found == {"low": 10.0, "high": 50.0}
+
+
+def test_a_run_that_was_resumed_on_another_machine_has_both_and_no_comparable_speed(tiny: BenchFolder) -> None:
+    finish(tiny, 0, -200.0)
+    run = RunFolder.open(tiny.run_of(tiny.plan.cells[0]))
+    began = run.versions
+    same, other = {"changed": {"git_commit": ["a", "b"]}}, {"changed": {"cpu": [began["cpu"], "other"]}}
+    write_json(run / "versions.json", {**began, "sittings": [same]})
+    assert one_machine(finished(tiny))
+    write_json(run / "versions.json", {**began, "sittings": [same, other]})
+    (row,) = finished(tiny).rows
+    assert row["machine"] == f"{machine_of(began)}, then other, {began['cores']} cores, {began['device']}"
+    assert not one_machine(Results([row]))
+    assert "| – |" in markdown(tiny.protocol, Results([row]))
+
+
+def test_missing_references_are_named_with_their_task() -> None:
+    protocol = parse_protocol(
+        TINY.replace("expert = -150.0", "")
+        .replace("[[tasks]]", '[[tasks]]\nname = "other"\nenv = "CartPole-v1"\nexpert = 1.0\nrandom = 0.0\n\n[[tasks]]')
+        .replace("[agents.ppo]", '[agents.bc]\ncommand = "train bc"\n\n[agents.ppo]')
+    )
+    played = {"evaluation_seed": 10_000, "episodes": 50}
+    rows = [*rows_of("other", "ppo", [1.0], **played), *rows_of("Pendulum-v1", "ppo", [1.0], **played)]
+    assert "**Missing rows**: random (on Pendulum-v1)." in guards(protocol, Results(rows))
+    rows = [*rows_of("other", "ppo", [1.0], **played)]
+    assert "Further rows: random." in guards(protocol, Results(rows))
+
+
+def test_results_whose_runs_are_gone_are_not_overwritten(tiny: BenchFolder) -> None:
+    finish(tiny, 0, -200.0)
+    reported(tiny.path)
+    kept = (tiny.path / RESULTS).read_text()
+    shutil.rmtree(tiny.run_of(tiny.plan.cells[0]))
+    with pytest.raises(InputError, match=r"the runs of all cells in .*results.csv; got none of Pendulum-v1-ppo-seed0"):
+        reported(tiny.path)
+    assert (tiny.path / RESULTS).read_text() == kept

@@ -345,6 +345,20 @@ def test_another_file_is_refused_for_the_same_folder(tmp_path: Path, trained: li
     assert [cell.seed for cell in other.cells_of("default")] == [20, 21, 12, 13, 14]
 
 
+def test_a_refused_file_changes_nothing_and_a_benchmarks_folder_is_left_alone(
+    tmp_path: Path, trained: list[Cell]
+) -> None:
+    tuning_of(tmp_path)
+    out = tmp_path / "out"
+    before = {name: (out / name).read_text() for name in ("plan.json", "protocol.toml")}
+    with pytest.raises(InputError, match="a changed one"):
+        tuning_of(tmp_path, SEARCH.replace("high = 1.0", "high = 2.0").replace("steps = 100", "steps = 200"))
+    assert {name: (out / name).read_text() for name in before} == before
+    (out / "tune.toml").unlink()
+    with pytest.raises(InputError, match="got a benchmark's, whose plan and results the search would replace"):
+        tuning_of(tmp_path)
+
+
 def test_a_second_search_in_a_folder_is_refused_while_the_first_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

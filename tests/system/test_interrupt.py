@@ -101,3 +101,11 @@ def test_a_sigterm_between_trainings_closes_what_is_open_and_is_then_deadly_agai
     assert exit_code(stop.value) == 143
     assert signal.getsignal(signal.SIGTERM) == before
     assert exit_code(KeyboardInterrupt()) == 130
+
+
+def test_a_signal_that_two_senders_pass_on_is_one_request(capfd, monkeypatch):
+    monkeypatch.setattr(Interrupt, "one_request", 60.0)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.requested

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlgen.bench.cells import Cell, cells_of, flat
+from rlgen.bench.folder import PLAN
 from rlgen.bench.identity import Resolve
 from rlgen.bench.protocol import Agent, Options, Protocol
 from rlgen.bench.protocol_file import parse_tables, text_of
@@ -171,15 +172,22 @@ def _check(found: TuneFile) -> None:
         raise problem("random and expert of each of several tasks, as a common scale", f"{without[0]} without", remedy)
 
 
-def keep(found: TuneFile, folder: Path) -> None:
-    """Copy the file into the folder of the search. Raises `InputError` if the folder has another one; only the number
-    of trials and the fresh seeds may change, since no trial depends on them."""
+def require_own(found: TuneFile, folder: Path) -> None:
+    """Raise `InputError` if the folder is a benchmark's, or that of a search by another file; only the number of trials
+    and the fresh seeds may change, since no trial depends on them."""
     path = folder / COPY
+    if (folder / PLAN).is_file() and not path.is_file():
+        got = "a benchmark's, whose plan and results the search would replace"
+        raise problem(f"a new or empty folder at {folder}, or one of `rlgen tune`", got, "choose another --out")
     if path.is_file() and _settings(text_of(path)) != _settings(found.text):
         remedy = f"restore it, or take another folder with --out; the trials of {folder} were chosen by the first"
         expected = f"the file as it was when {folder} began, except for trials and fresh_seeds"
         raise problem(expected, "a changed one", remedy)
-    atomic_write(path, found.text)
+
+
+def keep(found: TuneFile, folder: Path) -> None:
+    """Copy the file into the folder of the search."""
+    atomic_write(folder / COPY, found.text)
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -99,10 +99,13 @@ def _fresh(tuning: Tuning, best: Tried) -> list[str]:
         return [*lines, f"Trial {best.number} has the defaults: no other options were better."]
     if not scores[WINNER] or set(scores[WINNER]) != set(scores[DEFAULT]):
         return [*lines, "Trainings are missing, so there is no difference."]
-    apart = difference(scores[WINNER], scores[DEFAULT])
-    middle = "interquartile means" if apart.interval else "means"
+    enough = min(len(values) for each in scores.values() for values in each.values()) >= ENOUGH_FOR_INTERVAL
+    apart = difference(scores[WINNER], scores[DEFAULT], "iqm" if enough else "mean")
+    middle = "interquartile means" if enough else "means"
+    paired = all(set(scores[WINNER][task]) == set(scores[DEFAULT][task]) for task in scores[WINNER])
     interval = (
-        f" [{number(apart.interval[0])}, {number(apart.interval[1])}], 95 % bootstrap interval paired by seed"
+        f" [{number(apart.interval[0])}, {number(apart.interval[1])}], 95 % bootstrap interval"
+        f"{' paired by seed' if paired else ''}"
         if apart.interval
         else f"; too few fresh seeds for an interval, {ENOUGH_FOR_INTERVAL} are enough"
     )

@@ -20,7 +20,7 @@ from rlgen.bench.local import (
     worker_name,
 )
 from rlgen.bench.protocol import Agent, Options
-from rlgen.bench.tune.file import DEFAULT, WINNER, TuneFile, keep, protocol_text
+from rlgen.bench.tune.file import DEFAULT, WINNER, TuneFile, keep, protocol_text, require_own
 from rlgen.bench.tune.study import Study, Tried
 from rlgen.bench.tune.trial import TrialRun, score_in
 from rlgen.bench.worker import Slot
@@ -66,6 +66,7 @@ class Tuning:
         self._plan, self._resolve, self._lock = plan, resolve, threading.RLock()
         self._data = None if plan.data is None else Path(plan.data)
         self._members = {DEFAULT: replace(self._member(DEFAULT, {}, found.tune.fresh_seeds), open=False)}
+        require_own(found, path)
         self.folder = self._write()  # refuses a folder of something else, before files are added
         keep(found, path)
         self.study = Study(path, found)
