@@ -78,10 +78,7 @@ class BC:
             for name, rows in tree.entries(self.batch.observations).items()
             if rows.dtype == torch.float32 and self.inputs.is_floating(name)
         }
-        self.episode: Tensor | None = None
-        """[R] episode of each row, if complete episodes are held out; None if rows are."""
-        if demonstrations.stride == 1 and len(np.unique(demonstrations.episode)) > 1:
-            self.episode = torch.tensor(demonstrations.episode, device=model.device)
+        self.episode = held_out_by(demonstrations, model.device)
         if is_recurrent(policy):
             require_episodes(demonstrations)
         space = model.action_space
@@ -268,3 +265,11 @@ def require_episodes(demonstrations: Demonstrations) -> None:
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def held_out_by(demonstrations: Demonstrations, device: torch.device | str) -> Tensor | None:
+    """Episode of each row [R], where complete episodes are to be held out, because neighboring rows are nearly equal;
+    None where rows are."""
+    if demonstrations.stride > 1 or len(np.unique(demonstrations.episode)) == 1:
+        return None
+    return torch.tensor(demonstrations.episode, device=device)

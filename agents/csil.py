@@ -23,6 +23,7 @@ from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
+from .bc import held_out_by
 from .imitator import ImitationConfig, RewardedImitator, own_config
 
 USUAL_STD = 0.3
@@ -96,7 +97,9 @@ class CSIL(RewardedImitator):
         low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
         rows = demonstrations.transitions(str(model.device))
         features = features_for(task.observation_space, model.device)
-        self.source = CoherentReward(rows, low, high, model.gamma, self._reward_config(space), features)
+        episodes = held_out_by(demonstrations, model.device)
+        reward = self._reward_config(space)
+        self.source = CoherentReward(rows, low, high, model.gamma, reward, episodes, features)
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)
@@ -131,7 +134,7 @@ class CSIL(RewardedImitator):
         if self.draws is None:
             return [Relabel(sources, self.scale)]
         assert isinstance(self.model, OffPolicyAlgorithm)
-        relabel = RelabelReplay(sources, self.draws, adds=False)
+        relabel = RelabelReplay(sources, self.draws, adds=False, absorbs=True)
         if self.config.expert_share:
             rows, share = self.source.demonstrations, self.config.expert_share
             relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)

@@ -80,10 +80,13 @@ class GAILConfig(ImitationConfig):
 
 OFF_POLICY = GAILConfig(
     discriminator=AdversarialConfig(batch_size=256, updates_per_rollout=1, divergence="reverse_kl"),
+    penalties=PenaltyConfig(gradient=1.0, gradient_center=0.0),
     scale_reward=False,
     average=0.0,
 )
-"""Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925)."""
+"""Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925). The gradient penalty has its
+center at 0: at 1, the discriminator would keep a slope where it cannot tell the two sides apart, and an actor that
+follows the critics' gradient climbs it."""
 WITHOUT_ACTOR = replace(OFF_POLICY, warm_start=False)
 """Settings of GAIL with an off-policy learner without an actor that could be cloned, such as DQN."""
 
@@ -174,7 +177,7 @@ class GAIL(RewardedImitator):
         config, gamma, device = self.config.discriminator, self.model.gamma, self.model.device
         absorbing = absorbing_states(config, self.demonstrations, gamma, self.on_policy, device)
         if config.window == 2:
-            self.source = Adversarial(experts, self._task(), config, penalties, absorbing)
+            self.source = Adversarial(experts, self._task(), config, penalties, absorbing, not self.on_policy)
             return
         require_flat(self.demonstrations.observations, "a window of observations", self.demonstrations.source)
         if not self.on_policy:
@@ -209,7 +212,8 @@ class GAIL(RewardedImitator):
         rate = self.config.discriminator
         anneal = Anneal(self.source.optimizer, rate.learning_rate, rate.final_rate)
         if self.draws is not None:
-            relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False)
+            absorbs = self.source.absorbing is not None
+            relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False, absorbs=absorbs)
             relabel.task_weight = self.config.task_weight
             if self.config.expert_share:
                 assert isinstance(self.model, OffPolicyAlgorithm)

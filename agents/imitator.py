@@ -115,6 +115,8 @@ class Imitator(ABC):
         self.inputs = PolicyInputs(model)
         self.model, self.demonstrations = model, demonstrations
         self.on_policy = not isinstance(model, OffPolicyAlgorithm)
+        self.warm_at = 0
+        """Environment steps of the model before the warm start."""
         self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
 
     @abstractmethod
@@ -164,7 +166,7 @@ class Imitator(ABC):
         average = [self.average] if self.config.average else []
         if self.on_policy:
             return [ActOnOneThread(), *self.reward_callbacks(), KLCallback(), *average]
-        first = [CriticsFirst(self.config.critics_first)] if self.config.warm_start else []
+        first = [CriticsFirst(self.config.critics_first, self.warm_at)] if self.config.warm_start else []
         return [RequireFinite(), *first, *self.reward_callbacks(), *average]
 
     def warm_up(self) -> None:
@@ -181,7 +183,7 @@ class Imitator(ABC):
             seen = Pairs.of(demonstrations, self.model.device)
             fit_normalizers(self.model.policy, lambda: (self.inputs(some.observations) for some in seen.batches()))
         distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
-        self.warm = True
+        self.warm, self.warm_at = True, self.model.num_timesteps
 
     def _report_cloning(self, update: int, values: Mapping[str, float]) -> None:
         if self.on_warm_up is not None:
@@ -210,6 +212,7 @@ class Imitator(ABC):
             "model": model_state(self.model),
             "average": self.average.state_dict(),
             "warm": self.warm,
+            **({"warm_at": self.warm_at} if self.warm_at else {}),
             **self.own_state(),
         }
         if adopted:
@@ -220,7 +223,7 @@ class Imitator(ABC):
         """The inverse of `state_dict`, for an agent built with the same arguments."""
         load_model_state(self.model, state["model"])
         self.average.load_state_dict(state["average"], self.model)
-        self.warm = state["warm"]
+        self.warm, self.warm_at = state["warm"], int(state.get("warm_at", 0))
         self.load_own_state(state)
 
 

@@ -19,10 +19,15 @@ from rlgen.sb3.layer_norm import LayerNormSACPolicy, LayerNormTD3Policy
 
 from .off_policy_config import OffPolicyConfig, TargetCriticsConfig, contrib
 
+COOL = {"temperature": 0.1}
+"""First entropy coefficient after a warm start: at 1, it would turn a cloned policy into noise before it falls."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SACConfig(TargetCriticsConfig):
     """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults."""
+
+    imitation: ClassVar[Mapping[str, Any]] = {**OffPolicyConfig.imitation, **COOL}
 
     algorithm: Literal["sac"] = "sac"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
@@ -49,6 +54,8 @@ class SACConfig(TargetCriticsConfig):
 @dataclass(frozen=True, kw_only=True)
 class TQCConfig(TargetCriticsConfig):
     """Settings of truncated quantile critics (Kuznetsov et al. 2020, 2005.04269) in sb3-contrib, with its defaults."""
+
+    imitation: ClassVar[Mapping[str, Any]] = {**OffPolicyConfig.imitation, **COOL}
 
     algorithm: Literal["tqc"] = "tqc"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
@@ -84,6 +91,8 @@ class TQCConfig(TargetCriticsConfig):
 class CrossQConfig(OffPolicyConfig):
     """Settings of CrossQ (Bhatt et al. 2024, 1902.05605), SAC without target critics but with batch normalization, in
     sb3-contrib, with its defaults."""
+
+    imitation: ClassVar[Mapping[str, Any]] = {**OffPolicyConfig.imitation, **COOL}
 
     algorithm: Literal["crossq"] = "crossq"
     """Reinforcement learning algorithm; trpo, tqc and crossq need the extra `contrib`."""
@@ -185,8 +194,6 @@ class DQNConfig(OffPolicyConfig):
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         return {
-            "train_freq": max(1, round(1 / (self.updates_per_step * env.num_envs))),
-            "gradient_steps": max(1, round(self.updates_per_step * env.num_envs)),
             "target_update_interval": self.target_update_interval,
             "exploration_fraction": self.exploration_fraction,
             "exploration_final_eps": self.final_exploration,

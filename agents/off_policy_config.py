@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import torch
@@ -18,6 +19,9 @@ from rlgen.errors import problem
 from rlgen.sb3.image_features import extractor_for, policy_name
 
 from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
+
+MOST_STEPS = 64
+"""Most steps of all environments between two learning phases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class OffPolicyConfig(ABC):
             policy_kwargs=policy,
             seed=seed,
             device=device,
-            **{"gradient_steps": gradient_steps(self.updates_per_step, env.num_envs), **own},
+            **{**rounds(self.updates_per_step, env.num_envs), **own},
         )
 
     @abstractmethod
@@ -115,9 +119,13 @@ class OffPolicyConfig(ABC):
         return replace(self, buffer_size=self.buffer_size or default_buffer_size(steps, n_envs))
 
 
-def gradient_steps(per_step: float, n_envs: int) -> int:
-    """Gradient steps after each step of all environments; -1 in SB3 means one for each environment."""
-    return -1 if per_step == 1 else max(1, round(per_step * n_envs))
+def rounds(per_step: float, n_envs: int) -> dict[str, int]:
+    """Arguments of an SB3 model for `per_step` gradient steps per environment step: steps of all environments between
+    two learning phases, and gradient steps in each; -1 in SB3 means one for each environment step."""
+    if per_step == 1:
+        return {"train_freq": 1, "gradient_steps": -1}
+    share = Fraction(per_step * n_envs).limit_denominator(MOST_STEPS)
+    return {"train_freq": max(1, share.denominator), "gradient_steps": max(1, share.numerator)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.equations.absorbing_states import absorbing_return
 from rlgen.errors import problem
 from rlgen.rewards.absorbing_states import require_discount
+from rlgen.sb3.absorbed_entropy import absorbed_entropy
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel_replay import RelabelReplay
 
@@ -70,11 +71,12 @@ class SQIL(Imitator):
 
     def expert_reward(self, batch: Transitions[Any]) -> Tensor:
         """1 for every demonstrated row [B], and all that follows where the task ended the episode."""
-        follows = absorbing_return(1.0, self.experts.model.gamma)
+        model = self.experts.model
+        follows = absorbing_return(1.0, model.gamma) + absorbed_entropy(model)
         return torch.ones(len(batch), device=batch.terminated.device) + follows * batch.terminated
 
     def reward_callbacks(self) -> list[BaseCallback]:
-        return [RelabelReplay({}, adds=False, experts=self.experts)]
+        return [RelabelReplay({}, adds=False, experts=self.experts, absorbs=True)]
 
     def own_state(self) -> dict[str, Any]:
         return {}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
 BY_EPISODE = ("episode_returns", "episode_lengths")
 WHOLE_FILE_RETURN = "expert_return_of_whole_file"
+ENDED_BY_TASK = "ended_by_task"
+"""Metadata of a subsampled file: for each episode, whether the task ended it."""
 """Metadata key of demonstrations cut by `first`: the mean return of all episodes of the file."""
 
 
@@ -143,7 +145,12 @@ class Demonstrations(Rows):
         offsets = np.random.default_rng(seed).integers(0, np.clip(counts, 1, k))
         row_in_episode = np.arange(len(self)) - (np.cumsum(counts) - counts)[self.episode]
         kept = (row_in_episode - offsets[self.episode]) % k == 0
-        return self._replace(kept, stride=self.stride * k, metadata=self.metadata | {"stride_seed": seed})
+        noted: dict[str, Any] = {"stride_seed": seed}
+        if self.stride == 1:
+            ended = np.zeros(self.n_episodes, bool)
+            ended[self.episode[self.terminated]] = True
+            noted[ENDED_BY_TASK] = ended.tolist()
+        return self._replace(kept, stride=self.stride * k, metadata=self.metadata | noted)
 
     def summary(self, action_space: Any = None) -> Summary:
         """Counts, returns, ranges and warnings; `action_space` (a Box) adds the fraction of clipped actions."""

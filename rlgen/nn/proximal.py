@@ -28,11 +28,13 @@ class Anchored(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         return self.network(inputs)
 
-    @torch.no_grad()
-    def old_logit(self, inputs: Tensor) -> Tensor:
-        """The anchor's logits [B]."""
-        self.anchor.eval()
-        return self.anchor(inputs).squeeze(-1)
+    def logits(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The network's logits [B], differentiable, and the anchor's, both in evaluation mode."""
+        trains = self.network.training
+        now = self.network.eval()(inputs).squeeze(-1)
+        self.network.train(trains)
+        with torch.no_grad():
+            return now, self.anchor.eval()(inputs).squeeze(-1)
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
@@ -83,8 +85,8 @@ class Proximal:
 
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
         assert self._network is not None, "wrap comes first"
-        old = self._network.old_logit(torch.cat([real, fake]))
-        change = squared_change(torch.cat([real_logit, fake_logit]), old)
+        # Without the noise of dropout, a bottleneck or a denoiser, which would count as a change.
+        change = squared_change(*self._network.logits(torch.cat([real, fake])))
         weight = self._network.weight.clone()
         self._network.weight.copy_(multiplied_weight(weight, change.detach(), self.limit, self.factor).clamp(*WEIGHTS))
         self._network.follow(self.decay)

@@ -23,7 +23,7 @@ from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.rewards.discriminator_network import NETWORKS, discriminator_network
-from rlgen.rewards.observation_rows import LazyRows, ObservationRows, action_encoding, in_parts
+from rlgen.rewards.observation_rows import ROWS_AT_ONCE, LazyRows, ObservationRows, action_encoding, in_parts
 
 Inputs = Literal["state_action", "state_transition"]
 
@@ -137,6 +137,9 @@ class Adversarial:
     config: AdversarialConfig = field(default_factory=AdversarialConfig)
     penalties: Sequence[Penalty] = (GradientPenalty(weight=1.0),)
     absorbing: AbsorbingStates | None = None
+    replays: bool = False
+    """Whether batches to reward are minibatches of a replay buffer instead of complete rollouts: an origin of rewards
+    that depends on a batch is then found once per update."""
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel(
             "Discriminator accuracy",
@@ -155,6 +158,9 @@ class Adversarial:
         self.divergence = DIVERGENCES[self.config.divergence]
         one = torch.ones(1)
         self._floats = bool(self.divergence.boundary(one, one) != 0)
+        self.keeps_origin = self.replays and (self._floats or self.config.zero == "lowest")
+        self.kept_origin: dict[str, Tensor] = {}
+        """Origin of the rewards since the last update, if batches are not rollouts."""
         self.observations = ObservationRows(
             self.task.observation_space, self.demonstrations.observations, self.config.observed
         )
@@ -223,17 +229,33 @@ class Adversarial:
         with torch.no_grad():
             logit = self._logits(self.rows(batch))
             if self._floats:
-                boundary = self.divergence.boundary(self._logits(self.expert_inputs()), logit)
-                logit = logit - distributed.all_reduce_mean(torch.as_tensor(boundary))
-            if self.absorbing is not None:
-                outside, inside = self.absorbing.logits(logit)
-                logit = torch.cat([outside, inside[None]])
-            reward = self.divergence.reward(logit)
+                kept = self.kept_origin.get("boundary")
+                logit = logit - (self._boundary(self._logits(self.expert_inputs()), logit) if kept is None else kept)
+            reward = self._reward(logit)
             if self.config.zero == "lowest":
-                reward = reward + distributed.all_reduce_max((-reward).max())
+                kept = self.kept_origin.get("lowest")
+                reward = reward - (_lowest(reward) if kept is None else kept)
             if self.absorbing is None:
                 return reward
             return reward[:-1] + absorbing_return(reward[-1], self.absorbing.gamma) * batch.terminated
+
+    def _boundary(self, expert_logit: Tensor, policy_logit: Tensor) -> Tensor:
+        return distributed.all_reduce_mean(torch.as_tensor(self.divergence.boundary(expert_logit, policy_logit)))
+
+    def _reward(self, logit: Tensor) -> Tensor:
+        """Rewards [B], or [B + 1] with that of the absorbing state."""
+        if self.absorbing is not None:
+            outside, inside = self.absorbing.logits(logit)
+            logit = torch.cat([outside, inside[None]])
+        return self.divergence.reward(logit)
+
+    @torch.no_grad()
+    def _keep_origin(self, expert: Tensor | LazyRows, policy: Tensor | LazyRows) -> None:
+        """Finds the origin of the rewards until the next update, from some rows of each side."""
+        self.network.eval()
+        expert_logit, logit = (self.logit(rows[:ROWS_AT_ONCE]) for rows in (expert, policy))
+        boundary = self._boundary(expert_logit, logit) if self._floats else torch.zeros_like(logit[0])
+        self.kept_origin = {"boundary": boundary, "lowest": _lowest(self._reward(logit - boundary))}
 
     def _logits(self, rows: Tensor | LazyRows) -> Tensor:
         return torch.cat([self.logit(some) for some in in_parts(rows)])
@@ -256,6 +278,9 @@ class Adversarial:
             halves[1].copy_(distributed.draw([policy], len(policy), self.config.batch_size)[0])
             for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
+        if self.keeps_origin:
+            places = torch.randint(len(expert), (ROWS_AT_ONCE,), device=expert.device)
+            self._keep_origin(expert[places], policy)
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)
 
@@ -282,6 +307,7 @@ class Adversarial:
             "optimiser": self.optimizer.state_dict(),
             "normaliser": self.observations.state_dict(),
             **({} if self.absorbing is None else {"absorbing": self.absorbing.state_dict()}),
+            **({"origin": dict(self.kept_origin)} if self.kept_origin else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -290,4 +316,11 @@ class Adversarial:
         self.observations.load_state_dict(state["normaliser"])
         if self.absorbing is not None:
             self.absorbing.load_state_dict(state["absorbing"])
+        device = self.demonstrations.terminated.device
+        self.kept_origin = {name: value.to(device) for name, value in state.get("origin", {}).items()}
         self._expert = None
+
+
+def _lowest(reward: Tensor) -> Tensor:
+    """The lowest reward of all training processes."""
+    return -distributed.all_reduce_max((-reward).max())

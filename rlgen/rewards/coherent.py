@@ -18,7 +18,7 @@ from rlgen.equations.coherent_reward import coherent_reward, refinement_loss
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.nn.stationary_policy import StationaryPolicy
+from rlgen.nn.stationary_policy import PRIOR_STD, StationaryPolicy
 from rlgen.rewards.absorbing_states import require_discount
 from rlgen.rewards.random_features import RandomFeatures
 
@@ -72,8 +72,9 @@ class CoherentRewardConfig:
 
     @property
     def rows_per_update(self) -> int:
-        """Rows of a replay buffer to draw for a refinement, of which its gradient steps draw theirs."""
-        return 4 * self.updates_per_rollout * self.batch_size
+        """Rows of a replay buffer to draw for a refinement, of which its gradient steps draw theirs; without one, those
+        that are logged."""
+        return 4 * self.updates_per_rollout * self.batch_size if self.refine else self.batch_size
 
 
 @dataclass
@@ -82,8 +83,8 @@ class CoherentReward:
     its prior, α = 1/A. Positive for what the expert does, negative for other actions where it has been, and about 0
     elsewhere, where π is still its prior.
 
-    An episode that the task ends goes on in an absorbing state with the reward of its last row, so that neither sign
-    makes an early end worth anything.
+    An episode that the task ends goes on in an absorbing state with the reward of its last row, within ± `highest`, so
+    that neither sign makes an early end worth anything.
 
     Differs from the paper: the standard deviation of π has a higher lower limit (`CoherentRewardConfig.least_std`),
     because the learner does not start with π itself, but with a noisier policy.
@@ -94,6 +95,8 @@ class CoherentReward:
     high: Tensor
     gamma: float
     config: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
+    episodes: Tensor | None = None
+    """Episode of each demonstrated row [R], if complete episodes are held out; None if rows are."""
     features: RandomFeatures | None = None
     """What the cloned policy sees of observations that are no vectors."""
     reads_next_observations: ClassVar[bool] = False
@@ -134,9 +137,12 @@ class CoherentReward:
         """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done, and
         calls `report` with them at every evaluation."""
         config, observations = self.config, self._expert[0]
-        order = torch.randperm(len(observations), device=observations.device)
+        groups = torch.arange(len(observations), device=observations.device) if self.episodes is None else self.episodes
+        kinds = groups.unique()
+        order = kinds[torch.randperm(len(kinds), device=observations.device)]
         cut = min(max(1, round(config.held_out * len(order))), len(order) - 1)
-        held_out, train = ([each[rows] for each in self._expert] for rows in (order[:cut], order[cut:]))
+        apart = torch.isin(groups, order[:cut])
+        held_out, train = ([each[rows] for each in self._expert] for rows in (apart, ~apart))
         best, best_update, update = math.inf, 0, 0
         weights = {name: value.clone() for name, value in self.policy.state_dict().items()}
         while update < config.max_updates and update - best_update < config.patience * config.check_every:
@@ -172,7 +178,14 @@ class CoherentReward:
     @torch.no_grad()
     def reward(self, batch: Transitions) -> Tensor:
         reward = coherent_reward(*self._log_probs(*self.inputs(batch)), self.alpha)
-        return reward + absorbing_return(reward, self.gamma) * batch.terminated
+        # A single row's log-ratio has no lower limit, and would be multiplied by 1 / (1 - γ).
+        absorbed = reward.clamp(-self.highest, self.highest)
+        return reward + absorbing_return(absorbed, self.gamma) * batch.terminated
+
+    @property
+    def highest(self) -> float:
+        """About the highest reward of an action: that of the mean, at the least standard deviation."""
+        return math.log(PRIOR_STD / self.policy.least_std)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """Refines the reward by the `batch` of the policy's transitions, if it is refined."""

@@ -67,8 +67,10 @@ class CriticPretraining:
         loss = (values - target[:, None]).square().mean(0).sum()
         if not self.gradient_weight:
             return loss
-        (gradient,) = torch.autograd.grad(values.sum(), actions, create_graph=True)
-        return loss + self.gradient_weight * action_gradient_norm(gradient)
+        for value in values.unbind(1):  # opposite slopes of two critics would cancel in their sum
+            (gradient,) = torch.autograd.grad(value.sum(), actions, create_graph=True)
+            loss = loss + self.gradient_weight * action_gradient_norm(gradient)
+        return loss
 
 
 def has_next_row(demonstrations: Demonstrations) -> Tensor:

@@ -10,14 +10,15 @@ from rlgen.sb3.cloned import set_squashed_std
 
 
 class CriticsFirst(BaseCallback):
-    """Keeps the actor of an off-policy model as it is until the environments have made `steps` steps, while the critics
-    learn the values of what it does: critics with random weights would undo the cloning."""
+    """Keeps the actor of an off-policy model as it is for the first `steps` environment steps in which it learns, while
+    the critics learn the values of what it does: critics with random weights would undo the cloning. `since`: steps of
+    the model before."""
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, since: int = 0):
         super().__init__()
-        self.steps = steps
+        self.steps, self.since = steps, since
 
     def _on_step(self) -> bool:
         return True
@@ -26,7 +27,8 @@ class CriticsFirst(BaseCallback):
         """Before the gradient steps of this rollout."""
         actor: Any = getattr(self.model, "actor", None)
         if actor is not None:
-            actor.requires_grad_(self.model.num_timesteps > self.steps)
+            begins = max(self.since, self.model.learning_starts)
+            actor.requires_grad_(self.model.num_timesteps > begins + self.steps)
 
     def _on_training_end(self) -> None:
         actor: Any = getattr(self.model, "actor", None)

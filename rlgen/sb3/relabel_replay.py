@@ -22,6 +22,7 @@ from rlgen.data import observations as tree
 from rlgen.data.spaces import rows_of
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
+from rlgen.sb3.absorbed_entropy import absorbed_entropy
 from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.log import HostLog
@@ -29,6 +30,8 @@ from rlgen.sb3.relabel import WeightedReward, readers_of_ends, weighted_rewards
 from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of, raw_kinds
 
 UPDATE_EVERY = 1000
+LOGGED = 256
+"""Rows whose mean reward is logged after an update, where no returns of episodes are."""
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer, DictReplayBuffer)}
 """Sampling methods of the buffers whose rewards can be computed on reading."""
 
@@ -63,10 +66,12 @@ class RelabelReplay(BaseCallback):
         *,
         adds: bool = True,
         experts: ExpertRows | None = None,
+        absorbs: bool = False,
     ):
+        """`absorbs`: the sources reward an episode that the task ends as one that goes on in an absorbing state."""
         super().__init__()
         self.sources, self.steps, self.adds = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY), adds
-        self.experts = experts
+        self.experts, self.absorbs = experts, absorbs
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer with its own way of sampling, and in several processes."""
@@ -110,11 +115,16 @@ class RelabelReplay(BaseCallback):
             progress, log = progress_remaining(self.model), HostLog(self.model)
             for name, weighted in self.sources.items():
                 weighted.log(name, weighted.source.update(new[0]), log)
-                weighted.weighted(name, *new, progress, log)
+                if weighted.returns is None:
+                    log.record(f"{name}/reward", weighted.reward(name, new[0][:LOGGED]).mean())
+                else:
+                    weighted.weighted(name, *new, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of the sources' current rewards."""
         total = torch.zeros(len(batch), device=self.model.device)
+        if self.absorbs:
+            total += absorbed_entropy(self.model) * batch.terminated
         if not self.steps.taken:
             return total  # before its first update a source cannot normalize its rewards
         for name, weighted in self.sources.items():

@@ -18,6 +18,7 @@ from rlgen.agents.gail import OFF_POLICY
 from rlgen.data import Demonstrations
 from rlgen.errors import InputError
 from rlgen.runs.evaluation import evaluate
+from rlgen.sb3.absorbed_entropy import absorbed_entropy
 from rlgen.sb3.features import NormalisedObservations
 from rlgen.sb3.relabel_replay import RelabelingReplayBuffer, ReplayDraws, stored_transitions
 from rlgen.system.rng import rng_state, set_rng_state
@@ -69,6 +70,7 @@ class Draw(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model.replay_buffer, RelabelingReplayBuffer)
+        self.entropy = absorbed_entropy(self.model)
         state = rng_state()
         np.random.seed(7)
         self.samples = self.model.replay_buffer.sample(50)
@@ -91,7 +93,15 @@ def test_every_learner_with_an_actor_is_paid_by_the_discriminator_alone(
     assert model.num_timesteps == 120
     assert not isinstance(model.replay_buffer, RelabelingReplayBuffer)
     gail.learn(4, draw)
-    torch.testing.assert_close(draw.rewards, gail.source.reward(draw.rows), atol=1e-5, rtol=1e-5)
+    own = gail.source.reward(draw.rows) + draw.entropy * draw.rows.terminated
+    torch.testing.assert_close(draw.rewards, own, atol=1e-5, rtol=1e-5)
+
+
+def test_an_absorbing_state_has_the_entropy_bonus_of_the_steps_outside(point_env) -> None:
+    sac = model_of(SAC, point_env(), ent_coef="auto_0.1")
+    assert float(absorbed_entropy(sac)) == pytest.approx(0.1 * -2 * (0.9 + 0.81 / 0.1))
+    assert float(absorbed_entropy(model_of(SAC, point_env(), ent_coef=0.02))) == pytest.approx(0.02 * -2 * 9)
+    assert float(absorbed_entropy(model_of(TD3, point_env()))) == 0
 
 
 def test_sac_learns_to_imitate_without_cloning(point_env, point_demonstrations) -> None:
@@ -112,6 +122,8 @@ def test_the_warm_start_clones_the_actor_and_its_critics_learn_first(point_env, 
     gail.learn(60)
     assert all(torch.equal(value, cloned[name]) for name, value in model.actor.state_dict().items())
     assert not any(torch.equal(a, b) for a, b in zip(critics, model.critic.parameters(), strict=True))
+    gail.learn(40)
+    assert all(torch.equal(value, cloned[name]) for name, value in model.actor.state_dict().items()), "40 random steps"
     gail.learn(20)
     assert not torch.equal(model.actor.mu.weight, cloned["mu.weight"])
 

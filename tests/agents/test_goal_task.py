@@ -1,6 +1,8 @@
 """Episodes that the expert ends early: imitation keeps a goal that ends the episode, and lives as long as a clumsy
 expert does."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -17,6 +19,7 @@ from rlgen.agents.bc_config import BCConfig
 from rlgen.agents.gail import GAILConfig
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.rewards.adversarial import AdversarialConfig
+from rlgen.rewards.early_ends import share_ended_by_task
 from rlgen.runs.evaluation import evaluate
 from rlgen.sb3.features import normalized_policy
 
@@ -93,3 +96,16 @@ def test_an_expert_that_falls_is_imitated_in_how_long_it_stands() -> None:
 def reached(model: PPO) -> float:
     """Share of the episodes that reach the goal."""
     return float(evaluate(model, places(8), 40, seed=1, label=None).terminated.mean())
+
+
+def test_a_subsampled_file_still_knows_which_episodes_the_task_ended(tmp_path: Path) -> None:
+    demonstrations = Demonstrations.record(Expert(), places(8), 8)
+    assert len(set(demonstrations.episode_lengths)) == 1, "lengths say nothing here"
+    assert share_ended_by_task(demonstrations) == 1
+    assert share_ended_by_task(demonstrations.every(3)) == 1
+    assert share_ended_by_task(demonstrations.every(3).first(2)) == 1
+    demonstrations.every(3).save(tmp_path / "every.npz")
+    kept = Demonstrations.load(tmp_path / "every.npz")
+    assert share_ended_by_task(kept) == 1
+    foreign = replace(kept, metadata={})
+    assert share_ended_by_task(foreign) == len(set(kept.episode[kept.terminated])) / 8

@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import replay_memory
 from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config
-from rlgen.agents.off_policy_config import gradient_steps
+from rlgen.agents.off_policy_config import rounds
 from rlgen.agents.replay_memory import bytes_per_transition
 from rlgen.errors import InputError
 
@@ -104,6 +104,11 @@ def test_td3s_noise_is_a_share_of_the_actions_range(point_env) -> None:
     assert drawn.std() == pytest.approx(0.2, rel=0.1)
 
 
-@pytest.mark.parametrize(("per_step", "n_envs", "steps"), [(1, 8, -1), (0.5, 8, 4), (2, 8, 16), (0.01, 8, 1)])
-def test_gradient_steps_are_counted_per_environment_step(per_step: float, n_envs: int, steps: int) -> None:
-    assert gradient_steps(per_step, n_envs) == steps
+@pytest.mark.parametrize(
+    ("per_step", "n_envs", "steps", "gradient_steps"),
+    [(1, 8, 1, -1), (0.5, 8, 1, 4), (2, 8, 1, 16), (0.25, 1, 4, 1), (0.3, 8, 5, 12), (0.01, 8, 25, 2)],
+)
+def test_gradient_steps_are_counted_per_environment_step(
+    per_step: float, n_envs: int, steps: int, gradient_steps: int
+) -> None:
+    assert rounds(per_step, n_envs) == {"train_freq": steps, "gradient_steps": gradient_steps}

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
+from rlgen.nn.diffusion_discriminator import DiffusionDiscriminator
 from rlgen.nn.layers import mlp
 from rlgen.nn.proximal import WEIGHTS, Proximal
 
@@ -79,3 +80,18 @@ def test_one_object_serves_one_discriminator_and_bad_numbers_are_refused() -> No
         penalty.wrap(mlp([2, 4, 1], nn.Tanh))
     with pytest.raises(InputError, match="positive limit"):
         Proximal(limit=0.0)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "denoiser"])
+def test_noise_of_the_discriminator_is_no_change(kind: str) -> None:
+    torch.manual_seed(0)
+    plain = (
+        DiffusionDiscriminator(2, (8,))
+        if kind == "denoiser"
+        else nn.Sequential(mlp([2, 8], nn.Tanh), nn.Dropout(), nn.Linear(8, 1))
+    )
+    penalty = Proximal()
+    network = penalty.wrap(plain).train()
+    change = penalty.loss(lambda rows: logit(network, rows), REAL, FAKE, logit(network, REAL), logit(network, FAKE))
+    assert float(change.detach()) == 0
+    assert network.training

@@ -455,3 +455,18 @@ def test_a_generative_discriminator_of_images_is_refused() -> None:
     rows = replace(random_transitions(4, center=0.0), observations=images, next_observations=images)
     with pytest.raises(InputError, match="observations of vectors for a diffusion discriminator; got images"):
         Adversarial(rows, task, replace(SMALL, network="diffusion"), ())
+
+
+@pytest.mark.parametrize(("divergence", "zero"), [("wasserstein", "own"), ("reverse_kl", "lowest")])
+def test_minibatches_of_a_replay_buffer_share_the_origin_of_their_rewards(divergence: str, zero: Any) -> None:
+    torch.manual_seed(0)
+    config = replace(SMALL, divergence=divergence, zero=zero)
+    made = [Adversarial(random_transitions(40, center=1.0), TASK, config, replays=True) for _ in range(2)]
+    made[0].update(policy := random_transitions(30, center=-1.0))
+    alone, among_others = made[0].reward(policy[:1]), made[0].reward(policy)[:1]
+    torch.testing.assert_close(alone, among_others)
+    made[1].load_state_dict(decode(*encode(made[0].state_dict())))
+    assert torch.equal(made[1].reward(policy[:3]), made[0].reward(policy[:3]))
+    rollout = Adversarial(made[0].demonstrations, TASK, config)
+    rollout.update(policy)
+    assert not torch.allclose(rollout.reward(policy[:1]), rollout.reward(policy)[:1])

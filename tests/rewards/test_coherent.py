@@ -1,5 +1,6 @@
 """CSIL's reward source: rewards of a cloned policy, their limits, their refinement and their state."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +78,15 @@ def test_rewards_fall_with_the_distance_from_the_experts_action_everywhere(clone
 def test_a_step_into_the_end_of_the_tasks_has_its_reward_for_ever(cloned: CoherentReward) -> None:
     ended = expert(20, seed=3)
     ended = replace(ended, terminated=torch.ones(20, dtype=torch.bool))
-    torch.testing.assert_close(cloned.reward(ended), cloned.reward(expert(20, seed=3)) / (1 - 0.9))
+    own = cloned.reward(expert(20, seed=3))
+    limited = own.clamp(-cloned.highest, cloned.highest)
+    assert cloned.highest == pytest.approx(math.log(math.tanh(1) / cloned.policy.least_std))
+    torch.testing.assert_close(cloned.reward(ended), own + 9 * limited)
+    wild = replace(ended, actions=ended.actions + 30)
+    assert cloned.reward(wild).min() < 10 * -cloned.highest, "the step itself has no limit"
+    torch.testing.assert_close(
+        cloned.reward(wild), cloned.reward(replace(wild, terminated=~wild.terminated)) - 9 * cloned.highest
+    )
 
 
 def test_the_refinement_descends_its_loss() -> None:

@@ -39,8 +39,8 @@ def ones(batch: Any) -> torch.Tensor:
 def slope_and_values(model: Any, demonstrations: Demonstrations) -> tuple[float, torch.Tensor]:
     actions = torch.tensor(demonstrations.actions / 2, requires_grad=True)
     values = torch.cat(model.critic(torch.tensor(demonstrations.observations), actions), 1)
-    (gradient,) = torch.autograd.grad(values.sum(), actions)
-    return float(gradient.norm(dim=1).mean()), values.detach()
+    gradients = [torch.autograd.grad(value.sum(), actions, retain_graph=True)[0] for value in values.unbind(1)]
+    return float(torch.stack(gradients).norm(dim=2).mean()), values.detach()
 
 
 @pytest.mark.parametrize("kind", [SAC, TD3])
