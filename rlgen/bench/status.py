@@ -25,7 +25,7 @@ SHOWN = 30
 """Cells of a long benchmark that are shown; those that matter first."""
 
 KNOWN_FROM = 0.02
-"""Share of a training from which its own speed tells when it ends."""
+"""Share of a training from which its end is estimated by its own speed."""
 
 
 @dataclass(frozen=True, kw_only=True)

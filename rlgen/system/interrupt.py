@@ -55,8 +55,8 @@ class Interrupt:
     """
 
     one_request: ClassVar[float] = 0.0
-    """Seconds after the first signal in which others count as the same request. Where a process is told to stop by a
-    scheduler and by its parent, which the scheduler has told too, the second signal must not cut the saving short."""
+    """Seconds after the first signal in which others count as the same request. Where a scheduler signals a process and
+    its parent, and the parent passes the signal on, the second one must not cut the saving short."""
 
     def __init__(self, remedy: str = "") -> None:
         self.signum: int | None = None
