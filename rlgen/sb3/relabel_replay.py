@@ -207,10 +207,10 @@ class LazyRewards:
 
     def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         rewards = self.replay.buffer.rewards[index]
+        if self.env is not None:
+            rewards = self.env.normalize_reward(rewards)
         if not all(callback.adds for callback in self.replay.callbacks):
             rewards = sum(each.task_weight for each in self.replay.callbacks) * rewards
-        elif self.env is not None:
-            rewards = self.env.normalize_reward(rewards)
         batch = stored_transitions(self.replay.model, *(each.ravel() for each in np.broadcast_arrays(*index)))
         bonus = torch.stack([callback.reward(batch) for callback in self.replay.callbacks]).sum(0)
         if self.replay.buffer.optimize_memory_usage:

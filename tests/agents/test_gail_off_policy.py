@@ -111,8 +111,11 @@ def test_sac_learns_to_imitate_without_cloning(point_env, point_demonstrations) 
     assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
 
 
-def test_the_warm_start_clones_the_actor_and_its_critics_learn_first(point_env, point_demonstrations) -> None:
-    model = model_of(SAC, point_env())
+@pytest.mark.parametrize("kind", ["SAC", "CrossQ"])
+def test_the_warm_start_clones_the_actor_and_its_critics_learn_first(
+    kind: str, point_env, point_demonstrations
+) -> None:
+    model = model_of(SAC if kind == "SAC" else contrib(kind), point_env())
     untrained = returned(model, point_env(seed=5))
     gail = GAIL(model, point_demonstrations, replace(CONFIG, bc=BCConfig(max_updates=400)))
     gail.warm_up()
