@@ -111,7 +111,8 @@ def _reference(protocol: Protocol, where: str, kind: str, rows: Sequence[Row]) -
     """The line of random actions or of the expert, where the runs or the protocol know it."""
     value = reference_of(protocol, kind, rows)
     if value is not None:
-        score = f"{0.0 if kind == RANDOM else 1.0:.3f}"
+        scaled = all(reference_of(protocol, each, rows) is not None for each in (RANDOM, EXPERT))
+        score = f"{0.0 if kind == RANDOM else 1.0:.3f}" if scaled else DASH
         blank = (DASH,) * len(protocol.columns)
         text = writer_of([value])(value)
         yield Line(task=where, agent=kind, value=text, score=score, columns=blank, reference=True)
