@@ -19,7 +19,7 @@ from .settings import SteppedTraining
 STARTS = 100
 """Environment steps of random actions, which have far lower rewards than those of the clone."""
 OWN: dict[str, Any] = {**SACConfig.imitation, "learning_starts": STARTS}
-DEFAULT = SACConfig(temperature=0.01, learn_temperature=False, layer_norm=True, **OWN)
+DEFAULT = SACConfig(**{**OWN, "temperature": 0.01}, learn_temperature=False, layer_norm=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from ..off_policy import SACConfig
 from .imitation_settings import TrainImitation
 from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
 
-DEFAULT = SACConfig(temperature=1e-3, learn_temperature=False, **SACConfig.imitation)
+DEFAULT = SACConfig(**{**SACConfig.imitation, "temperature": 1e-3}, learn_temperature=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,10 +115,10 @@ class RelabelReplay(BaseCallback):
             progress, log = progress_remaining(self.model), HostLog(self.model)
             for name, weighted in self.sources.items():
                 weighted.log(name, weighted.source.update(new[0]), log)
-                if weighted.returns is None:
-                    log.record(f"{name}/reward", weighted.reward(name, new[0][:LOGGED]).mean())
-                else:
-                    weighted.weighted(name, *new, progress, log)
+                rewarded = new
+                if weighted.returns is None and new[1].shape[1] == 1:  # no episodes, only rows
+                    rewarded = new[0][:LOGGED], new[1][:LOGGED]
+                weighted.weighted(name, *rewarded, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of the sources' current rewards."""

@@ -194,7 +194,6 @@ def test_rewards_are_scaled_for_on_policy_learners_unless_left_out(
         ["--update-every", "0"],
         ["--learner.algorithm", "sac", "--learner.tau", "0"],
         ["--env", "CartPole-v1", "--learner.algorithm", "sac"],
-        ["--env", "FrozenLake-v1"],
         ["--demos", "file.npz"],
     ],
     ids=" ".join,

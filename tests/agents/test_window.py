@@ -38,7 +38,9 @@ def windows(lengths: list[int], first: int = 0) -> list[list[int]]:
 
 def source(n_envs: int, point_env) -> WindowAdversarial:
     shown = episodes([3, 5])
-    return WindowAdversarial(shown.transitions(), point_env(1), CONFIG, (), None, earlier_rows(shown, 2), n_envs)
+    return WindowAdversarial(
+        shown.transitions(), point_env(1), CONFIG, (), earlier=earlier_rows(shown, 2), n_envs=n_envs
+    )
 
 
 def numbers(found: WindowAdversarial, batch: Transitions) -> list[list[int]]:
