@@ -72,6 +72,7 @@ SLOW = (
     "agents/test_gail_spaces.py::test_a_grid_is_walked_as_shown_without_cloning[GridImage]",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[DRAIL]",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[CFIL]",
+    "agents/test_gail_off_policy.py::test_what_sac_has_learned_to_imitate_it_keeps",
     "agents/test_gail.py::test_without_cloning_every_variant_comes_near_the_expert[from observations]",
     "agents/test_goal_task.py::test_imitation_keeps_a_goal_that_ends_the_episode_thanks_to_absorbing_states[off",
     "agents/test_goal_task.py::test_an_expert_that_falls_is_imitated_in_how_long_it_stands",
