@@ -25,7 +25,7 @@ from rlgen.rewards.dynamics_models import (
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.random_features import OfFeatures, RandomFeatures, features_for
+from rlgen.rewards.random_features import OfFeatures, features_for, features_size
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
 from rlgen.sb3.log import EpisodeReturns
@@ -113,10 +113,10 @@ class Curiosity(CallbackList, Generic[Config]):
 
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
-        features = features_for(model.observation_space, model.device)
-        shape = shape_of(model, features)
+        shape = shape_of(model)
         if self.source is None:
             self.shape, self.source = shape, self.source_type(shape, self.config)
+            features = features_for(model.observation_space, model.device)
             if features is not None:
                 self.source = OfFeatures(self.source, features)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
@@ -204,14 +204,14 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
 
 
-def shape_of(model: BaseAlgorithm, features: RandomFeatures | None = None) -> TaskShape:
-    """The shape of the task that `model` learns, for a reward source that sees `features` or else flat observations."""
+def shape_of(model: BaseAlgorithm) -> TaskShape:
+    """The shape of the task that `model` learns, for a reward source that sees flat observations or features."""
     observed, acted = model.observation_space, model.action_space
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None
     return TaskShape(
-        observation_size=spaces.flatdim(observed) if features is None else features.size,
+        observation_size=features_size(observed),
         action_size=spaces.flatdim(acted) if n_actions is None else 1,
         n_actions=n_actions,
         n_envs=model.n_envs,

@@ -213,8 +213,8 @@ class GAIL(RewardedImitator):
         anneal = Anneal(self.source.optimizer, rate.learning_rate, rate.final_rate)
         if self.draws is not None:
             absorbs = self.source.absorbing is not None
-            relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False, absorbs=absorbs)
-            relabel.task_weight = self.config.task_weight
+            weight = self.config.task_weight
+            relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False, absorbs=absorbs, task_weight=weight)
             if self.config.expert_share:
                 assert isinstance(self.model, OffPolicyAlgorithm)
                 rows, share = self.source.demonstrations, self.config.expert_share

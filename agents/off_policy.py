@@ -20,7 +20,7 @@ from rlgen.sb3.layer_norm import LayerNormSACPolicy, LayerNormTD3Policy
 from .off_policy_config import OffPolicyConfig, TargetCriticsConfig, contrib
 
 COOL = {"temperature": 0.1}
-"""First entropy coefficient after a warm start: at 1, it would turn a cloned policy into noise before it falls."""
+"""First entropy coefficient where a learner imitates: at 1, entropy would count as much as rewards of a few nats."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,6 @@ EVERY = 30.0
 COLORS = {"done": "green", "running": "cyan", "failed": "red", "stopped": "yellow", "waiting": "dim"}
 SHOWN = 30
 """Cells of a long benchmark that are shown; those that matter first."""
-
 KNOWN_FROM = 0.02
 """Share of a training from which its end is estimated by its own speed."""
 

@@ -1,5 +1,6 @@
 """Autoregressive networks, and the steps of flows that are made of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -90,7 +91,7 @@ LogDet = Float[Tensor, "*batch"]
 LogProb = Float[Tensor, "*batch"]
 
 
-class AutoregressiveStep(nn.Module):
+class AutoregressiveStep(nn.Module, ABC):
     """Base class of steps that transform each component by two numbers, which depend on the components before it and on
     the context. `backwards` reverses the order of the components; set it for every second step."""
 
@@ -104,9 +105,9 @@ class AutoregressiveStep(nn.Module):
         first, second = full_precision(self.network(x, context)).unbind(-1)
         return first, second
 
+    @abstractmethod
     def undone(self, moved: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """The original of each component of `moved` [..., D] under its numbers, and the log-determinant [...]."""
-        raise NotImplementedError
 
     def inverse(self, moved: Rows, context: Context = None) -> tuple[Rows, LogDet]:
         """The original of `moved`, and the log-determinant of `forward` there. It takes one pass per component."""

@@ -10,12 +10,11 @@ from rlgen.data import observations as tree
 from rlgen.data.spaces import is_image, with_entries
 from rlgen.data.transitions import Transitions
 from rlgen.nn.conv import strided_encoder
-from rlgen.rewards.observation_rows import Image, entry_of
+from rlgen.rewards.observation_rows import ROWS_AT_ONCE, Image, entry_of
 from rlgen.rewards.source import RewardSource
 
 FILTERS, SIZE = 16, 64
 """Channels after the encoder's first convolution, and features of an image."""
-ROWS_AT_ONCE = 512
 
 
 class RandomFeatures(nn.Module):
@@ -30,7 +29,7 @@ class RandomFeatures(nn.Module):
             random_encoder(entry.shape) for entry in self.entries.values() if isinstance(entry, Image)
         )
         self.requires_grad_(False)
-        self.size = sum(SIZE if isinstance(entry, Image) else entry.size for entry in self.entries.values())
+        self.size = features_size(space)
 
     @torch.no_grad()
     def forward(self, observations: Any) -> Tensor:
@@ -51,6 +50,12 @@ class RandomFeatures(nn.Module):
         """The same transitions with features for observations."""
         before, after = self(batch.observations), self(batch.next_observations)
         return Transitions(before, batch.actions, after, batch.terminated, batch.truncated)
+
+
+def features_size(space: Any) -> int:
+    """Size of a row of features, or of a flat observation."""
+    entries = (entry_of(inner) for inner in with_entries(space).values())
+    return sum(SIZE if isinstance(entry, Image) else entry.size for entry in entries)
 
 
 def features_for(space: Any, device: torch.device | str) -> RandomFeatures | None:

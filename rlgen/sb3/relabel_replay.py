@@ -57,7 +57,6 @@ class RelabelReplay(BaseCallback):
     """
 
     model: OffPolicyAlgorithm
-    task_weight: float = 0.0
 
     def __init__(
         self,
@@ -67,11 +66,12 @@ class RelabelReplay(BaseCallback):
         adds: bool = True,
         experts: ExpertRows | None = None,
         absorbs: bool = False,
+        task_weight: float = 0.0,
     ):
         """`absorbs`: the sources reward an episode that the task ends as one that goes on in an absorbing state."""
         super().__init__()
         self.sources, self.steps, self.adds = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY), adds
-        self.experts, self.absorbs = experts, absorbs
+        self.experts, self.absorbs, self.task_weight = experts, absorbs, task_weight
 
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer with its own way of sampling, and in several processes."""

@@ -193,7 +193,9 @@ def test_features_of_pictures_never_change_and_tell_them_apart() -> None:
     rnd = RND()
     rnd.begin(model)
     pictures = torch.randint(256, (600, 3, 36, 36), dtype=torch.uint8)
-    before = rnd.source.features(pictures)
+    before, state = rnd.source.features(pictures), torch.get_rng_state()
+    rnd.begin(model)
+    assert torch.equal(torch.get_rng_state(), state), "to begin again draws nothing, or a resumed run would differ"
     model.learn(16, callback=rnd)
     assert torch.equal(rnd.source.features(pictures), before)
     assert before.shape == (600, 64)
