@@ -31,7 +31,7 @@ from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of, raw_kinds
 
 UPDATE_EVERY = 1000
 LOGGED = 256
-"""Rows whose mean reward is logged after an update, where no returns of episodes are."""
+"""Random rows of a replay buffer whose mean reward is logged after an update."""
 DRAWING = {(kind.sample, kind._get_samples) for kind in (ReplayBuffer, NStepReplayBuffer, DictReplayBuffer)}
 """Sampling methods of the buffers whose rewards can be computed on reading."""
 
@@ -113,12 +113,11 @@ class RelabelReplay(BaseCallback):
         self.steps.add(*step)
         while (new := self.steps.take(self.model.device)) is not None:
             progress, log = progress_remaining(self.model), HostLog(self.model)
+            # Random rows have no returns of episodes, and a few of them are enough for their mean reward.
+            logged = (new[0][:LOGGED], new[1][:LOGGED]) if isinstance(self.steps, ReplayDraws) else new
             for name, weighted in self.sources.items():
                 weighted.log(name, weighted.source.update(new[0]), log)
-                rewarded = new
-                if weighted.returns is None and new[1].shape[1] == 1:  # no episodes, only rows
-                    rewarded = new[0][:LOGGED], new[1][:LOGGED]
-                weighted.weighted(name, *rewarded, progress, log)
+                weighted.weighted(name, *logged, progress, log)
 
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of the sources' current rewards."""
