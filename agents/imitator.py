@@ -3,8 +3,8 @@ with the agent's callbacks, and the state that a checkpoint holds."""
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -27,10 +27,11 @@ from rlgen.sb3.actor_critic import is_recurrent, require_distribution
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.cloned import require_cloneable, require_counted_from_zero
-from rlgen.sb3.critics_first import CriticsFirst, prepare_cloned
+from rlgen.sb3.critics_first import CriticsFirst, clone_acts, prepare_cloned
 from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.finite import RequireFinite
+from rlgen.sb3.kickstart import Kickstart
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.policy_inputs import PolicyInputs
@@ -59,10 +60,14 @@ class ImitationConfig:
     """Environment steps after a warm start in which an off-policy learner only learns its critics: untrained ones would
     undo the cloning."""
 
+    kickstart: float = field(default=0.0, metadata=UNLESS_DEFAULT)
+    """Weight of an off-policy actor's distance from its clone, relative to the critics' values (kickstarting, Schmitt
+    et al. 2018, 1803.03835); it falls linearly to 0 over the training. 0 for none."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
-        at_least(self, 0, "critics_first")
+        at_least(self, 0, "critics_first", "kickstart")
 
 
 def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
@@ -118,6 +123,8 @@ class Imitator(ABC):
         self.warm_at = 0
         """Environment steps of the model before the warm start."""
         self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
+        kickstarted = self.config.warm_start and self.config.kickstart and not self.on_policy
+        self.kickstart = Kickstart(model, self.config.kickstart) if kickstarted else None
 
     @abstractmethod
     def reward_callbacks(self) -> list[BaseCallback]:
@@ -154,19 +161,39 @@ class Imitator(ABC):
             interval = log_interval * (1 if self.on_policy else self.model.n_envs)  # counts episodes off-policy
             # A clone has learned from inputs under these statistics, and further observations would change them.
             inputs = constant_statistics(self.model) if self.config.warm_start else nullcontext()
-            with torch_threads(torch.get_num_threads()), own_log, restore_replay_buffer(self.model), inputs:
+            with (
+                torch_threads(torch.get_num_threads()),
+                own_log,
+                restore_replay_buffer(self.model),
+                inputs,
+                self._as_a_clone(),
+            ):
                 self.model.learn(
                     total_timesteps, callbacks, interval, reset_num_timesteps=False, progress_bar=progress_bar
                 )
         self.average.adopt()
         return self
 
+    @contextmanager
+    def _as_a_clone(self) -> Iterator[None]:
+        """Within the block an off-policy clone acts from its first step on, and is kickstarted."""
+        with ExitStack() as entered:
+            if self.config.warm_start and isinstance(self.model, OffPolicyAlgorithm):
+                entered.enter_context(clone_acts(self.model, self.warm_at))
+            if self.kickstart is not None:
+                entered.enter_context(self.kickstart.applied())
+            yield
+
     def _callbacks(self) -> list[BaseCallback]:
         """All callbacks of the model's `learn`, in their order."""
         average = [self.average] if self.config.average else []
         if self.on_policy:
             return [ActOnOneThread(), *self.reward_callbacks(), KLCallback(), *average]
-        first = [CriticsFirst(self.config.critics_first, self.warm_at)] if self.config.warm_start else []
+        first: list[BaseCallback] = []
+        if self.config.warm_start:
+            first.append(CriticsFirst(self.config.critics_first, self.warm_at))
+        if self.kickstart is not None:
+            first.append(self.kickstart)
         return [RequireFinite(), *first, *self.reward_callbacks(), *average]
 
     def warm_up(self) -> None:
@@ -179,6 +206,8 @@ class Imitator(ABC):
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
             if isinstance(self.model, OffPolicyAlgorithm):
                 prepare_cloned(self.model)
+            if self.kickstart is not None:
+                self.kickstart.remember()
         else:
             seen = Pairs.of(demonstrations, self.model.device)
             fit_normalizers(self.model.policy, lambda: (self.inputs(some.observations) for some in seen.batches()))
@@ -213,6 +242,7 @@ class Imitator(ABC):
             "average": self.average.state_dict(),
             "warm": self.warm,
             **({"warm_at": self.warm_at} if self.warm_at else {}),
+            **({} if self.kickstart is None else {"kickstart": self.kickstart.state_dict()}),
             **self.own_state(),
         }
         if adopted:
@@ -224,6 +254,8 @@ class Imitator(ABC):
         load_model_state(self.model, state["model"])
         self.average.load_state_dict(state["average"], self.model)
         self.warm, self.warm_at = state["warm"], int(state.get("warm_at", 0))
+        if self.kickstart is not None:
+            self.kickstart.load_state_dict(state.get("kickstart", {}))
         self.load_own_state(state)
 
 

@@ -130,13 +130,26 @@ def test_the_warm_start_clones_the_actor_and_its_critics_learn_first(
     assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
     cloned = {name: value.clone() for name, value in model.actor.state_dict().items()}
     critics = [value.clone() for value in model.critic.parameters()]
+    coefficient = model.log_ent_coef.clone()
     gail.learn(60)
     assert all(torch.equal(value, cloned[name]) for name, value in model.actor.state_dict().items())
     assert not any(torch.equal(a, b) for a, b in zip(critics, model.critic.parameters(), strict=True))
-    gail.learn(40)
-    assert all(torch.equal(value, cloned[name]) for name, value in model.actor.state_dict().items()), "40 random steps"
+    torch.testing.assert_close(model.log_ent_coef, coefficient, rtol=0, atol=0)
     gail.learn(20)
     assert not torch.equal(model.actor.mu.weight, cloned["mu.weight"])
+    assert not torch.equal(model.log_ent_coef, coefficient)
+
+
+def test_a_clone_acts_from_the_first_step_on(point_env, point_demonstrations) -> None:
+    """Not at random for `learning_starts` steps."""
+    model = model_of(SAC, point_env(), learning_starts=1000)
+    GAIL(model, point_demonstrations, replace(CONFIG, critics_first=1000)).learn(40)
+    assert model.learning_starts == 1000
+    buffer = model.replay_buffer
+    with torch.no_grad():
+        cloned = model.actor(torch.from_numpy(buffer.observations[: buffer.pos].reshape(-1, 2)), deterministic=True)
+    acted = buffer.actions[: buffer.pos].reshape(-1, cloned.shape[1])
+    assert abs(acted - cloned.numpy()).std() < 0.2 < acted.std()
 
 
 def test_the_noise_after_cloning_is_what_the_temperature_asks_for(point_env, point_demonstrations) -> None:

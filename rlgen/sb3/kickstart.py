@@ -1,0 +1,93 @@
+"""Kickstarting (Schmitt et al. 2018, 1803.03835): a cloned actor stays near its clone while its critics still learn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, cast
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from torch import Tensor
+
+from rlgen.equations.kickstart import kickstart_loss
+from rlgen.sb3.adaptive_rate import progress_remaining
+from rlgen.sb3.cloned import action_distribution
+from rlgen.sb3.relabel_replay import plain_replay_buffer
+
+
+class Kickstart(BaseCallback):
+    """Adds `weight` · mean |Q| · (squared distance of the actor's mean action from the clone's) to the loss of the
+    actor of an off-policy model (SAC, TD3, DDPG, TQC, CrossQ), at random states of its replay buffer. The weight falls
+    linearly to 0 over the training.
+
+    Critics know the values of a clone's actions, and of few others. Where they are wrong, an actor that follows their
+    gradient loses within some hundred gradient steps what it has cloned. By the factor mean |Q| one weight suits
+    rewards of any scale (`rlgen.equations.kickstart`).
+    """
+
+    model: OffPolicyAlgorithm
+
+    def __init__(self, model: BaseAlgorithm, weight: float):
+        super().__init__()
+        self.weight, self.present, self.mean_value = weight, 0.0, 0.0
+        self.actor = cast(Any, model).actor
+        self.clone: BasePolicy | None = None
+
+    def remember(self) -> None:
+        """Keeps the actor of now as the clone."""
+        self.clone = deepcopy(self.actor).requires_grad_(False)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block, gradient steps of the actor include the distance from the clone."""
+        handle = self.actor.optimizer.register_step_pre_hook(lambda *_: self._add_gradient())
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        """Before the gradient steps of this rollout."""
+        self.present = self.weight * progress_remaining(self.model)
+        if self.present:
+            rows = self._sample()
+            with torch.no_grad():
+                values = cast(Any, self.model).critic(rows.observations, rows.actions)
+            self.mean_value = float(torch.cat(list(values), -1).abs().mean())
+
+    def _sample(self) -> Any:
+        return plain_replay_buffer(self.model).sample(self.model.batch_size, self.model.get_vec_normalize_env())
+
+    def _add_gradient(self) -> None:
+        learning = [each for each in self.actor.parameters() if each.requires_grad and each.grad is not None]
+        if self.clone is None or not self.present or not learning:
+            return
+        observations = self._sample().observations
+        with torch.no_grad():
+            cloned: Tensor = action_distribution(self.clone, observations).mode()
+        was_training = self.actor.training
+        self.actor.set_training_mode(False)  # as it acts: batch statistics (CrossQ) are those of the data so far
+        acted = action_distribution(self.actor, observations).mode()
+        self.actor.set_training_mode(was_training)
+        loss = kickstart_loss(acted, cloned, self.mean_value, self.present)
+        for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning, allow_unused=True), strict=True):
+            if gradient is not None:
+                assert parameter.grad is not None
+                parameter.grad += gradient
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.clone is None else {"clone": self.clone.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.clone = None
+        if "clone" in state:
+            self.remember()
+            assert self.clone is not None
+            self.clone.load_state_dict(state["clone"])
