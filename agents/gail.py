@@ -83,10 +83,11 @@ OFF_POLICY = GAILConfig(
     penalties=PenaltyConfig(gradient=1.0, gradient_center=0.0),
     scale_reward=False,
     average=0.0,
+    kickstart=8.0,
 )
 """Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925). The gradient penalty has its
 center at 0: at 1, the discriminator would keep a slope where it cannot tell the two sides apart, and an actor that
-follows the critics' gradient climbs it."""
+follows the critics' gradient climbs it. On Ant a clone that is not kickstarted is lost within 500 gradient steps."""
 WITHOUT_ACTOR = replace(OFF_POLICY, warm_start=False)
 """Settings of GAIL with an off-policy learner without an actor that could be cloned, such as DQN."""
 

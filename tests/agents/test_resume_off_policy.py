@@ -21,6 +21,7 @@ COMMON = (
     "--learner.buffer-size 100"
 )
 TRAININGS = {
+    "gail": "--learner.algorithm sac --gail.critics-first 40 --gail.bc.max-updates 100 --gail.discriminator.hidden 8",
     "lsiq": "--lsiq.expert-target bootstrap",
     "sqil": "--sqil.share 0.25",
     "csil": "--csil.no-warm-start --csil.critic-updates 50 --csil.reward.hidden 8 --csil.reward.features 8 "
