@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3 import DQN, SAC, TD3
+from stable_baselines3 import DQN, TD3
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlgen.checks import at_least, one_of, positive, share, widths
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
+from rlgen.sb3.fast_sac import FastSAC
 from rlgen.sb3.layer_norm import LayerNormSACPolicy, LayerNormTD3Policy
 
 from .off_policy_config import OffPolicyConfig, TargetCriticsConfig, contrib
@@ -25,7 +26,8 @@ COOL = {"temperature": 0.1}
 
 @dataclass(frozen=True, kw_only=True)
 class SACConfig(TargetCriticsConfig):
-    """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults."""
+    """Settings of soft actor-critic (Haarnoja et al. 2018, 1812.05905) in Stable-Baselines3, with its defaults. The
+    model is a `FastSAC`, whose saved file opens with `SAC.load`."""
 
     imitation: ClassVar[Mapping[str, Any]] = {**OffPolicyConfig.imitation, **COOL}
 
@@ -42,7 +44,7 @@ class SACConfig(TargetCriticsConfig):
         positive(self, "temperature")
 
     def kind(self) -> type[Any]:
-        return SAC
+        return FastSAC
 
     def layer_norm_policy(self) -> type[BasePolicy]:
         return LayerNormSACPolicy

@@ -36,9 +36,8 @@ HERE = Path(__file__).parent
 COLUMNS = ("env", "contender", "repeat", "value", "unit", "load_average", "cpu", "cores", "commit", "versions")
 
 
-def sac(env: VecEnv, **changes: Any) -> SAC:
-    settings: dict[str, Any] = {"gradient_steps": -1, "learning_starts": 100, "buffer_size": 20_000, "seed": 0}
-    return SAC("MlpPolicy", env, device="cpu", **(settings | changes))
+def sac(env: VecEnv, kind: type[SAC] = SAC) -> SAC:
+    return kind("MlpPolicy", env, gradient_steps=-1, learning_starts=100, buffer_size=20_000, seed=0, device="cpu")
 
 
 def plain(env_id: str, demos: str) -> Callable[[int], object]:
@@ -53,7 +52,7 @@ def plain_on_threads(env_id: str, demos: str) -> Callable[[int], object]:
     return lambda steps: model.learn(steps, reset_num_timesteps=False)
 
 
-def own(env_id: str, demos: str) -> Callable[[int], object]:
+def own(env_id: str, demos: str, kind: type[SAC] = SAC) -> Callable[[int], object]:
     from dataclasses import replace
 
     from rlgen.agents import GAIL
@@ -62,7 +61,14 @@ def own(env_id: str, demos: str) -> Callable[[int], object]:
     from rlgen.envs import make_vec
 
     config = replace(OFF_POLICY, warm_start=False)
-    return GAIL(sac(make_vec(env_id, N_ENVS, seed=0)), Demonstrations.load(demos), config).learn
+    model = sac(make_vec(env_id, N_ENVS, seed=0), kind=kind)
+    return GAIL(model, Demonstrations.load(demos), config).learn
+
+
+def own_fast(env_id: str, demos: str) -> Callable[[int], object]:
+    from rlgen.sb3 import FastSAC
+
+    return own(env_id, demos, FastSAC)
 
 
 def peer(env_id: str, demos: str, round_steps: int = 2048) -> Callable[[int], object]:
@@ -98,6 +104,7 @@ CONTENDERS = {
     "SB3 SAC": plain,
     "SB3 SAC, rlgen's environments": plain_on_threads,
     "rlgen GAIL with SAC": own,
+    "rlgen GAIL with FastSAC": own_fast,
     "imitation GAIL with SAC": peer,
     "imitation GAIL with SAC, short rounds": peer_short,
 }
@@ -121,7 +128,7 @@ def main() -> None:
     parser.add_argument("--only", choices=CONTENDERS, help="measure this one once, in this process")
     parser.add_argument("--env", default="Ant-v5")
     parser.add_argument("--demos", required=True, help="row-wise .npz: obs, acts, next_obs, terminated")
-    parser.add_argument("--steps", type=int, default=4096, help="timed environment steps in each turn")
+    parser.add_argument("--steps", type=int, default=2048, help="timed environment steps in each turn, at least 2048")
     parser.add_argument("--repeats", type=int, default=5, help="turns of every contender")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "off_policy_throughput.csv")
     chosen = parser.parse_args()

@@ -1,6 +1,7 @@
 from .average import PolicyAverage
 from .device_ppo import DevicePPO
 from .fast_ppo import FastPPO
+from .fast_sac import FastSAC
 from .fast_trpo import FastTRPO
 from .features import normalized_policy
 from .gymnasium_vec_env import GymnasiumVecEnv
@@ -17,6 +18,7 @@ __all__ = [
     "DevicePPO",
     "DictFeatures",
     "FastPPO",
+    "FastSAC",
     "FastTRPO",
     "GymnasiumVecEnv",
     "ImageFeatures",
