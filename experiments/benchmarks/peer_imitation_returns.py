@@ -13,7 +13,7 @@ observations and rewards are Ant's, for GAIL, AIRL, BC and DAgger, and the packa
 for which it ships none. Ours that they leave open: 8 environments. A row is appended to the .csv: the final policy's
 mean action plays 50 episodes from seed 10000 on, as those of `rlgen bench` do.
 
-DAgger asks an expert, a .npz of a network with the arrays W0, b0, W1, b1, W2, b2, obs_mean and obs_std.
+DAgger asks an expert, a .npz of a network with the arrays w0, b0, w1, b1, w2, b2, obs_mean and obs_std.
 """
 
 import argparse
@@ -75,8 +75,8 @@ class Expert(BasePolicy):
         of, low, high = self.arrays, self.action_space.low, self.action_space.high
         hidden = (observation.numpy() - of["obs_mean"]) / of["obs_std"]
         for layer in ("0", "1"):
-            hidden = np.tanh(hidden @ of["W" + layer] + of["b" + layer])
-        return torch.as_tensor(np.clip(hidden @ of["W2"] + of["b2"], low, high), dtype=torch.float32)
+            hidden = np.tanh(hidden @ of["w" + layer] + of["b" + layer])
+        return torch.as_tensor(np.clip(hidden @ of["w2"] + of["b2"], low, high), dtype=torch.float32)
 
 
 def demonstrations(path: str, trajectories: int, at_least: int) -> Transitions:
