@@ -243,7 +243,7 @@ class TensorBoard:
 
     def _open(self) -> BinaryIO:
         self.folder.mkdir(exist_ok=True)  # without its parents: a deleted run folder is not made again
-        name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
+        name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS):06d}"
         return (self.folder / name).open("xb", buffering=0)
 
 

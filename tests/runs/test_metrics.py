@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import itertools
 import math
 import os
 import shutil
@@ -193,3 +194,13 @@ def test_tensorboard_has_sb3s_names_beside_ours_and_the_configuration(tmp_path):
     assert "_hparams_/experiment" in events.summary_metadata
     assert any("config" in tag for tag in events.Tags()["tensors"])
     assert "eval/mean_reward" not in read_metrics(tmp_path)
+
+
+def test_files_of_tensorboard_are_read_in_the_order_in_which_they_were_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("rlgen.runs.metrics._NUMBERS", itertools.count(9))
+    for step in (1, 2):
+        with Metrics(tmp_path) as metrics:
+            metrics(step, {"train/x": step})
+    names = sorted(path.name for path in (tmp_path / "tensorboard").iterdir())
+    assert [int(name.rsplit(".", 1)[1]) for name in names] == [9, 10]
