@@ -44,7 +44,8 @@ class OffPolicyConfig(ABC):
     """Capacity of the replay buffer in transitions; by default that of the training, up to a million. Lower it if
     memory is short."""
     learning_starts: int = 100
-    """Environment steps of random actions before the first gradient step."""
+    """Environment steps of random actions before the first gradient step; none after a warm start by cloning, whose
+    clone acts from the first step on."""
     batch_size: int = 256
     """Transitions per gradient step."""
     gamma: float = 0.99

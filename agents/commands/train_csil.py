@@ -17,7 +17,7 @@ from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 from .settings import SteppedTraining
 
 STARTS = 100
-"""Environment steps of random actions, which have far lower rewards than those of the clone."""
+"""Environment steps of random actions without a warm start: they have far lower rewards than those of the clone."""
 OWN: dict[str, Any] = {**SACConfig.imitation, "learning_starts": STARTS}
 DEFAULT = SACConfig(**{**OWN, "temperature": 0.01}, learn_temperature=False, layer_norm=True)
 

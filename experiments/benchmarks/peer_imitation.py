@@ -41,11 +41,13 @@ DISCRIMINATOR_UPDATES, DISCRIMINATOR_BATCH = 8, 1024
 ROUND = N_ENVS * N_STEPS
 
 
-def demonstrations(path: str, at_least: int) -> Transitions:
-    """Rows of the file, repeated until there are `at_least`: the peer's loader drops a batch that is not full."""
+def demonstrations(path: str, at_least: int, trajectories: int | None = None) -> Transitions:
+    """Rows of the file, or of its first `trajectories`, repeated until there are `at_least`: the peer's loader drops a
+    batch that is not full."""
     with np.load(path) as data:
         arrays = [data[key] for key in ("obs", "acts", "next_obs", "terminated")]
-    rows = np.resize(np.arange(len(arrays[0])), max(at_least, len(arrays[0])))
+        chosen = np.arange(len(arrays[0])) if trajectories is None else np.flatnonzero(data["traj"] < trajectories)
+    rows = np.resize(chosen, max(at_least, len(chosen)))
     observations, actions, following, terminated = (array[rows] for array in arrays)
     no_infos = np.array([{}] * len(rows))
     return Transitions(obs=observations, acts=actions, next_obs=following, dones=terminated, infos=no_infos)

@@ -28,6 +28,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from peer_imitation import demonstrations
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
@@ -79,17 +80,6 @@ class Expert(BasePolicy):
         return torch.as_tensor(np.clip(hidden @ of["w2"] + of["b2"], low, high), dtype=torch.float32)
 
 
-def demonstrations(path: str, trajectories: int, at_least: int) -> Transitions:
-    """Rows of the first episodes, repeated until there are `at_least`: the peer drops a batch that is not full."""
-    with np.load(path) as file:
-        rows = np.flatnonzero(file["traj"] < trajectories)
-        rows = np.resize(rows, max(at_least, len(rows)))
-        observations, actions, following, ended = (file[key][rows] for key in ("obs", "acts", "next_obs", "terminated"))
-    return Transitions(
-        obs=observations, acts=actions, next_obs=following, dones=ended, infos=np.array([{}] * len(rows))
-    )
-
-
 def environments(env_id: str, seed: int) -> VecEnv:
     venv = DummyVecEnv([lambda: RolloutInfoWrapper(gym.make(env_id))] * N_ENVS)
     venv.seed(seed)
@@ -117,7 +107,7 @@ def adversarial(venv: VecEnv, of: dict[str, Any], path: str, trajectories: int, 
     )
     net = of["net"](venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
     trainer = of["kind"](
-        demonstrations=demonstrations(path, trajectories, of["batch"]),
+        demonstrations=demonstrations(path, of["batch"], trajectories),
         demo_batch_size=of["batch"],
         gen_replay_buffer_capacity=of["rows"],
         n_disc_updates_per_round=of["updates"],
@@ -134,7 +124,7 @@ def adversarial(venv: VecEnv, of: dict[str, Any], path: str, trajectories: int, 
 def soft_q(venv: VecEnv, path: str, trajectories: int, steps: int, seed: int) -> BasePolicy:
     trainer = sqil.SQIL(
         venv=venv,
-        demonstrations=demonstrations(path, trajectories, 256),
+        demonstrations=demonstrations(path, 256, trajectories),
         policy="MlpPolicy",
         rl_algo_class=SAC,
         rl_kwargs={"seed": seed, "device": "cpu", "gradient_steps": -1},
@@ -168,7 +158,7 @@ def train(agent: str, chosen: argparse.Namespace, venv: VecEnv) -> BasePolicy:
         return soft_q(venv, path, trajectories, steps, seed)
     if agent == "bc":
         trainer = cloning(
-            venv, rng, demonstrations(path, trajectories, 16), 2.350251568550711e-5, 0.0017601048183920826
+            venv, rng, demonstrations(path, 16, trajectories), 2.350251568550711e-5, 0.0017601048183920826
         )
         trainer.train(n_epochs=5, progress_bar=False)
         return trainer.policy

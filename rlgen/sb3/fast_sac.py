@@ -1,16 +1,16 @@
 """Stable-Baselines3's SAC with less work per gradient step."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3 import SAC
 from stable_baselines3.sac.policies import Actor
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from rlgen.equations.gaussians import gaussian_log_prob
 
 LEAST_SLOPE = 1e-6
 """Added by SB3 to the derivative of tanh, whose logarithm is taken."""
@@ -45,7 +45,7 @@ class FastSAC(SAC):
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name, values in losses.items():
-            self.logger.record(f"train/{name}", float(np.mean(torch.stack(values).tolist())))
+            self.logger.record(f"train/{name}", float(torch.stack(values).mean()))
 
     def _learn(self, batch_size: int) -> dict[str, Tensor]:
         """One gradient step of temperature, critics and actor; returns what is logged."""
@@ -61,7 +61,9 @@ class FastSAC(SAC):
             found["ent_coef_loss"] = loss
         else:
             temperature = self.ent_coef_tensor
-        critics = 0.5 * self._values(rows.observations, rows.actions, self._target(rows, temperature))
+        target = self._target(rows, temperature)
+        errors = [F.mse_loss(value, target) for value in self.critic(rows.observations, rows.actions)]
+        critics = 0.5 * torch.stack(errors).sum()
         _step(self.critic.optimizer, critics)
         with _constant(self.critic):
             values = torch.cat(self.critic(rows.observations, actions), 1).min(1, keepdim=True).values
@@ -78,11 +80,6 @@ class FastSAC(SAC):
         discounts = self.gamma if rows.discounts is None else rows.discounts
         return rows.rewards + (1 - rows.dones) * discounts * (values - temperature * log_prob)
 
-    def _values(self, observations: Any, actions: Tensor, target: Tensor) -> Tensor:
-        """Sum over critics of the mean squared error."""
-        errors = [F.mse_loss(value, target) for value in self.critic(observations, actions)]
-        return torch.stack(errors).sum()
-
 
 def squashed_sample(actor: Actor, observations: Any) -> tuple[Tensor, Tensor]:
     """Random actions [B, A] in [-1, 1] of SB3's actor and their log-likelihood [B, 1], nats, from the random numbers
@@ -90,7 +87,8 @@ def squashed_sample(actor: Actor, observations: Any) -> tuple[Tensor, Tensor]:
     mean, log_std, _ = actor.get_action_dist_params(observations)
     noise = torch.normal(torch.zeros_like(mean), torch.ones_like(mean))
     actions = torch.tanh(mean + log_std.exp() * noise)
-    each = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi) - (1 - actions.square() + LEAST_SLOPE).log()
+    slope = 1 - actions.square() + LEAST_SLOPE
+    each = gaussian_log_prob(noise, torch.zeros_like(noise), 1.0) - log_std - slope.log()
     return actions, each.sum(1, keepdim=True)
 
 
@@ -103,8 +101,11 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 @contextmanager
 def _constant(network: nn.Module) -> Iterator[None]:
     """Within the block the network's weights have no gradient."""
-    network.requires_grad_(False)
+    learning = [each for each in network.parameters() if each.requires_grad]
+    for each in learning:
+        each.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for each in learning:
+            each.requires_grad_(True)

@@ -59,7 +59,8 @@ class Kickstart(BaseCallback):
             rows = self._sample()
             with torch.no_grad():
                 values = cast(Any, self.model).critic(rows.observations, rows.actions)
-            self.mean_value = float(torch.cat(list(values), -1).abs().mean())
+            together = values if isinstance(values, Tensor) else torch.cat(values, -1)  # TQC's is one tensor
+            self.mean_value = float(together.abs().mean())
 
     def _sample(self) -> Any:
         return plain_replay_buffer(self.model).sample(self.model.batch_size, self.model.get_vec_normalize_env())
