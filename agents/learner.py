@@ -12,7 +12,7 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor, nn
+from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
@@ -26,9 +26,9 @@ from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import extractor_for, policy_name
 
+from .activation import ACTIVATIONS, Activation
+
 Algorithm = Literal["ppo", "a2c", "trpo"]
-Activation = Literal["tanh", "relu", "elu"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
@@ -78,7 +78,7 @@ class LearnerConfig:
     """Normalization of every minibatch's advantages to unit variance (not A2C). Turn it off where rewards are rare:
     a rollout without reward then changes the policy less than one with reward."""
     activation: Activation | None = field(default=None, metadata=UNLESS_NONE)
-    """Activation function of the hidden layers: tanh, relu or elu; by default tanh."""
+    """Activation function of the hidden layers: tanh, relu, elu or silu; by default tanh."""
     value_weight: float | None = field(default=None, metadata=UNLESS_NONE)
     """Weight of the value function's error in the loss (PPO, A2C); by default 0.5."""
     max_grad_norm: float | None = field(default=None, metadata=UNLESS_NONE)
@@ -92,6 +92,8 @@ class LearnerConfig:
         positive(self, "max_grad_norm")
         at_least(self, 0, "entropy_weight", "value_weight")
         widths(self, "hidden")
+        if self.activation is not None:
+            one_of(self, "activation", ACTIVATIONS)
         up_to_one(self, "gamma", "gae_lambda")
 
     def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:

@@ -158,6 +158,7 @@ class DQNConfig(OffPolicyConfig):
     has_actor: ClassVar[bool] = False
     imitation: ClassVar[Mapping[str, Any]] = {
         **OffPolicyConfig.imitation,
+        "activation": "relu",
         "learning_rate": 1e-3,
         "batch_size": 64,
         "target_update_interval": 200,

@@ -12,12 +12,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from rlgen.checks import at_least, positive, up_to_one, widths
+from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
 from rlgen.sb3.image_features import extractor_for, policy_name
 
+from .activation import ACTIVATIONS, Activation
 from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
 
 MOST_STEPS = 64
@@ -33,7 +34,7 @@ class OffPolicyConfig(ABC):
     """Options that the short help shows."""
     has_actor: ClassVar[bool] = True
     """Whether the model has an actor, which a warm start can clone."""
-    imitation: ClassVar[Mapping[str, Any]] = {"normalize": True, "learning_starts": 1000}
+    imitation: ClassVar[Mapping[str, Any]] = {"normalize": True, "learning_starts": 1000, "activation": "silu"}
     """Settings of a learner that imitates which differ from those of `train rl`."""
 
     algorithm: str
@@ -52,6 +53,9 @@ class OffPolicyConfig(ABC):
     """Discount factor per environment step, above 0 and at most 1."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of actor and critics."""
+    activation: Activation = field(default="relu", metadata=UNLESS_DEFAULT)
+    """Activation function of the hidden layers: tanh, relu, elu or silu. Actors that are cloned from few demonstrations
+    need a smooth one: from 200 rows of Ant, silu imitates better than relu."""
     updates_per_step: float = field(default=1.0, metadata=UNLESS_DEFAULT)
     """Gradient steps per environment step, however many environments are stepped at once (update-to-data ratio)."""
     normalize: bool = field(default=False, metadata=UNLESS_DEFAULT)
@@ -61,6 +65,7 @@ class OffPolicyConfig(ABC):
         positive(self, "learning_rate", "buffer_size", "batch_size", "updates_per_step")
         at_least(self, 0, "learning_starts")
         widths(self, "hidden")
+        one_of(self, "activation", ACTIVATIONS)
         up_to_one(self, "gamma")
 
     def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OffPolicyAlgorithm:
@@ -75,7 +80,12 @@ class OffPolicyConfig(ABC):
         require_memory(transitions * bytes_per_transition(env))
         own = self.own(env)
         # A fused step of Adam is a single operation, instead of a dozen for each of the many small tensors.
-        policy = {"net_arch": list(self.hidden), "optimizer_kwargs": {"fused": True}, **own.pop("policy_kwargs", {})}
+        policy = {
+            "net_arch": list(self.hidden),
+            "activation_fn": ACTIVATIONS[self.activation],
+            "optimizer_kwargs": {"fused": True},
+            **own.pop("policy_kwargs", {}),
+        }
         observed = env.observation_space
         if self.normalize or policy_name(observed) != "MlpPolicy":
             policy["features_extractor_class"] = extractor_for(observed)

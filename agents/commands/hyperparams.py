@@ -19,7 +19,7 @@ from rlgen.envs.registration import registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs.config import fields_from_json, required_fields
 
-from ..learner import ACTIVATIONS
+from ..activation import ACTIVATIONS
 from .choices import all_typed, typed
 from .environment import import_typed
 from .learner_choice import CHOICE
@@ -180,16 +180,17 @@ def _of_policy(value: Any, algorithm: str, path: Path) -> dict[str, Any]:
     """The settings of `policy_kwargs`: a dictionary, or the text of one."""
     found = {} if value is None else plain(value, "policy_kwargs", path)
     layers = {"hidden": _widths(found.pop("net_arch"), path)} if "net_arch" in found else {}
+    default = "relu" if algorithm == "sac" else "tanh"
+    text = str(found.pop("activation_fn", default))
+    activation = text.rpartition(".")[2].lower()
+    if activation not in ACTIVATIONS:
+        raise problem(f"activation_fn among {', '.join(ACTIVATIONS)}", f"{text} in {path}", REMEDY)
+    chosen = {} if activation == default else {"activation": activation}
     if algorithm == "sac":
-        own: dict[str, Any] = {"hidden": [256, 256], **layers}
+        own: dict[str, Any] = {"hidden": [256, 256], **layers, **chosen}
     else:
         std = math.exp(_number(found.pop("log_std_init", 0.0), "log_std_init", path))
-        own = {"hidden": [64, 64], "initial_std": std, **layers}
-        text = str(found.pop("activation_fn", "nn.Tanh"))
-        activation = text.rpartition(".")[2].lower()
-        if activation not in ACTIVATIONS:
-            raise problem(f"activation_fn among {', '.join(ACTIVATIONS)}", f"{text} in {path}", REMEDY)
-        own |= {} if activation == "tanh" else {"activation": activation}
+        own = {"hidden": [64, 64], "initial_std": std, **layers, **chosen}
         if "ortho_init" in found:
             found.pop("ortho_init")
             log.warning("ortho_init has no effect: only a policy without --learner.normalize starts with such weights")

@@ -78,7 +78,7 @@ Pendulum-v1:
   learning_starts: 1000
   ent_coef: 'auto'
   train_freq: 1
-  policy_kwargs: "dict(net_arch=[400, 300])"
+  policy_kwargs: "dict(net_arch=[400, 300], activation_fn=nn.Tanh)"
 HalfCheetah-v5:
   policy: 'MlpPolicy'
   train_freq: 8
@@ -142,6 +142,7 @@ def test_sac_s_entry_becomes_settings(files: Path) -> None:
     learner = found.learner
     assert (learner.algorithm, learner.learning_rate, learner.learning_starts) == ("sac", 1e-3, 1000)
     assert (learner.hidden, learner.batch_size, learner.tau) == ((400, 300), 256, 0.005)
+    assert learner.activation == "tanh"
 
 
 def test_typed_options_override_the_entry_and_the_run_records_all(files: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import TransformAction
 from stable_baselines3.common.env_util import make_vec_env
+from torch import nn
 
 from rlgen.agents import replay_memory
 from rlgen.agents.off_policy import OFF_POLICY_LEARNERS, SACConfig, TD3Config
@@ -18,13 +19,16 @@ from rlgen.errors import InputError
 
 def test_every_setting_reaches_it(point_env) -> None:
     config = SACConfig(
-        learning_rate=1e-3, buffer_size=400, learning_starts=7, batch_size=16, tau=0.1, gamma=0.9, hidden=(8, 4)
-    )
+        learning_rate=1e-3, buffer_size=400, learning_starts=7, batch_size=16, tau=0.1, gamma=0.9, hidden=(8, 4),
+        activation="silu",
+    )  # fmt: skip
     model = config.make(point_env(2), steps=100, seed=5)
     assert (model.learning_rate, model.learning_starts, model.batch_size, model.tau) == (1e-3, 7, 16, 0.1)
     assert (model.gamma, model.gradient_steps, model.seed) == (0.9, -1, 5)
     assert model.replay_buffer.buffer_size * 2 == 400
     assert [layer.out_features for layer in model.actor.latent_pi[::2]] == [8, 4]
+    for network in (model.actor.latent_pi, *model.critic.q_networks):
+        assert [type(layer) for layer in network[1::2]] == [nn.SiLU, nn.SiLU]
 
 
 @pytest.mark.parametrize(("steps", "kept"), [(300, 300), (5_000_000, 1_000_000)])
