@@ -61,8 +61,9 @@ class ImitationConfig:
     undo the cloning."""
 
     kickstart: float = field(default=0.0, metadata=UNLESS_DEFAULT)
-    """Weight of an off-policy actor's distance from its clone, relative to the critics' values (kickstarting, Schmitt
-    et al. 2018, 1803.03835); it falls linearly to 0 over the training. 0 for none."""
+    """Weight w of an off-policy actor's distance from its clone (kickstarting, Schmitt et al. 2018, 1803.03835): its
+    actions move by about 1 / (2w) of half their range. The weight falls linearly to 0 over the training. 0 for
+    none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:

@@ -3,11 +3,15 @@
 from torch import Tensor
 
 
-def kickstart_loss(acted: Tensor, cloned: Tensor, mean_value: float, weight: float) -> Tensor:
-    """weight · mean |Q| · mean squared distance, [], of a policy's actions [B, A] from a clone's.
+def kickstart_loss(acted: Tensor, cloned: Tensor, slope: float, weight: float) -> Tensor:
+    """weight · slope · √A · mean (a - c)², [], of a policy's actions a [B, A] from a clone's c.
 
-    Fujimoto & Gu 2021 (TD3+BC, 2106.06860), eqs. 3 and 4, divided by their λ = α / mean |Q|: α is 1 / weight, 2.5 in
-    the paper, where the distance is from the data's actions. From a clone's, and with a weight that falls, it is the
-    kickstarting of Schmitt et al. 2018 (1803.03835), eq. 2, for Gaussian policies of one deviation.
+    `slope` is the mean length of ∂Q/∂a over states. An actor that minimizes this - mean Q, with values Q that are
+    linear in the action, is at a root-mean-square distance of 1 / (2 · weight) from its clone wherever the slope is
+    the mean one, whatever the scale of rewards.
+
+    A clone's actions instead of the data's make this the kickstarting of Schmitt et al. 2018 (1803.03835), eq. 2, for
+    Gaussian policies of one deviation. Fujimoto & Gu 2021 (TD3+BC, 2106.06860), eqs. 3 and 4, have mean |Q| instead of
+    the slope, which differs from it as soon as rewards have a mean or both signs.
     """
-    return weight * mean_value * (acted - cloned).square().mean()
+    return weight * slope * acted.shape[1] ** 0.5 * (acted - cloned).square().mean()

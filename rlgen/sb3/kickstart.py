@@ -19,20 +19,20 @@ from rlgen.sb3.relabel_replay import plain_replay_buffer
 
 
 class Kickstart(BaseCallback):
-    """Adds `weight` · mean |Q| · (squared distance of the actor's mean action from the clone's) to the loss of the
-    actor of an off-policy model (SAC, TD3, DDPG, TQC, CrossQ), at random states of its replay buffer. The weight falls
-    linearly to 0 over the training.
+    """Adds a penalty of the actor's distance from its clone to the loss of an off-policy model (SAC, TD3, DDPG, TQC,
+    CrossQ), at random states of its replay buffer: `kickstart_loss` of the mean actions, in units of half their range.
+    The weight falls linearly to 0 over the training.
 
     Critics know the values of a clone's actions, and of few others. Where they are wrong, an actor that follows their
-    gradient loses within some hundred gradient steps what it has cloned. By the factor mean |Q| one weight suits
-    rewards of any scale (`rlgen.equations.kickstart`).
+    gradient loses within some hundred gradient steps what it has cloned. A weight w lets it move by about 1 / (2w),
+    whatever the scale of rewards, because the penalty is in proportion to the gradient that it opposes.
     """
 
     model: OffPolicyAlgorithm
 
     def __init__(self, model: BaseAlgorithm, weight: float):
         super().__init__()
-        self.weight, self.present, self.mean_value = weight, 0.0, 0.0
+        self.weight, self.present, self.slope = weight, 0.0, 0.0
         self.actor = cast(Any, model).actor
         self.clone: BasePolicy | None = None
 
@@ -56,11 +56,18 @@ class Kickstart(BaseCallback):
         """Before the gradient steps of this rollout."""
         self.present = self.weight * progress_remaining(self.model)
         if self.present:
-            rows = self._sample()
-            with torch.no_grad():
-                values = cast(Any, self.model).critic(rows.observations, rows.actions)
-            together = values if isinstance(values, Tensor) else torch.cat(values, -1)  # TQC's is one tensor
-            self.mean_value = float(together.abs().mean())
+            self.slope = self._mean_slope()
+
+    def _mean_slope(self) -> float:
+        """Mean length of ∂Q/∂a of the critics at what the actor does in replayed states."""
+        observations = self._sample().observations
+        with torch.no_grad():
+            actions: Tensor = action_distribution(self.actor, observations).mode()
+        actions.requires_grad_()
+        values = cast(Any, self.model).critic(observations, actions)
+        together = values if isinstance(values, Tensor) else torch.cat(values, -1)  # TQC's is one tensor
+        (slopes,) = torch.autograd.grad(together.flatten(1).mean(1).sum(), [actions])
+        return float(slopes.norm(dim=1).mean())
 
     def _sample(self) -> Any:
         return plain_replay_buffer(self.model).sample(self.model.batch_size, self.model.get_vec_normalize_env())
@@ -76,7 +83,7 @@ class Kickstart(BaseCallback):
         self.actor.set_training_mode(False)  # as it acts: batch statistics (CrossQ) are those of the data so far
         acted = action_distribution(self.actor, observations).mode()
         self.actor.set_training_mode(was_training)
-        loss = kickstart_loss(acted, cloned, self.mean_value, self.present)
+        loss = kickstart_loss(acted, cloned, self.slope, self.present)
         for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning, allow_unused=True), strict=True):
             if gradient is not None:
                 assert parameter.grad is not None

@@ -41,7 +41,7 @@ def moved(name: str, weight: float) -> float:
 
 @pytest.mark.parametrize("name", ["SAC", "TD3", "DDPG", "TQC", "CrossQ"])
 def test_an_actor_stays_near_its_clone(name: str) -> None:
-    assert moved(name, weight=100) < 0.2 * moved(name, weight=0)
+    assert moved(name, weight=1000) < 0.2 * moved(name, weight=0)
 
 
 def test_the_gradient_is_that_of_the_loss_at_replayed_states() -> None:
@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_loss_at_replayed_states() -> None:
     model.learn(40)
     kickstart.remember()
     model.learn(30, reset_num_timesteps=False)
-    kickstart.model, kickstart.mean_value, kickstart.present = model, 2.0, 5.0
+    kickstart.model, kickstart.slope, kickstart.present = model, 2.0, 5.0
     actor: Any = model.actor
     np.random.seed(3)
     observations = model.replay_buffer.sample(32).observations
@@ -64,6 +64,30 @@ def test_the_gradient_is_that_of_the_loss_at_replayed_states() -> None:
         np.random.seed(3)
         actor.optimizer.step()
     torch.testing.assert_close(seen[0], expected + 0.25)
+
+
+@pytest.mark.parametrize("name", ["SAC", "TD3", "TQC", "CrossQ"])
+def test_the_slope_is_that_of_the_critics_in_the_action(name: str) -> None:
+    model = model_of(name)
+    kickstart = Kickstart(model, 1.0)
+    model.learn(60, kickstart)
+    model.policy.set_training_mode(False)
+    np.random.seed(3)
+    found = kickstart._mean_slope()
+    np.random.seed(3)
+    observations = model.replay_buffer.sample(32).observations
+    actions = torch.as_tensor(
+        model.policy.scale_action(model.policy.predict(observations.numpy(), deterministic=True)[0])
+    )
+
+    critic = model.critic.double()
+
+    def value(shift: float) -> torch.Tensor:
+        values: Any = critic(observations.double(), actions.double() + shift)
+        return (values if name == "TQC" else torch.cat(values, 1)).flatten(1).mean(1)
+
+    by_differences = (value(1e-4) - value(-1e-4)) / 2e-4
+    assert found == pytest.approx(float(by_differences.detach().abs().mean()), rel=1e-3)
 
 
 def test_the_weight_falls_to_zero_over_the_training() -> None:
@@ -82,7 +106,7 @@ def test_without_a_clone_and_after_the_block_nothing_changes() -> None:
     plain.learn(80)
     kickstarted = model_of("SAC")
     kickstart = Kickstart(kickstarted, 5.0)
-    kickstart.present = kickstart.mean_value = 1.0
+    kickstart.present = kickstart.slope = 1.0
     with kickstart.applied():
         kickstarted.learn(60)
     kickstart.remember()
