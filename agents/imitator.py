@@ -15,7 +15,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen import distributed
-from rlgen.checks import at_least
+from rlgen.checks import at_least, share
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.pairs import Pairs
 from rlgen.deprecation import UNLESS_DEFAULT
@@ -62,13 +62,16 @@ class ImitationConfig:
 
     kickstart: float = field(default=0.0, metadata=UNLESS_DEFAULT)
     """Weight w of an off-policy actor's distance from its clone (kickstarting, Schmitt et al. 2018, 1803.03835): its
-    actions move by about 1 / (2w) of half their range. The weight falls linearly to 0 over the training. 0 for
-    none."""
+    actions differ by about 1 / (2w) of half their range. 0 for none."""
+    kickstart_average: float = field(default=0.999, metadata=UNLESS_DEFAULT)
+    """Decay per round of the running average with which the clone of `kickstart` follows the actor; 1 for a clone that
+    stays as it is."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
         at_least(self, 0, "critics_first", "kickstart")
+        share(self, "kickstart_average", remedy="use e.g. 0.999")
 
 
 def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
@@ -125,7 +128,8 @@ class Imitator(ABC):
         """Environment steps of the model before the warm start."""
         self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
         kickstarted = self.config.warm_start and self.config.kickstart and not self.on_policy
-        self.kickstart = Kickstart(model, self.config.kickstart) if kickstarted else None
+        weight, average = self.config.kickstart, self.config.kickstart_average
+        self.kickstart = Kickstart(model, weight, average) if kickstarted else None
 
     @abstractmethod
     def reward_callbacks(self) -> list[BaseCallback]:

@@ -257,6 +257,13 @@ class Adversarial:
         boundary = self._boundary(expert_logit, logit) if self._floats else torch.zeros_like(logit[0])
         self.kept_origin = {"boundary": boundary, "lowest": _lowest(self._reward(logit - boundary))}
 
+    @torch.no_grad()
+    def _observe(self, policy: Tensor | LazyRows) -> None:
+        """Shows the absorbing state's log-ratio what the policy's other steps have."""
+        assert self.absorbing is not None
+        self.network.eval()
+        self.absorbing.observe(self.logit(policy[:ROWS_AT_ONCE]))
+
     def _logits(self, rows: Tensor | LazyRows) -> Tensor:
         return torch.cat([self.logit(some) for some in in_parts(rows)])
 
@@ -281,6 +288,8 @@ class Adversarial:
         if self.keeps_origin:
             places = torch.randint(len(expert), (ROWS_AT_ONCE,), device=expert.device)
             self._keep_origin(expert[places], policy)
+        if self.absorbing is not None and self.absorbing.accidents:
+            self._observe(policy)
         metrics = {name: total / self.config.updates_per_rollout for name, total in totals.items()}
         return metrics | penalty_metrics(self.penalties)
 

@@ -63,7 +63,8 @@ def absorbing_states(
             warn_of_early_ends(config, demonstrations)
             return None
         why = f"{100 * share:.0f} % of the demonstrated episodes end before a time limit" if usual else "off-policy"
-        log.info("absorbing states, because %s: what follows an early end is rewarded too", why)
+        what = "what follows an early end is rewarded too" if usual else "an early end is worse than going on"
+        log.info("absorbing states, because %s: %s", why, what)
     elif config.absorbing == "off":
         warn_of_early_ends(config, demonstrations)
         return None
@@ -73,6 +74,7 @@ def absorbing_states(
         expert_ends=share * demonstrations.n_episodes,
         expert_steps=float(len(demonstrations) * demonstrations.stride),
         forget=1.0 if on_policy else REPLAY_FORGETS,
+        accidents=not usual,
         device=device,
     )
 

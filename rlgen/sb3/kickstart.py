@@ -13,7 +13,6 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
 from rlgen.equations.kickstart import kickstart_loss
-from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.cloned import action_distribution
 from rlgen.sb3.relabel_replay import plain_replay_buffer
 
@@ -21,18 +20,19 @@ from rlgen.sb3.relabel_replay import plain_replay_buffer
 class Kickstart(BaseCallback):
     """Adds a penalty of the actor's distance from its clone to the loss of an off-policy model (SAC, TD3, DDPG, TQC,
     CrossQ), at random states of its replay buffer: `kickstart_loss` of the mean actions, in units of half their range.
-    The weight falls linearly to 0 over the training.
+    The clone follows the actor as the running average of its weights with this `average` per rollout; 1: not at all.
 
     Critics know the values of a clone's actions, and of few others. Where they are wrong, an actor that follows their
     gradient loses within some hundred gradient steps what it has cloned. A weight w lets it move by about 1 / (2w),
-    whatever the scale of rewards, because the penalty is in proportion to the gradient that it opposes.
+    whatever the scale of rewards, because the penalty is in proportion to the gradient that it opposes. A clone that
+    follows makes of this a trust region: the actor goes as far as it can, but no faster than its critics learn.
     """
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, model: BaseAlgorithm, weight: float):
+    def __init__(self, model: BaseAlgorithm, weight: float, average: float = 1.0):
         super().__init__()
-        self.weight, self.present, self.slope = weight, 0.0, 0.0
+        self.weight, self.average, self.slope = weight, average, 0.0
         self.actor = cast(Any, model).actor
         self.clone: BasePolicy | None = None
 
@@ -54,9 +54,15 @@ class Kickstart(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         """Before the gradient steps of this rollout."""
-        self.present = self.weight * progress_remaining(self.model)
-        if self.present:
+        if self.clone is not None:
+            self._follow(self.clone)
             self.slope = self._mean_slope()
+
+    @torch.no_grad()
+    def _follow(self, clone: BasePolicy) -> None:
+        for behind, ahead in zip(clone.state_dict().values(), self.actor.state_dict().values(), strict=True):
+            if behind.is_floating_point():
+                behind.lerp_(ahead, 1 - self.average)
 
     def _mean_slope(self) -> float:
         """Mean length of ∂Q/∂a of the critics at what the actor does in replayed states."""
@@ -74,7 +80,7 @@ class Kickstart(BaseCallback):
 
     def _add_gradient(self) -> None:
         learning = [each for each in self.actor.parameters() if each.requires_grad and each.grad is not None]
-        if self.clone is None or not self.present or not learning:
+        if self.clone is None or not learning:
             return
         observations = self._sample().observations
         with torch.no_grad():
@@ -83,7 +89,7 @@ class Kickstart(BaseCallback):
         self.actor.set_training_mode(False)  # as it acts: batch statistics (CrossQ) are those of the data so far
         acted = action_distribution(self.actor, observations).mode()
         self.actor.set_training_mode(was_training)
-        loss = kickstart_loss(acted, cloned, self.slope, self.present)
+        loss = kickstart_loss(acted, cloned, self.slope, self.weight)
         for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning, allow_unused=True), strict=True):
             if gradient is not None:
                 assert parameter.grad is not None

@@ -356,10 +356,14 @@ def test_a_hidden_layer_without_units_is_refused() -> None:
         AdversarialConfig(hidden=(8, 0))
 
 
-def with_absorbing_states(divergence: str = "reverse_kl", zero: Literal["own", "lowest"] = "own") -> Adversarial:
+def with_absorbing_states(
+    divergence: str = "reverse_kl", zero: Literal["own", "lowest"] = "own", accidents: bool = False
+) -> Adversarial:
     """Its expert has ended 3 of 12 steps."""
     torch.manual_seed(0)
-    absorbing = AbsorbingStates(divergence=DIVERGENCES[divergence], gamma=0.9, expert_ends=3, expert_steps=12)
+    absorbing = AbsorbingStates(
+        divergence=DIVERGENCES[divergence], gamma=0.9, expert_ends=3, expert_steps=12, accidents=accidents
+    )
     config = replace(SMALL, divergence=divergence, zero=zero)
     return Adversarial(random_transitions(200, center=1.0), TASK, config, (), absorbing)
 
@@ -431,6 +435,49 @@ def test_draws_of_a_replay_are_counted_together_and_slowly_forgotten() -> None:
     copy = AbsorbingStates(divergence=DIVERGENCES["minimax"], gamma=0.9, expert_ends=3, expert_steps=12, forget=0.1)
     copy.load_state_dict(decode(*encode(absorbing.state_dict())))
     assert copy.logits(torch.zeros(1)) == absorbing.logits(torch.zeros(1))
+
+
+def accidents(**changed: Any) -> AbsorbingStates:
+    settings: dict[str, Any] = {"gamma": 0.9, "expert_ends": 0, "expert_steps": 100, "accidents": True} | changed
+    return AbsorbingStates(divergence=DIVERGENCES["reverse_kl"], **settings)
+
+
+@pytest.mark.parametrize("mean", [-2.0, 0.5])
+def test_an_end_by_accident_is_worse_than_what_the_policy_does_else(mean: float) -> None:
+    absorbing = accidents()
+    absorbing.count(torch.zeros(1000, dtype=torch.bool))
+    for spread in (0.3, 0.1):
+        absorbing.observe(torch.tensor([mean - spread, mean + spread]))
+    _, inside = absorbing.logits(torch.zeros(1))
+    assert inside.item() == pytest.approx(min(mean - 1, 0), abs=1e-5)
+    copy = accidents()
+    copy.load_state_dict(decode(*encode(absorbing.state_dict())))
+    assert copy.logits(torch.zeros(1)) == absorbing.logits(torch.zeros(1))
+
+
+def test_accidents_that_are_frequent_have_their_log_ratio() -> None:
+    counted = torch.arange(1000) < 500
+    absorbing, plain = accidents(), accidents(accidents=False)
+    for each in (absorbing, plain):
+        each.count(counted)
+        each.observe(torch.full([8], 3.0))
+    assert absorbing.logits(torch.zeros(1))[1] == plain.logits(torch.zeros(1))[1] < -1
+
+
+def test_a_discriminator_that_knows_its_few_experts_by_heart_does_not_make_the_policy_end() -> None:
+    """Its rewards of all that the policy does are below 0, and an absorbing state's of neither side is 0."""
+    ended = []
+    for rare in (False, True):
+        gail = with_absorbing_states(accidents=rare)
+        assert gail.absorbing is not None
+        gail.absorbing.expert_ends = 0.0
+        for _ in range(30):
+            gail.update(ending())
+        alive = gail.reward(ending())
+        assert alive.max() < 0
+        ended.append(float((gail.reward(ending(0)) - alive)[0] / 9 - alive.mean()))
+    assert ended[0] > 0
+    assert ended[1] < -0.5
 
 
 @pytest.mark.parametrize("name", ["hinge", "wasserstein"])

@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_loss_at_replayed_states() -> None:
     model.learn(40)
     kickstart.remember()
     model.learn(30, reset_num_timesteps=False)
-    kickstart.model, kickstart.slope, kickstart.present = model, 2.0, 5.0
+    kickstart.model, kickstart.slope = model, 2.0
     actor: Any = model.actor
     np.random.seed(3)
     observations = model.replay_buffer.sample(32).observations
@@ -90,15 +90,27 @@ def test_the_slope_is_that_of_the_critics_in_the_action(name: str) -> None:
     assert found == pytest.approx(float(by_differences.detach().abs().mean()), rel=1e-3)
 
 
-def test_the_weight_falls_to_zero_over_the_training() -> None:
+def test_the_clone_follows_as_a_running_average() -> None:
     model = model_of("SAC")
-    kickstart, weights = Kickstart(model, 4.0), []
+    kickstart = Kickstart(model, 4.0, average=0.9)
     kickstart.remember()
-    weighed = ConvertCallback(lambda local, _: weights.append(kickstart.present) or True)
-    model.learn(100, [kickstart, weighed])
-    assert weights[10] == pytest.approx(4 * 0.9, abs=0.1)
-    assert weights[60] == pytest.approx(4 * 0.4, abs=0.1)
-    assert kickstart.present == 0
+    weights: list[torch.Tensor] = [model.actor.mu.weight.detach().clone()]
+    watched = ConvertCallback(lambda local, _: weights.append(model.actor.mu.weight.detach().clone()) or True)
+    model.learn(60, [watched, kickstart])
+    expected = weights[0].double()
+    for each in weights[1:]:
+        expected = 0.9 * expected + 0.1 * each
+    torch.testing.assert_close(kickstart.clone.mu.weight.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_an_average_the_clone_stays() -> None:
+    model = model_of("SAC")
+    kickstart = Kickstart(model, 4.0)
+    kickstart.remember()
+    before = model.actor.mu.weight.detach().clone()
+    model.learn(60, kickstart)
+    assert torch.equal(kickstart.clone.mu.weight, before)
+    assert not torch.equal(model.actor.mu.weight, before)
 
 
 def test_without_a_clone_and_after_the_block_nothing_changes() -> None:
@@ -106,7 +118,7 @@ def test_without_a_clone_and_after_the_block_nothing_changes() -> None:
     plain.learn(80)
     kickstarted = model_of("SAC")
     kickstart = Kickstart(kickstarted, 5.0)
-    kickstart.present = kickstart.slope = 1.0
+    kickstart.slope = 1.0
     with kickstart.applied():
         kickstarted.learn(60)
     kickstart.remember()
