@@ -79,17 +79,25 @@ class GAILConfig(ImitationConfig):
 
 
 OFF_POLICY = GAILConfig(
-    discriminator=AdversarialConfig(batch_size=256, updates_per_rollout=1, divergence="reverse_kl"),
+    discriminator=AdversarialConfig(batch_size=256, updates_per_rollout=1, divergence="reverse_kl", learning_rate=3e-5),
     penalties=PenaltyConfig(gradient=1.0, gradient_center=0.0),
     scale_reward=False,
-    average=0.0,
-    kickstart=8.0,
+    average=0.999,
+    critics_first=10_000,
+    kickstart=32.0,
+    kickstart_average=0.9997,
 )
 """Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925). The gradient penalty has its
 center at 0: at 1, the discriminator would keep a slope where it cannot tell the two sides apart, and an actor that
 follows the critics' gradient climbs it. On Ant a clone that is not kickstarted is lost within 500 gradient steps."""
-WITHOUT_ACTOR = replace(OFF_POLICY, warm_start=False)
-"""Settings of GAIL with an off-policy learner without an actor that could be cloned, such as DQN."""
+WITHOUT_ACTOR = replace(
+    OFF_POLICY,
+    warm_start=False,
+    average=0.0,
+    discriminator=replace(OFF_POLICY.discriminator, learning_rate=AdversarialConfig().learning_rate),
+)
+"""Settings of GAIL with an off-policy learner without an actor that could be cloned, such as DQN: a policy that starts
+at random changes faster, and its discriminator learns faster."""
 
 REGULARIZED = replace(
     OFF_POLICY,

@@ -1,5 +1,6 @@
-"""What the critics' gradient does to a cloned actor: on Ant from 4 demonstrated episodes (every 20th step) the critics of
-GAIL with SAC learn alone for 10,000 steps, then actor and critics take 500 gradient steps, with several weights of kickstarting.
+"""What the critics' gradient does to a cloned actor. On Ant, from 4 demonstrated episodes (every 20th step), the
+critics of GAIL with SAC learn alone for 10,000 steps. Then actor and critics take 500 gradient steps, with several
+weights of kickstarting.
 
     python beside_the_clone.py --demos Ant-v5_every20.npz --out beside_the_clone.csv
 

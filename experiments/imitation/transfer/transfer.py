@@ -1,5 +1,5 @@
-"""The transfer test of AIRL (Fu et al. 2018, 1710.11248, section 7.1): rewards that were learned on Ant train a policy on
-an Ant with two weak and shrunk legs. Beside them the policy that GAIL has learned on the whole Ant, played there.
+"""The transfer test of AIRL (Fu et al. 2018, 1710.11248, section 7.1): rewards that were learned on Ant train a policy
+on an Ant with two weak and shrunk legs. Beside them the policy that GAIL has learned on the whole Ant, played there.
 
     python transfer.py --demos ant.npz --seed 0 --out DIR
 
