@@ -85,7 +85,6 @@ OFF_POLICY = GAILConfig(
     average=0.999,
     critics_first=10_000,
     kickstart=32.0,
-    kickstart_average=0.9997,
 )
 """Settings of GAIL with an off-policy learner (DAC, Kostrikov et al. 2019, 1809.02925). The gradient penalty has its
 center at 0: at 1, the discriminator would keep a slope where it cannot tell the two sides apart, and an actor that

@@ -63,7 +63,9 @@ class ImitationConfig:
     kickstart: float = field(default=0.0, metadata=UNLESS_DEFAULT)
     """Weight w of an off-policy actor's distance from its clone (kickstarting, Schmitt et al. 2018, 1803.03835): its
     actions differ by about 1 / (2w) of half their range. 0 for none."""
-    kickstart_average: float = field(default=0.999, metadata=UNLESS_DEFAULT)
+    kickstart_final: float = field(default=0.25, metadata=UNLESS_DEFAULT)
+    """Fraction of that weight that is left at the end of the training; it falls linearly. 1: constant."""
+    kickstart_average: float = field(default=1.0, metadata=UNLESS_DEFAULT)
     """Decay per round of the running average with which the clone of `kickstart` follows the actor; 1 for a clone that
     stays as it is."""
 
@@ -71,7 +73,8 @@ class ImitationConfig:
         if not 0 <= self.average < 1:
             raise problem("average of at least 0 and below 1", str(self.average), "use e.g. 0.9, or 0 for none")
         at_least(self, 0, "critics_first", "kickstart")
-        share(self, "kickstart_average", remedy="use e.g. 0.999")
+        share(self, "kickstart_final", remedy="use e.g. 0.25")
+        share(self, "kickstart_average", remedy="use e.g. 0.9997, or 1 for a clone that stays")
 
 
 def given_callbacks(callback: MaybeCallback) -> list[BaseCallback]:
@@ -128,8 +131,8 @@ class Imitator(ABC):
         """Environment steps of the model before the warm start."""
         self.warm, self.own_log, self.average = False, OwnLog(), PolicyAverage(self.config.average)
         kickstarted = self.config.warm_start and self.config.kickstart and not self.on_policy
-        weight, average = self.config.kickstart, self.config.kickstart_average
-        self.kickstart = Kickstart(model, weight, average) if kickstarted else None
+        chosen = self.config.kickstart, self.config.kickstart_final, self.config.kickstart_average
+        self.kickstart = Kickstart(model, *chosen) if kickstarted else None
 
     @abstractmethod
     def reward_callbacks(self) -> list[BaseCallback]:

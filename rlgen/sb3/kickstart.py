@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
 from rlgen.equations.kickstart import kickstart_loss
+from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.cloned import action_distribution
 from rlgen.sb3.relabel_replay import plain_replay_buffer
 
@@ -20,7 +21,8 @@ from rlgen.sb3.relabel_replay import plain_replay_buffer
 class Kickstart(BaseCallback):
     """Adds a penalty of the actor's distance from its clone to the loss of an off-policy model (SAC, TD3, DDPG, TQC,
     CrossQ), at random states of its replay buffer: `kickstart_loss` of the mean actions, in units of half their range.
-    The clone follows the actor as the running average of its weights with this `average` per rollout; 1: not at all.
+    The weight falls linearly over the training, to `final` times itself. The clone follows the actor as the running
+    average of its weights with this `average` per rollout; 1: not at all.
 
     Critics know the values of a clone's actions, and of few others. Where they are wrong, an actor that follows their
     gradient loses within some hundred gradient steps what it has cloned. A weight w lets it move by about 1 / (2w),
@@ -30,9 +32,10 @@ class Kickstart(BaseCallback):
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, model: BaseAlgorithm, weight: float, average: float = 1.0):
+    def __init__(self, model: BaseAlgorithm, weight: float, final: float = 1.0, average: float = 1.0):
         super().__init__()
-        self.weight, self.average, self.slope = weight, average, 0.0
+        self.weight, self.final, self.average = weight, final, average
+        self.present, self.slope = weight, 0.0
         self.actor = cast(Any, model).actor
         self.clone: BasePolicy | None = None
 
@@ -55,6 +58,7 @@ class Kickstart(BaseCallback):
     def _on_rollout_end(self) -> None:
         """Before the gradient steps of this rollout."""
         if self.clone is not None:
+            self.present = self.weight * (self.final + (1 - self.final) * progress_remaining(self.model))
             self._follow(self.clone)
             self.slope = self._mean_slope()
 
@@ -89,7 +93,7 @@ class Kickstart(BaseCallback):
         self.actor.set_training_mode(False)  # as it acts: batch statistics (CrossQ) are those of the data so far
         acted = action_distribution(self.actor, observations).mode()
         self.actor.set_training_mode(was_training)
-        loss = kickstart_loss(acted, cloned, self.slope, self.weight)
+        loss = kickstart_loss(acted, cloned, self.slope, self.present)
         for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning, allow_unused=True), strict=True):
             if gradient is not None:
                 assert parameter.grad is not None

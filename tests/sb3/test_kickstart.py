@@ -90,6 +90,17 @@ def test_the_slope_is_that_of_the_critics_in_the_action(name: str) -> None:
     assert found == pytest.approx(float(by_differences.detach().abs().mean()), rel=1e-3)
 
 
+def test_the_weight_falls_linearly_to_a_fraction() -> None:
+    model = model_of("SAC")
+    kickstart, weights = Kickstart(model, 4.0, final=0.5), []
+    kickstart.remember()
+    weighed = ConvertCallback(lambda local, _: weights.append(kickstart.present) or True)
+    model.learn(100, [kickstart, weighed])
+    assert weights[10] == pytest.approx(4 * 0.95, abs=0.1)
+    assert weights[60] == pytest.approx(4 * 0.7, abs=0.1)
+    assert kickstart.present == pytest.approx(2)
+
+
 def test_the_clone_follows_as_a_running_average() -> None:
     model = model_of("SAC")
     kickstart = Kickstart(model, 4.0, average=0.9)

@@ -71,7 +71,7 @@ def measured(demonstrations: Demonstrations, weight: float, seed: int) -> dict[s
         discriminator=discriminator,
         critics_first=FIRST,
         kickstart=weight,
-        kickstart_average=1.0,
+        kickstart_final=1.0,
         average=0.0,
     )
     agent = GAIL(model, demonstrations, config)
