@@ -19,7 +19,6 @@ from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.coherent import CoherentReward, CoherentRewardConfig
 from rlgen.rewards.random_features import features_for
 from rlgen.sb3.critic_pretraining import CriticPretraining
-from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
@@ -136,6 +135,5 @@ class CSIL(RewardedImitator):
         assert isinstance(self.model, OffPolicyAlgorithm)
         relabel = RelabelReplay(sources, self.draws, adds=False, absorbs=True)
         if self.config.expert_share:
-            rows, share = self.source.demonstrations, self.config.expert_share
-            relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
+            relabel.mix_in(self.model, self.source.demonstrations, self.config.expert_share)
         return [relabel]

@@ -24,7 +24,6 @@ from rlgen.rewards.early_ends import absorbing_states
 from rlgen.rewards.window_adversarial import WindowAdversarial, earlier_rows
 from rlgen.sb3.adaptive_rate import Anneal
 from rlgen.sb3.cloned import has_actor
-from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
@@ -225,8 +224,7 @@ class GAIL(RewardedImitator):
             relabel = RelabelReplay(self.reward_sources(), self.draws, adds=False, absorbs=absorbs, task_weight=weight)
             if self.config.expert_share:
                 assert isinstance(self.model, OffPolicyAlgorithm)
-                rows, share = self.source.demonstrations, self.config.expert_share
-                relabel.experts = ExpertRows(self.model, rows, relabel.reward, share)
+                relabel.mix_in(self.model, self.source.demonstrations, self.config.expert_share)
             return [anneal, relabel]
         return [anneal, Relabel(self.reward_sources(), self.scale, task_weight=self.config.task_weight)]
 

@@ -73,6 +73,10 @@ class RelabelReplay(BaseCallback):
         self.sources, self.steps, self.adds = weighted_rewards(sources), steps or NewSteps(UPDATE_EVERY), adds
         self.experts, self.absorbs, self.task_weight = experts, absorbs, task_weight
 
+    def mix_in(self, model: OffPolicyAlgorithm, rows: Transitions[Any], share: float) -> None:
+        """Takes this share of each minibatch from demonstrated `rows`, with the rewards of all others."""
+        self.experts = ExpertRows(model, rows, self.reward, share)
+
     def _init_callback(self) -> None:
         """Raises `InputError` for a replay buffer with its own way of sampling, and in several processes."""
         distributed.require_single_process(type(self.model).__name__)
