@@ -78,10 +78,9 @@ def measured(demonstrations: Demonstrations, weight: float, seed: int) -> dict[s
     agent.learn(FIRST)
     cloned, _, _ = played(model, agent)
     observations = model.replay_buffer.sample(2000).observations
-    with torch.no_grad():
-        before = model.actor(observations, deterministic=True)
-        agent.learn(int(UPDATES / learner.updates_per_step))
-        distance = (model.actor(observations, deterministic=True) - before).square().mean().sqrt()
+    before = model.actor(observations, deterministic=True).detach()
+    agent.learn(int(UPDATES / learner.updates_per_step))
+    distance = (model.actor(observations, deterministic=True).detach() - before).square().mean().sqrt()
     after, expected, paid = played(model, agent)
     env.close()
     return dict(zip(COLUMNS, (weight, cloned, after, float(distance), expected, paid), strict=True))
