@@ -166,6 +166,7 @@ class Imitator(ABC):
         callbacks = CallbackList([*self._callbacks(), *given_callbacks(callback)])
         own_log = self.own_log.of(self.model, tb_log_name or type(self).__name__)
         if total_timesteps > 0:
+            self._warn_of_idle_actor(total_timesteps)
             interval = log_interval * (1 if self.on_policy else self.model.n_envs)  # counts episodes off-policy
             # A clone has learned from inputs under these statistics, and further observations would change them.
             inputs = constant_statistics(self.model) if self.config.warm_start else nullcontext()
@@ -181,6 +182,16 @@ class Imitator(ABC):
                 )
         self.average.adopt()
         return self
+
+    def _warn_of_idle_actor(self, total_timesteps: int) -> None:
+        """Logs that this call ends while only critics learn."""
+        ends, first = self.model.num_timesteps + total_timesteps, self.warm_at + self.config.critics_first
+        if self.config.warm_start and not self.on_policy and ends <= first:
+            log.warning(
+                "the policy will stay the clone: only critics learn in the first %d environment steps; train for "
+                "longer, or lower critics_first",
+                self.config.critics_first,
+            )
 
     @contextmanager
     def _as_a_clone(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.errors import problem
+from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
@@ -25,8 +26,6 @@ from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import extractor_for, policy_name
-
-from .activation import ACTIVATIONS, Activation
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01

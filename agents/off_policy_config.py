@@ -16,9 +16,9 @@ from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
+from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.sb3.image_features import extractor_for, policy_name
 
-from .activation import ACTIVATIONS, Activation
 from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
 
 MOST_STEPS = 64

@@ -17,9 +17,9 @@ from gymnasium import spaces
 from rlgen.envs import make_vec
 from rlgen.envs.registration import registered_id, split_id
 from rlgen.errors import problem
+from rlgen.nn.layers import ACTIVATIONS
 from rlgen.runs.config import fields_from_json, required_fields
 
-from ..activation import ACTIVATIONS
 from .choices import all_typed, typed
 from .environment import import_typed
 from .learner_choice import CHOICE

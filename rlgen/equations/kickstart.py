@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-def kickstart_loss(acted: Tensor, cloned: Tensor, slope: float, weight: float) -> Tensor:
+def kickstart_loss(acted: Tensor, cloned: Tensor, slope: Tensor | float, weight: float) -> Tensor:
     """weight · slope · √A · mean (a - c)², [], of a policy's actions a [B, A] from a clone's c.
 
     `slope` is the mean length of ∂Q/∂a over states. An actor that minimizes this - mean Q, with values Q that are

@@ -16,7 +16,7 @@ from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.pixels import PIXELS
-from rlgen.nn.layers import ACTIVATIONS, full_precision, mlp
+from rlgen.nn.layers import ACTIVATIONS, Activation, full_precision, mlp
 from rlgen.nn.posterior import (
     CouplingFlow,
     DiagonalGaussian,
@@ -42,7 +42,7 @@ class VAEConfig:
     """Latent dimension."""
     hidden: tuple[int, ...] = (500,)
     """Widths of the encoder's hidden layers; the decoder has the reverse."""
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Activation = "tanh"
     """Activation between layers."""
     likelihood: Likelihood = "bernoulli"
     """Likelihood of a pixel: bernoulli, for binary images; categorical, over 256 levels; logistic, a mixture of
@@ -218,7 +218,7 @@ class IAFVAEConfig(VAEConfig):
 
     latent: int = 32
     """Latent dimension (section 6.1)."""
-    activation: Literal["tanh", "relu"] = "relu"
+    activation: Activation = "relu"
     """Activation between layers of encoder and decoder; the flow has exponential linear units."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "iaf"
     """Posterior: iaf, the flow, whose steps all receive the encoder's context; gaussian or coupling for comparison."""

@@ -18,7 +18,7 @@ from rlgen.equations.penalties import mixup_discriminator_loss
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.discriminator_loss import discriminator_loss, penalty_metrics
-from rlgen.nn.layers import ACTIVATIONS
+from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
@@ -48,7 +48,7 @@ class AdversarialConfig:
     2023, 2305.00303). These need more time per row, and observations of vectors."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the discriminator's hidden layers."""
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Activation = "tanh"
     """Activation function of the hidden layers."""
     learning_rate: float = 3e-4
     """Initial learning rate of Adam."""

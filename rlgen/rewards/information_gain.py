@@ -16,7 +16,7 @@ from rlgen.nn.bayesian_dense import GaussianDense, LikelihoodStd
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
-from rlgen.nn.layers import ACTIVATIONS
+from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
 from rlgen.rewards.novelty import NormalisedTransitions, ReplayPool
@@ -39,7 +39,7 @@ class InformationGainConfig:
 
     hidden: tuple[int, ...] = (32,)
     """Widths of the model's hidden layers."""
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: Activation = "relu"
     """Activation function of the hidden layers."""
     posterior: Literal["gaussian", "flow"] = "gaussian"
     """Posterior of the weights. gaussian: independent; flow: those of an input are multiplied by noise of a normalizing

@@ -35,7 +35,7 @@ class Kickstart(BaseCallback):
     def __init__(self, model: BaseAlgorithm, weight: float, final: float = 1.0, average: float = 1.0):
         super().__init__()
         self.weight, self.final, self.average = weight, final, average
-        self.present, self.slope = weight, 0.0
+        self.present, self.slope = weight, torch.zeros(())
         self.actor = cast(Any, model).actor
         self.clone: BasePolicy | None = None
 
@@ -57,10 +57,12 @@ class Kickstart(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         """Before the gradient steps of this rollout."""
-        if self.clone is not None:
-            self.present = self.weight * (self.final + (1 - self.final) * progress_remaining(self.model))
+        if self.clone is None or not any(each.requires_grad for each in self.actor.parameters()):
+            return  # while only critics learn, the actor is the clone
+        self.present = self.weight * (self.final + (1 - self.final) * progress_remaining(self.model))
+        if self.average < 1:
             self._follow(self.clone)
-            self.slope = self._mean_slope()
+        self.slope = self._mean_slope()
 
     @torch.no_grad()
     def _follow(self, clone: BasePolicy) -> None:
@@ -68,8 +70,8 @@ class Kickstart(BaseCallback):
             if behind.is_floating_point():
                 behind.lerp_(ahead, 1 - self.average)
 
-    def _mean_slope(self) -> float:
-        """Mean length of ∂Q/∂a of the critics at what the actor does in replayed states."""
+    def _mean_slope(self) -> Tensor:
+        """Mean length of ∂Q/∂a of the critics at what the actor does in replayed states, a scalar."""
         observations = self._sample().observations
         with torch.no_grad():
             actions: Tensor = action_distribution(self.actor, observations).mode()
@@ -77,7 +79,7 @@ class Kickstart(BaseCallback):
         values = cast(Any, self.model).critic(observations, actions)
         together = values if isinstance(values, Tensor) else torch.cat(values, -1)  # TQC's is one tensor
         (slopes,) = torch.autograd.grad(together.flatten(1).mean(1).sum(), [actions])
-        return float(slopes.norm(dim=1).mean())
+        return slopes.norm(dim=1).mean()
 
     def _sample(self) -> Any:
         return plain_replay_buffer(self.model).sample(self.model.batch_size, self.model.get_vec_normalize_env())

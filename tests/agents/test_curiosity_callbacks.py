@@ -102,7 +102,7 @@ def test_earlier_spellings_work_and_say_what_is_written_now() -> None:
         ("{config: {batch_size: true}}", "a whole number for batch_size; got True; "),
         ("{update_every: 1.5}", "a whole number for update_every; got 1.5; "),
         ('{config: {learn_likelihood: "yes"}}', "true or false for learn_likelihood; got 'yes'; "),
-        ("{config: {activation: gelu}}", "one of relu, tanh for activation; got 'gelu'; "),
+        ("{config: {activation: gelu}}", "one of tanh, relu, elu, silu for activation; got 'gelu'; "),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(keywords: str, said: str) -> None:

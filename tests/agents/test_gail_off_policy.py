@@ -140,16 +140,21 @@ def test_the_warm_start_clones_the_actor_and_its_critics_learn_first(
     assert not torch.equal(model.log_ent_coef, coefficient)
 
 
-def test_a_clone_acts_from_the_first_step_on(point_env, point_demonstrations) -> None:
-    """Not at random for `learning_starts` steps."""
+def test_a_clone_acts_from_the_first_step_on(point_env, point_demonstrations, caplog) -> None:
+    """Not at random for `learning_starts` steps. Whoever trains for less than the critics need is warned."""
     model = model_of(SAC, point_env(), learning_starts=1000)
-    GAIL(model, point_demonstrations, replace(CONFIG, critics_first=1000)).learn(40)
+    gail = GAIL(model, point_demonstrations, replace(CONFIG, critics_first=1000))
+    gail.learn(40)
+    assert "the policy will stay the clone" in caplog.text
+    caplog.clear()
     assert model.learning_starts == 1000
     buffer = model.replay_buffer
     with torch.no_grad():
         cloned = model.actor(torch.from_numpy(buffer.observations[: buffer.pos].reshape(-1, 2)), deterministic=True)
     acted = buffer.actions[: buffer.pos].reshape(-1, cloned.shape[1])
     assert abs(acted - cloned.numpy()).std() < 0.2 < acted.std()
+    gail.learn(1000)
+    assert not caplog.text
 
 
 def test_the_noise_after_cloning_is_what_the_temperature_asks_for(point_env, point_demonstrations) -> None:

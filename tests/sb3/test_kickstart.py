@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_loss_at_replayed_states() -> None:
     model.learn(40)
     kickstart.remember()
     model.learn(30, reset_num_timesteps=False)
-    kickstart.model, kickstart.slope = model, 2.0
+    kickstart.model, kickstart.slope = model, torch.tensor(2.0)
     actor: Any = model.actor
     np.random.seed(3)
     observations = model.replay_buffer.sample(32).observations
@@ -87,7 +87,7 @@ def test_the_slope_is_that_of_the_critics_in_the_action(name: str) -> None:
         return (values if name == "TQC" else torch.cat(values, 1)).flatten(1).mean(1)
 
     by_differences = (value(1e-4) - value(-1e-4)) / 2e-4
-    assert found == pytest.approx(float(by_differences.detach().abs().mean()), rel=1e-3)
+    assert float(found) == pytest.approx(float(by_differences.detach().abs().mean()), rel=1e-3)
 
 
 def test_the_weight_falls_linearly_to_a_fraction() -> None:
@@ -129,7 +129,7 @@ def test_without_a_clone_and_after_the_block_nothing_changes() -> None:
     plain.learn(80)
     kickstarted = model_of("SAC")
     kickstart = Kickstart(kickstarted, 5.0)
-    kickstart.slope = 1.0
+    kickstart.slope = torch.tensor(1.0)
     with kickstart.applied():
         kickstarted.learn(60)
     kickstart.remember()
