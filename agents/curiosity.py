@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
@@ -14,6 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
 from rlgen.checks import config_of, require
+from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.dynamics_models import (
@@ -25,9 +26,10 @@ from rlgen.rewards.dynamics_models import (
 from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
-from rlgen.rewards.random_features import OfFeatures, features_for, features_size
+from rlgen.rewards.random_features import features_for, features_size
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
+from rlgen.rewards.view import ObservedNumbers, OfView, TransitionView
 from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.model_state import clone_tensors
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
@@ -48,7 +50,9 @@ class Curiosity(CallbackList, Generic[Config]):
     source once the training has started. It learns from every rollout, or with an off-policy model every `update_every`
     environment steps, counted over all environments.
 
-    Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`).
+    Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`). `observed` lists
+    the numbers of a flat observation that the source sees, counted from 0; None for all. What a curiosity observes
+    decides what it explores: novel contact forces, for example, are had by lying on one's back.
 
     `model.learn` raises `InputError` for actions that are neither vectors nor Discrete, and for replay buffers other
     than SB3's plain ones.
@@ -69,11 +73,13 @@ class Curiosity(CallbackList, Generic[Config]):
         eta: float | None = None,
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
+        observed: Sequence[int] | None = None,
     ):
         super().__init__([])
         require("eta", eta, float | None)
         require("final_eta", final_eta, float)
         require("update_every", update_every, int)
+        require("observed", observed, tuple[int, ...] | None)
         eta = self.usual_eta if eta is None else eta
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
@@ -82,6 +88,7 @@ class Curiosity(CallbackList, Generic[Config]):
         plain = config is not None and not is_dataclass(config)
         self.config = config_of(self.config_type(), config) if plain else config  # type: ignore[arg-type]
         self.eta, self.final_eta = eta, final_eta
+        self.observed = tuple(observed) if observed else None
         self.source: RewardSource | None = None
         self.steps = NewSteps(update_every)
 
@@ -113,18 +120,23 @@ class Curiosity(CallbackList, Generic[Config]):
 
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
-        shape = shape_of(model)
+        shape = shape_of(model, self.observed)
         if self.source is None:
-            self.shape, self.source = shape, self.source_type(shape, self.config)
-            features = features_for(model.observation_space, model.device)
-            if features is not None:
-                self.source = OfFeatures(self.source, features)
+            view = self._view(model)
+            source = self.source_type(shape, self.config)
+            self.shape, self.source = shape, source if view is None else OfView(source, view)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
         if self.shape != shape:
             raise problem(
                 f"the task of its first training, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
             )
         return WeightedReward(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
+
+    def _view(self, model: BaseAlgorithm) -> TransitionView | None:
+        """What the source sees of transitions, unless that is the whole vector of an observation."""
+        if self.observed is None:
+            return features_for(model.observation_space, model.device)
+        return ObservedNumbers(self.observed, features_size(model.observation_space)).to(model.device)
 
     def state_dict(self) -> dict[str, Any]:
         """What it has learned and logs, without the model's own state; a copy that later training does not change."""
@@ -204,14 +216,17 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
 
 
-def shape_of(model: BaseAlgorithm) -> TaskShape:
-    """The shape of the task that `model` learns, for a reward source that sees flat observations or features."""
-    observed, acted = model.observation_space, model.action_space
+def shape_of(model: BaseAlgorithm, observed: Sequence[int] | None = None) -> TaskShape:
+    """The shape of the task that `model` learns, for a reward source that sees flat observations, these numbers of
+    them, or features."""
+    space, acted = model.observation_space, model.action_space
+    if observed is not None and (not isinstance(space, spaces.Box) or is_image(space)):
+        raise problem("an observation of plain numbers, of which some are observed", f"{space}", "leave observed out")
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None
     return TaskShape(
-        observation_size=features_size(observed),
+        observation_size=features_size(space) if observed is None else len(observed),
         action_size=spaces.flatdim(acted) if n_actions is None else 1,
         n_actions=n_actions,
         n_envs=model.n_envs,

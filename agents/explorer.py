@@ -12,6 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from rlgen.data.visits import VISITS
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
+from rlgen.rewards.view import ranges
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.fast_ppo import ActOnOneThread
@@ -104,8 +105,10 @@ class Explorer:
         return {} if self.coverage is None else {VISITS: self.coverage.visits.to_bytes()}
 
     def achieved(self) -> Mapping[str, Any]:
-        """Metrics of the finished run's result: what it found, if it counts that."""
-        return {} if self.coverage is None else self.coverage.achieved()
+        """Metrics of the finished run's result: what it found, if it counts that, and what its curiosities observe."""
+        found = {} if self.coverage is None else self.coverage.achieved()
+        seen = [ranges(each.observed) for each in self.curiosities if each.observed is not None]
+        return {**found, "observed": ", ".join(seen)} if seen else found
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue between two rounds, except the environment and the random numbers."""

@@ -69,6 +69,15 @@ STATE_AXES: dict[str, tuple[Axis, ...]] = {
 """Gymnasium id → axes. For other tasks `rlgen.data.visits.axes_within` uses the first two observation components."""
 
 
+OBSERVED: dict[str, tuple[int, ...]] = {
+    "rlgen/SparseAnt-v0": tuple(range(29)),
+    "rlgen/SparseHumanoid-v0": tuple(range(47)),
+}
+"""Gymnasium id → numbers of the observation that a curiosity observes by default: positions and velocities, without
+contact forces (both) and without inertias and velocities of the bodies and forces of the motors (Humanoid), which other
+numbers determine or which only accidents change. For other tasks all (experiments/vime says why)."""
+
+
 Kind = TypeVar("Kind")
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rlgen.sim.task import Array, State, indicator
+from rlgen.checks import at_least
+from rlgen.sim.task import Array, State, indicator, namespace
 
 from .ant import Ant
 from .humanoid import Humanoid
@@ -56,12 +57,36 @@ class SparseHalfCheetah(Beyond, HalfCheetah):
 
     Differs from the paper: Gymnasium's v5 body and observation (dimension 18), in which x is that of the torso instead
     of the center of mass. The terms of HalfCheetah-v5's reward have weight 0 by default.
+
+    `noise_numbers` appends as many numbers of pure noise to the observation, of mean 0 and variance 1: the noisy
+    television of Burda et al. 2019 (1808.04355), which rewards errors of prediction forever and holds no information.
     """
 
     frame_skip: int = 1
     forward_reward_weight: float = 0.0
     ctrl_cost_weight: float = 0.0
     exclude_current_positions_from_observation: bool = False
+    noise_numbers: int = 0
+    """Number of observed numbers that are pure noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 0, "noise_numbers", remedy="give 0 for none")
+
+    def observe(self, state: State) -> Array:
+        observed = super().observe(state)
+        if not self.noise_numbers:
+            return observed
+        return namespace(observed).concatenate([observed, noise_of(state.qvel, self.noise_numbers)], axis=1)
+
+
+def noise_of(qvel: Array, size: int) -> Array:
+    """Uniform numbers [N, size] of mean 0 and variance 1, the same for the same velocities [N, nv] and unpredictable
+    from all others: the digits of a large multiple of the velocities. So the state of the simulator stays complete."""
+    numbers = namespace(qvel)
+    mixed = sum((index + 1) ** 0.5 * qvel[:, index : index + 1] for index in range(qvel.shape[1]))
+    phases = numbers.concatenate([(1e4 + 977.0 * index) * mixed for index in range(size)], axis=1)
+    return (phases - numbers.floor(phases) - 0.5) * 12**0.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 
-from rlgen.deprecation import renamed_fields
-from rlgen.display import Display
+from rlgen.deprecation import UNLESS_NONE, renamed_fields
+from rlgen.display import Display, Metric
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 from rlgen.sb3.vec_env import ResumableVecEnv
@@ -17,8 +17,11 @@ from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, typed, with_fields
 from .environment import coverage_of
+from .observed import Observed, observed_by_default
 from .parsing import options_of
 from .train_rl import TrainRL
+
+OBSERVED = Metric("observed", "numbers that the curiosity sees", absent="all")
 
 # Every entry of `CURIOSITIES` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
@@ -54,6 +57,10 @@ class TrainExplore(TrainRL):
     update_every: int = UPDATE_EVERY
     """Environment steps between two updates of the curiosity with an off-policy learner; others update it after each
     rollout."""
+    observed: Observed = field(default=None, metadata=UNLESS_NONE)
+    """Numbers of the observation that the curiosity sees, counted from 0, e.g. 0-6 15-20; all for all. By default those
+    of the task: positions and velocities of SparseAnt and SparseHumanoid, all of other tasks. What it sees decides what
+    is explored."""
     scale_reward: bool = True
     """Division of reward + bonus by the running standard deviation of its discounted returns (on-policy learners
     only)."""
@@ -70,8 +77,9 @@ class TrainExplore(TrainRL):
         """Called PPO + VIME, SAC + Disagreement; PPO without curiosity."""
         found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
         kinds = [each.name.upper() if len(each.name) <= 4 else each.name.capitalize() for each in self.curiosities()]
+        results = Coverage.results if self.curiosity == "none" else (*Coverage.results, OBSERVED)
         panels = (*Coverage.panels, *curious, *found.panels)
-        return replace(found, name=" + ".join([found.name, *kinds]), panels=panels, results=Coverage.results)
+        return replace(found, name=" + ".join([found.name, *kinds]), panels=panels, results=results)
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
@@ -122,7 +130,7 @@ class TrainExplore(TrainRL):
         """The contents of config.json, without the settings that this training does not read, and with the η in use."""
         used = super().recorded()
         for each in self.curiosities():
-            used["eta"] = each.eta
+            used |= {"eta": each.eta, "observed": list(each.observed or ())}
         return used
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
@@ -135,7 +143,10 @@ class TrainExplore(TrainRL):
         if self.curiosity == "none":
             return []
         settings, kind = getattr(self, self.curiosity, None), CURIOSITIES[self.curiosity]
-        return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=self.update_every)]
+        by_default = observed_by_default(self.env, self.env_kwargs)
+        seen = by_default if self.observed is None else self.observed
+        every = self.update_every
+        return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=every, observed=seen)]
 
 
-NONE_READS_NOT = {"eta", "final_eta", "update_every"}
+NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed"}

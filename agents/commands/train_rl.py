@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import torch
 
+from rlgen.checks import positive
 from rlgen.deprecation import UNLESS_NONE
 from rlgen.display import Display
+from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.learned_reward import FILE, LearnedReward
 from rlgen.runs.folder import RunFolder
@@ -52,6 +54,9 @@ class TrainRL(LearnerChoice):
     scale_reward: bool = True
     """Division of rewards by the running standard deviation of their discounted returns (on-policy learners only)."""
 
+    scale_half_life: float | None = field(default=None, metadata=UNLESS_NONE)
+    """Environment steps after which returns count half in that standard deviation; by default none is forgotten."""
+
     reward: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Run of `rlgen train airl`, or its reward.safetensors, whose learned reward replaces the task's while learning;
     evaluations and episode returns stay those of the task. By default the task's own reward."""
@@ -69,7 +74,13 @@ class TrainRL(LearnerChoice):
 
     @classmethod
     def idle_with(cls, learner: LearnerConfig) -> set[str]:
-        return set() if learner.on_policy else {"scale_reward"}
+        return set() if learner.on_policy else {"scale_reward", "scale_half_life"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(self, "scale_half_life")
+        if self.scale_half_life is not None and not self.scale_reward:
+            raise problem("--scale-reward with --scale-half-life", "--no-scale-reward", "leave one of them out")
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         env = self.rewarded(env)
@@ -77,6 +88,6 @@ class TrainRL(LearnerChoice):
 
     def scale(self) -> ReturnNormalizer | None:
         """The scale that rewards are divided by; None for unscaled rewards."""
-        return (
-            ReturnNormalizer(self.learner.gamma, self.n_envs) if self.scale_reward and self.learner.on_policy else None
-        )
+        if not (self.scale_reward and self.learner.on_policy):
+            return None
+        return ReturnNormalizer(self.learner.gamma, self.n_envs, half_life=self.scale_half_life)

@@ -203,6 +203,19 @@ def _few_rows(numbers: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
     return [tensor.split(max(1, CACHED_NUMBERS // numbers), 1) for tensor in tensors]
 
 
+def expected_information_gain(model_var: Float[Tensor, "B O"], noise_std: Tensor | float) -> Gain:
+    """½ Σ log(1 + v/σ²) [B], nats: what an observation at these inputs is expected to say about the function, before it
+    is made. MacKay 1992 (Information-based objective functions for active data selection), eq. 6, summed over outputs.
+
+    v is the variance of each output's mean under the posterior of the weights, σ (`noise_std`, which broadcasts to v)
+    the standard deviation of the noise around it. The sum is the mutual information of weights and observation where
+    the function values of the outputs are Gaussian and independent, and else an upper bound. Noise that the model
+    knows adds nothing to it, however large the errors are: that is its difference from the squared error, and from the
+    gain of the transition that came.
+    """
+    return 0.5 * torch.log1p(model_var / torch.as_tensor(noise_std).square()).sum(-1)
+
+
 Predictions = Float[Tensor, "*batch Z"]
 PerRow = Float[Tensor, "*batch"]
 

@@ -1,7 +1,7 @@
 """Bayesian multilayer perceptron: a distribution over functions, its ELBO and its information gain per row."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Literal
 
 import torch
@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from rlgen.equations.exploration_bonuses import (
     compression_improvement_local,
     compression_improvement_shared,
+    expected_information_gain,
     information_gain_local,
     information_gain_shared,
 )
 from rlgen.equations.gaussians import gaussian_log_prob, gaussian_score
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
+from rlgen.equations.moment_propagation import dense_moments, relu_moments
 from rlgen.equations.multiplicative_noise import (
     ScaledLocalPass,
     ScaledSharedPass,
@@ -30,7 +32,7 @@ from rlgen.nn.bayesian_dense import BayesianDense, Drawn, GaussianDense, Pass, S
 Inputs = Float[Tensor, "B I"]
 Targets = Float[Tensor, "B O"]
 Scalar = Float[Tensor, ""]
-Std = Float[Tensor, ""] | Float[Tensor, " O"] | float
+Std = Float[Tensor, ""] | Float[Tensor, " O"] | Float[Tensor, "B O"] | float
 Gain = Literal["information", "compression"]
 GAINS: dict[tuple[Gain, type], Callable[..., Tensor]] = {
     ("information", LocalPass): information_gain_local,
@@ -101,7 +103,7 @@ class BayesianMLP(nn.Module):
 
         Hinton & van Camp 1993; Blundell et al. 2015 (1505.05424), eq. 2. `n_data` is the number of rows of the complete
         data set, not of this batch: n_data times the value is an upper bound on -log p(data). `likelihood_std`: a fixed
-        value, or the output of a `LikelihoodStd` to learn it as well.
+        value, or the output of a module of `rlgen.nn.likelihood_std` to learn it as well.
         """
         _check(n_data)
         log_likelihood = diagonal_gaussian_log_prob(y, self(x, samples, sampling), likelihood_std)
@@ -169,11 +171,33 @@ class BayesianMLP(nn.Module):
         """
         passes = self._draw(samples, sampling)
         rows = max(1, chunk // samples)
+        per_row = isinstance(likelihood_std, Tensor) and likelihood_std.ndim > 1
+        stds = likelihood_std.split(rows) if per_row else repeat(likelihood_std)  # type: ignore[union-attr]
         gains = [
-            self._gain(gain, *self._sensitivities(passes, some_x, some_y, likelihood_std)[1:], step_size)
-            for some_x, some_y in zip(x.split(rows), y.split(rows), strict=True)
+            self._gain(gain, *self._sensitivities(passes, some_x, some_y, std)[1:], step_size)
+            for some_x, some_y, std in zip(x.split(rows), y.split(rows), stds, strict=False)
         ]
         return torch.cat(gains)
+
+    @torch.no_grad()
+    def moments(self, x: Inputs, samples: int = 16) -> tuple[Float[Tensor, "B O"], Float[Tensor, "B O"]]:
+        """Mean and variance of the outputs under the posterior, without the likelihood's noise.
+
+        By moments of the layers for ReLU and Gaussian weights: exact with one hidden layer
+        (`rlgen.equations.moment_propagation`). Otherwise from `samples` functions.
+        """
+        layers = [layer for layer in self.layers if isinstance(layer, GaussianDense)]
+        if len(layers) < len(self.layers) or not isinstance(self.activation, nn.ReLU):
+            drawn = self(x, samples)
+            return drawn.mean(0), drawn.var(0)
+        mean, var = dense_moments(x, None, *layers[0].weights())
+        for layer in layers[1:]:
+            mean, var = dense_moments(*relu_moments(mean, var), *layer.weights())
+        return mean, var
+
+    def expected_gain(self, x: Inputs, likelihood_std: Std, samples: int = 16) -> Float[Tensor, " B"]:
+        """Expected information gain of an observation at each row, nats: `expected_information_gain` of `moments`."""
+        return expected_information_gain(self.moments(x, samples)[1], likelihood_std)
 
     def _sensitivities(
         self, passes: Sequence[Pass], x: Inputs, y: Targets, likelihood_std: Std

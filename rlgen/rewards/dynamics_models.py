@@ -1,23 +1,25 @@
 """The prediction error of a dynamics model, VIME's baseline, and the disagreement of several, as reward sources."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.checks import at_least, below_one
+from rlgen.checks import at_least
 from rlgen.data.transitions import Transitions
 from rlgen.equations.exploration_bonuses import disagreement, prediction_error
 from rlgen.nn.layers import EnsembleMLP, mlp
-from rlgen.rewards.bonus_unit import DiscountedReturnStd, LargestSoFar
-from rlgen.rewards.novelty import NormalisedTransitions, Novelty, NoveltyConfig, Predictor, ReplayPool
+from rlgen.rewards.bonus_unit import Unit
+from rlgen.rewards.novelty import DynamicsConfig, NormalisedTransitions, Novelty, Predictor, ReplayPool
 from rlgen.rewards.source import TaskShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictionErrorConfig(NoveltyConfig):
+class PredictionErrorConfig(DynamicsConfig):
     """Settings of a dynamics model whose error is the bonus (Stadie, Levine & Abbeel 2015, 1507.00814)."""
+
+    own_unit: ClassVar[Unit] = "largest"
 
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the model's hidden layers."""
@@ -43,9 +45,9 @@ class PredictionError(Novelty):
 
     def __init__(self, shape: TaskShape, config: PredictionErrorConfig | None = None):
         config = config or PredictionErrorConfig()
-        view = NormalisedTransitions(shape)
+        view = NormalisedTransitions(shape, config.predicts)
         networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
-        super().__init__(view, networks, LargestSoFar(), config, shape.device)
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
         self.pool = ReplayPool(-(-config.pool_size // distributed.world_size()))
 
     def draw(self, batch: Transitions, n: int) -> Transitions:
@@ -76,12 +78,14 @@ class DynamicsModel(Predictor):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleDisagreementConfig(NoveltyConfig):
+class EnsembleDisagreementConfig(DynamicsConfig):
     """Settings of an ensemble of dynamics models (Pathak et al. 2019, 1906.04161).
 
     Differs from the paper: one hidden layer, because observations are not images, and a learning rate of 3e-4 instead
     of 1e-4, because trainings last a million steps and not a hundred million.
     """
+
+    own_unit: ClassVar[Unit] = "returns"
 
     learning_rate: float = 3e-4
     """Adam's learning rate."""
@@ -91,12 +95,9 @@ class EnsembleDisagreementConfig(NoveltyConfig):
     """Number of models."""
     batch_size: int = 128
     """Transitions per gradient step of each model; each draws its own."""
-    gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        below_one(self, "gamma", remedy="use e.g. 0.99")
         at_least(self, 2, "members", remedy="leave it out for the default: one model cannot disagree")
 
 
@@ -116,9 +117,9 @@ class EnsembleDisagreement(Novelty):
 
     def __init__(self, shape: TaskShape, config: EnsembleDisagreementConfig | None = None):
         config = config or EnsembleDisagreementConfig()
-        view = NormalisedTransitions(shape)
+        view = NormalisedTransitions(shape, config.predicts)
         networks = DynamicsEnsemble(config.members, [view.input_size, *config.hidden, shape.observation_size])
-        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
 
     @property
     def rows_per_step(self) -> int:

@@ -1,6 +1,6 @@
 """The information gain of a Bayesian dynamics model, VIME's bonus, as a reward source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -9,26 +9,31 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import one_of, positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
-from rlgen.nn.bayesian_dense import GaussianDense, LikelihoodStd
+from rlgen.nn.bayesian_dense import GaussianDense
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.first_order_gain import first_order_gain
 from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS, Activation
+from rlgen.nn.likelihood_std import HeteroscedasticStd, LikelihoodStd
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.rewards.bonus_unit import BONUS, quantile_metrics, quantiles
-from rlgen.rewards.novelty import NormalisedTransitions, ReplayPool
+from rlgen.rewards.bonus_unit import BONUS, Unit, UnitConfig, quantile_metrics, quantiles
+from rlgen.rewards.finite_rows import finite_rows
+from rlgen.rewards.novelty import NormalisedTransitions, Predicted, ReplayPool
 from rlgen.rewards.source import TaskShape
 
-Gain = Literal["information", "compression", "first_order"]
+Gain = Literal["information", "expected", "compression", "first_order"]
+Likelihood = Literal["fixed", "learned", "heteroscedastic"]
 LOWEST_STD = 0.01  # of a learned likelihood
 LAYERS: dict[str, type[nn.Module]] = {"gaussian": GaussianDense, "flow": FlowDense}
 
 
+@renamed_fields(learn_likelihood="likelihood")
 @dataclass(frozen=True, kw_only=True)
-class InformationGainConfig:
+class InformationGainConfig(UnitConfig):
     """Settings of a Bayesian dynamics model and its bonus (Houthooft et al. 2016, 1605.09674).
 
     Differs from the released code: few large minibatches at a high learning rate, from narrow initial weights, instead
@@ -37,6 +42,11 @@ class InformationGainConfig:
     the size of gains in nats depends on the likelihood's std.
     """
 
+    own_unit: ClassVar[Unit] = "medians"
+
+    predicts: Predicted = field(default="next", metadata=UNLESS_DEFAULT)
+    """What the model predicts. next: the next observation, as in the paper; change: its difference from the
+    observation, which a small model of short steps can predict better than it can copy the observation."""
     hidden: tuple[int, ...] = (32,)
     """Widths of the model's hidden layers."""
     activation: Activation = "relu"
@@ -49,15 +59,20 @@ class InformationGainConfig:
     initial_std: float = 0.05
     """Standard deviation of every weight at the start of learning."""
     likelihood_std: float = 0.5
-    """Standard deviation of the next observation around the prediction, where observations have unit variance."""
-    learn_likelihood: bool = False
-    """Learning of the likelihood's standard deviation, one per observation component, starting at likelihood_std."""
+    """Standard deviation of what is predicted around the prediction, where it has unit variance; of a learned
+    likelihood at the start."""
+    likelihood: Likelihood = field(default="fixed", metadata=UNLESS_DEFAULT)
+    """Noise that the model expects around its predictions. fixed: likelihood_std, as in the paper; learned: a standard
+    deviation of each predicted number; heteroscedastic: one that depends on observation and action, so that noise which
+    comes and goes is not taken for something to learn."""
     n_data: float | None = None
     """Number of transitions that the data count for against the prior; None: as many as the pool holds. A smaller
     number leaves the weights wider, so that more of the gain is uncertainty and less is error."""
     gain: Gain = "information"
-    """Definition of the gain. information: KL[new ‖ old] of one second-order step; compression: KL[old ‖ new] of it;
-    first_order: KL[new ‖ old] after ten steps of Adam on every transition separately, hundreds of times slower."""
+    """Definition of the gain. information: KL[new ‖ old] of one second-order step towards what came; expected: mutual
+    information of the weights and what may come, ½ Σ log(1 + v/σ²), which errors do not raise; compression: KL[old ‖
+    new] of the second-order step; first_order: KL[new ‖ old] after ten steps of Adam on every transition separately,
+    hundreds of times slower."""
     step_size: float = 0.01
     """Size λ of the second-order step."""
     samples: int = 1
@@ -70,60 +85,76 @@ class InformationGainConfig:
     """Transitions per gradient step."""
     pool_size: int = 100_000
     """Number of past transitions to learn from."""
-    medians: int = 10
-    """Number of rollouts whose median gains are averaged; the bonus is divided by that average."""
-    highest: float = 1000.0
-    """Upper limit of the bonus after the division."""
+    highest: float | None = 1000.0
+    """Upper limit of the bonus in its unit."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.likelihood, bool):  # the switch that it was
+            object.__setattr__(self, "likelihood", "learned" if self.likelihood else "fixed")
+        super().__post_init__()
         for name, value in vars(self).items():
             if not isinstance(value, bool) and isinstance(value, int | float):
                 positive(self, name)
         widths(self, "hidden")
+        one_of(self, "predicts", get_args(Predicted))
+        one_of(self, "likelihood", get_args(Likelihood))
         for name, choices in (("gain", get_args(Gain)), ("activation", ACTIVATIONS), ("posterior", LAYERS)):
             one_of(self, name, choices)
         if self.posterior == "flow" and self.gain == "compression":
-            expected = "a gain that the posterior flow supports: information or first_order"
+            expected = "a gain that the posterior flow supports: information, expected or first_order"
             raise problem(expected, "compression", "choose one of these, or the posterior gaussian")
-        if self.learn_likelihood and self.likelihood_std <= LOWEST_STD:
+        if self.likelihood == "heteroscedastic" and self.gain == "first_order":
+            expected = "a gain that supports a heteroscedastic likelihood: information, expected or compression"
+            raise problem(expected, "first_order", "choose one of these, or the likelihood learned")
+        if self.likelihood != "fixed" and self.likelihood_std <= LOWEST_STD:
             got = f"{self.likelihood_std}"
             raise problem(f"a likelihood_std above {LOWEST_STD} to learn from", got, "leave it out for the default")
 
 
 class InformationGain:
-    """Rewards KL[posterior after the transition ‖ posterior before], divided by the recent median gain.
+    """Rewards KL[posterior after the transition ‖ posterior before], or what it is expected to be, in units of
+    `UnitConfig.unit`.
 
     `update` first computes the gain of a batch with the current model and then learns from the batch; `reward` of that
-    same batch uses the gain from before, and of any other batch the current gain. Rewards are zero until the model has
-    learned from a first rollout. A batch holds the environment's raw values; the statistics of inputs and targets
-    change only in `update`.
+    same batch uses the gain from before, and of any other batch the current gain. With the default unit, rewards are
+    zero until the model has learned from a first rollout. A batch holds the environment's raw values; the statistics of
+    inputs and targets change only in `update`. The log has the median gain, and the number of observed numbers that the
+    model predicts worse than no change would.
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (
         BONUS,
         Panel("Median information gain [nats]", (Metric("gain", "gain"),)),
         Panel("Loss of the dynamics model [nats]", (Metric("loss", "loss"),)),
+        Panel("Observed numbers predicted worse than by no change", (Metric("unpredicted", "numbers"),)),
     )
 
     def __init__(self, shape: TaskShape, config: InformationGainConfig | None = None):
         self.config = config or InformationGainConfig()
-        self.normalized = NormalisedTransitions(shape)
-        sizes = [self.normalized.input_size, *self.config.hidden, shape.observation_size]
+        self.normalized = NormalisedTransitions(shape, self.config.predicts)
+        inputs, outputs = self.normalized.input_size, shape.observation_size
         stds = self.config.prior_std, self.config.initial_std
         layer = LAYERS[self.config.posterior]
-        self.model = BayesianMLP(sizes, ACTIVATIONS[self.config.activation], *stds, dense=layer).to(shape.device)
+        sizes, activation = [inputs, *self.config.hidden, outputs], ACTIVATIONS[self.config.activation]
+        self.model = BayesianMLP(sizes, activation, *stds, dense=layer).to(shape.device)
         parameters = list(self.model.parameters())
         self.fixed_std = torch.tensor(self.config.likelihood_std, device=shape.device)
-        self.likelihood: LikelihoodStd | None = None
-        if self.config.learn_likelihood:
-            self.likelihood = LikelihoodStd(shape.observation_size, self.config.likelihood_std, LOWEST_STD)
+        self.likelihood = self._make_likelihood(inputs, outputs)
+        if self.likelihood is not None:
             parameters += self.likelihood.to(shape.device).parameters()
         self.optimizer = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
         self.pool = ReplayPool(-(-self.config.pool_size // distributed.world_size()))
-        self.recent_medians = torch.zeros(0, device=shape.device)
-        self.updates = 0
+        self.unit = self.config.make_unit(shape.n_envs).to(shape.device)
         self._known: tuple[Transitions, Tensor] | None = None
         self._graph_step, self._n_data = CudaGraphStep(self._step, self.optimizer), 0.0
+
+    def _make_likelihood(self, inputs: int, outputs: int) -> LikelihoodStd | HeteroscedasticStd | None:
+        """The module of a learned standard deviation."""
+        if self.config.likelihood == "learned":
+            return LikelihoodStd(outputs, self.config.likelihood_std, LOWEST_STD)
+        if self.config.likelihood == "heteroscedastic":
+            return HeteroscedasticStd(inputs, outputs, self.config.likelihood_std, LOWEST_STD)
+        return None
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """One epoch of Houthooft et al. 2016, Alg. 1, from its rollout to the policy's update, which is the learner's.
@@ -131,43 +162,43 @@ class InformationGain:
         The comments name the lines of the box. The line r' = r + η KL is in `Relabel`, which calls `reward`.
         """
         distributed.broadcast_parameters(self.model, *([] if self.likelihood is None else [self.likelihood]))
+        learned = finite_rows(batch)
         gain = self.gain(batch)  # KL[q(θ; φ') ‖ q(θ; φ)] of every transition
         self._known = (batch, gain)
-        self._merge_median(gain)  # the median of earlier KLs, by which `_bonus` divides
-        self.pool.add(batch)  # (s, a, s') join the replay pool R
-        self.normalized.merge(batch)
+        self.unit.merge(gain)  # the median of earlier KLs, by which the bonus is divided
+        unpredicted = self._unpredicted(learned)
+        self.pool.add(learned)  # (s, a, s') join the replay pool R
+        self.normalized.merge(learned)
         losses = self._learn()  # minimize KL[q(θ; φ) ‖ p(θ)] - E[log p(D | θ)], D sampled from R
-        self.updates += 1
-        return {"loss": losses.mean(), "gain": gain.median(), **quantile_metrics("bonus", quantiles(self._bonus(gain)))}
+        bonus = quantile_metrics("bonus", quantiles(self.unit(gain)))
+        return {"loss": losses.mean(), "gain": gain.median(), "unpredicted": unpredicted, **bonus}
 
     def reward(self, batch: Transitions) -> Tensor:
         known = self._known is not None and self._known[0] is batch
-        return self._bonus(self._known[1] if known else self.gain(batch))  # type: ignore[index]
-
-    def _merge_median(self, gain: Tensor) -> None:
-        """Keeps the median gain of the last rollouts, once the model has learned from a first one."""
-        if self.updates:
-            median = distributed.all_reduce_mean(gain.median())  # the mean of the processes' medians
-            self.recent_medians = torch.cat([self.recent_medians, median[None]])[-self.config.medians :]
-
-    def _bonus(self, gain: Tensor) -> Tensor:
-        """Gain [B], nats, divided by the mean of the recent medians; zeros before there is one."""
-        if not len(self.recent_medians):
-            return torch.zeros_like(gain)
-        return (gain / self.recent_medians.mean().clamp(min=1e-30)).clamp(0, self.config.highest)
+        return self.unit(self._known[1] if known else self.gain(batch))  # type: ignore[index]
 
     @torch.no_grad()
     def gain(self, batch: Transitions) -> Tensor:
         """Information gain of each transition for the current model [B], nats."""
-        config, std = self.config, self._likelihood_std()
+        config = self.config
         inputs, targets = self.normalized(batch)
+        std = self._likelihood_std(inputs)
         if config.gain == "first_order":
             return first_order_gain(self.model, inputs, targets, std, samples=config.samples)
+        if config.gain == "expected":
+            return self.model.expected_gain(inputs, std)
         return self.model.information_gain(inputs, targets, std, config.step_size, config.samples, gain=config.gain)
 
-    def _likelihood_std(self) -> Tensor:
-        """A scalar, or one value for each output [O]."""
-        return self.fixed_std if self.likelihood is None else self.likelihood()
+    @torch.no_grad()
+    def _unpredicted(self, batch: Transitions) -> Tensor:
+        """How many observed numbers have a larger mean squared error than if nothing changed, a scalar."""
+        inputs, targets = self.normalized(batch)
+        error = (self.model.moments(inputs)[0] - targets).square().mean(0)
+        return (error > (self.normalized.unchanged(batch) - targets).square().mean(0)).sum()
+
+    def _likelihood_std(self, inputs: Tensor) -> Tensor:
+        """A scalar, one value for each output [O], or for each row as well [B, O]."""
+        return self.fixed_std if self.likelihood is None else self.likelihood(inputs)
 
     def _learn(self) -> Tensor:
         """Takes the gradient steps of a rollout on rows of the pool and returns their losses, nats per transition."""
@@ -180,7 +211,7 @@ class InformationGain:
     def _step(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Takes one gradient step and returns its loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        std = self._likelihood_std()
+        std = self._likelihood_std(inputs)
         loss = self.model.set_gradient(inputs, targets, self._n_data, self.config.samples, std)
         self.optimizer.step()
         return {"loss": loss}
@@ -192,8 +223,7 @@ class InformationGain:
             "optimiser": self.optimizer.state_dict(),
             "normalised": self.normalized.state_dict(),
             "pool": self.pool.state_dict(),
-            "recent_medians": self.recent_medians,
-            "updates": self.updates,
+            "unit": self.unit.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -203,6 +233,5 @@ class InformationGain:
         load_optimizer(self.optimizer, state["optimiser"])
         self.normalized.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
-        self.recent_medians = state["recent_medians"].to(self.recent_medians.device)
-        self.updates = state["updates"]
+        self.unit.load_state_dict(state["unit"])
         self._known = None

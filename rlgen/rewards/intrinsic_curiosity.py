@@ -1,6 +1,7 @@
 """The intrinsic curiosity module (ICM): the error of a forward model in learned features, as a reward source."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from rlgen.equations.likelihoods import categorical_log_prob
 from rlgen.errors import problem
 from rlgen.nn.layers import mlp
 from rlgen.nn.normalizer import Normalizer
-from rlgen.rewards.bonus_unit import BonusUnit
+from rlgen.rewards.bonus_unit import Unit
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 
@@ -22,6 +23,8 @@ class IntrinsicCuriosityConfig(NoveltyConfig):
 
     β and Adam's learning rate are the paper's. Differs from it: perceptrons, sized for flat observations.
     """
+
+    own_unit: ClassVar[Unit] = "none"
 
     hidden: tuple[int, ...] = (64,)
     """Widths of the encoder's hidden layers, between an observation and its features."""
@@ -55,7 +58,9 @@ class IntrinsicCuriosity(Novelty):
 
     def __init__(self, shape: TaskShape, config: IntrinsicCuriosityConfig | None = None):
         config = config or IntrinsicCuriosityConfig()
-        super().__init__(Steps(shape), CuriosityModule(shape, config), BonusUnit(), config, shape.device)
+        super().__init__(
+            Steps(shape), CuriosityModule(shape, config), config.make_unit(shape.n_envs), config, shape.device
+        )
 
 
 class Steps(nn.Module):

@@ -1,18 +1,18 @@
 """Latent Bayesian surprise: how far the next observation changes a latent belief, as a reward source."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.checks import below_one
 from rlgen.equations.gaussians import kl_gaussian
 from rlgen.equations.likelihoods import diagonal_gaussian_log_prob
 from rlgen.equations.variational_bounds import elbo
 from rlgen.nn.layers import mlp
 from rlgen.nn.posterior import DiagonalGaussian
-from rlgen.rewards.bonus_unit import DiscountedReturnStd
-from rlgen.rewards.novelty import NormalisedTransitions, Novelty, NoveltyConfig, Predictor
+from rlgen.rewards.bonus_unit import Unit
+from rlgen.rewards.novelty import DynamicsConfig, NormalisedTransitions, Novelty, Predictor
 from rlgen.rewards.source import TaskShape
 
 LARGEST_LOG_STD = 2.0
@@ -20,8 +20,10 @@ LARGEST_LOG_STD = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentBayesianSurpriseConfig(NoveltyConfig):
+class LatentBayesianSurpriseConfig(DynamicsConfig):
     """Settings of a variational dynamics model (Mazzaglia et al. 2022, 2104.07495), sized for flat observations."""
+
+    own_unit: ClassVar[Unit] = "returns"
 
     hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers of prior, posterior and decoder."""
@@ -32,12 +34,6 @@ class LatentBayesianSurpriseConfig(NoveltyConfig):
     Below 1, unpredictable noise keeps a bonus of log(1 / std) nats per dimension."""
     beta: float = 1.0
     """Weight of the KL divergence in the loss."""
-    gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        below_one(self, "gamma", remedy="use e.g. 0.99")
 
 
 class LatentBayesianSurprise(Novelty):
@@ -55,9 +51,9 @@ class LatentBayesianSurprise(Novelty):
 
     def __init__(self, shape: TaskShape, config: LatentBayesianSurpriseConfig | None = None):
         config = config or LatentBayesianSurpriseConfig()
-        view = NormalisedTransitions(shape)
+        view = NormalisedTransitions(shape, config.predicts)
         networks = LatentDynamics(view.input_size, shape.observation_size, config)
-        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
 
 
 class BoundedGaussian(DiagonalGaussian):

@@ -2,27 +2,29 @@
 see of a transition, and the pool of past ones."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.checks import positive, widths
+from rlgen.checks import one_of, positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.normalizer import Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.rewards.bonus_unit import BONUS, BonusUnit, quantile_metrics, quantile_panel, quantiles
+from rlgen.rewards.bonus_unit import BONUS, BonusUnit, UnitConfig, quantile_metrics, quantile_panel, quantiles
+from rlgen.rewards.finite_rows import finite_rows
 from rlgen.rewards.source import TaskShape
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoveltyConfig:
-    """Settings of how the networks behind a bonus learn."""
+class NoveltyConfig(UnitConfig):
+    """Settings of how the networks behind a bonus learn, and of the bonus's unit."""
 
     learning_rate: float = 1e-3
     """Adam's learning rate."""
@@ -32,6 +34,7 @@ class NoveltyConfig:
     """Transitions per gradient step."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, value in vars(self).items():
             if isinstance(value, int | float):
                 positive(self, name)
@@ -88,11 +91,12 @@ class Novelty:
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         distributed.broadcast_parameters(self.networks)
-        self.view.merge(batch)
+        learned = finite_rows(batch)
+        self.view.merge(learned)
         novelty = self.novelty(batch)
         self.unit.merge(novelty)
         self._known = (batch, self.unit(novelty))
-        losses = torch.stack([self._graph_step(*rows)["loss"].clone() for rows in self._minibatches(batch)])
+        losses = torch.stack([self._graph_step(*rows)["loss"].clone() for rows in self._minibatches(learned)])
         percentiles = quantiles(novelty)
         return {
             "loss": losses.mean(),
@@ -147,11 +151,27 @@ class Novelty:
         self._known = None
 
 
-class NormalisedTransitions:
-    """Normalizes (s, a) and s' of transitions by running statistics, which only `merge` changes."""
+Predicted = Literal["next", "change"]
 
-    def __init__(self, shape: TaskShape):
-        self.shape = shape
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsConfig(NoveltyConfig):
+    """Settings of a bonus from a model of the dynamics."""
+
+    predicts: Predicted = field(default="next", metadata=UNLESS_DEFAULT)
+    """What the model predicts. next: the next observation; change: its difference from the observation, which a small
+    model of short steps can predict better than it can copy the observation."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self, "predicts", get_args(Predicted))
+
+
+class NormalisedTransitions:
+    """Normalizes (s, a) and what is predicted, s' or s' - s, by running statistics, which only `merge` changes."""
+
+    def __init__(self, shape: TaskShape, predicts: Predicted = "next"):
+        self.shape, self.predicts = shape, predicts
         self.input_size = shape.observation_size + shape.encoded_size
         self.inputs = Normalizer(self.input_size).to(shape.device)
         self.targets = Normalizer(shape.observation_size).to(shape.device)
@@ -159,14 +179,23 @@ class NormalisedTransitions:
     def merge(self, batch: Transitions) -> None:
         """Updates the statistics with `batch`."""
         self.inputs.merge_rollout(self._raw_inputs(batch))
-        self.targets.merge_rollout(batch.next_observations)
+        self.targets.merge_rollout(self._raw_targets(batch))
 
     def __call__(self, batch: Transitions) -> tuple[Tensor, Tensor]:
         """Inputs [B, I] and targets [B, O]."""
-        return self.inputs(self._raw_inputs(batch)), self.targets(batch.next_observations)
+        return self.inputs(self._raw_inputs(batch)), self.targets(self._raw_targets(batch))
+
+    def unchanged(self, batch: Transitions) -> Tensor:
+        """The targets [B, O] if nothing changed in the step."""
+        same = torch.zeros_like(batch.observations) if self.predicts == "change" else batch.observations
+        return self.targets(same)
 
     def _raw_inputs(self, batch: Transitions) -> Tensor:
         return torch.cat([batch.observations, self.shape.encode(batch.actions)], -1)
+
+    def _raw_targets(self, batch: Transitions) -> Tensor:
+        changes = self.predicts == "change"
+        return batch.next_observations - batch.observations if changes else batch.next_observations
 
     def state_dict(self) -> dict[str, Any]:
         return {"inputs": self.inputs.state_dict(), "targets": self.targets.state_dict()}

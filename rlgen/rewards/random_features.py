@@ -11,7 +11,6 @@ from rlgen.data.spaces import is_image, with_entries
 from rlgen.data.transitions import Transitions
 from rlgen.nn.conv import strided_encoder
 from rlgen.rewards.observation_rows import ROWS_AT_ONCE, Image, entry_of
-from rlgen.rewards.source import RewardSource
 
 FILTERS, SIZE = 16, 64
 """Channels after the encoder's first convolution, and features of an image."""
@@ -71,28 +70,3 @@ def random_encoder(shape: tuple[int, int, int]) -> nn.Sequential:
     last = nn.Linear(size, SIZE, bias=False)
     nn.init.orthogonal_(last.weight)
     return nn.Sequential(encoder, last)
-
-
-class OfFeatures:
-    """`source` with `features` of observations instead of the observations themselves."""
-
-    def __init__(self, source: RewardSource, features: RandomFeatures):
-        self.source, self.features = source, features
-        self._known: tuple[Transitions, Transitions] | None = None
-
-    def update(self, batch: Transitions[Any]) -> dict[str, Tensor]:
-        seen = self.features.of(batch)
-        self._known = (batch, seen)  # the source knows its batch again when it rewards it
-        return self.source.update(seen)
-
-    def reward(self, batch: Transitions[Any]) -> Tensor:
-        known = self._known is not None and self._known[0] is batch
-        return self.source.reward(self._known[1] if known else self.features.of(batch))  # type: ignore[index]
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"source": self.source.state_dict(), "features": self.features.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.source.load_state_dict(state["source"])
-        self.features.load_state_dict(state["features"])
-        self._known = None

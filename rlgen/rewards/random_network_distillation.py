@@ -1,15 +1,15 @@
 """Random network distillation (RND): the error of imitating a fixed random network, as a reward source."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from rlgen.checks import below_one
 from rlgen.data.transitions import Transitions
 from rlgen.equations.exploration_bonuses import distillation_error
 from rlgen.nn.layers import mlp
 from rlgen.nn.normalizer import Normalizer
-from rlgen.rewards.bonus_unit import DiscountedReturnStd
+from rlgen.rewards.bonus_unit import Unit
 from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor
 from rlgen.rewards.source import TaskShape
 
@@ -24,6 +24,8 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
     observations.
     """
 
+    own_unit: ClassVar[Unit] = "returns"
+
     learning_rate: float = 1e-4
     """Adam's learning rate."""
     updates_per_rollout: int = 20
@@ -36,12 +38,6 @@ class RandomNetworkDistillationConfig(NoveltyConfig):
     """Number of outputs of the fixed network, which the predictor learns."""
     clip: float = 5.0
     """Limit of whitened observations, in standard deviations."""
-    gamma: float = 0.99
-    """Discount factor of the bonus sums whose standard deviation normalizes the bonus."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        below_one(self, "gamma", remedy="use e.g. 0.99")
 
 
 class RandomNetworkDistillation(Novelty):
@@ -60,7 +56,7 @@ class RandomNetworkDistillation(Novelty):
         config = config or RandomNetworkDistillationConfig()
         view = Arrivals(shape.observation_size, config.clip).to(shape.device)
         networks = Distillation(shape.observation_size, config)
-        super().__init__(view, networks, DiscountedReturnStd(shape.n_envs, config.gamma), config, shape.device)
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
 
 
 class Arrivals(nn.Module):

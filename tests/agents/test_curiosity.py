@@ -81,7 +81,7 @@ def test_a_second_learn_goes_on_with_the_same_curiosity() -> None:
     source = vime.source
     learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
     assert vime.source is source
-    assert source.updates == 2
+    assert source.unit.merged == 2
 
 
 class Goals(gym.Env):
@@ -158,7 +158,7 @@ def test_grids_dictionaries_and_numbers_are_explored(kind: Any, env_id: str) -> 
     model = kind(policy_name(env.observation_space), env, batch_size=8, policy_kwargs=policy, device="cpu", **settings)
     vime = VIME(QUICK, update_every=16)
     model.learn(48, callback=vime)
-    assert vime.source.source.updates >= 2
+    assert vime.source.source.unit.merged >= 2
     state = decode(*encode(vime.state_dict()))
     copy = VIME(QUICK, update_every=16)
     copy.begin(model)
@@ -193,14 +193,14 @@ def test_features_of_pictures_never_change_and_tell_them_apart() -> None:
     rnd = RND()
     rnd.begin(model)
     pictures = torch.randint(256, (600, 3, 36, 36), dtype=torch.uint8)
-    before, state = rnd.source.features(pictures), torch.get_rng_state()
+    before, state = rnd.source.view(pictures), torch.get_rng_state()
     rnd.begin(model)
     assert torch.equal(torch.get_rng_state(), state), "to begin again draws nothing, or a resumed run would differ"
     model.learn(16, callback=rnd)
-    assert torch.equal(rnd.source.features(pictures), before)
+    assert torch.equal(rnd.source.view(pictures), before)
     assert before.shape == (600, 64)
     assert before.std(0).min() > 0.01
-    torch.testing.assert_close(rnd.source.features(pictures.movedim(1, -1)[500:]), before[500:])
+    torch.testing.assert_close(rnd.source.view(pictures.movedim(1, -1)[500:]), before[500:])
 
 
 @pytest.mark.parametrize("kind", [PPO, SAC])
@@ -210,7 +210,7 @@ def test_windows_are_explored_flat(kind: Any) -> None:
     vime = VIME(QUICK, update_every=8)
     model.learn(16, callback=vime)
     assert vime.shape.observation_size == 6
-    assert vime.source.updates == 2
+    assert vime.source.unit.merged == 2
 
 
 def test_another_task_than_the_one_it_began_with_is_refused() -> None:

@@ -53,7 +53,7 @@ def test_a_zoo_file_names_the_curiosities_and_their_settings(algorithm: type) ->
     vime = first
     assert (vime.eta, vime.final_eta, vime.steps.enough) == (0.5, 0.1, 20)
     assert vime.config == InformationGainConfig(hidden=(4,), updates_per_rollout=2, activation="tanh")
-    assert vime.source.updates == 3
+    assert vime.source.unit.merged == 3
     assert second.eta == agents.RND().eta
 
 
@@ -101,7 +101,7 @@ def test_earlier_spellings_work_and_say_what_is_written_now() -> None:
         ("{config: {samples: 1.5}}", "a whole number for samples; got 1.5; "),
         ("{config: {batch_size: true}}", "a whole number for batch_size; got True; "),
         ("{update_every: 1.5}", "a whole number for update_every; got 1.5; "),
-        ('{config: {learn_likelihood: "yes"}}', "true or false for learn_likelihood; got 'yes'; "),
+        ('{config: {likelihood: "yes"}}', "one of fixed, learned, heteroscedastic for likelihood; got 'yes'; "),
         ("{config: {activation: gelu}}", "one of tanh, relu, elu, silu for activation; got 'gelu'; "),
     ],
 )

@@ -9,7 +9,7 @@ from torch.distributions import Normal, kl_divergence
 
 from rlgen.errors import InputError
 from rlgen.nn import BayesianDense, BayesianMLP, GaussianDense, mlp
-from rlgen.nn.bayesian_dense import LikelihoodStd
+from rlgen.nn.likelihood_std import LikelihoodStd
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])
 

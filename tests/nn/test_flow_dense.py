@@ -12,8 +12,9 @@ from torch.nn.functional import softplus
 from rlgen.equations.multiplicative_noise import scaled_local_reparametrization, scaled_shared_reparametrization
 from rlgen.errors import InputError
 from rlgen.nn import BayesianDense, BayesianMLP, FlowDense, GaussianDense
-from rlgen.nn.bayesian_dense import Drawn, LikelihoodStd
+from rlgen.nn.bayesian_dense import Drawn
 from rlgen.nn.first_order_gain import first_order_gain
+from rlgen.nn.likelihood_std import LikelihoodStd
 
 both_samplings = pytest.mark.parametrize("sampling", ["local", "shared"])
 

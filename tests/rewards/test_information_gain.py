@@ -68,8 +68,7 @@ def test_a_batch_is_paid_for_what_it_was_worth_before_it_was_learned(source: Inf
     before = source.gain(batch)
     torch.manual_seed(1)
     source.update(batch)
-    unit = source.recent_medians[-1]
-    torch.testing.assert_close(source.reward(batch), before / unit)
+    torch.testing.assert_close(source.reward(batch), before / source.unit.recent[0])
     again = batch[torch.arange(256)]
     assert float(source.reward(again).median()) < 0.5, "another batch is worth what it is worth now"
 
@@ -116,7 +115,7 @@ def test_the_log_has_the_quantiles_of_what_is_paid(source: InformationGain) -> N
     paid = source.reward(batch)
     for name, share in (("bonus_10", 0.1), ("bonus_50", 0.5), ("bonus_90", 0.9)):
         torch.testing.assert_close(log[name], paid.quantile(share))
-    assert float(log["gain"] / source.recent_medians[-1]) == 1
+    assert float(log["gain"] / source.unit.recent[0]) == 1
 
 
 def test_bonuses_are_clipped_in_units_of_the_usual_one() -> None:
@@ -167,17 +166,17 @@ def test_a_source_that_was_saved_goes_on_alike(source: InformationGain) -> None:
 def test_a_learned_likelihood_is_saved_and_tells_numbers_apart() -> None:
     """The second number is noise, the first one is not: their standard deviations part."""
     torch.manual_seed(0)
-    config = replace(QUICK, learn_likelihood=True)
+    config = replace(QUICK, likelihood="learned")
     source = InformationGain(PLANE, config)
     for seed in range(6):
         batch = moves(256, seed=seed)
         noisy = torch.stack([batch.next_observations[:, 0], torch.randn(256)], -1)
         source.update(replace(batch, next_observations=noisy))
-    first, second = source.likelihood().tolist()
+    first, second = source.likelihood(None).tolist()
     assert first < 0.7 * second
     other = InformationGain(PLANE, config)
     other.load_state_dict(deepcopy(source.state_dict()))
-    torch.testing.assert_close(other.likelihood(), source.likelihood(), rtol=0, atol=0)
+    torch.testing.assert_close(other.likelihood(None), source.likelihood(None), rtol=0, atol=0)
 
 
 WRONG = [
@@ -187,7 +186,7 @@ WRONG = [
     {"pool_size": -1},
     {"n_data": float("nan")},
     {"prior_std": float("inf")},
-    {"likelihood_std": 0.01, "learn_likelihood": True},
+    {"likelihood_std": 0.01, "likelihood": "learned"},
     {"posterior": "flow", "gain": "compression"},
 ]
 
