@@ -233,5 +233,11 @@ class InformationGain:
         load_optimizer(self.optimizer, state["optimiser"])
         self.normalized.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
-        self.unit.load_state_dict(state["unit"])
+        self.unit.load_state_dict(state["unit"] if "unit" in state else self._earlier_unit(state))
         self._known = None
+
+    def _earlier_unit(self, state: dict[str, Any]) -> dict[str, Tensor]:
+        """State of the unit in a checkpoint that holds the list of medians itself."""
+        recent, medians = torch.zeros(self.config.medians), state["recent_medians"]
+        recent[: len(medians)] = medians
+        return {"recent": recent, "merged": torch.tensor(len(medians) + 1 if state["updates"] else 0)}

@@ -220,6 +220,32 @@ def test_another_task_than_the_one_it_began_with_is_refused() -> None:
         learn(PPO, "CartPole-v1", vime, 64, batch_size=32)
 
 
+@pytest.mark.parametrize("kind", list(CURIOSITIES.values()))
+@pytest.mark.parametrize("algorithm", [PPO, SAC])
+def test_a_curiosity_sees_the_numbers_that_are_listed(kind: Any, algorithm: Any) -> None:
+    curiosity = kind(observed=[2, 0], update_every=8)
+    settings = {"n_steps": 8} if algorithm is PPO else {}
+    model = algorithm("MlpPolicy", "Pendulum-v1", batch_size=8, device="cpu", **settings)
+    model.learn(16, callback=curiosity)
+    assert curiosity.shape.observation_size == 2
+    assert curiosity.source.view.numbers.tolist() == [2, 0]
+
+
+def test_all_numbers_are_seen_unless_some_are_listed() -> None:
+    for observed in (None, ()):
+        vime = VIME(QUICK, observed=observed)
+        learn(PPO, "Pendulum-v1", vime, 64, batch_size=32)
+        assert vime.shape.observation_size == 3
+
+
+def test_numbers_that_an_observation_does_not_have_are_not_observed() -> None:
+    model = PPO("MlpPolicy", "FrozenLake-v1", n_steps=8, batch_size=8, device="cpu")
+    with pytest.raises(InputError, match="an observation of plain numbers"):
+        model.learn(8, callback=VIME(QUICK, observed=[0]))
+    with pytest.raises(InputError, match="an observation of 3, counted from 0"):
+        learn(PPO, "Pendulum-v1", VIME(QUICK, observed=[3]), 64, batch_size=32)
+
+
 @pytest.mark.parametrize("wrong", [{"eta": -1.0}, {"eta": float("inf")}, {"final_eta": 1.5}])
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):

@@ -10,6 +10,7 @@ import pytest
 from rlgen.agents import Explorer, cli
 from rlgen.agents.commands import train_explore
 from rlgen.agents.commands.learner_choice import LEARNERS
+from rlgen.agents.commands.observed import parse_observed
 from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.commands.train_rl import TrainRL
 from rlgen.agents.curiosity import CURIOSITIES
@@ -71,6 +72,41 @@ def test_every_curiosity_trains_by_its_name(kind: str, rlgen_train, no_finish, t
     groups = {name.partition("/")[0] for name in read_metrics(tmp_path / "run")}
     assert groups & {*CURIOSITIES} == {kind} - {"none"}
     assert no_finish[0][3] is None, "no demonstrations"
+
+
+def test_a_task_says_what_a_curiosity_observes(rlgen_train, no_finish, tmp_path: Path) -> None:
+    """Positions and velocities of the Ant, as config.json and the result say; typed numbers come first."""
+    common = ("--steps", "64", "--curiosity", "rnd")
+    for name, options, expected in (
+        ("task", (), list(range(29))),
+        ("typed", ("--observed", "0-1", "15-16"), [0, 1, 15, 16]),
+        ("all", ("--observed", "all"), []),
+        ("shorter", ("--env-kwargs", "include_cfrc_ext_in_observation=False"), []),
+    ):
+        out = tmp_path / name
+        assert rlgen_train("explore", "--env", "rlgen/SparseAnt-v0", "--out", str(out), *common, *options) == 0
+        assert json.loads((out / "config.json").read_text())["observed"] == expected
+        said = no_finish[-1][4].metrics.get("observed")
+        assert said == {29: "0-28", 4: "0-1 15-16", 0: None}[len(expected)]
+        assert cli.main(["resume", str(out), "--steps", "128"]) == 0
+
+
+@pytest.mark.parametrize("typed", ["3-1", "x", "1,2", "-1"])
+def test_malformed_numbers_to_observe_are_refused(typed: str) -> None:
+    with pytest.raises(InputError, match="--observed with numbers and ranges"):
+        parse_observed([typed])
+
+
+def test_numbers_that_the_task_does_not_have_are_refused_before_training(rlgen_train, capsys) -> None:
+    assert rlgen_train("explore", "--curiosity", "rnd", "--observed", "0-2") == 2
+    assert "an observation of 2, counted from 0" in capsys.readouterr().err
+
+
+def test_a_half_life_of_the_scale_needs_a_scale(rlgen_train, no_finish, capsys) -> None:
+    assert rlgen_train("explore", "--curiosity", "rnd", "--steps", "64", "--scale-half-life", "100") == 0
+    assert no_finish[-1][2] is not None
+    assert rlgen_train("explore", "--no-scale-reward", "--scale-half-life", "100") == 2
+    assert "--scale-reward" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("algo", ["a2c", "trpo", "sac"])

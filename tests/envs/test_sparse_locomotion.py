@@ -77,3 +77,28 @@ def test_a_weight_adds_a_term_of_the_dense_reward():
     env.reset()
     assert env.step(np.zeros((1, 8), np.float32))[1][0] == pytest.approx(0.5)
     env.close()
+
+
+def test_numbers_of_noise_can_be_observed():
+    """They have mean 0 and variance 1, are the same for the same state, and depend on nothing that is observed."""
+    noisy, plain = (
+        make_vec("rlgen/SparseHalfCheetah-v0", 4, seed=0, env_kwargs=kwargs) for kwargs in ({"noise_numbers": 6}, {})
+    )
+    rng, rows = np.random.default_rng(0), []
+    noisy.reset(), plain.reset()
+    for _ in range(500):
+        actions = rng.uniform(-1, 1, (4, 6)).astype(np.float32)
+        rows.append(noisy.step(actions)[0])
+        np.testing.assert_array_equal(rows[-1][:, :18], plain.step(actions)[0])
+    rows, noise = np.stack(rows), np.stack(rows)[:, :, 18:]
+    assert noise.shape[2] == 6
+    np.testing.assert_allclose(noise.mean((0, 1)), 0, atol=0.1)
+    np.testing.assert_allclose(noise.std((0, 1)), 1, atol=0.05)
+    correlations = np.corrcoef(rows.reshape(-1, 24).T)[18:]
+    assert np.abs(correlations - np.eye(24)[18:]).max() < 0.12
+    assert abs(np.corrcoef(noise[1:, :, 0].ravel(), noise[:-1, :, 0].ravel())[0, 1]) < 0.1
+    state = noisy.state_dict()
+    after = noisy.step(actions)[0]
+    noisy.load_state_dict(state)
+    np.testing.assert_array_equal(noisy.step(actions)[0], after)
+    noisy.close(), plain.close()

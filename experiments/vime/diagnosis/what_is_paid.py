@@ -131,9 +131,11 @@ def measured(make: Make, observed: Sequence[int] | None, rollouts: Sequence[Tran
     shape = TaskShape(observation_size=len(view.numbers), action_size=rollouts[0].actions.shape[1], n_envs=N_ENVS)
     source = make(shape)
     bonus = source.gain if hasattr(source, "gain") else source.novelty
+    early = math.nan
     for number, rollout in enumerate(rollouts[:-1]):
         seen = view.of(rollout)
-        early = float(bonus(seen).median()) if number == 2 else math.nan if number < 2 else early
+        if number == 2:
+            early = float(bonus(seen).median())
         source.update(seen)
     known, unseen = joined(rollouts[-1 - KEPT : -1]), rollouts[-1]
     paid, torch_state = bonus(view.of(known)), torch.get_rng_state()
