@@ -26,6 +26,8 @@ def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
 
     The old names work as keywords, in JSON (`present_fields`) and as options (`present_options`). A subclass inherits
     the names, but needs the decorator too for its keywords, because `@dataclass` gives it an `__init__` of its own.
+    Where a switch became a choice, the class variable `former_values` maps the old name to the present value of each
+    old one: `{"learn_likelihood": {False: "fixed", True: "learned"}}`.
     """
 
     def decorate(kind: Kind) -> Kind:
@@ -89,8 +91,12 @@ def _moved(kind: type, values: Mapping[str, Any], form: Callable[[Any], Any]) ->
         group, *inner = path.split(".")
         if inner and group not in found:
             found[group] = form(_default(kind, group))
-        found[group] = _placed(found.get(group), inner, values[name])
+        found[group] = _placed(found.get(group), inner, _present_value(kind, name, values[name]))
     return found
+
+
+def _present_value(kind: type, old: str, value: Any) -> Any:
+    return getattr(kind, "former_values", {}).get(old, {}).get(value, value)
 
 
 def _default(kind: type, name: str) -> Any:
@@ -118,6 +124,9 @@ def _renamed_options(kind: type, prefix: str = "") -> dict[str, str]:
         for negated in ("", "no_"):
             option, present = f"{prefix}{negated}{old}", f"{prefix}{group}{dot}{negated}{last}"
             found[f"--{option}".replace("_", "-")] = f"--{present}".replace("_", "-")
+            if old in getattr(kind, "former_values", {}):
+                chosen = f"--{prefix}{path}={_present_value(kind, old, not negated)}"
+                found[f"--{option}".replace("_", "-")] = chosen.replace("_", "-")
     hints = get_type_hints(kind)
     for each in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[each.name]):

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 
@@ -72,3 +73,25 @@ def test_old_options_are_the_present_ones(caplog: pytest.LogCaptureFixture) -> N
         ]  # fmt: skip
         assert present_options(Command, ["--outer.inner.norm"]) == ["--outer.inner.norm"]
     assert len(caplog.records) == 1
+
+
+@renamed_fields(learn="likelihood")
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    former_values: ClassVar = {"learn": {False: "fixed", True: "learned"}}
+
+    likelihood: str = "fixed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chooser:
+    model: Choice = field(default_factory=Choice)
+
+
+@pytest.mark.parametrize(("before", "now"), [(False, "fixed"), (True, "learned")])
+def test_a_switch_that_became_a_choice_keeps_its_meaning(before: bool, now: str) -> None:
+    with pytest.warns(DeprecationWarning, match="learn is now likelihood"):
+        assert Choice(learn=before).likelihood == now  # type: ignore[call-arg]
+    assert from_json(Chooser, {"model": {"learn": before}}).model.likelihood == now
+    switch = "--model.learn" if before else "--model.no-learn"
+    assert present_options(Chooser, [switch, "--x"]) == [f"--model.likelihood={now}", "--x"]

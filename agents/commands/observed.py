@@ -53,7 +53,7 @@ Observed = Annotated[
 """Numbers of an observation; none for all, None for those of the task."""
 
 CHANGES_OBSERVATION = ("exclude_", "include_", "noise_numbers")
-"""Beginnings of the keyword arguments of tasks that change what their observation holds."""
+"""Keyword arguments of tasks that change what their observation holds start with one of these."""
 
 
 def observed_by_default(env_id: str, env_kwargs: Mapping[str, Any]) -> tuple[int, ...]:

@@ -211,7 +211,7 @@ def expected_information_gain(model_var: Float[Tensor, "B O"], noise_std: Tensor
     the standard deviation of the noise around it. The sum is the mutual information of weights and observation where
     the function values of the outputs are Gaussian and independent, and else an upper bound. Noise that the model
     knows adds nothing to it, however large the errors are: that is its difference from the squared error, and from the
-    gain of the transition that came.
+    gain of a single transition.
     """
     return 0.5 * torch.log1p(model_var / torch.as_tensor(noise_std).square()).sum(-1)
 

@@ -1,5 +1,6 @@
 """The information gain of a Bayesian dynamics model, VIME's bonus, as a reward source."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -43,6 +44,7 @@ class InformationGainConfig(UnitConfig):
     """
 
     own_unit: ClassVar[Unit] = "medians"
+    former_values: ClassVar[Mapping[str, Any]] = {"learn_likelihood": {False: "fixed", True: "learned"}}
 
     predicts: Predicted = field(default="next", metadata=UNLESS_DEFAULT)
     """What the model predicts. next: the next observation, as in the paper; change: its difference from the
@@ -69,10 +71,10 @@ class InformationGainConfig(UnitConfig):
     """Number of transitions that the data count for against the prior; None: as many as the pool holds. A smaller
     number leaves the weights wider, so that more of the gain is uncertainty and less is error."""
     gain: Gain = "information"
-    """Definition of the gain. information: KL[new ‖ old] of one second-order step towards what came; expected: mutual
-    information of the weights and what may come, ½ Σ log(1 + v/σ²), which errors do not raise; compression: KL[old ‖
-    new] of the second-order step; first_order: KL[new ‖ old] after ten steps of Adam on every transition separately,
-    hundreds of times slower."""
+    """Definition of the gain. information: KL[new ‖ old] of one second-order step towards the transition; expected:
+    mutual information of the weights and what may follow, ½ Σ log(1 + v/σ²), which errors do not raise; compression:
+    KL[old ‖ new] of the second-order step; first_order: KL[new ‖ old] after ten steps of Adam on every transition
+    separately, hundreds of times slower."""
     step_size: float = 0.01
     """Size λ of the second-order step."""
     samples: int = 1
@@ -89,8 +91,6 @@ class InformationGainConfig(UnitConfig):
     """Upper limit of the bonus in its unit."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.likelihood, bool):  # the switch that it was
-            object.__setattr__(self, "likelihood", "learned" if self.likelihood else "fixed")
         super().__post_init__()
         for name, value in vars(self).items():
             if not isinstance(value, bool) and isinstance(value, int | float):
