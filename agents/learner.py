@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -16,18 +16,21 @@ from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
-from rlgen.deprecation import UNLESS_NONE, renamed_fields
+from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
+from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
 from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
+from rlgen.sb3.exploration_noise import ExplorationNoise, Likelihood, step_seconds
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import extractor_for, policy_name
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
+Noise = Literal["white", "correlated", "coloured", "gsde"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
 
 
@@ -84,6 +87,19 @@ class LearnerConfig:
     """Largest norm of a gradient step (PPO, A2C); by default 0.5."""
     clip_schedule: Literal["constant", "linear"] | None = field(default=None, metadata=UNLESS_NONE)
     """Clipping range over the run (PPO). constant; linear: falls to a hundredth; by default constant."""
+    noise: Noise = field(default="white", metadata=UNLESS_DEFAULT)
+    """Noise of continuous actions while training. white: independent at each step, which averages to little movement
+    where steps are short; correlated: lasts for noise_seconds (PPO, TRPO); coloured: with the power spectrum
+    1/f^noise_color (PPO, TRPO on a CPU); gsde: a random function of the policy's features, redrawn every
+    noise_seconds (Raffin et al. 2021, 2005.05719)."""
+    noise_seconds: float = field(default=0.1, metadata=UNLESS_DEFAULT)
+    """Correlation time of correlated noise, or time between two draws of gsde, in seconds of the environment."""
+    noise_color: float = field(default=0.5, metadata=UNLESS_DEFAULT)
+    """Exponent of the spectrum of coloured noise, above 0: 1 is pink, 2 red. Eberhard et al. 2023 (2312.11091) found
+    0.5 best for PPO."""
+    noise_likelihood: Likelihood = field(default="marginal", metadata=UNLESS_DEFAULT)
+    """Log-probabilities of actions under correlated noise (PPO). marginal: of each action by itself, which is biased
+    towards lasting deviations; conditional: given the step before, which is unbiased."""
 
     def __post_init__(self) -> None:
         one_of(self, "algorithm", get_args(Algorithm))
@@ -94,6 +110,14 @@ class LearnerConfig:
         if self.activation is not None:
             one_of(self, "activation", ACTIVATIONS)
         up_to_one(self, "gamma", "gae_lambda")
+        one_of(self, "noise", get_args(Noise))
+        one_of(self, "noise_likelihood", get_args(Likelihood))
+        positive(self, "noise_seconds", "noise_color")
+        if self.algorithm == "a2c" and self.noise in ("correlated", "coloured"):
+            raise problem("white or gsde as the noise of A2C", self.noise, "use --learner.algorithm ppo")
+        if self.noise_likelihood == "conditional" and (self.algorithm != "ppo" or self.noise != "correlated"):
+            got = f"{self.algorithm} with {self.noise} noise"
+            raise problem("PPO with correlated noise for conditional likelihoods", got, "use marginal ones")
 
     def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OnPolicyAlgorithm:
         """An untrained model on `env`, for any number of `steps`. Raises as `make_model`."""
@@ -178,10 +202,32 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         "gae_lambda": config.gae_lambda,
         "seed": seed,
         "device": device,
+        **gsde_settings(config, env),
     }
     model = _algorithm(config, shared)
-    set_action_std(model, config.initial_std)
+    if config.noise != "gsde":
+        set_action_std(model, config.initial_std)
+    if config.noise in ("correlated", "coloured"):
+        set_noise(model, config)
     return model
+
+
+def set_noise(model: OnPolicyAlgorithm, config: LearnerConfig) -> None:
+    """Gives `model` correlated or coloured noise. Raises `InputError` for discrete actions, for an environment whose
+    steps have no known duration, and for what a device does not support."""
+    if not isinstance(model.action_space, spaces.Box):
+        remedy = "leave the noise out"
+        raise problem(f"continuous actions for {config.noise} noise", f"{model.action_space}", remedy)
+    if isinstance(model, DevicePPO) and (config.noise == "coloured" or config.noise_likelihood == "conditional"):
+        got = f"{config.noise} noise with {config.noise_likelihood} likelihoods"
+        raise problem("correlated noise with marginal likelihoods on a device", got, "use these, or another backend")
+    correlation = exponent = 0.0
+    if config.noise == "coloured":
+        exponent = config.noise_color
+    else:
+        correlation = correlation_of(config.noise_seconds, step_seconds(model.get_env()))
+    chosen = ExplorationNoise(correlation=correlation, exponent=exponent, likelihood=config.noise_likelihood)
+    cast(Any, model).exploration_noise = chosen
 
 
 def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
@@ -202,9 +248,18 @@ def policy_for(config: LearnerConfig, observed: spaces.Space) -> dict[str, Any]:
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
     given = {} if config.activation is None else {"activation_fn": ACTIVATIONS[config.activation]}
+    # With gSDE the deviation of an action is that of a weight times the length of the last layer's tanh features.
+    share = config.initial_std if config.noise != "gsde" else config.initial_std / (0.5 * config.hidden[-1] ** 0.5)
     if config.normalize:
-        return normalized_policy(list(config.hidden), math.log(config.initial_std)) | given
-    return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std), **given}
+        return normalized_policy(list(config.hidden), math.log(share)) | given
+    return {"net_arch": list(config.hidden), "log_std_init": math.log(share), **given}
+
+
+def gsde_settings(config: LearnerConfig, env: VecEnv) -> dict[str, Any]:
+    """Arguments of an SB3 model for its state-dependent exploration."""
+    if config.noise != "gsde":
+        return {}
+    return {"use_sde": True, "sde_sample_freq": max(1, round(config.noise_seconds / step_seconds(env)))}
 
 
 def loss_settings(config: LearnerConfig) -> dict[str, Any]:

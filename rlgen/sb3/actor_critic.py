@@ -11,6 +11,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import Tensor
 
+from rlgen.equations.correlated_noise import innovation
 from rlgen.equations.policy_gradient import gaussian_surrogate
 from rlgen.errors import InputError, problem
 
@@ -96,6 +97,15 @@ def values_of(policy: ActorCriticPolicy, observations: Tensor, rows: int) -> Ten
     return torch.cat([policy.predict_values(each) for each in observations.split(rows)]).flatten()
 
 
+class Before(NamedTuple):
+    """The steps before B rows of a rollout."""
+
+    observations: Tensor
+    actions: Tensor
+    correlation: Tensor
+    """[B, 1]: of the row's noise with that of the step before; 0 where there is none."""
+
+
 class Minibatch(NamedTuple):
     """B rows of a rollout."""
 
@@ -104,6 +114,8 @@ class Minibatch(NamedTuple):
     old_log_prob: Tensor
     advantages: Tensor
     returns: Tensor
+    before: Before | None = None
+    """Given where log-probabilities are those given the step before."""
 
 
 class Update(NamedTuple):
@@ -123,10 +135,14 @@ def surrogate_loss(
     policy: ActorCriticPolicy, rows: Minibatch, clip_range: float | Tensor, value_weight: float, entropy_weight: float
 ) -> Update:
     """PPO's loss for these rows: the clipped surrogate, the value loss and the entropy bonus. Schulman et al. 2017
-    (1707.06347), eq. 9."""
+    (1707.06347), eq. 9. With steps before, for the densities given them (`rlgen.equations.correlated_noise`)."""
     mean, values = mean_and_values(policy, rows.observations)
-    log_std = policy.log_std
-    surrogate = gaussian_surrogate(mean, log_std, values, *rows[1:], clip_range, value_weight)
+    actions, log_std = rows.actions, policy.log_std
+    if rows.before is not None:
+        before = rows.before
+        mean = innovation(mean, mean_action(policy, before.observations), before.correlation)
+        actions = innovation(actions, before.actions, before.correlation)
+    surrogate = gaussian_surrogate(mean, log_std, values, actions, *rows[2:5], clip_range, value_weight)
     entropy = log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * len(log_std)
     loss = surrogate.loss - entropy_weight * entropy if entropy_weight else surrogate.loss
     return Update(loss, surrogate.policy_loss, surrogate.value_loss, entropy, surrogate.log_ratio)

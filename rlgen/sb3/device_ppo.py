@@ -21,6 +21,7 @@ from rlgen.nn.cuda_graph import CudaGraphStep, make_capturable, set_rate
 from rlgen.sb3.actor_critic import Minibatch, is_plain_gaussian, mean_action, surrogate_loss, values_of
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR, progress_remaining
 from rlgen.sb3.device_rollout import DeviceRollout
+from rlgen.sb3.exploration_noise import WHITE, ExplorationNoise
 from rlgen.sb3.finite import not_finite
 from rlgen.sb3.vec_env import SimVecEnv
 from rlgen.sim.device_env import DeviceEnv, NumpySim
@@ -53,6 +54,7 @@ class DevicePPO(PPO):
     """
 
     action_space: spaces.Box
+    exploration_noise: ExplorationNoise = WHITE
     data_parallel = True
     """Whether several processes can train one model (`rlgen.distributed`)."""
 
@@ -90,7 +92,7 @@ class DevicePPO(PPO):
             self.env.seed(seed + distributed.rank() * self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        own = ["device_env", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
+        own = ["exploration_noise", "device_env", "rollout", "_low", "_high", "_clip", "_learned", "_minibatch"]
         return [*super()._excluded_save_params(), *own]
 
     def collect_rollouts(
@@ -102,14 +104,13 @@ class DevicePPO(PPO):
         rollout, device_env = self.rollout, self.device_env
         log_std = self.policy.log_std.detach()
         std, observations = log_std.exp(), device_env.observe()
+        noise = self.exploration_noise.begin(n_rollout_steps, device_env.n_envs, len(std), self.device)
         for t in range(n_rollout_steps):
             rollout.starts[t].copy_(device_env.elapsed == 0)
             with torch.no_grad():
                 mean = mean_action(self.policy, observations)
-            noise = distributed.local_rows(
-                torch.randn(distributed.world_size() * len(mean), *mean.shape[1:], device=self.device)
-            )
-            actions = mean + std * noise
+            drawn = noise.draw(rollout.starts[t].bool())
+            actions = mean + std * drawn.noise
             received = actions.clamp(self._low, self._high)
             step = device_env.step(received)
             rollout.write(
@@ -118,7 +119,7 @@ class DevicePPO(PPO):
                 next_observations=step.final_observations,
                 actions=actions,
                 received=received,
-                log_probs=gaussian_log_prob(noise, torch.zeros_like(noise), 1.0).sum(-1) - log_std.sum(),
+                log_probs=gaussian_log_prob(drawn.scored, torch.zeros_like(std), 1.0).sum(-1) - log_std.sum(),
                 task_rewards=step.rewards,
                 rewards=step.rewards,
                 terminated=step.terminated,

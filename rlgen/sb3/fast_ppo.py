@@ -16,7 +16,16 @@ from torch.nn.utils import clip_grad_norm_
 
 from rlgen.equations.gaussians import gaussian_log_prob
 from rlgen.equations.policy_gradient import kl_estimate
-from rlgen.sb3.actor_critic import Minibatch, Update, is_plain_gaussian, mean_action, surrogate_loss, values_of
+from rlgen.sb3.actor_critic import (
+    Before,
+    Minibatch,
+    Update,
+    is_plain_gaussian,
+    mean_action,
+    surrogate_loss,
+    values_of,
+)
+from rlgen.sb3.exploration_noise import WHITE, ExplorationNoise
 from rlgen.sb3.finite import require_finite
 
 
@@ -46,7 +55,8 @@ VALUE_ROWS = 8192  # per pass through the value function
 
 
 class FastRollout(OnPolicyAlgorithm):
-    """Mixin: SB3's rollouts, up to rounding, with all values and log-probabilities computed together at the end.
+    """Mixin: SB3's rollouts, up to rounding, with all values and log-probabilities computed together at the end, and
+    with noise that may be correlated in time (`exploration_noise`).
 
     During the rollout, a callback's `locals` lack the tensors that SB3 computes per step (`values`, `log_probs`,
     `obs_tensor`). Policies that are not plain Gaussians, observations that are not arrays and custom rollout buffers
@@ -55,6 +65,10 @@ class FastRollout(OnPolicyAlgorithm):
 
     action_space: spaces.Box
     _last_obs: np.ndarray
+    exploration_noise: ExplorationNoise = WHITE
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "exploration_noise"]
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -69,12 +83,14 @@ class FastRollout(OnPolicyAlgorithm):
         std = self.policy.log_std.detach().exp()
         low, high = self.action_space.low, self.action_space.high
         noises: list[Tensor] = []
+        noise = self.exploration_noise.begin(n_rollout_steps, env.num_envs, len(std), self.device)
         cut: list[tuple[int, int, np.ndarray]] = []
         for step in range(n_rollout_steps):
             with torch.no_grad():
                 mean = mean_action(self.policy, torch.as_tensor(self._last_obs, device=self.device))
-            noises.append(torch.randn_like(mean))
-            sampled = (mean + std * noises[-1]).cpu()  # the only host synchronization of the step
+            drawn = noise.draw(torch.as_tensor(self._last_episode_starts, dtype=torch.bool, device=self.device))
+            noises.append(drawn.scored)
+            sampled = (mean + std * drawn.noise).cpu()  # the only host synchronization of the step
             require_finite({"the policy's actions": sampled}, self.num_timesteps)
             actions = sampled.numpy()
             clipped_actions = actions.reshape(env.num_envs, *low.shape).clip(low, high)
@@ -166,12 +182,29 @@ class FastPPO(FastRollout, PPO):
         order = torch.as_tensor(time * n_envs + env, device=self.device)
         arrays = (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
         shuffled = (torch.as_tensor(array, device=self.device).flatten(0, 1).index_select(0, order) for array in arrays)
-        for rows in zip(*(tensor.split(self.batch_size) for tensor in shuffled), strict=True):
-            batch = Minibatch(*rows)
+        columns = [tensor.split(self.batch_size) for tensor in shuffled]
+        if self.exploration_noise.conditional:
+            columns += [tensor[order].split(self.batch_size) for tensor in self._steps_before()]
+        for rows in zip(*columns, strict=True):
+            observations, actions, log_probs, advantages, returns, *before = rows
+            given = Before(*before) if before else None
+            batch = Minibatch(observations, actions, log_probs, advantages, returns, given)
             if self.normalize_advantage and len(batch.advantages) > 1:
                 centered = batch.advantages - batch.advantages.mean()
                 batch = batch._replace(advantages=centered / (batch.advantages.std() + 1e-8))
             yield batch
+
+    def _steps_before(self) -> Before:
+        """Of each row of the rollout, time-major, the step before."""
+        buffer = self.rollout_buffer
+        observed, acted, starts = (
+            torch.as_tensor(array, device=self.device)
+            for array in (buffer.observations, buffer.actions, buffer.episode_starts)
+        )
+        going_on = (starts == 0).unsqueeze(-1)
+        going_on[0] = False  # noise starts anew with a rollout
+        correlation = self.exploration_noise.correlation * going_on.to(acted.dtype)
+        return Before(*(each.flatten(0, 1) for each in (observed.roll(1, 0), acted.roll(1, 0), correlation)))
 
     def _log(self, updates: list[Update], last_epoch: list[Update], clip_range: float) -> None:
         """Logs the numbers of `PPO.train`, means over minibatches; the KL divergence is that of the last epoch."""

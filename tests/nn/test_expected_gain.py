@@ -1,12 +1,9 @@
 """The expected information gain, against the mutual information of models that have one in closed form."""
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rlgen.equations.exploration_bonuses import expected_information_gain
 from rlgen.errors import InputError
 from rlgen.nn import BayesianMLP
 from rlgen.nn.flow_dense import FlowDense
@@ -68,16 +65,6 @@ def test_without_a_closed_form_the_moments_are_sampled(settings: dict) -> None:
         drawn = bayesian(x, 20_000)
     _, var = bayesian.moments(x, samples=20_000)
     torch.testing.assert_close(var, drawn.var(0), rtol=0.15, atol=0)
-
-
-def test_it_is_at_most_that_of_the_gaussian_and_at_least_that_of_two_outcomes() -> None:
-    """The function is +1 or -1 with equal probability: the mutual information is known by an integral."""
-    std, points = 0.5, torch.linspace(-8, 8, 200_001, dtype=torch.float64)
-    density = 0.5 * sum(torch.distributions.Normal(place, std).log_prob(points).exp() for place in (-1.0, 1.0))
-    entropy = -torch.trapezoid(torch.special.xlogy(density, density), points)
-    information = float(entropy) - 0.5 * math.log(2 * math.pi * math.e * std**2)
-    bound = float(expected_information_gain(torch.ones(1, 1), std))
-    assert 0.6 < information < math.log(2) < bound == pytest.approx(0.5 * math.log(5))
 
 
 def test_known_noise_lowers_it_and_errors_do_not_raise_it() -> None:
