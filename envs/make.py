@@ -182,11 +182,13 @@ def _simulator(
 
 
 def _time_limit(env_id: str, kwargs: dict[str, Any]) -> int | None:
-    """The time limit removed from `kwargs`, by default that of the registry; None for none."""
+    """The time limit in actions, removed from `kwargs`; by default that of the registry, which counts the steps for
+    which an action is held. None for none."""
     limit = kwargs.pop("max_episode_steps", None)
     if limit is None:
-        limit = gym.spec(env_id).max_episode_steps
-    elif not isinstance(limit, int) or (limit < 1 and limit != -1):
+        limit, held = gym.spec(env_id).max_episode_steps, kwargs.get("action_repeat", 1)
+        return limit if limit is None or not isinstance(held, int) or held < 1 else -(-limit // held)
+    if not isinstance(limit, int) or (limit < 1 and limit != -1):
         raise problem("max_episode_steps of at least 1, or -1 for none", repr(limit), "give a whole number")
     return None if limit == -1 else limit  # -1 means no limit in gymnasium.make
 

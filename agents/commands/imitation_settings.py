@@ -75,7 +75,8 @@ class TrainImitation(Training):
         )
 
     def achieved(self) -> dict[str, Any]:
-        return {"reference_starts": self.reference_starts} if self.reference_starts else {}
+        own = {"reference_starts": self.reference_starts} if self.reference_starts else {}
+        return {**super().achieved(), **own}
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations:
         if folder is not None:

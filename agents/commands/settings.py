@@ -37,6 +37,7 @@ from .table import DEFINED
 
 log = logging.getLogger("rlgen")
 MOST_SEED = 2**32 - 1
+HELD = Metric("action_repeat", "steps for which an action is held")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +189,8 @@ class Training(RunSettings):
 
     def display(self) -> Display:
         panels = joined((*self.panels, *evaluation.PANELS, *EPISODES, *LEARNER))
-        return Display(name=self.spelling or self.agent.upper(), panels=panels, results=self.results)
+        held = [HELD] if HELD.name in self.env_kwargs else []
+        return Display(name=self.spelling or self.agent.upper(), panels=panels, results=(*self.results, *held))
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
         """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""
@@ -199,7 +201,7 @@ class Training(RunSettings):
 
     def achieved(self) -> dict[str, Any]:
         """Metrics of the result that the settings decide, by name."""
-        return {}
+        return {name: value for name, value in self.env_kwargs.items() if name == HELD.name}
 
     @abstractmethod
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Any) -> Any:

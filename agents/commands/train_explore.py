@@ -77,9 +77,14 @@ class TrainExplore(TrainRL):
         """Called PPO + VIME, SAC + Disagreement; PPO without curiosity."""
         found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
         kinds = [each.name.upper() if len(each.name) <= 4 else each.name.capitalize() for each in self.curiosities()]
-        results = Coverage.results if self.curiosity == "none" else (*Coverage.results, OBSERVED)
+        seen = () if self.curiosity == "none" else (OBSERVED,)
         panels = (*Coverage.panels, *curious, *found.panels)
-        return replace(found, name=" + ".join([found.name, *kinds]), panels=panels, results=results)
+        return replace(
+            found,
+            name=" + ".join([found.name, *kinds]),
+            panels=panels,
+            results=(*Coverage.results, *seen, *found.results),
+        )
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:

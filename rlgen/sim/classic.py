@@ -93,9 +93,9 @@ class ClassicTask(Task):
         raise problem("a task with a scene, for render_mode='rgb_array'", type(self).__name__, "define its scene")
 
     def integrate(self, qpos: Array, qvel: Array, ctrl: Array) -> tuple[Array, Array]:
-        """(qpos, qvel) [N, Q] after one control step: `frame_skip` steps of the classical Runge-Kutta method."""
+        """(qpos, qvel) [N, Q] after one control step: `physics_steps` steps of the classical Runge-Kutta method."""
         h = self.timestep_s
-        for _ in range(self.frame_skip):
+        for _ in range(self.physics_steps):
             v1, a1 = qvel, self.acceleration(qpos, qvel, ctrl)
             v2 = qvel + 0.5 * h * a1
             a2 = self.acceleration(qpos + 0.5 * h * v1, v2, ctrl)
@@ -184,7 +184,7 @@ class ClassicEnv(gym.Env):
         ctrl = given.clip(-1.0, 1.0)
         qpos, qvel = self.task.integrate(before.qpos, before.qvel, ctrl)
         after = self.state = State(qpos=qpos, qvel=qvel, ctrl=ctrl)
-        reward = float(self.task.reward(before, given, after)[0])
+        reward = float(self.task.held_reward(before, given, after)[0])
         return self.task.observe(after)[0], reward, bool(self.task.terminated(after)[0]), False, {}
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]

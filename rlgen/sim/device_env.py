@@ -105,7 +105,7 @@ class DeviceEnv:
         now.ctrl.copy_(actions)
         self.physics.advance()
         sound = now.qpos.isfinite().all(-1) & now.qvel.isfinite().all(-1)
-        rewards = torch.where(sound, task.reward(self._before, actions, now), 0.0)
+        rewards = torch.where(sound, task.held_reward(self._before, actions, now), 0.0)
         if "mocap_pos" in task.fields:
             now.mocap_pos.copy_(task.update_mocap(now))
         terminated = task.terminated(now) & sound

@@ -85,7 +85,7 @@ class Simulator(ABC):
         self._before, self.now = self.now, self._before
         self.now.ctrl[:] = actions
         self._advance()
-        rewards = self.task.reward(self._before, actions, self.now)
+        rewards = self.task.held_reward(self._before, actions, self.now)
         self._rearrange()
         terminated = self.task.terminated(self.now)
         observations = self.observe()

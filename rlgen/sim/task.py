@@ -109,17 +109,25 @@ class Task(ABC):
 
     frame_skip: int = 5
     """Physics steps per environment step."""
+    action_repeat: int = 1
+    """Environment steps for which an action is held: the task is observed, and its end is checked, once after them, and
+    the reward is that many times the one of such a step. Time limits count actions."""
     reset_noise_scale: float = 0.1
     """Scale of the noise on the initial position and velocity."""
 
     def __post_init__(self) -> None:
-        at_least(self, 1, "frame_skip", remedy="give a positive whole number")
+        at_least(self, 1, "frame_skip", "action_repeat", remedy="give a positive whole number")
         at_least(self, 0, "reset_noise_scale", remedy="give 0 for no noise")
 
     @property
     def control_step_s(self) -> float:
         """Seconds from one action to the next."""
-        return self.timestep_s * self.frame_skip
+        return self.timestep_s * self.physics_steps
+
+    @property
+    def physics_steps(self) -> int:
+        """Physics steps from one action to the next."""
+        return self.frame_skip * self.action_repeat
 
     @abstractmethod
     def observe(self, state: State) -> Array:
@@ -128,6 +136,10 @@ class Task(ABC):
     @abstractmethod
     def reward(self, before: State, action: Array, after: State) -> Array:
         """Rewards [N] of `action` [N, A], as the environment received it, for the transition `before` → `after`."""
+
+    def held_reward(self, before: State, action: Array, after: State) -> Array:
+        """Rewards [N] of all steps for which `action` is held."""
+        return self.action_repeat * self.reward(before, action, after)
 
     def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
         """The `info` of Gymnasium's environment for a step: name → [N, ...]. `qpos0` [nq]: the model's default pose."""

@@ -25,7 +25,7 @@ class TaskEnv(MujocoEnv):
         self.task = task
         self._names = {*task.fields, *task.info_fields, "ctrl"}
         camera = dict(task.camera) or None
-        super().__init__(task.xml, task.frame_skip, None, **{"default_camera_config": camera, **render})
+        super().__init__(task.xml, task.physics_steps, None, **{"default_camera_config": camera, **render})
         modes = ["human", "rgb_array", "depth_array", "rgbd_tuple"]
         self.metadata = {"render_modes": modes, "render_fps": round(1 / self.dt)}
         size = task.observe(self._state()).shape[1]
@@ -35,7 +35,7 @@ class TaskEnv(MujocoEnv):
         before = self._state()
         self.do_simulation(action, self.frame_skip)
         after = self._state()
-        reward = float(self.task.reward(before, np.asarray(action)[None], after)[0])
+        reward = float(self.task.held_reward(before, np.asarray(action)[None], after)[0])
         infos = self.task.info(before, np.asarray(action)[None], after, self.model.qpos0)
         if self.model.nmocap:
             self.data.mocap_pos[:] = self.task.update_mocap(after)[0]

@@ -84,7 +84,7 @@ class ThreadedSim(Simulator):
 
     def _step_one(self, i: int) -> None:
         self._ctrl_views[i][:] = self.now.ctrl[i]
-        mujoco.mj_step(self.model, self.datas[i], self.task.frame_skip)
+        mujoco.mj_step(self.model, self.datas[i], self.task.physics_steps)
         if self._needs_contact_forces:
             mujoco.mj_rnePostConstraint(self.model, self.datas[i])
 

@@ -24,7 +24,7 @@ class WarpPhysics:
     `arrays` are torch views of Warp's memory: writing to them changes the simulation.
 
     Args:
-        task: the source of the model, the fields and `frame_skip`.
+        task: the source of the model, the fields and `physics_steps`.
         n_envs: N.
         device: device of the simulation.
         margin_rule: see `MarginRule`.
@@ -92,7 +92,7 @@ class WarpPhysics:
                 )
 
     def _control_step(self) -> None:
-        for _ in range(self.task.frame_skip):
+        for _ in range(self.task.physics_steps):
             self._mjw.step(self._model, self._data)
         if "cfrc_ext" in self.task.fields:
             self._mjw.rne_postconstraint(self._model, self._data)

@@ -291,3 +291,10 @@ def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(caps
     assert "--learner.tau" in text
     assert "--vime." not in text
     assert "--learner.n-steps" not in text
+
+
+def test_how_long_an_action_is_held_is_said_with_the_result(rlgen_train, tmp_path: Path, capsys) -> None:
+    where = ("--env", "rlgen/SparseMountainCar-v0", "--env-kwargs", "action_repeat=5")
+    assert rlgen_train("explore", *where, "--curiosity", "none", "--steps", "64") == 0
+    assert Result.read(tmp_path / "run").metrics["action_repeat"] == 5
+    assert "steps for which an action is held" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from rlgen.envs import CLASSIC_TASKS, TASKS, make_vec
 from rlgen.envs.registration import MAX_EPISODE_STEPS
+from rlgen.errors import InputError
 
 OURS = [env_id for env_id in (TASKS | CLASSIC_TASKS) if env_id.startswith("rlgen/")]
 every_task = pytest.mark.parametrize("env_id", OURS)
@@ -115,3 +116,42 @@ def test_ppo_learns_on_a_classic_task():
     env = make_vec("rlgen/SparseCartPoleSwingup-v0", 2, env_kwargs={"max_episode_steps": 20})
     model = PPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu").learn(64)
     assert len(model.ep_info_buffer) > 0
+
+
+@pytest.mark.parametrize("env_id", ["rlgen/SparseHalfCheetah-v0", "rlgen/SparseMountainCar-v0", "Ant-v5"])
+def test_an_action_that_is_held_is_the_same_action_several_times(env_id):
+    """Positions are those after so many steps, constant rewards add up, and time limits count actions."""
+    goal = {"goal_x": -1.0} if "Cheetah" in env_id else {}
+    single, held = (make_vec(env_id, 2, seed=3, env_kwargs={**goal, **more}) for more in ({}, {"action_repeat": 4}))
+    np.testing.assert_array_equal(single.reset(), held.reset())
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        action = rng.uniform(single.action_space.low, single.action_space.high, (2, *single.action_space.shape))
+        action = action.astype(np.float32)
+        rewards = 0
+        for _ in range(4):
+            observed, reward, _, _ = single.step(action)
+            rewards = rewards + reward
+        found, paid, _, _ = held.step(action)
+        size = min(observed.shape[1], 27)
+        np.testing.assert_allclose(found[:, :size], observed[:, :size], rtol=1e-5, atol=1e-5)
+        if goal:
+            np.testing.assert_array_equal(paid, rewards)
+            assert (paid == 4).all()
+    limit = gym.spec(env_id).max_episode_steps
+    assert held.sim.time_limit == -(-limit // 4)
+    assert make_vec(env_id, 1, env_kwargs={"action_repeat": 4, "max_episode_steps": 7}).sim.time_limit == 7
+    assert held.sim.task.control_step_s == pytest.approx(4 * single.sim.task.control_step_s)
+    with pytest.raises(InputError, match="action_repeat"):
+        make_vec(env_id, 1, env_kwargs={"action_repeat": 0})
+
+
+def test_an_action_is_held_through_gym_make_too():
+    ours, peer = (
+        make_vec("rlgen/SparseAnt-v0", 1, seed=2, env_kwargs={"action_repeat": 3}),
+        gym.make("rlgen/SparseAnt-v0", action_repeat=3),
+    )
+    np.testing.assert_allclose(ours.reset()[0], peer.reset(seed=2)[0].astype(np.float32))
+    action = np.full(8, 0.3, np.float32)
+    for _ in range(5):
+        np.testing.assert_allclose(ours.step(action[None])[0][0], peer.step(action)[0], rtol=1e-6, atol=1e-6)
