@@ -69,6 +69,21 @@ STATE_AXES: dict[str, tuple[Axis, ...]] = {
 """Gymnasium id → axes. For other tasks `rlgen.data.visits.axes_within` uses the first two observation components."""
 
 
+_HEIGHT = Axis(name="height [m]", columns=(2,), width=0.25)
+ARCHIVE_AXES: dict[str, tuple[Axis, ...]] = {
+    "rlgen/SparseAnt-v0": (
+        Axis(name="x [m]", columns=(0,), width=0.25),
+        Axis(name="y [m]", columns=(1,), width=0.5),
+        _HEIGHT,
+    ),
+    "rlgen/SparseHumanoid-v0": (
+        Axis(name="x [m]", columns=(0,), width=0.1),
+        Axis(name="y [m]", columns=(1,), width=0.25),
+        Axis(name="height [m]", columns=(2,), width=0.1),
+    ),
+}
+"""Gymnasium id → axes of the cells of `rlgen explore`, where they are not those of the maps. Maps have the first two."""
+
 OBSERVED: dict[str, tuple[int, ...]] = {
     "rlgen/SparseAnt-v0": tuple(range(29)),
     "rlgen/SparseHumanoid-v0": tuple(range(47)),

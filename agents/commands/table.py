@@ -105,6 +105,12 @@ COMMANDS = (
         example="rlgen train vime --env rlgen/SparseHalfCheetah-v0 --steps 1e6 --out runs/cheetah-vime",
     ),
     Command(
+        words="explore",
+        target="explore:Explore",
+        summary="Find rare rewards by an archive of restored states (Go-Explore), for demonstrations.",
+        example="rlgen explore --env rlgen/SparseAnt-v0 --steps 5e5 --out runs/ant-archive",
+    ),
+    Command(
         words="train noise",
         target="train_noise:TrainNoise",
         summary="Explore by action noise alone, without learning: what a curiosity is compared with.",

@@ -163,6 +163,15 @@ class SimVecEnv(ResumableVecEnv):
         self.sim.load_state_dict(state["sim"])
         self._seeds = list(state["next_seeds"])
 
+    def save_rows(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """Copies of the states of the environments `which` [K], [K, ...] each by name, from which any environment of
+        the same task continues bit for bit."""
+        return self.sim.save_rows(which)
+
+    def load_rows(self, which: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """Puts the environments `which` [K] into states of `save_rows`."""
+        self.sim.load_rows(which, rows)
+
     def close(self) -> None:
         self.sim.close()
         if self._painter is not None:

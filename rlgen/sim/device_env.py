@@ -1,6 +1,6 @@
 """Environments of one task on one device, with torch tensors, and an adapter with NumPy arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mujoco
@@ -149,6 +149,21 @@ class DeviceEnv:
             getattr(self, name).copy_(torch.from_numpy(np.asarray(count)))
         self._starts.load_state(state["generators"])
 
+    def save_rows(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Simulator.save_rows`."""
+        rows = torch.as_tensor(which, device=self.device)
+        physics = {f"physics.{name}": array[rows] for name, array in self.physics.arrays.items()}
+        found = {**physics, "elapsed": self.elapsed[rows], "returns": self.returns[rows]}
+        return {name: array.cpu().numpy() for name, array in found.items()}
+
+    def load_rows(self, which: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """See `Simulator.load_rows`."""
+        index = torch.as_tensor(which, device=self.device)
+        for name, array in self.physics.arrays.items():
+            array[index] = torch.as_tensor(rows[f"physics.{name}"], device=self.device)
+        self.elapsed[index] = torch.as_tensor(rows["elapsed"], device=self.device)
+        self.returns[index] = torch.as_tensor(rows["returns"], device=self.device)
+
     def _begin(self, which: Tensor) -> None:
         """Start the next episode of the environments `which` [N] bool."""
         for name, start in self._starts.rows(self.episodes).items():
@@ -174,6 +189,7 @@ class NumpySim:
 
     def __init__(self, env: DeviceEnv) -> None:
         self.env, self.task, self.n_envs, self.margin_rule = env, env.task, env.n_envs, env.margin_rule
+        self.time_limit = env.time_limit
         self.action_low, self.action_high = env.action_low, env.action_high
         self._landing: dict[str, Tensor] = {}
 
@@ -211,6 +227,12 @@ class NumpySim:
 
     def state_dict(self) -> dict[str, Any]:
         return self.env.state_dict()
+
+    def save_rows(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        return self.env.save_rows(which)
+
+    def load_rows(self, which: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        self.env.load_rows(which, rows)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.env.load_state_dict(state)

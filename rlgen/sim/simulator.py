@@ -154,6 +154,18 @@ class Simulator(ABC):
         for rng, generator in zip(self.rngs, state["generators"], strict=True):
             rng.bit_generator.state = generator
 
+    def save_rows(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """Copies of the states of the environments `which` [K], [K, ...] each by name, from which any environment of
+        the same task continues bit for bit. Without the generators, which only starts of episodes use."""
+        fields = {f"fields.{name}": array[which].copy() for name, array in vars(self.now).items()}
+        return {**fields, "elapsed": self.elapsed[which].copy(), "returns": self.returns[which].copy()}
+
+    def load_rows(self, which: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """Puts the environments `which` [K] into states of `save_rows` [K, ...]."""
+        for name, array in vars(self.now).items():
+            array[which] = rows[f"fields.{name}"]
+        self.elapsed[which], self.returns[which] = rows["elapsed"], rows["returns"]
+
     @abstractmethod
     def close(self) -> None:
         """Release the resources of the simulator other than memory."""

@@ -1,5 +1,6 @@
 """Batched stepping on C MuJoCo: one MjData per environment, a pool of threads, float64."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -72,6 +73,17 @@ class ThreadedSim(Simulator):
         super().load_state_dict(state)
         for row, data in zip(np.asarray(state["physics"]), self.datas, strict=True):
             mujoco.mj_setState(self.model, data, row, _INTEGRATION)
+
+    def save_rows(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        physics = np.empty((len(which), mujoco.mj_stateSize(self.model, _INTEGRATION)))
+        for row, index in zip(physics, which, strict=True):
+            mujoco.mj_getState(self.model, self.datas[index], row, _INTEGRATION)
+        return super().save_rows(which) | {"physics": physics}
+
+    def load_rows(self, which: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        super().load_rows(which, rows)
+        for row, index in zip(rows["physics"], which, strict=True):
+            mujoco.mj_setState(self.model, self.datas[index], row, _INTEGRATION)
 
     def close(self) -> None:
         """End the threads."""
