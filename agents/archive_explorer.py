@@ -196,26 +196,34 @@ class ArchiveExplorer:
                 burst.reward + float(rewards[index]),
             )
             burst.actions.append(actions[index])
-            if dones[index]:
-                continue  # what did not last is forgotten
+            if dones[index]:  # what did not last is forgotten, unless the end is what earns
+                if burst.reward > 0:
+                    self.archive.add_end(self._reached(burst, cells[index], before[index], after[index], {}))
+                continue
             while burst.waiting and len(burst.actions) - burst.waiting[0][0] >= self.config.lasting:
                 self.archive.add(burst.waiting.pop(0)[1])
             cell = tuple(cells[index].tolist())
             if burst.left < 0 or cell == burst.cell or not self.archive.improves(cell, burst.reward, burst.steps):
                 continue
             burst.cell = cell
-            rows = self.env.save_rows(np.array([index]))
-            reached = Reached(
-                cell=cell,
-                came_from=burst.node,
-                actions=np.stack(burst.actions),
-                state={name: array[0] for name, array in rows.items()},
-                steps=burst.steps,
-                reward=burst.reward,
-                transition=(before[index].copy(), actions[index], after[index].copy()),
-            )
+            state = {name: array[0] for name, array in self.env.save_rows(np.array([index])).items()}
+            reached = self._reached(burst, cells[index], before[index], after[index], state)
             burst.waiting.append((len(burst.actions), reached))
         self.visits.add(after)
+
+    def _reached(
+        self, burst: Burst, cell: np.ndarray, before: np.ndarray, after: np.ndarray, state: dict[str, np.ndarray]
+    ) -> Reached:
+        """Where the burst is after its last action."""
+        return Reached(
+            cell=tuple(cell.tolist()),
+            came_from=burst.node,
+            actions=np.stack(burst.actions),
+            state=state,
+            steps=burst.steps,
+            reward=burst.reward,
+            transition=(before.copy(), burst.actions[-1], after.copy()),
+        )
 
     def _worth(self) -> np.ndarray | None:
         """How much the curiosity rewards the last steps of the entries, [K], relative to the mean."""
@@ -228,10 +236,10 @@ class ArchiveExplorer:
         return bonus / bonus.mean() if bonus.mean() > 0 else None
 
     def _learn(self, seen: Sequence[Seen]) -> dict[str, float]:
-        best = max(self.archive.entries, key=lambda entry: entry.reward)
+        best = self.archive.best(1)
         found: dict[str, float] = {
             "archive/cells": len(self.archive),
-            "archive/best_reward": best.reward,
+            "archive/best_reward": best[0][0].reward if best else 0.0,
             "archive/nodes": len(self.archive.parents),
         }
         if self.source is not None:
@@ -246,16 +254,15 @@ class ArchiveExplorer:
 
         Raises `InputError` if a trajectory does not lead to the same state again, bit for bit.
         """
-        episodes = [self._replayed(entry) for entry in self.archive.best(n)]
+        episodes = [self._replayed(*each) for each in self.archive.best(n)]
         if not episodes:
             return None
         bounds = {"action_low": self.low.tolist(), "action_high": self.high.tolist()}
         origin = {"source": "archive of restored states", "restored_states": True, "env_kwargs": self.env.env_kwargs}
         return Demonstrations.from_episodes(episodes, self.env.env_id, {**origin, **bounds}, "the archive")
 
-    def _replayed(self, number: int) -> Episode:
-        entry = self.archive.entries[number]
-        start, actions = self.archive.path(self.archive.nodes[number])
+    def _replayed(self, entry: Reached, node: int) -> Episode:
+        start, actions = self.archive.path(node)
         began = self.archive.starts[start]
         self.env.load_rows(np.array([0]), {name: array[None] for name, array in began.items()})
         observations, rewards = [self.env.current_observations()[0]], list[Any]()
@@ -272,7 +279,9 @@ class ArchiveExplorer:
                 f"another one in {self.env.env_id} on {self.env.backend}",
                 "report this: restored states are expected to go on bit for bit",
             )
-        return Episode(observations=np.stack(observations), actions=actions, rewards=np.stack(rewards))
+        ended = bool(dones[0]) and not infos[0]["TimeLimit.truncated"]
+        whole = {"observations": np.stack(observations), "rewards": np.stack(rewards)}
+        return Episode(actions=actions, terminated=ended, **whole)
 
     def state_dict(self) -> dict[str, Any]:
         """The complete state between two rounds."""

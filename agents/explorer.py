@@ -14,6 +14,7 @@ from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.view import ranges
 from rlgen.sb3.adaptive_rate import KLCallback
+from rlgen.sb3.backward_starts import BackwardStarts
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.sb3.finite import RequireFinite
@@ -32,7 +33,8 @@ class Explorer:
 
     `scale` normalizes the sum to returns of unit variance, and `coverage` counts the visited states, if given; the
     scale is for on-policy models, since a replay buffer would mix rewards of several scales. A policy with a normalizer
-    (`rlgen.sb3.normalized_policy`) keeps running statistics of its observations.
+    (`rlgen.sb3.normalized_policy`) keeps running statistics of its observations. `starts`, if given, moves the starts
+    of episodes backward along demonstrated trajectories.
 
     Raises `InputError` for a model that a curiosity does not support, and for two curiosities of one name.
     """
@@ -47,6 +49,7 @@ class Explorer:
         curiosities: Sequence[Curiosity[Any]] = (),
         coverage: Coverage | None = None,
         scale: ReturnNormalizer | None = None,
+        starts: BackwardStarts | None = None,
     ):
         if scale is not None and not isinstance(model, OnPolicyAlgorithm):
             raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")
@@ -54,7 +57,7 @@ class Explorer:
         names = [each.name for each in self.curiosities]
         if len(set(names)) < len(names):  # their logs and states would collide
             raise problem("curiosities of different names", ", ".join(names), "give a subclass a name of its own")
-        self.statistics, self.own_log = ObservationStatistics(), OwnLog()
+        self.statistics, self.own_log, self.starts = ObservationStatistics(), OwnLog(), starts
         for curiosity in self.curiosities:
             curiosity.begin(model)
         self.shown = {f"{each.name}/reward": f"{each.name} bonus" for each in self.curiosities}
@@ -78,6 +81,7 @@ class Explorer:
     def callbacks(self, last: BaseCallback | None = None) -> list[BaseCallback]:
         """The callbacks of the model's `learn`, in this order."""
         chosen: list[BaseCallback] = [self.statistics, *self._reward_callbacks()]
+        chosen += [] if self.starts is None else [self.starts]
         if isinstance(self.model, OnPolicyAlgorithm):
             chosen = [ActOnOneThread(), *chosen, KLCallback()]
         else:
@@ -108,7 +112,10 @@ class Explorer:
         """Metrics of the finished run's result: what it found, if it counts that, and what its curiosities observe."""
         found = {} if self.coverage is None else self.coverage.achieved()
         seen = [ranges(each.observed) for each in self.curiosities if each.observed is not None]
-        return {**found, "observed": ", ".join(seen)} if seen else found
+        found |= {"observed": ", ".join(seen)} if seen else {}
+        return (
+            found if self.starts is None else {**found, "restored_states": "yes", "starts_before": self.starts.before}
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue between two rounds, except the environment and the random numbers."""
@@ -117,6 +124,7 @@ class Explorer:
             "curiosities": {each.name: each.state_dict() for each in self.curiosities},
             "coverage": None if self.coverage is None else self.coverage.state_dict(),
             "scale": None if self.scale is None else self.scale.state_dict(),
+            **({} if self.starts is None else {"starts": self.starts.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -128,3 +136,5 @@ class Explorer:
             self.coverage.load_state_dict(state["coverage"])
         if self.scale is not None:
             self.scale.load_state_dict(state["scale"])
+        if self.starts is not None:
+            self.starts.load_state_dict(state["starts"])

@@ -82,7 +82,7 @@ ARCHIVE_AXES: dict[str, tuple[Axis, ...]] = {
         Axis(name="height [m]", columns=(2,), width=0.1),
     ),
 }
-"""Gymnasium id → axes of the cells of `rlgen explore`, where they are not those of the maps. Maps have the first two."""
+"""Gymnasium id → axes of the cells of `rlgen explore`, where they are not those of the maps."""
 
 OBSERVED: dict[str, tuple[int, ...]] = {
     "rlgen/SparseAnt-v0": tuple(range(29)),

@@ -206,7 +206,7 @@ class ArchiveTraining:
         """Write the best trajectories, a video of the first one, and the report."""
         explorer, archive = self.explorer, self.explorer.archive
         found = explorer.demonstrations(self.settings.episodes)
-        best = [archive.entries[each] for each in archive.best(1)]
+        best = [each for each, _ in archive.best(1)]
         if found is not None:
             found.save(folder / DEMONSTRATIONS)
             log.info("wrote %d trajectories: %s", found.n_episodes, folder / DEMONSTRATIONS)
@@ -233,7 +233,7 @@ class ArchiveTraining:
         if not self.settings.video:
             return
         archive = self.explorer.archive
-        start, actions = archive.path(archive.nodes[archive.best(1)[0]])
+        start, actions = archive.path(archive.best(1)[0][1])
         replay, kwargs = Replay(actions, self.explorer.center), dict(self.settings.env_kwargs)
         seed = self.settings.seed + start
         found = record_video(replay, self.settings.env, folder / "video.mp4", env_kwargs=kwargs, seed=seed)

@@ -8,12 +8,14 @@ from typing import ClassVar
 import torch
 
 from rlgen.checks import positive
+from rlgen.data.demonstrations import Demonstrations
 from rlgen.deprecation import UNLESS_NONE
-from rlgen.display import Display
+from rlgen.display import Display, Metric
 from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.learned_reward import FILE, LearnedReward
 from rlgen.runs.folder import RunFolder
+from rlgen.sb3.backward_starts import BackwardStarts
 from rlgen.sb3.replaced_rewards import LearnedRewards
 from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.files import atomic_write
@@ -21,14 +23,26 @@ from rlgen.system.files import atomic_write
 from ..explorer import Explorer
 from ..learner import LearnerConfig
 from .learner_choice import LearnerChoice
-from .policy_training import PolicyTraining
+from .policy_training import DEMONSTRATIONS, PolicyTraining
+
+STARTS = "starts.npz"
+"""File of a run folder: the trajectories in whose states episodes start."""
+RESTORED = (
+    Metric("restored_states", "states were restored"),
+    Metric("starts_before", "trajectory left before the starts", share=True),
+)
 
 
 class RewardedTraining(PolicyTraining):
-    """A training whose run folder has the learned reward that replaces the task's, if there is one."""
+    """A training whose run folder has the learned reward that replaces the task's, and the trajectories in which
+    episodes start, if there are any."""
+
+    agent: Explorer  # type: ignore[assignment]
 
     def keep(self, folder: RunFolder) -> None:
         super().keep(folder)
+        if self.agent.starts is not None:
+            self.agent.starts.demonstrations.save(folder / STARTS)
         env = self.model.get_env()
         if isinstance(env, LearnedRewards):
             atomic_write(folder / FILE, env.learned.to_bytes())
@@ -61,16 +75,35 @@ class TrainRL(LearnerChoice):
     """Run of `rlgen train airl`, or its reward.safetensors, whose learned reward replaces the task's while learning;
     evaluations and episode returns stay those of the task. By default the task's own reward."""
 
+    backward_from: Path | None = field(default=None, metadata=UNLESS_NONE)
+    """Demonstrations with a reward at their ends, or the folder of a run of `rlgen explore`, in whose states episodes
+    start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. By default
+    episodes start as the task does."""
+
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
-        kept = self if folder is None or self.reward is None else replace(self, reward=folder / FILE)
+        kept = self
+        if folder is not None and self.reward is not None:
+            kept = replace(kept, reward=folder / FILE)
+        if folder is not None and self.backward_from is not None:
+            kept = replace(kept, backward_from=folder / STARTS)
         return super(TrainRL, kept).build(stack, folder)
+
+    def starts(self, env: ResumableVecEnv) -> BackwardStarts | None:
+        """What moves the starts of episodes; None where they are the task's own."""
+        if self.backward_from is None:
+            return None
+        path = self.backward_from
+        return BackwardStarts(env, Demonstrations.load(path / DEMONSTRATIONS if path.is_dir() else path))
 
     def rewarded(self, env: ResumableVecEnv) -> ResumableVecEnv:
         """The environment with the rewards to learn from."""
         return env if self.reward is None else LearnedRewards(env, LearnedReward.load(self.reward))
 
     def display(self) -> Display:
-        return replace(super().display(), name=self.learner.algorithm.upper())
+        found = super().display()
+        restored = () if self.backward_from is None else RESTORED
+        panels = found.panels if self.backward_from is None else (*found.panels, *BackwardStarts.panels)
+        return replace(found, name=self.learner.algorithm.upper(), panels=panels, results=(*found.results, *restored))
 
     @classmethod
     def idle_with(cls, learner: LearnerConfig) -> set[str]:
@@ -83,8 +116,9 @@ class TrainRL(LearnerChoice):
             raise problem("--scale-reward with --scale-half-life", "--no-scale-reward", "leave one of them out")
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
-        env = self.rewarded(env)
-        return Explorer(self.learner.make(env, int(self.steps), self.seed, device), scale=self.scale())
+        starts, env = self.starts(env), self.rewarded(env)
+        model = self.learner.make(env, int(self.steps), self.seed, device)
+        return Explorer(model, scale=self.scale(), starts=starts)
 
     def scale(self) -> ReturnNormalizer | None:
         """The scale that rewards are divided by; None for unscaled rewards."""

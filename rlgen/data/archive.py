@@ -34,6 +34,9 @@ class Reached:
     """The last step: observation [O], action [A], next observation [O]."""
 
 
+MOST_ENDS = 100
+
+
 class Archive:
     """The best state of each cell of a grid along `axes`, whose widths are given: the one with the highest sum of
     rewards, and of those the one with the fewest steps. A tree of bursts of actions remembers how each was reached."""
@@ -55,6 +58,8 @@ class Archive:
         """[M]: actions [T, A] from the node before."""
         self.starts: list[States] = []
         """States in which episodes started."""
+        self.ends: list[tuple[Reached, int]] = []
+        """Rewarded ends of episodes, from which nothing can go on, and their nodes; the best `MOST_ENDS`."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -79,24 +84,33 @@ class Archive:
         known = self.cells.get(cell)
         if known is None:
             return True
-        best = self.entries[known]
-        return (reward, -steps) > (best.reward, -best.steps)
+        return (-reward, steps) < _order(self.entries[known])
 
     def add(self, reached: Reached) -> bool:
         """Keeps the state if it improves its cell; returns whether it does."""
         if not self.improves(reached.cell, reached.reward, reached.steps):
             return False
-        self.parents.append(reached.came_from)
-        self.bursts.append(np.array(reached.actions, np.float32))
-        entry = self.cells.get(reached.cell)
+        node, entry = self._add_node(reached), self.cells.get(reached.cell)
         if entry is None:
             self.cells[reached.cell] = len(self.entries)
             self.entries.append(reached)
-            self.nodes.append(len(self.parents) - 1)
+            self.nodes.append(node)
             self.chosen.append(0)
         else:
-            self.entries[entry], self.nodes[entry] = reached, len(self.parents) - 1
+            self.entries[entry], self.nodes[entry] = reached, node
         return True
+
+    def add_end(self, reached: Reached) -> None:
+        """Keeps a rewarded end of an episode, whose state cannot go on, if it is among the best."""
+        if reached.reward <= 0 or (len(self.ends) == MOST_ENDS and _order(reached) >= _order(self.ends[-1][0])):
+            return
+        self.ends.append((reached, self._add_node(reached)))
+        self.ends = sorted(self.ends, key=lambda end: _order(end[0]))[:MOST_ENDS]
+
+    def _add_node(self, reached: Reached) -> int:
+        self.parents.append(reached.came_from)
+        self.bursts.append(np.array(reached.actions, np.float32))
+        return len(self.parents) - 1
 
     def choose(self, rng: np.random.Generator, n: int, time_limit: float, worth: np.ndarray | None = None) -> list[int]:
         """`n` random entries to continue from, with probabilities in proportion to 1 / √(1 + times chosen) (Ecoffet et
@@ -120,10 +134,11 @@ class Archive:
             node = self.parents[node]
         return -1 - node, np.concatenate(bursts[::-1]) if bursts else np.zeros((0, 0), np.float32)
 
-    def best(self, n: int) -> list[int]:
-        """Entries of the `n` highest sums of rewards above 0, of equal ones those of fewest steps, best first."""
-        order = sorted(range(len(self.entries)), key=lambda i: (-self.entries[i].reward, self.entries[i].steps))
-        return [each for each in order[:n] if self.entries[each].reward > 0]
+    def best(self, n: int) -> list[tuple[Reached, int]]:
+        """The `n` entries and ends of the highest sums of rewards above 0, of equal ones those of fewest steps, best
+        first, and their nodes."""
+        found = [*zip(self.entries, self.nodes, strict=True), *self.ends]
+        return [each for each in sorted(found, key=lambda each: _order(each[0]))[:n] if each[0].reward > 0]
 
     def transitions(self) -> tuple[np.ndarray, ...]:
         """The last steps of all entries: observations [K, O], actions [K, A], next observations [K, O]."""
@@ -139,6 +154,7 @@ class Archive:
             "lengths": [len(burst) for burst in self.bursts],
             "actions": np.concatenate(self.bursts) if self.bursts else np.zeros((0, 0), np.float32),
             "starts": list(self.starts),
+            "ends": [{"node": node, **vars(end), "cell": list(end.cell)} for end, node in self.ends],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -147,7 +163,13 @@ class Archive:
         self.cells = {entry.cell: number for number, entry in enumerate(self.entries)}
         self.nodes, self.chosen, self.parents = (list(state[name]) for name in ("nodes", "chosen", "parents"))
         self.bursts = list(_split(np.asarray(state["actions"]), state["lengths"]))
+        self.ends = [(_entry({n: v for n, v in end.items() if n != "node"}), int(end["node"])) for end in state["ends"]]
         self.starts = [{name: np.asarray(each) for name, each in start.items()} for start in state["starts"]]
+
+
+def _order(reached: Reached) -> tuple[float, int]:
+    """Smaller is better."""
+    return -reached.reward, reached.steps
 
 
 def _entry(values: Mapping[str, Any]) -> Reached:
