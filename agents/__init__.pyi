@@ -1,7 +1,7 @@
 from .airl import AIRL, AIRLConfig
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
-from .curiosity import ICM, L2, LBS, RND, VIME, Curiosity, Disagreement
+from .curiosity import ICM, L2, LBS, RND, VIME, VIME2016, Curiosity, Disagreement
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
@@ -25,6 +25,7 @@ __all__ = [
     "RND",
     "SQIL",
     "VIME",
+    "VIME2016",
     "AIRLConfig",
     "BCConfig",
     "BCResult",

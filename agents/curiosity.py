@@ -23,7 +23,7 @@ from rlgen.rewards.dynamics_models import (
     PredictionError,
     PredictionErrorConfig,
 )
-from rlgen.rewards.information_gain import InformationGain, InformationGainConfig
+from rlgen.rewards.information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from rlgen.rewards.random_features import features_for, features_size
@@ -123,7 +123,7 @@ class Curiosity(CallbackList, Generic[Config]):
         shape = shape_of(model, self.observed)
         if self.source is None:
             view = self._view(model)
-            source = self.source_type(shape, self.config)
+            source = self.source_type(shape, self.config or self.config_type()())
             self.shape, self.source = shape, source if view is None else OfView(source, view)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
         if self.shape != shape:
@@ -161,9 +161,19 @@ class Curiosity(CallbackList, Generic[Config]):
 
 
 class VIME(Curiosity[InformationGainConfig]):
-    """Information gain about the dynamics, divided by the recent median gain (Houthooft et al. 2016, 1605.09674)."""
+    """Information gain about the changes of the observation, divided by the recent median gain (Houthooft et al. 2016,
+    1605.09674, with a model that knows noise; `VIME2016` is the paper's)."""
 
     name = "vime"
+    source_type = InformationGain
+    usual_eta = 1e-3
+
+
+class VIME2016(Curiosity[InformationGain2016Config]):
+    """VIME as in its paper: a model of the next observation with the same noise everywhere, whose gain is in effect the
+    squared error (Houthooft et al. 2016, 1605.09674)."""
+
+    name = "vime_2016"
     source_type = InformationGain
     usual_eta = 1e-3
 
@@ -213,7 +223,8 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
     usual_eta = 0.3
 
 
-CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in (VIME, RND, ICM, L2, Disagreement, LBS)}
+KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS)
+CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in KINDS}
 
 
 def shape_of(model: BaseAlgorithm, observed: Sequence[int] | None = None) -> TaskShape:

@@ -17,6 +17,12 @@ UNLESS_DEFAULT = {"recorded": "unless default"}
 """The same of a field that `to_json` leaves out while it has its default."""
 
 
+def unless_earlier(value: Any) -> dict[str, Any]:
+    """Metadata of a field whose earlier versions were all `value`, now not the default: `to_json` leaves it out while
+    it has that value, and a configuration without it had that value."""
+    return {"recorded": "unless earlier", "earlier": value}
+
+
 def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
     """Class decorator of a settings dataclass that maps old names of fields to their current paths.
 

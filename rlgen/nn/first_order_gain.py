@@ -1,7 +1,5 @@
 """Information gain by training on each row: slow, valid for any posterior, and a reference for the closed form."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,16 +13,16 @@ from rlgen.nn.bayesian_dense import Sampling
 class _Update(nn.Module):
     """The loss minimized for one row (x [I], y [O]): KL[q(φ) ‖ q(old)] - E log p(y|x, θ), nats."""
 
-    def __init__(self, network: BayesianMLP, likelihood_std: Any, samples: int, sampling: Sampling):
+    def __init__(self, network: BayesianMLP, samples: int, sampling: Sampling):
         super().__init__()
         self.network, self.old = network, network.posterior()
-        self.likelihood_std, self.samples, self.sampling = likelihood_std, samples, sampling
+        self.samples, self.sampling = samples, sampling
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Tensor, likelihood_std: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and its KL term."""
         output = self.network(x.unsqueeze(0), self.samples, self.sampling)
         divergence = self.network.kl_to(self.old)
-        return divergence - gaussian_log_prob(y, output, self.likelihood_std).sum(-1).mean(), divergence
+        return divergence - gaussian_log_prob(y, output, likelihood_std).sum(-1).mean(), divergence
 
 
 def first_order_gain(
@@ -45,27 +43,29 @@ def first_order_gain(
     their gradients and Adam's two moments.
     """
     rows = max(1, numbers // sum(parameter.numel() for parameter in network.parameters()))
-    update = _Update(network, likelihood_std, samples, sampling)
-    pieces = zip(x.split(rows), y.split(rows), strict=True)
+    update, stds = _Update(network, samples, sampling), torch.as_tensor(likelihood_std).to(y).expand(y.shape)
+    pieces = zip(x.split(rows), y.split(rows), stds.split(rows), strict=True)
     return torch.cat([_of_rows(update, *piece, updates, learning_rate) for piece in pieces])
 
 
-def _of_rows(update: _Update, x: Tensor, y: Tensor, updates: int, learning_rate: float) -> Tensor:
+def _of_rows(
+    update: _Update, x: Tensor, y: Tensor, likelihood_std: Tensor, updates: int, learning_rate: float
+) -> Tensor:
     """The gain [B] of all rows, computed at once."""
     copies = {
         name: parameter.detach().expand(len(x), *parameter.shape).clone().requires_grad_()
         for name, parameter in update.named_parameters()
     }
 
-    def of_row(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return functional_call(update, parameters, (x, y))
+    def of_row(parameters: dict[str, Tensor], *row: Tensor) -> tuple[Tensor, Tensor]:
+        return functional_call(update, parameters, row)
 
     of_rows = vmap(of_row, randomness="different")
     optimizer = torch.optim.Adam(copies.values(), learning_rate)  # elementwise, so rows stay independent
     with torch.enable_grad():
         for _ in range(updates):
             optimizer.zero_grad(set_to_none=True)
-            of_rows(copies, x, y)[0].sum().backward()
+            of_rows(copies, x, y, likelihood_std)[0].sum().backward()
             optimizer.step()
     with torch.no_grad():
-        return of_rows(copies, x, y)[1]
+        return of_rows(copies, x, y, likelihood_std)[1]

@@ -4,7 +4,7 @@ from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .coherent import CoherentReward, CoherentRewardConfig
 from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
-from .information_gain import InformationGain, InformationGainConfig
+from .information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from .learned_reward import LearnedReward
@@ -25,6 +25,7 @@ __all__ = [
     "EnsembleDisagreement",
     "EnsembleDisagreementConfig",
     "InformationGain",
+    "InformationGain2016Config",
     "InformationGainConfig",
     "IntrinsicCuriosity",
     "IntrinsicCuriosityConfig",

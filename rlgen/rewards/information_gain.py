@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import one_of, positive, widths
 from rlgen.data.transitions import Transitions
-from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
+from rlgen.deprecation import renamed_fields, unless_earlier
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.bayesian import BayesianMLP
@@ -37,6 +37,10 @@ LAYERS: dict[str, type[nn.Module]] = {"gaussian": GaussianDense, "flow": FlowDen
 class InformationGainConfig(UnitConfig):
     """Settings of a Bayesian dynamics model and its bonus (Houthooft et al. 2016, 1605.09674).
 
+    Differs from the paper, whose form is `InformationGain2016Config`: the model predicts changes, and learns the noise
+    around them for each observation and action. With a fixed noise the gain is the squared error by another name
+    (experiments/vime/diagnosis).
+
     Differs from the released code: few large minibatches at a high learning rate, from narrow initial weights, instead
     of hundreds of tiny ones (experiments/vime compares them); a likelihood std of 0.5 instead of 5 (observations have
     unit variance); the KL weighted by the size of the pool; and bonuses clipped in units of the median gain, because
@@ -46,9 +50,9 @@ class InformationGainConfig(UnitConfig):
     own_unit: ClassVar[Unit] = "medians"
     former_values: ClassVar[Mapping[str, Any]] = {"learn_likelihood": {False: "fixed", True: "learned"}}
 
-    predicts: Predicted = field(default="next", metadata=UNLESS_DEFAULT)
-    """What the model predicts. next: the next observation, as in the paper; change: its difference from the
-    observation, which a small model of short steps can predict better than it can copy the observation."""
+    predicts: Predicted = field(default="change", metadata=unless_earlier("next"))
+    """What the model predicts. change: how an observation differs from the one before, which a small model can predict
+    better than it can copy the observation; next: the next observation itself, as in the paper."""
     hidden: tuple[int, ...] = (32,)
     """Widths of the model's hidden layers."""
     activation: Activation = "relu"
@@ -63,7 +67,7 @@ class InformationGainConfig(UnitConfig):
     likelihood_std: float = 0.5
     """Standard deviation of what is predicted around the prediction, where it has unit variance; of a learned
     likelihood at the start."""
-    likelihood: Likelihood = field(default="fixed", metadata=UNLESS_DEFAULT)
+    likelihood: Likelihood = field(default="heteroscedastic", metadata=unless_earlier("fixed"))
     """Noise that the model expects around its predictions. fixed: likelihood_std, as in the paper; learned: a standard
     deviation of each predicted number; heteroscedastic: one that depends on observation and action, so that noise which
     comes and goes is not taken for something to learn."""
@@ -87,8 +91,8 @@ class InformationGainConfig(UnitConfig):
     """Transitions per gradient step."""
     pool_size: int = 100_000
     """Number of past transitions to learn from."""
-    highest: float | None = 1000.0
-    """Upper limit of the bonus in its unit."""
+    highest: float | None = 10.0
+    """Upper limit of the bonus in its unit, so that rare accidents do not outweigh all else."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,12 +107,24 @@ class InformationGainConfig(UnitConfig):
         if self.posterior == "flow" and self.gain == "compression":
             expected = "a gain that the posterior flow supports: information, expected or first_order"
             raise problem(expected, "compression", "choose one of these, or the posterior gaussian")
-        if self.likelihood == "heteroscedastic" and self.gain == "first_order":
-            expected = "a gain that supports a heteroscedastic likelihood: information, expected or compression"
-            raise problem(expected, "first_order", "choose one of these, or the likelihood learned")
         if self.likelihood != "fixed" and self.likelihood_std <= LOWEST_STD:
             got = f"{self.likelihood_std}"
             raise problem(f"a likelihood_std above {LOWEST_STD} to learn from", got, "leave it out for the default")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InformationGain2016Config(InformationGainConfig):
+    """Settings of VIME as in its paper (Houthooft et al. 2016, 1605.09674): the model predicts the next observation,
+    and expects the same noise everywhere."""
+
+    predicts: Predicted = "next"
+    """What the model predicts. next: the next observation, as in the paper; change: its difference from the
+    observation."""
+    likelihood: Likelihood = "fixed"
+    """Noise that the model expects around its predictions. fixed: likelihood_std, as in the paper; learned: a standard
+    deviation of each predicted number; heteroscedastic: one that depends on observation and action."""
+    highest: float | None = 1000.0
+    """Upper limit of the bonus in its unit."""
 
 
 class InformationGain:

@@ -52,6 +52,8 @@ def to_json(value: Any, non_finite: NonFinite = "keep", place: str = "") -> Any:
 
 def _is_left_out(field: dataclasses.Field[Any], owner: Any) -> bool:
     value = getattr(owner, field.name)
+    if "earlier" in field.metadata:
+        return bool(value == field.metadata["earlier"])
     if field.metadata == UNLESS_DEFAULT:
         return bool(value == field.default)
     return field.metadata == UNLESS_NONE and value is None
@@ -64,7 +66,12 @@ def from_json(kind: type[Config], values: Mapping[str, Any], remedy: str = REMED
     a value of another type.
     """
     values = present_fields(kind, values, to_json)
-    found = fields_from_json(kind, values, remedy)
+    earlier = {
+        each.name: each.metadata["earlier"]
+        for each in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if "earlier" in each.metadata
+    }
+    found = earlier | fields_from_json(kind, values, remedy)
     missing = [name for name in required_fields(kind) if name not in found]
     if missing:
         raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", remedy)

@@ -8,11 +8,11 @@ import torch
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards import InformationGain, InformationGainConfig, TaskShape
+from rlgen.rewards import InformationGain, InformationGain2016Config, InformationGainConfig, TaskShape
 from rlgen.runs.state_tree import decode, encode
 
 PLANE = TaskShape(observation_size=2, action_size=2)
-QUICK = InformationGainConfig(updates_per_rollout=100, batch_size=64, learning_rate=1e-2, hidden=(16,))
+QUICK = InformationGain2016Config(updates_per_rollout=100, batch_size=64, learning_rate=1e-2, hidden=(16,))
 
 
 def moves(n: int, place: float = 0.0, seed: int = 0) -> Transitions:
@@ -188,6 +188,7 @@ WRONG = [
     {"prior_std": float("inf")},
     {"likelihood_std": 0.01, "likelihood": "learned"},
     {"posterior": "flow", "gain": "compression"},
+    {"highest": 0.0},
 ]
 
 
@@ -195,3 +196,45 @@ WRONG = [
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         InformationGainConfig(**wrong)
+
+
+@pytest.mark.parametrize("gain", ["information", "expected", "compression", "first_order"])
+@pytest.mark.parametrize("likelihood", ["fixed", "learned", "heteroscedastic"])
+def test_every_gain_takes_every_likelihood(gain: str, likelihood: str) -> None:
+    torch.manual_seed(0)
+    config = InformationGainConfig(gain=gain, likelihood=likelihood, updates_per_rollout=5, hidden=(8,))
+    source, other = InformationGain(PLANE, config), InformationGain(PLANE, config)
+    for seed in range(2):
+        source.update(moves(32, seed=seed))
+    other.load_state_dict(deepcopy(source.state_dict()))
+    for each in (source, other):
+        torch.manual_seed(1)
+        paid = each.reward(moves(32, seed=3))
+        assert (paid > 0).all()
+        assert (paid <= 10).all()
+        if each is source:
+            expected = paid
+    torch.testing.assert_close(paid, expected, rtol=0, atol=0)
+
+
+def test_noise_that_comes_with_an_action_is_not_news() -> None:
+    """A television that shows noise when action 0 is positive: VIME pays about the same with it on and off, that of
+    2016 pays for its noise."""
+
+    def shows(n: int, seed: int) -> Transitions:
+        batch = moves(n, seed=seed)
+        noise = torch.randn(n, generator=torch.Generator().manual_seed(100 + seed))
+        second = batch.observations[:, 1] + torch.where(batch.actions[:, 0] > 0, noise, 0.01 * noise)
+        after = torch.stack([batch.observations[:, 0] + batch.actions[:, 0], second], 1)
+        return replace(batch, next_observations=after)
+
+    ratios = []
+    for config in (InformationGainConfig(), InformationGain2016Config()):
+        torch.manual_seed(0)
+        source = InformationGain(PLANE, config)
+        for seed in range(40):
+            source.update(shows(512, seed))
+        batch = shows(4096, 99)
+        paid, on = source.reward(batch), batch.actions[:, 0] > 0
+        ratios.append(float(paid[on].mean() / paid[~on].mean()))
+    assert ratios[0] < 2 < 0.5 * ratios[1]

@@ -32,6 +32,7 @@ from rlgen.rewards import (
     EnsembleDisagreement,
     EnsembleDisagreementConfig,
     InformationGain,
+    InformationGain2016Config,
     InformationGainConfig,
     PredictionError,
     PredictionErrorConfig,
@@ -50,38 +51,43 @@ def vime(**settings: Any) -> Make:
     return lambda shape: InformationGain(shape, InformationGainConfig(**settings))
 
 
+def vime_2016(**settings: Any) -> Make:
+    return lambda shape: InformationGain(shape, InformationGain2016Config(**settings))
+
+
 CASES: dict[str, tuple[Sequence[int] | None, Make]] = {
-    "VIME of 2016": (None, vime()),
-    "VIME, no contacts": (WITHOUT_CONTACTS, vime()),
-    "VIME, no contacts, 128 hidden": (WITHOUT_CONTACTS, vime(hidden=(128,))),
-    "VIME, no contacts, changes": (WITHOUT_CONTACTS, vime(predicts="change")),
-    "VIME, learned likelihood": (None, vime(likelihood="learned")),
-    "VIME, no contacts, changes, learned": (WITHOUT_CONTACTS, vime(predicts="change", likelihood="learned")),
-    "VIME, no contacts, changes, learned, 128 hidden": (
+    "VIME of 2016": (None, vime_2016()),
+    "VIME of 2016, no contacts": (WITHOUT_CONTACTS, vime_2016()),
+    "VIME of 2016, no contacts, 128 hidden": (WITHOUT_CONTACTS, vime_2016(hidden=(128,))),
+    "VIME of 2016, no contacts, changes": (WITHOUT_CONTACTS, vime_2016(predicts="change")),
+    "VIME of 2016, learned likelihood": (None, vime_2016(likelihood="learned")),
+    "VIME of 2016, no contacts, changes, learned": (
         WITHOUT_CONTACTS,
-        vime(predicts="change", likelihood="learned", hidden=(128,)),
+        vime_2016(predicts="change", likelihood="learned"),
     ),
-    "VIME, no contacts, changes, heteroscedastic": (
+    "VIME of 2016, no contacts, changes, learned, 128 hidden": (
         WITHOUT_CONTACTS,
-        vime(predicts="change", likelihood="heteroscedastic"),
+        vime_2016(predicts="change", likelihood="learned", hidden=(128,)),
     ),
+    "VIME (no contacts, changes, heteroscedastic)": (WITHOUT_CONTACTS, vime()),
+    "VIME, all numbers": (None, vime()),
     "expected gain, no contacts, changes, learned": (
         WITHOUT_CONTACTS,
-        vime(predicts="change", likelihood="learned", gain="expected"),
+        vime(likelihood="learned", gain="expected"),
     ),
     "expected gain, no contacts, changes, learned, 128 hidden": (
         WITHOUT_CONTACTS,
-        vime(predicts="change", likelihood="learned", gain="expected", hidden=(128,)),
+        vime(likelihood="learned", gain="expected", hidden=(128,)),
     ),
     "expected gain, no contacts, changes, heteroscedastic": (
         WITHOUT_CONTACTS,
-        vime(predicts="change", likelihood="heteroscedastic", gain="expected"),
+        vime(gain="expected"),
     ),
     "expected gain, all numbers, changes, learned": (
         None,
-        vime(predicts="change", likelihood="learned", gain="expected"),
+        vime(likelihood="learned", gain="expected"),
     ),
-    "expected gain, torso, changes, learned": (TORSO, vime(predicts="change", likelihood="learned", gain="expected")),
+    "expected gain, torso, changes, learned": (TORSO, vime(likelihood="learned", gain="expected")),
     "L2": (None, PredictionError),
     "L2, no contacts": (WITHOUT_CONTACTS, PredictionError),
     "L2, no contacts, changes": (
