@@ -31,8 +31,9 @@ class Beyond:
 class SparseAnt(Beyond, Ant):
     """Reward 1 per step while the torso is beyond x = 5 m, else 0: the rule of Houthooft et al. 2016 for HalfCheetah.
 
-    500 steps of 0.01 s, the time scale of that task; a fall ends the episode, as in Ant-v5. Positions x and y are
-    observed, because the reward depends on x.
+    500 steps of 0.01 s, the time scale of that task; a torso below 0.2 m or above 1 m ends the episode, as in Ant-v5.
+    An Ant on its back is within these heights and lies there to the end, unless `end_on_back` ends the episode.
+    Positions x and y are observed, because the reward depends on x.
 
     Differs from the paper: it has no sparse Ant. The terms of Ant-v5's reward have weight 0 by default.
     """
@@ -45,6 +46,14 @@ class SparseAnt(Beyond, Ant):
     contact_cost_weight: float = 0.0
     healthy_reward: float = 0.0
     exclude_current_positions_from_observation: bool = False
+    end_on_back: bool = False
+    """Whether an episode ends when the torso is upside down."""
+
+    def terminated(self, state: State) -> Array:
+        ended = super().terminated(state)
+        if not self.end_on_back:
+            return ended
+        return ended | (state.qpos[:, 4] ** 2 + state.qpos[:, 5] ** 2 > 0.5)  # the z axis of the torso points down
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,3 +102,14 @@ def test_numbers_of_noise_can_be_observed():
     noisy.load_state_dict(state)
     np.testing.assert_array_equal(noisy.step(actions)[0], after)
     noisy.close(), plain.close()
+
+
+def test_an_ant_on_its_back_ends_the_episode_only_if_asked():
+    upright = np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0])
+    over = np.array([0.0, 0.0, 0.5, 0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0])
+    side = np.array([0.0, 0.0, 0.5, np.sqrt(0.6), np.sqrt(0.4), 0.0, 0.0])
+    qpos = np.concatenate([np.stack([upright, over, side]), np.zeros((3, 8))], 1)
+    state = State(qpos=qpos, qvel=np.zeros((3, 14)))
+    kind = TASKS["rlgen/SparseAnt-v0"]
+    assert kind().terminated(state).tolist() == [False, False, False]
+    assert kind(end_on_back=True).terminated(state).tolist() == [False, True, False]
