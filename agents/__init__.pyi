@@ -1,7 +1,7 @@
 from .airl import AIRL, AIRLConfig
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
-from .curiosity import ICM, L2, LBS, RND, VIME, VIME2016, Curiosity, Disagreement
+from .curiosity import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Curiosity, Disagreement
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
@@ -16,6 +16,7 @@ __all__ = [
     "AIRL",
     "BC",
     "CSIL",
+    "E3B",
     "GAIL",
     "ICM",
     "L2",
@@ -30,6 +31,7 @@ __all__ = [
     "BCConfig",
     "BCResult",
     "CSILConfig",
+    "Counts",
     "Curiosity",
     "DAgger",
     "DAggerConfig",

@@ -63,9 +63,9 @@ class Burst:
     by_policy: bool
     cell: tuple[int, ...]
     steps: int
-    """Of the episode so far."""
+    """Steps of the episode so far."""
     reward: float
-    """Of the episode so far."""
+    """Sum of the episode's rewards so far."""
     actions: list[np.ndarray] = field(default_factory=list)
     waiting: list[tuple[int, Reached]] = field(default_factory=list)
     """States that have not lasted yet, each with the number of the burst's actions that led to it."""
@@ -116,7 +116,7 @@ class ArchiveExplorer:
             node = self.archive.add_start(state)
             first = Reached(
                 cell=tuple(cells[index].tolist()),
-                came_from=node,
+                origin=node,
                 actions=still[None][:0],
                 state=state,
                 steps=0,
@@ -217,7 +217,7 @@ class ArchiveExplorer:
         """Where the burst is after its last action."""
         return Reached(
             cell=tuple(cell.tolist()),
-            came_from=burst.node,
+            origin=burst.node,
             actions=np.stack(burst.actions),
             state=state,
             steps=burst.steps,

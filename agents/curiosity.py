@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
@@ -17,6 +17,7 @@ from rlgen.checks import config_of, require
 from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
+from rlgen.rewards.counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
 from rlgen.rewards.dynamics_models import (
     EnsembleDisagreement,
     EnsembleDisagreementConfig,
@@ -79,7 +80,8 @@ class Curiosity(CallbackList, Generic[Config]):
         require("eta", eta, float | None)
         require("final_eta", final_eta, float)
         require("update_every", update_every, int)
-        require("observed", observed, tuple[int, ...] | None)
+        seen = tuple(observed) if isinstance(observed, Iterable) else observed
+        require("observed", seen, tuple[int, ...] | None)
         eta = self.usual_eta if eta is None else eta
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
@@ -88,7 +90,7 @@ class Curiosity(CallbackList, Generic[Config]):
         plain = config is not None and not is_dataclass(config)
         self.config = config_of(self.config_type(), config) if plain else config  # type: ignore[arg-type]
         self.eta, self.final_eta = eta, final_eta
-        self.observed = tuple(observed) if observed else None
+        self.observed = seen or None
         self.source: RewardSource | None = None
         self.steps = NewSteps(update_every)
 
@@ -223,7 +225,25 @@ class LBS(Curiosity[LatentBayesianSurpriseConfig]):
     usual_eta = 0.3
 
 
-KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS)
+class Counts(Curiosity[StateCountsConfig]):
+    """1/√n of the visits to the hashed next observation; for few observed numbers (Tang et al. 2017, #Exploration,
+    arXiv 1611.04717)."""
+
+    name = "counts"
+    source_type = StateCounts
+    usual_eta = 0.03
+
+
+class E3B(Curiosity[EpisodicEllipseConfig]):
+    """How new the next observation is within its episode; for few observed numbers and on-policy models (Henaff et al.
+    2022, arXiv 2210.05805)."""
+
+    name = "e3b"
+    source_type = EpisodicEllipse
+    usual_eta = 1e-3
+
+
+KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, E3B)
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in KINDS}
 
 

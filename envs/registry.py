@@ -85,6 +85,9 @@ ARCHIVE_AXES: dict[str, tuple[Axis, ...]] = {
 """Gymnasium id → axes of the cells of `rlgen explore`, where they are not those of the maps."""
 
 OBSERVED: dict[str, tuple[int, ...]] = {
+    "Ant-v5": tuple(range(27)),
+    "Humanoid-v5": tuple(range(45)),
+    "rlgen/DisabledAnt-v0": tuple(range(27)),
     "rlgen/SparseAnt-v0": tuple(range(29)),
     "rlgen/SparseHumanoid-v0": tuple(range(47)),
 }

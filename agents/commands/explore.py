@@ -38,7 +38,7 @@ from .policy_training import DEMONSTRATIONS
 from .settings import SteppedTraining
 
 log = logging.getLogger("rlgen")
-Name = Literal["none", "vime", "vime_2016", "rnd", "icm", "l2", "disagreement", "lbs"]
+Name = Literal["none", "vime", "vime_2016", "rnd", "icm", "l2", "disagreement", "lbs", "counts"]
 CELLS = Metric("archive/cells", "cells")
 FOUND = (
     Metric("restored_states", "states were restored"),

@@ -48,8 +48,8 @@ class TrainExplore(TrainRL):
     curiosity: Name = "vime"
     """Source of the bonus: vime, information gained about the dynamics; vime_2016, the same as in its paper; rnd, the
     error of imitating a random network; icm, the prediction error in features of the action; l2, of the next
-    observation; disagreement of an ensemble; lbs, how far the next observation moves a belief about a latent; none, the
-    learner alone."""
+    observation; disagreement of an ensemble; lbs, how far the next observation moves a belief about a latent; counts,
+    of visits to the next state; e3b, what is new within the episode; none, the learner alone."""
     eta: float | None = None
     """η, the weight of the bonus against the task's reward; by default that of the curiosity's class in rlgen.agents.
     While the task gives no reward, --scale-reward cancels it: the bonus then has unit variance whatever η."""

@@ -20,7 +20,7 @@ class Reached:
     """A state that a burst of actions reached."""
 
     cell: Cell
-    came_from: int
+    origin: int
     """Node of the state that the burst started in."""
     actions: np.ndarray
     """[T, A]: from there to here."""
@@ -108,7 +108,7 @@ class Archive:
         self.ends = sorted(self.ends, key=lambda end: _order(end[0]))[:MOST_ENDS]
 
     def _add_node(self, reached: Reached) -> int:
-        self.parents.append(reached.came_from)
+        self.parents.append(reached.origin)
         self.bursts.append(np.array(reached.actions, np.float32))
         return len(self.parents) - 1
 

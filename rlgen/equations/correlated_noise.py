@@ -9,7 +9,7 @@ The likelihood of an action then depends on the step before. For an autoregressi
 
 whose product over an episode is its likelihood: the score function of these *conditional* densities is an unbiased
 policy gradient (Korenkevych et al. 2019, 1903.11524). The *marginal* densities N(μ_θ(s_t), σ²) count a deviation that
-lasts once per step, as if it had been drawn anew each time. Their gradient is biased: along a shift of all actions of a
+lasts once per step, as if it had been drawn each time. Their gradient is biased: along a shift of all actions of a
 return that is linear in them it is too large by (1+ρ)/(1-ρ), along quick changes too small. Eberhard et al. 2023
 (2312.11091) train PPO with them. Tests compare both with the derivative of the expected return.
 """

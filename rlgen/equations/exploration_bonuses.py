@@ -238,6 +238,27 @@ def distillation_error(predicted: Predictions, actual: Predictions) -> PerRow:
     return (actual - predicted).square().mean(-1)
 
 
+def count_bonus(counts: Float[Tensor, " B"]) -> PerRow:
+    """1/√n of states that were visited n times. Strehl & Littman 2008; Tang et al. 2017 (#Exploration, 1611.04717), eq.
+    1 without its weight; 1 for a state that was not."""
+    return counts.clamp(min=1).rsqrt()
+
+
+def elliptical_bonus(
+    inverse: Float[Tensor, "N F F"], features: Float[Tensor, "N F"]
+) -> tuple[Float[Tensor, " N"], Float[Tensor, "N F F"]]:
+    """φᵀ C⁻¹ φ of N episodes, and the inverses of C + φ φᵀ. Henaff et al. 2022 (E3B, 2210.05805), eqs. 1 and 2, by the
+    formula of Sherman & Morrison.
+
+    C is the sum of φ φᵀ of the episode so far plus the ridge with which it started. The bonus is large along directions
+    that the episode has not had, and falls as 1/n along one that it repeats.
+    """
+    direction = torch.einsum("nij,nj->ni", inverse, features)
+    bonus = torch.linalg.vecdot(features, direction)
+    shrunk = direction.unsqueeze(-1) * direction.unsqueeze(-2) / (1 + bonus)[:, None, None]
+    return bonus, inverse - shrunk
+
+
 def disagreement(predictions: Float[Tensor, "E B Z"]) -> Float[Tensor, " B"]:
     """Variance of the predictions of E models around their mean. Pathak et al. 2019 (1906.04161), eq. 1.
 

@@ -3,6 +3,7 @@ from .airl_discriminator import AIRLDiscriminator, AIRLDiscriminatorConfig
 from .bonus_unit import BonusUnit, ReturnNormalizer
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .coherent import CoherentReward, CoherentRewardConfig
+from .counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
 from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
 from .information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
@@ -24,6 +25,8 @@ __all__ = [
     "CoherentRewardConfig",
     "EnsembleDisagreement",
     "EnsembleDisagreementConfig",
+    "EpisodicEllipse",
+    "EpisodicEllipseConfig",
     "InformationGain",
     "InformationGain2016Config",
     "InformationGainConfig",
@@ -40,5 +43,7 @@ __all__ = [
     "RandomNetworkDistillationConfig",
     "ReturnNormalizer",
     "RewardSource",
+    "StateCounts",
+    "StateCountsConfig",
     "TaskShape",
 ]

@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ExplorationNoise:
-    """How the noise of successive steps is related. Sequences start anew with every rollout and every episode, so that
+    """How the noise of successive steps is related. Sequences start again with every rollout and every episode, so that
     a training has no further state between two rounds."""
 
     correlation: float = 0.0

@@ -202,7 +202,7 @@ class FastPPO(FastRollout, PPO):
             for array in (buffer.observations, buffer.actions, buffer.episode_starts)
         )
         going_on = (starts == 0).unsqueeze(-1)
-        going_on[0] = False  # noise starts anew with a rollout
+        going_on[0] = False  # noise starts again with a rollout
         correlation = self.exploration_noise.correlation * going_on.to(acted.dtype)
         return Before(*(each.flatten(0, 1) for each in (observed.roll(1, 0), acted.roll(1, 0), correlation)))
 

@@ -137,7 +137,8 @@ class DeviceEnv:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a `state_dict()`, on any device. Raises `InputError` if the environment has other arguments."""
-        if state["made_as"] != self._made_as():
+        made = self.task.without_defaults
+        if made(state["made_as"]) != made(self._made_as()):
             raise problem(
                 f"a state of {self._made_as()}",
                 f"one of {state['made_as']}",

@@ -141,7 +141,8 @@ class Simulator(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a `state_dict()`. Raises `InputError` if task, number of environments or settings differ."""
-        if state["made_as"] != self._made_as():
+        made = self.task.without_defaults
+        if made(state["made_as"]) != made(self._made_as()):
             raise problem(
                 f"a state of {self._made_as()}",
                 f"one of {state['made_as']}",

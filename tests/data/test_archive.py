@@ -13,11 +13,11 @@ from rlgen.runs.state_tree import decode, encode
 AXES = (Axis(name="x", columns=(0,), width=0.5), Axis(name="y", columns=(1,), width=1.0, low=0.0, high=3.0))
 
 
-def reached(cell: tuple[int, int], steps: int, reward: float = 0.0, came_from: int = -1, moves: int = 2) -> Reached:
+def reached(cell: tuple[int, int], steps: int, reward: float = 0.0, origin: int = -1, moves: int = 2) -> Reached:
     place = np.array(cell, np.float32)
     return Reached(
         cell=cell,
-        came_from=came_from,
+        origin=origin,
         actions=np.full((moves, 1), steps, np.float32),
         state={"place": place},
         steps=steps,
@@ -29,9 +29,9 @@ def reached(cell: tuple[int, int], steps: int, reward: float = 0.0, came_from: i
 def filled() -> Archive:
     archive = Archive(AXES)
     start = archive.add_start({"place": np.zeros(2, np.float32)})
-    archive.add(reached((0, 0), 0, came_from=start, moves=0))
-    archive.add(reached((1, 0), 10, came_from=archive.nodes[0]))
-    archive.add(reached((2, 0), 20, came_from=archive.nodes[1]))
+    archive.add(reached((0, 0), 0, origin=start, moves=0))
+    archive.add(reached((1, 0), 10, origin=archive.nodes[0]))
+    archive.add(reached((2, 0), 20, origin=archive.nodes[1]))
     return archive
 
 
@@ -56,7 +56,7 @@ def test_a_path_is_that_of_the_burst_even_after_its_origin_has_improved() -> Non
     end = archive.nodes[archive.cells[2, 0]]
     assert archive.path(end)[0] == 0
     np.testing.assert_array_equal(archive.path(end)[1].ravel(), [10, 10, 20, 20])
-    archive.add(reached((1, 0), 4, came_from=archive.nodes[0]))
+    archive.add(reached((1, 0), 4, origin=archive.nodes[0]))
     np.testing.assert_array_equal(archive.path(end)[1].ravel(), [10, 10, 20, 20])
     np.testing.assert_array_equal(archive.path(archive.nodes[archive.cells[1, 0]])[1].ravel(), [4, 4])
 

@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rlgen.equations.exploration_bonuses import disagreement, distillation_error, feature_error, prediction_error
+from rlgen.equations.exploration_bonuses import (
+    count_bonus,
+    disagreement,
+    distillation_error,
+    elliptical_bonus,
+    feature_error,
+    prediction_error,
+)
 
 
 @pytest.fixture
@@ -45,3 +52,20 @@ def test_disagreement_is_the_variance_over_models_averaged_over_outputs() -> Non
 
 def test_models_that_agree_do_not_disagree() -> None:
     assert torch.equal(disagreement(torch.ones(5, 2, 3)), torch.zeros(2))
+
+
+def test_the_bonus_of_counts_is_one_over_the_root() -> None:
+    counts = torch.tensor([0.0, 1.0, 4.0, 100.0])
+    torch.testing.assert_close(count_bonus(counts), torch.tensor([1.0, 1.0, 0.5, 0.1]))
+
+
+def test_the_elliptical_bonus_is_the_quadratic_form_and_its_update_the_inverse() -> None:
+    features = torch.randn(7, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrix = 0.2 * torch.eye(3, dtype=torch.float64).repeat(4, 1, 1)
+    inverse = torch.linalg.inv(matrix)
+    for step in features:
+        bonus, inverse = elliptical_bonus(inverse, step)
+        expected = [row @ torch.linalg.solve(each, row) for row, each in zip(step, matrix, strict=True)]
+        torch.testing.assert_close(bonus, torch.stack(expected), rtol=1e-9, atol=0)
+        matrix = matrix + step[:, :, None] * step[:, None, :]
+        torch.testing.assert_close(inverse, torch.linalg.inv(matrix), rtol=1e-9, atol=1e-12)

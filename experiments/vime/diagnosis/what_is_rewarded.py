@@ -1,9 +1,9 @@
-"""What each curiosity pays for, on the same recorded rollouts of SparseAnt.
+"""What each curiosity rewards, on the same recorded rollouts of SparseAnt.
 
-    python what_is_paid.py --out what_is_paid.csv
+    python what_is_rewarded.py --out what_is_rewarded.csv
 
 Noise with a correlation time of 0.095 s moves the Ant for 24 rollouts of 5,000 steps. Every curiosity learns from all
-of them and then pays the steps of the last six, of which it has learned, and one more rollout, of which it has not.
+of them and then rewards the steps of the last six, of which it has learned, and one more rollout, of which it has not.
 
 Columns: `flipped`, the mean bonus of an Ant on its back over that of an upright one; `fast`, of the tenth of upright
 steps with the highest horizontal speed over that of the middle fifth; `far`, of the unseen rollout moved 3 m along x,
