@@ -141,7 +141,8 @@ class ArchiveExplorer:
             for index in np.flatnonzero(dones):
                 true[index] = infos[index]["terminal_observation"]
             self._note_rewards(rewards)
-            seen.append((observations.copy(), actions, true, dones))
+            if self.source is not None:
+                seen.append((observations.copy(), actions, true, dones))
             self._keep(observations, actions, true, rewards, dones)
             observations = np.array(after)
             over = [

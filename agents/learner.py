@@ -249,7 +249,8 @@ def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
     given = {} if config.activation is None else {"activation_fn": ACTIVATIONS[config.activation]}
     # With gSDE the deviation of an action is that of a weight times the length of the last layer's tanh features.
-    share = config.initial_std if config.noise != "gsde" else config.initial_std / (0.5 * config.hidden[-1] ** 0.5)
+    width = config.hidden[-1] if config.hidden else 1
+    share = config.initial_std / (0.5 * width**0.5) if config.noise == "gsde" else config.initial_std
     if config.normalize:
         return normalized_policy(list(config.hidden), math.log(share)) | given
     return {"net_arch": list(config.hidden), "log_std_init": math.log(share), **given}

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+import tyro
 from gymnasium import spaces
 from stable_baselines3.common.utils import set_random_seed
 
@@ -25,6 +26,7 @@ from rlgen.rewards.source import TaskShape
 from rlgen.rewards.view import ObservedNumbers, OfView
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
+from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.load import load_policy
 from rlgen.sb3.vec_env import ResumableVecEnv, SimVecEnv
 from rlgen.system.device import choose_device
@@ -65,6 +67,8 @@ class Explore(SteppedTraining):
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel("States in the archive", (CELLS,)),
         Panel("Best sum of rewards", (Metric("archive/best_reward", "reward"),)),
+        *Coverage.panels,
+        Panel("Bursts that the archive remembers", (Metric("archive/nodes", "bursts"),), drawn=False),
     )
     results: ClassVar[tuple[Metric, ...]] = FOUND
 
@@ -72,6 +76,10 @@ class Explore(SteppedTraining):
     """Environment steps in all, rounded up to whole rounds."""
     episodes: int = 10
     """Best trajectories to write as demonstrations."""
+    video: bool = True
+    """Video of the best trajectory, where a renderer is found."""
+    evaluate_every: Annotated[float | None, tyro.conf.Suppress] = None
+    """Not read: there is no policy to evaluate."""
     cells: tuple[float, ...] = ()
     """Widths of a cell along the axes of the task, in their order (x, y, height of SparseAnt and SparseHumanoid); by
     default the task's own."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlgen.envs import make_vec
+from rlgen.envs import WarpOptions, make_vec
 from rlgen.runs.state_tree import decode, encode
 
 TASKS = ["rlgen/SparseAnt-v0", "rlgen/SparseHumanoid-v0", "rlgen/SparseMountainCar-v0", "rlgen/SwimmerGather-v0"]
@@ -34,6 +34,23 @@ def test_a_restored_state_goes_on_bit_for_bit_in_another_environment(env_id: str
         np.testing.assert_array_equal(found[0][:2], observations)
         np.testing.assert_array_equal(found[1][:2], rewards)
         np.testing.assert_array_equal(found[2][:2], dones)
+    env.close()
+
+
+def test_a_restored_state_goes_on_alike_on_warp() -> None:
+    pytest.importorskip("mujoco_warp")
+    options = WarpOptions(device="cpu")
+    env = make_vec("rlgen/SparseHalfCheetah-v0", 2, seed=0, backend="warp", warp=options)
+    rng = np.random.default_rng(0)
+    env.reset()
+    for _ in range(3):
+        env.step(rng.uniform(-1, 1, (2, 6)).astype(np.float32))
+    rows = env.save_rows(np.array([1]))
+    actions = rng.uniform(-1, 1, (4, 2, 6)).astype(np.float32)
+    expected = [env.step(action)[0][1] for action in actions]
+    env.load_rows(np.array([0]), decode(*encode(rows)))
+    for action, observation in zip(actions, expected, strict=True):
+        np.testing.assert_array_equal(env.step(action[::-1].copy())[0][0], observation)
     env.close()
 
 
