@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, TD3
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -147,8 +149,15 @@ class TD3Config(TargetCriticsConfig):
     def own(self, env: VecEnv) -> dict[str, Any]:
         assert env.action_space.shape is not None
         size = math.prod(env.action_space.shape)
-        noise = NormalActionNoise(np.zeros(size), np.full(size, self.action_noise)) if self.action_noise else None
+        white = self.action_noise and self.noise == "white"
+        noise = NormalActionNoise(np.zeros(size), np.full(size, self.action_noise)) if white else None
         return {"tau": self.tau, "action_noise": noise}
+
+    def make(self, env: VecEnv, steps: int, seed: int, device: torch.device | str = "cpu") -> OffPolicyAlgorithm:
+        model: Any = super().make(env, steps, seed, device)
+        if self.noise != "white":
+            model.noise_std = self.action_noise
+        return model
 
 
 @dataclass(frozen=True, kw_only=True)

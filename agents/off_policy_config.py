@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from gymnasium import spaces
@@ -15,12 +15,16 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_DEFAULT
+from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
 from rlgen.nn.layers import ACTIVATIONS, Activation
+from rlgen.sb3.exploration_noise import ExplorationNoise, step_seconds
 from rlgen.sb3.image_features import extractor_for, policy_name
+from rlgen.sb3.lasting_actions import with_lasting_actions
 
 from .replay_memory import bytes_per_transition, default_buffer_size, require_memory
 
+LastingKind = Literal["white", "correlated", "coloured"]
 MOST_STEPS = 64
 """Most steps of all environments between two learning phases."""
 
@@ -61,7 +65,20 @@ class OffPolicyConfig(ABC):
     normalize: bool = field(default=False, metadata=UNLESS_DEFAULT)
     """Normalization of observations to unit variance, by the statistics of the demonstrations; imitation only."""
 
+    noise: LastingKind = field(default="white", metadata=UNLESS_DEFAULT)
+    """Noise of continuous actions while acting. white: independent at each step, which averages to little movement
+    where steps are short; correlated: lasts for noise_seconds; coloured: with the power spectrum 1/f^noise_color."""
+    noise_seconds: float = field(default=0.1, metadata=UNLESS_DEFAULT)
+    """Correlation time of correlated noise, in seconds of the environment."""
+    noise_color: float = field(default=1.0, metadata=UNLESS_DEFAULT)
+    """Exponent of the spectrum of coloured noise, above 0: 1 is pink, 2 red. Eberhard et al. 2023 (2210.01014) found
+    pink best for learners such as SAC."""
+
     def __post_init__(self) -> None:
+        one_of(self, "noise", get_args(LastingKind))
+        positive(self, "noise_seconds", "noise_color")
+        if self.noise != "white" and not self.has_actor:
+            raise problem("continuous actions for noise that lasts", f"{self.noise} noise of DQN", "leave it out")
         positive(self, "learning_rate", "buffer_size", "batch_size", "updates_per_step")
         at_least(self, 0, "learning_starts")
         widths(self, "hidden")
@@ -89,7 +106,8 @@ class OffPolicyConfig(ABC):
         observed = env.observation_space
         if self.normalize or policy_name(observed) != "MlpPolicy":
             policy["features_extractor_class"] = extractor_for(observed)
-        return self.kind()(
+        kind = self.kind() if self.noise == "white" else with_lasting_actions(self.kind())  # type: ignore[arg-type]
+        model = kind(
             self.policy(observed),
             env,
             learning_rate=self.learning_rate,
@@ -102,6 +120,15 @@ class OffPolicyConfig(ABC):
             device=device,
             **{**rounds(self.updates_per_step, env.num_envs), **own},
         )
+        if self.noise != "white":
+            model.exploration_noise = self.exploration_noise(env)
+        return model
+
+    def exploration_noise(self, env: VecEnv) -> ExplorationNoise:
+        """The noise of the actions. Raises `InputError` for an environment whose steps have no known duration."""
+        if self.noise == "coloured":
+            return ExplorationNoise(exponent=self.noise_color)
+        return ExplorationNoise(correlation=correlation_of(self.noise_seconds, step_seconds(env)))
 
     @abstractmethod
     def kind(self) -> type[Any]:

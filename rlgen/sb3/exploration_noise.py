@@ -53,6 +53,14 @@ class NoiseSequence:
         """The noise of the next step; starts [N] bool: the step is an episode's first."""
         raise NotImplementedError
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where the sequence is, for those that go on over many rollouts."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        raise NotImplementedError
+
 
 class Autoregressive(NoiseSequence):
     """Independent noise for a correlation of 0. Does not wait for a device. The processes of a data-parallel training
@@ -73,9 +81,15 @@ class Autoregressive(NoiseSequence):
             self.noise = torch.where(starts.unsqueeze(-1), fresh, going_on)
         return Drawn(self.noise, fresh if self.conditional else self.noise)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"noise": None if self.noise is None else self.noise.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.noise = None if state["noise"] is None else torch.as_tensor(state["noise"]).to(self.device)
+
 
 class Coloured(NoiseSequence):
-    """Sequences as long as the rollout; an episode that starts within it starts another sequence."""
+    """Sequences of `steps` steps; an episode that starts, or goes on longer, starts another sequence."""
 
     def __init__(self, exponent: float, steps: int, n_envs: int, size: int, device: torch.device | str):
         if torch.device(device).type != "cpu":
@@ -92,13 +106,21 @@ class Coloured(NoiseSequence):
         return coloured_noise(self.exponent, self.steps, fresh).movedim(-1, 0)
 
     def draw(self, starts: Tensor) -> Drawn:
-        if not self.first and bool(starts.any()):
-            self.sequences[:, starts] = self._sequences(int(starts.sum()))
-            self.places[starts] = 0
+        another = (starts & (not self.first)) | (self.places >= self.steps)
+        if bool(another.any()):
+            self.sequences[:, another] = self._sequences(int(another.sum()))
+            self.places[another] = 0
         self.first = False
         noise = self.sequences[self.places, torch.arange(len(self.places))]
         self.places += 1
         return Drawn(noise, noise)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sequences": self.sequences.clone(), "places": self.places.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.sequences, self.places = (torch.as_tensor(state[name]).clone() for name in ("sequences", "places"))
+        self.first = False
 
 
 WHITE = ExplorationNoise()

@@ -24,6 +24,7 @@ from rlgen.data.spaces import with_entries
 from rlgen.errors import problem
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
+from rlgen.sb3.lasting_actions import LastingActions
 from rlgen.sb3.plain_pickle import array_like, own_array, plain
 from rlgen.sb3.relabel_replay import plain_replay_buffer
 
@@ -75,6 +76,7 @@ def off_policy_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
         "noise": [np.array(noise.noise_prev) for noise in _wandering(model.action_noise)],
         "last_original_observations": None if original is None else tree.each_entry(np.array, original),
         "replay": _replay_state(model),
+        **({"lasting_noise": model.noise_state()} if isinstance(model, LastingActions) else {}),
     }
     return plain(state)
 
@@ -100,6 +102,8 @@ def load_off_policy_state(model: OffPolicyAlgorithm, state: dict[str, Any]) -> N
     if state["last_original_observations"] is not None:
         model._last_original_obs = _of_all_envs(model, state["last_original_observations"])
     _load_replay(model, state["replay"])
+    if isinstance(model, LastingActions):
+        model.load_noise_state(state["lasting_noise"])
 
 
 def _replay_state(model: OffPolicyAlgorithm) -> dict[str, Any]:
