@@ -123,6 +123,9 @@ class Curiosity(CallbackList, Generic[Config]):
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
         shape = shape_of(model, self.observed)
+        if getattr(self.source_type, "needs_rollouts", False) and not isinstance(model, OnPolicyAlgorithm):
+            remedy = "use PPO or TRPO, or another curiosity"
+            raise problem(f"an on-policy model for {type(self).__name__}", type(model).__name__, remedy)
         if self.source is None:
             view = self._view(model)
             source = self.source_type(shape, self.config or self.config_type()())
@@ -231,7 +234,7 @@ class Counts(Curiosity[StateCountsConfig]):
 
     name = "counts"
     source_type = StateCounts
-    usual_eta = 0.03
+    usual_eta = 0.003
 
 
 class E3B(Curiosity[EpisodicEllipseConfig]):

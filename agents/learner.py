@@ -22,6 +22,7 @@ from rlgen.errors import problem
 from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
+from rlgen.sb3.actor_critic import is_plain_gaussian
 from rlgen.sb3.adaptive_rate import KLAdaptiveLR
 from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.exploration_noise import ExplorationNoise, Likelihood, step_seconds
@@ -205,7 +206,9 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         **gsde_settings(config, env),
     }
     model = _algorithm(config, shared)
-    if config.noise != "gsde":
+    if config.noise == "gsde":
+        set_gsde_std(model, config.initial_std)
+    else:
         set_action_std(model, config.initial_std)
     if config.noise in ("correlated", "coloured"):
         set_noise(model, config)
@@ -215,10 +218,13 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
 def set_noise(model: OnPolicyAlgorithm, config: LearnerConfig) -> None:
     """Gives `model` correlated or coloured noise. Raises `InputError` for discrete actions, for an environment whose
     steps have no known duration, and for what a device does not support."""
-    if not isinstance(model.action_space, spaces.Box):
-        remedy = "leave the noise out"
-        raise problem(f"continuous actions for {config.noise} noise", f"{model.action_space}", remedy)
-    if isinstance(model, DevicePPO) and (config.noise == "coloured" or config.noise_likelihood == "conditional"):
+    require_continuous(model.action_space, config.noise)
+    if not isinstance(model.observation_space, spaces.Box) or not is_plain_gaussian(model.policy):
+        remedy = "use gsde, or white noise"
+        raise problem(f"an observation of one array for {config.noise} noise", f"{model.observation_space}", remedy)
+    if device_env_of(model.get_env()) is not None and (
+        config.noise == "coloured" or config.noise_likelihood == "conditional"
+    ):
         got = f"{config.noise} noise with {config.noise_likelihood} likelihoods"
         raise problem("correlated noise with marginal likelihoods on a device", got, "use these, or another backend")
     correlation = exponent = 0.0
@@ -237,6 +243,19 @@ def set_action_std(model: OnPolicyAlgorithm, share: float) -> None:
             model.policy.log_std.copy_(initial_log_std(share, model.action_space))
 
 
+def set_gsde_std(model: OnPolicyAlgorithm, share: float) -> None:
+    """Gives the weights of gSDE a standard deviation with which actions have that of `set_action_std`, where
+    observations are standard normal: an action's is that of a weight times the length of the policy's features."""
+    policy: Any = model.policy
+    generator, shape = torch.Generator().manual_seed(0), model.observation_space.shape
+    rows = torch.randn((256, *(shape or ())), generator=generator).to(model.device)
+    with torch.no_grad():
+        features = policy.mlp_extractor.forward_actor(policy.extract_features(rows, policy.pi_features_extractor))
+        length = features.square().sum(-1).mean().sqrt()
+        wanted = initial_log_std(share, model.action_space).to(length.device)  # type: ignore[arg-type]
+        policy.log_std.copy_((wanted - length.log()).expand_as(policy.log_std))
+
+
 def policy_for(config: LearnerConfig, observed: spaces.Space) -> dict[str, Any]:
     """SB3's `policy` and `policy_kwargs` for observations of this space."""
     name, settings = policy_name(observed), policy_settings(config)
@@ -248,18 +267,22 @@ def policy_for(config: LearnerConfig, observed: spaces.Space) -> dict[str, Any]:
 def policy_settings(config: LearnerConfig) -> dict[str, Any]:
     """SB3's `policy_kwargs`."""
     given = {} if config.activation is None else {"activation_fn": ACTIVATIONS[config.activation]}
-    # With gSDE the deviation of an action is that of a weight times the length of the last layer's tanh features.
-    width = config.hidden[-1] if config.hidden else 1
-    share = config.initial_std / (0.5 * width**0.5) if config.noise == "gsde" else config.initial_std
     if config.normalize:
-        return normalized_policy(list(config.hidden), math.log(share)) | given
-    return {"net_arch": list(config.hidden), "log_std_init": math.log(share), **given}
+        return normalized_policy(list(config.hidden), math.log(config.initial_std)) | given
+    return {"net_arch": list(config.hidden), "log_std_init": math.log(config.initial_std), **given}
+
+
+def require_continuous(space: spaces.Space, noise: str) -> None:
+    """Raises `InputError` for actions that are not continuous."""
+    if not isinstance(space, spaces.Box):
+        raise problem(f"continuous actions for {noise} noise", f"{space}", "leave the noise out")
 
 
 def gsde_settings(config: LearnerConfig, env: VecEnv) -> dict[str, Any]:
     """Arguments of an SB3 model for its state-dependent exploration."""
     if config.noise != "gsde":
         return {}
+    require_continuous(env.action_space, config.noise)
     return {"use_sde": True, "sde_sample_freq": max(1, round(config.noise_seconds / step_seconds(env)))}
 
 

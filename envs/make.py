@@ -71,6 +71,7 @@ def make_vec(
     kwargs, options = dict(env_kwargs or {}), with_old_keywords(warp, old)
     _check(n_envs, seed, backend, n_threads, margin_rule)
     env_id = imported_id(env_id)
+    _require_own_repeat(env_id, kwargs)
     ours = {name: value for name, value in kwargs.items() if name not in _drawing(kwargs)}
     if backend == "warp":
         if infos:
@@ -88,6 +89,8 @@ def make_vec(
         known = obstacle and env_id in TASKS | CLASSIC_TASKS
         log.info("%s: stepped by gymnasium%s", env_id, f" ({obstacle})" if known else "")
         log.debug("%s: %s", env_id, obstacle or "backend gymnasium was requested")
+        if "action_repeat" in kwargs and "max_episode_steps" not in kwargs:
+            kwargs["max_episode_steps"] = _time_limit(env_id, dict(kwargs)) or -1
         return _on_gymnasium(env_id, n_envs, seed, kwargs, margin_rule)
     sim = _simulator(env_id, n_envs, n_threads, ours, margin_rule, infos)
     return SimVecEnv(env_id, sim, seed, env_kwargs)
@@ -120,6 +123,7 @@ def make_device(
     kwargs = dict(env_kwargs or {})
     _check(n_envs, 0, "warp", None, margin_rule)
     env_id = imported_id(env_id)
+    _require_own_repeat(env_id, kwargs)
     obstacle = _not_ours_because(env_id, kwargs) if env_id not in CLASSIC_TASKS else "its physics is not MuJoCo's"
     if obstacle:
         raise problem(f"one of {', '.join(TASKS)} for the warp backend", f"{env_id} ({obstacle})", 'use backend="auto"')
@@ -149,6 +153,15 @@ def _check(n_envs: int, seed: int, backend: str, n_threads: int | None, margin_r
         raise problem(f"a backend among {', '.join(get_args(Backend))}", repr(backend), 'use backend="auto"')
     if margin_rule not in get_args(MarginRule):
         raise problem(f"margin_rule {' or '.join(get_args(MarginRule))}", repr(margin_rule), "choose one of them")
+
+
+def _require_own_repeat(env_id: str, kwargs: dict[str, Any]) -> None:
+    """Raises `InputError` for `action_repeat` of an id that is not rlgen's own: Gymnasium's environments, which draw
+    videos, do not have it."""
+    if "action_repeat" in kwargs and not env_id.startswith("rlgen/"):
+        raise problem(
+            "action_repeat for a task of rlgen (rlgen/…)", env_id, "use frame_skip, if the environment has it"
+        )
 
 
 def _not_ours_because(env_id: str, kwargs: dict[str, Any]) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from rlgen.checks import at_least
 from rlgen.sim.task import Array, State, indicator, namespace
 
@@ -93,8 +95,9 @@ def noise_of(qvel: Array, size: int) -> Array:
     """Uniform numbers [N, size] of mean 0 and variance 1, the same for the same velocities [N, nv] and unpredictable
     from all others: the digits of a large multiple of the velocities. So the state of the simulator stays complete."""
     numbers = namespace(qvel)
-    mixed = sum((index + 1) ** 0.5 * qvel[:, index : index + 1] for index in range(qvel.shape[1]))
-    phases = numbers.concatenate([(1e4 + 977.0 * index) * mixed for index in range(size)], axis=1)
+    factors = np.random.default_rng(0).uniform(5e3, 2e4, (size, qvel.shape[1]))  # each number mixes them differently
+    mixed = [sum(factor * qvel[:, index] for index, factor in enumerate(row)) for row in factors.tolist()]
+    phases = numbers.stack(mixed, 1)
     return (phases - numbers.floor(phases) - 0.5) * 12**0.5
 
 

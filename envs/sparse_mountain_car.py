@@ -26,6 +26,7 @@ class SparseMountainCar(ClassicTask):
     - The left end (x = -2) ends the episode without a reward, because it is not the goal; the released code rewards it.
     """
 
+    rewards_events: ClassVar[bool] = True
     timestep_s: ClassVar[float] = 0.025
     n_coordinates: ClassVar[int] = 1
     view: ClassVar[tuple[float, float, float]] = (0.0, 0.2, 4.2)

@@ -63,6 +63,7 @@ class SwimmerGather(Task):
     - No walls, because rllab's walls touch nothing.
     """
 
+    rewards_events: ClassVar[bool] = True
     xml: ClassVar[str] = "swimmer.xml"
     timestep_s: ClassVar[float] = 0.01
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel", "mocap_pos")

@@ -32,8 +32,8 @@ def renamed_fields(**names: str) -> Callable[[Kind], Kind]:
 
     The old names work as keywords, in JSON (`present_fields`) and as options (`present_options`). A subclass inherits
     the names, but needs the decorator too for its keywords, because `@dataclass` gives it an `__init__` of its own.
-    Where a switch became a choice, the class variable `former_values` maps the old name to the present value of each
-    old one: `{"learn_likelihood": {False: "fixed", True: "learned"}}`.
+    Where a switch became a choice, the class variable `former_values` maps the old name to the present values of off
+    and on: `{"learn_likelihood": {False: "fixed", True: "learned"}}`.
     """
 
     def decorate(kind: Kind) -> Kind:
@@ -102,7 +102,8 @@ def _moved(kind: type, values: Mapping[str, Any], form: Callable[[Any], Any]) ->
 
 
 def _present_value(kind: type, old: str, value: Any) -> Any:
-    return getattr(kind, "former_values", {}).get(old, {}).get(value, value)
+    former = getattr(kind, "former_values", {}).get(old, {})
+    return former.get(value, value) if isinstance(value, bool) else value
 
 
 def _default(kind: type, name: str) -> Any:

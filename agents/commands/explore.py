@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,8 +26,9 @@ from rlgen.rewards.source import TaskShape
 from rlgen.rewards.view import ObservedNumbers, OfView
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
+from rlgen.sb3.actor_critic import is_recurrent
 from rlgen.sb3.coverage import Coverage
-from rlgen.sb3.load import load_policy
+from rlgen.sb3.load import LoadedPolicy, copy_policy, load_policy
 from rlgen.sb3.vec_env import ResumableVecEnv, SimVecEnv
 from rlgen.system.device import choose_device
 
@@ -35,12 +36,14 @@ from ..archive_explorer import ArchiveConfig, ArchiveExplorer
 from ..curiosity import CURIOSITIES
 from ..trainable import Observer
 from .finish import print_result, result_of
-from .observed import observed_by_default
+from .observed import CHANGES_OBSERVATION, observed_by_default
 from .policy_training import DEMONSTRATIONS
 from .settings import SteppedTraining
 
 log = logging.getLogger("rlgen")
 Name = Literal["none", "vime", "vime_2016", "rnd", "icm", "l2", "disagreement", "lbs", "counts"]
+POLICY = "bursts"
+"""Folder of a run folder: the policy that acts in its bursts."""
 CELLS = Metric("archive/cells", "cells")
 FOUND = (
     Metric("restored_states", "states were restored"),
@@ -114,18 +117,31 @@ class Explore(SteppedTraining):
         stack.callback(env.close)
         self._require_time_limit()
         set_random_seed(self.seed)
-        return ArchiveTraining(explorer=self.agent_in(env, device, None), settings=self, device=device)
+        kept = self if folder is None or self.policy is None else replace(self, policy=folder / POLICY)
+        return ArchiveTraining(explorer=kept.agent_in(env, device, None), settings=self, device=device)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> ArchiveExplorer:
         if not isinstance(env, SimVecEnv) or not isinstance(env.action_space, spaces.Box):
             got = f"{self.env} on the backend {env.backend}"
             raise problem("a task that rlgen steps, whose states can be restored", got, "choose another task")
-        policy = None if self.policy is None else load_policy(self.policy, env.observation_space, env.action_space)
+        policy = None if self.policy is None else self._policy(self.policy, env)
         source = self._source(env)
         return ArchiveExplorer(env, self.axes(), self.archive, seed=self.seed, source=source, policy=policy)
 
+    def _policy(self, path: Path, env: SimVecEnv) -> LoadedPolicy:
+        """The policy of the bursts. Raises `InputError` for one that remembers, or whose noise does."""
+        loaded = load_policy(path, env.observation_space, env.action_space)
+        if is_recurrent(loaded.policy) or getattr(loaded.policy, "use_sde", False):
+            got = f"{path}, {'recurrent' if is_recurrent(loaded.policy) else 'with gSDE'}"
+            raise problem("a policy without memory, whose noise is drawn at each step", got, "use another policy")
+        return loaded
+
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the archive's cells. Raises `InputError` for a task without any of known widths."""
+        changed = [name for name in self.env_kwargs if name.startswith(CHANGES_OBSERVATION)]
+        if changed:
+            got = ", ".join(changed)
+            raise problem("the task's own observation, whose numbers the cells divide", got, "leave it out")
         known = ARCHIVE_AXES.get(self.env) or STATE_AXES.get(self.env)
         if known is None:
             expected = f"a task with cells ({', '.join(sorted({*ARCHIVE_AXES, *STATE_AXES}))})"
@@ -149,7 +165,8 @@ class Explore(SteppedTraining):
         shape = TaskShape(
             observation_size=len(seen), action_size=env.action_space.shape[0], n_envs=env.num_envs, device="cpu"
         )
-        return OfView(CURIOSITIES[self.curiosity].source_type(shape, None), ObservedNumbers(seen, size))
+        kind = CURIOSITIES[self.curiosity]
+        return OfView(kind.source_type(shape, kind.config_type()()), ObservedNumbers(seen, size))
 
 
 class Replay:
@@ -208,7 +225,9 @@ class ArchiveTraining:
         self.explorer.load_state_dict(state["explorer"])
 
     def keep(self, folder: RunFolder) -> None:
-        """Write nothing: the settings are all that a resumed run needs."""
+        """Write the policy of the bursts, with which a resumed run goes on."""
+        if self.settings.policy is not None:
+            copy_policy(self.settings.policy, folder / POLICY)
 
     def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
         """Write the best trajectories, a video of the first one, and the report."""
@@ -239,6 +258,9 @@ class ArchiveTraining:
     def _record(self, folder: RunFolder) -> None:
         """A video of the best trajectory, which starts as an episode of its seed does."""
         if not self.settings.video:
+            return
+        if self.explorer.env.backend == "warp":
+            log.info("no video: the trajectory is one of MuJoCo Warp, which another simulator cannot repeat")
             return
         archive = self.explorer.archive
         start, actions = archive.path(archive.best(1)[0][1])

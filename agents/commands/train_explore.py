@@ -59,9 +59,9 @@ class TrainExplore(TrainRL):
     """Environment steps between two updates of the curiosity with an off-policy learner; others update it after each
     rollout."""
     observed: Observed = field(default=None, metadata=UNLESS_NONE)
-    """Numbers of the observation that the curiosity sees, counted from 0, e.g. 0-6 15-20; all for all. By default those
-    of the task: positions and velocities of SparseAnt and SparseHumanoid, all of other tasks. What it sees decides what
-    is explored."""
+    """Numbers of the observation that the curiosity sees, counted from 0, e.g. 0-6 15-20; all for all. By default
+    positions and velocities of Ant and Humanoid, also the sparse and disabled ones, and all of other tasks. What it
+    sees decides what is explored."""
     scale_reward: bool = True
     """Division of reward + bonus by the running standard deviation of its discounted returns (on-policy learners
     only)."""
@@ -111,6 +111,7 @@ class TrainExplore(TrainRL):
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
         """`values` without the settings that the typed learner and curiosity do not read, and without the η of another
         curiosity."""
+        values = with_all_observed(values)
         idle = {name for name in CURIOSITIES if name != cls.curiosity} | cls.idle_with(cls.learner)
         if cls.curiosity != values.get("curiosity", cls.curiosity):
             idle.add("eta")
@@ -119,6 +120,10 @@ class TrainExplore(TrainRL):
         read = {name: value for name, value in values.items() if name not in idle}
         typed_one = {"curiosity": cls.curiosity} if typed(arguments, "--curiosity") in (*CURIOSITIES, "none") else {}
         return super().without_idle(read, arguments) | typed_one
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        return super().restored(with_all_observed(values))
 
     @classmethod
     def idle_with(cls, learner: LearnerConfig) -> set[str]:
@@ -154,6 +159,12 @@ class TrainExplore(TrainRL):
         seen = by_default if self.observed is None else self.observed
         every = self.update_every
         return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=every, observed=seen)]
+
+
+def with_all_observed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded `values` of a run; in earlier ones, which do not say what the curiosity saw, it saw everything."""
+    recorded = {"env", "seed", "n_envs"} <= values.keys() and values.get("curiosity", "vime") != "none"
+    return {"observed": [], **values} if recorded else dict(values)
 
 
 NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed"}

@@ -1,7 +1,7 @@
 """An archive of states that were reached: one for each cell of a grid, with the actions that lead to it from a start
 of an episode (Ecoffet et al. 2021, Go-Explore, 2004.12919)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,26 +145,30 @@ class Archive:
         return tuple(np.stack(each) for each in zip(*(entry.transition for entry in self.entries), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything in it, as arrays and JSON values."""
+        """Everything in it, as JSON values and one array for each quantity, however many states there are."""
         return {
-            "entries": [vars(entry) | {"cell": list(entry.cell)} for entry in self.entries],
-            "nodes": list(self.nodes),
-            "chosen": list(self.chosen),
-            "parents": list(self.parents),
-            "lengths": [len(burst) for burst in self.bursts],
-            "actions": np.concatenate(self.bursts) if self.bursts else np.zeros((0, 0), np.float32),
-            "starts": list(self.starts),
-            "ends": [{"node": node, **vars(end), "cell": list(end.cell)} for end, node in self.ends],
+            "entries": _stacked(self.entries),
+            "states": _stacked_states([entry.state for entry in self.entries]),
+            "nodes": np.array(self.nodes, np.int64),
+            "chosen": np.array(self.chosen, np.int64),
+            "parents": np.array(self.parents, np.int64),
+            "bursts": _joined(self.bursts),
+            "starts": _stacked_states(self.starts),
+            "ends": _stacked([end for end, _ in self.ends]),
+            "end_nodes": np.array([node for _, node in self.ends], np.int64),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`, for the same axes."""
-        self.entries = [_entry(entry) for entry in state["entries"]]
+        self.entries = _unstacked(state["entries"], _unstacked_states(state["states"]))
         self.cells = {entry.cell: number for number, entry in enumerate(self.entries)}
-        self.nodes, self.chosen, self.parents = (list(state[name]) for name in ("nodes", "chosen", "parents"))
-        self.bursts = list(_split(np.asarray(state["actions"]), state["lengths"]))
-        self.ends = [(_entry({n: v for n, v in end.items() if n != "node"}), int(end["node"])) for end in state["ends"]]
-        self.starts = [{name: np.asarray(each) for name, each in start.items()} for start in state["starts"]]
+        self.nodes, self.chosen, self.parents = (
+            np.asarray(state[name]).tolist() for name in ("nodes", "chosen", "parents")
+        )
+        self.bursts = _parted(state["bursts"])
+        self.starts = _unstacked_states(state["starts"])
+        ends = _unstacked(state["ends"], [{}] * len(state["end_nodes"]))
+        self.ends = list(zip(ends, np.asarray(state["end_nodes"]).tolist(), strict=True))
 
 
 def _order(reached: Reached) -> tuple[float, int]:
@@ -172,15 +176,58 @@ def _order(reached: Reached) -> tuple[float, int]:
     return -reached.reward, reached.steps
 
 
-def _entry(values: Mapping[str, Any]) -> Reached:
-    state = {name: np.asarray(array) for name, array in values["state"].items()}
-    before, action, after = (np.asarray(each) for each in values["transition"])
-    own = {**values, "cell": tuple(values["cell"]), "state": state, "transition": (before, action, after)}
-    return Reached(**{**own, "actions": np.asarray(values["actions"])})
+def _stacked(reached: Sequence[Reached]) -> dict[str, Any]:
+    """All but the states, one array for each quantity; empty for none."""
+    if not reached:
+        return {}
+    before, actions, after = (np.stack(each) for each in zip(*(one.transition for one in reached), strict=True))
+    return {
+        "cells": np.array([one.cell for one in reached], np.int64),
+        "origins": np.array([one.origin for one in reached], np.int64),
+        "steps": np.array([one.steps for one in reached], np.int64),
+        "rewards": np.array([one.reward for one in reached]),
+        "actions": _joined([one.actions for one in reached]),
+        "before": before,
+        "taken": actions,
+        "after": after,
+    }
 
 
-def _split(rows: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
-    place = 0
-    for length in lengths:
-        yield rows[place : place + length]
-        place += length
+def _unstacked(saved: Mapping[str, Any], states: Sequence[States]) -> list[Reached]:
+    if not saved:
+        return []
+    names = ("cells", "origins", "steps", "rewards", "before", "taken", "after")
+    columns = zip(*(np.asarray(saved[name]) for name in names), _parted(saved["actions"]), states, strict=True)
+    return [
+        Reached(
+            cell=tuple(cell.tolist()),
+            origin=int(origin),
+            actions=actions,
+            state=state,
+            steps=int(steps),
+            reward=float(reward),
+            transition=(before, taken, after),
+        )
+        for cell, origin, steps, reward, before, taken, after, actions, state in columns
+    ]
+
+
+def _stacked_states(states: Sequence[States]) -> dict[str, np.ndarray]:
+    return {name: np.stack([each[name] for each in states]) for name in states[0]} if states else {}
+
+
+def _unstacked_states(saved: Mapping[str, Any]) -> list[States]:
+    arrays = {name: np.asarray(array) for name, array in saved.items()}
+    count = len(next(iter(arrays.values()))) if arrays else 0
+    return [{name: array[index] for name, array in arrays.items()} for index in range(count)]
+
+
+def _joined(parts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays [T, A] of several lengths as one."""
+    rows = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return {"rows": rows, "lengths": np.array([len(part) for part in parts], np.int64)}
+
+
+def _parted(saved: Mapping[str, Any]) -> list[np.ndarray]:
+    lengths = np.asarray(saved["lengths"])
+    return np.split(np.asarray(saved["rows"]), np.cumsum(lengths)[:-1]) if len(lengths) else []

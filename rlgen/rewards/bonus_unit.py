@@ -57,7 +57,7 @@ class UnitConfig:
     that a usual bonus stays 1 however little there is left to learn; returns: the standard deviation of the discounted
     sums of all bonuses so far, so that bonuses shrink as there is less to learn; largest: the largest bonus so far;
     none: no division."""
-    gamma: float = 0.99
+    gamma: float = field(default=0.99, metadata=UNLESS_DEFAULT)
     """Discount factor of the sums of the unit `returns`."""
     medians: int = field(default=10, metadata=UNLESS_DEFAULT)
     """Number of rollouts whose medians the unit `medians` averages."""

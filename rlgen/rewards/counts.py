@@ -123,6 +123,7 @@ class EpisodicEllipse(nn.Module):
     """
 
     panels: ClassVar[tuple[Panel, ...]] = (BONUS,)
+    needs_rollouts: ClassVar[bool] = True
     inverse: Tensor
 
     def __init__(self, shape: TaskShape, config: EpisodicEllipseConfig | None = None):

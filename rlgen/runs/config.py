@@ -66,16 +66,20 @@ def from_json(kind: type[Config], values: Mapping[str, Any], remedy: str = REMED
     a value of another type.
     """
     values = present_fields(kind, values, to_json)
-    earlier = {
-        each.name: each.metadata["earlier"]
-        for each in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if "earlier" in each.metadata
-    }
-    found = earlier | fields_from_json(kind, values, remedy)
+    found = _earlier(kind, values) | fields_from_json(kind, values, remedy)
     missing = [name for name in required_fields(kind) if name not in found]
     if missing:
         raise problem(f"{', '.join(missing)} among the settings of {kind.__name__}", "none", remedy)
     return kind(**found)
+
+
+def _earlier(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of fields that are not recorded while they are as in earlier versions (`unless_earlier`), if `values` are
+    a complete record and not a part that someone wrote."""
+    fields = dataclasses.fields(kind)
+    if any(each.name not in values for each in fields if not each.metadata):
+        return {}
+    return {each.name: each.metadata["earlier"] for each in fields if "earlier" in each.metadata}
 
 
 def fields_from_json(kind: type, values: Mapping[str, Any], remedy: str = REMEDY) -> dict[str, Any]:

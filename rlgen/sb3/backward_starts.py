@@ -8,6 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.observations import require_flat
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 
@@ -23,7 +24,8 @@ class BackwardStarts(BaseCallback):
     Differs from the paper: several trajectories; success is a return above 0, not the demonstrated one; an episode from
     a demonstrated state has the whole time limit before it.
 
-    Raises `InputError` for tasks whose episodes cannot start in observed states.
+    Raises `InputError` for tasks whose episodes cannot start in observed states, and for demonstrations of another
+    environment.
     """
 
     panels = (Panel("Starts: share of the trajectory before them", (Metric("starts/before", "share"),), (0, 1)),)
@@ -40,9 +42,12 @@ class BackwardStarts(BaseCallback):
     ):
         super().__init__()
         start_from = getattr(env, "start_from", None)
-        if start_from is None:
-            remedy = "use a MuJoCo task of rlgen"
-            raise problem("an environment whose episodes can start in observed states", f"{env}", remedy)
+        if start_from is None or getattr(env, "backend", None) == "warp":
+            remedy = "use a MuJoCo task of rlgen on threads"
+            got = f"{getattr(env, 'env_id', env)} on {getattr(env, 'backend', 'another simulator')}"
+            raise problem("an environment whose episodes can start in observed states", got, remedy)
+        require_flat(demonstrations.observations, "starts that move backward", demonstrations.source)
+        demonstrations.validate(env)
         self.start_from, self.demonstrations = start_from, demonstrations
         self.trajectories: Sequence[np.ndarray] = [np.asarray(each.observations) for each in demonstrations.episodes()]
         self.window, self.stride, self.enough, self.episodes = window, stride, enough, episodes

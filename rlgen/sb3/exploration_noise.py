@@ -89,13 +89,11 @@ class Autoregressive(NoiseSequence):
 
 
 class Coloured(NoiseSequence):
-    """Sequences of `steps` steps; an episode that starts, or goes on longer, starts another sequence."""
+    """Sequences of `steps` steps; an episode that starts, or goes on longer, starts another sequence. They are drawn on
+    the CPU."""
 
     def __init__(self, exponent: float, steps: int, n_envs: int, size: int, device: torch.device | str):
-        if torch.device(device).type != "cpu":
-            remedy = "use correlated noise, or another backend"
-            raise problem("coloured noise on the CPU", f"a rollout on {device}", remedy)
-        self.exponent, self.steps, self.size = exponent, max(steps, 2), size
+        self.exponent, self.steps, self.size, self.device = exponent, max(steps, 2), size, device
         self.sequences = self._sequences(n_envs)
         self.places = torch.zeros(n_envs, dtype=torch.int64)
         self.first = True
@@ -106,12 +104,12 @@ class Coloured(NoiseSequence):
         return coloured_noise(self.exponent, self.steps, fresh).movedim(-1, 0)
 
     def draw(self, starts: Tensor) -> Drawn:
-        another = (starts & (not self.first)) | (self.places >= self.steps)
+        another = (starts.cpu() & (not self.first)) | (self.places >= self.steps)
         if bool(another.any()):
             self.sequences[:, another] = self._sequences(int(another.sum()))
             self.places[another] = 0
         self.first = False
-        noise = self.sequences[self.places, torch.arange(len(self.places))]
+        noise = self.sequences[self.places, torch.arange(len(self.places))].to(self.device)
         self.places += 1
         return Drawn(noise, noise)
 

@@ -104,6 +104,8 @@ class Task(ABC):
     """Contacts per environment for which memory is reserved on a GPU."""
     constraints: ClassVar[int] = 48
     """Constraint rows per environment on a GPU: four per contact with friction, one per joint at its limit."""
+    rewards_events: ClassVar[bool] = False
+    """Whether rewards are for events, such as reaching a goal, and not for the time in a state."""
     camera: ClassVar[Mapping[str, Any]] = {}
     """Camera position, as Gymnasium's `default_camera_config`."""
 
@@ -111,7 +113,7 @@ class Task(ABC):
     """Physics steps per environment step."""
     action_repeat: int = 1
     """Environment steps for which an action is held: the task is observed, and its end is checked, once after them, and
-    the reward is that many times the one of such a step. Time limits count actions."""
+    the reward is that many times the one of the last of them. Time limits count actions."""
     reset_noise_scale: float = 0.1
     """Scale of the noise on the initial position and velocity."""
 
@@ -145,8 +147,8 @@ class Task(ABC):
         return text.replace(", )", ")")
 
     def held_reward(self, before: State, action: Array, after: State) -> Array:
-        """Rewards [N] of all steps for which `action` is held."""
-        return self.action_repeat * self.reward(before, action, after)
+        """Rewards [N] of the steps for which `action` is held, as if each had the one of the last; of an event once."""
+        return (1 if self.rewards_events else self.action_repeat) * self.reward(before, action, after)
 
     def info(self, before: State, action: Array, after: State, qpos0: np.ndarray) -> dict[str, Array]:
         """The `info` of Gymnasium's environment for a step: name → [N, ...]. `qpos0` [nq]: the model's default pose."""

@@ -11,6 +11,7 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import cli
 from rlgen.agents.archive_explorer import ArchiveConfig, ArchiveExplorer
+from rlgen.agents.commands.explore import Explore
 from rlgen.data import Demonstrations
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec
@@ -162,9 +163,39 @@ def test_a_run_that_finds_nothing_says_so(tmp_path: Path, caplog, capsys) -> Non
         (["--cells", "-1", "1"], "positive widths"),
         (["--env", "CartPole-v1"], "whose states can be restored"),
         (["--env", "Ant-v5"], "a task with cells"),
+        (["--env", "rlgen/SparseAnt-v0", "--env-kwargs", "include_cfrc_ext_in_observation=False"], "own observation"),
     ],
 )
 def test_bad_input_is_refused_at_once(options: list[str], said: str, tmp_path: Path, capsys) -> None:
     assert cli.main([*COMMAND, *options, "--steps", "400", "--out", str(tmp_path / "run")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_paper_s_curiosity_is_the_paper_s(tmp_path: Path) -> None:
+    settings = Explore(env=CAR, out=tmp_path / "run", curiosity="vime_2016", n_envs=2)
+    env = make_vec(CAR, 2)
+    source = settings.agent_in(env, torch.device("cpu"), None).source
+    assert source.source.config.likelihood == "fixed"
+    env.close()
+
+
+def test_without_lasting_every_state_is_kept() -> None:
+    env = make_vec(CAR, 8, seed=0, n_threads=1)
+    config = ArchiveConfig(burst=(1, 1), lasting=0, round_steps=60)
+    found = ArchiveExplorer(env, STATE_AXES[CAR], config)
+    for _ in range(3):
+        found.round()
+    assert len(found.archive) > 30
+
+
+def test_a_policy_of_the_bursts_is_kept_with_the_run(tmp_path: Path) -> None:
+    env = make_vec(CAR, 2)
+    PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu").save(tmp_path / "policy.zip")
+    run = tmp_path / "run"
+    assert cli.main([*COMMAND, "--policy", str(tmp_path / "policy.zip"), "--steps", "480", "--out", str(run)]) == 0
+    (tmp_path / "policy.zip").unlink()
+    assert cli.main(["resume", str(run), "--steps", "960"]) == 0
+    PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu", use_sde=True).save(tmp_path / "sde.zip")
+    refused = [*COMMAND, "--policy", str(tmp_path / "sde.zip"), "--steps", "480", "--out", str(tmp_path / "other")]
+    assert cli.main(refused) == 2

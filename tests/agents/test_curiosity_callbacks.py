@@ -69,9 +69,9 @@ def test_a_callback_may_be_told_twice_that_the_training_is_over() -> None:
 
 def test_every_curiosity_can_be_named_in_a_file() -> None:
     for kind in CURIOSITIES.values():
-        made = getattr(agents, kind.__name__)({"updates_per_rollout": 3}, eta=0.25)
+        made = getattr(agents, kind.__name__)({"highest": 3.0}, eta=0.25)
         assert type(made) is kind
-        assert (made.eta, made.config.updates_per_rollout) == (0.25, 3)
+        assert (made.eta, made.config.highest) == (0.25, 3.0)
 
 
 def test_earlier_spellings_work_and_say_what_is_written_now() -> None:

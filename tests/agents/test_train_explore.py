@@ -286,7 +286,7 @@ def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(caps
         cli.main(["train", "explore", "--curiosity", "rnd", "--learner.algorithm", "sac", "--help-all"])
     text = " ".join(capsys.readouterr().out.split())
     assert "--learner.algorithm {ppo,a2c,trpo,sac,td3,tqc,crossq,dqn}" in text
-    assert "--curiosity {vime,rnd,icm,l2,disagreement,lbs,none}" in text
+    assert "--curiosity {vime,vime_2016,rnd,icm,l2,disagreement,lbs,counts,e3b,none}" in text
     assert "--rnd.clip" in text
     assert "--learner.tau" in text
     assert "--vime." not in text
@@ -298,3 +298,17 @@ def test_how_long_an_action_is_held_is_said_with_the_result(rlgen_train, tmp_pat
     assert rlgen_train("explore", *where, "--curiosity", "none", "--steps", "64") == 0
     assert Result.read(tmp_path / "run").metrics["action_repeat"] == 5
     assert "steps for which an action is held" in capsys.readouterr().out
+
+
+def test_an_earlier_run_saw_every_number(rlgen_train, no_finish, tmp_path: Path) -> None:
+    """A config.json that does not say what the curiosity saw is from before the choice."""
+    out = tmp_path / "earlier"
+    common = ("--env", "rlgen/SparseAnt-v0", "--curiosity", "rnd", "--steps", "64", "--out", str(out))
+    assert rlgen_train("explore", *common, "--observed", "all") == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config.pop("observed") == []
+    (out / "config.json").write_text(json.dumps(config))
+    assert cli.main(["resume", str(out), "--steps", "128"]) == 0
+    other = tmp_path / "other"
+    assert cli.main(["train", "explore", "--config", str(out), "--steps", "64", "--out", str(other)]) == 0
+    assert json.loads((other / "config.json").read_text())["observed"] == []

@@ -118,7 +118,7 @@ def test_ppo_learns_on_a_classic_task():
     assert len(model.ep_info_buffer) > 0
 
 
-@pytest.mark.parametrize("env_id", ["rlgen/SparseHalfCheetah-v0", "rlgen/SparseMountainCar-v0", "Ant-v5"])
+@pytest.mark.parametrize("env_id", ["rlgen/SparseHalfCheetah-v0", "rlgen/SparseMountainCar-v0", "rlgen/SparseAnt-v0"])
 def test_an_action_that_is_held_is_the_same_action_several_times(env_id):
     """Positions are those after so many steps, constant rewards add up, and time limits count actions."""
     goal = {"goal_x": -1.0} if "Cheetah" in env_id else {}
@@ -133,7 +133,7 @@ def test_an_action_that_is_held_is_the_same_action_several_times(env_id):
             observed, reward, _, _ = single.step(action)
             rewards = rewards + reward
         found, paid, _, _ = held.step(action)
-        size = min(observed.shape[1], 27)
+        size = min(observed.shape[1], 29)
         np.testing.assert_allclose(found[:, :size], observed[:, :size], rtol=1e-5, atol=1e-5)
         if goal:
             np.testing.assert_array_equal(paid, rewards)
@@ -155,3 +155,14 @@ def test_an_action_is_held_through_gym_make_too():
     action = np.full(8, 0.3, np.float32)
     for _ in range(5):
         np.testing.assert_allclose(ours.step(action[None])[0][0], peer.step(action)[0], rtol=1e-6, atol=1e-6)
+
+
+def test_a_held_action_has_one_time_limit_on_every_backend_and_events_count_once():
+    kwargs = {"action_repeat": 4}
+    peer = make_vec("rlgen/SparseAnt-v0", 1, backend="gymnasium", env_kwargs=kwargs)
+    assert peer.envs[0].spec.max_episode_steps == 125
+    for env_id, factor in (("rlgen/SparseMountainCar-v0", 1), ("rlgen/SwimmerGather-v0", 1), ("rlgen/SparseAnt-v0", 4)):
+        task = make_vec(env_id, 1, env_kwargs=kwargs).sim.task
+        assert (1 if task.rewards_events else task.action_repeat) == factor
+    with pytest.raises(InputError, match="action_repeat for a task of rlgen"):
+        make_vec("Ant-v5", 1, env_kwargs=kwargs)

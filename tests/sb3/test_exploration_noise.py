@@ -155,12 +155,14 @@ def test_learners_train_with_every_noise_and_save_plain_models(settings: dict, a
 
 
 def test_state_dependent_exploration_has_about_the_deviation_that_was_asked_for() -> None:
-    model = made(noise="gsde", initial_std=0.5, hidden=(64, 64), noise_seconds=0.08)
-    assert (model.use_sde, model.sde_sample_freq) == (True, 10)
-    observations = np.stack([model.observation_space.sample() for _ in range(500)]).clip(-2, 2)
-    with torch.no_grad():
-        std = model.policy.get_distribution(torch.as_tensor(observations, dtype=torch.float32)).distribution.stddev
-    assert 0.2 < float(std.mean()) < 1.2
+    for settings in ({"hidden": (64, 64)}, {"hidden": ()}, {"hidden": (32,), "activation": "relu"}):
+        for env_id, half_range in (("Hopper-v5", 1.0), ("Humanoid-v5", 0.4)):
+            model = made(make_vec(env_id, 2), noise="gsde", initial_std=0.5, noise_seconds=0.08, **settings)
+            observations = torch.randn(500, *model.observation_space.shape)
+            with torch.no_grad():
+                std = model.policy.get_distribution(observations).distribution.stddev
+            assert float(std.square().mean().sqrt()) == pytest.approx(0.5 * half_range, rel=0.1)
+    assert (model.use_sde, model.sde_sample_freq) == (True, round(0.08 / 0.015))
 
 
 def test_white_noise_is_what_it_was() -> None:
@@ -211,3 +213,15 @@ def test_settings_that_do_not_fit_are_refused(wrong: dict) -> None:
         LearnerConfig(**wrong)
     with pytest.raises(InputError, match="continuous actions"):
         made(make_vec("CartPole-v1", 2), noise="correlated")
+    with pytest.raises(InputError, match="continuous actions"):
+        made(make_vec("CartPole-v1", 2), noise="gsde")
+
+
+def test_observations_of_several_arrays_are_refused() -> None:
+    class Two(gym.Env):
+        observation_space = gym.spaces.Dict({"a": gym.spaces.Box(-1, 1, (2,)), "b": gym.spaces.Box(-1, 1, (1,))})
+        action_space = gym.spaces.Box(-1, 1, (1,))
+        dt = 0.1
+
+    with pytest.raises(InputError, match="an observation of one array"):
+        made(make_vec_env(Two, 1), noise="correlated")
