@@ -1,4 +1,5 @@
 from .airl import AIRL, AIRLConfig
+from .archive_explorer import ArchiveConfig, ArchiveExplorer
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
 from .curiosity import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Curiosity, Disagreement
@@ -28,6 +29,8 @@ __all__ = [
     "VIME",
     "VIME2016",
     "AIRLConfig",
+    "ArchiveConfig",
+    "ArchiveExplorer",
     "BCConfig",
     "BCResult",
     "CSILConfig",

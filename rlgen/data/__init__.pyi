@@ -1,3 +1,4 @@
+from .archive import Archive
 from .demonstrations import Demonstrations
 from .episode import Episode
 from .images import ImageSet
@@ -6,6 +7,7 @@ from .transitions import Transitions
 from .visits import Visits
 
 __all__ = [
+    "Archive",
     "Demonstrations",
     "Episode",
     "ImageSet",

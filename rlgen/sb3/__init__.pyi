@@ -1,5 +1,7 @@
 from .average import PolicyAverage
+from .backward_starts import BackwardStarts
 from .device_ppo import DevicePPO
+from .exploration_noise import ExplorationNoise
 from .fast_ppo import FastPPO
 from .fast_sac import FastSAC
 from .fast_trpo import FastTRPO
@@ -15,8 +17,10 @@ from .replaced_rewards import LearnedRewards
 from .vec_env import SimVecEnv
 
 __all__ = [
+    "BackwardStarts",
     "DevicePPO",
     "DictFeatures",
+    "ExplorationNoise",
     "FastPPO",
     "FastSAC",
     "FastTRPO",
