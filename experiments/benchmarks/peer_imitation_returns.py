@@ -10,8 +10,8 @@ Installed as `peer_imitation.py` says, or, beside this project's own packages, i
 
 Settings are those that the package ships as tuned for seals/Ant-v1 (`imitation/scripts/config/tuned_hps`), whose
 observations and rewards are Ant's, for GAIL, AIRL, BC and DAgger, and the package's defaults around SB3's SAC for SQIL,
-for which it ships none. Ours that they leave open: 8 environments. A row is appended to the .csv: the final policy's
-mean action plays 50 episodes from seed 10000 on, as those of `rlgen bench` do.
+for which it ships none. Ours that they leave open: 8 environments, BC's epochs (--epochs). A row is appended to the
+.csv: the final policy's mean action plays 50 episodes from seed 10000 on, as those of `rlgen bench` do.
 
 DAgger asks an expert, a .npz of a network with the arrays w0, b0, w1, b1, w2, b2, obs_mean and obs_std.
 """
@@ -160,7 +160,7 @@ def train(agent: str, chosen: argparse.Namespace, venv: VecEnv) -> BasePolicy:
         trainer = cloning(
             venv, rng, demonstrations(path, 16, trajectories), 2.350251568550711e-5, 0.0017601048183920826
         )
-        trainer.train(n_epochs=5, progress_bar=False)
+        trainer.train(n_epochs=chosen.epochs, progress_bar=False)
         return trainer.policy
     asking = dagger.SimpleDAggerTrainer(
         venv=venv,
@@ -196,15 +196,16 @@ def main() -> None:
     parser.add_argument("--trajectories", type=int, default=4)
     parser.add_argument("--steps", type=float, default=1e6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=5, help="of BC; the package's tuned 5 are few for few rows")
     parser.add_argument("--expert", help="network of the expert that DAgger asks, .npz")
     parser.add_argument("--out", required=True, type=Path, help=".csv to which a row is appended")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(chosen.seed)
     venv = environments(chosen.env, chosen.seed)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     policy = train(chosen.agent, chosen, venv)
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     found = returns(policy, chosen.env)
     row = {
         "task": chosen.env,
@@ -212,12 +213,14 @@ def main() -> None:
         "trajectories": chosen.trajectories,
         "agent": f"imitation {chosen.agent}",
         "seed": chosen.seed,
+        "epochs": chosen.epochs if chosen.agent == "bc" else "",
         "steps": 0 if chosen.agent == "bc" else int(chosen.steps),
         "return_mean": float(np.mean(found)),
         "return_std": float(np.std(found)),
         "return_min": float(np.min(found)),
         "episodes": EPISODES,
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(worked, 1),
         **{name: version(name) for name in ("stable-baselines3", "gymnasium", "mujoco", "torch")},
     }
     new = not chosen.out.exists()
