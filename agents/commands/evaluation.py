@@ -247,7 +247,7 @@ class ImageEvaluation(Evaluation):
         require_classifier_file(config.classifier)
         device, sentence = choose_device(config.device)
         log.info(sentence)
-        train, test = (ImageSet.load(config.data, split).to(device) for split in ("train", "test"))
+        train, test = (ImageSet.load(config.data, split, config.image_size).to(device) for split in ("train", "test"))
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.classifier, config.measured)
         model = load_image_model(folder, device)

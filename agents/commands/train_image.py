@@ -18,7 +18,7 @@ from rlgen.checks import at_least, positive
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarization, stochastic_binarization
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
-from rlgen.deprecation import renamed_fields
+from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageShape
@@ -71,9 +71,12 @@ class TrainImage(RunSettings):
     model: Model = "vae"
     """Generative model."""
     data: str = "digits"
-    """Images to learn. digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures of one
-    size, with a folder for each class or without, or of MNIST's four IDX files; or mnist, fashion-mnist, cifar10, which
-    are downloaded (needs the extra `data`)."""
+    """Images to learn. digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures, with a folder
+    for each class or without, of MNIST's four IDX files, of CIFAR's binary files or of NumPy arrays (train_images.npy
+    …); an .npz file of such arrays; or mnist, fashion-mnist, cifar10, which are downloaded (needs the extra `data`)."""
+    image_size: int | None = field(default=None, metadata=UNLESS_NONE)
+    """Height and width that images are scaled to, after cutting them to a square around their middle; by default their
+    own, which must be one."""
     steps: float | None = None
     """Updates of the whole training; 5,000 when neither this nor --epochs is given."""
     epochs: float | None = None
@@ -111,7 +114,7 @@ class TrainImage(RunSettings):
             got = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
             raise problem("steps or epochs", got, "leave one of them out")
         positive(self, "steps", "epochs")
-        at_least(self, 1, "batch_size", "log_every")
+        at_least(self, 1, "batch_size", "log_every", "image_size")
         at_least(self, 2, "measured")
         at_least(self, 1, "importance_samples")
         at_least(self, 0, "evaluate_every", "checkpoint_every")
@@ -204,7 +207,7 @@ class TrainImage(RunSettings):
         require_classifier_file(self.classifier)
         device, sentence = choose_device(self.device)
         log.info(sentence)
-        train, test = (ImageSet.load(self.data, split).to(device) for split in ("train", "test"))
+        train, test = (ImageSet.load(self.data, split, self.image_size).to(device) for split in ("train", "test"))
         require_one_kind(train, test)
         require_measurable(train, test, self.classifier, self.measured)
         channels, height, width = train.shape

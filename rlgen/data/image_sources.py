@@ -1,102 +1,20 @@
-"""Loads images by data set name, from folders of pictures and from IDX files."""
+"""Where images come from: data sets by name, and files and folders by what they hold."""
 
-import gzip
 import importlib
-import io
-import math
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from rlgen.data.cifar_binary import cifar_folder, read_cifar
+from rlgen.data.idx import has_idx_files, read_idx_folder
+from rlgen.data.image_arrays import has_arrays, read_array_folder, read_arrays
+from rlgen.data.image_split import last_fifth
 from rlgen.data.picture_folder import has_pictures, read_pictures
-from rlgen.errors import InputError, problem
-from rlgen.system.memory import require_room
-
-UNSIGNED_BYTE = 0x08
-TYPES = {0x08: "unsigned bytes", 0x09: "bytes", 0x0B: "shorts", 0x0C: "ints", 0x0D: "floats", 0x0E: "doubles"}
-GZIP = b"\x1f\x8b"
-PIECE = 1 << 24
-"""Bytes read at a time, so that a header that promises more than the file holds costs no memory."""
-
-
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The unsigned bytes of an IDX file as an array of `dimensions` dimensions. LeCun, Cortes & Burges 1998, "The MNIST
-    database", on the file format.
-
-    Raises:
-        InputError: a missing file; not an IDX file; another type or number of dimensions; fewer or more bytes than the
-            header says; a damaged archive; more data than fits in memory.
-    """
-    if not path.is_file():
-        raise problem(f"an IDX file at {path}", "nothing", "check the folder; the file may end in .gz or not")
-    try:
-        with _opened(path) as file:
-            sizes = _sizes(file, path, dimensions)
-            if isinstance(file, gzip.GzipFile):
-                require_room(math.prod(sizes), f"the bytes of {path}", path.stat().st_size)
-            content = _read(file, math.prod(sizes) + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, f"cannot be read ({type(error).__name__}: {error})") from error
-    if len(content) != math.prod(sizes):
-        got = "more" if len(content) > math.prod(sizes) else f"{len(content)}"
-        shape = " × ".join(str(size) for size in sizes)
-        raise _damaged(path, f"holds {got} bytes where its header says {shape} = {math.prod(sizes)}")
-    return np.frombuffer(content, dtype=np.uint8).reshape(sizes)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP
-        file.seek(0)
-        if not packed:
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked
-
-
-def _sizes(file: io.BufferedIOBase, path: Path, dimensions: int) -> tuple[int, ...]:
-    """The size along each dimension, after the magic number 0, 0, type, dimensions."""
-    magic = file.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
-        raise problem(
-            "an IDX file, which begins with two zero bytes, a type and a number of dimensions",
-            f"{path}, which begins with {magic.hex(' ') or 'nothing'}",
-            "check that this is the right file and that the download is not an error page",
-        )
-    if magic[2] != UNSIGNED_BYTE or magic[3] != dimensions:
-        raise problem(
-            f"unsigned bytes in {dimensions} dimensions",
-            f"{path} with {TYPES[magic[2]]} in {magic[3]}",
-            "check that images and labels are not swapped; images have 3 dimensions, labels 1",
-        )
-    header = file.read(4 * dimensions)
-    if len(header) < 4 * dimensions:
-        raise _damaged(path, "ends within its header")
-    return struct.unpack(f">{dimensions}I", header)
-
-
-def _read(file: io.BufferedIOBase, most: int) -> bytearray:
-    """Up to `most` bytes."""
-    content = bytearray()
-    while len(content) < most and (piece := file.read(min(PIECE, most - len(content)))):
-        content += piece
-    return content
-
-
-def _damaged(path: Path, what: str) -> InputError:
-    return problem("a complete IDX file", f"{path}, which {what}", "copy or download it again")
-
+from rlgen.errors import problem
 
 SPLITS = ("train", "test")
-PREFIX = {"train": "train", "test": "t10k"}
 
 
 class Hub(NamedTuple):
@@ -116,61 +34,47 @@ HUB = {
 }
 
 
-def is_folder(name_or_folder: str | Path) -> bool:
-    """Whether the argument is a folder and not the name of a data set."""
-    return name_or_folder not in ("digits", *HUB)
+def is_folder(name_or_path: str | Path) -> bool:
+    """Whether the argument is a folder or file and not the name of a data set."""
+    return name_or_path not in ("digits", *HUB)
 
 
-def read(name_or_folder: str | Path, split: str) -> dict[str, Any]:
-    """The fields of an `ImageSet`."""
-    if name_or_folder == "digits":
-        return _digits(split)
-    if isinstance(name_or_folder, str) and not is_folder(name_or_folder):
-        return _hub(name_or_folder, split)
-    return _folder(Path(name_or_folder), split)
+def read(name_or_path: str | Path, split: str, size: int | None = None) -> dict[str, Any]:
+    """The fields of an `ImageSet`. `size`: height and width that pictures are scaled to while they are read."""
+    if name_or_path == "digits":
+        return _fields(*_digits(split), "digits", split)
+    if isinstance(name_or_path, str) and not is_folder(name_or_path):
+        return _fields(*_hub(name_or_path, split), name_or_path, split)
+    path = Path(name_or_path)
+    if path.is_file():
+        return _fields(*read_arrays(path, split), path.stem, split)
+    if not path.is_dir():
+        names = ", ".join(["digits", *HUB])
+        raise problem(f"one of {names}, or a folder or file of images", f"{path}, which is neither", "check the path")
+    return _fields(*_folder(path, split, size), split)
 
 
-def _folder(folder: Path, split: str) -> dict[str, Any]:
-    """Reads MNIST's files or a user's own pictures, depending on what the folder holds."""
-    if not folder.is_dir():
-        raise problem(
-            f"one of {', '.join(['digits', *HUB])}, or a folder of pictures or IDX files",
-            f"{folder}, which is not a folder",
-            "check the spelling",
-        )
+def _folder(folder: Path, split: str, size: int | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Images, labels and the name of the set, by what the folder holds."""
+    name = folder.resolve().name
     if has_pictures(folder):
-        return _fields(*read_pictures(folder, split), folder.resolve().name, split)
-    return _idx_folder(folder, split)
+        return *read_pictures(folder, split, size), name
+    if has_arrays(folder):
+        return *read_array_folder(folder, split), name
+    if (binary := cifar_folder(folder)) is not None:
+        return read_cifar(binary, split)
+    if has_idx_files(folder):
+        return *read_idx_folder(folder, split), name
+    raise problem(
+        f"images in {folder}",
+        "none of the known kinds",
+        "put there pictures (.png, .jpg), in a folder for each class if there are any; NumPy arrays (train_images.npy, "
+        "train_labels.npy, test_images.npy, test_labels.npy); CIFAR's binary files (data_batch_1.bin, test_batch.bin); "
+        "or MNIST's four files (train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte)",
+    )
 
 
-def _idx_folder(folder: Path, split: str) -> dict[str, Any]:
-    """Reads MNIST's four file names, which Fashion-MNIST and others share, each with or without .gz."""
-    images = read_idx(_idx_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), 3)
-    labels = read_idx(_idx_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), 1)
-    if len(images) != len(labels):
-        raise problem(
-            "as many labels as images",
-            f"{len(labels)} labels and {len(images)} images in {folder} ({split})",
-            "take both files from one download",
-        )
-    return _fields(images[:, None], labels, folder.resolve().name, split)
-
-
-def _idx_file(folder: Path, name: str) -> Path:
-    """The plain file if it exists, else the gzipped one; the last dash may be a dot, as some archives unpack it."""
-    candidates = [folder / (stem + end) for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        raise problem(
-            f"pictures (.png, .jpg), or {name} or {name}.gz, in {folder}",
-            "neither",
-            "put pictures of one size there, in a folder for each class if there are any, or MNIST's four files: "
-            "train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte",
-        )
-    return found
-
-
-def _digits(split: str) -> dict[str, Any]:
+def _digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     """1797 digits of 8 × 8 pixels in 17 shades, from scikit-learn (UCI Optical Recognition of Handwritten Digits, its
     test part). The last fifth of each class in file order is the test split, so no random generator is involved."""
     try:
@@ -183,16 +87,12 @@ def _digits(split: str) -> dict[str, Any]:
             "pip install scikit-learn, or give a folder of MNIST's files",
         ) from error
     labels = np.asarray(found.target)
-    test = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        test[rows[len(rows) - len(rows) // 5 :]] = True
-    kept = test if split == "test" else ~test
     images = np.rint(np.asarray(found.images) * (255 / 16)).astype(np.uint8)
-    return _fields(images[kept, None], labels[kept], "digits", split)
+    kept = last_fifth(labels) == (split == "test")
+    return images[kept, None], labels[kept]
 
 
-def _hub(name: str, split: str) -> dict[str, Any]:
+def _hub(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads the cache of the package `datasets`, or downloads into it."""
     hub = HUB[name]
     try:
@@ -201,7 +101,7 @@ def _hub(name: str, split: str) -> dict[str, Any]:
         raise problem(
             f"the package datasets, which loads {name}",
             "a Python without it",
-            "pip install 'rlgen[data]', or give a folder of MNIST's four files",
+            "pip install 'rlgen[data]', or give a folder of images",
         ) from error
     try:
         found = load_dataset(hub.id, split=split)
@@ -213,15 +113,16 @@ def _hub(name: str, split: str) -> dict[str, Any]:
         raise problem(
             f"the data set {hub.id} in the cache of the package datasets, or a network to fetch it",
             f"{type(error).__name__}: {first_line}",
-            "connect and try again, or give a folder of MNIST's four files instead of a name",
+            "connect and try again, or give a folder of images instead of a name",
         ) from error
     pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    return _fields(pixels, labels, name, split)
+    return pixels, labels
 
 
 def _fields(images: np.ndarray, labels: np.ndarray, name: str, split: str) -> dict[str, Any]:
+    mapped = isinstance(images, np.memmap)
     return {
-        "images": torch.from_numpy(np.array(images, dtype=np.uint8, order="C")),
+        "images": torch.from_numpy(images if mapped else np.array(images, dtype=np.uint8, order="C")),
         "labels": torch.from_numpy(labels.astype(np.int64)),
         "name": name,
         "split": split,

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
 from rlgen.errors import problem
 
@@ -46,26 +47,44 @@ class ImageSet:
             raise problem(expected, f"{least} to {most} in {self.name}", "number the classes from 0")
 
     @classmethod
-    def load(cls, name_or_folder: str | Path, split: str = "train") -> "ImageSet":
-        """Loads the "train" or "test" images of a named data set, a folder of pictures, or a folder of MNIST's files.
+    def load(cls, name_or_path: str | Path, split: str = "train", size: int | None = None) -> "ImageSet":
+        """Loads the "train" or "test" images of a named data set, or of a folder or file of images.
 
         Args:
-            name_or_folder: "digits" (from scikit-learn, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
+            name_or_path: "digits" (from scikit-learn, on this disk); "mnist", "fashion-mnist" or "cifar10" (through
                 the package `datasets`, from its cache or the Hugging Face hub: only these names use a network);
-                anything else is a folder. It holds PNG or JPEG pictures of one size, optionally in a folder for each
-                class and within folders train and test (without them, the last fifth of each class is the test split),
-                or files with MNIST's names, gzipped or not. Give a folder with the name of a data set as ./mnist.
+                anything else is a path. It may be
+
+                - a folder of PNG or JPEG pictures, optionally in a folder for each class and within folders train and
+                  test (without them, the last fifth of each class is the test split);
+                - a folder with MNIST's file names, gzipped or not, or with CIFAR's binary files;
+                - NumPy arrays of bytes: an .npz file, or a folder of .npy files, which are mapped into memory
+                  (`rlgen.data.image_arrays`).
+
+                Give a folder with the name of a data set as ./mnist.
             split: "train" or "test".
+            size: height and width. The largest square in the middle of each image is scaled to it. By default images
+                keep their size, which must be one.
 
         Raises:
-            InputError: an unknown split or folder; missing, damaged or unrelated files; pictures of several sizes; a
+            InputError: an unknown split or path; missing, damaged or unrelated files; pictures of several sizes; a
                 missing package; no network.
         """
         from rlgen.data import image_sources
 
         if split not in image_sources.SPLITS:
             raise problem(" or ".join(image_sources.SPLITS), f"the split {split!r}", "choose one of these")
-        return cls(**image_sources.read(name_or_folder, split))
+        if size is not None and size < 1:
+            raise problem("a size of at least one pixel", f"{size}", "give e.g. 32")
+        found = cls(**image_sources.read(name_or_path, split, size))
+        return found if size is None else found.scaled(size)
+
+    def scaled(self, size: int) -> "ImageSet":
+        """The largest square in the middle of each image, scaled to `size` × `size` pixels."""
+        if self.shape[1:] == (size, size):
+            return self
+        pieces = [scaled(self.images[start : start + PIECE], size) for start in range(0, len(self), PIECE)]
+        return replace(self, images=torch.cat(pieces))
 
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same images on `device`, still as bytes."""
@@ -73,7 +92,7 @@ class ImageSet:
 
     def floats(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n c h w"]:
         """The images, or those in `rows`, as float32 in [0, 1] on the set's device."""
-        return self.images[rows].float().div_(255)
+        return self.images[rows].float().contiguous().div_(255)
 
     def take(self, rows: Tensor | slice, split: str | None = None) -> "ImageSet":
         """The images in `rows`, in that order; the number of classes does not change."""
@@ -131,7 +150,18 @@ class ImageSet:
 
 Images = Float[Tensor, "*batch"]
 PIECE = 4096
-"""Images binarized at a time."""
+"""Number of images that are binarized or scaled at a time."""
+
+
+def scaled(images: Tensor, size: int) -> Tensor:
+    """The largest square in the middle of each image uint8 [B, C, H, W], scaled to uint8 [B, C, size, size] by bicubic
+    interpolation over all pixels that a new one covers."""
+    height, width = images.shape[2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[:, :, top : top + side, left : left + side].float()
+    found = F.interpolate(square, (size, size), mode="bicubic", antialias=True)
+    return found.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def stochastic_binarization(images: Images, generator: torch.Generator) -> Images:
@@ -157,5 +187,6 @@ def fingerprint(images: ImageSet) -> dict[str, str | int]:
     """Name, number of images, and the sha256 of shape, pixels and labels; the same on every device."""
     digest = hashlib.sha256(str(list(images.images.shape)).encode())
     for tensor in (images.images, images.labels):
-        digest.update(tensor.cpu().contiguous().numpy().data)
+        for piece in tensor.split(PIECE):  # images that are mapped into memory may not fit into it
+            digest.update(piece.cpu().contiguous().numpy().data)
     return {"name": images.name, "n": len(images), "sha256": digest.hexdigest()}

@@ -1,4 +1,4 @@
-"""Reads a folder of PNG and JPEG pictures of one size, optionally with a folder for each class."""
+"""Reads a folder of PNG and JPEG pictures, optionally with a folder for each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +28,9 @@ def has_pictures(folder: Path) -> bool:
     return any(_is_picture(path) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
 
 
-def read_pictures(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures.
+def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures. With a `size`, the largest square in
+    the middle of each is scaled to that height and width; without, all must have one size.
 
     Folders named train and test within `folder` are the splits; without them, the last fifth of each class in name
     order is the test split, so no random generator is involved. Within a split, each folder is a class, numbered in
@@ -43,8 +44,10 @@ def read_pictures(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     labeled = _by_split(folder)
     if not labeled["test"]:
         raise problem("at least 5 pictures of a class, one of them for testing", f"fewer in {folder}", "add some")
-    size, modes = _one_size([path for each in labeled.values() for path, _ in each])
-    return _pixels(labeled[split], size, "L" if modes <= GREY else "RGB", folder)
+    sizes, modes = _headers([path for each in labeled.values() for path, _ in each], any_size=size is not None)
+    largest = max(width * height for width, height in sizes)
+    shape = sizes[0] if size is None else (size, size)
+    return _pixels(labeled[split], shape, "L" if modes <= GREY else "RGB", folder, largest)
 
 
 def _by_split(folder: Path) -> dict[str, list[tuple[Path, int]]]:
@@ -109,37 +112,49 @@ def _require_same_classes(folder: Path) -> None:
 
 
 def _pixels(
-    labeled: Sequence[tuple[Path, int]], size: tuple[int, int], mode: str, folder: Path
+    labeled: Sequence[tuple[Path, int]], size: tuple[int, int], mode: str, folder: Path, largest: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, C, H, W] and labels [N]; `size` is width and height."""
-    channels, one = len(mode), size[0] * size[1]
+    """Images [N, C, H, W] and labels [N]; `size` is width and height, `largest` the pixels of the largest picture."""
+    channels = len(mode)
     on_disk = sum(path.stat().st_size for path, _ in labeled)
-    require_room((len(labeled) * channels + DECODING) * one, f"the pictures in {folder}", on_disk)
+    room = len(labeled) * channels * size[0] * size[1] + DECODING * largest
+    require_room(room, f"the pictures in {folder}", on_disk)
     images = np.empty((len(labeled), channels, size[1], size[0]), np.uint8)
     for number, (path, _) in enumerate(labeled):
         with reading("picture", path), _opened(path) as picture:
-            pixels = np.asarray(picture.convert(mode))
+            pixels = np.asarray(_fitted(picture.convert(mode), size))
         images[number] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
     return images, np.array([label for _, label in labeled], np.int64)
 
 
-def _one_size(paths: Sequence[Path]) -> tuple[tuple[int, int], set[str]]:
-    """Width and height of all pictures, and the modes that occur."""
-    first: tuple[int, int] | None = None
+def _fitted(picture: Any, size: tuple[int, int]) -> Any:
+    """The picture, or if it has another size, the largest square in its middle, scaled to `size`."""
+    from PIL import Image
+
+    if picture.size == size:
+        return picture
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BICUBIC)
+
+
+def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int]], set[str]]:
+    """The widths and heights that occur, that of the first picture first, and the modes. Raises `InputError` for
+    several sizes unless `any_size`."""
+    sizes: dict[tuple[int, int], Path] = {}
     modes = set()
     for path in paths:
         with reading("picture", path), _opened(path) as picture:
             size, mode = picture.size, picture.mode
         if mode not in GREY | COLOUR:
             raise problem("pictures of 8 bits per channel", f"mode {mode} in {path}", "convert it to 8 bits")
-        first = first or size
-        if size != first:
-            shapes = [f"{width} × {height}" for width, height in (first, size)]
-            got = f"{shapes[0]} in {paths[0].name} and {shapes[1]} in {path}"
-            raise problem("pictures of one size", got, "resize them all to one size, e.g. 32 × 32")
+        sizes.setdefault(size, path)
+        if len(sizes) > 1 and not any_size:
+            shapes = [f"{width} × {height} in {path}" for (width, height), path in sizes.items()]
+            raise problem("pictures of one size", " and ".join(shapes), "scale them to one size, e.g. --image-size 32")
         modes.add(mode)
-    assert first is not None
-    return first, modes
+    return list(sizes), modes
 
 
 def _opened(path: Path) -> Any:

@@ -12,7 +12,7 @@ UNPACKED = 128 * 2**20
 """Unpacked size in bytes that is allowed for a file of any size on disk."""
 
 EXPANSION = 20
-"""Largest allowed ratio of unpacked bytes to bytes on disk, above `UNPACKED`. CudaGraphStep data compress 2 to 10
+"""Largest allowed ratio of unpacked bytes to bytes on disk, above `UNPACKED`. Recorded data compress 2 to 10
 times, zeros 1000 times."""
 
 CGROUPS = Path("/sys/fs/cgroup")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rlgen.data import Demonstrations, Episode, Visits, formats
-from rlgen.data.image_sources import read_idx
+from rlgen.data.idx import read_idx
 from rlgen.errors import InputError
 from rlgen.system import memory
 

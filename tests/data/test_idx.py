@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlgen.data.image_sources import read_idx
+from rlgen.data.idx import read_idx
 from rlgen.errors import InputError
 
 # Written by hand: two images of 2 × 3.

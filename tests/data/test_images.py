@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgen.data import ImageSet, image_sources
+from rlgen.data.images import fingerprint
 from rlgen.errors import InputError
 
 CLASSES = 5
@@ -136,7 +137,7 @@ def test_without_a_network_a_name_of_the_hub_says_what_to_do(tmp_path: Path) -> 
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("rlgen.errors.InputError: expected the data set ylecun/mnist")
-    assert last.endswith("or give a folder of MNIST's four files instead of a name")
+    assert last.endswith("or give a folder of images instead of a name")
 
 
 @pytest.mark.parametrize(("mode", "name"), [("L", "mnist"), ("RGB", "cifar10")])
@@ -219,3 +220,20 @@ def test_what_is_no_image_set_is_refused(images: Tensor, labels: Tensor, said: s
 def test_a_label_beyond_the_classes_is_refused() -> None:
     with pytest.raises(InputError, match="labels from 0 to 1"):
         ImageSet(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.tensor([2]), classes=2)
+
+
+def test_scaling_keeps_the_middle_square_and_agrees_with_pillow() -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(0).integers(256, size=(12, 20), dtype=np.uint8)
+    wide = ImageSet(torch.from_numpy(pixels.copy())[None, None], torch.zeros(1, dtype=torch.int64))
+    middle = image.fromarray(pixels[:, 4:16].astype(np.float32))
+    expected = np.asarray(middle.resize((6, 6), image.Resampling.BICUBIC)).round().clip(0, 255)
+    assert np.array_equal(wide.scaled(6).images[0, 0].numpy(), expected)
+    assert wide.scaled(12).images.equal(torch.from_numpy(pixels[:, 4:16].copy())[None, None])
+
+
+def test_the_fingerprint_of_many_images_is_that_of_their_bytes() -> None:
+    images = torch.randint(256, (4100, 1, 1, 2), dtype=torch.uint8)
+    labels = torch.arange(4100)
+    content = str([4100, 1, 1, 2]).encode() + images.numpy().tobytes() + labels.numpy().tobytes()
+    assert fingerprint(ImageSet(images, labels))["sha256"] == hashlib.sha256(content).hexdigest()

@@ -58,7 +58,10 @@ def test_folders_train_and_test_are_the_splits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: save(folder / "z.png", 0, size=(7, 4)), r"pictures of one size; got 6 × 4 in .*resize"),
+        (
+            lambda folder: save(folder / "z.png", 0, size=(7, 4)),
+            r"one size; got 6 × 4 in .*0\.png and 7 × 4 in .*--image-size",
+        ),
         (lambda folder: (folder / "z.png").write_text("no picture"), r"z\.png, cut or damaged"),
         (lambda folder: (folder / "z.txt").write_text("x"), r"only pictures .*; got .*z\.txt"),
         (lambda folder: Image.new("I;16", (6, 4)).save(folder / "z.png"), r"8 bits per channel; got mode I;16"),
@@ -78,7 +81,7 @@ def test_what_is_no_data_set_of_pictures_is_named(tmp_path: Path, change, said: 
 
 
 def test_too_few_pictures_and_a_folder_without_any_say_what_to_add(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pictures \(\.png, \.jpg\), or train-images"):
+    with pytest.raises(InputError, match=r"expected images in .*; put there pictures \(\.png, \.jpg\)"):
         ImageSet.load(tmp_path)
     for number in range(4):
         save(tmp_path / f"{number}.png", number)
@@ -92,3 +95,11 @@ def test_a_picture_of_few_bytes_and_many_pixels_is_not_decoded(tmp_path: Path, m
     monkeypatch.setattr(memory, "UNPACKED", 2**20)
     with pytest.raises(InputError, match=r"on disk; got .* MiB for the pictures in"):
         ImageSet.load(tmp_path)
+
+
+def test_pictures_of_any_size_are_cut_to_a_square_and_scaled(tmp_path: Path) -> None:
+    for number in range(10):
+        save(tmp_path / f"{number}.png", 10 * number, size=(6 + number, 4 + number % 3))
+    found = ImageSet.load(tmp_path, "train", size=3)
+    assert found.images.shape == (8, 3, 3, 3)
+    assert found.images[:, 0, 1, 1].tolist() == [10 * number for number in range(8)]

@@ -1,7 +1,10 @@
-"""Images in MNIST's files, plain and gzipped: loaded as `rlgen train image --data FOLDER` loads them."""
+"""Images in MNIST's files, plain and gzipped, in CIFAR's and in NumPy's: loaded as `rlgen train image --data FOLDER`
+loads them."""
 
 import gzip
+import io
 import struct
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +13,11 @@ from numpy.random import Generator
 
 from rlgen.data import ImageSet
 
+from .array_damage import damaged_npy
 from .byte_damage import damaged_bytes, damaged_file
 from .subject import Subject
 
+Change = Callable[[Generator, bytes], tuple[bytes, str]]
 SIZES = (0, 1, 2, 255, 2**16, 2**31 - 1, 2**32 - 1)
 IMAGES, SIDE = 6, 8
 
@@ -51,9 +56,32 @@ def damaged_idx(rng: Generator, data: bytes) -> tuple[bytes, str]:
     return (gzip.compress(bytes(plain), mtime=0) if packed else bytes(plain)), how
 
 
-def _damage(rng: Generator, folder: Path) -> str:
-    files = sorted(folder.glob("train-*"))
-    return damaged_file(rng, files[int(rng.integers(len(files)))], damaged_idx)
+def write_cifar(folder: Path) -> None:
+    """CIFAR's binary files with two batches."""
+    rng = np.random.default_rng(0)
+    for name in ("data_batch_1", "data_batch_2", "test_batch"):
+        rows = rng.integers(0, 10, (2, 3073), np.uint8)
+        (folder / f"{name}.bin").write_bytes(rows.tobytes())
+
+
+def write_arrays(folder: Path) -> None:
+    """Images and labels of both splits as .npy files."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        np.save(folder / f"{split}_images.npy", rng.integers(0, 256, (IMAGES, SIDE, SIDE, 3), np.uint8))
+        np.save(folder / f"{split}_labels.npy", np.array([0, 1] * (IMAGES // 2)))
+
+
+def damaged_array_file(rng: Generator, data: bytes) -> tuple[bytes, str]:
+    """The bytes of an .npy file with one damage, and what it is."""
+    if rng.random() < 0.5:
+        return damaged_bytes(rng, data)
+    return damaged_npy(rng, np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _damage(rng: Generator, folder: Path, pattern: str, change: Change) -> str:
+    files = sorted(folder.glob(pattern))
+    return damaged_file(rng, files[int(rng.integers(len(files)))], change)
 
 
 def _load(folder: Path) -> None:
@@ -61,8 +89,15 @@ def _load(folder: Path) -> None:
         ImageSet.load(folder, split).floats()
 
 
-def _subject(name: str, packed: bool) -> Subject:
-    return Subject(name=name, example=name, build=partial(write_idx, packed=packed), damage=_damage, use=_load)
+def _subject(name: str, build: Callable[[Path], None], pattern: str, change: Change) -> Subject:
+    return Subject(
+        name=name, example=name, build=build, damage=partial(_damage, pattern=pattern, change=change), use=_load
+    )
 
 
-IMAGE_FILES = (_subject("idx", packed=False), _subject("idx-gz", packed=True))
+IMAGE_FILES = (
+    _subject("idx", write_idx, "train-*", damaged_idx),
+    _subject("idx-gz", partial(write_idx, packed=True), "train-*", damaged_idx),
+    _subject("cifar", write_cifar, "*.bin", damaged_bytes),
+    _subject("image-arrays", write_arrays, "train_*", damaged_array_file),
+)
