@@ -46,6 +46,8 @@ with warnings.catch_warnings():
     from imitation.util.networks import RunningNorm
 
 N_ENVS = 8
+NETWORK = ("w0", "b0", "w1", "b1", "w2", "b2", "obs_mean", "obs_std")
+"""Arrays of the expert's file."""
 EPISODES, EVALUATION_SEED = 50, 10_000
 NORMALIZED = {
     "features_extractor_class": NormalizeFeaturesExtractor,
@@ -70,7 +72,7 @@ class Expert(BasePolicy):
     def __init__(self, path: str, env: VecEnv):
         super().__init__(env.observation_space, env.action_space)
         with np.load(path) as file:
-            self.arrays = {name: np.asarray(file[name], np.float64) for name in file.files}
+            self.arrays = {name: np.asarray(file[name], np.float64) for name in NETWORK}
 
     def _predict(self, observation: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
         of, low, high = self.arrays, self.action_space.low, self.action_space.high
