@@ -21,6 +21,7 @@ import csv
 import tempfile
 import time
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,17 @@ def soft_q(venv: VecEnv, path: str, trajectories: int, steps: int, seed: int) ->
         rl_kwargs={"seed": seed, "device": "cpu", "gradient_steps": -1},
         custom_logger=logger.configure(tempfile.mkdtemp(), format_strs=[]),
     )
+    buffer = trainer.rl_algo.replay_buffer
+    buffer.sample = partial(half_demonstrated, buffer)
     trainer.train(total_timesteps=steps)
     return trainer.policy
+
+
+def half_demonstrated(buffer: Any, batch_size: int, env: Any = None) -> Any:
+    """The package's own mixture of rows; its function fails where a field of SB3's rows is None, as in newer versions."""
+    own = super(type(buffer), buffer).sample(batch_size - batch_size // 2, env)
+    demonstrated = buffer.expert_buffer.sample(batch_size // 2, env)
+    return type(own)(*(None if a is None else torch.cat((a, b)) for a, b in zip(own, demonstrated, strict=True)))
 
 
 def cloning(venv: VecEnv, rng: np.random.Generator, rows: Transitions | None, l2: float, rate: float) -> bc.BC:
