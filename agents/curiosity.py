@@ -17,6 +17,7 @@ from rlgen.checks import config_of, require
 from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
+from rlgen.rewards.bonus_value import BonusReturns, BonusValue, BonusValueConfig
 from rlgen.rewards.counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
 from rlgen.rewards.dynamics_models import (
     EnsembleDisagreement,
@@ -35,6 +36,7 @@ from rlgen.sb3.log import EpisodeReturns
 from rlgen.sb3.model_state import clone_tensors
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import UPDATE_EVERY, RelabelReplay
+from rlgen.sb3.rollout import require_buffer
 from rlgen.sb3.steps import NewSteps
 
 Config = TypeVar("Config")
@@ -54,6 +56,10 @@ class Curiosity(CallbackList, Generic[Config]):
     Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`). `observed` lists
     the numbers of a flat observation that the source sees, counted from 0; None for all. What a curiosity observes
     decides what it explores: novel contact forces, for example, are had by lying on one's back.
+
+    With `bonus_returns="non_episodic"` (Burda et al. 2018, 1810.12894, section 2.3) the bonus does not join the reward.
+    It has returns of its own, which go on past the ends of episodes, and a value function of its own with the settings
+    `bonus_value`; its advantages are added to those of the reward. This needs an on-policy model on the host.
 
     `model.learn` raises `InputError` for actions that are neither vectors nor Discrete, and for replay buffers other
     than SB3's plain ones.
@@ -75,6 +81,8 @@ class Curiosity(CallbackList, Generic[Config]):
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
         observed: Sequence[int] | None = None,
+        bonus_returns: BonusReturns = "episodic",
+        bonus_value: BonusValueConfig | Mapping[str, Any] | None = None,
     ):
         super().__init__([])
         require("eta", eta, float | None)
@@ -82,16 +90,23 @@ class Curiosity(CallbackList, Generic[Config]):
         require("update_every", update_every, int)
         seen = tuple(observed) if isinstance(observed, Iterable) else observed
         require("observed", seen, tuple[int, ...] | None)
+        require("bonus_returns", bonus_returns, BonusReturns)
         eta = self.usual_eta if eta is None else eta
         if not 0 <= eta < math.inf:
             raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
         if not 0 <= final_eta <= 1:
             raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
-        plain = config is not None and not is_dataclass(config)
-        self.config = config_of(self.config_type(), config) if plain else config  # type: ignore[arg-type]
+        if bonus_value is not None and bonus_returns == "episodic":
+            got, remedy = "bonus_value with episodic ones", 'add bonus_returns="non_episodic", or leave it out'
+            raise problem("non-episodic returns for settings of the bonus's value function", got, remedy)
+        self.config = config_from(self.config_type(), config)
         self.eta, self.final_eta = eta, final_eta
         self.observed = seen or None
+        self.bonus_value: BonusValueConfig | None = None
+        if bonus_returns == "non_episodic":
+            self.bonus_value = config_from(BonusValueConfig, bonus_value) or BonusValueConfig()
         self.source: RewardSource | None = None
+        self.value: BonusValue | None = None
         self.steps = NewSteps(update_every)
 
     @classmethod
@@ -126,16 +141,28 @@ class Curiosity(CallbackList, Generic[Config]):
         if getattr(self.source_type, "needs_rollouts", False) and not isinstance(model, OnPolicyAlgorithm):
             remedy = "use PPO or TRPO, or another curiosity"
             raise problem(f"an on-policy model for {type(self).__name__}", type(model).__name__, remedy)
+        if self.bonus_value is not None:
+            require_buffer(model, "non-episodic returns")
         if self.source is None:
             view = self._view(model)
             source = self.source_type(shape, self.config or self.config_type()())
             self.shape, self.source = shape, source if view is None else OfView(source, view)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
+            self.value = self._value(model)
         if self.shape != shape:
             raise problem(
                 f"the task of its first training, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
             )
-        return WeightedReward(self.source, LinearSchedule(self.eta, self.eta * self.final_eta, 1.0), self.returns)
+        weight = LinearSchedule(self.eta, self.eta * self.final_eta, 1.0)
+        return WeightedReward(self.source, weight, self.returns, self.value)
+
+    def _value(self, model: BaseAlgorithm) -> BonusValue | None:
+        """The value function of non-episodic returns, which sees the complete observation."""
+        if self.bonus_value is None:
+            return None
+        features = features_for(model.observation_space, model.device)
+        size = features_size(model.observation_space)
+        return BonusValue(size, model.n_envs, self.bonus_value, model.device, features)
 
     def _view(self, model: BaseAlgorithm) -> TransitionView | None:
         """What the source sees of transitions, unless that is the whole vector of an observation."""
@@ -151,16 +178,22 @@ class Curiosity(CallbackList, Generic[Config]):
             "source": clone_tensors(self.source.state_dict()),
             "returns": self.returns.state_dict(),
             "steps": self.steps.state_dict(),
+            **({} if self.value is None else {"value": clone_tensors(self.value.state_dict())}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`, after `begin` on a model of the same task."""
         if state["source"] is None:
-            self.source, self.steps = None, NewSteps(self.steps.enough)
+            self.source, self.value, self.steps = None, None, NewSteps(self.steps.enough)
             return
         if self.source is None:
             raise problem("a curiosity with a task", "one that has not started", "call begin(model) before")
+        if (self.value is None) == ("value" in state):
+            saved, own = ("non-episodic", "episodic") if self.value is None else ("episodic", "non-episodic")
+            raise problem(f"a curiosity with {saved} returns, as the state has", own, "make it with the same settings")
         self.source.load_state_dict(state["source"])
+        if self.value is not None:
+            self.value.load_state_dict(state["value"])
         self.returns.load_state_dict(state["returns"])
         self.steps.load_state_dict(state["steps"])
 
@@ -244,6 +277,11 @@ class E3B(Curiosity[EpisodicEllipseConfig]):
     name = "e3b"
     source_type = EpisodicEllipse
     usual_eta = 1e-3
+
+
+def config_from(config_type: type[Any], given: Any) -> Any:
+    """`given`, or the config with its settings if it is a mapping of them."""
+    return given if given is None or is_dataclass(given) else config_of(config_type, given)
 
 
 KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, E3B)

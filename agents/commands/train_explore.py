@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 
-from rlgen.deprecation import UNLESS_NONE, renamed_fields
-from rlgen.display import Display, Metric
+from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
+from rlgen.display import Display, Metric, under
+from rlgen.rewards.bonus_value import BonusReturns, BonusValue, BonusValueConfig
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 from rlgen.sb3.vec_env import ResumableVecEnv
@@ -62,6 +63,12 @@ class TrainExplore(TrainRL):
     """Numbers of the observation that the curiosity sees, counted from 0, e.g. 0-6 15-20; all for all. By default
     positions and velocities of Ant and Humanoid, also the sparse and disabled ones, and all of other tasks. What it
     sees decides what is explored."""
+    bonus_returns: BonusReturns = field(default="episodic", metadata=UNLESS_DEFAULT)
+    """Returns of the bonus. episodic: it is added to the reward, and its returns end with the episode; non_episodic: it
+    has returns that go on past the ends of episodes, and a value function of its own (Burda et al. 2018; PPO, A2C and
+    TRPO, not on a GPU). Where falls end episodes, they are then free."""
+    bonus_value: BonusValueConfig = field(default=BonusValueConfig(), metadata=UNLESS_DEFAULT)
+    """Value function of a bonus with non-episodic returns."""
     scale_reward: bool = True
     """Division of reward + bonus by the running standard deviation of its discounted returns (on-policy learners
     only)."""
@@ -79,7 +86,8 @@ class TrainExplore(TrainRL):
         found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
         kinds = [each.name.upper() if len(each.name) <= 4 else each.name.capitalize() for each in self.curiosities()]
         seen = () if self.curiosity == "none" else (OBSERVED,)
-        panels = (*Coverage.panels, *curious, *found.panels)
+        apart = () if self.bonus_returns == "episodic" else under(self.curiosity, BonusValue.panels)
+        panels = (*Coverage.panels, *curious, *apart, *found.panels)
         return replace(
             found,
             name=" + ".join([found.name, *kinds]),
@@ -117,6 +125,8 @@ class TrainExplore(TrainRL):
             idle.add("eta")
         if cls.curiosity == "none":
             idle |= NONE_READS_NOT
+        if (typed(arguments, "--bonus-returns") or values.get("bonus_returns", "episodic")) == "episodic":
+            idle.add("bonus_value")
         read = {name: value for name, value in values.items() if name not in idle}
         typed_one = {"curiosity": cls.curiosity} if typed(arguments, "--curiosity") in (*CURIOSITIES, "none") else {}
         return super().without_idle(read, arguments) | typed_one
@@ -127,15 +137,18 @@ class TrainExplore(TrainRL):
 
     @classmethod
     def idle_with(cls, learner: LearnerConfig) -> set[str]:
-        return super().idle_with(learner) | ({"update_every"} if learner.on_policy else set())
+        own = {"update_every"} if learner.on_policy else {"bonus_returns", "bonus_value"}
+        return super().idle_with(learner) | own
 
     @property
     def idle(self) -> set[str]:
-        return super().idle | (NONE_READS_NOT if self.curiosity == "none" else set())
+        found = super().idle | (NONE_READS_NOT if self.curiosity == "none" else set())
+        return found | ({"bonus_value"} if self.bonus_returns == "episodic" else set())
 
     @property
     def chosen(self) -> str:
-        return f"{super().chosen} --curiosity {self.curiosity}"
+        returns = "" if "bonus_returns" in self.idle else f" --bonus-returns {self.bonus_returns}"
+        return f"{super().chosen} --curiosity {self.curiosity}{returns}"
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, without the settings that this training does not read, and with the η in use."""
@@ -157,8 +170,17 @@ class TrainExplore(TrainRL):
         settings, kind = getattr(self, self.curiosity, None), CURIOSITIES[self.curiosity]
         by_default = observed_by_default(self.env, self.env_kwargs)
         seen = by_default if self.observed is None else self.observed
-        every = self.update_every
-        return [kind(settings, eta=self.eta, final_eta=self.final_eta, update_every=every, observed=seen)]
+        return [
+            kind(
+                settings,
+                eta=self.eta,
+                final_eta=self.final_eta,
+                update_every=self.update_every,
+                observed=seen,
+                bonus_returns=self.bonus_returns,
+                bonus_value=None if self.bonus_returns == "episodic" else self.bonus_value,
+            )
+        ]
 
 
 def with_all_observed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,4 +189,4 @@ def with_all_observed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"observed": [], **values} if recorded else dict(values)
 
 
-NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed"}
+NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed", "bonus_returns", "bonus_value"}

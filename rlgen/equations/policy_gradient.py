@@ -43,6 +43,22 @@ def generalized_advantages(
     return advantages
 
 
+def non_episodic_advantages(rewards: Steps, values: Float[Tensor, "T+1 N"], gamma: float, lam: float) -> Steps:
+    """Generalized advantages of one stream of steps, in which an episode's end is a step like others: the state after
+    it is the first of the next episode. Burda et al. 2018 (1810.12894), section 2.3, for intrinsic rewards.
+
+    `values` are those of the T states in which the policy acted and of the one after them; `lam` is λ.
+
+    The reward of the second step reaches the first one, whether or not an episode ended between them:
+
+    >>> rewards, zeros = torch.tensor([[0.0], [1.0]]), torch.zeros(3, 1)
+    >>> non_episodic_advantages(rewards, zeros, gamma=0.9, lam=0.5).flatten()
+    tensor([0.4500, 1.0000])
+    """
+    never = torch.zeros_like(rewards, dtype=torch.bool)
+    return generalized_advantages(rewards, values[:-1], values[1:], never, never, gamma, lam)
+
+
 def discounted_sums(
     rewards: Float[Tensor, "T N"],
     before: Float[Tensor, " N"],

@@ -1,6 +1,7 @@
 from .adversarial import Adversarial, AdversarialConfig
 from .airl_discriminator import AIRLDiscriminator, AIRLDiscriminatorConfig
 from .bonus_unit import BonusUnit, ReturnNormalizer
+from .bonus_value import BonusValue, BonusValueConfig
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .coherent import CoherentReward, CoherentRewardConfig
 from .counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
@@ -19,6 +20,8 @@ __all__ = [
     "Adversarial",
     "AdversarialConfig",
     "BonusUnit",
+    "BonusValue",
+    "BonusValueConfig",
     "CodePosterior",
     "CodePosteriorConfig",
     "CoherentReward",

@@ -184,8 +184,14 @@ class DiscountedReturnStd(BonusUnit):
             for old, new in zip(kept, merge_moments(*kept, *moments), strict=True):
                 old.copy_(new)
 
+    @property
+    def std(self) -> Float[Tensor, ""]:
+        """The standard deviation; 1 while all sums were the same."""
+        std = self.var.sqrt()
+        return torch.where(std > 0, std, 1)
+
     def divided(self, bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        return divided(bonus, self.var.sqrt())
+        return divided(bonus, self.std)
 
 
 def finite(bonus: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
@@ -225,6 +231,10 @@ class ReturnNormalizer:
         divided = self.return_std(given.flatten()).clamp(-self.clip, self.clip).reshape(given.shape)
         divided = torch.where(torch.isfinite(given), divided, given)
         return divided if isinstance(rewards, Tensor) else divided.numpy()
+
+    def unclipped(self, advantages: Float[Tensor, "T N"]) -> Float[Tensor, "T N"]:
+        """Advantages in the unit of the rewards. They may be those of rewards that are not among the divided ones."""
+        return advantages / self.return_std.std.to(advantages)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy that does not change when the statistics do."""

@@ -13,20 +13,24 @@ from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.errors import InputError, problem
 from rlgen.rewards.bonus_unit import ReturnNormalizer
+from rlgen.rewards.bonus_value import BonusValue
 from rlgen.rewards.source import RewardSource
 from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.log import EpisodeReturns, RoundLog
-from rlgen.sb3.rollout import rollout_of
+from rlgen.sb3.rollout import BufferRollout, require_buffer, rollout_of
 
 
 @dataclass(frozen=True)
 class WeightedReward:
     """A reward source and the weight of its reward: a number, or a function of the remaining fraction of the training
-    (1 at the start), such as SB3's schedules. `returns`, if given, records and logs the weighted reward per episode."""
+    (1 at the start), such as SB3's schedules. `returns`, if given, records and logs the weighted reward per episode.
+    `value`, if given, makes the returns of the reward non-episodic: it is not added to other rewards, but its
+    advantages to theirs."""
 
     source: RewardSource
     weight: float | Callable[[float], float] = 1.0
     returns: EpisodeReturns | None = None
+    value: BonusValue | None = None
 
     def weight_at(self, progress_remaining: float) -> float:
         return self.weight(progress_remaining) if callable(self.weight) else self.weight
@@ -106,7 +110,8 @@ class Relabel(BaseCallback):
     With `adds` the sum is added to the current rewards instead: those of the environment, or those that an earlier
     `Relabel` among the callbacks has set. A list of them thus adds up; one with several sources gives the same rewards
     and computes advantages once. Without `adds`, the task's reward is part of the sum with the weight `task_weight`.
-    `scale`, if given, normalizes the sum to returns of unit variance.
+    `scale`, if given, normalizes the sum to returns of unit variance. Its statistics include rewards with non-episodic
+    returns, and their advantages are divided by the same number, so that weights mean the same.
 
     `rlgen.sb3.rollout` hides whether the rollout is in SB3's buffer or on a device. Actions reach the sources as the
     environment received them, and observations raw, also under a VecNormalize, whose normalized numbers change their
@@ -128,6 +133,8 @@ class Relabel(BaseCallback):
         self.sources, self.scale, self.adds = weighted_rewards(sources), scale, adds
 
     def _init_callback(self) -> None:
+        if any(weighted.value is not None for weighted in self.sources.values()):
+            require_buffer(self.model, "non-episodic returns")
         self.rollout = rollout_of(self.model, readers_of_ends(self.sources))
         if not self.rollout.log.on_device:
             distributed.require_single_process(type(self.model).__name__)
@@ -144,13 +151,21 @@ class Relabel(BaseCallback):
         """One round of Ho & Ermon 2016, Alg. 1, from the rollout that SB3 has collected (line 3) to the policy step of
         line 5, which is SB3's `train` and comes next."""
         rollout, rewards = self.rollout, self.earlier_rewards()
+        apart: dict[str, Tensor] = {}
         if self.sources:
             batch = rollout.transitions()  # line 3: the policy's trajectories
         for name, weighted in self.sources.items():
             metrics = weighted.source.update(batch)  # line 4: for GAIL, the discriminator's gradient steps
             weighted.log(name, metrics, rollout.log)
-            rewards += self.weighted(name, weighted, batch)  # line 5: the cost, here a reward
-        rollout.set_rewards(self.scaled(rewards))
+            reward = self.weighted(name, weighted, batch)  # line 5: the cost, here a reward
+            if weighted.value is None:
+                rewards += reward
+            else:
+                weighted.value.warn_of_falls(batch.terminated)
+                apart[name] = reward
+        rollout.set_rewards(self.scaled(rewards, apart))
+        for name, reward in apart.items():
+            self.add_advantages(name, reward)
         rollout.bootstrap_time_limits()
         rollout.compute_advantages()  # line 5: Q(s, a), as advantages
 
@@ -167,9 +182,19 @@ class Relabel(BaseCallback):
         starts = self.rollout.starts.to(batch.terminated.device)
         return weighted.weighted(name, batch, starts, self.progress, self.rollout.log).to(self.rollout.rewards.device)
 
-    def scaled(self, rewards: Tensor) -> Tensor:
-        """[T, N]: `rewards` normalized to returns of unit standard deviation, if there is a `scale`."""
+    def scaled(self, rewards: Tensor, apart: Mapping[str, Tensor]) -> Tensor:
+        """[T, N]: `rewards` in the unit in which, together with those `apart`, their returns have unit standard
+        deviation, if there is a `scale`."""
         if self.scale is None:
             return rewards
-        self.scale.update(rewards, self.rollout.starts.float())
+        self.scale.update(sum(apart.values(), rewards), self.rollout.starts.float())
         return self.scale(rewards)
+
+    def add_advantages(self, name: str, reward: Tensor) -> None:
+        """Adds the advantages of the weighted rewards [T, N] of a source with non-episodic returns."""
+        rollout, weighted = self.rollout, self.sources[name]
+        assert isinstance(rollout, BufferRollout)
+        assert weighted.value is not None
+        advantages, metrics = weighted.value.advantages(rollout.stream(), reward, self.model.gae_lambda)
+        weighted.log(name, metrics, rollout.log)
+        rollout.add_advantages(advantages if self.scale is None else self.scale.unclipped(advantages))

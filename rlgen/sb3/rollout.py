@@ -85,6 +85,17 @@ def rollout_of(model: BaseAlgorithm, readers: Sequence[str] | None = None) -> Ro
     return of_device if isinstance(of_device, DeviceRollout) else BufferRollout(model, readers)
 
 
+def require_buffer(model: BaseAlgorithm, what: str) -> None:
+    """Raises `InputError` unless rollouts of `model` are in SB3's buffer; `what` needs that."""
+    if isinstance(model, OnPolicyAlgorithm) and not isinstance(getattr(model, "rollout", None), DeviceRollout):
+        return
+    raise problem(
+        f"an on-policy model whose rollouts are on the host, for {what}",
+        f"a {type(model).__name__}",
+        "use PPO, A2C or TRPO on a backend other than warp, or episodic returns",
+    )
+
+
 Memory = tuple[Tensor, Tensor]
 
 
@@ -119,6 +130,7 @@ class BufferRollout:
         buffer = self.model.rollout_buffer
         self.ends, self._task_rewards = [], np.zeros_like(buffer.rewards)
         buffer.relabeled = None  # type: ignore[attr-defined]
+        buffer.added = None  # type: ignore[attr-defined]
         self.raw = None if self.normalizer is None else RawObservations(self.normalizer)
 
     def record(self, found: Mapping[str, Any]) -> None:
@@ -160,10 +172,6 @@ class BufferRollout:
 
     def transitions(self) -> Transitions[Any]:
         buffer, kinds = self.model.rollout_buffer, raw_kinds(self.model)
-        if self.raw is None:
-            seen = [rows_of(buffer.observations, kinds), rows_of(self.last["new_obs"], kinds)]
-        else:
-            seen = [rows_of(each, kinds) for each in self.raw.rows]
         rows, n_envs = buffer.rewards.size, buffer.rewards.shape[1]
         following = np.arange(rows) + n_envs  # the same environment, one step later
         terminated, truncated = np.zeros((2, rows), bool)
@@ -171,11 +179,23 @@ class BufferRollout:
             row = end.time * n_envs + end.env
             following[row] = rows + n_envs + number
             (truncated if end.truncated else terminated)[row] = True
-        store = tree.concatenate([*seen, *(rows_of(end.raw, kinds) for end in self.ends)])
+        store = tree.concatenate([*self._seen(), *(rows_of(end.raw, kinds) for end in self.ends)])
         now, then = tree.of_store(*self._on_device(store, following))
         actions = received_actions(buffer.actions, self.model).astype(np.float32, copy=False)
         rest = self._on_device(actions.reshape(rows, -1), terminated, truncated)
         return Transitions(now, rest[0], then[:] if tree.is_flat(now) else then, *rest[1:])
+
+    def stream(self) -> Any:
+        """Raw observations, (T + 1) · N rows, time-major, on the model's device: those of the T steps, and those after
+        the last one. What follows the end of an episode is the first observation of the next."""
+        return self._on_device(tree.concatenate(self._seen()))[0]
+
+    def _seen(self) -> list[Any]:
+        """The parts of `stream`."""
+        kinds = raw_kinds(self.model)
+        if self.raw is None:
+            return [rows_of(each, kinds) for each in (self.model.rollout_buffer.observations, self.last["new_obs"])]
+        return [rows_of(each, kinds) for each in self.raw.rows]
 
     def _on_device(self, *arrays: Any) -> list[Any]:
         device = self.model.device
@@ -190,7 +210,18 @@ class BufferRollout:
     def compute_advantages(self) -> None:
         # SB3's own last values are not among the locals of every algorithm.
         values = self._values(self.last["new_obs"], self._memory(slice(None)), self.last["dones"])
-        self.model.rollout_buffer.compute_returns_and_advantage(values, self.last["dones"])
+        buffer = self.model.rollout_buffer
+        buffer.compute_returns_and_advantage(values, self.last["dones"])
+        if (added := buffer.added) is not None:  # type: ignore[attr-defined]
+            buffer.advantages += added
+
+    def add_advantages(self, advantages: Tensor) -> None:
+        """Adds `advantages` [T, N] to those of the rewards, whenever these are computed for this rollout, by a later
+        callback too. Returns, which the critic learns, stay those of the rewards."""
+        buffer = self.model.rollout_buffer
+        earlier: np.ndarray | None = buffer.added  # type: ignore[attr-defined]
+        own = advantages.cpu().numpy()
+        buffer.added = own if earlier is None else earlier + own  # type: ignore[attr-defined]
 
     def bootstrap_time_limits(self) -> None:
         """rewards += γ V(last observation) where a time limit cut an episode. Pardo et al. 2018 (1712.00378), eq. 6."""

@@ -1,4 +1,4 @@
-"""Generalized advantages, against its sum and against Stable-Baselines3."""
+"""Generalized advantages, episodic and not, against their sums, a worked example and Stable-Baselines3."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from rlgen.equations.policy_gradient import discounted_sums, generalized_advantages
+from rlgen.equations.policy_gradient import discounted_sums, generalized_advantages, non_episodic_advantages
 
 T, N, GAMMA, LAM = 11, 5, 0.97, 0.9
 
@@ -59,6 +59,38 @@ def test_without_discount_it_is_the_reward_over_the_value() -> None:
     given = rollout()
     found = generalized_advantages(**given, gamma=0.0, lam=LAM)
     torch.testing.assert_close(found, given["rewards"] - given["values"])
+
+
+def stream() -> tuple[torch.Tensor, torch.Tensor]:
+    """Rewards [T, N] and values [T + 1, N]."""
+    generator = torch.Generator().manual_seed(1)
+    drawn = torch.randn(2 * T + 1, N, generator=generator, dtype=torch.float64)
+    return drawn[:T], drawn[T:]
+
+
+def test_non_episodic_advantages_are_the_sum_over_all_later_steps() -> None:
+    rewards, values = stream()
+    found = non_episodic_advantages(rewards, values, GAMMA, LAM)
+    for start, env in np.ndindex(T, N):
+        total = 0.0
+        for step in range(start, T):
+            error = rewards[step, env] + GAMMA * values[step + 1, env] - values[step, env]
+            total += (GAMMA * LAM) ** (step - start) * error.item()
+        assert abs(found[start, env].item() - total) < 1e-12
+
+
+def test_non_episodic_advantages_of_a_worked_example() -> None:
+    """γ = λ = ½, rewards 1, 2, 4, values 8, 4, 2, 16: errors 1 + 2 - 8 = -5, 2 + 1 - 4 = -1 and 4 + 8 - 2 = 10;
+    advantages 10, -1 + 10 / 4 = 1.5 and -5 + 1.5 / 4 = -4.625."""
+    rewards, values = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[8.0], [4.0], [2.0], [16.0]])
+    found = non_episodic_advantages(rewards, values, gamma=0.5, lam=0.5)
+    assert found.flatten().tolist() == [-4.625, 1.5, 10.0]
+
+
+def test_a_constant_reward_changes_no_non_episodic_advantage_once_its_value_is_known() -> None:
+    rewards, values = stream()
+    found = non_episodic_advantages(rewards + 3, values + 3 / (1 - GAMMA), GAMMA, LAM)
+    torch.testing.assert_close(found, non_episodic_advantages(rewards, values, GAMMA, LAM))
 
 
 def payments(steps: int, n_envs: int = 3) -> np.ndarray:
