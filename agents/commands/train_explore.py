@@ -66,7 +66,7 @@ class TrainExplore(TrainRL):
     bonus_returns: BonusReturns = field(default="episodic", metadata=UNLESS_DEFAULT)
     """Returns of the bonus. episodic: it is added to the reward, and its returns end with the episode; non_episodic: it
     has returns that go on past the ends of episodes, and a value function of its own (Burda et al. 2018; PPO, A2C and
-    TRPO, not on a GPU). Where falls end episodes, they are then free."""
+    TRPO, not with --backend warp). Where falls end episodes, they are then free."""
     bonus_value: BonusValueConfig = field(default=BonusValueConfig(), metadata=UNLESS_DEFAULT)
     """Value function of a bonus with non-episodic returns."""
     scale_reward: bool = True
