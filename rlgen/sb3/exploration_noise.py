@@ -1,6 +1,7 @@
 """The noise of an on-policy model's actions in a rollout: white, autoregressive or coloured."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -46,20 +47,20 @@ class ExplorationNoise:
         return Autoregressive(self, n_envs, size, device)
 
 
-class NoiseSequence:
+class NoiseSequence(ABC):
     """Noise of the steps of a rollout."""
 
+    @abstractmethod
     def draw(self, starts: Tensor) -> Drawn:
         """The noise of the next step; starts [N] bool: the step is an episode's first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Where the sequence is, for those that go on over many rollouts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        raise NotImplementedError
 
 
 class Autoregressive(NoiseSequence):
