@@ -13,6 +13,7 @@ from rlgen.display import Panel
 from rlgen.equations.exploration_bonuses import count_bonus, elliptical_bonus
 from rlgen.errors import problem
 from rlgen.nn.normalizer import Normalizer
+from rlgen.rewards.bonus import Bonus
 from rlgen.rewards.bonus_unit import BONUS, Unit, UnitConfig, quantile_metrics, quantiles
 from rlgen.rewards.finite_rows import finite_rows
 from rlgen.rewards.source import TaskShape
@@ -37,7 +38,7 @@ class StateCountsConfig(UnitConfig):
             raise problem(f"bits of at most {MOST_BITS}", str(self.bits), "use e.g. 18: each bit doubles the memory")
 
 
-class StateCounts(nn.Module):
+class StateCounts(nn.Module, Bonus):
     """Rewards 1/√n for the next observation, n the number of visits to its cell so far. Tang et al. 2017 (1611.04717),
     section 2.1, static hashing.
 
@@ -60,7 +61,6 @@ class StateCounts(nn.Module):
         self.unit = self.config.make_unit(shape.n_envs)
         self.first = True
         """Whether nothing is counted yet."""
-        self._known: tuple[Transitions, Tensor] | None = None
         self.to(shape.device)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
@@ -70,15 +70,8 @@ class StateCounts(nn.Module):
             self.first = False
         cells = distributed.all_gather(self._cells(arrived))
         self.counts.index_add_(0, cells, torch.ones_like(cells, dtype=self.counts.dtype))
-        novelty = self.novelty(batch)
-        self.unit.merge(novelty)
-        self._known = (batch, self.unit(novelty))
-        return {"cells": (self.counts > 0).sum(), **quantile_metrics("bonus", quantiles(self._known[1]))}
-
-    def reward(self, batch: Transitions) -> Tensor:
-        if self._known is not None and self._known[0] is batch:
-            return self._known[1]
-        return self.unit(self.novelty(batch))
+        bonus = self.keep(batch, self.novelty(batch))
+        return {"cells": (self.counts > 0).sum(), **quantile_metrics("bonus", quantiles(bonus))}
 
     @torch.no_grad()
     def novelty(self, batch: Transitions) -> Tensor:
@@ -93,7 +86,8 @@ class StateCounts(nn.Module):
 
     def load_state_dict(self, state: Any, *arguments: Any, **more: Any) -> None:  # type: ignore[override]
         super().load_state_dict(state, *arguments, **more)
-        self.first, self._known = not bool(self.counts.any()), None
+        self.first = not bool(self.counts.any())
+        self.forget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +106,7 @@ class EpisodicEllipseConfig(UnitConfig):
         positive(self, "ridge")
 
 
-class EpisodicEllipse(nn.Module):
+class EpisodicEllipse(nn.Module, Bonus):
     """Rewards φᵀ C⁻¹ φ for the next observation φ, C the sum of φ φᵀ over its episode: what is new in this episode,
     whatever earlier ones have seen. Henaff et al. 2022 (2210.05805).
 
@@ -133,7 +127,6 @@ class EpisodicEllipse(nn.Module):
         size = shape.observation_size + 1
         self.register_buffer("inverse", self._start(size).repeat(shape.n_envs, 1, 1))
         self.unit = self.config.make_unit(shape.n_envs)
-        self._known: tuple[Transitions, Tensor] | None = None
         self.to(shape.device)
 
     def _start(self, size: int) -> Tensor:
@@ -154,17 +147,13 @@ class EpisodicEllipse(nn.Module):
             bonus, after = elliptical_bonus(self.inverse, of_step)
             found.append(bonus)
             self.inverse.copy_(torch.where(over[:, None, None], start, after))
-        novelty = torch.cat(found)
-        self.unit.merge(novelty)
-        self._known = (batch, self.unit(novelty))
-        return quantile_metrics("bonus", quantiles(self._known[1]))
+        return quantile_metrics("bonus", quantiles(self.keep(batch, torch.cat(found))))
 
-    def reward(self, batch: Transitions) -> Tensor:
-        if self._known is None or self._known[0] is not batch:
-            expected, got = "the rollout that it was updated with, as of an on-policy model", f"others, {len(batch)}"
-            raise problem(expected, got, "use PPO or TRPO, or another curiosity")
-        return self._known[1]
+    def novelty(self, batch: Transitions) -> Tensor:
+        """Raises `InputError`: what is new in an episode is known of the rollout of the last `update` alone."""
+        expected, got = "the rollout that it was updated with, as of an on-policy model", f"others, {len(batch)}"
+        raise problem(expected, got, "use PPO or TRPO, or another curiosity")
 
     def load_state_dict(self, state: Any, *arguments: Any, **more: Any) -> None:  # type: ignore[override]
         super().load_state_dict(state, *arguments, **more)
-        self._known = None
+        self.forget()

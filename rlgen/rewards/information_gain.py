@@ -21,6 +21,7 @@ from rlgen.nn.flow_dense import FlowDense
 from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.likelihood_std import HeteroscedasticStd, LikelihoodStd
 from rlgen.nn.optimizer_state import load_optimizer
+from rlgen.rewards.bonus import Bonus
 from rlgen.rewards.bonus_unit import BONUS, Unit, UnitConfig, quantile_metrics, quantiles
 from rlgen.rewards.finite_rows import finite_rows
 from rlgen.rewards.novelty import NormalisedTransitions, Predicted, ReplayPool
@@ -127,7 +128,7 @@ class InformationGain2016Config(InformationGainConfig):
     """Upper limit of the bonus in its unit."""
 
 
-class InformationGain:
+class InformationGain(Bonus):
     """Rewards KL[posterior after the transition ‖ posterior before], or what it is expected to be, in units of
     `UnitConfig.unit`.
 
@@ -161,7 +162,6 @@ class InformationGain:
         self.optimizer = torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
         self.pool = ReplayPool(-(-self.config.pool_size // distributed.world_size()))
         self.unit = self.config.make_unit(shape.n_envs).to(shape.device)
-        self._known: tuple[Transitions, Tensor] | None = None
         self._graph_step, self._n_data = CudaGraphStep(self._step, self.optimizer), 0.0
 
     def _make_likelihood(self, inputs: int, outputs: int) -> LikelihoodStd | HeteroscedasticStd | None:
@@ -180,18 +180,17 @@ class InformationGain:
         distributed.broadcast_parameters(self.model, *([] if self.likelihood is None else [self.likelihood]))
         learned = finite_rows(batch)
         gain = self.gain(batch)  # KL[q(θ; φ') ‖ q(θ; φ)] of every transition
-        self._known = (batch, gain)
-        self.unit.merge(gain)  # the median of earlier KLs, by which the bonus is divided
+        bonus = self.keep(batch, gain)  # divided by the median of earlier KLs
         unpredicted = self._unpredicted(learned)
         self.pool.add(learned)  # (s, a, s') join the replay pool R
         self.normalized.merge(learned)
         losses = self._learn()  # minimize KL[q(θ; φ) ‖ p(θ)] - E[log p(D | θ)], D sampled from R
-        bonus = quantile_metrics("bonus", quantiles(self.unit(gain)))
-        return {"loss": losses.mean(), "gain": gain.median(), "unpredicted": unpredicted, **bonus}
+        logged = {"loss": losses.mean(), "gain": gain.median(), "unpredicted": unpredicted}
+        return {**logged, **quantile_metrics("bonus", quantiles(bonus))}
 
-    def reward(self, batch: Transitions) -> Tensor:
-        known = self._known is not None and self._known[0] is batch
-        return self.unit(self._known[1] if known else self.gain(batch))  # type: ignore[index]
+    def novelty(self, batch: Transitions) -> Tensor:
+        """The information gain of each transition, [B]."""
+        return self.gain(batch)
 
     @torch.no_grad()
     def gain(self, batch: Transitions) -> Tensor:
@@ -250,7 +249,7 @@ class InformationGain:
         self.normalized.load_state_dict(state["normalised"])
         self.pool.load_state_dict(state["pool"])
         self.unit.load_state_dict(state["unit"] if "unit" in state else self._earlier_unit(state))
-        self._known = None
+        self.forget()
 
     def _earlier_unit(self, state: dict[str, Any]) -> dict[str, Tensor]:
         """State of the unit in a checkpoint that holds the list of medians itself."""

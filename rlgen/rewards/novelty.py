@@ -17,6 +17,7 @@ from rlgen.errors import problem
 from rlgen.nn.cuda_graph import CudaGraphStep
 from rlgen.nn.normalizer import Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
+from rlgen.rewards.bonus import Bonus
 from rlgen.rewards.bonus_unit import BONUS, BonusUnit, UnitConfig, quantile_metrics, quantile_panel, quantiles
 from rlgen.rewards.finite_rows import finite_rows
 from rlgen.rewards.source import TaskShape
@@ -64,7 +65,7 @@ class Predictor(nn.Module):
     """Training loss, a scalar, of the same arguments as `forward`."""
 
 
-class Novelty:
+class Novelty(Bonus):
     """Rewards what `networks` have not learned yet, normalized by `unit`.
 
     `update` adds a rollout to the statistics, computes its bonus with the current networks, and then trains them on it;
@@ -86,7 +87,6 @@ class Novelty:
         self.networks, self.unit = networks.to(device), unit.to(device)
         learning = [parameter for parameter in networks.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(learning, config.learning_rate, fused=True)
-        self._known: tuple[Transitions, Tensor] | None = None
         self._graph_step = CudaGraphStep(self._step, self.optimizer)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
@@ -94,8 +94,7 @@ class Novelty:
         learned = finite_rows(batch)
         self.view.merge(learned)
         novelty = self.novelty(batch)
-        self.unit.merge(novelty)
-        self._known = (batch, self.unit(novelty))
+        self.keep(batch, novelty)
         losses = torch.stack([self._graph_step(*rows)["loss"].clone() for rows in self._minibatches(learned)])
         percentiles = quantiles(novelty)
         return {
@@ -103,11 +102,6 @@ class Novelty:
             **quantile_metrics("novelty", percentiles),
             **quantile_metrics("bonus", self.unit(percentiles)),
         }
-
-    def reward(self, batch: Transitions) -> Tensor:
-        if self._known is not None and self._known[0] is batch:
-            return self._known[1]
-        return self.unit(self.novelty(batch))
 
     @torch.no_grad()
     def novelty(self, batch: Transitions) -> Tensor:
@@ -148,7 +142,7 @@ class Novelty:
         for name in ("view", "networks", "unit"):
             getattr(self, name).load_state_dict(state[name])
         load_optimizer(self.optimizer, state["optimiser"])
-        self._known = None
+        self.forget()
 
 
 Predicted = Literal["next", "change"]
