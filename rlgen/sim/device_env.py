@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rlgen.errors import problem
 from rlgen.sim.initial_state_pool import InitialStatePool
+from rlgen.sim.made_as import require_same_settings
 from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.simulator import Step
 from rlgen.sim.task import MarginRule, State, Task
@@ -137,13 +138,7 @@ class DeviceEnv:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a `state_dict()`, on any device. Raises `InputError` if the environment has other arguments."""
-        made = self.task.without_defaults
-        if made(state["made_as"]) != made(self._made_as()):
-            raise problem(
-                f"a state of {self._made_as()}",
-                f"one of {state['made_as']}",
-                "make the environment with the same arguments",
-            )
+        require_same_settings(self.task, self._made_as(), state["made_as"])
         for name, array in self.physics.arrays.items():
             array.copy_(torch.from_numpy(np.asarray(state["arrays"][name])))
         for name, count in state["counts"].items():

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rlgen.errors import problem
+from rlgen.sim.made_as import require_same_settings
 from rlgen.sim.task import MarginRule, State, Task
 
 
@@ -141,13 +142,7 @@ class Simulator(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a `state_dict()`. Raises `InputError` if task, number of environments or settings differ."""
-        made = self.task.without_defaults
-        if made(state["made_as"]) != made(self._made_as()):
-            raise problem(
-                f"a state of {self._made_as()}",
-                f"one of {state['made_as']}",
-                "make the environment with the same arguments",
-            )
+        require_same_settings(self.task, self._made_as(), state["made_as"])
         for name, array in vars(self.now).items():
             array[:] = np.asarray(state["fields"][name])
         self.elapsed[:] = np.asarray(state["elapsed"])

@@ -6,7 +6,7 @@ arrays or torch tensors and returns the same type, so one definition runs on C M
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -138,13 +138,6 @@ class Task(ABC):
     @abstractmethod
     def reward(self, before: State, action: Array, after: State) -> Array:
         """Rewards [N] of `action` [N, A], as the environment received it, for the transition `before` → `after`."""
-
-    def without_defaults(self, text: str) -> str:
-        """`text` without those settings of this task in it that have their default: a state that was saved before the
-        task had a setting is one of its default."""
-        for each in fields(self):
-            text = text.replace(f"{each.name}={each.default!r}, ", "").replace(f"{each.name}={each.default!r})", ")")
-        return text.replace(", )", ")")
 
     def held_reward(self, before: State, action: Array, after: State) -> Array:
         """Rewards [N] of the steps for which `action` is held, as if each had the one of the last; of an event once."""
