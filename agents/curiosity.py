@@ -116,6 +116,11 @@ class Curiosity(CallbackList, Generic[Config]):
         return next(get_args(base)[0] for base in bases if get_args(base))
 
     @classmethod
+    def needs_rollouts(cls) -> bool:
+        """Whether its source rewards only the rollout that it was updated with."""
+        return getattr(cls.source_type, "needs_rollouts", False)
+
+    @classmethod
     def panels(cls) -> tuple[Panel, ...]:
         """Panels of the metrics that it logs."""
         return under(cls.name, (*reward_panels(), *getattr(cls.source_type, "panels", ())))
@@ -138,7 +143,7 @@ class Curiosity(CallbackList, Generic[Config]):
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
         shape = shape_of(model, self.observed)
-        if getattr(self.source_type, "needs_rollouts", False) and not isinstance(model, OnPolicyAlgorithm):
+        if self.needs_rollouts() and not isinstance(model, OnPolicyAlgorithm):
             remedy = "use PPO or TRPO, or another curiosity"
             raise problem(f"an on-policy model for {type(self).__name__}", type(model).__name__, remedy)
         if self.bonus_value is not None:

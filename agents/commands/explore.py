@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -41,7 +41,11 @@ from .policy_training import DEMONSTRATIONS
 from .settings import SteppedTraining
 
 log = logging.getLogger("rlgen")
-Name = Literal["none", "vime", "vime_2016", "rnd", "icm", "l2", "disagreement", "lbs", "counts"]
+# Those of `CURIOSITIES` that can reward the rows of an archive; a static checker cannot follow that.
+if TYPE_CHECKING:
+    Name = str
+else:
+    Name = Literal["none", *(name for name, kind in CURIOSITIES.items() if not kind.needs_rollouts())]
 POLICY = "bursts"
 """Folder of a run folder: the policy that acts in its bursts."""
 CELLS = Metric("archive/cells", "cells")
