@@ -55,6 +55,10 @@ class SACConfig(TargetCriticsConfig):
         return {"tau": self.tau, "ent_coef": f"auto_{self.temperature}" if self.learn_temperature else self.temperature}
 
 
+COLD_SAC = SACConfig(**{**SACConfig.imitation, "temperature": 1e-3}, learn_temperature=False)
+"""SAC that imitates with a low entropy coefficient, which it does not learn."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TQCConfig(TargetCriticsConfig):
     """Settings of truncated quantile critics (Kuznetsov et al. 2020, 2005.04269) in sb3-contrib, with its defaults."""

@@ -1,7 +1,7 @@
 """`rlgen train csil`: imitation by the log-ratio of a cloned policy to its prior."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -10,7 +10,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..csil import CSIL, CSILConfig
-from ..off_policy import SACConfig
+from ..off_policy import COLD_SAC, SACConfig
 from .choices import with_fields
 from .imitation_settings import TrainImitation
 from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
@@ -18,8 +18,7 @@ from .settings import SteppedTraining
 
 STARTS = 100
 """Environment steps of random actions without a warm start: they have far lower rewards than those of the clone."""
-OWN: dict[str, Any] = {**SACConfig.imitation, "learning_starts": STARTS}
-DEFAULT = SACConfig(**{**OWN, "temperature": 0.01}, learn_temperature=False, layer_norm=True)
+DEFAULT = replace(COLD_SAC, temperature=0.01, learning_starts=STARTS, layer_norm=True)
 
 
 @dataclass(frozen=True, kw_only=True)

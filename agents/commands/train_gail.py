@@ -13,18 +13,12 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from ..gail import GAIL, OFF_POLICY, WITHOUT_ACTOR, GAILConfig
 from ..infogail import InfoGAIL, InfoGAILConfig
 from ..learner import make_model
-from ..off_policy import SACConfig
+from ..off_policy import COLD_SAC
 from .choices import with_fields
 from .imitation_settings import TrainImitation
 from .learner_choice import LEARNERS, OFF_POLICY_ENVS, LearnerChoice
 
-SAC = SACConfig(
-    **{**SACConfig.imitation, "temperature": 1e-3},
-    learn_temperature=False,
-    layer_norm=True,
-    hidden=(128, 128),
-    updates_per_step=0.5,
-)
+SAC = replace(COLD_SAC, layer_norm=True, hidden=(128, 128), updates_per_step=0.5)
 """SAC's settings by default, those of experiments/imitation/off_policy."""
 
 

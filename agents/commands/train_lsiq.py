@@ -11,11 +11,9 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..lsiq import LSIQ, LSIQConfig
-from ..off_policy import SACConfig
+from ..off_policy import COLD_SAC, SACConfig
 from .imitation_settings import TrainImitation
 from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
-
-DEFAULT = SACConfig(**{**SACConfig.imitation, "temperature": 1e-3}, learn_temperature=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class TrainLSIQ(LearnerChoice, TrainImitation):
     spelling = "LS-IQ"
     learners: ClassVar[Mapping[str, type[Any]]] = {"sac": SACConfig}
 
-    learner: SACConfig = DEFAULT  # type: ignore[assignment]
+    learner: SACConfig = COLD_SAC  # type: ignore[assignment]
     """Policy and reinforcement learner."""
     lsiq: LSIQConfig = field(default_factory=LSIQConfig)
     """Targets of the critics, and the warm start."""
@@ -40,7 +38,7 @@ class TrainLSIQ(LearnerChoice, TrainImitation):
 
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
-        return DEFAULT
+        return COLD_SAC
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> LSIQ:
         model = self.learner.make(env, int(self.steps), self.seed, device)
