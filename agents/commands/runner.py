@@ -122,6 +122,8 @@ class Settings(Protocol):
     def threads(self) -> int | None: ...
     @property
     def device(self) -> str: ...
+    @property
+    def counts_steps(self) -> bool: ...
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json."""
@@ -181,7 +183,7 @@ def go_on(folder: RunFolder, settings: Settings) -> int:
 def _train(folder: RunFolder, settings: Settings, training: RunTraining) -> int:
     """Train, and finish the run. Returns the exit code."""
     remedy = f"rlgen resume {folder.path}"
-    folder.begin()
+    folder.begin(settings.total(training) if settings.counts_steps else None)
     try:
         with Metrics(folder) as metrics:
             session = _session(folder, settings, training, metrics)

@@ -34,7 +34,7 @@ def measure(cell: Cell, data: Path | None, seconds: float = SECONDS) -> None:
             )  # fmt: skip
             code = _train_for(process, seconds)
         spent = time.monotonic() - start
-        share = 1.0 if code == 0 else done_of(out)[0]
+        share = 1.0 if code == 0 else done_of(out).share
         if not share:
             said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
             raise problem(

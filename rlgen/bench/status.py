@@ -1,9 +1,10 @@
 """How far a benchmark is: every cell's state, progress, worker and time left."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -34,8 +35,8 @@ class Progress:
     cell: Cell
     state: State
     worker: str = ""
-    share: float = 0.0
-    """Share of the training that is done."""
+    share: float | None = 0.0
+    """Share of the training that is done; None if it is not known."""
     speed: float | None = None
     """Steps or updates per second."""
     left: float | None = None
@@ -49,31 +50,47 @@ def progress_of(folder: BenchFolder, cell: Cell, leases: Leases, measured: Seque
     state = folder.state_of(cell, leases)
     if state == "done":
         return Progress(cell=cell, state=state, share=1.0, left=0.0)
-    share, speed = done_of(folder.run_of(cell)) if is_run(folder.run_of(cell)) else (0.0, None)
+    done = done_of(folder.run_of(cell)) if is_run(folder.run_of(cell)) else Done(share=0.0)
     cost = cost_of(cell, measured)
-    left = None if cost is None else cost.seconds * (1 - share)
-    if speed and share >= KNOWN_FROM:  # its own speed is nearer than that of similar trainings
-        left = float(RunFolder.open(folder.run_of(cell)).config["steps"]) * (1 - share) / speed
+    left = None if cost is None else cost.seconds * (1 - (done.share or 0))
+    if done.left is not None and (done.share or 0) >= KNOWN_FROM:
+        left = done.left  # its own speed is nearer than that of similar trainings
     failure = folder.failure(cell) if state == "failed" else None
     tail = tuple(failure.get("tail", ())) if failure else ()
     worker = leases.holder(cell.name) or "" if state == "running" else ""
-    return Progress(cell=cell, state=state, worker=worker, share=share, speed=speed, left=left, tail=tail)
+    return Progress(cell=cell, state=state, worker=worker, share=done.share, speed=done.speed, left=left, tail=tail)
 
 
-def done_of(run: Path) -> tuple[float, float | None]:
-    """Share of a run's training that is done (0 if it is unknown), and its speed in steps or updates per second."""
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How far a training is, by its run folder."""
+
+    share: float | None = None
+    """Share that is done; None if it is not known."""
+    speed: float | None = None
+    """Steps or updates per second."""
+    left: float | None = None
+    """Seconds left at this speed."""
+
+
+def done_of(run: Path) -> Done:
+    """How far the training of a run is."""
     try:
-        config, metrics = RunFolder.open(run).config, read_metrics(run)
+        length, metrics = RunFolder.open(run).length, read_metrics(run)
     except InputError:  # just being written
-        return 0.0, None
-    steps = metrics.get("step")
-    if steps is None or not len(steps):
-        return 0.0, None
-    clock = metrics.get("time/training_seconds")
-    seconds = clock[clock == clock] if clock is not None else []
-    speed = float(steps[-1]) / float(seconds[-1]) if len(seconds) and seconds[-1] > 0 else None
-    total = config.get("steps")
-    return (min(1.0, float(steps[-1]) / total) if total else 0.0), speed
+        return Done()
+    step, seconds = _last(metrics, "step"), _last(metrics, "time/training_seconds")
+    speed = step / seconds if seconds > 0 else None
+    if not length:
+        return Done(speed=speed)
+    left = max(0.0, length - step) / speed if speed else None
+    return Done(share=min(1.0, step / length), speed=speed, left=left)
+
+
+def _last(metrics: Mapping[str, np.ndarray], name: str) -> float:
+    """The last number of a column; 0 without one."""
+    known = [value for value in metrics.get(name, ()) if np.isfinite(value)]
+    return float(known[-1]) if known else 0.0
 
 
 def all_progress(folder: BenchFolder, leases: Leases) -> list[Progress]:
@@ -110,7 +127,7 @@ def table(found: Sequence[Progress]) -> Group:
         grid.add_row(
             each.cell.name,
             Text(each.state, style=COLORS[each.state]),
-            f"{each.share:.0%}",
+            "–" if each.share is None else f"{each.share:.0%}",
             "" if each.speed is None else f"{number(each.speed)}/s",
             "" if not each.left or each.state == "failed" else duration(each.left),
             each.worker,

@@ -116,10 +116,17 @@ class RunFolder:
         the video."""
         return (self.path / "result.json").is_file() and not (self.path / UNFINISHED).exists()
 
-    def begin(self) -> None:
-        """Mark the run as unfinished until `end`."""
-        (self.path / UNFINISHED).touch()
-        sync_folder(self.path)
+    def begin(self, length: int | None = None) -> None:
+        """Mark the run as unfinished until `end`. `length`: steps or updates of the training in all, if known."""
+        atomic_write(self.path / UNFINISHED, "" if length is None else str(length))
+
+    @property
+    def length(self) -> int | None:
+        """Steps or updates of an unfinished run in all; None where it is not known, as of a training that ends by
+        itself."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.path / UNFINISHED).read_text(encoding="utf-8"))
+        return None
 
     def end(self) -> None:
         """Mark the run as finished: all its files are written."""

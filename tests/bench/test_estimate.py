@@ -1,17 +1,22 @@
 """What a benchmark costs and how far it is."""
 
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from rlgen.bench.estimate import Measured, cost_of, keep_measurement, read_measurements, total
 from rlgen.bench.folder import BenchFolder
-from rlgen.bench.status import all_progress, is_over, summary, table
+from rlgen.bench.status import all_progress, done_of, is_over, summary, table
+from rlgen.data import Demonstrations, Episode, ImageSet
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
+
+from ..agents.interruptions import kill
 
 PPO = Measured(
     machine="here", command="train rl", subject="Pendulum-v1", options={"steps": 64, "learner.algorithm": "ppo"},
@@ -53,6 +58,7 @@ def test_the_status_shows_what_runs_where_how_far_and_what_failed(tiny: BenchFol
     run = RunFolder.create(tiny.run_of(done), {"agent": "rl", "seed": 0})
     (run / "result.json").write_text("{}")
     half = RunFolder.create(tiny.run_of(running), {"agent": "rl", "seed": 0, "steps": 100})
+    half.begin(100)
     with Metrics(half, tensorboard=False) as metrics:
         metrics(50, {"time/training_seconds": 10.0})
     tiny.log_of(failed).write_text("expected a number; got none\n")
@@ -87,3 +93,31 @@ def test_trainings_of_the_default_length_are_not_compared_with_those_of_a_stated
     known = replace(PPO, options=unstated, work=1.0)
     assert cost_of(cell, [known], known.machine) is None
     assert cost_of(replace(cell, options=unstated), [known], known.machine) is not None
+
+
+def test_a_training_of_epochs_shows_its_progress_and_one_that_ends_by_itself_shows_none(tmp_path: Path) -> None:
+    rows = {"observations": np.random.default_rng(0).normal(size=(9, 2)), "actions": np.zeros((8, 1))}
+    Demonstrations.from_episodes([Episode(**rows)] * 2).save(tmp_path / "demos.npz")
+    images = "train image --epochs 0.1 --batch-size 16 --log-every 2 --evaluate-every 0 --vae.hidden 8"
+    cloning = f"train bc --env rlgen/SparseMountainCar-v0 --demos {tmp_path / 'demos.npz'} --bc.check-every 1"
+    found = []
+    for command in (images, cloning):
+        kill([*command.split(), "--threads", "1", "--device", "cpu"], 5, tmp_path / f"run {len(found)}")
+        found.append(done_of(tmp_path / f"run {len(found)}"))
+    epochs, itself = found
+    updates = math.ceil(0.1 * len(ImageSet.load("digits", "train")) / 16)
+    assert epochs.share == 4 / updates
+    assert epochs.speed is not None
+    assert epochs.left == pytest.approx((updates - 4) / epochs.speed)
+    assert itself.speed is not None
+    assert (itself.share, itself.left) == (None, None)
+
+
+def test_an_unknown_share_is_a_dash(tiny: BenchFolder) -> None:
+    cell = tiny.plan.cells[0]
+    RunFolder.create(tiny.run_of(cell), {"agent": "bc", "seed": 0}).begin()
+    found = all_progress(tiny, tiny.leases("me"))
+    assert [each.share for each in found] == [None, 0, 0, 0]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table(found[:1]))
+    assert "–" in console.export_text()

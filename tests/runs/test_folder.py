@@ -195,11 +195,15 @@ def test_a_run_is_finished_when_its_end_was_reached(tmp_path):
     run = RunFolder.open(tmp_path)
     (tmp_path / "report.html").write_text("")
     assert not run.finished, "reported before there was a result"
-    run.begin()
+    assert run.length is None
+    for length in (None, 320):
+        run.begin(length)
+        assert run.length == length
     (tmp_path / "result.json").write_text("{}")
     assert not run.finished, "no video yet"
     run.end()
     assert run.finished
+    assert run.length is None
 
 
 def test_a_copy_of_a_finished_run_is_finished_whatever_its_times(tmp_path):
