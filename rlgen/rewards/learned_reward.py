@@ -99,6 +99,7 @@ class LearnedReward(nn.Module):
             with safe_open(file, "pt") as opened:
                 shape = _shape((opened.metadata() or {})[DESCRIPTION])
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118, not a dictionary
+            cls._require_tensors(shape, tensors)
             found = cls(shape)
             found.load_state_dict(tensors)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -106,6 +107,15 @@ class LearnedReward(nn.Module):
         if not all(value.isfinite().all() for value in tensors.values()):
             raise problem(expected, "NaN or infinity", "train it again")
         return found.to(device)
+
+    @classmethod
+    def _require_tensors(cls, shape: RewardShape, tensors: dict[str, Tensor]) -> None:
+        """Raises `ValueError` unless a network of this shape has such tensors. Makes none of them: a header of a few
+        bytes can ask for terabytes."""
+        with torch.device("meta"):
+            expected = {name: value.shape for name, value in cls(shape).state_dict().items()}
+        if expected != {name: value.shape for name, value in tensors.items()}:
+            raise ValueError(f"tensors of another shape than {shape}")
 
     def require_fits(self, observation_size: int, action_size: int, n_actions: int | None, where: str) -> None:
         """Raises `InputError` for a task of other sizes."""
@@ -118,11 +128,13 @@ class LearnedReward(nn.Module):
 
 def _shape(text: str) -> RewardShape:
     """The shape in a file's header; raises an error of Python for other content."""
-    values: dict[str, Any] = json.loads(text)
-    hidden = tuple(int(width) for width in values.pop("hidden"))
-    shape = RewardShape(hidden=hidden, **values)
-    sizes = (shape.observation_size, shape.action_size, shape.n_actions or 1, *hidden)
-    if not all(isinstance(size, int) and 1 <= size <= MOST_WIDTH for size in sizes):
+    values: Any = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"a shape {text[:20]}")
+    shape = RewardShape(hidden=tuple(values.pop("hidden")), **values)
+    n_actions = () if shape.n_actions is None else (shape.n_actions,)
+    sizes = (shape.observation_size, shape.action_size, *n_actions, *shape.hidden)
+    if not all(type(size) is int and 1 <= size <= MOST_WIDTH for size in sizes):
         raise ValueError(f"sizes {sizes}")
     if shape.inputs not in ("state", "state_action"):
         raise ValueError(f"inputs {shape.inputs!r}")

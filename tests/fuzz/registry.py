@@ -5,13 +5,14 @@ from dataclasses import replace
 from .demonstrations import DEMONSTRATIONS
 from .images import IMAGE_FILES
 from .models import MODELS
+from .rewards import REWARDS
 from .runs import RUNS
 
-SUBJECTS = (*DEMONSTRATIONS, *IMAGE_FILES, *MODELS, *RUNS)
+SUBJECTS = (*DEMONSTRATIONS, *IMAGE_FILES, *MODELS, *REWARDS, *RUNS)
 
 BRIEF_WEIGHTS = {
     **{subject.name: 1.0 for subject in (*DEMONSTRATIONS, *IMAGE_FILES)},
-    **{"sb3-ppo": 1.0, "sb3-td3": 0.5, "published": 0.3, "normaliser": 0.3, "vecnormalize": 0.5},
+    **{"sb3-ppo": 1.0, "sb3-td3": 0.5, "published": 0.3, "normaliser": 0.3, "vecnormalize": 0.5, "learned-reward": 0.5},
     **{"resume-gail": 0.4, "evaluate-gail": 0.3, "report-gail": 0.05, "resume-vae": 0.4, "evaluate-vae": 0.3},
 }
 """Two trainings, of which the others differ in the agent alone; drawing and reporting are dear."""

@@ -1,7 +1,9 @@
 """AIRL's discriminator: known answers, and the learned reward as a file."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -117,7 +119,15 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         "huge": save(tensors, {"rlgen learned reward": '{"hidden": [99999999999]}'}),
         "partial": save({"center": tensors["center"]}, {"rlgen learned reward": "{}"}),
     }
+    shape = {"observation_size": 1, "action_size": 1, "n_actions": None, "inputs": "state", "hidden": [64]}
+    others: list[Any] = [None, 3, "x", {**shape, "hidden": [float("inf")]}, {**shape, "n_actions": 0}]
+    others.append({**shape, "action_size": True})
+    for number, other in enumerate(others):
+        broken[f"shape {number}"] = save(tensors, {"rlgen learned reward": json.dumps(other)})
     for name, content in broken.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="learned reward in"):
             LearnedReward.load(tmp_path / name)
+    (tmp_path / FILE).write_bytes(save(tensors, {"rlgen learned reward": json.dumps({**shape, "hidden": [2**20] * 2})}))
+    with pytest.raises(InputError, match="tensors of another shape"):  # before 4 TiB are allocated
+        LearnedReward.load(tmp_path)
