@@ -145,6 +145,15 @@ EXPLORATION = LearnerConfig(
 )
 """Learner of `train explore`, on `EXPLORATION_ENVS` environments: rollouts of 5,000 steps as in Houthooft et al. 2016,
 initial noise as large as the action range allows, and a reward scale that matters (experiments/vime)."""
+BACKWARD = LearnerConfig(
+    n_steps=625,
+    schedule="constant",
+    gamma=0.998,
+    batch_size=500,
+    n_epochs=10,
+    hidden=(64, 64),
+)
+"""Learner of `train rl --backward-from`, on `EXPLORATION_ENVS` environments: as it was measured in experiments/vime."""
 
 
 def learning_rate(config: LearnerConfig) -> float | Callable[[float], float]:

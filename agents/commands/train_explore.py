@@ -45,6 +45,7 @@ class TrainExplore(TrainRL):
 
     agent: ClassVar[str] = "explore"
     taken_first: ClassVar[tuple[str, ...]] = ("--config",)
+    backward_learner: ClassVar[LearnerConfig] = EXPLORATION
 
     curiosity: Name = "vime"
     """Source of the bonus: vime, information gained about the dynamics; vime_2016, the same as in its paper; rnd, the

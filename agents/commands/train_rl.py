@@ -1,9 +1,10 @@
 """`rlgen train rl`: reinforcement learning of a task's own reward."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -21,7 +22,8 @@ from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.files import atomic_write
 
 from ..explorer import Explorer
-from ..learner import LearnerConfig
+from ..learner import BACKWARD, EXPLORATION_ENVS, LearnerConfig
+from .choices import typed, with_fields, with_learner
 from .learner_choice import LearnerChoice
 from .policy_training import DEMONSTRATIONS, PolicyTraining
 
@@ -64,6 +66,8 @@ class TrainRL(LearnerChoice):
     agent: ClassVar[str] = "rl"
     training: ClassVar[type[PolicyTraining]] = RewardedTraining
     taken_first: ClassVar[tuple[str, ...]] = ("--config", "--hyperparams")
+    backward_learner: ClassVar[LearnerConfig] = BACKWARD
+    """On-policy learner by default where starts move backward, on `EXPLORATION_ENVS` environments."""
 
     scale_reward: bool = True
     """Division of rewards by the running standard deviation of their discounted returns (on-policy learners only)."""
@@ -77,8 +81,19 @@ class TrainRL(LearnerChoice):
 
     backward_from: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Demonstrations with a reward at their ends, or the folder of a run of `rlgen explore`, in whose states episodes
-    start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. By default
-    episodes start as the task does."""
+    start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. Learners on
+    policy then have other defaults, and so has --n-envs. By default episodes start as the task does."""
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
+        """The class with the settings of the chosen algorithm, and the defaults that suit starts that move backward."""
+        kind = super().for_arguments(arguments, values)
+        asked = typed(arguments, "--backward-from") or values.get("backward_from")
+        if asked in (None, "None") or not kind.learner.on_policy:
+            return kind
+        learner = replace(cls.backward_learner, algorithm=kind.learner.algorithm)
+        own: list[Any] = [("n_envs", int, field(default=EXPLORATION_ENVS))]
+        return with_fields(with_learner(cls, learner, tuple(cls.learners)), own)
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
         kept = self
