@@ -40,24 +40,43 @@ class Fork(gym.Env):
         return self.place.astype(np.float32), 0.0, False, False, {}
 
 
+class DiscreteFork(Fork):
+    """The same with three actions: the farthest to the left, none, the farthest to the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Discrete(3)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return super().step(np.array([FURTHEST * (int(action) - 1)]))
+
+
 gym.register("Fork-v0", Fork, max_episode_steps=STEPS)
+gym.register("DiscreteFork-v0", DiscreteFork, max_episode_steps=STEPS)
 
 
-@pytest.fixture(scope="module")
-def mixture() -> Demonstrations:
+def demonstrated(discrete: bool) -> Demonstrations:
     """Eight episodes of an expert who goes to 1 and eight of one who goes to -1, with nothing to tell them by."""
     random, episodes = np.random.default_rng(0), []
     for goal in [1.0, -1.0] * 8:
         places, actions = [0.1 * random.normal(size=1)], []
         for _ in range(STEPS):
-            actions.append(np.clip(goal - places[-1], -FURTHEST, FURTHEST))
-            places.append(places[-1] + actions[-1] + 0.05 * random.normal(size=1))
+            move = np.clip(goal - places[-1], -FURTHEST, FURTHEST)
+            chosen = int(np.round(move[0] / FURTHEST)) + 1
+            actions.append(chosen if discrete else move)
+            moved = FURTHEST * (chosen - 1) if discrete else move
+            places.append(places[-1] + moved + 0.05 * random.normal(size=1))
         episodes.append(Episode(observations=np.array(places), actions=np.array(actions)))
     return Demonstrations.from_episodes(episodes)
 
 
-def fork(n_envs: int = 8, seed: int = 0, code: int | None = None) -> LatentCode:
-    return LatentCode(make_vec("Fork-v0", n_envs, seed, backend="gymnasium"), codes=2, code=code, seed=seed)
+@pytest.fixture(scope="module")
+def mixture() -> Demonstrations:
+    return demonstrated(discrete=False)
+
+
+def fork(n_envs: int = 8, seed: int = 0, code: int | None = None, env_id: str = "Fork-v0") -> LatentCode:
+    return LatentCode(make_vec(env_id, n_envs, seed, backend="gymnasium"), codes=2, code=code, seed=seed)
 
 
 CONFIG = InfoGAILConfig(
@@ -76,20 +95,22 @@ LEARNER = LearnerConfig(
 )
 
 
-def ends(model: PPO, code: int) -> np.ndarray:
+def ends(model: PPO, code: int, env_id: str) -> np.ndarray:
     """Where 40 episodes under `code` end, [40]."""
-    env = fork(40, seed=500, code=code)
+    env = fork(40, seed=500, code=code, env_id=env_id)
     observations = env.reset()
     for _ in range(STEPS):
         observations, _, _, infos = env.step(model.predict(observations, deterministic=True)[0])
     return np.array([info["terminal_observation"][0] for info in infos])
 
 
-def test_each_code_becomes_one_of_two_experts(mixture: Demonstrations) -> None:
+@pytest.mark.parametrize("env_id", ["Fork-v0", "DiscreteFork-v0"])
+def test_each_code_becomes_one_of_two_experts(env_id: str) -> None:
     torch.manual_seed(0)
-    model = make_model(LEARNER, fork(), seed=0)
-    InfoGAIL(model, mixture, CONFIG).learn(15_000)
-    places = np.array([ends(model, 0), ends(model, 1)])
+    model = make_model(LEARNER, fork(env_id=env_id), seed=0)
+    agent = InfoGAIL(model, demonstrated(discrete=env_id == "DiscreteFork-v0"), CONFIG).learn(15_000)
+    assert agent.posterior.network[0].in_features == (4 if env_id == "DiscreteFork-v0" else 2), "actions one-hot"
+    places = np.array([ends(model, code, env_id) for code in range(2)])
     goals = np.array([[1.0], [-1.0]]) if places[0].mean() > 0 else np.array([[-1.0], [1.0]])  # the better assignment
     assert (np.sign(places) == goals).mean() == 1.0
     assert np.abs(places - goals).mean() < FURTHEST

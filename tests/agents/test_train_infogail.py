@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 
 from rlgen.agents import cli
 from rlgen.agents.commands import finish
-from rlgen.data import Demonstrations
+from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
 from rlgen.reports.video import Video
 from rlgen.runs import Result, read_metrics
@@ -122,3 +122,18 @@ def test_the_help_says_what_codes_are_and_how_to_ask_for_one(capsys) -> None:
     shown = " ".join(capsys.readouterr().out.split())
     for piece in ("--codes", "--gail.information", "--gail.posterior.hidden", "rlgen evaluate RUN --code 1"):
         assert piece in shown
+
+
+def test_discrete_actions_are_evaluated_under_a_code(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = {"observations": random.normal(size=(9, 4)), "actions": random.integers(0, 2, 8)}
+    Demonstrations.from_episodes([Episode(**rows)] * 2, env_id="CartPole-v1").save(tmp_path / "demos.npz")
+    options = TRAINING.replace("PointWorld-v0", "CartPole-v1").replace("--codes 3", "--codes 2").split()
+    run = tmp_path / "run"
+    command = ["train", "infogail", *options, "--demos", str(tmp_path / "demos.npz"), "--out", str(run)]
+    assert cli.main([*command, "--steps", "64"]) == 0
+    result = Result.read(run)
+    assert result.returns is not None
+    assert list(result.returns.parts) == ["code 0", "code 1"]
+    mean, _ = result.returns.parts["code 1"]
+    assert evaluated(run, "--code", "1")["return_mean"] == pytest.approx(mean, rel=1e-6)
