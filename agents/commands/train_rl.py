@@ -59,6 +59,9 @@ class TrainRL(LearnerChoice):
     --backend warp, thousands of environments and short rollouts are fast: --n-envs 4096 --learner.n-steps 24
     --learner.batch-size 16384.
 
+    With --backward-from, PPO, A2C and TRPO have other defaults, on 8 environments: --backward-from RUN --help-all lists
+    them.
+
     --hyperparams FILE takes the settings of the environment from a file of rl-baselines3-zoo, such as its ppo.yml or
     sac.yml (extra `zoo`); typed options override them.
     """
@@ -81,8 +84,8 @@ class TrainRL(LearnerChoice):
 
     backward_from: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Demonstrations with a reward at their ends, or the folder of a run of `rlgen explore`, in whose states episodes
-    start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. Learners on
-    policy then have other defaults, and so has --n-envs. By default episodes start as the task does."""
+    start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. By default
+    episodes start as the task does."""
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:

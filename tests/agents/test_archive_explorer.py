@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from rlgen.agents import cli
 from rlgen.agents.archive_explorer import ArchiveConfig, ArchiveExplorer
 from rlgen.agents.commands.explore import Explore
+from rlgen.agents.curiosity import CURIOSITIES
 from rlgen.data import Demonstrations
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec
@@ -178,6 +179,10 @@ def test_the_paper_s_curiosity_is_the_paper_s(tmp_path: Path) -> None:
     source = settings.agent_in(env, torch.device("cpu"), None).source
     assert source.source.config.likelihood == "fixed"
     env.close()
+
+
+def test_it_takes_every_curiosity_that_rewards_any_rows() -> None:
+    assert {*get_args(get_type_hints(Explore)["curiosity"]), "e3b"} == {"none", *CURIOSITIES}
 
 
 def test_without_lasting_every_state_is_kept() -> None:
