@@ -140,7 +140,7 @@ def soft_q(venv: VecEnv, path: str, trajectories: int, steps: int, seed: int) ->
 
 
 def half_demonstrated(buffer: Any, batch_size: int, env: Any = None) -> Any:
-    """The package's own mixture of rows; its function fails where a field of SB3's rows is None, as in newer versions."""
+    """The package's mixture of rows; its own function fails where a field is None, as in newer versions of SB3."""
     own = super(type(buffer), buffer).sample(batch_size - batch_size // 2, env)
     demonstrated = buffer.expert_buffer.sample(batch_size // 2, env)
     return type(own)(*(None if a is None else torch.cat((a, b)) for a, b in zip(own, demonstrated, strict=True)))
