@@ -2,9 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -12,11 +12,13 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
+from torch import Tensor
 
 from rlgen.checks import config_of, require
 from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
+from rlgen.rewards.automatic_weight import AutomaticWeight
 from rlgen.rewards.bonus_value import BonusReturns, BonusValue, BonusValueConfig
 from rlgen.rewards.counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
 from rlgen.rewards.dynamics_models import (
@@ -48,10 +50,12 @@ class Curiosity(CallbackList, Generic[Config]):
         model.learn(1_000_000, callback=VIME(eta=1e-3))
 
     The policy learns from reward + η · bonus, through advantages and value functions alike; η falls in proportion to
-    the steps done, to `final_eta` of it at the end. Several curiosities in a list of callbacks add up. `config` is the
-    config of the reward source, or a mapping of its settings by name, as from a YAML file; `source` is the reward
-    source once the training has started. It learns from every rollout, or with an off-policy model every `update_every`
-    environment steps, counted over all environments.
+    the steps done, to `final_eta` of it at the end. With η "auto", it starts at `usual_eta` and is tuned while
+    training, so that the policy finds as much that is new as earlier policies do (`AutomaticWeight`). Several
+    curiosities in a list of callbacks add up, each with its own η. `config` is the config of the reward source, or a
+    mapping of its settings by name, as from a YAML file; `source` is the reward source once the training has started.
+    It learns from every rollout, or with an off-policy model every `update_every` environment steps, counted over all
+    environments.
 
     Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`). `observed` lists
     the numbers of a flat observation that the source sees, counted from 0; None for all. What a curiosity observes
@@ -77,7 +81,7 @@ class Curiosity(CallbackList, Generic[Config]):
         self,
         config: Config | Mapping[str, Any] | None = None,
         *,
-        eta: float | None = None,
+        eta: float | Literal["auto"] | None = None,
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
         observed: Sequence[int] | None = None,
@@ -85,22 +89,20 @@ class Curiosity(CallbackList, Generic[Config]):
         bonus_value: BonusValueConfig | Mapping[str, Any] | None = None,
     ):
         super().__init__([])
-        require("eta", eta, float | None)
+        require("eta", eta, float | Literal["auto"] | None)
         require("final_eta", final_eta, float)
         require("update_every", update_every, int)
         seen = tuple(observed) if isinstance(observed, Iterable) else observed
         require("observed", seen, tuple[int, ...] | None)
         require("bonus_returns", bonus_returns, BonusReturns)
         eta = self.usual_eta if eta is None else eta
-        if not 0 <= eta < math.inf:
-            raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
-        if not 0 <= final_eta <= 1:
-            raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
+        self._require_weight(eta, final_eta)
         if bonus_value is not None and bonus_returns == "episodic":
             got, remedy = "bonus_value with episodic ones", 'add bonus_returns="non_episodic", or leave it out'
             raise problem("non-episodic returns for settings of the bonus's value function", got, remedy)
         self.config = config_from(self.config_type(), config)
         self.eta, self.final_eta = eta, final_eta
+        self.automatic: AutomaticWeight | None = None
         self.observed = seen or None
         self.bonus_value: BonusValueConfig | None = None
         if bonus_returns == "non_episodic":
@@ -108,6 +110,21 @@ class Curiosity(CallbackList, Generic[Config]):
         self.source: RewardSource | None = None
         self.value: BonusValue | None = None
         self.steps = NewSteps(update_every)
+
+    @classmethod
+    def _require_weight(cls, eta: float | Literal["auto"], final_eta: float) -> None:
+        """Raises `InputError` for weights that cannot be meant."""
+        if not 0 <= final_eta <= 1:
+            raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
+        if eta == "auto":
+            if getattr(cls.source_type, "needs_rollouts", False):  # it cannot reward earlier transitions again
+                expected, got = "a number as the eta of a curiosity of whole rollouts", f"auto for {cls.__name__}"
+                raise problem(expected, got, f"use e.g. {cls.usual_eta}, or another curiosity")
+            if final_eta != 1:
+                remedy = "leave it out, or give a number for eta"
+                raise problem("final_eta of 1 with an automatic eta", str(final_eta), remedy)
+        elif not 0 <= eta < math.inf:
+            raise problem("eta of at least 0", str(eta), "use e.g. 0.001")
 
     @classmethod
     def config_type(cls) -> type[Any]:
@@ -123,7 +140,8 @@ class Curiosity(CallbackList, Generic[Config]):
     @classmethod
     def panels(cls) -> tuple[Panel, ...]:
         """Panels of the metrics that it logs."""
-        return under(cls.name, (*reward_panels(), *getattr(cls.source_type, "panels", ())))
+        own = getattr(cls.source_type, "panels", ())
+        return under(cls.name, (*reward_panels(), *AutomaticWeight.panels, *own))
 
     def callback(self) -> "Curiosity[Config]":
         """Returns itself. Deprecated: give the curiosity as the callback."""
@@ -151,6 +169,8 @@ class Curiosity(CallbackList, Generic[Config]):
         if self.source is None:
             view = self._view(model)
             source = self.source_type(shape, self.config or self.config_type()())
+            if self.eta == "auto":
+                source = self.automatic = AutomaticWeight(source, self.usual_eta, shape.device)
             self.shape, self.source = shape, source if view is None else OfView(source, view)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
             self.value = self._value(model)
@@ -158,8 +178,7 @@ class Curiosity(CallbackList, Generic[Config]):
             raise problem(
                 f"the task of its first training, {self.shape}", f"{shape}", f"use another {type(self).__name__}"
             )
-        weight = LinearSchedule(self.eta, self.eta * self.final_eta, 1.0)
-        return WeightedReward(self.source, weight, self.returns, self.value)
+        return WeightedReward(self.source, self._weight(), self.returns, self.value)
 
     def _value(self, model: BaseAlgorithm) -> BonusValue | None:
         """The value function of non-episodic returns, which sees the complete observation."""
@@ -168,6 +187,13 @@ class Curiosity(CallbackList, Generic[Config]):
         features = features_for(model.observation_space, model.device)
         size = features_size(model.observation_space)
         return BonusValue(size, model.n_envs, self.bonus_value, model.device, features)
+
+    def _weight(self) -> Callable[[float], float | Tensor]:
+        """η by the remaining fraction of the training."""
+        if self.eta == "auto":
+            assert self.automatic is not None, "it is made with the source"
+            return self.automatic.weight
+        return LinearSchedule(self.eta, self.eta * self.final_eta, 1.0)
 
     def _view(self, model: BaseAlgorithm) -> TransitionView | None:
         """What the source sees of transitions, unless that is the whole vector of an observation."""

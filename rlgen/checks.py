@@ -92,7 +92,8 @@ WANTED = {bool: "true or false", int: "a whole number", float: "a number", NoneT
 
 def words(hint: Any) -> str:
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(get_args(hint))}"
+        names = ", ".join(get_args(hint))
+        return names if len(get_args(hint)) == 1 else f"one of {names}"
     return "a list of whole numbers" if get_args(hint)[0] is int else "a list"
 
 

@@ -18,6 +18,7 @@ from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, typed, with_fields
 from .environment import coverage_of
+from .eta import Eta
 from .observed import Observed, observed_by_default
 from .parsing import options_of
 from .train_rl import TrainRL
@@ -52,8 +53,9 @@ class TrainExplore(TrainRL):
     error of imitating a random network; icm, the prediction error in features of the action; l2, of the next
     observation; disagreement of an ensemble; lbs, how far the next observation moves a belief about a latent; counts,
     of visits to the next state; e3b, what is new within the episode; none, the learner alone."""
-    eta: float | None = None
-    """η, the weight of the bonus against the task's reward; by default that of the curiosity's class in rlgen.agents.
+    eta: Eta = None
+    """η, the weight of the bonus against the task's reward; by default that of the curiosity's class in rlgen.agents;
+    auto: from there on tuned while training, so that the policy finds as much that is new as earlier policies do.
     While the task gives no reward, --scale-reward cancels it: the bonus then has unit variance whatever η."""
     final_eta: float = 1.0
     """Share of η that is left at the end of the training, between 0 and 1; η falls in proportion to the steps done."""

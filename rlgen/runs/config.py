@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from rlgen.checks import fits
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, present_fields
 from rlgen.errors import problem
 from rlgen.system.files import atomic_write
@@ -113,7 +114,9 @@ def restored(hint: Any, value: Any, place: str, remedy: str = REMEDY) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         if value is None and type(None) in get_args(hint):
             return None
-        (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
+        choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        fitting = choices if len(choices) == 1 else [choice for choice in choices if fits(value, choice)]
+        hint = next(iter(fitting), hint)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_json(hint, value, remedy)  # type: ignore[arg-type]
     if hint is Path and isinstance(value, str):

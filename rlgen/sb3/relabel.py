@@ -23,16 +23,16 @@ from rlgen.sb3.rollout import BufferRollout, require_buffer, rollout_of
 @dataclass(frozen=True)
 class WeightedReward:
     """A reward source and the weight of its reward: a number, or a function of the remaining fraction of the training
-    (1 at the start), such as SB3's schedules. `returns`, if given, records and logs the weighted reward per episode.
-    `value`, if given, makes the returns of the reward non-episodic: it is not added to other rewards, but its
-    advantages to theirs."""
+    (1 at the start), such as SB3's schedules, to a number or a 0-d tensor. `returns`, if given, records and logs the
+    weighted reward per episode. `value`, if given, makes the returns of the reward non-episodic: it is not added to
+    other rewards, but its advantages to theirs."""
 
     source: RewardSource
-    weight: float | Callable[[float], float] = 1.0
+    weight: float | Callable[[float], float | Tensor] = 1.0
     returns: EpisodeReturns | None = None
     value: BonusValue | None = None
 
-    def weight_at(self, progress_remaining: float) -> float:
+    def weight_at(self, progress_remaining: float) -> float | Tensor:
         return self.weight(progress_remaining) if callable(self.weight) else self.weight
 
     def reward(self, name: str, batch: Transitions) -> Tensor:

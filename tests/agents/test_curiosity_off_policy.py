@@ -53,7 +53,9 @@ def make(algorithm: type, rows: Rows | None = None, seed: int = 0, n_envs: int =
     return model
 
 
-def curiosities() -> list[Curiosity[Any]]:
+def curiosities(tuned: bool = False) -> list[Curiosity[Any]]:
+    if tuned:
+        return [VIME(QUICK, eta="auto", update_every=18), RND(QUICK_RND, eta="auto", update_every=34)]
     return [VIME(QUICK, eta=0.5, final_eta=0.1, update_every=18), RND(QUICK_RND, eta=0.2, update_every=34)]
 
 
@@ -114,10 +116,11 @@ class SaveAt(BaseCallback):
 
 
 @pytest.mark.parametrize("algorithm", [SAC, PPO])
-def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> None:
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type, tuned: bool) -> None:
     """Saved with steps in hand that no source has learned from, and in the midst of episodes."""
     half, end = (60, 120)
-    whole, rest, first, second = Rows(), Rows(), curiosities(), curiosities()
+    whole, rest, first, second = Rows(), Rows(), curiosities(tuned), curiosities(tuned)
     model, save = make(algorithm, whole), SaveAt(half, first)
     model.learn(end, [save, *(each for each in first)], log_interval=1)
     other = make(algorithm, rest, 7)
@@ -131,6 +134,7 @@ def test_a_curious_model_goes_on_bit_for_bit_with_its_log(algorithm: type) -> No
     other.learn(end - half, [each for each in second], log_interval=1, reset_num_timesteps=False)
     assert {"vime/return", "rnd/return", "vime/loss", "rnd/reward"} <= set().union(*rest.rows)
     assert rest.rows == whole.rows[-len(rest.rows) :]
+    assert (len({row["vime/eta"] for row in rest.rows if "vime/eta" in row}) > 1) == tuned
     for name, value in model.policy.state_dict().items():
         assert torch.equal(other.policy.state_dict()[name], value), name
 

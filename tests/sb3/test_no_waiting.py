@@ -84,7 +84,7 @@ class Learning(BaseCallback):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", ["gail", "vime", "scaled", "counted"])
+@pytest.mark.parametrize("kind", ["gail", "vime", "scaled", "counted", "tuned"])
 def test_a_round_waits_for_nothing(device: str, kind: str) -> None:
     model = learner(device)
     watch = Learning(model)
@@ -93,7 +93,8 @@ def test_a_round_waits_for_nothing(device: str, kind: str) -> None:
         config = GAILConfig(discriminator=discriminator, warm_start=False)
         agent: GAIL | Explorer = GAIL(model, demonstrations(model), config)
     else:
-        vime = VIME(InformationGainConfig(pool_size=80))  # which is full before nothing may wait
+        eta: Any = "auto" if kind == "tuned" else None
+        vime = VIME(InformationGainConfig(pool_size=80), eta=eta)  # which is full before nothing may wait
         curious = [vime, CURIOSITIES["lbs"]()] if kind == "scaled" else [vime]
         scale = ReturnNormalizer(model.gamma, model.n_envs) if kind == "scaled" else None
         axes = axes_within(model.observation_space.low, model.observation_space.high)  # type: ignore[attr-defined]
