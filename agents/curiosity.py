@@ -117,7 +117,7 @@ class Curiosity(CallbackList, Generic[Config]):
         if not 0 <= final_eta <= 1:
             raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
         if eta == "auto":
-            if getattr(cls.source_type, "needs_rollouts", False):  # it cannot reward earlier transitions again
+            if cls.needs_rollouts():  # it cannot reward earlier transitions again
                 expected, got = "a number as the eta of a curiosity of whole rollouts", f"auto for {cls.__name__}"
                 raise problem(expected, got, f"use e.g. {cls.usual_eta}, or another curiosity")
             if final_eta != 1:
