@@ -7,12 +7,16 @@ from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
 from .flows import AdditiveCoupling, AffineCoupling, Flow, affine_couplings
 from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
+from .masked_conv import MaskedConv2d
 from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
 from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
+from .pixel_lstm import DiagonalBiLSTM, RowLSTM
+from .pixel_networks import GatedNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualNetwork
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .proximal import Proximal
 from .quantizer import Quantize, VectorQuantizer
+from .raster_scan import RasterScan
 from .stationary_policy import StationaryPolicy
 
 __all__ = [
