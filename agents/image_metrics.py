@@ -12,10 +12,10 @@ from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
-from rlgen.generators.image_model import Classifies, HasFeatures, HasLogWeight, ImageModel, InfersCategory
+from rlgen.generators.image_model import Classifies, HasFeatures, HasLogProb, HasLogWeight, ImageModel, InfersCategory
 from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear_probe, semi_supervised_errors
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
-from rlgen.generators.metrics.log_likelihood import negative_log_likelihood, parzen
+from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
 from rlgen.generators.trainer import Diverged, Trainer
@@ -57,14 +57,19 @@ VALIDATION, PROBED = 1_000, 20_000
 
 
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
-    """`nll`: minus the bound on log p(x) with `samples` latents each, nats per image, mean over at most `most` of
-    `images` with its standard error; with one sample minus the evidence lower bound. `bits_per_dimension`: the same as
-    a code length of levels 0 to 255, if that is the model's likelihood. Empty for models without likelihood."""
-    if not isinstance(model, HasLogWeight):
+    """`nll`: -log p(x) of a model that knows it; otherwise minus the bound on it with `samples` latents each, with one
+    sample minus the evidence lower bound. Nats per image, mean over at most `most` of `images` with its standard error.
+    `bits_per_dimension`: the same as a code length of levels 0 to 255, if that is the model's likelihood. Empty for
+    models without likelihood."""
+    if isinstance(model, HasLogProb):
+        log_weight, samples = exact_log_weight(model.log_prob), 1
+    elif isinstance(model, HasLogWeight):
+        log_weight = model.log_weight
+    else:
         return {}
     batches = (piece for piece, _ in images.take(slice(most)).in_order(PIECE))
     with own_randomness(SEED, images.images.device):
-        found = negative_log_likelihood(model.log_weight, batches, samples)
+        found = negative_log_likelihood(log_weight, batches, samples)
     bounds = {"nll": found.mean, "nll_standard_error": found.standard_error}
     if model.log_determinant is not None:
         log_prob = torch.tensor(-found.mean, dtype=torch.float64)
@@ -93,17 +98,20 @@ def measure(
 ) -> dict[str, Any]:
     """Metrics by name, for a model in evaluation mode. Likelihoods are in nats per image.
 
-    `held_out`: the test images in the form that the model sees. Samples are compared with them, except for a likelihood
-    of zeros and ones, whose samples are grey. `classifier`: auto, inception, none, or the card of a saved one.
+    `held_out`: the test images in the form that the model sees. Samples are compared with them, except for grey samples
+    of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one.
     """
     device = train.images.device
     labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
     with own_randomness(SEED, device):
         samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
-    compared = test if model.binary else held_out
+    grey = bool(((samples > 0) & (samples < 1)).any())
+    compared = test if model.binary and grey else held_out
     real = compared.floats(slice(measured))
     found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real), "compared_with": compared.name}
-    if isinstance(model, HasLogWeight):
+    if isinstance(model, HasLogProb):
+        found |= likelihood_bounds(model, held_out, measured) | {"nll_of": held_out.name}
+    elif isinstance(model, HasLogWeight):
         bound = likelihood_bounds(model, held_out, measured)
         found |= {"elbo": -bound["nll"], "elbo_standard_error": bound["nll_standard_error"]}
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
@@ -177,7 +185,9 @@ def require_finite_model(game: Trainer, images: Tensor) -> None:
             torch.arange(FINITE_SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
         )
         found = {"samples of the model": model.sample(FINITE_SAMPLES, labels)}
-        if isinstance(model, HasLogWeight):
+        if isinstance(model, HasLogProb):
+            found["likelihoods of the model"] = model.log_prob(images)
+        elif isinstance(model, HasLogWeight):
             found["likelihoods of the model"] = model.log_weight(images, 1)
     finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()
     for name, fine in zip(found, finite, strict=True):

@@ -169,11 +169,14 @@ class TrainImage(RunSettings):
         return DEFAULT_LABELS if self.labels is None else self.labels
 
     def display(self) -> Display:
-        panels = (*PANELS, *GENERATORS[self.model].panels)
+        kind = GENERATORS[self.model]
+        own = {metric.name for panel in kind.panels for metric in panel.metrics}
+        general = [panel for panel in PANELS if not own.intersection(metric.name for metric in panel.metrics)]
+        results = {metric.name: metric for metric in (*RESULTS, *kind.results)}
         return Display(
             name=self.model.upper().replace("_", " "),
-            panels=tuple(replace(panel, steps="updates") for panel in panels),
-            results=RESULTS,
+            panels=tuple(replace(panel, steps="updates") for panel in (*general, *kind.panels)),
+            results=tuple(results.values()),
             pictures=CAPTIONS,
         )
 

@@ -7,6 +7,8 @@ from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
 from .lapgan import LAPGAN, LAPGANConfig
+from .pixelcnn import PixelCNN, PixelCNNConfig
+from .pixelrnn import PixelRNN, PixelRNNConfig
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .trainer import Trainer, TrainerConfig
@@ -40,6 +42,10 @@ __all__ = [
     "InfoGANConfig",
     "LAPGANConfig",
     "PenaltyConfig",
+    "PixelCNN",
+    "PixelCNNConfig",
+    "PixelRNN",
+    "PixelRNNConfig",
     "Player",
     "SemiSupervisedGAN",
     "SemiSupervisedGANConfig",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from rlgen.display import Panel
+from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 
 Terms = dict[str, Tensor]
@@ -108,7 +108,9 @@ class ImageModel(nn.Module):
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
     panels: ClassVar[tuple[Panel, ...]] = ()
-    """Panels of the metrics that its players log."""
+    """Panels of the metrics that its players log, and of evaluations that mean something else than for most models."""
+    results: ClassVar[tuple[Metric, ...]] = ()
+    """Metrics of its result that mean something else than for most models, e.g. a likelihood that is exact."""
 
     config: Any
 
@@ -162,6 +164,25 @@ class HasLogWeight(Protocol):
 
     def log_weight(self, images: Tensor, samples: int) -> Tensor:
         """log p(x, z) - log q(z | x), nats, [samples, B]."""
+        ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """A model whose likelihood is known."""
+
+    def log_prob(self, images: Tensor) -> Tensor:
+        """log p(x), nats [B]."""
+        ...
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A model that completes images from their upper rows."""
+
+    def complete(self, images: Tensor, rows: int) -> Tensor:
+        """Images [B, C, H, W], without gradient: the first `rows` rows of `images` [B, C, H, W], and a sample of the
+        others given these."""
         ...
 
 

@@ -8,7 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rlgen.generators.image_model import ClassDecoder, Decoder, ImageModel, InfersCategory, Reconstructs, Traverses
+from rlgen.generators.image_model import (
+    ClassDecoder,
+    Completes,
+    Decoder,
+    ImageModel,
+    InfersCategory,
+    Reconstructs,
+    Traverses,
+)
 
 FARTHEST = 3.0
 """Standard deviations of a normal prior at the ends of a traversal."""
@@ -47,6 +55,7 @@ ROWS, COLUMNS = 8, 10
 CAPTIONS = {
     "samples": "Samples, not chosen",
     "reconstructions": "Test images, and under each what the model makes of it",
+    "completions": "In each row a test image, its upper half, and eight completions of it",
     "interpolation": "From left to right, between two latents",
     "traversals": "In each row one number of a latent changes, from end to end",
     "classes": "In each row the same latent, in each column another class",
@@ -86,6 +95,17 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
     columns = min(COLUMNS, len(shown))
     rows = [row for pair in zip(shown.split(columns), made.split(columns), strict=True) for row in pair]
     return Grid(torch.cat(rows[: 2 * (len(shown) // columns)]), columns)
+
+
+def completion_grid(model: Completes, images: Tensor, seed: int) -> Grid:
+    """In each row one of `images` [B, C, H, W], the same with a grey lower half, and completions of its upper half."""
+    kept, times = images.shape[-2] // 2, COLUMNS - 2
+    shown = images[:ROWS]
+    halves = shown.clone()
+    halves[..., kept:, :] = 0.5
+    with own_randomness(seed, images.device):
+        made = model.complete(shown.repeat_interleave(times, 0), kept)
+    return Grid(torch.cat([shown[:, None], halves[:, None], made.unflatten(0, (-1, times))], 1).flatten(0, 1), COLUMNS)
 
 
 def interpolation_grid(model: Decoder, seed: int, device: torch.device) -> Grid:
@@ -133,6 +153,8 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
     found = {"samples": sample_grid(model, seed, images.device)}
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)
+    if isinstance(model, Completes):
+        found["completions"] = completion_grid(model, images, seed)
     if model.conditional and isinstance(model, ClassDecoder):
         found["classes"] = class_grid(model, seed, images.device)
         found["interpolation"] = conditional_interpolation_grid(model, seed, images.device)

@@ -15,6 +15,7 @@ from rlgen.equations.likelihoods import (
     categorical_log_prob,
     discretized_logistic_mixture_log_prob,
     discretized_logistic_mixture_mean,
+    discretized_logistic_mixture_sample,
 )
 from rlgen.equations.variational_bounds import dequantize
 from rlgen.errors import problem
@@ -46,7 +47,18 @@ class Pixels:
         raise NotImplementedError
 
 
-class Bernoulli(Pixels):
+class DiscretePixels(Pixels):
+    """Base class of distributions of levels, which have probabilities and samples."""
+
+    joint = False
+    """Whether the colors of a pixel have one joint distribution; otherwise they are independent given the outputs."""
+
+    def sample(self, decoded: Tensor) -> Tensor:
+        """Images [..., C, H, W] in [0, 1], drawn for decoder outputs [..., P, H, W]."""
+        raise NotImplementedError
+
+
+class Bernoulli(DiscretePixels):
     """Distribution of binary pixels; the decoder returns logits."""
 
     log_determinant = None
@@ -56,6 +68,9 @@ class Bernoulli(Pixels):
 
     def mean(self, decoded: Tensor) -> Tensor:
         return decoded.sigmoid()
+
+    def sample(self, decoded: Tensor) -> Tensor:
+        return decoded.sigmoid().bernoulli()
 
 
 class Gaussian(Pixels):
@@ -82,7 +97,7 @@ class Gaussian(Pixels):
         return ((decoded.chunk(2, -3)[0].sigmoid() * LEVELS - 0.5) / (LEVELS - 1)).clamp(0, 1)
 
 
-class Categorical(Pixels):
+class Categorical(DiscretePixels):
     """Categorical distribution of levels, with 256 logits per pixel and channel: P is [C, 256]."""
 
     def __init__(self, shape: ImageShape, mixture: int):
@@ -96,14 +111,20 @@ class Categorical(Pixels):
         shade = torch.linspace(0, 1, LEVELS, device=decoded.device, dtype=decoded.dtype)
         return self.logits(decoded).softmax(-1) @ shade
 
+    def sample(self, decoded: Tensor) -> Tensor:
+        probs = self.logits(decoded).softmax(-1)
+        return probs.flatten(0, -2).multinomial(1).view(probs.shape[:-1]) / (LEVELS - 1)
+
     @staticmethod
     def logits(decoded: Tensor) -> Tensor:
         """Logits [..., C, H, W, 256] of decoder outputs [..., P, H, W]."""
         return decoded.unflatten(-3, (-1, LEVELS)).movedim(-3, -1)
 
 
-class Logistic(Pixels):
+class Logistic(DiscretePixels):
     """Mixture of `mixture` discretized logistics per pixel, for levels of grey or color."""
+
+    joint = True
 
     def __init__(self, shape: ImageShape, mixture: int):
         super().__init__(shape, mixture)
@@ -118,12 +139,16 @@ class Logistic(Pixels):
     def mean(self, decoded: Tensor) -> Tensor:
         return discretized_logistic_mixture_mean(decoded, self.channels)
 
+    def sample(self, decoded: Tensor) -> Tensor:
+        return level(discretized_logistic_mixture_sample(decoded, self.channels, LEVELS)) / (LEVELS - 1)
+
 
 def level(images: Tensor) -> Tensor:
     """Levels 0 to 255 of images in [0, 1]."""
     return (images * (LEVELS - 1)).round()
 
 
+DISCRETE: dict[str, type[DiscretePixels]] = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic": Logistic}
 PIXELS: dict[str, type[Pixels]] = {
     "bernoulli": Bernoulli,
     "gaussian": Gaussian,

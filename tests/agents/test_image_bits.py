@@ -11,7 +11,7 @@ from rlgen.agents import cli
 from rlgen.agents.image_metrics import likelihood_bounds
 from rlgen.data import ImageSet
 from rlgen.equations.gaussians import kl_gaussian
-from rlgen.generators import GAN, VAE, GANConfig, ImageShape, VAEConfig
+from rlgen.generators import GAN, VAE, GANConfig, ImageShape, PixelCNN, PixelCNNConfig, VAEConfig
 
 SHAPE = ImageShape(channels=3, height=8, width=8)
 PIXEL = ImageShape(channels=1, height=1, width=1)
@@ -101,6 +101,18 @@ def test_estimated_probabilities_of_all_levels_sum_to_one(likelihood: str) -> No
     every = images(PIXEL, torch.arange(256)).floats()
     prob = model.log_weight(every, 4_000).double().exp().sum(1)  # [samples], each an unbiased estimate of the sum
     assert prob.mean().item() == pytest.approx(1, abs=4 * prob.std().item() / math.sqrt(4_000))
+
+
+def test_an_exact_likelihood_is_measured_as_it_is() -> None:
+    torch.manual_seed(0)
+    model = PixelCNN(SHAPE, PixelCNNConfig(width=3, depth=1, likelihood="categorical"))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    found = likelihood_bounds(model, images(SHAPE, torch.arange(256)), 256, samples=5)
+    assert found["nll"] == pytest.approx(192 * math.log(256))
+    assert found["nll_standard_error"] == pytest.approx(0, abs=1e-3)
+    assert found["bits_per_dimension"] == pytest.approx(8, abs=1e-6)
 
 
 def test_models_of_no_levels_have_no_bits_per_dimension() -> None:

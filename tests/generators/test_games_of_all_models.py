@@ -15,6 +15,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cgan": {"latent": 3, "generator_hidden": (4, 4, 6), "discriminator_hidden": (4, 3, 5), "pieces": (2, 2)},
     "fgan": {"latent": 3, "generator_hidden": (6,), "discriminator_hidden": (5,), "discriminator_turns": 2},
     "infogan": {"latent": 3, "width": 2, "hidden": 6, "guess_hidden": 4},
+    "pixelcnn": {"width": 4, "depth": 1},
+    "pixelrnn": {"width": 4},
     "lapgan": {"latent": 3, "width": 2, "coarse_generator": (6,), "coarse_discriminator": (5,)},
 }
 CLASSES = 10

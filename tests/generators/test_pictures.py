@@ -16,6 +16,8 @@ from rlgen.generators import (
     ImageShape,
     InfoGAN,
     InfoGANConfig,
+    PixelCNN,
+    PixelCNNConfig,
     SemiSupervisedGAN,
     SemiSupervisedGANConfig,
     VAEConfig,
@@ -60,6 +62,18 @@ def test_reconstructions_stand_under_their_images() -> None:
     rows = grid.images.split(10)
     assert torch.equal(torch.cat([rows[0], rows[2]]), images)
     assert torch.equal(torch.cat([rows[1], rows[3]]), 1 - images)
+
+
+def test_completions_stand_behind_their_image_and_its_upper_half() -> None:
+    model = PixelCNN(SMALL, PixelCNNConfig(width=4, depth=1)).eval()
+    images = torch.rand(9, 1, 8, 8).round()
+    found = grids(model, images, seed=0)
+    assert set(found) == {"samples", "completions"}
+    rows = found["completions"].images.unflatten(0, (8, found["completions"].columns))
+    assert torch.equal(rows[:, 0], images[:8])
+    assert torch.equal(rows[:, :, :, :4], images[:8, None, :, :4].expand(-1, 10, -1, -1, -1)), "all keep the upper half"
+    assert rows[:, 1, :, 4:].eq(0.5).all()
+    assert not torch.equal(rows[:, 2], rows[:, 3]), "each is another draw"
 
 
 def test_the_way_between_two_latents_begins_and_ends_there_and_keeps_their_length() -> None:

@@ -8,7 +8,7 @@ from torch.distributions import Categorical, Normal
 
 from rlgen.errors import InputError
 from rlgen.generators import ImageShape
-from rlgen.generators.pixels import LEAST_LOG_STD, LEVELS, PIXELS
+from rlgen.generators.pixels import DISCRETE, LEAST_LOG_STD, LEVELS, PIXELS
 
 PIXEL = ImageShape(channels=1, height=1, width=1)
 SMALL = ImageShape(channels=3, height=2, width=4)
@@ -46,6 +46,33 @@ def test_probabilities_of_all_levels_sum_to_one(likelihood: str) -> None:
     decoded = 2 * torch.randn(10, 1, pixels.numbers, 1, 1, dtype=torch.float64)
     log_prob = pixels.log_prob(EVERY.double(), decoded.expand(-1, LEVELS, -1, -1, -1))
     torch.testing.assert_close(log_prob.exp().sum(1), torch.ones(10).double())
+
+
+@pytest.mark.parametrize("likelihood", DISCRETE)
+def test_samples_of_a_pixel_are_as_frequent_as_probable(likelihood: str) -> None:
+    torch.manual_seed(0)
+    pixels, count = DISCRETE[likelihood](PIXEL, 3), 50_000
+    levels = EVERY if likelihood != "bernoulli" else EVERY[[0, -1]]
+    decoded = torch.randn(1, pixels.numbers, 1, 1)
+    prob = pixels.log_prob(levels, decoded.expand(len(levels), -1, -1, -1)).exp()
+    drawn = pixels.sample(decoded.expand(count, -1, -1, -1))
+    assert drawn.shape == (count, 1, 1, 1)
+    share = (drawn.flatten()[:, None] == levels.flatten()).double().mean(0)
+    assert share.sum().item() == pytest.approx(1), "each is a level"
+    assert ((share - prob).abs() < 5 * (prob / count).sqrt() + 1e-4).all()
+
+
+@pytest.mark.parametrize("likelihood", DISCRETE)
+def test_samples_have_the_shape_and_the_mean_of_images(likelihood: str) -> None:
+    torch.manual_seed(0)
+    pixels = DISCRETE[likelihood](SMALL, 3)
+    decoded = torch.randn(pixels.numbers, 2, 4)
+    if likelihood == "logistic":
+        decoded[12:21] -= 3.0  # so narrow that nothing is beyond black and white
+    drawn = pixels.sample(decoded.expand(4_000, -1, -1, -1))
+    assert drawn.shape == (4_000, *SMALL.chw)
+    error = drawn.std(0) / math.sqrt(len(drawn))
+    assert ((drawn.mean(0) - pixels.mean(decoded)).abs() < 5 * error + 1 / LEVELS).all()
 
 
 def test_a_dequantized_level_has_the_gaussians_mass_over_its_bin() -> None:

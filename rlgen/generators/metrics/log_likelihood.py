@@ -26,6 +26,11 @@ class NegativeLogLikelihood(NamedTuple):
     """Draws of the latent per image."""
 
 
+def exact_log_weight(log_prob: Callable[[Tensor], Tensor]) -> LogWeight:
+    """log p(x) [B] of a model without latents, as its only importance weight [1, B]; exact with one sample."""
+    return lambda images, samples: log_prob(images).expand(samples, -1)
+
+
 def importance_log_likelihood(
     log_weight: LogWeight, images: Float[Tensor, "b c h w"], samples: int, at_once: int = 100
 ) -> Float[Tensor, " b"]:
