@@ -9,7 +9,7 @@ from torch import nn
 from rlgen.checks import one_of
 from rlgen.generators.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from rlgen.generators.image_model import ImageShape
-from rlgen.nn.pixel_networks import GatedNetwork, MaskedBlock, PixelSizes, ResidualNetwork
+from rlgen.nn.pixel_networks import GatedPixelNetwork, MaskedBlock, PixelSizes, ResidualPixelNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class PixelCNN(AutoregressiveModel):
 
         def network(sizes: PixelSizes) -> nn.Module:
             if config.layers == "gated":
-                return GatedNetwork(sizes, config.depth, config.kernel)
-            return ResidualNetwork(sizes, config.depth, partial(MaskedBlock, size=config.kernel))
+                return GatedPixelNetwork(sizes, config.depth, config.kernel)
+            return ResidualPixelNetwork(sizes, config.depth, partial(MaskedBlock, size=config.kernel))
 
         super().__init__(shape, config, network)

@@ -10,7 +10,7 @@ from rlgen.checks import one_of
 from rlgen.generators.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from rlgen.generators.image_model import ImageShape
 from rlgen.nn.pixel_lstm import DiagonalBiLSTM, RowLSTM
-from rlgen.nn.pixel_networks import LSTMBlock, PixelSizes, ResidualNetwork
+from rlgen.nn.pixel_networks import LSTMBlock, PixelSizes, ResidualPixelNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,6 @@ class PixelRNN(AutoregressiveModel):
         lstm = DiagonalBiLSTM if config.lstm == "diagonal_bilstm" else partial(RowLSTM, size=config.kernel)
 
         def network(sizes: PixelSizes) -> nn.Module:
-            return ResidualNetwork(sizes, config.depth, partial(LSTMBlock, lstm=lstm))
+            return ResidualPixelNetwork(sizes, config.depth, partial(LSTMBlock, lstm=lstm))
 
         super().__init__(shape, config, network)

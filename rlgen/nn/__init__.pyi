@@ -12,7 +12,7 @@ from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
 from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
 from .pixel_lstm import DiagonalBiLSTM, RowLSTM
-from .pixel_networks import GatedNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualNetwork
+from .pixel_networks import GatedPixelNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualPixelNetwork
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .proximal import Proximal
 from .quantizer import Quantize, VectorQuantizer
@@ -29,11 +29,13 @@ __all__ = [
     "BayesianMLP",
     "Bottleneck",
     "CouplingFlow",
+    "DiagonalBiLSTM",
     "DiagonalGaussian",
     "EnsembleMLP",
     "Entropy",
     "Flow",
     "FlowDense",
+    "GatedPixelNetwork",
     "GaussianDense",
     "GaussianNoise",
     "GradientPenalty",
@@ -42,17 +44,24 @@ __all__ = [
     "InputDropout",
     "InverseAutoregressive",
     "InverseAutoregressiveStep",
+    "LSTMBlock",
     "MaskedAutoregressiveFlow",
+    "MaskedBlock",
+    "MaskedConv2d",
     "Maxout",
     "MinibatchDiscrimination",
     "MovingAverage",
     "Normalizer",
     "Penalty",
     "PenaltyConfig",
+    "PixelSizes",
     "Posterior",
     "PosteriorFactory",
     "Proximal",
     "Quantize",
+    "RasterScan",
+    "ResidualPixelNetwork",
+    "RowLSTM",
     "SpectralNorm",
     "StationaryPolicy",
     "VectorQuantizer",

@@ -1,7 +1,7 @@
 """Networks that predict the pixels of images [B, C, H, W] from the pixels before them: outputs [B, P, H, W]."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,7 +43,7 @@ class PixelHead(nn.Module):
         return self.last(F.relu(self.hidden(F.relu(x))))
 
 
-class ResidualNetwork(nn.Module):
+class ResidualPixelNetwork(nn.Module):
     """A masked 7 × 7 convolution, residual blocks of 2 h features, and the head. van den Oord et al. 2016 (1601.06759),
     table 1 and figure 5. `block`: constructs a block from the colors of its 2 h features and those of h features."""
 
@@ -100,7 +100,7 @@ class GatedBlock(nn.Module):
         return self.out(gated_activation(*gates.chunk(2, 1)))
 
 
-class GatedNetwork(nn.Module):
+class GatedPixelNetwork(nn.Module):
     """Gated PixelCNN: a vertical stack sees all rows above, a horizontal one the row up to the pixel; together they see
     every earlier pixel. van den Oord et al. 2016 (1606.05328), section 2.2 and figure 2."""
 
@@ -109,9 +109,8 @@ class GatedNetwork(nn.Module):
         image, features, half = sizes.of(sizes.channels), sizes.of(sizes.width), size // 2
         rows = Window(FIRST // 2 - 1, FIRST // 2, FIRST // 2)
         self.first = GatedBlock(image, features, rows, FIRST, "A")
-        self.blocks = nn.ModuleList(
-            GatedBlock(features, features, Window(half, half, half), size, "B") for _ in range(depth)
-        )
+        blocks = [GatedBlock(features, features, Window(half, half, half), size, "B") for _ in range(depth)]
+        self.blocks = cast(Sequence[GatedBlock], nn.ModuleList(blocks))
         self.head = PixelHead(sizes, sizes.width)
 
     def forward(self, images: Tensor, scan: WholeImages = WHOLE) -> Tensor:

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.nn.pixel_lstm import DiagonalBiLSTM, RowLSTM
-from rlgen.nn.pixel_networks import GatedNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualNetwork
+from rlgen.nn.pixel_networks import GatedPixelNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualPixelNetwork
 from rlgen.nn.raster_scan import RasterScan
 
 HEIGHT, WIDTH, DEPTH = 4, 7, 3
 
 
 NETWORKS: dict[str, Callable[[PixelSizes], nn.Module]] = {
-    "gated": partial(GatedNetwork, depth=DEPTH, size=3),
-    "masked": partial(ResidualNetwork, depth=DEPTH, block=partial(MaskedBlock, size=3)),
-    "row": partial(ResidualNetwork, depth=DEPTH, block=partial(LSTMBlock, lstm=partial(RowLSTM, size=3))),
-    "diagonal": partial(ResidualNetwork, depth=2, block=partial(LSTMBlock, lstm=DiagonalBiLSTM)),
+    "gated": partial(GatedPixelNetwork, depth=DEPTH, size=3),
+    "masked": partial(ResidualPixelNetwork, depth=DEPTH, block=partial(MaskedBlock, size=3)),
+    "row": partial(ResidualPixelNetwork, depth=DEPTH, block=partial(LSTMBlock, lstm=partial(RowLSTM, size=3))),
+    "diagonal": partial(ResidualPixelNetwork, depth=2, block=partial(LSTMBlock, lstm=DiagonalBiLSTM)),
 }
 COLORS = {"grey": (1, 1, 1), "in turn": (3, 6, 3), "at once": (3, 10, 1)}
 """Channels, outputs, and colors predicted one after another."""
