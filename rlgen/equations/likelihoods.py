@@ -43,6 +43,20 @@ def diagonal_gaussian_log_prob(x: Events, mean: Parameters, std: Parameters | fl
     return _per_row(gaussian_log_prob(x, mean, std), x.ndim)
 
 
+def discretized_gaussian_log_prob(x: Events, mean: Parameters, std: Parameters | float, levels: int = 256) -> LogProb:
+    """Log-probability of the levels of x, values k / (levels - 1) in [0, 1], under Gaussians: Σ log(Φ(above) -
+    Φ(below)) of the limits of each level. The lowest level extends to -∞ and the highest to ∞. `mean` and `std` refer
+    to x rescaled to [-1, 1]. Ho et al. 2020 (DDPM, 2006.11239), eq. 13."""
+    stretched, half = 2 * x - 1, 1 / (levels - 1)
+    # Mirrored to the side below the mean, where the distribution function is small and its logarithm exact.
+    sign = torch.where(stretched > mean, -1.0, 1.0)
+    distance = sign * (stretched - mean)
+    above = torch.where(sign * stretched > 1 - half, torch.inf, (distance + half) / std)
+    below = torch.where(sign * stretched < half - 1, -torch.inf, (distance - half) / std)
+    larger, smaller = torch.special.log_ndtr(above), torch.special.log_ndtr(below)
+    return _per_row(larger + torch.log(-torch.expm1(smaller - larger)), x.ndim)
+
+
 def categorical_log_prob(x: Int[Tensor, "B ..."], logits: Parameters) -> LogProb:
     """Σ log softmax(logits)[x], with class indices x [B, ...] from 0 and logits [..., B, ..., K]. Bridle 1990,
     Probabilistic interpretation of feedforward classification network outputs.

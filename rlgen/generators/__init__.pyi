@@ -1,6 +1,7 @@
 from .began import BEGAN, BEGANConfig
 from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
+from .ddpm import DDPM, DDPMConfig
 from .fgan import FGAN, FGANConfig
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
 from .image_model import ImageModel, ImageShape, Player
@@ -19,6 +20,7 @@ __all__ = [
     "BEGAN",
     "CGAN",
     "DCGAN",
+    "DDPM",
     "FGAN",
     "GAN",
     "GENERATORS",
@@ -31,6 +33,7 @@ __all__ = [
     "BEGANConfig",
     "CGANConfig",
     "DCGANConfig",
+    "DDPMConfig",
     "FGANConfig",
     "GANConfig",
     "IAFVAEConfig",

@@ -3,6 +3,7 @@
 from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN
 from rlgen.generators.dcgan import DCGAN
+from rlgen.generators.ddpm import DDPM
 from rlgen.generators.fgan import FGAN
 from rlgen.generators.gan import GAN
 from rlgen.generators.image_model import ImageModel
@@ -21,6 +22,7 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "began": BEGAN,
     "cgan": CGAN,
     "dcgan": DCGAN,
+    "ddpm": DDPM,
     "fgan": FGAN,
     "iaf_vae": IAFVAE,
     "improved_gan": ImprovedGAN,

@@ -18,6 +18,7 @@ from .proximal import Proximal
 from .quantizer import Quantize, VectorQuantizer
 from .raster_scan import RasterScan
 from .stationary_policy import StationaryPolicy
+from .unet import UNet
 
 __all__ = [
     "MADE",
@@ -64,6 +65,7 @@ __all__ = [
     "RowLSTM",
     "SpectralNorm",
     "StationaryPolicy",
+    "UNet",
     "VectorQuantizer",
     "VirtualBatchNorm",
     "WeightNormLinear",

@@ -12,6 +12,7 @@ from rlgen.equations.likelihoods import (
     bernoulli_log_prob,
     categorical_log_prob,
     diagonal_gaussian_log_prob,
+    discretized_gaussian_log_prob,
     discretized_logistic_mixture_log_prob,
     discretized_logistic_mixture_mean,
     discretized_logistic_mixture_sample,
@@ -233,3 +234,25 @@ def test_parameters_that_do_not_fit_the_channels_are_refused() -> None:
         discretized_logistic_mixture_log_prob(torch.zeros(1, 3, 1, 1), torch.zeros(1, 12, 1, 1))
     with pytest.raises(InputError, match="10 parameters"):
         discretized_logistic_mixture_sample(torch.zeros(20, 1, 1), 2)
+
+
+@pytest.mark.parametrize("std", [1e-3, 0.02, 0.5, 3.0])
+@pytest.mark.parametrize("mean", [-1.2, -1.0, 0.013, 0.9])
+def test_probabilities_of_all_levels_of_a_gaussian_sum_to_one(mean: float, std: float) -> None:
+    levels = torch.arange(256, dtype=torch.float64)[:, None] / 255
+    found = discretized_gaussian_log_prob(levels, torch.full_like(levels, mean), std)
+    assert found.exp().sum().item() == pytest.approx(1, abs=1e-9)
+
+
+def test_a_level_of_a_gaussian_has_the_integral_over_its_width() -> None:
+    levels = torch.tensor([[3.0, 100.0], [127.0, 200.0]], dtype=torch.float64) / 255
+    gaussian, stretched = Normal(torch.tensor(0.1, dtype=torch.float64), 0.4), 2 * levels - 1
+    expected = (gaussian.cdf(stretched + 1 / 255) - gaussian.cdf(stretched - 1 / 255)).log().sum(1)
+    torch.testing.assert_close(discretized_gaussian_log_prob(levels, torch.full_like(levels, 0.1), 0.4), expected)
+
+
+def test_a_level_far_from_a_narrow_gaussian_has_a_finite_probability_on_either_side() -> None:
+    levels, mean = torch.tensor([[10.0], [245.0]]) / 255, torch.zeros(2, 1)
+    found = discretized_gaussian_log_prob(levels, mean, 0.01)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[0], found[1])

@@ -13,6 +13,7 @@ from rlgen.system.rng import rng_state, set_rng_state
 SETTINGS: dict[str, dict[str, Any]] = {
     "began": {"latent": 3, "filters": 2, "balance_rate": 0.1},
     "cgan": {"latent": 3, "generator_hidden": (4, 4, 6), "discriminator_hidden": (4, 3, 5), "pieces": (2, 2)},
+    "ddpm": {"widths": (4, 4), "steps": 20, "sampled_steps": 5},
     "fgan": {"latent": 3, "generator_hidden": (6,), "discriminator_hidden": (5,), "discriminator_turns": 2},
     "infogan": {"latent": 3, "width": 2, "hidden": 6, "guess_hidden": 4},
     "pixelcnn": {"width": 4, "depth": 1},
