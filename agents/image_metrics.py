@@ -1,5 +1,6 @@
 """The metrics of a trained image model: all that the model supports, and the check that its outputs are finite."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
-from rlgen.generators.image_model import Classifies, HasFeatures, HasLogProb, HasLogWeight, ImageModel, InfersCategory
+from rlgen.generators.image_model import (
+    Classifies,
+    HasBound,
+    HasFeatures,
+    HasLogProb,
+    HasLogWeight,
+    ImageModel,
+    InfersCategory,
+)
 from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear_probe, semi_supervised_errors
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
@@ -57,12 +66,12 @@ VALIDATION, PROBED = 1_000, 20_000
 
 
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
-    """`nll`: -log p(x) of a model that knows it; otherwise minus the bound on it with `samples` latents each, with one
-    sample minus the evidence lower bound. Nats per image, mean over at most `most` of `images` with its standard error.
-    `bits_per_dimension`: the same as a code length of levels 0 to 255, if that is the model's likelihood. Empty for
-    models without likelihood."""
-    if isinstance(model, HasLogProb):
-        log_weight, samples = exact_log_weight(model.log_prob), 1
+    """`nll`: -log p(x) of a model that knows it; otherwise minus a bound on it, with `samples` latents for each image
+    where there are importance weights, with one sample minus the evidence lower bound. Nats per image, mean over at
+    most `most` of `images` with its standard error. `bits_per_dimension`: the same as a code length of levels 0 to 255,
+    if that is the model's likelihood. Empty for models without likelihood."""
+    if (single := _without_samples(model)) is not None:
+        log_weight, samples = exact_log_weight(single), 1
     elif isinstance(model, HasLogWeight):
         log_weight = model.log_weight
     else:
@@ -76,6 +85,13 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
         bits = bits_per_dimension(log_prob, model.shape.numbers, model.log_determinant)
         bounds["bits_per_dimension"] = bits.item()
     return bounds
+
+
+def _without_samples(model: ImageModel) -> Callable[[Tensor], Tensor] | None:
+    """The log-likelihood of images [B], or the bound on it, of a model without importance weights."""
+    if isinstance(model, HasLogProb):
+        return model.log_prob
+    return model.bound if isinstance(model, HasBound) else None
 
 
 def classification_error(model: ImageModel, images: ImageSet) -> dict[str, float]:
@@ -109,7 +125,7 @@ def measure(
     compared = test if model.binary and grey else held_out
     real = compared.floats(slice(measured))
     found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real), "compared_with": compared.name}
-    if isinstance(model, HasLogProb):
+    if _without_samples(model) is not None:
         found |= likelihood_bounds(model, held_out, measured) | {"nll_of": held_out.name}
     elif isinstance(model, HasLogWeight):
         bound = likelihood_bounds(model, held_out, measured)
@@ -185,8 +201,8 @@ def require_finite_model(game: Trainer, images: Tensor) -> None:
             torch.arange(FINITE_SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
         )
         found = {"samples of the model": model.sample(FINITE_SAMPLES, labels)}
-        if isinstance(model, HasLogProb):
-            found["likelihoods of the model"] = model.log_prob(images)
+        if (single := _without_samples(model)) is not None:
+            found["likelihoods of the model"] = single(images)
         elif isinstance(model, HasLogWeight):
             found["likelihoods of the model"] = model.log_weight(images, 1)
     finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()

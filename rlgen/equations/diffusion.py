@@ -53,14 +53,14 @@ def cosine_signal_shares(steps: int) -> Shares:
 
 def noisy(rows: Rows, noise: Rows, signal_share: Column) -> Rows:
     """√ᾱ x + √(1 - ᾱ) ε. Ho et al. 2020 (DDPM, 2006.11239), eq. 4."""
-    share = _beside(signal_share, rows)
+    share = _broadcast(signal_share, rows)
     return share.sqrt() * rows + (1 - share).sqrt() * noise
 
 
 def denoised(noisy_rows: Rows, noise: Rows, signal_share: Column) -> Rows:
     """x = (x_t - √(1 - ᾱ) ε) / √ᾱ, the data if `noise` is what was added to it. Ho et al. 2020 (DDPM, 2006.11239), eq.
     4 solved for x_0."""
-    share = _beside(signal_share, noisy_rows)
+    share = _broadcast(signal_share, noisy_rows)
     return (noisy_rows - (1 - share).sqrt() * noise) / share.sqrt()
 
 
@@ -72,7 +72,7 @@ def implicit_step(data: Rows, noise: Rows, fresh: Rows, share_to: Column, share_
     η = 0 has no `fresh` noise (DDIM). η = 1 and s = t - 1 is the ancestral step of DDPM with the variance β̃ (Ho et al.
     2020, eq. 6 and 7).
     """
-    to, origin = _beside(share_to, data), _beside(share_from, data)
+    to, origin = _broadcast(share_to, data), _broadcast(share_from, data)
     std = eta * ((1 - to) / (1 - origin) * (1 - origin / to)).sqrt()
     return to.sqrt() * data + (1 - to - std.square()).clamp(min=0).sqrt() * noise + std * fresh
 
@@ -92,7 +92,7 @@ def end_divergence(data: Rows, share: Float[Tensor, ""]) -> Column:
     return (share * flat.square() - share - torch.log1p(-share)).sum(1) / 2
 
 
-def _beside(values: Column, rows: Rows) -> Tensor:
+def _broadcast(values: Column, rows: Rows) -> Tensor:
     """Values [B] with as many dimensions as the rows."""
     return values.view(-1, *[1] * (rows.ndim - 1))
 

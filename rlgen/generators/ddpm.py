@@ -84,14 +84,14 @@ class DDPM(ImageModel):
         return (Player("ddpm", self.parameters(), self.loss, self.config.learning_rate),)
 
     def loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """The simple loss, eq. 14, at steps that are spread evenly over the batch, because their mean then varies less
+        """The simple loss, eq. 14, at evenly spaced steps, because the mean over a batch then varies less
         (Kingma et al. 2021, 2107.00630, appendix I.1)."""
         data, noise = 2 * images - 1, torch.randn_like(images)
         steps = self.even_steps(len(images))
         return {"loss": denoising_error(noise, self.predicted(noisy(data, noise, self.shares[steps]), steps)).mean()}
 
     def even_steps(self, n: int, first: int = 0) -> Int[Tensor, " n"]:
-        """Random steps [n] from `first` on, counted from 0, each uniform, together spread evenly."""
+        """Random steps [n] from `first` on, counted from 0, each uniform, together evenly spaced."""
         device, last = self.shares.device, len(self.shares) - 1
         places = (torch.rand((), device=device) + torch.arange(n, device=device) / n) % 1
         return (first + places * (last + 1 - first)).long().clamp(max=last)  # rounding may reach the end

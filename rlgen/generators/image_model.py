@@ -177,6 +177,15 @@ class HasLogProb(Protocol):
 
 
 @runtime_checkable
+class HasBound(Protocol):
+    """A model with a bound on its likelihood that no importance weights make tighter."""
+
+    def bound(self, images: Tensor) -> Tensor:
+        """An unbiased estimate of a lower bound on log p(x), nats [B]."""
+        ...
+
+
+@runtime_checkable
 class Completes(Protocol):
     """A model that completes images from their upper rows."""
 

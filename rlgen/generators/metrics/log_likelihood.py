@@ -27,7 +27,7 @@ class NegativeLogLikelihood(NamedTuple):
 
 
 def exact_log_weight(log_prob: Callable[[Tensor], Tensor]) -> LogWeight:
-    """log p(x) [B] of a model without latents, as its only importance weight [1, B]; exact with one sample."""
+    """log p(x) [B], or a bound on it, as the only importance weight [1, B]."""
     return lambda images, samples: log_prob(images).expand(samples, -1)
 
 
