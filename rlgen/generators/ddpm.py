@@ -29,6 +29,8 @@ from rlgen.nn.unet import UNet
 SCHEDULES = {"cosine": cosine_signal_shares, "linear": linear_signal_shares}
 AT_ONCE = 250
 """Number of images that are denoised at once without gradient."""
+BOUND_STEPS = 4
+"""Random steps of each image in an estimate of the bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +72,17 @@ class DDPM(ImageModel):
     panels = (Panel("Squared error of the predicted noise", (Metric("ddpm/loss", "error"),), limits=(0, None)),)
     config: DDPMConfig
     shares: Tensor
+    """ᾱ of each step [T]."""
+    chances: Tensor
+    """Probability of each step [T] in an estimate of the bound, proportional to the weight of its noise's error."""
 
     def __init__(self, shape: ImageShape, config: DDPMConfig | None = None):
         super().__init__(shape, config or DDPMConfig())
         self.denoiser = UNet(shape.channels, self.config.widths, self.config.attention)
         self.register_buffer("shares", SCHEDULES[self.config.schedule](self.config.steps))
+        ratio = self.shares.double() / (1 - self.shares.double())
+        weights = torch.cat([torch.zeros(1), (ratio[:-1] / ratio[1:] - 1).float()])
+        self.register_buffer("chances", weights / weights.sum(), persistent=False)
 
     @property
     def log_determinant(self) -> float:
@@ -90,11 +98,10 @@ class DDPM(ImageModel):
         steps = self.even_steps(len(images))
         return {"loss": denoising_error(noise, self.predicted(noisy(data, noise, self.shares[steps]), steps)).mean()}
 
-    def even_steps(self, n: int, first: int = 0) -> Int[Tensor, " n"]:
-        """Random steps [n] from `first` on, counted from 0, each uniform, together evenly spaced."""
-        device, last = self.shares.device, len(self.shares) - 1
-        places = (torch.rand((), device=device) + torch.arange(n, device=device) / n) % 1
-        return (first + places * (last + 1 - first)).long().clamp(max=last)  # rounding may reach the end
+    def even_steps(self, n: int) -> Int[Tensor, " n"]:
+        """Random steps [n], counted from 0, each uniform, together evenly spaced."""
+        places = _even_places(n, self.shares) * len(self.shares)
+        return places.long().clamp(max=len(self.shares) - 1)  # rounding may reach the end
 
     def predicted(self, noisy_images: Tensor, steps: Int[Tensor, " B"]) -> Tensor:
         """The noise [B, C, H, W] in images of these steps [B], counted from 0."""
@@ -103,12 +110,18 @@ class DDPM(ImageModel):
     @torch.no_grad()
     def bound(self, images: Tensor) -> Float[Tensor, " B"]:
         """An unbiased estimate of the variational bound on log p(x), nats [B], eq. 5: each image has the term of the
-        last step back to the data, that of one random other step, times their number, and that of the end."""
+        last step back to the data, those of a few random other steps, divided by their probabilities, and that of the
+        end."""
         first = torch.zeros(len(images), dtype=torch.long, device=images.device)
-        later = self.even_steps(len(images), first=1)
-        others = len(self.shares) - 1
-        end = end_divergence(2 * images - 1, self.shares[-1])
-        return self.bound_term(images, first) + others * self.bound_term(images, later) - end
+        found = self.bound_term(images, first) - end_divergence(2 * images - 1, self.shares[-1])
+        for _ in range(BOUND_STEPS):
+            steps = self.likely_steps(len(images))
+            found += self.bound_term(images, steps) / self.chances[steps] / BOUND_STEPS
+        return found
+
+    def likely_steps(self, n: int) -> Int[Tensor, " n"]:
+        """Random steps [n], counted from 0, with the probabilities `chances`, together evenly spaced in these."""
+        return torch.searchsorted(self.chances.cumsum(0), _even_places(n, self.chances)).clamp(1, len(self.chances) - 1)
 
     @torch.no_grad()
     def bound_term(self, images: Tensor, steps: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
@@ -156,3 +169,8 @@ class DDPM(ImageModel):
             noise = (images - share_from.sqrt()[:, None, None, None] * data) / scale  # of the clamped data
             images = implicit_step(data, noise, torch.randn_like(images), share_to, share_from, eta)
         return ((images + 1) / 2).clamp(0, 1)
+
+
+def _even_places(n: int, like: Tensor) -> Float[Tensor, " n"]:
+    """Random numbers [n] in [0, 1], each uniform, together evenly spaced."""
+    return (torch.rand((), device=like.device) + torch.arange(n, device=like.device) / n) % 1

@@ -57,11 +57,19 @@ def test_steps_are_uniform_and_spread_evenly() -> None:
     torch.manual_seed(0)
     model = DDPM(SHAPE, DDPMConfig(**SMALL))
     assert model.even_steps(100).sort().values.tolist() == list(range(100))
-    drawn = torch.cat([model.even_steps(3, first=1) for _ in range(20_000)])
-    counts = drawn.bincount(minlength=100).double()
+    drawn = torch.cat([model.even_steps(3) for _ in range(10_000)])
+    expected = len(drawn) / 100
+    assert ((drawn.bincount(minlength=100) - expected).abs() < 5 * math.sqrt(expected)).all()
+
+
+def test_steps_of_the_bound_have_their_probabilities_and_never_the_first() -> None:
+    torch.manual_seed(0)
+    model = DDPM(SHAPE, DDPMConfig(**SMALL))
+    counts = torch.cat([model.likely_steps(7) for _ in range(5_000)]).bincount(minlength=100)
     assert counts[0] == 0
-    expected = len(drawn) / 99
-    assert ((counts[1:] - expected).abs() < 5 * math.sqrt(expected)).all()
+    expected = 35_000 * model.chances
+    assert ((counts - expected).abs() < 6 * expected.sqrt() + 1).all()
+    assert model.chances.sum().item() == pytest.approx(1)
 
 
 def test_it_learns_to_remove_noise_and_draws_the_same_image_from_the_same_noise() -> None:
