@@ -95,6 +95,12 @@ def logit_transform(
     return inside.log() - outside.log(), log_slope.flatten(1).sum(1)
 
 
+def inverse_logit_transform(y: Float[Tensor, "B ..."], margin: float = 0.05) -> Float[Tensor, "B ..."]:
+    """The x of which y is the `logit_transform`, (sigmoid(y) - margin) / (1 - 2 margin). Dinh et al. 2017 (Real NVP,
+    1605.08803), section 4.1. A y beyond those of [0, 1] gives an x outside by less than margin / (1 - 2 margin)."""
+    return (y.sigmoid() - margin) / (1 - 2 * margin)
+
+
 Scalar = Float[Tensor, ""]
 
 

@@ -6,6 +6,7 @@ from .bottleneck import Bottleneck
 from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
 from .flows import AdditiveCoupling, AffineCoupling, Flow, affine_couplings
+from .image_flows import ActNorm, MultiScaleFlow
 from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination, WeightNormLinear, mlp
 from .masked_conv import MaskedConv2d
 from .moving_average import MovingAverage
@@ -23,6 +24,7 @@ from .unet import UNet
 __all__ = [
     "MADE",
     "R1",
+    "ActNorm",
     "ActionScale",
     "AdditiveCoupling",
     "AffineCoupling",
@@ -52,6 +54,7 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "MovingAverage",
+    "MultiScaleFlow",
     "Normalizer",
     "Penalty",
     "PenaltyConfig",

@@ -1,11 +1,12 @@
 """Normalizing flows: invertible transforms with the log-determinant of their Jacobian."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from rlgen.equations.flows import additive_coupling, affine_coupling, inverse_affine_coupling
 from rlgen.nn.layers import full_precision, mlp
 
 
@@ -13,8 +14,13 @@ class Flow(nn.ModuleList):
     """A sequence of invertible steps. Rezende & Mohamed 2015 (1505.05770), eqs. 6 and 7.
 
     Each step has `forward` and `inverse`. Both take (z [..., Z], context or None), and return the transformed z and the
-    log-determinant [...] of the forward transform.
+    log-determinant [...] of the forward transform. `event`: number of dimensions of an event, 1 for rows [..., Z] and 3
+    for images [..., C, H, W].
     """
+
+    def __init__(self, steps: Iterable[nn.Module] = (), event: int = 1):
+        super().__init__(steps)
+        self.event = event
 
     def moved(self, z: Tensor, log_prob: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The transformed z and its log-density [...], nats; `log_prob` is the log-density of the original z."""
@@ -25,7 +31,7 @@ class Flow(nn.ModuleList):
 
     def origin(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The original of z under all steps, and the log-determinant [...] of the complete forward transform."""
-        total = z.new_zeros(z.shape[:-1])
+        total = z.new_zeros(z.shape[: -self.event])
         for step in reversed(self):  # type: ignore[call-overload]
             z, log_det = step.inverse(z, context)  # type: ignore[operator]
             total = total + log_det
@@ -43,7 +49,8 @@ def alternating_mask(size: int, first: bool) -> Bool[Tensor, " D"]:
 
 
 class Coupling(nn.Module):
-    """Base class of couplings. `mask`: bool of the shape of an event, [D] or [C, H, W]; True components do not change.
+    """Base class of couplings. `mask`: bool with the dimensions of an event, [D] or [C, H, W], to which it broadcasts;
+    True components do not change.
 
     The input of `network` are the unchanged components, with zeros elsewhere; a context, if any, is appended along the
     first dimension of the event.
@@ -74,12 +81,11 @@ class AdditiveCoupling(Coupling):
 
     def forward(self, x: Events, context: Context = None) -> tuple[Events, LogDet]:
         """The transformed x, and log |det Jacobian|, which is zero."""
-        moved = x + torch.where(self.mask, 0.0, self.said(x, context))
-        return moved, x.new_zeros(x.shape[: -self.mask.ndim])
+        return additive_coupling(x, self.said(x, context), self.mask), x.new_zeros(x.shape[: -self.mask.ndim])
 
     def inverse(self, moved: Events, context: Context = None) -> tuple[Events, LogDet]:
         """The original x of `moved`, and the log-determinant of `forward`."""
-        x = moved - torch.where(self.mask, 0.0, self.said(moved, context))
+        x = additive_coupling(moved, -self.said(moved, context), self.mask)
         return x, x.new_zeros(x.shape[: -self.mask.ndim])
 
 
@@ -98,21 +104,77 @@ class AffineCoupling(Coupling):
 
     def forward(self, x: Events, context: Context = None) -> tuple[Events, LogDet]:
         """The transformed x, and log |det Jacobian|."""
-        shift, log_scale = self._shift_and_log_scale(x, context)
-        return x * log_scale.exp() + shift, self._sum(log_scale)
+        return affine_coupling(x, *self._shift_and_log_scale(x, context), self.mask)
 
     def inverse(self, moved: Events, context: Context = None) -> tuple[Events, LogDet]:
         """The original x of `moved`, and the log-determinant of `forward` at x."""
-        shift, log_scale = self._shift_and_log_scale(moved, context)
-        return (moved - shift) * (-log_scale).exp(), self._sum(log_scale)
+        return inverse_affine_coupling(moved, *self._shift_and_log_scale(moved, context), self.mask)
 
     def _shift_and_log_scale(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         shift, raw = self.said(x, context).chunk(2, -self.mask.ndim)
-        log_scale = self.limit * torch.tanh(raw / self.limit)
-        return torch.where(self.mask, 0.0, shift), torch.where(self.mask, 0.0, log_scale)
+        return shift, self.limit * torch.tanh(raw / self.limit)
 
-    def _sum(self, log_scale: Tensor) -> Tensor:
-        return log_scale.flatten(-self.mask.ndim).sum(-1)
+
+class BetweenParts(nn.Module):
+    """The network of a coupling whose `mask` divides the first dimension of an event: [D], or [C, 1, 1] for images. It
+    gives `network` the unchanged entries alone and puts its outputs at the changed ones, with zeros elsewhere, so that
+    no weight is idle.
+
+    `network` maps the unchanged entries to one output for each changed entry, or to all shifts and then all scales.
+    """
+
+    seen: Tensor
+    changed: Tensor
+
+    def __init__(self, mask: Bool[Tensor, "..."], network: nn.Module):
+        super().__init__()
+        self.dimension = -mask.ndim
+        self.entries = len(mask)
+        kept = mask.flatten()
+        self.register_buffer("seen", kept.nonzero().squeeze(1), persistent=False)
+        self.register_buffer("changed", (~kept).nonzero().squeeze(1), persistent=False)
+        self.network = network
+
+    def forward(self, x: Events) -> Events:
+        outputs = self.network(x.index_select(self.dimension, self.seen))
+        parts = outputs.unflatten(self.dimension, (-1, len(self.changed)))
+        shape = list(parts.shape)
+        shape[self.dimension] = self.entries
+        placed = parts.new_zeros(shape).index_copy(self.dimension, self.changed, parts)
+        return placed.flatten(self.dimension - 1, self.dimension)
+
+
+class DiagonalScale(nn.Module):
+    """z exp(s), with a learned s for each component of rows [..., size]. Dinh et al. 2015 (NICE, 1410.8516), section
+    3.3.
+
+    `speed`: s of a parameter of 1. Adam changes a parameter by about its learning rate in a step, whatever the
+    gradient, and logarithms of scales have far to go.
+    """
+
+    def __init__(self, size: int, speed: float = 10.0):
+        super().__init__()
+        self.speed = speed
+        self.parameter = nn.Parameter(torch.zeros(size))
+
+    @property
+    def log_scale(self) -> Tensor:
+        """s [size]."""
+        return self.speed * self.parameter
+
+    def forward(self, z: Events, context: Context = None) -> tuple[Events, LogDet]:
+        """The scaled z, and log |det Jacobian|."""
+        return z * self.log_scale.exp(), self.log_scale.sum().expand(z.shape[:-1])
+
+    def inverse(self, scaled: Events, context: Context = None) -> tuple[Events, LogDet]:
+        """The original z, and the log-determinant of `forward`."""
+        return scaled * (-self.log_scale).exp(), self.log_scale.sum().expand(scaled.shape[:-1])
+
+    @torch.no_grad()
+    def standardize(self, rows: Float[Tensor, "B D"], std: float, least_std: float) -> None:
+        """Set s so that every component of the scaled `rows` has the standard deviation `std`, at most: those of the
+        rows count as no less than `least_std`."""
+        self.parameter.copy_((std / rows.std(0, correction=0).clamp(min=least_std)).log() / self.speed)
 
 
 def affine_couplings(size: int, context: int, steps: int, hidden: Sequence[int]) -> list[AffineCoupling]:

@@ -8,7 +8,12 @@ from torch.autograd.functional import jacobian
 from torch.distributions import TransformedDistribution, Uniform
 from torch.distributions.transforms import SigmoidTransform
 
-from rlgen.equations.variational_bounds import bits_per_dimension, dequantize, logit_transform
+from rlgen.equations.variational_bounds import (
+    bits_per_dimension,
+    dequantize,
+    inverse_logit_transform,
+    logit_transform,
+)
 from rlgen.errors import InputError
 
 
@@ -79,3 +84,17 @@ def test_the_highest_level_with_the_most_noise_is_at_most_one() -> None:
 def test_a_margin_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="margin"):
         logit_transform(torch.zeros(1, 1), 0.0)
+
+
+@pytest.mark.parametrize("margin", [0.05, 1e-6])
+def test_the_inverse_of_the_logit_returns_pixels_and_has_the_opposite_log_determinant(margin: float) -> None:
+    x = pixels() / 255
+    seen, log_determinant = logit_transform(x, margin)
+    torch.testing.assert_close(inverse_logit_transform(seen, margin), x)
+    matrix = jacobian(lambda y: inverse_logit_transform(y, margin), seen[:1]).reshape(6, 6)
+    torch.testing.assert_close(torch.linalg.slogdet(matrix).logabsdet, -log_determinant[0])
+
+
+def test_the_inverse_of_the_logit_by_hand() -> None:
+    found = inverse_logit_transform(torch.tensor([[math.log(3.0), -torch.inf, torch.inf]]), 0.05)
+    assert found.tolist() == [pytest.approx([0.7 / 0.9, -0.05 / 0.9, 0.95 / 0.9])]

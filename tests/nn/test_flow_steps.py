@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from rlgen.nn import AdditiveCoupling, AffineCoupling, InverseAutoregressiveStep, affine_couplings, mlp
 from rlgen.nn.autoregressive import MaskedAutoregressiveFlow, MaskedAutoregressiveStep
-from rlgen.nn.flows import Coupling, alternating_mask
+from rlgen.nn.flows import BetweenParts, Coupling, DiagonalScale, Flow, alternating_mask
 
 SIZE, CONTEXT = 5, 3
 
@@ -26,12 +26,23 @@ STEPS = {
     "additive": lambda: AdditiveCoupling(alternating_mask(SIZE, True), mlp([SIZE + CONTEXT, 8, SIZE])),
     "affine": lambda: AffineCoupling(alternating_mask(SIZE, False), mlp([SIZE + CONTEXT, 8, 2 * SIZE])),
 }
+WITHOUT_CONTEXT = {
+    "scale": lambda: DiagonalScale(SIZE),
+    "additive between parts": lambda: AdditiveCoupling(*between_parts(1)),
+    "affine between parts": lambda: AffineCoupling(*between_parts(2)),
+}
 every_step = pytest.mark.parametrize("name", STEPS)
+
+
+def between_parts(numbers: int) -> tuple[Tensor, nn.Module]:
+    """A mask, and a network of the 3 components that it keeps with `numbers` outputs for each of the 2 others."""
+    mask = alternating_mask(SIZE, True)
+    return mask, BetweenParts(mask, mlp([3, 8, numbers * 2]))
 
 
 def step(name: str) -> nn.Module:
     torch.manual_seed(0)
-    made = STEPS[name]().double()
+    made = (STEPS | WITHOUT_CONTEXT)[name]().double()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
@@ -163,3 +174,54 @@ def test_a_masked_autoregressive_flow_starts_near_the_standard_normal_density() 
     flow, (x, _) = MaskedAutoregressiveFlow(SIZE, (16,), steps=3).double(), rows(50)
     expected = Normal(0.0, 1.0).log_prob(x).sum(-1)
     torch.testing.assert_close(flow.log_prob(x), expected, rtol=0, atol=0.1 * SIZE)
+
+
+@pytest.mark.parametrize("name", WITHOUT_CONTEXT)
+def test_a_step_without_context_has_autograds_log_determinant_and_an_inverse(name: str) -> None:
+    moves, (z, _) = step(name), rows(2, 4)
+    moved, log_det = moves(z)
+    assert (moved - z).abs().max() > 0.1
+    matrix = jacobian(lambda z: moves(z)[0], z[1, 2])
+    torch.testing.assert_close(log_det[1, 2], torch.linalg.slogdet(matrix).logabsdet)
+    back, log_det_there = moves.inverse(moved)
+    torch.testing.assert_close(back, z)
+    torch.testing.assert_close(log_det_there, log_det)
+
+
+@pytest.mark.parametrize("coupling", [AdditiveCoupling, AffineCoupling])
+def test_a_network_between_parts_is_one_of_all_components_whose_idle_weights_are_zero(coupling: type[Coupling]) -> None:
+    numbers = 2 if coupling is AffineCoupling else 1
+    mask, parts = between_parts(numbers)
+    network = mlp([SIZE, 8, numbers * SIZE])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        changed = torch.cat([(~mask).nonzero()[:, 0] + number * SIZE for number in range(numbers)])
+        network[0].weight[:, mask] = parts.network[0].weight
+        network[0].bias.copy_(parts.network[0].bias)
+        network[2].weight[changed] = parts.network[2].weight
+        network[2].bias[changed] = parts.network[2].bias
+    x = torch.randn(4, SIZE)
+    for found, expected in zip(coupling(mask, parts)(x), coupling(mask, network)(x), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_scale_standardizes_rows_but_for_those_that_hardly_vary() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(200, 3) * torch.tensor([5.0, 0.1, 1e-6])
+    scale = DiagonalScale(3)
+    scale.standardize(rows, std=1.8, least_std=1e-3)
+    torch.testing.assert_close(scale(rows)[0].std(0, correction=0)[:2], torch.full((2,), 1.8))
+    assert scale.log_scale[2].exp().item() == pytest.approx(1_800, rel=1e-4)
+
+
+def test_a_flow_of_images_has_a_log_determinant_for_each_image() -> None:
+    torch.manual_seed(0)
+    flow = Flow([AffineCoupling(image_mask(first), nn.Conv2d(2, 4, 3, padding=1)) for first in (True, False)], event=3)
+    flow, x = flow.double(), torch.randn(5, 2, 2, 3).double()
+    moved, minus_log_det = flow.moved(x, x.new_zeros(5))
+    back, log_det = flow.origin(moved)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(log_det, -minus_log_det)
+    matrix = jacobian(lambda x: flow.moved(x[None], x.new_zeros(1))[0][0], x[3]).reshape(12, 12)
+    torch.testing.assert_close(log_det[3], torch.linalg.slogdet(matrix).logabsdet)
