@@ -1,5 +1,6 @@
 """The metrics of a trained image model: all that the model supports, and the check that its outputs are finite."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from rlgen.generators.image_model import (
     Classifies,
     HasBound,
     HasFeatures,
+    HasLogDensity,
     HasLogProb,
     HasLogWeight,
     ImageModel,
@@ -35,6 +37,10 @@ PANELS = (
         (Metric("evaluation/nll", "bound", band="evaluation/nll_standard_error"),),
     ),
     Panel(
+        "Test images: log-density of dequantized pixels [nats]",
+        (Metric("evaluation/log_density", "log-density", band="evaluation/log_density_standard_error"),),
+    ),
+    Panel(
         "Test images: length of their code, at most [bits per dimension]",
         (Metric("evaluation/bits_per_dimension", "bound"),),
     ),
@@ -45,6 +51,7 @@ PANELS = (
 RESULTS = (
     Metric("nll", "negative log-likelihood", "nats at most", "nll_standard_error"),
     Metric("elbo", "evidence lower bound", "nats", "elbo_standard_error"),
+    Metric("log_density", "log-density of dequantized pixels", "nats", "log_density_standard_error"),
     Metric("bits_per_dimension", "bits per dimension", "at most"),
     Metric("test_error", "test images in the wrong class", share=True),
     Metric("fid", "FID"),
@@ -80,11 +87,28 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
     with own_randomness(SEED, images.images.device):
         found = negative_log_likelihood(log_weight, batches, samples)
     bounds = {"nll": found.mean, "nll_standard_error": found.standard_error}
-    if model.log_determinant is not None:
-        log_prob = torch.tensor(-found.mean, dtype=torch.float64)
-        bits = bits_per_dimension(log_prob, model.shape.numbers, model.log_determinant)
-        bounds["bits_per_dimension"] = bits.item()
-    return bounds
+    return bounds | _bits(model, -found.mean)
+
+
+def log_densities(model: ImageModel, images: ImageSet, most: int) -> dict[str, float]:
+    """`log_density`: log-density of dequantized pixels, x = (level + noise) / 256, nats per image, mean over at most
+    `most` of `images` with its standard error; papers call it the log-likelihood. `bits_per_dimension`: upper limit of
+    the code length of levels 0 to 255. Empty for models without exact density."""
+    if not isinstance(model, HasLogDensity):
+        return {}
+    with own_randomness(SEED, images.images.device):
+        pieces = [model.log_density(piece).double() for piece, _ in images.take(slice(most)).in_order(PIECE)]
+    values = torch.cat(pieces)
+    mean, error = values.mean().item(), values.std().item() / math.sqrt(len(values))
+    return {"log_density": mean, "log_density_standard_error": error} | _bits(model, mean)
+
+
+def _bits(model: ImageModel, log_prob: float) -> dict[str, float]:
+    """`bits_per_dimension` of a log-likelihood in nats per image, if it is one of levels."""
+    if model.log_determinant is None:
+        return {}
+    value = torch.tensor(log_prob, dtype=torch.float64)
+    return {"bits_per_dimension": bits_per_dimension(value, model.shape.numbers, model.log_determinant).item()}
 
 
 def _without_samples(model: ImageModel) -> Callable[[Tensor], Tensor] | None:
@@ -132,6 +156,7 @@ def measure(
         found |= {"elbo": -bound["nll"], "elbo_standard_error": bound["nll_standard_error"]}
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
+    found |= log_densities(model, held_out, measured)
     found |= _parzen(samples, real)
     found |= classification_error(model, held_out)
     if isinstance(model, InfersCategory):
@@ -205,6 +230,8 @@ def require_finite_model(game: Trainer, images: Tensor) -> None:
             found["likelihoods of the model"] = single(images)
         elif isinstance(model, HasLogWeight):
             found["likelihoods of the model"] = model.log_weight(images, 1)
+        if isinstance(model, HasLogDensity):
+            found["densities of the model"] = model.log_density(images)
     finite = torch.stack([value.isfinite().all() for value in found.values()]).tolist()
     for name, fine in zip(found, finite, strict=True):
         if not fine:

@@ -58,8 +58,8 @@ DEFAULT_LABELS = 100
 @renamed_fields(binarise="binarize")
 @dataclass(frozen=True, kw_only=True)
 class TrainImage(RunSettings):
-    """A generative model of images: a VAE, a GAN and others, on the digits of scikit-learn, a folder of images, or
-    MNIST.
+    """A generative model of images: a VAE, a GAN, a flow and others, on the digits of scikit-learn, a folder of images,
+    or MNIST.
 
     The run folder gets samples at intervals, metrics, checkpoints and a report. A model's settings have its name as
     prefix: --model gan --help-all lists those of the GAN.
@@ -93,8 +93,8 @@ class TrainImage(RunSettings):
     log_every: int = 50
     """Updates between rows of metrics; each row is the mean since the last."""
     evaluate_every: int = 1_000
-    """Updates between evaluations (pictures, and bounds on the likelihood of test images where the model has them), one
-    of them after the last update; 0 for none."""
+    """Updates between evaluations (pictures, and bounds on the likelihood of test images, or densities, where the model
+    has them), one of them after the last update; 0 for none."""
     checkpoint_every: int = 1_000
     """Updates between checkpoints; 0 for a single one at the end."""
     measured: int = 10_000

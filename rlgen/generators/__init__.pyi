@@ -3,13 +3,16 @@ from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
 from .ddpm import DDPM, DDPMConfig
 from .fgan import FGAN, FGANConfig
+from .flow_model import FlowModel
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
 from .lapgan import LAPGAN, LAPGANConfig
+from .nice import NICE, NICEConfig
 from .pixelcnn import PixelCNN, PixelCNNConfig
 from .pixelrnn import PixelRNN, PixelRNNConfig
+from .real_nvp import RealNVP, RealNVPConfig
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .trainer import Trainer, TrainerConfig
@@ -26,6 +29,7 @@ __all__ = [
     "GENERATORS",
     "IAFVAE",
     "LAPGAN",
+    "NICE",
     "VAE",
     "VAEGAN",
     "AdversarialGame",
@@ -35,6 +39,7 @@ __all__ = [
     "DCGANConfig",
     "DDPMConfig",
     "FGANConfig",
+    "FlowModel",
     "GANConfig",
     "IAFVAEConfig",
     "ImageModel",
@@ -44,12 +49,15 @@ __all__ = [
     "InfoGAN",
     "InfoGANConfig",
     "LAPGANConfig",
+    "NICEConfig",
     "PenaltyConfig",
     "PixelCNN",
     "PixelCNNConfig",
     "PixelRNN",
     "PixelRNNConfig",
     "Player",
+    "RealNVP",
+    "RealNVPConfig",
     "SemiSupervisedGAN",
     "SemiSupervisedGANConfig",
     "Trainer",

@@ -177,6 +177,16 @@ class HasLogProb(Protocol):
 
 
 @runtime_checkable
+class HasLogDensity(Protocol):
+    """A model with an exact density of dequantized images, such as a normalizing flow."""
+
+    def log_density(self, images: Tensor) -> Tensor:
+        """Log-density of x = (level + noise) / 256, nats [B], of images [B, C, H, W] with new uniform noise, without
+        gradient."""
+        ...
+
+
+@runtime_checkable
 class HasBound(Protocol):
     """A model with a bound on its likelihood that no importance weights make tighter."""
 

@@ -148,6 +148,11 @@ def level(images: Tensor) -> Tensor:
     return (images * (LEVELS - 1)).round()
 
 
+def quantized(x: Tensor) -> Tensor:
+    """Images in [0, 1] of the levels of which x is `dequantize`; an x outside [0, 1] has the level next to it."""
+    return (x * LEVELS).floor().clamp(0, LEVELS - 1) / (LEVELS - 1)
+
+
 DISCRETE: dict[str, type[DiscretePixels]] = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic": Logistic}
 PIXELS: dict[str, type[Pixels]] = {
     "bernoulli": Bernoulli,

@@ -10,8 +10,10 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
 from rlgen.generators.lapgan import LAPGAN
+from rlgen.generators.nice import NICE
 from rlgen.generators.pixelcnn import PixelCNN
 from rlgen.generators.pixelrnn import PixelRNN
+from rlgen.generators.real_nvp import RealNVP
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN
 from rlgen.generators.vae import IAFVAE, VAE
 from rlgen.generators.vae_gan import VAEGAN
@@ -28,6 +30,8 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "improved_gan": ImprovedGAN,
     "infogan": InfoGAN,
     "lapgan": LAPGAN,
+    "nice": NICE,
+    "real_nvp": RealNVP,
     "pixelcnn": PixelCNN,
     "pixelrnn": PixelRNN,
     "semi_supervised_gan": SemiSupervisedGAN,

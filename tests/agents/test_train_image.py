@@ -336,11 +336,11 @@ def test_without_settings_of_its_own_a_model_has_its_defaults() -> None:
 @pytest.mark.parametrize("model", GENERATORS)
 def test_a_configuration_comes_back_from_json_as_it_was(model: str) -> None:
     kind = GENERATORS[model].config_type
-    whole = next(each.name for each in fields(kind) if type(each.default) is int)
-    settings = {model: kind(**{whole: 7})}
+    changed = next(each.name for each in fields(kind) if each.name.endswith("rate"))
+    settings = {model: kind(**{changed: 0.5})}
     config = settings_of(model)(out=Path("a"), epochs=3.0, threads=2, game=TrainerConfig(clip=1.0), **settings)
     recorded = json.loads(json.dumps(to_json(config)))
     assert recorded["model"] == model
-    assert recorded[model][whole] == 7
+    assert recorded[model][changed] == 0.5
     assert TrainImage.restored(recorded) == config
     assert from_json(type(config), recorded) == config

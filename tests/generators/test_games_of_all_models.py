@@ -16,6 +16,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ddpm": {"widths": (4, 4), "steps": 20, "sampled_steps": 5},
     "fgan": {"latent": 3, "generator_hidden": (6,), "discriminator_hidden": (5,), "discriminator_turns": 2},
     "infogan": {"latent": 3, "width": 2, "hidden": 6, "guess_hidden": 4},
+    "nice": {"hidden": (6,)},
+    "real_nvp": {"filters": 2, "blocks": 1},
     "pixelcnn": {"width": 4, "depth": 1},
     "pixelrnn": {"width": 4},
     "lapgan": {"latent": 3, "width": 2, "coarse_generator": (6,), "coarse_discriminator": (5,)},
