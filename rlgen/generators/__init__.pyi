@@ -2,9 +2,11 @@ from .began import BEGAN, BEGANConfig
 from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
 from .ddpm import DDPM, DDPMConfig
+from .draw import DRAW, DRAWConfig
 from .fgan import FGAN, FGANConfig
 from .flow_model import FlowModel
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
+from .gran import GRAN, GRANConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
@@ -24,9 +26,11 @@ __all__ = [
     "CGAN",
     "DCGAN",
     "DDPM",
+    "DRAW",
     "FGAN",
     "GAN",
     "GENERATORS",
+    "GRAN",
     "IAFVAE",
     "LAPGAN",
     "NICE",
@@ -38,9 +42,11 @@ __all__ = [
     "CGANConfig",
     "DCGANConfig",
     "DDPMConfig",
+    "DRAWConfig",
     "FGANConfig",
     "FlowModel",
     "GANConfig",
+    "GRANConfig",
     "IAFVAEConfig",
     "ImageModel",
     "ImageShape",

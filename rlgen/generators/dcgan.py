@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,12 +48,17 @@ class DCGAN(AdversarialGame):
         self, shape: ImageShape, config: DCGANConfig | None = None, penalties: Sequence[Penalty] | None = None
     ):
         config = config or DCGANConfig()
-        generator = deconvolutions(shape, config.latent, config.width)
+        generator = self.generator_of(shape, config)
         body = convolutions(shape, config.width, config.batch_norm)
         discriminator = nn.Sequential(*body, nn.Linear(coarse_numbers(shape, config.width), 1))
         for network in (generator, discriminator):
             small_weights(network)
         super().__init__(shape, config, generator, discriminator, penalties)
+
+    @staticmethod
+    def generator_of(shape: ImageShape, config: Any) -> nn.Module:
+        """A new generator, before its weights are initialized."""
+        return deconvolutions(shape, config.latent, config.width)
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:

@@ -268,6 +268,15 @@ class Traverses(Protocol):
 
 
 @runtime_checkable
+class DrawsInSteps(Protocol):
+    """A model that draws an image in several steps."""
+
+    def stages(self, n: int) -> Tensor:
+        """Stages [T, n, C, H, W] in [0, 1] of n samples, one after each of T steps, without gradient."""
+        ...
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A model with features of images, to which a linear classifier can be fitted."""
 

@@ -12,6 +12,7 @@ from rlgen.generators.image_model import (
     ClassDecoder,
     Completes,
     Decoder,
+    DrawsInSteps,
     ImageModel,
     InfersCategory,
     Reconstructs,
@@ -60,6 +61,7 @@ CAPTIONS = {
     "traversals": "In each row one number of a latent changes, from end to end",
     "classes": "In each row the same latent, in each column another class",
     "codes": "In each row the same noise, in each column the same code",
+    "stages": "In each row one sample, from left to right after more of its steps",
 }
 """Captions in reports of the pictures of `grids`."""
 
@@ -148,6 +150,16 @@ def traversal_grid(model: Traverses, images: Tensor, seed: int) -> Grid:
         return Grid(model.traversals(images, ROWS, COLUMNS), COLUMNS)
 
 
+def stage_grid(model: DrawsInSteps, seed: int, device: torch.device) -> Grid:
+    """The stages of samples, one per row. Of more steps than columns, some are left out, never the last; a single step
+    has no stages to show."""
+    with own_randomness(seed, device):
+        stages = model.stages(ROWS)
+    columns = min(COLUMNS, len(stages))
+    shown = torch.linspace(len(stages) / columns, len(stages), columns, device=device).long() - 1
+    return Grid(stages[shown if columns > 1 else shown[:0]].transpose(0, 1).flatten(0, 1), columns)
+
+
 def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
     """All grids that the model supports, by name. `images` [B, C, H, W]: inputs of reconstructions and traversals."""
     found = {"samples": sample_grid(model, seed, images.device)}
@@ -164,4 +176,6 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["codes"] = code_grid(model, seed, images.device)
     if isinstance(model, Traverses):
         found["traversals"] = traversal_grid(model, images, seed)
+    if isinstance(model, DrawsInSteps):
+        found["stages"] = stage_grid(model, seed, images.device)
     return {name: grid for name, grid in found.items() if len(grid.images)}

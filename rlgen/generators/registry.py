@@ -4,8 +4,10 @@ from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN
 from rlgen.generators.dcgan import DCGAN
 from rlgen.generators.ddpm import DDPM
+from rlgen.generators.draw import DRAW
 from rlgen.generators.fgan import FGAN
 from rlgen.generators.gan import GAN
+from rlgen.generators.gran import GRAN
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
@@ -25,7 +27,9 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "cgan": CGAN,
     "dcgan": DCGAN,
     "ddpm": DDPM,
+    "draw": DRAW,
     "fgan": FGAN,
+    "gran": GRAN,
     "iaf_vae": IAFVAE,
     "improved_gan": ImprovedGAN,
     "infogan": InfoGAN,
