@@ -1,5 +1,7 @@
-"""Equations of particular GANs: BEGAN's equilibrium, semi-supervised classes, the Laplacian pyramid."""
+"""Equations of particular GANs: BEGAN's equilibrium, semi-supervised classes, the Laplacian pyramid, and GRAN's
+comparison of two GANs."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -95,3 +97,28 @@ def collapsed(coarse: Images, bands: Sequence[Tensor]) -> Float[Tensor, "B C H2 
     for band in bands:
         coarse = doubled(coarse) + band
     return coarse
+
+
+def error_ratio(first: float, second: float) -> float:
+    """ε(D_1) / ε(D_2), the ratio of two discriminators' error rates: on test images r_test, on each other's samples
+    r_sample. Im et al. 2016 (1602.05110), eq. 6 and 7.
+
+    Two discriminators without errors are equal, ratio 1; against a single one the ratio is infinite.
+
+    >>> error_ratio(0.1, 0.4)
+    0.25
+    """
+    return 1.0 if first == second else first / second if second else math.inf
+
+
+def battle_winner(test_ratio: float, sample_ratio: float, tolerance: float) -> int:
+    """The better of two GANs: 1 for r_sample < 1 and 2 for r_sample > 1, if r_test ≃ 1; otherwise 0, a tie. Im et al.
+    2016 (1602.05110), eq. 8.
+
+    `tolerance`: factor above 1 by which r_test may differ from 1; the paper gives no number. Discriminators that err
+    differently often on real images are not comparable: one that takes every image for generated never errs on
+    samples.
+    """
+    if not 1 / tolerance <= test_ratio <= tolerance or sample_ratio == 1:
+        return 0
+    return 1 if sample_ratio < 1 else 2

@@ -1,6 +1,6 @@
 """Generative recurrent adversarial networks, GRAN (Im et al. 2016, 1602.05110): a DCGAN that draws in several steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from rlgen.checks import at_least
 from rlgen.generators.dcgan import DCGAN, DCGANConfig, coarse_numbers, convolutions, deconvolutions
 from rlgen.generators.image_model import ImageShape
+from rlgen.nn.conv import even_weights
+from rlgen.nn.penalties import Penalty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,13 @@ class GRAN(DCGAN):
 
     config_type = GRANConfig
     generator: "RecurrentGenerator"
+
+    def __init__(self, shape: ImageShape, config: GRANConfig | None = None, penalties: Sequence[Penalty] | None = None):
+        super().__init__(shape, config or GRANConfig(), penalties)
+        # With the small weights of a DCGAN, whose layers batch norm follows, noise and code would be almost constant.
+        even_weights(self.generator.noise)
+        if self.generator.encoder is not None:
+            even_weights(self.generator.encoder)
 
     @staticmethod
     def generator_of(shape: ImageShape, config: GRANConfig) -> nn.Module:
@@ -60,10 +69,7 @@ class RecurrentGenerator(nn.Module):
 
         self.decoder = deconvolutions(shape, 2 * latent, width, norms)[:-1]
         """Layers without the output's nonlinearity; batch norms are lists with one for each step."""
-        code = nn.Linear(coarse_numbers(shape, width), latent)
-        self.encoder = (
-            nn.Sequential(*convolutions(shape, width, batch_norm=False)[1:], code, nn.Tanh()) if steps > 1 else None
-        )
+        self.encoder = _encoder(shape, latent, width) if steps > 1 else None
 
     def forward(self, latents: Tensor) -> Tensor:
         """Images [n, C, H, W] in [0, 1] of latents [n, Z]."""
@@ -85,3 +91,9 @@ class RecurrentGenerator(nn.Module):
         for layer in self.decoder:
             hidden = (layer[step] if isinstance(layer, nn.ModuleList) else layer)(hidden)
         return hidden
+
+
+def _encoder(shape: ImageShape, latent: int, width: int) -> nn.Sequential:
+    """A network from what was drawn, logits [n, C, H, W], to codes [n, Z] between -1 and 1."""
+    body = convolutions(shape, width, batch_norm=False)[1:]  # without the first layer, which is for images in [0, 1]
+    return nn.Sequential(*body, nn.Linear(coarse_numbers(shape, width), latent), nn.Tanh())
