@@ -1,4 +1,4 @@
-"""Deep recurrent attentive writer, DRAW (Gregor et al. 2015, 1502.04623): a VAE that draws an image in several steps."""
+"""Deep recurrent attentive writer, DRAW (Gregor et al. 2015, 1502.04623): a VAE that draws in several steps."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,8 +67,8 @@ class Drawn(NamedTuple):
 
 
 class DRAW(ImageModel):
-    """An LSTM that draws on a canvas, step by step, from a latent per step, and an LSTM that infers the latents from the
-    image and from what is still missing on the canvas."""
+    """An LSTM that draws on a canvas, step by step, from a latent per step, and an LSTM that infers the latents from
+    the image and from what is still missing on the canvas."""
 
     config_type = DRAWConfig
     panels = (

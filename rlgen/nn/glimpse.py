@@ -58,8 +58,8 @@ class WindowReader(nn.Module):
 
 
 class WindowWriter(nn.Module):
-    """Writes an N × N window to the canvas; the window and its place are linear in the state. Gregor et al. 2015, eq. 28
-    and 29."""
+    """Writes an N × N window to the canvas; the window and its place are linear in the state. Gregor et al. 2015, eq.
+    28 and 29."""
 
     def __init__(self, features: int, channels: int, height: int, width: int, filters: int):
         super().__init__()
