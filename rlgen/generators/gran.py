@@ -67,7 +67,8 @@ class RecurrentGenerator(nn.Module):
         def norms(channels: int) -> nn.ModuleList:
             return nn.ModuleList([nn.BatchNorm2d(channels) for _ in range(steps)])
 
-        self.decoder = deconvolutions(shape, 2 * latent, width, norms)[:-1]
+        *layers, _ = deconvolutions(shape, 2 * latent, width, norms)
+        self.decoder = nn.Sequential(*layers)
         """Layers without the output's nonlinearity; batch norms are lists with one for each step."""
         self.encoder = _encoder(shape, latent, width) if steps > 1 else None
 
@@ -95,5 +96,5 @@ class RecurrentGenerator(nn.Module):
 
 def _encoder(shape: ImageShape, latent: int, width: int) -> nn.Sequential:
     """A network from what was drawn, logits [n, C, H, W], to codes [n, Z] between -1 and 1."""
-    body = convolutions(shape, width, batch_norm=False)[1:]  # without the first layer, which is for images in [0, 1]
+    _, *body = convolutions(shape, width, batch_norm=False)  # without the first layer, which is for images in [0, 1]
     return nn.Sequential(*body, nn.Linear(coarse_numbers(shape, width), latent), nn.Tanh())

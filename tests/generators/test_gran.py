@@ -75,7 +75,7 @@ def test_it_draws_decodes_and_has_the_features_of_a_dcgan() -> None:
 def test_one_brightness_is_learned() -> None:
     model = gran(steps=2, generator_rate=2e-3, discriminator_rate=2e-3)
     game = Trainer(model)
-    for _ in range(150):
+    for _ in range(100):
         game.update(0.2 + 0.05 * torch.rand(16, 1, 8, 8))
     with game.evaluating() as trained:
         assert float(trained.sample(64).mean()) == pytest.approx(0.225, abs=0.08)
