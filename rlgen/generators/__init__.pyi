@@ -5,6 +5,7 @@ from .ddpm import DDPM, DDPMConfig
 from .draw import DRAW, DRAWConfig
 from .fgan import FGAN, FGANConfig
 from .flow_model import FlowModel
+from .fq_gan import FQGAN, FQGANConfig
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
 from .gran import GRAN, GRANConfig
 from .image_model import ImageModel, ImageShape, Player
@@ -28,6 +29,7 @@ __all__ = [
     "DDPM",
     "DRAW",
     "FGAN",
+    "FQGAN",
     "GAN",
     "GENERATORS",
     "GRAN",
@@ -44,6 +46,7 @@ __all__ = [
     "DDPMConfig",
     "DRAWConfig",
     "FGANConfig",
+    "FQGANConfig",
     "FlowModel",
     "GANConfig",
     "GRANConfig",

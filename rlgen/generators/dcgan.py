@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from rlgen.checks import at_least
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
-from rlgen.nn.conv import down, required_halvings, small_weights, up
+from rlgen.nn.conv import FromTanh, ToTanh, down, required_halvings, small_weights, up
 from rlgen.nn.penalties import Penalty
 
 POOLED = 4
@@ -83,7 +83,7 @@ def deconvolutions(
         norm(widths[-1]),
         nn.ReLU(),
         *up([*reversed(widths), shape.channels], norm),
-        _FromTanh(),
+        FromTanh(),
     )
 
 
@@ -91,7 +91,7 @@ def convolutions(shape: ImageShape, width: int, batch_norm: bool = True) -> nn.S
     """A network from images [B, C, H, W] in [0, 1] to features [B, F], F = `coarse_numbers`. A linear layer on them is
     equivalent to a convolution of the size of its input."""
     widths, _ = _widths(shape, width)
-    return nn.Sequential(_ToTanh(), *down([shape.channels, *widths], batch_norm), nn.Flatten())
+    return nn.Sequential(ToTanh(), *down([shape.channels, *widths], batch_norm), nn.Flatten())
 
 
 def coarse_numbers(shape: ImageShape, width: int) -> int:
@@ -104,17 +104,3 @@ def _widths(shape: ImageShape, width: int) -> tuple[list[int], tuple[int, int]]:
     """Channels after each halving, and height and width after all of them."""
     times = required_halvings(shape.height, shape.width)
     return [width * 2**index for index in range(times)], (shape.height // 2**times, shape.width // 2**times)
-
-
-class _ToTanh(nn.Module):
-    """Maps [0, 1] to [-1, 1]."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return 2 * images - 1
-
-
-class _FromTanh(nn.Module):
-    """Applies tanh and maps the result to [0, 1]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x.tanh() + 1) / 2

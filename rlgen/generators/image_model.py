@@ -103,7 +103,7 @@ class ImageModel(nn.Module):
     """Type of its configuration: a frozen dataclass whose defaults reproduce a cited experiment."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names of the modules that a moving average of weights includes; empty for all modules."""
-    conditional: ClassVar[bool] = False
+    conditional: bool = False
     """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""

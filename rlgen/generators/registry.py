@@ -6,6 +6,7 @@ from rlgen.generators.dcgan import DCGAN
 from rlgen.generators.ddpm import DDPM
 from rlgen.generators.draw import DRAW
 from rlgen.generators.fgan import FGAN
+from rlgen.generators.fq_gan import FQGAN
 from rlgen.generators.gan import GAN
 from rlgen.generators.gran import GRAN
 from rlgen.generators.image_model import ImageModel
@@ -30,6 +31,7 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "draw": DRAW,
     "fgan": FGAN,
     "gran": GRAN,
+    "fq_gan": FQGAN,
     "iaf_vae": IAFVAE,
     "improved_gan": ImprovedGAN,
     "infogan": InfoGAN,

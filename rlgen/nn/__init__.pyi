@@ -2,6 +2,7 @@ from .autoregressive import MADE, InverseAutoregressiveStep, MaskedAutoregressiv
 from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
+from .biggan import BigGANGenerator
 from .bottleneck import Bottleneck
 from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
@@ -16,9 +17,11 @@ from .pixel_lstm import DiagonalBiLSTM, RowLSTM
 from .pixel_networks import GatedPixelNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualPixelNetwork
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
 from .proximal import Proximal
+from .quantized_discriminator import QuantizationConfig, QuantizedDiscriminator
 from .quantizer import Quantize, VectorQuantizer
 from .raster_scan import RasterScan
 from .stationary_policy import StationaryPolicy
+from .stylegan2 import StyleGAN2Generator
 from .unet import UNet
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "AffineCoupling",
     "BayesianDense",
     "BayesianMLP",
+    "BigGANGenerator",
     "Bottleneck",
     "CouplingFlow",
     "DiagonalBiLSTM",
@@ -62,12 +66,15 @@ __all__ = [
     "Posterior",
     "PosteriorFactory",
     "Proximal",
+    "QuantizationConfig",
     "Quantize",
+    "QuantizedDiscriminator",
     "RasterScan",
     "ResidualPixelNetwork",
     "RowLSTM",
     "SpectralNorm",
     "StationaryPolicy",
+    "StyleGAN2Generator",
     "UNet",
     "VectorQuantizer",
     "VirtualBatchNorm",

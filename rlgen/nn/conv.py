@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rlgen.errors import problem
 
@@ -56,6 +56,20 @@ def up(channels: Sequence[int], norm: Callable[[int], nn.Module] = nn.BatchNorm2
         if index < last:
             layers += [norm(fan_out), nn.ReLU()]
     return layers
+
+
+class ToTanh(nn.Module):
+    """Maps [0, 1] to [-1, 1]."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images - 1
+
+
+class FromTanh(nn.Module):
+    """Applies tanh and maps the result to [0, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.tanh() + 1) / 2
 
 
 @torch.no_grad()

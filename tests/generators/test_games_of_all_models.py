@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from rlgen.generators import GENERATORS, ImageShape, Trainer, TrainerConfig
+from rlgen.generators.fq_hosts import HOSTS
+from rlgen.nn.quantized_discriminator import QuantizationConfig
 from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.system.rng import rng_state, set_rng_state
 
@@ -17,6 +19,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "draw": {"steps": 2, "latent": 2, "hidden": 4, "read_window": 2, "write_window": 2},
     "fgan": {"latent": 3, "generator_hidden": (6,), "discriminator_hidden": (5,), "discriminator_turns": 2},
     "gran": {"steps": 2, "latent": 3, "width": 2},
+    **{
+        f"fq_gan {host}": {
+            "host": host,
+            "latent": 4,
+            "width": 2,
+            "discriminator_turns": 2,
+            "quantization": QuantizationConfig(codes=4),
+        }
+        for host in HOSTS
+    },
     "infogan": {"latent": 3, "width": 2, "hidden": 6, "guess_hidden": 4},
     "nice": {"hidden": (6,)},
     "real_nvp": {"filters": 2, "blocks": 1},
@@ -24,12 +36,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pixelrnn": {"width": 4},
     "lapgan": {"latent": 3, "width": 2, "coarse_generator": (6,), "coarse_discriminator": (5,)},
 }
+"""By the name of the model, and a word for one of several forms."""
 CLASSES = 10
 
 
 def game_of(name: str, side: int = 8) -> Trainer:
     """Small, with a moving average and clipped gradients."""
-    kind = GENERATORS[name]
+    kind = GENERATORS[name.split()[0]]
     shape = ImageShape(channels=1, height=side, width=side, n_classes=CLASSES)
     return Trainer(kind(shape, kind.config_type(**SETTINGS[name])), TrainerConfig(average=0.9, clip=1.0))
 
