@@ -19,6 +19,7 @@ from .real_nvp import RealNVP, RealNVPConfig
 from .registry import GENERATORS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .trainer import Trainer, TrainerConfig
+from .u_gat_it import UGATIT, UGATITConfig
 from .vae import IAFVAE, VAE, IAFVAEConfig, VAEConfig
 from .vae_gan import VAEGAN, VAEGANConfig
 
@@ -36,6 +37,7 @@ __all__ = [
     "IAFVAE",
     "LAPGAN",
     "NICE",
+    "UGATIT",
     "VAE",
     "VAEGAN",
     "AdversarialGame",
@@ -71,6 +73,7 @@ __all__ = [
     "SemiSupervisedGANConfig",
     "Trainer",
     "TrainerConfig",
+    "UGATITConfig",
     "VAEConfig",
     "VAEGANConfig",
 ]

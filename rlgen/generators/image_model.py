@@ -159,6 +159,15 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
+class Translates(Protocol):
+    """A model that translates images from one domain to another."""
+
+    def translations(self, n: int) -> tuple[Tensor, Tensor]:
+        """Images [n, C, H, W] of one domain and their translations [n, C, H, W], without gradient."""
+        ...
+
+
+@runtime_checkable
 class HasLogWeight(Protocol):
     """A model whose likelihood is bounded with importance weights."""
 

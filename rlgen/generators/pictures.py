@@ -16,6 +16,7 @@ from rlgen.generators.image_model import (
     ImageModel,
     InfersCategory,
     Reconstructs,
+    Translates,
     Traverses,
 )
 
@@ -57,6 +58,7 @@ CAPTIONS = {
     "samples": "Samples, not chosen",
     "reconstructions": "Test images, and under each what the model makes of it",
     "completions": "In each row a test image, its upper half, and eight completions of it",
+    "translations": "Images of one domain, and under each its translation to the other",
     "interpolation": "From left to right, between two latents",
     "traversals": "In each row one number of a latent changes, from end to end",
     "classes": "In each row the same latent, in each column another class",
@@ -93,7 +95,17 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
     """Pairs of rows: images [B, C, H, W], with their reconstructions below."""
     shown = images[: ROWS // 2 * COLUMNS]
     with own_randomness(seed, images.device):
-        made = model.reconstruct(shown)
+        return paired_rows(shown, model.reconstruct(shown))
+
+
+def translation_grid(model: Translates, seed: int, device: torch.device) -> Grid:
+    """Pairs of rows: images of one domain, with their translations below."""
+    with own_randomness(seed, device):
+        return paired_rows(*model.translations(ROWS // 2 * COLUMNS))
+
+
+def paired_rows(shown: Tensor, made: Tensor) -> Grid:
+    """Pairs of rows: the images `shown` [B, C, H, W], with those `made` of them below."""
     columns = min(COLUMNS, len(shown))
     rows = [row for pair in zip(shown.split(columns), made.split(columns), strict=True) for row in pair]
     return Grid(torch.cat(rows[: 2 * (len(shown) // columns)]), columns)
@@ -167,6 +179,8 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["reconstructions"] = reconstruction_grid(model, images, seed)
     if isinstance(model, Completes):
         found["completions"] = completion_grid(model, images, seed)
+    if isinstance(model, Translates):
+        found["translations"] = translation_grid(model, seed, images.device)
     if model.conditional and isinstance(model, ClassDecoder):
         found["classes"] = class_grid(model, seed, images.device)
         found["interpolation"] = conditional_interpolation_grid(model, seed, images.device)

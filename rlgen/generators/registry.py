@@ -18,6 +18,7 @@ from rlgen.generators.pixelcnn import PixelCNN
 from rlgen.generators.pixelrnn import PixelRNN
 from rlgen.generators.real_nvp import RealNVP
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN
+from rlgen.generators.u_gat_it import UGATIT
 from rlgen.generators.vae import IAFVAE, VAE
 from rlgen.generators.vae_gan import VAEGAN
 
@@ -41,5 +42,6 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "pixelcnn": PixelCNN,
     "pixelrnn": PixelRNN,
     "semi_supervised_gan": SemiSupervisedGAN,
+    "u_gat_it": UGATIT,
     "vae_gan": VAEGAN,
 }

@@ -22,6 +22,7 @@ from .quantizer import Quantize, VectorQuantizer
 from .raster_scan import RasterScan
 from .stationary_policy import StationaryPolicy
 from .stylegan2 import StyleGAN2Generator
+from .u_gat_it import AdaLIN, UGATITGenerator
 from .unet import UNet
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "R1",
     "ActNorm",
     "ActionScale",
+    "AdaLIN",
     "AdditiveCoupling",
     "AffineCoupling",
     "BayesianDense",
@@ -75,6 +77,7 @@ __all__ = [
     "SpectralNorm",
     "StationaryPolicy",
     "StyleGAN2Generator",
+    "UGATITGenerator",
     "UNet",
     "VectorQuantizer",
     "VirtualBatchNorm",

@@ -35,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pixelcnn": {"width": 4, "depth": 1},
     "pixelrnn": {"width": 4},
     "lapgan": {"latent": 3, "width": 2, "coarse_generator": (6,), "coarse_discriminator": (5,)},
+    "u_gat_it": {"domains": (0, 8), "width": 2, "blocks": 1, "pairs": 4, "quantization": QuantizationConfig(codes=4)},
 }
 """By the name of the model, and a word for one of several forms."""
 CLASSES = 10
