@@ -124,7 +124,7 @@ class FQGAN(ImageModel):
 
     def discriminator_loss(self, real: Tensor, labels: Tensor | None = None) -> Terms:
         """The host's loss plus the commitment on real images and on fakes; codes learn from both."""
-        condition = self.condition(len(real), labels)
+        condition = self.condition(labels)
         with torch.no_grad():
             fake = self.generator(self.prior(len(real)), *condition)
         of_real, of_fake = self.discriminator(real, *condition), self.discriminator(fake, *condition)
@@ -152,17 +152,17 @@ class FQGAN(ImageModel):
 
     def generator_loss(self, real: Tensor, labels: Tensor | None = None) -> Terms:
         """The host's loss plus the commitment on fakes."""
-        condition = self.condition(len(real), labels)
+        condition = self.condition(labels)
         found = self.discriminator(self.generator(self.prior(len(real)), *condition), *condition)
         loss = self.divergence.generator_loss(found.logit) + self.config.quantization.commitment * found.commitment
         return {"loss": loss, "commitment": found.commitment}
 
-    def condition(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """The further inputs of both networks: labels [n], by default of random classes; none without classes."""
+    def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """The further inputs of both networks: the labels [B]; none without classes."""
         if not self.conditional:
             return ()
         if labels is None:
-            labels = torch.randint(self.shape.n_classes, (n,), device=self.device)
+            raise problem("labels of the images", "none", "train on labeled images")
         return (labels,)
 
     @property
@@ -175,7 +175,9 @@ class FQGAN(ImageModel):
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images [n, C, H, W] of latents [n, Z] and labels [n], by default of random classes."""
-        return self.generator(latents, *self.condition(len(latents), labels))
+        if labels is None and self.conditional:
+            labels = torch.randint(self.shape.n_classes, (len(latents),), device=self.device)
+        return self.generator(latents, *self.condition(labels))
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.prior(n), labels)

@@ -47,7 +47,7 @@ def dcgan_generator(shape: ImageShape, latent: int, width: int) -> nn.Module:
 
 def dcgan_discriminator(shape: ImageShape, width: int) -> Parts:
     """The discriminator of Radford et al. 2016 (1511.06434), a block for each convolution."""
-    to_tanh, first, *others = convolutions(shape, width)[:-1]
+    to_tanh, first, *others = list(convolutions(shape, width))[:-1]
     blocks = [nn.Sequential(to_tanh, first), *others]
     head = nn.Sequential(nn.Flatten(), nn.Linear(coarse_numbers(shape, width), 1), nn.Flatten(0))
     for module in (*blocks, head):

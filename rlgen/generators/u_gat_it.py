@@ -209,7 +209,7 @@ class UGATIT(ImageModel):
 
     def of_domain(self, index: int) -> list[QuantizedDiscriminator]:
         """The discriminators of the domain that the generator `index` translates to."""
-        return list(self.discriminators[index])  # type: ignore[arg-type]
+        return list(self.discriminators[index].children())  # type: ignore[arg-type]
 
     def codebook_usage(self) -> Terms:
         """Share of codes in use, the mean of all codebooks; empty without any."""

@@ -37,7 +37,7 @@ def test_the_next_block_and_the_head_receive_codes(host: str) -> None:
     network = model.discriminator
     following = [*network.blocks[1:], network.head]
     seen = [inputs_of(module) for module in following]
-    found = network(torch.rand(6, 1, 16, 16), *model.condition(6, LABELS))
+    found = network(torch.rand(6, 1, 16, 16), *model.condition(LABELS))
     assert len(network.codebooks) == len(network.blocks) == len(following) >= 2
     for received, features, quantizer in zip(seen, found.features, network.codebooks.values(), strict=True):
         rows = received[0].movedim(1, -1).flatten(0, -2)
@@ -50,11 +50,11 @@ def test_the_gradient_passes_through_the_codes_to_the_features_unchanged(host: s
     model = small(host)
     network = model.discriminator
     last: list[Tensor] = inputs_of(network.head)
-    found = network(torch.rand(6, 1, 8, 8), *model.condition(6, LABELS))
+    found = network(torch.rand(6, 1, 8, 8), *model.condition(LABELS))
     at_codes, at_features = torch.autograd.grad(found.logit.sum(), [last[0], found.features[-1]])
     assert torch.equal(at_codes, at_features)
     assert at_features.abs().sum() > 0
-    found = network(torch.rand(6, 1, 8, 8), *model.condition(6, LABELS))
+    found = network(torch.rand(6, 1, 8, 8), *model.condition(LABELS))
     first = next(network.blocks[0].parameters())
     assert torch.autograd.grad(found.logit.sum(), first)[0].abs().sum() > 0
 
@@ -74,7 +74,7 @@ def test_the_generators_loss_is_that_of_its_game_plus_the_commitment(host: str) 
     terms = model.generator_loss(torch.rand(6, 1, 8, 8), LABELS)
     torch.manual_seed(1)
     torch.rand(6, 1, 8, 8)
-    condition = model.condition(6, LABELS)
+    condition = model.condition(LABELS)
     found = model.discriminator(model.generator(model.prior(6), *condition), *condition)
     pairs = zip(found.features, found.quantized, strict=True)
     commitment = sum((features - each.values).square().mean() for features, each in pairs)
@@ -172,11 +172,13 @@ def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
         FQGANConfig(**settings)
 
 
-def test_blocks_that_do_not_exist_and_single_codes_are_refused() -> None:
+def test_blocks_that_do_not_exist_single_codes_and_images_without_labels_are_refused() -> None:
     with pytest.raises(InputError, match="layers from 1 to 2"):
         small("biggan", layers=(3,))
     for settings in ({"codes": 1}, {"codes": -1}, {"decay": 1.0}, {"commitment": -1.0}):
         with pytest.raises(InputError):
             QuantizationConfig(**settings)
+    with pytest.raises(InputError, match="labels of the images"):
+        Trainer(small("biggan", discriminator_turns=1)).update(torch.rand(4, 1, 8, 8))
     with pytest.raises(InputError, match="a latent of at least"):
         FQGAN(SMALL, FQGANConfig(latent=1))
