@@ -99,7 +99,7 @@ class UGATIT(ImageModel):
             limits=(0, None),
         ),
         Panel("Loss of the attention's classifier [nats]", (Metric("generator/attention", "loss"),), limits=(0, None)),
-        Panel("The generators' game", (Metric("generator/game", "game"),), drawn=False),
+        Panel("The generators' game", (Metric("generator/game", "game"),)),
         Panel(
             "Squared distance of features from their codes",
             (
@@ -111,7 +111,11 @@ class UGATIT(ImageModel):
         Panel(
             "Share of codes in use", (Metric("discriminator/codebook_usage", "mean of all codebooks"),), limits=(0, 1)
         ),
-        Panel("Both domains have images", (Metric("discriminator/ready", "ready"),), drawn=False),
+        Panel(
+            "Share of steps that count, since both domains have images",
+            (Metric("discriminator/ready", "discriminators"), Metric("generator/ready", "generators")),
+            limits=(0, 1),
+        ),
     )
     config: UGATITConfig
 
