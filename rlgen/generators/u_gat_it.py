@@ -99,7 +99,10 @@ class UGATIT(ImageModel):
             limits=(0, None),
         ),
         Panel("Loss of the attention's classifier [nats]", (Metric("generator/attention", "loss"),), limits=(0, None)),
-        Panel("The generators' game", (Metric("generator/game", "game"),)),
+        Panel(
+            "Least-squares losses",
+            (Metric("discriminator/divergence", "discriminators"), Metric("generator/game", "generators")),
+        ),
         Panel(
             "Squared distance of features from their codes",
             (
