@@ -18,6 +18,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.pairs import Pairs
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
+from rlgen.nn.attacks import attack_of
 from rlgen.nn.layers import activations, dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
@@ -33,6 +34,8 @@ from .bc_config import BCConfig, BCResult
 Part = Pairs | Episodes
 Batch = Pairs | Sequences
 Report = Callable[[int, dict[str, float]], None]
+ATTACK_STEPS = 5
+"""Steps of PGD per gradient step."""
 LEAST_ERROR = 1e-12  # a single row that fits by chance must not decide
 
 
@@ -156,14 +159,16 @@ class BC:
             updates=done + update,
             dropout=config.dropout,
             noise=config.noise,
+            attack=config.attack,
         )
 
     def _step(self, config: BCConfig, train: Part, optimizer: torch.optim.Optimizer) -> Tensor:
         """Takes one gradient step on random rows and returns the loss."""
         batch = train.draw(config.batch_size)
         self.policy.set_training_mode(True)
+        batch = self._noisy(batch, config.noise) if config.attack == "none" else self._attacked(batch, config)
         with dropout_after_activations(hidden_layers(self.policy), config.dropout):
-            loss = self._loss(self.policy, self._noisy(batch, config.noise))
+            loss = self._loss(self.policy, batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -197,6 +202,23 @@ class BC:
         for name, std in self.observation_std.items():
             parts[name] = parts[name] + noise_std * std * torch.randn_like(parts[name])
         return replace(batch, observations=tree.of_entries(parts))
+
+    def _attacked(self, batch: Batch, config: BCConfig) -> Batch:
+        """The batch with its observations changed, by at most the size of the noise, such that the loss grows."""
+        if config.attack == "none" or not self.observation_std:
+            return batch
+        parts = tree.entries(batch.observations)
+        names = list(self.observation_std)
+        sizes = [parts[name].shape[-1] for name in names]
+
+        def changed(rows: Tensor) -> Batch:
+            own = dict(zip(names, rows.split(sizes, -1), strict=True))
+            return replace(batch, observations=tree.of_entries({**parts, **own}))
+
+        radius = config.noise * torch.cat([self.observation_std[name] for name in names])
+        attack = attack_of(config.attack, radius, steps=ATTACK_STEPS)
+        rows = torch.cat([parts[name] for name in names], -1)
+        return changed(attack(lambda seen: self._loss(self.policy, changed(seen)), rows, self.policy))
 
     def _split(self) -> tuple[Part, Part]:
         """Rows to learn from and held-out rows, at least one episode (or row) of each."""

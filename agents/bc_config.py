@@ -1,9 +1,10 @@
 """The settings of behavioral cloning, and its result."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from rlgen.checks import at_least, below_one, positive, share
+from rlgen.checks import at_least, below_one, one_of, positive, share
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
 
 
@@ -32,6 +33,10 @@ class BCConfig:
     """Standard deviation of the noise on observations while learning, as a fraction of each one's standard deviation.
     Noise makes the policy smooth (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). 0 for
     none; discrete observations and pixels get none."""
+    attack: Literal["none", "fgsm", "pgd"] = field(default="none", metadata=UNLESS_DEFAULT)
+    """Attack on the observations instead of random noise: of all changes of at most `noise` standard deviations per
+    number, the one that raises the loss, by fgsm (Goodfellow et al. 2015, 1412.6572) or pgd (Madry et al. 2018,
+    1706.06083; 5 steps); none: random noise."""
     plain_below: float = 0.5
     """Fraction of the regularized cloning's typical held-out error below which plain regression, a second cloning
     without dropout and noise, is kept; 0 for no second cloning. Below 1, because held-out rows do not show how a smooth
@@ -49,6 +54,9 @@ class BCConfig:
             raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
         below_one(self, "dropout", remedy="use e.g. 0.1, or 0 for none")
         at_least(self, 0, "noise", remedy="use e.g. 0.05, or 0 for none")
+        one_of(self, "attack", ("none", "fgsm", "pgd"))
+        if self.attack != "none" and not self.noise:
+            raise problem("the size of the attack, noise, above 0", "0", "use e.g. noise 0.05, or leave attack out")
         below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
         positive(self, "learning_rate", "batch_size", "max_updates", "check_every", "patience", "sequence")
         if self.check_every > self.max_updates:
@@ -62,7 +70,11 @@ class BCConfig:
 
     def plain(self) -> "BCConfig | None":
         """Settings of the second cloning, without regularization; None if it is off or would repeat the first."""
-        return replace(self, dropout=0.0, noise=0.0) if self.plain_below and (self.dropout or self.noise) else None
+        return (
+            replace(self, dropout=0.0, noise=0.0, attack="none")
+            if self.plain_below and (self.dropout or self.noise)
+            else None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +91,8 @@ class BCResult:
     """Dropout of the kept cloning."""
     noise: float
     """Noise of the kept cloning."""
+    attack: str = "none"
+    """Attack of the kept cloning, of the size of its noise."""
 
     @property
     def kept(self) -> str:
@@ -90,4 +104,5 @@ class BCResult:
         """The regularization of the kept cloning in words."""
         if not (self.dropout or self.noise):
             return "by plain regression"
-        return f"with dropout {self.dropout:g} and noise {self.noise:g}"
+        change = "noise" if self.attack == "none" else f"{self.attack} within"
+        return f"with dropout {self.dropout:g} and {change} {self.noise:g}"

@@ -16,6 +16,7 @@ from rlgen.data.observations import require_flat
 from rlgen.data.recording import action_bounds
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel, under
+from rlgen.equations.divergences import DIVERGENCES
 from rlgen.errors import problem
 from rlgen.nn.penalties import Penalty, PenaltyConfig
 from rlgen.rewards.adversarial import Adversarial, AdversarialConfig
@@ -63,6 +64,8 @@ class GAILConfig(ImitationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, 0, "task_weight")
+        divergence = self.discriminator.divergence
+        self.penalties.refuse_for_loss(divergence, DIVERGENCES[divergence])
         below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
         if self.task_weight and self.expert_share:
             got = f"task_weight={self.task_weight:g} and expert_share={self.expert_share:g}"

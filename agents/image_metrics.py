@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from rlgen.equations.variational_bounds import bits_per_dimension
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import (
+    Attackable,
     Classifies,
     HasBound,
     HasFeatures,
@@ -23,6 +24,7 @@ from rlgen.generators.image_model import (
     HasLogWeight,
     ImageModel,
     InfersCategory,
+    Samples,
 )
 from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear_probe, semi_supervised_errors
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
@@ -30,6 +32,7 @@ from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_l
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.pictures import own_randomness
 from rlgen.generators.trainer import Diverged, Trainer
+from rlgen.nn.attacks import AttackName
 
 PANELS = (
     Panel(
@@ -46,6 +49,11 @@ PANELS = (
     ),
     Panel("Test images in the wrong class", (Metric("evaluation/test_error", "share"),), limits=(0, None)),
     Panel("How many test images these are", (Metric("evaluation/test_errors", "images"),), drawn=False),
+    Panel(
+        "Attacked test images in the wrong class",
+        (Metric("evaluation/robust_error_fgsm", "FGSM"), Metric("evaluation/robust_error_pgd", "PGD")),
+        limits=(0, 1),
+    ),
 )
 """Panels of the metrics of evaluations during the training."""
 RESULTS = (
@@ -54,6 +62,8 @@ RESULTS = (
     Metric("log_density", "log-density of dequantized pixels", "nats", "log_density_standard_error"),
     Metric("bits_per_dimension", "bits per dimension", "at most"),
     Metric("test_error", "test images in the wrong class", share=True),
+    Metric("robust_error_fgsm", "of those attacked by FGSM", share=True),
+    Metric("robust_error_pgd", "of those attacked by PGD", share=True),
     Metric("fid", "FID"),
     Metric("inception_score", "inception score", "", "inception_score_std"),
     Metric("precision", "precision", share=True),
@@ -127,6 +137,23 @@ def classification_error(model: ImageModel, images: ImageSet) -> dict[str, float
     return {"test_errors": errors, "test_error": errors / len(images)}
 
 
+def robust_errors(model: ImageModel, images: ImageSet) -> dict[str, float]:
+    """`robust_error_fgsm` and `robust_error_pgd`: fraction of `images` that the model puts into the wrong class after
+    an attack with its labels. Empty for models that are not attacked."""
+    if not isinstance(model, Attackable):
+        return {}
+    found = {}
+    with own_randomness(SEED, images.images.device):
+        for name in get_args(AttackName):
+            pieces = (
+                (model.class_logits(model.attacked(piece, labels, name)), labels)
+                for piece, labels in images.in_order(PIECE)
+            )
+            wrong = torch.stack([(logits.argmax(-1) != labels).sum() for logits, labels in pieces])
+            found[f"robust_error_{name}"] = int(wrong.sum()) / len(images)
+    return found
+
+
 def measure(
     model: ImageModel,
     train: ImageSet,
@@ -136,19 +163,13 @@ def measure(
     measured: int,
     importance_samples: int,
 ) -> dict[str, Any]:
-    """Metrics by name, for a model in evaluation mode. Likelihoods are in nats per image.
+    """Metrics by name, for a model in evaluation mode. Likelihoods are in nats per image. Those of samples are absent
+    for a model without.
 
     `held_out`: the test images in the form that the model sees. Samples are compared with them, except for grey samples
     of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one.
     """
-    device = train.images.device
-    labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
-    with own_randomness(SEED, device):
-        samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
-    grey = bool(((samples > 0) & (samples < 1)).any())
-    compared = test if model.binary and grey else held_out
-    real = compared.floats(slice(measured))
-    found: dict[str, Any] = {"n_samples": len(samples), "n_test": len(real), "compared_with": compared.name}
+    found: dict[str, Any] = {"n_test": min(measured, len(held_out))}
     if _without_samples(model) is not None:
         found |= likelihood_bounds(model, held_out, measured) | {"nll_of": held_out.name}
     elif isinstance(model, HasLogWeight):
@@ -157,17 +178,33 @@ def measure(
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
     found |= log_densities(model, held_out, measured)
-    found |= _parzen(samples, real)
-    found |= classification_error(model, held_out)
+    found |= classification_error(model, held_out) | robust_errors(model, held_out.take(slice(measured)))
     if isinstance(model, InfersCategory):
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
     if isinstance(model, HasFeatures):
         found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
-    extractor = extractor_of(classifier, train, test)
+    if isinstance(model, Samples):
+        found |= _of_samples(model, test, held_out, measured, extractor_of(classifier, train, test))
+    return found
+
+
+def _of_samples(
+    model: ImageModel, test: ImageSet, held_out: ImageSet, measured: int, extractor: Extractor | None
+) -> dict[str, Any]:
+    """Metrics of `measured` samples, compared with test images."""
+    assert isinstance(model, Samples)
+    device = test.images.device
+    labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
+    with own_randomness(SEED, device):
+        samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
+    grey = bool(((samples > 0) & (samples < 1)).any())
+    compared = test if model.binary and grey else held_out
+    real = compared.floats(slice(measured))
+    found = {"n_samples": len(samples), "compared_with": compared.name} | _parzen(samples, real)
     if extractor is None:
         return found
-    classes = None if classifier == "inception" else labels  # inception has other classes
+    classes = None if isinstance(extractor, InceptionExtractor) else labels  # inception has other classes
     return found | image_scores(real, samples, extractor, classes)
 
 
@@ -222,10 +259,13 @@ def require_finite_model(game: Trainer, images: Tensor) -> None:
     game.require_finite()
     game.require_finite_weights()
     with game.evaluating() as model, own_randomness(FINITE_SEED, images.device), torch.no_grad():
-        labels = (
-            torch.arange(FINITE_SAMPLES, device=images.device) % model.shape.n_classes if model.conditional else None
-        )
-        found = {"samples of the model": model.sample(FINITE_SAMPLES, labels)}
+        found: dict[str, Tensor] = {}
+        if isinstance(model, Samples):
+            rows = torch.arange(FINITE_SAMPLES, device=images.device)
+            labels = rows % model.shape.n_classes if model.conditional else None
+            found["samples of the model"] = model.sample(FINITE_SAMPLES, labels)
+        if isinstance(model, Classifies):
+            found["logits of the model"] = model.class_logits(images)
         if (single := _without_samples(model)) is not None:
             found["likelihoods of the model"] = single(images)
         elif isinstance(model, HasLogWeight):

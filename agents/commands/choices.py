@@ -45,11 +45,12 @@ def all_typed(arguments: Sequence[str], option: str) -> list[str]:
 Settings = TypeVar("Settings", bound=type)
 
 
-def with_fields(kind: Settings, own: Sequence[tuple[str, Any, Field[Any]]]) -> Settings:
-    """A subclass of the settings `kind` with the fields `own` (name, type, field) added or replaced."""
+def with_fields(kind: Settings, own: Sequence[tuple[str, Any, Field[Any]]], *more: type[Any]) -> Settings:
+    """A subclass of the settings `kind` with the fields `own` (name, type, field) added or replaced, and with those of
+    `more` dataclasses."""
     namespace = {"__doc__": kind.__doc__, "__module__": kind.__module__}
     return make_dataclass(  # type: ignore[return-value]
-        kind.__name__, own, bases=(kind,), namespace=namespace, frozen=True, kw_only=True
+        kind.__name__, own, bases=(kind, *more), namespace=namespace, frozen=True, kw_only=True
     )
 
 

@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import tyro
 
+from rlgen.checks import at_least
 from rlgen.envs.backend import Backend
 from rlgen.envs.registration import registered_id
 from rlgen.errors import problem
@@ -18,9 +19,14 @@ from .environment import EnvKwargs, Imports, import_typed
 from .subject import Subject, of_run, require_bearable
 
 if TYPE_CHECKING:
+    from rlgen.data.playing import Policy
     from rlgen.runs.folder import RunFolder
 
+    from .attack import ObservationAttack
+
 log = logging.getLogger("rlgen")
+EPSILON = 0.1
+"""Radius of an attack without --epsilon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +80,23 @@ class PolicyEvaluation(Evaluation):
     """Policy of the expert, a .zip saved by Stable-Baselines3, for the same evaluation: its return is then 1 of the
     normalized score, and that of random actions 0."""
 
+    attack: Literal["fgsm", "pgd"] | None = None
+    """Attack on the observations of the policy while it acts, which changes its action most: fgsm, one step of the
+    gradient (Goodfellow et al. 2015, 1412.6572), or pgd, ten (Madry et al. 2018, 1706.06083); by default none."""
+    epsilon: float | None = None
+    """Radius of the attack: the largest change of an observation number, in its standard deviations by the policy's
+    normalizer, or else those that a random policy visits; 0.1 by default."""
+
     def __post_init__(self) -> None:
         for name in ("episodes", "n_envs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise problem(f"{name} of at least 1", str(value), "leave it out for the default")
+        if self.epsilon is not None:
+            at_least(self, 0, "epsilon")
+            if self.attack is None:
+                got = f"--epsilon {self.epsilon:g} without --attack"
+                raise problem("the radius of an attack", got, "add --attack fgsm or pgd, or leave --epsilon out")
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.evaluation import evaluate
@@ -90,18 +108,22 @@ class PolicyEvaluation(Evaluation):
         import_typed(self.imports, self.env)
         subject = self.subject()
         n_envs = min(self.n_envs, subject.episodes)
-        env = make_env(
+        make = partial(
+            make_env,
             subject.env,
-            n_envs,
-            subject.seed,
-            subject.backend,
+            backend=subject.backend,
             codes=subject.codes,
             code=self.code,
             env_kwargs=subject.env_kwargs,
         )
+        env = make(n_envs, subject.seed)
+        policy: Policy
+        attack: dict[str, Any] = {}
         try:
-            policy = load_policy(subject.saved, env.observation_space, env.action_space, self.normalizer)
+            policy = loaded = load_policy(subject.saved, env.observation_space, env.action_space, self.normalizer)
             log.info("%s: only weights and plain JSON are read, no code is run", subject.saved)
+            if self.attack is not None:
+                policy, attack = self.attack_on(subject).on(loaded, make)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
         finally:
             env.close()
@@ -117,6 +139,7 @@ class PolicyEvaluation(Evaluation):
         return {
             **numbers,
             **self.how(env),
+            **attack,
             "per_episode": {name: each.tolist() for name, each in asdict(played).items()},
         }
 
@@ -135,6 +158,14 @@ class PolicyEvaluation(Evaluation):
         self._require_code_of(subject)
         asked: dict[str, Any] = {"episodes": self.episodes, "seed": self.seed, "backend": self.backend}
         return replace(subject, **{name: value for name, value in asked.items() if value is not None})
+
+    def attack_on(self, subject: Subject) -> "ObservationAttack":
+        """The attack that the arguments name."""
+        from .attack import ObservationAttack
+
+        assert self.attack is not None
+        epsilon = EPSILON if self.epsilon is None else self.epsilon
+        return ObservationAttack(name=self.attack, epsilon=epsilon, codes=subject.codes or 0)
 
     def measured_against(self, subject: Subject) -> Subject:
         """`subject` with the returns of --expert, if given, and of random actions in its evaluation."""
@@ -244,12 +275,12 @@ class ImageEvaluation(Evaluation):
         asked = {name: getattr(self, name) for name in ("measured", "importance_samples", "classifier", "device")}
         config = recorded_settings(folder, {name: value for name, value in asked.items() if value is not None})
         set_torch_threads(config.threads)
-        require_classifier_file(config.classifier)
+        require_classifier_file(config.extractor)
         device, sentence = choose_device(config.device)
         log.info(sentence)
         train, test = (ImageSet.load(config.data, split, config.image_size).to(device) for split in ("train", "test"))
         require_noted_images(folder, train, test)
-        require_measurable(train, test, config.classifier, config.measured)
+        require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)
         held_out = as_seen(test, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)

@@ -21,14 +21,21 @@ from rlgen.runs.image_files import note_images, require_noted_images, save_image
 from rlgen.runs.metrics import Metrics
 from rlgen.system.console import number
 
-from ..image_metrics import classification_error, likelihood_bounds, log_densities, measure, require_finite_model
+from ..image_metrics import (
+    classification_error,
+    likelihood_bounds,
+    log_densities,
+    measure,
+    require_finite_model,
+    robust_errors,
+)
 from ..trainable import Observer
 from .finish import print_result, result_of
 
 PICTURE_SEED, PICTURED, EVALUATED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
 FINITE = {"nll", "elbo", "log_density", "parzen", "fid"}
-"""Metrics that every such model has."""
+"""Metrics that are finite wherever a model has them."""
 SHOWN = 3
 """Number of logged values in the progress display, those of the first player first."""
 
@@ -125,11 +132,12 @@ class ImageTraining:
 
     def evaluate(self) -> Mapping[str, float]:
         """Bounds on the likelihood of test images, or their exact densities, if the model has them, and its
-        classification errors."""
+        classification errors, also under attack."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             found |= log_densities(model, self.held_out, CURVE_IMAGES)
+            found |= robust_errors(model, self.held_out.take(slice(CURVE_IMAGES)))
             return found | classification_error(model, self.held_out)
 
     def pictures(self) -> Mapping[str, np.ndarray]:

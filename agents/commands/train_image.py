@@ -21,7 +21,7 @@ from rlgen.data.minibatches import Minibatches, PartlyLabeled
 from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageShape
+from rlgen.generators.image_model import ImageShape, Samples
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer, TrainerConfig
@@ -58,18 +58,18 @@ DEFAULT_LABELS = 100
 @renamed_fields(binarise="binarize")
 @dataclass(frozen=True, kw_only=True)
 class TrainImage(RunSettings):
-    """A generative model of images: a VAE, a GAN, a flow and others, on the digits of scikit-learn, a folder of images,
-    or MNIST.
+    """A model of images, generative (a VAE, a GAN, a flow and others) or a classifier, on the digits of scikit-learn, a
+    folder of images, or MNIST.
 
     The run folder gets samples at intervals, metrics, checkpoints and a report. A model's settings have its name as
-    prefix: --model gan --help-all lists those of the GAN.
+    prefix: --model gan --help-all lists those of the GAN. Those of the classifier have none: --adversarial.
     """
 
     agent: ClassVar[str] = "image"
     evaluation = ImageEvaluation
 
     model: Model = "vae"
-    """Generative model."""
+    """Image model."""
     data: str = "digits"
     """Images to learn. digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures, with a folder
     for each class or without, of MNIST's four IDX files, of CIFAR's binary files or of NumPy arrays (train_images.npy
@@ -124,6 +124,10 @@ class TrainImage(RunSettings):
             able = ", ".join(name for name, kind in GENERATORS.items() if kind.semi_supervised)
             got = f"--labels {self.labels} for {self.model}"
             raise problem(f"labels for a semi-supervised model ({able})", got, "leave --labels out")
+        if self.classifier not in ("auto", "none") and not issubclass(GENERATORS[self.model], Samples):
+            got = f"--classifier {self.classifier} for {self.model}"
+            raise problem("a classifier that measures the samples of a model", got, "leave --classifier out")
+        self.model_config  # noqa: B018  # its checks
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> "type[TrainImage]":
@@ -134,18 +138,22 @@ class TrainImage(RunSettings):
     @classmethod
     def elsewhere(cls) -> dict[str, str]:
         """Options that other models read, by option, each with its models."""
-        others = {name: kind.config_type for name, kind in GENERATORS.items() if name != cls.model}
+        own = {option.rpartition(".")[2] for option in options_of(GENERATORS[cls.model].config_type, f"{cls.model}.")}
+        others = {name: kind for name, kind in GENERATORS.items() if name != cls.model}
         return {
             option: choice
             for name, kind in others.items()
-            for option, choice in needs("--model", [name], options_of(kind, f"{name}.")).items()
+            for option, choice in needs(
+                "--model", [name], options_of(kind.config_type, f"{name}." if kind.grouped else "")
+            ).items()
+            if option.removeprefix("--") not in own  # --learning-rate is rather --vae.learning-rate without its group
         }
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
         """`values` without the settings that the typed model does not read, and with only the typed one of steps and
         epochs."""
-        idle = set(GENERATORS) - {each.name for each in fields(cls)}
+        idle = {name for model in GENERATORS for name in settings_names(model)} - {each.name for each in fields(cls)}
         idle |= set() if GENERATORS[cls.model].semi_supervised else {"labels"}
         idle |= {"epochs"} if typed(arguments, "--steps") else {"steps"} if typed(arguments, "--epochs") else set()
         read = {name: value for name, value in values.items() if name not in idle}
@@ -161,7 +169,11 @@ class TrainImage(RunSettings):
     @property
     def model_config(self) -> Any:
         """The settings of the chosen model; its defaults where there are none."""
-        return getattr(self, self.model, None) or GENERATORS[self.model].config_type()
+        kind = GENERATORS[self.model]
+        if kind.grouped:
+            return getattr(self, self.model, None) or kind.config_type()
+        given = {name: getattr(self, name) for name in settings_names(self.model) if hasattr(self, name)}
+        return kind.config_type(**given)
 
     @property
     def n_labels(self) -> int:
@@ -207,12 +219,12 @@ class TrainImage(RunSettings):
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:
         distributed.require_single_process("an image model")
-        require_classifier_file(self.classifier)
+        require_classifier_file(self.extractor)
         device, sentence = choose_device(self.device)
         log.info(sentence)
         train, test = (ImageSet.load(self.data, split, self.image_size).to(device) for split in ("train", "test"))
         require_one_kind(train, test)
-        require_measurable(train, test, self.classifier, self.measured)
+        require_measurable(train, test, self.extractor, self.measured)
         channels, height, width = train.shape
         shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
         for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two generators
@@ -248,14 +260,25 @@ class TrainImage(RunSettings):
     @property
     def measurement(self) -> Measurement:
         """How the finished model is measured."""
-        return Measurement(
-            classifier=self.classifier, samples=self.measured, importance_samples=self.importance_samples
-        )
+        return Measurement(classifier=self.extractor, samples=self.measured, importance_samples=self.importance_samples)
+
+    @property
+    def extractor(self) -> str:
+        """The classifier that measures samples; none for a model without samples."""
+        return self.classifier if issubclass(GENERATORS[self.model], Samples) else "none"
 
 
 @cache
 def settings_of(model: str) -> type[TrainImage]:
     """`TrainImage` with the settings of one model."""
     kind = GENERATORS[model].config_type
-    own: list[Any] = [("model", Model, field(default=model)), (model, kind, field(default_factory=kind))]
-    return with_fields(TrainImage, own)
+    own: list[Any] = [("model", Model, field(default=model))]
+    if not GENERATORS[model].grouped:
+        return with_fields(TrainImage, own, kind)
+    return with_fields(TrainImage, [*own, (model, kind, field(default_factory=kind))])
+
+
+def settings_names(model: str) -> tuple[str, ...]:
+    """The fields of `settings_of(model)` with the settings of the model: one group, or each setting."""
+    kind = GENERATORS[model]
+    return (model,) if kind.grouped else tuple(each.name for each in fields(kind.config_type))

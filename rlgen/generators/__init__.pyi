@@ -8,6 +8,7 @@ from .flow_model import FlowModel
 from .fq_gan import FQGAN, FQGANConfig
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
 from .gran import GRAN, GRANConfig
+from .image_classifier import ImageClassifier, ImageClassifierConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
@@ -53,6 +54,8 @@ __all__ = [
     "GANConfig",
     "GRANConfig",
     "IAFVAEConfig",
+    "ImageClassifier",
+    "ImageClassifierConfig",
     "ImageModel",
     "ImageShape",
     "ImprovedGAN",

@@ -46,6 +46,7 @@ class AdversarialGameConfig:
         at_least(self, 1, "latent", "discriminator_turns")
         positive(self, "generator_rate", "discriminator_rate")
         one_of(self, "divergence", GENERATOR_DIVERGENCES)
+        self.penalties.refuse_for_loss(self.divergence, DIVERGENCES[self.divergence])
 
 
 def game_panels(level: str = "") -> tuple[Panel, ...]:

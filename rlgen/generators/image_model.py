@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
+from rlgen.nn.attacks import AttackName
 
 Terms = dict[str, Tensor]
 """0-d tensors by name; "loss" is minimized, the others are logged."""
@@ -107,6 +108,9 @@ class ImageModel(nn.Module):
     """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
+    grouped: ClassVar[bool] = True
+    """Whether its settings are a group with the model's name, `--vae.latent`; otherwise they stand beside those of the
+    training, `--epsilon`."""
     panels: ClassVar[tuple[Panel, ...]] = ()
     """Panels of the metrics that its players log, and of evaluations that mean something else than for most models."""
     results: ClassVar[tuple[Metric, ...]] = ()
@@ -133,10 +137,6 @@ class ImageModel(nn.Module):
         """The players, in the order of their steps."""
         raise NotImplementedError
 
-    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """Images [n, C, H, W] in [0, 1], without gradient."""
-        raise NotImplementedError
-
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
         """Interpolation from latent `begin` to `end` [..., Z] at the fraction `share` [..., 1]: spherical, for Gaussian
         latents."""
@@ -147,6 +147,15 @@ class ImageModel(nn.Module):
 
     def after_update(self, logs: Terms) -> None:
         """Called after the steps of all players with their logs, for state that no optimizer changes."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A model that draws images."""
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Images [n, C, H, W] in [0, 1], without gradient."""
+        ...
 
 
 @runtime_checkable
@@ -300,4 +309,14 @@ class Classifies(Protocol):
 
     def class_logits(self, images: Tensor) -> Tensor:
         """Class logits [B, K] of images [B, C, H, W], without gradient."""
+        ...
+
+
+@runtime_checkable
+class Attackable(Classifies, Protocol):
+    """A classifier whose errors are also measured on attacked images."""
+
+    def attacked(self, images: Tensor, labels: Tensor, attack: AttackName) -> Tensor:
+        """Images [B, C, H, W] in [0, 1], changed so that they are taken for other classes than `labels` [B], without
+        gradient."""
         ...

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rlgen.generators.image_model import (
+    Attackable,
     ClassDecoder,
     Completes,
     Decoder,
@@ -16,6 +17,7 @@ from rlgen.generators.image_model import (
     ImageModel,
     InfersCategory,
     Reconstructs,
+    Samples,
     Translates,
     Traverses,
 )
@@ -64,6 +66,7 @@ CAPTIONS = {
     "classes": "In each row the same latent, in each column another class",
     "codes": "In each row the same noise, in each column the same code",
     "stages": "In each row one sample, from left to right after more of its steps",
+    "attacked": "Test images, and under each what FGSM makes of it against the class that the model takes it for",
 }
 """Captions in reports of the pictures of `grids`."""
 
@@ -84,7 +87,8 @@ def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def sample_grid(model: ImageModel, seed: int, device: torch.device) -> Grid:
-    """Samples of a model; one column per class for a conditional model."""
+    """Samples of a model that `Samples`; one column per class for a conditional model."""
+    assert isinstance(model, Samples)
     columns = model.shape.n_classes if model.conditional else COLUMNS
     labels = torch.arange(ROWS * columns, device=device) % columns if model.conditional else None
     with own_randomness(seed, device):
@@ -96,6 +100,13 @@ def reconstruction_grid(model: Reconstructs, images: Tensor, seed: int) -> Grid:
     shown = images[: ROWS // 2 * COLUMNS]
     with own_randomness(seed, images.device):
         return paired_rows(shown, model.reconstruct(shown))
+
+
+def attack_grid(model: Attackable, images: Tensor, seed: int) -> Grid:
+    """Pairs of rows: images [B, C, H, W], with the same ones attacked below."""
+    shown = images[: ROWS // 2 * COLUMNS]
+    with own_randomness(seed, images.device):
+        return paired_rows(shown, model.attacked(shown, model.class_logits(shown).argmax(-1), "fgsm"))
 
 
 def translation_grid(model: Translates, seed: int, device: torch.device) -> Grid:
@@ -174,7 +185,9 @@ def stage_grid(model: DrawsInSteps, seed: int, device: torch.device) -> Grid:
 
 def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
     """All grids that the model supports, by name. `images` [B, C, H, W]: inputs of reconstructions and traversals."""
-    found = {"samples": sample_grid(model, seed, images.device)}
+    found: dict[str, Grid] = {}
+    if isinstance(model, Samples):
+        found["samples"] = sample_grid(model, seed, images.device)
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)
     if isinstance(model, Completes):
@@ -192,4 +205,6 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["traversals"] = traversal_grid(model, images, seed)
     if isinstance(model, DrawsInSteps):
         found["stages"] = stage_grid(model, seed, images.device)
+    if isinstance(model, Attackable):
+        found["attacked"] = attack_grid(model, images, seed)
     return {name: grid for name, grid in found.items() if len(grid.images)}

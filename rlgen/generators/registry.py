@@ -9,6 +9,7 @@ from rlgen.generators.fgan import FGAN
 from rlgen.generators.fq_gan import FQGAN
 from rlgen.generators.gan import GAN
 from rlgen.generators.gran import GRAN
+from rlgen.generators.image_classifier import ImageClassifier
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
@@ -27,6 +28,7 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "gan": GAN,
     "began": BEGAN,
     "cgan": CGAN,
+    "classifier": ImageClassifier,
     "dcgan": DCGAN,
     "ddpm": DDPM,
     "draw": DRAW,

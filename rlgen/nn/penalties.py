@@ -16,8 +16,10 @@ from rlgen.checks import at_least, below_one, positive
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Panel
 from rlgen.equations import penalties as equations
+from rlgen.equations.divergences import Divergence, logistic_discriminator_loss
 from rlgen.equations.penalties import Critic, historical_average_distance
 from rlgen.errors import problem
+from rlgen.nn.attacks import FGSM
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.dropout import HiddenDropout, InputDropout
 from rlgen.nn.proximal import Proximal
@@ -101,6 +103,24 @@ class Entropy:
     def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
         entropy = equations.bernoulli_entropy(real_logit).mean() + equations.bernoulli_entropy(fake_logit).mean()
         return -self.weight * entropy
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackedRows:
+    """The logistic loss of rows that FGSM has moved against the discriminator, real ones towards fake and fake ones
+    towards real. Its sum with the logistic loss of the rows themselves is twice the objective of Goodfellow et al. 2015
+    (1412.6572), section 6, with α = 0.5."""
+
+    epsilon: float = 0.1
+    second_gradients: ClassVar[bool] = True
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        return network
+
+    def loss(self, critic: Critic, real: Tensor, fake: Tensor, real_logit: Tensor, fake_logit: Tensor) -> Tensor:
+        attack = FGSM(epsilon=self.epsilon)
+        real, fake = attack(lambda rows: -critic(rows), real), attack(critic, fake)
+        return logistic_discriminator_loss(critic(real), critic(fake))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +241,10 @@ class PenaltyConfig:
     """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""
     entropy: float = penalty_field(Entropy, weight="entropy")
     """Weight of the entropy of D (1e-3 in the released code of GAIL); 0 for none."""
+    fgsm: float = penalty_field(AttackedRows, 0.0, UNLESS_DEFAULT, epsilon="fgsm")
+    """Largest change of each number of the discriminator's inputs in an attack on it (FGSM, Goodfellow et al. 2015,
+    1412.6572), in the unit in which it sees them; the logistic loss of the attacked rows is added to its loss. E.g.
+    0.1; 0 for none."""
 
     def __post_init__(self) -> None:
         positive(self, "bottleneck_step")
@@ -241,9 +265,14 @@ class PenaltyConfig:
         """Raise `InputError` for penalties that a discriminator with batch norm cannot have."""
         needed, names = (
             "whose rows do not influence one another",
-            ("gradient", "r1", "bottleneck", "quantize", "proximal"),
+            ("gradient", "r1", "bottleneck", "quantize", "proximal", "fgsm"),
         )
         self._refuse(needed, "one with batch norm", remedy, *names)
+
+    def refuse_for_loss(self, name: str, divergence: Divergence) -> None:
+        """Raise `InputError` for penalties that do not fit the loss of the divergence `name`."""
+        if divergence.discriminator_loss is not logistic_discriminator_loss:
+            self._refuse("with a logistic loss", name, "leave it out, or use e.g. minimax or reverse_kl", "fgsm")
 
     def refuse_for_condition(self) -> None:
         """Raise `InputError` for penalties that a discriminator with a condition in addition to the image cannot

@@ -9,6 +9,8 @@ import jinja2
 import numpy as np
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.generators.image_model import Samples
+from rlgen.generators.registry import GENERATORS
 from rlgen.reports.report import title_of
 from rlgen.reports.tables import count, metric_text
 from rlgen.runs.folder import RunFolder
@@ -169,6 +171,8 @@ def _code(what: str, repository: str | None) -> str:
 def _usage(run: RunFolder, name: str, returns: Returns | None) -> str:
     played = name.rpartition("/")[2]
     if returns is None:
+        if not issubclass(GENERATORS[run.config["model"]], Samples):
+            return "`model.class_logits(images)` classifies images [N, channels, height, width] from 0 to 1."
         return "`model.sample(16)` makes images [16, channels, height, width] from 0 to 1."
     imports = run.config.get("imports") or []
     given = "".join(f" --import {each}" for each in imports)

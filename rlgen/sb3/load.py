@@ -50,11 +50,21 @@ class LoadedPolicy:
 
         The noise of gSDE is drawn again when all episodes start, and holds until then. DQN and QRDQN do not sample.
         """
-        if getattr(self.policy, "use_sde", False) and episode_start is not None and np.all(episode_start):
-            self.policy.reset_noise()  # type: ignore[operator]
+        return self.act(self.seen(observation), state, episode_start, deterministic)
+
+    def seen(self, observation: np.ndarray) -> np.ndarray:
+        """What the network sees of raw observations [..., O]: normalized by the statistics outside of it."""
         for normalize in self.normalizers:
             observation = normalize(observation)
-        return self.policy.predict(observation, state, episode_start, deterministic)
+        return observation
+
+    def act(
+        self, seen: np.ndarray, state: Any, episode_start: np.ndarray | None, deterministic: bool
+    ) -> tuple[np.ndarray, Any]:
+        """`predict` for what the network sees."""
+        if getattr(self.policy, "use_sde", False) and episode_start is not None and np.all(episode_start):
+            self.policy.reset_noise()  # type: ignore[operator]
+        return self.policy.predict(seen, state, episode_start, deterministic)
 
 
 def load_policy(

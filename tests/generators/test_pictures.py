@@ -22,7 +22,7 @@ from rlgen.generators import (
     SemiSupervisedGANConfig,
     VAEConfig,
 )
-from rlgen.generators.image_model import great_circle
+from rlgen.generators.image_model import Samples, great_circle
 from rlgen.generators.pictures import grids, own_randomness, reconstruction_grid
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
@@ -143,9 +143,9 @@ def test_own_randomness_is_that_of_its_seed() -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_every_registered_model_is_made_of_a_shape_and_its_settings(name: str) -> None:
     kind = GENERATORS[name]
-    model = kind(SMALL, kind.config_type())
+    model, seen = kind(SMALL, kind.config_type()), (torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))
     with torch.no_grad():
-        assert model.sample(2).shape == (2, 1, 8, 8)
+        assert (model.sample(2) if isinstance(model, Samples) else model.attacked(*seen, "fgsm")).shape == (2, 1, 8, 8)
     assert name.isidentifier(), "its settings are a field of that name"
 
 

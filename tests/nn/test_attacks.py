@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rlgen.errors import InputError
-from rlgen.nn.attacks import FGSM, PGD, attack_of, evaluation_mode
+from rlgen.nn.attacks import FGSM, PGD, attack_of
 
 WEIGHTS = torch.tensor([[0.5, -1.0, 2.0], [0.0, 1.0, -1.0]])
 
@@ -83,9 +83,15 @@ def test_an_attack_works_within_no_grad(network) -> None:
 
 
 def test_evaluation_mode_ends_with_an_error(network) -> None:
-    with pytest.raises(ZeroDivisionError), evaluation_mode(network):
-        assert not network[1].training
+    seen = []
+
+    def loss(rows):
+        seen.append(network[1].training)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        FGSM(epsilon=0.1)(loss, batch()[0], network)
+    assert seen == [False]
     assert network[1].training
 
 

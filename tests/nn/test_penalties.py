@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
+from torch.nn import functional as F
 
 from rlgen.display import Metric, Panel
 from rlgen.equations import penalties as equations
+from rlgen.equations.divergences import DIVERGENCES, logistic_discriminator_loss
 from rlgen.errors import InputError
 from rlgen.nn import (
     R1,
@@ -25,7 +27,7 @@ from rlgen.nn import (
     mlp,
     penalties,
 )
-from rlgen.nn.penalties import Reporting, penalty_field
+from rlgen.nn.penalties import AttackedRows, Reporting, penalty_field
 
 
 def steep(rows: Tensor) -> Tensor:
@@ -176,7 +178,48 @@ def test_spectral_norm_adds_nothing_to_the_loss() -> None:
     assert loss(SpectralNorm(), EXPERT, POLICY).item() == 0
 
 
-@pytest.mark.parametrize("penalty", [GradientPenalty(), R1(), Entropy()])
+def test_rows_are_attacked_towards_the_other_side() -> None:
+    """A critic of slope 3: real rows lose 3 ε of their logit, fake rows gain as much."""
+    found = loss(AttackedRows(epsilon=0.2), EXPERT, POLICY)
+    expected = F.softplus(-(steep(EXPERT) - 0.6)).mean() + F.softplus(steep(POLICY) + 0.6).mean()
+    torch.testing.assert_close(found, expected)
+
+
+def test_without_a_radius_the_attacked_rows_have_the_loss_of_the_rows() -> None:
+    expected = logistic_discriminator_loss(steep(EXPERT), steep(POLICY))
+    torch.testing.assert_close(loss(AttackedRows(epsilon=0.0), EXPERT, POLICY), expected)
+
+
+def test_a_discriminator_trained_with_attacked_rows_is_flatter_between_the_sides() -> None:
+    sides = torch.tensor([[-0.1], [0.1]])
+
+    def slope(chosen: list[Penalty]) -> float:
+        torch.manual_seed(0)
+        network = mlp([1, 16, 1])
+        optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+        for _ in range(200):
+            fake, real = network(sides).flatten().split(1)
+            terms = [
+                each.loss(lambda rows: network(rows).flatten(), sides[1:], sides[:1], real, fake) for each in chosen
+            ]
+            total = logistic_discriminator_loss(real, fake) + sum(terms)
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+        return float(network(sides).diff(dim=0))
+
+    assert slope([AttackedRows(epsilon=0.3)]) < 0.5 * slope([])
+
+
+def test_attacked_rows_need_a_logistic_loss() -> None:
+    attacked = PenaltyConfig(fgsm=0.1)
+    attacked.refuse_for_loss("reverse_kl", DIVERGENCES["reverse_kl"])
+    PenaltyConfig().refuse_for_loss("wasserstein", DIVERGENCES["wasserstein"])
+    with pytest.raises(InputError, match="logistic loss"):
+        attacked.refuse_for_loss("wasserstein", DIVERGENCES["wasserstein"])
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty(), R1(), Entropy(), AttackedRows()])
 def test_penalties_of_the_loss_leave_the_network_alone(penalty: Penalty) -> None:
     network = mlp([4, 1])
     assert penalty.wrap(network) is network
