@@ -1,3 +1,4 @@
+from .attacks import FGSM, PGD, Attack
 from .autoregressive import MADE, InverseAutoregressiveStep, MaskedAutoregressiveFlow
 from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
@@ -12,7 +13,16 @@ from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination,
 from .masked_conv import MaskedConv2d
 from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
-from .penalties import R1, Entropy, GradientPenalty, HistoricalAverage, Penalty, PenaltyConfig, SpectralNorm
+from .penalties import (
+    R1,
+    AttackedRows,
+    Entropy,
+    GradientPenalty,
+    HistoricalAverage,
+    Penalty,
+    PenaltyConfig,
+    SpectralNorm,
+)
 from .pixel_lstm import DiagonalBiLSTM, RowLSTM
 from .pixel_networks import GatedPixelNetwork, LSTMBlock, MaskedBlock, PixelSizes, ResidualPixelNetwork
 from .posterior import CouplingFlow, DiagonalGaussian, InverseAutoregressive, Posterior, PosteriorFactory
@@ -26,13 +36,17 @@ from .u_gat_it import AdaLIN, UGATITGenerator
 from .unet import UNet
 
 __all__ = [
+    "FGSM",
     "MADE",
+    "PGD",
     "R1",
     "ActNorm",
     "ActionScale",
     "AdaLIN",
     "AdditiveCoupling",
     "AffineCoupling",
+    "Attack",
+    "AttackedRows",
     "BayesianDense",
     "BayesianMLP",
     "BigGANGenerator",

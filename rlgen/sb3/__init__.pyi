@@ -1,3 +1,4 @@
+from .attacked_policy import AttackedPolicy
 from .average import PolicyAverage
 from .backward_starts import BackwardStarts
 from .device_ppo import DevicePPO
@@ -17,6 +18,7 @@ from .replaced_rewards import LearnedRewards
 from .vec_env import SimVecEnv
 
 __all__ = [
+    "AttackedPolicy",
     "BackwardStarts",
     "DevicePPO",
     "DictFeatures",

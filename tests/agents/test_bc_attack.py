@@ -25,11 +25,13 @@ def turning_expert() -> Demonstrations:
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd"])
 def test_each_number_is_moved_by_the_size_of_the_noise_such_that_the_loss_grows(attack: str, point_ppo) -> None:
-    config = replace(QUICK, noise=0.5, attack=attack)
+    config = replace(QUICK, noise=0.5, attack=attack, max_updates=50)
     bc = BC(point_ppo(policy_kwargs=normalized_policy([8])), turning_expert(), config)
+    bc.learn()
+    bc.policy.zero_grad(set_to_none=True)
     attacked = bc._attacked(bc.batch, config)
-    moved = (attacked.observations - bc.batch.observations).abs() / bc.batch.observations.std(0)
-    assert moved.max() <= 0.5 * 1.01
+    moved = (attacked.observations - bc.batch.observations).abs() / bc.observation_std[""]
+    assert moved.max() <= 0.5 * (1 + 1e-4)
     assert moved.mean() > 0.4
     random = bc._noisy(bc.batch, 0.5)
     with torch.no_grad():
