@@ -93,12 +93,14 @@ def model_card(
     returns, agent = result.returns, str(run.config.get("agent"))
     data = returns.env if returns else str(result.metrics.get("data", run.config.get("data")))
     what = "policy" if returns else "image model"
-    tags = (*POLICY_TAGS, agent) if returns else ("image-generation", str(result.metrics.get("model", agent)))
+    model, task = str(result.metrics.get("model", agent)), "generation" if _generates(run) else "classification"
+    tags = (*POLICY_TAGS, agent) if returns else (f"image-{task}", model)
+    pipeline = "unconditional-image-generation" if _generates(run) else "image-classification"
     return ModelCard(
         name=name,
         title=title_of(run, result),
         what=what,
-        pipeline_tag="reinforcement-learning" if returns else "unconditional-image-generation",
+        pipeline_tag="reinforcement-learning" if returns else pipeline,
         tags=(*tags, data, "rlgen"),
         data=data,
         metrics=tuple(_of_policy(returns) if returns else _of_images(run, result)),
@@ -168,10 +170,16 @@ def _code(what: str, repository: str | None) -> str:
     return "\n".join([*more, f"from {module} import {function}", "", f"{then} = {function}({place}){comment}"])
 
 
+def _generates(run: RunFolder) -> bool:
+    """Whether an image model draws images, rather than classifying them."""
+    kind = GENERATORS.get(str(run.config.get("model")))
+    return kind is None or issubclass(kind, Samples)
+
+
 def _usage(run: RunFolder, name: str, returns: Returns | None) -> str:
     played = name.rpartition("/")[2]
     if returns is None:
-        if not issubclass(GENERATORS[run.config["model"]], Samples):
+        if not _generates(run):
             return "`model.class_logits(images)` classifies images [N, channels, height, width] from 0 to 1."
         return "`model.sample(16)` makes images [16, channels, height, width] from 0 to 1."
     imports = run.config.get("imports") or []

@@ -116,3 +116,11 @@ def test_own_randomness_repeats_a_random_start(run: Path) -> None:
         with own_randomness(1, torch.device("cpu")):
             found.append(model.attacked(test.floats(slice(5)), test.labels[:5], "pgd"))
     assert torch.equal(*found)
+
+
+def test_a_published_classifier_is_one_for_classification(run: Path, tmp_path: Path) -> None:
+    assert cli.main(["publish", str(run), "--to", str(tmp_path / "published")]) == 0
+    card = (tmp_path / "published" / "README.md").read_text()
+    assert "image-classification" in card
+    assert "model.class_logits(images)" in card
+    assert "generation" not in card.split("---\n")[1]
