@@ -109,8 +109,8 @@ class ImageModel(nn.Module):
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
     grouped: ClassVar[bool] = True
-    """Whether its settings are a group with the model's name, `--vae.latent`; otherwise they have no prefix, as those of
-    the training."""
+    """Whether its settings are a group with the model's name, `--vae.latent`; otherwise they have no prefix, like those
+    of the training."""
     panels: ClassVar[tuple[Panel, ...]] = ()
     """Panels of the metrics that its players log, and of evaluations that mean something else than for most models."""
     results: ClassVar[tuple[Metric, ...]] = ()
