@@ -32,7 +32,7 @@ def config(**settings: object) -> TrainImage:
 
 def load(monkeypatch: pytest.MonkeyPatch, train: ImageSet, test: ImageSet) -> None:
     sets = {"train": train, "test": test}
-    monkeypatch.setattr(ImageSet, "load", lambda data, split: sets[split])
+    monkeypatch.setattr(ImageSet, "load", lambda data, split, size: sets[split])
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,7 @@ def test_everything_a_model_logs_is_drawn_once_or_says_what_another_says(name: s
     assert len(set(drawn)) == len(drawn)
     assert set(names) - set(drawn) <= {
         "evaluation/nll_standard_error", "discriminator/information", "discriminator/uniform_r2", "decoder/game",
+        "classifier/loss",
     }  # fmt: skip
     assert {panel.steps for panel in panels} == {"updates"}
     assert not {panel.title for panel in panels} & set(names), "a title in words"
