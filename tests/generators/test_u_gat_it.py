@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from rlgen.data import ImageSet
+from rlgen.data.minibatches import Minibatches
 from rlgen.errors import InputError
-from rlgen.generators import UGATIT, ImageShape, Trainer, UGATITConfig
+from rlgen.generators import UGATIT, ImageShape, Trainer, TrainerConfig, UGATITConfig
 from rlgen.generators.domain_memory import DomainMemory
 from rlgen.generators.image_model import Decoder, Translates
 from rlgen.generators.pictures import grids
@@ -142,6 +145,30 @@ def test_networks_fit_gray_and_colored_images_of_sizes_that_can_be_halved(
     model = small(ImageShape(channels=channels, height=height, width=width, n_classes=2))
     assert model.translate(torch.rand(2, *shape)).shape == (2, *shape)
     assert [len(model.of_domain(index)) for index in range(2)] == [discriminators] * 2
+
+
+@pytest.mark.slow
+def test_a_classifier_of_digits_sees_ones_in_most_translations_of_zeros() -> None:
+    torch.manual_seed(0)
+    digits = ImageSet.load("digits")
+    images, labels = digits.floats(), digits.labels
+    classifier = nn.Linear(64, 10)
+    optimizer = torch.optim.Adam(classifier.parameters(), 1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        F.cross_entropy(classifier(images.flatten(1)), labels).backward()
+        optimizer.step()
+    config = UGATITConfig(
+        learning_rate=2e-3, blocks=1, cycle=1.0, identity=0.5, attention=1.0, quantization=QuantizationConfig(codes=64)
+    )
+    shape = ImageShape(channels=1, height=8, width=8, n_classes=10)
+    game = Trainer(UGATIT(shape, config), TrainerConfig(average=0.98))
+    for _, batch in zip(range(300), Minibatches(digits, size=100), strict=False):
+        logs = game.update(*batch)
+    with game.evaluating() as model:
+        classes = classifier(model.translate(images[labels == 0]).flatten(1)).argmax(1)
+    assert (classes == 1).float().mean() > 0.5
+    assert logs["discriminator/codebook_usage"] >= 0.2
 
 
 def test_images_without_domains_and_settings_that_cannot_work_are_refused() -> None:
