@@ -28,7 +28,8 @@ KEPT = 256
 class UGATITConfig:
     """Configuration of `UGATIT`: Kim et al. 2020 (1907.10830), section 3.1 and released code, for small images. With
     these rates and weights a training takes very many updates. On digits of 8 × 8 pixels --u-gat-it.learning-rate 2e-3
-    --u-gat-it.attention 1 --u-gat-it.cycle 1 --u-gat-it.identity 0.5 turn most zeros to ones in 300.
+    --u-gat-it.blocks 1 --u-gat-it.attention 1 --u-gat-it.cycle 1 --u-gat-it.identity 0.5 --u-gat-it.quantization.codes
+    64 --game.average 0.98 turn most zeros to ones in 300.
 
     Differs from the paper: fewer channels and residual blocks, no weight decay, and no augmentation, because the images
     are small.
