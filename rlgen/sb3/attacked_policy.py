@@ -58,7 +58,8 @@ class AttackedPolicy:
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
         """As `LoadedPolicy.predict`, of attacked observations."""
-        seen = torch.as_tensor(self.loaded.seen(observation), dtype=torch.float32, device=self.policy.device)
+        # A copy, because an environment may give arrays that are read-only.
+        seen = torch.from_numpy(np.array(self.loaded.seen(observation), np.float32)).to(self.policy.device)
         batch = seen.reshape(-1, *(self.observation_space.shape or ()))
         attacked = self.attack(action_loss(self.policy, batch), batch, self.policy)
         return self.loaded.act(attacked.reshape(seen.shape).cpu().numpy(), state, episode_start, deterministic)
@@ -119,7 +120,7 @@ def visited_observation_std(policy: Policy, env: Any, rows: int) -> Tensor:
     number that hardly varies has a small share of the median one (`Normalizer`)."""
     seen, count = [], 0
     for step in play(policy, env, deterministic=False):
-        seen.append(torch.as_tensor(step.observations, dtype=torch.float32).flatten(1).clone())
+        seen.append(torch.from_numpy(np.array(step.observations, np.float32)).flatten(1))
         count += len(seen[-1])
         if count >= rows:
             break

@@ -124,6 +124,14 @@ def test_actors_of_off_policy_models_are_attacked(algorithm: Any) -> None:
     assert np.square(moved - true).sum() > np.square(random - true).sum()
 
 
+def test_arrays_that_are_read_only_are_attacked_and_stay_as_they_are() -> None:
+    frozen = OBSERVATIONS.copy()
+    frozen.setflags(write=False)
+    attacked = AttackedPolicy(linear_policy(), "fgsm", EPSILON, STD)
+    assert np.isfinite(attacked.predict(frozen, deterministic=True)[0]).all()
+    np.testing.assert_array_equal(frozen, OBSERVATIONS)
+
+
 def test_parameters_have_no_gradient_after_an_attack() -> None:
     policy = linear_policy()
     AttackedPolicy(policy, "pgd", EPSILON, STD).predict(OBSERVATIONS)
