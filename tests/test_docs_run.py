@@ -25,6 +25,7 @@ from rlgen.agents.commands.choices import taken
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
 from rlgen.equations.divergences import DIVERGENCES
+from rlgen.generators import GENERATORS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -182,6 +183,8 @@ def test_options_named_in_the_text_exist(monkeypatch: pytest.MonkeyPatch) -> Non
     options = set(FOREIGN_OPTIONS)
     for command in cli.COMMANDS:
         options |= options_of(command.words.split())
+    for model in GENERATORS:
+        options |= options_of(["train", "image", "--model", model])
     for page in PAGES:
         for span in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text(encoding="utf-8"))):
             if span.split()[0] in FOREIGN_PROGRAMS:

@@ -31,7 +31,7 @@ from .worlds import aiming
 PENALTIES: list[dict[str, Any]] = [
     {}, {"gradient": 0.0}, {"r1": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5},
     {"quantize": 8}, {"historical_average": 1.0}, {"proximal": 0.1}, {"input_dropout": 0.2}, {"hidden_dropout": 0.5},
-    {"fgsm": 0.1},
+    {"gradient": 0.0, "fgsm": 0.1},
 ]  # fmt: skip
 CURIOUS: dict[str, Curiosity[Any]] = {name: kind() for name, kind in CURIOSITIES.items()}
 CURIOUS |= {
