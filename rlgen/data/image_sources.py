@@ -50,7 +50,7 @@ def read(name_or_path: str | Path, split: str, size: int | None = None) -> dict[
         return _fields(*read_arrays(path, split), path.stem, split)
     if not path.is_dir():
         names = ", ".join(["digits", *HUB])
-        raise problem(f"one of {names}, or a folder or file of images", f"{path}, which is neither", "check the path")
+        raise problem(f"one of {names}, or a folder or file of images", f"{path}, where nothing is", "check the path")
     return _fields(*_folder(path, split, size), split)
 
 

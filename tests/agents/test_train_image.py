@@ -243,7 +243,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data", "no/such/folder"], "got no/such/folder, which is not a folder"),
+        (["--data", "no/such/folder"], "got no/such/folder, where nothing is"),
         (["--device", "cuda:99"], "expected a CUDA device"),
         (["--steps", "inf"], "expected a positive steps"),
         (["--epochs", "1"], "expected steps or epochs"),
