@@ -133,6 +133,9 @@ class TrainImage(RunSettings):
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> "type[TrainImage]":
         """The class with the settings of the chosen model."""
         asked = typed(arguments, "--model") or values.get("model", TrainImage.model)
+        if typed(arguments, "--fq-gan.host") in ("u_gat_it", "u-gat-it"):
+            remedy = "use --model u_gat_it --u-gat-it.quantization.codes 64"
+            raise problem("a host that draws from latents", "u_gat_it, a translation with settings of its own", remedy)
         return settings_of(asked) if isinstance(asked, str) and asked in GENERATORS else cls
 
     @classmethod

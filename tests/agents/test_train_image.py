@@ -244,6 +244,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
     ("options", "said"),
     [
         (["--data", "no/such/folder"], "got no/such/folder, where nothing is"),
+        (["--model", "fq_gan", "--fq-gan.host", "u_gat_it"], "use --model u_gat_it --u-gat-it.quantization.codes 64"),
         (["--device", "cuda:99"], "expected a CUDA device"),
         (["--steps", "inf"], "expected a positive steps"),
         (["--epochs", "1"], "expected steps or epochs"),
