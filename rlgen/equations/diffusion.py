@@ -64,6 +64,13 @@ def denoised(noisy_rows: Rows, noise: Rows, signal_share: Column) -> Rows:
     return (noisy_rows - (1 - share).sqrt() * noise) / share.sqrt()
 
 
+def added_noise(noisy_rows: Rows, data: Rows, signal_share: Column) -> Rows:
+    """ε = (x_t - √ᾱ x) / √(1 - ᾱ), the noise that leads from the `data` to `noisy_rows`. Ho et al. 2020 (DDPM,
+    2006.11239), eq. 4 solved for ε."""
+    share = _broadcast(signal_share, noisy_rows)
+    return (noisy_rows - share.sqrt() * data) / (1 - share).sqrt()
+
+
 def implicit_step(data: Rows, noise: Rows, fresh: Rows, share_to: Column, share_from: Column, eta: float = 0.0) -> Rows:
     """x_s for s < t, given what the model makes of x_t, the `data` x̂_0 and the `noise` ε̂: √ᾱ_s x̂_0 + √(1 - ᾱ_s - σ²)
     ε̂ + σ · fresh with σ = η √((1 - ᾱ_s) / (1 - ᾱ_t)) √(1 - ᾱ_t / ᾱ_s). Song et al. 2021 (DDIM, 2010.02502), eq. 12 and

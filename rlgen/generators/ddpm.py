@@ -11,6 +11,7 @@ from torch import Tensor
 from rlgen.checks import at_least, one_of, share, widths
 from rlgen.display import Metric, Panel
 from rlgen.equations.diffusion import (
+    added_noise,
     cosine_signal_shares,
     denoised,
     denoising_error,
@@ -112,11 +113,10 @@ class DDPM(ImageModel):
         """An unbiased estimate of the variational bound on log p(x), nats [B], eq. 5: each image has the term of the
         last step back to the data, those of a few random other steps, divided by their probabilities, and that of the
         end."""
-        first = torch.zeros(len(images), dtype=torch.long, device=images.device)
-        found = self.bound_term(images, first) - end_divergence(2 * images - 1, self.shares[-1])
+        found = self.level_term(images) - end_divergence(2 * images - 1, self.shares[-1])
         for _ in range(BOUND_STEPS):
             steps = self.likely_steps(len(images))
-            found += self.bound_term(images, steps) / self.chances[steps] / BOUND_STEPS
+            found += self.step_term(images, steps) / self.chances[steps] / BOUND_STEPS
         return found
 
     def likely_steps(self, n: int) -> Int[Tensor, " n"]:
@@ -124,14 +124,17 @@ class DDPM(ImageModel):
         return torch.searchsorted(self.chances.cumsum(0), _even_places(n, self.chances)).clamp(1, len(self.chances) - 1)
 
     @torch.no_grad()
-    def bound_term(self, images: Tensor, steps: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """The term of these steps in the bound, counted from 0: for 0 the log-likelihood of the levels (eq. 13), for
-        others minus the divergence of the step back."""
+    def level_term(self, images: Tensor) -> Float[Tensor, " B"]:
+        """The term of the last step back in the bound: the log-likelihood of the levels, eq. 13."""
+        first = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        guess = self._guess(2 * images - 1, first)
+        return discretized_gaussian_log_prob(images, guess, (1 - self.shares[0]).sqrt())
+
+    @torch.no_grad()
+    def step_term(self, images: Tensor, steps: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+        """The term of other steps back in the bound, counted from 0, at least 1: minus their divergence."""
         data = 2 * images - 1
-        guess = self._guess(data, steps)
-        likelihood = discretized_gaussian_log_prob(images, guess, (1 - self.shares[0]).sqrt())
-        divergence = step_divergence(data, guess, self.shares[(steps - 1).clamp(min=0)], self.shares[steps])
-        return torch.where(steps == 0, likelihood, -divergence)
+        return -step_divergence(data, self._guess(data, steps), self.shares[steps - 1], self.shares[steps])
 
     def _guess(self, data: Tensor, steps: Int[Tensor, " B"]) -> Tensor:
         """What the model makes of the data with the noise of these steps."""
@@ -165,8 +168,7 @@ class DDPM(ImageModel):
             share_from = self.shares[steps]
             share_to = (one if after is None else self.shares[after]).expand(len(images))
             data = denoised(images, self.predicted(images, steps), share_from).clamp(-1, 1)
-            scale = (1 - share_from).sqrt()[:, None, None, None]
-            noise = (images - share_from.sqrt()[:, None, None, None] * data) / scale  # of the clamped data
+            noise = added_noise(images, data, share_from)  # that of the clamped data
             images = implicit_step(data, noise, torch.randn_like(images), share_to, share_from, eta)
         return ((images + 1) / 2).clamp(0, 1)
 

@@ -4,6 +4,7 @@ Shapes: S samples, B batch, C channels, H height, W width, P decoder outputs per
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ LEAST_LOG_STD = -math.log(LEVELS * math.sqrt(12))
 """Lower limit of log standard deviations, that of the dequantization noise: a narrower Gaussian never fits better."""
 
 
-class Pixels:
+class Pixels(ABC):
     """A distribution of pixels, constructed as `Kind(shape, mixture)`."""
 
     numbers: int
@@ -38,13 +39,13 @@ class Pixels:
     def __init__(self, shape: ImageShape, mixture: int):
         self.numbers = shape.channels
 
+    @abstractmethod
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Log-probabilities [S, B] of images [B, C, H, W] in [0, 1], given decoder outputs [S, B, P, H, W]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
         """The expected image [..., C, H, W] in [0, 1] for decoder outputs [..., P, H, W]."""
-        raise NotImplementedError
 
 
 class DiscretePixels(Pixels):
@@ -53,9 +54,9 @@ class DiscretePixels(Pixels):
     joint = False
     """Whether the colors of a pixel have one joint distribution; otherwise they are independent given the outputs."""
 
+    @abstractmethod
     def sample(self, decoded: Tensor) -> Tensor:
         """Images [..., C, H, W] in [0, 1], drawn for decoder outputs [..., P, H, W]."""
-        raise NotImplementedError
 
 
 class Bernoulli(DiscretePixels):

@@ -9,6 +9,7 @@ from torch.distributions import Normal, kl_divergence
 from rlgen.equations.diffusion import (
     LEAST_RATE,
     MOST_RATE,
+    added_noise,
     conditional_denoising_logit,
     cosine_signal_shares,
     denoised,
@@ -98,6 +99,13 @@ def test_removing_the_noise_that_was_added_gives_the_data() -> None:
     images, noise = torch.randn(2, 3, 2, 2, 2, dtype=torch.float64)
     share = torch.tensor([0.9, 0.5, 0.01], dtype=torch.float64)
     torch.testing.assert_close(denoised(noisy(images, noise, share), noise, share), images)
+
+
+def test_the_noise_between_data_and_noisy_data_is_what_was_added() -> None:
+    torch.manual_seed(0)
+    images, noise = torch.randn(2, 3, 2, 2, 2, dtype=torch.float64)
+    share = torch.tensor([0.9, 0.5, 0.01], dtype=torch.float64)
+    torch.testing.assert_close(added_noise(noisy(images, noise, share), images, share), noise)
 
 
 def bayes(x: float, x_t: float, to: float, origin: float) -> tuple[float, float]:

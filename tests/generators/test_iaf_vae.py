@@ -33,6 +33,9 @@ class Noisy(Pixels):
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         return diagonal_gaussian_log_prob(images, decoded, NOISE)
 
+    def mean(self, decoded: Tensor) -> Tensor:
+        return decoded
+
 
 def learned(posterior: str, objective: str = "elbo") -> tuple[IAFVAE, Tensor]:
     """A model of x = z₁ + z₂ + noise that has learned one image, and that image."""
