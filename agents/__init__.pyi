@@ -2,7 +2,7 @@ from .airl import AIRL, AIRLConfig
 from .archive_explorer import ArchiveConfig, ArchiveExplorer
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
-from .curiosity import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Curiosity, Disagreement
+from .curiosity import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Curiosity, Disagreement, FirstVisits
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
@@ -42,6 +42,7 @@ __all__ = [
     "Disagreement",
     "Explorer",
     "FastPPO",
+    "FirstVisits",
     "GAILConfig",
     "HyPE",
     "InfoGAIL",

@@ -20,13 +20,15 @@ from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.automatic_weight import AutomaticWeight
 from rlgen.rewards.bonus_value import BonusReturns, BonusValue, BonusValueConfig
-from rlgen.rewards.counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
+from rlgen.rewards.counts import StateCounts, StateCountsConfig
 from rlgen.rewards.dynamics_models import (
     EnsembleDisagreement,
     EnsembleDisagreementConfig,
     PredictionError,
     PredictionErrorConfig,
 )
+from rlgen.rewards.episodic_ellipse import EpisodicEllipse, EpisodicEllipseConfig
+from rlgen.rewards.first_visits import FirstVisitCounts, FirstVisitCountsConfig
 from rlgen.rewards.information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
@@ -301,6 +303,15 @@ class Counts(Curiosity[StateCountsConfig]):
     usual_eta = 0.003
 
 
+class FirstVisits(Curiosity[FirstVisitCountsConfig]):
+    """1/√n of the visits to the hashed next observation, where its episode visits it for the first time; for few
+    observed numbers and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
+
+    name = "first_visits"
+    source_type = FirstVisitCounts
+    usual_eta = 0.003
+
+
 class E3B(Curiosity[EpisodicEllipseConfig]):
     """How new the next observation is within its episode; for few observed numbers and on-policy models (Henaff et al.
     2022, arXiv 2210.05805)."""
@@ -315,7 +326,7 @@ def config_from(config_type: type[Any], given: Any) -> Any:
     return given if given is None or is_dataclass(given) else config_of(config_type, given)
 
 
-KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, E3B)
+KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, FirstVisits, E3B)
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in KINDS}
 
 

@@ -52,7 +52,8 @@ class TrainExplore(TrainRL):
     """Source of the bonus: vime, information gained about the dynamics; vime_2016, the same as in its paper; rnd, the
     error of imitating a random network; icm, the prediction error in features of the action; l2, of the next
     observation; disagreement of an ensemble; lbs, how far the next observation moves a belief about a latent; counts,
-    of visits to the next state; e3b, what is new within the episode; none, the learner alone."""
+    of visits to the next state; first_visits, the same where its episode visits it for the first time; e3b, what is new
+    within the episode; none, the learner alone."""
     eta: Eta = None
     """η, the weight of the bonus against the task's reward; by default that of the curiosity's class in rlgen.agents;
     auto: from there on tuned while training, so that the policy finds as much that is new as earlier policies do.
@@ -87,7 +88,7 @@ class TrainExplore(TrainRL):
     def display(self) -> Display:
         """Called PPO + VIME, SAC + Disagreement; PPO without curiosity."""
         found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
-        kinds = [each.name.upper() if len(each.name) <= 4 else each.name.capitalize() for each in self.curiosities()]
+        kinds = [type(each).__name__ for each in self.curiosities()]
         seen = () if self.curiosity == "none" else (OBSERVED,)
         apart = () if self.bonus_returns == "episodic" else under(self.curiosity, BonusValue.panels)
         panels = (*Coverage.panels, *curious, *apart, *found.panels)

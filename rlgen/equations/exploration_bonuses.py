@@ -25,7 +25,7 @@ time grows with B · I · J.
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rlgen.equations.reparametrization import LocalPass, SharedPass
@@ -242,6 +242,14 @@ def count_bonus(counts: Float[Tensor, " B"]) -> PerRow:
     """1/√n of states that were visited n times. Strehl & Littman 2008; Tang et al. 2017 (#Exploration, 1611.04717), eq.
     1 without its weight; 1 for a state that was not."""
     return counts.clamp(min=1).rsqrt()
+
+
+def first_visit_bonus(counts: Float[Tensor, " B"], first: Bool[Tensor, " B"], power: float) -> PerRow:
+    """n^-power of states that were visited n times where the episode visits them for the first time, else 0. Zhang et
+    al. 2020 (BeBold, 2012.08621), eq. 4.
+
+    Differs from the paper: the bonus that is restricted to first visits is that of counts, not a difference of them."""
+    return counts.clamp(min=1).pow(-power) * first
 
 
 def elliptical_bonus(

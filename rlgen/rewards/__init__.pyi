@@ -4,8 +4,10 @@ from .bonus_unit import BonusUnit, ReturnNormalizer
 from .bonus_value import BonusValue, BonusValueConfig
 from .code_posterior import CodePosterior, CodePosteriorConfig
 from .coherent import CoherentReward, CoherentRewardConfig
-from .counts import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig
+from .counts import StateCounts, StateCountsConfig
 from .dynamics_models import EnsembleDisagreement, EnsembleDisagreementConfig, PredictionError, PredictionErrorConfig
+from .episodic_ellipse import EpisodicEllipse, EpisodicEllipseConfig
+from .first_visits import FirstVisitCounts, FirstVisitCountsConfig
 from .information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
@@ -30,6 +32,8 @@ __all__ = [
     "EnsembleDisagreementConfig",
     "EpisodicEllipse",
     "EpisodicEllipseConfig",
+    "FirstVisitCounts",
+    "FirstVisitCountsConfig",
     "InformationGain",
     "InformationGain2016Config",
     "InformationGainConfig",

@@ -1,10 +1,13 @@
-"""The base of curiosities: when a bonus is measured, and in which unit."""
+"""The bases of curiosities: when a bonus is measured, and in which unit."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
+from jaxtyping import Bool
 from torch import Tensor
 
 from rlgen.data.transitions import Transitions
+from rlgen.errors import problem
 from rlgen.rewards.bonus_unit import BonusUnit
 
 
@@ -36,3 +39,22 @@ class Bonus(ABC):
     def forget(self) -> None:
         """Ends the recognition of the batch of the last update."""
         self._known = None
+
+
+class RolloutBonus(Bonus):
+    """A bonus within episodes: it is known of the rollout of the last `update` alone, as of on-policy models."""
+
+    needs_rollouts: ClassVar[bool] = True
+    n_envs: int
+
+    def novelty(self, batch: Transitions) -> Tensor:
+        """Raises `InputError`."""
+        expected, got = "the rollout that it was updated with, as of an on-policy model", f"others, {len(batch)}"
+        raise problem(expected, got, "use PPO or TRPO, or another curiosity")
+
+    def episode_ends(self, batch: Transitions) -> Bool[Tensor, "T N"]:
+        """Whether each step of a rollout ends its episode. Raises `InputError` for a batch that is no rollout."""
+        if len(batch) % self.n_envs:
+            got = f"a batch of {len(batch)} for {self.n_envs} environments"
+            raise problem("whole rollouts, as of an on-policy model", got, "use another curiosity with this model")
+        return (batch.terminated | batch.truncated).unflatten(0, (-1, self.n_envs))

@@ -1,4 +1,4 @@
-"""Bonuses of counted states: how seldom a state was visited in all episodes, and how new it is in its own."""
+"""Bonus of counted states: how seldom a state was visited."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,11 +10,11 @@ from rlgen import distributed
 from rlgen.checks import at_least, positive
 from rlgen.data.transitions import Transitions
 from rlgen.display import Panel
-from rlgen.equations.exploration_bonuses import count_bonus, elliptical_bonus
+from rlgen.equations.exploration_bonuses import count_bonus
 from rlgen.errors import problem
 from rlgen.nn.normalizer import Normalizer
 from rlgen.rewards.bonus import Bonus
-from rlgen.rewards.bonus_unit import BONUS, Unit, UnitConfig, quantile_metrics, quantiles
+from rlgen.rewards.bonus_unit import BONUS, UnitConfig, quantile_metrics, quantiles
 from rlgen.rewards.finite_rows import finite_rows
 from rlgen.rewards.source import TaskShape
 
@@ -70,8 +70,12 @@ class StateCounts(nn.Module, Bonus):
             self.first = False
         cells = distributed.all_gather(self._cells(arrived))
         self.counts.index_add_(0, cells, torch.ones_like(cells, dtype=self.counts.dtype))
-        bonus = self.keep(batch, self.novelty(batch))
+        bonus = self.keep(batch, self._of_rollout(batch))
         return {"cells": (self.counts > 0).sum(), **quantile_metrics("bonus", quantiles(bonus))}
+
+    def _of_rollout(self, batch: Transitions) -> Tensor:
+        """Novelty of the transitions that were just counted, [B]."""
+        return self.novelty(batch)
 
     @torch.no_grad()
     def novelty(self, batch: Transitions) -> Tensor:
@@ -87,73 +91,4 @@ class StateCounts(nn.Module, Bonus):
     def load_state_dict(self, state: Any, *arguments: Any, **more: Any) -> None:  # type: ignore[override]
         super().load_state_dict(state, *arguments, **more)
         self.first = not bool(self.counts.any())
-        self.forget()
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodicEllipseConfig(UnitConfig):
-    """Settings of the elliptical bonus of an episode (Henaff et al. 2022, E3B, 2210.05805)."""
-
-    own_unit: ClassVar[Unit] = "medians"
-
-    ridge: float = 0.1
-    """Variance of every direction before an episode starts, in units of the observations' variance."""
-    highest: float | None = 10.0
-    """Upper limit of the bonus in its unit."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive(self, "ridge")
-
-
-class EpisodicEllipse(nn.Module, Bonus):
-    """Rewards φᵀ C⁻¹ φ for the next observation φ, C the sum of φ φᵀ over its episode: what is new in this episode,
-    whatever earlier ones have seen. Henaff et al. 2022 (2210.05805).
-
-    For on-policy models, whose batches hold whole rollouts; the sums go on from one to the next.
-
-    Differs from the paper: φ are the observed numbers themselves, normalized and with a constant, instead of features
-    of an inverse model, because observations are not images. Choose few numbers that matter.
-    """
-
-    panels: ClassVar[tuple[Panel, ...]] = (BONUS,)
-    needs_rollouts: ClassVar[bool] = True
-    inverse: Tensor
-
-    def __init__(self, shape: TaskShape, config: EpisodicEllipseConfig | None = None):
-        super().__init__()
-        self.config, self.n_envs = config or EpisodicEllipseConfig(), shape.n_envs
-        self.observations = Normalizer(shape.observation_size)
-        size = shape.observation_size + 1
-        self.register_buffer("inverse", self._start(size).repeat(shape.n_envs, 1, 1))
-        self.unit = self.config.make_unit(shape.n_envs)
-        self.to(shape.device)
-
-    def _start(self, size: int) -> Tensor:
-        return torch.eye(size) / self.config.ridge
-
-    @torch.no_grad()
-    def update(self, batch: Transitions) -> dict[str, Tensor]:
-        if len(batch) % self.n_envs:
-            got = f"a batch of {len(batch)} for {self.n_envs} environments"
-            raise problem("whole rollouts, as of an on-policy model", got, "use another curiosity with this model")
-        learned = finite_rows(batch)
-        self.observations.merge_rollout(learned.next_observations)
-        seen = self.observations(learned.next_observations)
-        features = torch.cat([seen, torch.ones_like(seen[:, :1])], 1).unflatten(0, (-1, self.n_envs))
-        ended = (batch.terminated | batch.truncated).unflatten(0, (-1, self.n_envs))
-        start, found = self._start(features.shape[2]).to(self.inverse), []
-        for of_step, over in zip(features, ended, strict=True):
-            bonus, after = elliptical_bonus(self.inverse, of_step)
-            found.append(bonus)
-            self.inverse.copy_(torch.where(over[:, None, None], start, after))
-        return quantile_metrics("bonus", quantiles(self.keep(batch, torch.cat(found))))
-
-    def novelty(self, batch: Transitions) -> Tensor:
-        """Raises `InputError`: what is new in an episode is known of the rollout of the last `update` alone."""
-        expected, got = "the rollout that it was updated with, as of an on-policy model", f"others, {len(batch)}"
-        raise problem(expected, got, "use PPO or TRPO, or another curiosity")
-
-    def load_state_dict(self, state: Any, *arguments: Any, **more: Any) -> None:  # type: ignore[override]
-        super().load_state_dict(state, *arguments, **more)
         self.forget()

@@ -182,7 +182,7 @@ def test_the_paper_s_curiosity_is_the_paper_s(tmp_path: Path) -> None:
 
 
 def test_it_takes_every_curiosity_that_rewards_any_rows() -> None:
-    assert {*get_args(get_type_hints(Explore)["curiosity"]), "e3b"} == {"none", *CURIOSITIES}
+    assert {*get_args(get_type_hints(Explore)["curiosity"]), "e3b", "first_visits"} == {"none", *CURIOSITIES}
 
 
 def test_without_lasting_every_state_is_kept() -> None:

@@ -29,6 +29,7 @@ def test_each_is_found_by_its_name_and_in_the_package() -> None:
         "counts",
         "disagreement",
         "e3b",
+        "first_visits",
         "icm",
         "l2",
         "lbs",
@@ -53,4 +54,6 @@ def test_it_pays_kinds_and_numbers_of_actions_from_the_first_rollout(name: str, 
         model.learn(64, CallbackList([CURIOSITIES[name](eta=eta), seen]))
         env.close()
         paid.append(seen.paid[0])
-    assert (paid[1] > paid[0]).all()
+    more = paid[1] > paid[0]
+    assert (paid[1] >= paid[0]).all()
+    assert more.all() or (name == "first_visits" and more.any())  # which rewards no later visits of an episode

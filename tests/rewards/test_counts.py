@@ -1,4 +1,4 @@
-"""Bonuses of counted states, against counting by hand."""
+"""Bonuses of counted states and of what is new in an episode, against counting by hand."""
 
 from collections import Counter
 from copy import deepcopy
@@ -9,7 +9,15 @@ import torch
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards import EpisodicEllipse, EpisodicEllipseConfig, StateCounts, StateCountsConfig, TaskShape
+from rlgen.rewards import (
+    EpisodicEllipse,
+    EpisodicEllipseConfig,
+    FirstVisitCounts,
+    FirstVisitCountsConfig,
+    StateCounts,
+    StateCountsConfig,
+    TaskShape,
+)
 
 SHAPE = TaskShape(observation_size=2, action_size=1, n_envs=2)
 
@@ -63,6 +71,30 @@ def test_places_that_were_never_seen_are_worth_one() -> None:
     assert float(source.reward(arrived(spread(seed=9))).mean()) < 0.2
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_only_an_episodes_first_visit_to_a_box_is_rewarded(power: float) -> None:
+    torch.manual_seed(0)
+    source = FirstVisitCounts(SHAPE, FirstVisitCountsConfig(width=1.0, power=power))
+    rollouts = [spread(60, seed) for seed in range(3)]
+    ended = torch.rand(3, 60, generator=torch.Generator().manual_seed(4)) < 0.1
+    counts: Counter = Counter()
+    visited: list[set] = [set(), set()]
+    for rows, over in zip(rollouts, ended, strict=True):
+        batch = arrived(rows, over)
+        source.update(batch)
+        cells = cells_by_hand(rows, rollouts[0], 1.0)
+        counts.update(cells)
+        expected = []
+        for step, cell in enumerate(cells):
+            of_episode = visited[step % 2]
+            expected.append(0.0 if cell in of_episode else counts[cell] ** -power)
+            of_episode.add(cell)
+            if over[step]:
+                of_episode.clear()
+        np.testing.assert_allclose(source.reward(batch).numpy(), expected, rtol=1e-6)
+    assert 0 < sum(value == 0 for value in expected) < 60
+
+
 def ellipse_by_hand(rows: np.ndarray, ended: np.ndarray, ridge: float) -> np.ndarray:
     """[T] of one environment, with the inverse computed at each step."""
     matrix, found = ridge * np.eye(rows.shape[1]), []
@@ -102,8 +134,9 @@ def test_what_an_episode_repeats_is_worth_less_and_less() -> None:
     )
 
 
-def test_an_ellipse_needs_whole_rollouts() -> None:
-    source = EpisodicEllipse(SHAPE)
+@pytest.mark.parametrize("kind", [EpisodicEllipse, FirstVisitCounts])
+def test_a_bonus_within_episodes_needs_whole_rollouts(kind: type) -> None:
+    source = kind(SHAPE)
     with pytest.raises(InputError, match="whole rollouts"):
         source.update(arrived(spread(7)))
     source.update(arrived(spread(8)))
@@ -111,7 +144,7 @@ def test_an_ellipse_needs_whole_rollouts() -> None:
         source.reward(arrived(spread(8)))
 
 
-@pytest.mark.parametrize("kind", [StateCounts, EpisodicEllipse])
+@pytest.mark.parametrize("kind", [StateCounts, FirstVisitCounts, EpisodicEllipse])
 def test_a_source_that_was_saved_goes_on_alike_and_bad_rows_spoil_nothing(kind: type) -> None:
     torch.manual_seed(0)
     source, other = kind(SHAPE), kind(SHAPE)
@@ -135,3 +168,5 @@ def test_settings_out_of_range_are_refused(wrong: dict) -> None:
         StateCountsConfig(**wrong)
     with pytest.raises(InputError):
         EpisodicEllipseConfig(ridge=0.0)
+    with pytest.raises(InputError):
+        FirstVisitCountsConfig(power=-0.5)
