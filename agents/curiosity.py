@@ -75,6 +75,8 @@ class Curiosity(CallbackList, Generic[Config]):
     """Name of the log group, and on the command line."""
     source_type: ClassVar[Any]
     """Class of the reward source, constructed from a `TaskShape` and the config."""
+    of_places: ClassVar[bool] = False
+    """Whether it is for few numbers that say where the agent is."""
     usual_eta: ClassVar[float]
     """Default η: bonuses have very different scales, and this η makes them some thousandths of a reward of 1 in the
     first rollouts of SparseHalfCheetah."""
@@ -299,15 +301,17 @@ class Counts(Curiosity[StateCountsConfig]):
     arXiv 1611.04717)."""
 
     name = "counts"
+    of_places = True
     source_type = StateCounts
     usual_eta = 0.003
 
 
 class FirstVisits(Curiosity[FirstVisitCountsConfig]):
-    """1/√n of the visits to the hashed next observation, where its episode visits it for the first time; for few
-    observed numbers and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
+    """1 where the episode visits the cell of the next observation for the first time, else 0; for few observed numbers
+    and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
 
     name = "first_visits"
+    of_places = True
     source_type = FirstVisitCounts
     usual_eta = 0.003
 
@@ -317,6 +321,7 @@ class E3B(Curiosity[EpisodicEllipseConfig]):
     2022, arXiv 2210.05805)."""
 
     name = "e3b"
+    of_places = True
     source_type = EpisodicEllipse
     usual_eta = 1e-3
 

@@ -80,6 +80,7 @@ def test_a_task_says_what_a_curiosity_observes(rlgen_train, no_finish, tmp_path:
     for name, options, expected in (
         ("task", (), list(range(29))),
         ("typed", ("--observed", "0-1", "15-16"), [0, 1, 15, 16]),
+        ("places", ("--curiosity", "first_visits"), [0, 1]),
         ("all", ("--observed", "all"), []),
         ("shorter", ("--env-kwargs", "include_cfrc_ext_in_observation=False"), []),
     ):
@@ -87,7 +88,7 @@ def test_a_task_says_what_a_curiosity_observes(rlgen_train, no_finish, tmp_path:
         assert rlgen_train("explore", "--env", "rlgen/SparseAnt-v0", "--out", str(out), *common, *options) == 0
         assert json.loads((out / "config.json").read_text())["observed"] == expected
         said = no_finish[-1][4].metrics.get("observed")
-        assert said == {29: "0-28", 4: "0-1 15-16", 0: None}[len(expected)]
+        assert said == {29: "0-28", 4: "0-1 15-16", 2: "0-1", 0: None}[len(expected)]
         assert cli.main(["resume", str(out), "--steps", "128"]) == 0
 
 
