@@ -25,11 +25,13 @@ from rlgen.generators.image_model import (
     ImageModel,
     InfersCategory,
     Samples,
+    Translates,
 )
 from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear_probe, semi_supervised_errors
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
+from rlgen.generators.metrics.variety import FEWEST, collapse, relative_std, variety
 from rlgen.generators.pictures import own_randomness
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.nn.attacks import AttackName
@@ -54,6 +56,20 @@ PANELS = (
         (Metric("evaluation/robust_error_fgsm", "FGSM"), Metric("evaluation/robust_error_pgd", "PGD")),
         limits=(0, 1),
     ),
+    Panel(
+        "Variety of samples",
+        (
+            Metric("evaluation/recall", "recall"),
+            Metric("evaluation/precision", "precision"),
+            Metric("evaluation/relative_std", "relative standard deviation"),
+        ),
+        limits=(0, None),
+    ),
+    Panel(
+        "Classes",
+        (Metric("evaluation/modes_hit", "of samples"), Metric("evaluation/modes_hit_real", "of test images")),
+        limits=(0, None),
+    ),
 )
 """Panels of the metrics of evaluations during the training."""
 RESULTS = (
@@ -68,6 +84,8 @@ RESULTS = (
     Metric("inception_score", "inception score", "", "inception_score_std"),
     Metric("precision", "precision", share=True),
     Metric("recall", "recall", share=True),
+    Metric("modes_hit", "classes among samples"),
+    Metric("relative_std", "standard deviation of samples", "of the data's"),
     Metric("parzen", "Parzen log-likelihood", "nats", "parzen_standard_error"),
     Metric("conditional_accuracy", "asked class made", share=True),
     Metric("code_accuracy", "class inferred by the code", share=True),
@@ -193,19 +211,51 @@ def _of_samples(
     model: ImageModel, test: ImageSet, held_out: ImageSet, measured: int, extractor: Extractor | None
 ) -> dict[str, Any]:
     """Metrics of `measured` samples, compared with test images."""
-    assert isinstance(model, Samples)
-    device = test.images.device
-    labels = torch.arange(measured, device=device) % model.shape.n_classes if model.conditional else None
-    with own_randomness(SEED, device):
-        samples = torch.cat([model.sample(n, part) for n, part in _pieces(measured, labels)])
-    grey = bool(((samples > 0) & (samples < 1)).any())
-    compared = test if model.binary and grey else held_out
+    samples, labels = _drawn(model, measured, test.images.device)
+    compared = _comparable(model, samples, test, held_out)
     real = compared.floats(slice(measured))
-    found = {"n_samples": len(samples), "compared_with": compared.name} | _parzen(samples, real)
-    if extractor is None:
-        return found
-    classes = None if isinstance(extractor, InceptionExtractor) else labels  # inception has other classes
-    return found | image_scores(real, samples, extractor, classes)
+    found: dict[str, Any] = {"n_samples": len(samples), "compared_with": compared.name}
+    found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
+    if extractor is not None:
+        classes = None if isinstance(extractor, InceptionExtractor) else labels  # inception has other classes
+        found |= image_scores(real, samples, extractor, classes)
+    warning = collapse_of(model, found, len(real))
+    return found if warning is None else {**found, "warning": warning}
+
+
+def sample_variety(
+    model: ImageModel, test: ImageSet, held_out: ImageSet, most: int, extractor: Extractor | None
+) -> dict[str, float]:
+    """The variety of at most `most` samples, compared with as many test images. Empty for models without samples, or
+    with a likelihood, which is low where images are missed, and whose samples may take long."""
+    by_likelihood = (HasBound, HasLogDensity, HasLogProb, HasLogWeight)
+    if not isinstance(model, Samples) or isinstance(model, by_likelihood):
+        return {}
+    samples, _ = _drawn(model, min(most, len(test)), test.images.device)
+    real = _comparable(model, samples, test, held_out).floats(slice(len(samples)))
+    return variety(real, samples, extractor)
+
+
+def collapse_of(model: ImageModel, found: dict[str, Any], n_images: int) -> str | None:
+    """A warning if the variety `found` in `n_images` samples shows that they have collapsed. None for translations,
+    which are of one class by design, and for fewer images than say something."""
+    if isinstance(model, Translates) or n_images < FEWEST:
+        return None
+    return collapse(found, model.collapse_remedy)
+
+
+def _drawn(model: ImageModel, count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Samples [count, C, H, W] of a model that `Samples`, and the labels that they were conditioned on, if any."""
+    assert isinstance(model, Samples)
+    labels = torch.arange(count, device=device) % model.shape.n_classes if model.conditional else None
+    with own_randomness(SEED, device):
+        return torch.cat([model.sample(n, part) for n, part in _pieces(count, labels)]), labels
+
+
+def _comparable(model: ImageModel, samples: Tensor, test: ImageSet, held_out: ImageSet) -> ImageSet:
+    """The test images in the form of the samples: not binarized for grey samples of a model of zeros and ones."""
+    grey = bool(((samples > 0) & (samples < 1)).any())
+    return test if model.binary and grey else held_out
 
 
 def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:

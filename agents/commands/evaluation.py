@@ -260,6 +260,8 @@ class ImageEvaluation(Evaluation):
         before = Result.read(folder)
         known = {name: before.metrics[name] for name in OF_TRAINING if name in before.metrics}
         result = replace(before, metrics={**known, **self.measure(folder)})
+        if "warning" in result.metrics:
+            log.warning("the samples have collapsed: %s", result.metrics["warning"])
         print_result(result, shown(folder))
         return {"run": str(folder.path), **result.metrics}
 

@@ -1,8 +1,10 @@
 """The training of an image model on the images of a data set."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +14,8 @@ from torch import Tensor
 from rlgen.data.images import ImageSet
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
 from rlgen.generators.image_model import ImageModel
+from rlgen.generators.metrics.inception import Extractor
+from rlgen.generators.metrics.variety import progressed
 from rlgen.generators.pictures import grids
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.reports.pictures import image_grid, write_png
@@ -23,15 +27,19 @@ from rlgen.system.console import number
 
 from ..image_metrics import (
     classification_error,
+    collapse_of,
+    extractor_of,
     likelihood_bounds,
     log_densities,
     measure,
     require_finite_model,
     robust_errors,
+    sample_variety,
 )
 from ..trainable import Observer
 from .finish import print_result, result_of
 
+log = logging.getLogger("rlgen")
 PICTURE_SEED, PICTURED, EVALUATED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
 FINITE = {"nll", "elbo", "log_density", "parzen", "fid"}
@@ -79,6 +87,10 @@ class Measurement:
     importance_samples: int
     """Importance samples per test image."""
 
+    def quick_extractor(self, train: ImageSet, test: ImageSet) -> Extractor | None:
+        """The extractor of evaluations during the training; none for inception, which takes minutes on a CPU."""
+        return None if self.classifier == "inception" else extractor_of(self.classifier, train, test)
+
     def of(self, model: ImageModel, train: ImageSet, test: ImageSet, held_out: ImageSet) -> dict[str, Any]:
         """All metrics by name."""
         return measure(model, train, test, held_out, self.classifier, self.samples, self.importance_samples)
@@ -101,6 +113,10 @@ class ImageTraining:
     measurement: Measurement
     unit: ClassVar[str] = "updates"
     means: Means = field(default_factory=Means, init=False)
+    variety: Mapping[str, float] = field(default_factory=dict, init=False)
+    """Variety of samples at the last evaluation of this session."""
+    warned: bool = field(default=False, init=False)
+    """Whether a collapse of the samples has been logged since they were last varied."""
 
     @property
     def device(self) -> torch.device:
@@ -131,14 +147,32 @@ class ImageTraining:
         observer.show({**dict(list(values.items())[:SHOWN]), "images/s": speed})
 
     def evaluate(self) -> Mapping[str, float]:
-        """Bounds on the likelihood of test images, or their exact densities, if the model has them, and its
-        classification errors, also under attack."""
+        """Bounds on the likelihood of test images, or their exact densities, if the model has them, its classification
+        errors, also under attack, and the variety of samples of a model without likelihood."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             found |= log_densities(model, self.held_out, CURVE_IMAGES)
             found |= robust_errors(model, self.held_out.take(slice(CURVE_IMAGES)))
-            return found | classification_error(model, self.held_out)
+            found |= classification_error(model, self.held_out)
+            return found | self._variety(model)
+
+    def _variety(self, model: ImageModel) -> Mapping[str, float]:
+        """The variety of samples, with a warning in the log if they have collapsed and are not getting more varied."""
+        found = sample_variety(model, self.test, self.held_out, CURVE_IMAGES, self.extractor)
+        warning = collapse_of(model, found, min(CURVE_IMAGES, len(self.test))) if found else None
+        before, self.variety = self.variety, found
+        if warning is None:
+            self.warned = False
+        elif before and not self.warned and not progressed(before, found):
+            self.warned = True
+            log.warning("the samples have collapsed at update %s: %s", f"{self.step:,}", warning)
+        return found
+
+    @cached_property
+    def extractor(self) -> Extractor | None:
+        """The classifier that compares samples with test images, trained or loaded when first needed."""
+        return self.measurement.quick_extractor(self.train, self.test)
 
     def pictures(self) -> Mapping[str, np.ndarray]:
         """Pictures from fixed latents and test images."""
@@ -198,6 +232,8 @@ class ImageTraining:
         named = {"model": folder.config["model"], "data": self.train.name}
         result = result_of(folder, self, seconds, {**named, **sizes, **found})
         result.write(folder)
+        if "warning" in found:
+            log.warning("the samples have collapsed: %s", found["warning"])
         write_report(folder)
         print_result(result, folder)
 

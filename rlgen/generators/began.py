@@ -67,6 +67,7 @@ class BEGAN(ImageModel):
         ),
     )
     averaged = ("generator",)
+    collapse_remedy = "train for longer, raise the ratio (gamma), or lower the generator's learning rate"
     config: BEGANConfig
     weight: Tensor
     """k, between 0 and 1."""

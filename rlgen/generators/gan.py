@@ -80,6 +80,11 @@ class AdversarialGame(ImageModel):
 
     averaged = ("generator",)
     panels = game_panels()
+    collapse_remedy = (
+        "train for longer, lower the generator's learning rate, raise the discriminator's or its number of steps "
+        "(discriminator-turns), add an R1 penalty (penalties.r1 0.1), or use --model improved_gan, whose discriminator "
+        "compares the images of a minibatch"
+    )
     config: AdversarialGameConfig
 
     def __init__(

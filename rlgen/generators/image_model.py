@@ -116,6 +116,9 @@ class ImageModel(nn.Module):
     results: ClassVar[tuple[Metric, ...]] = ()
     """Metrics of its result that mean something else than for most models, e.g. a likelihood that is exact."""
 
+    collapse_remedy: ClassVar[str] = "train for longer, with a larger network or with a lower learning rate"
+    """Settings to change when its samples have collapsed: the last part of the warning."""
+
     config: Any
 
     def __init__(self, shape: ImageShape, config: Any = None):

@@ -62,6 +62,10 @@ class ImprovedGAN(AdversarialGame):
     """A DCGAN with minibatch discrimination, virtual batch norm, one-sided label smoothing and historical averaging."""
 
     config_type = ImprovedGANConfig
+    collapse_remedy = (
+        "train for longer, lower the generator's learning rate, or raise kernels, the number of features that compare "
+        "the images of a minibatch"
+    )
     panels = (
         *AdversarialGame.panels,
         Panel(

@@ -60,6 +60,7 @@ class LAPGAN(ImageModel):
 
     config_type = LAPGANConfig
     panels = game_panels(f"_{LEVEL}")
+    collapse_remedy = AdversarialGame.collapse_remedy
     config: LAPGANConfig
 
     def __init__(self, shape: ImageShape, config: LAPGANConfig | None = None):

@@ -179,8 +179,8 @@ def image_scores(
 
     Returns:
         fid, kid, inception_score, inception_score_std (10 splits), inception_score_real, precision, recall, density,
-        coverage, modes_hit, modes_kl (nats to uniform), n_real, n_fake, n_neighbors_real, n_neighbors_fake,
-        extractor, extractor_hash.
+        coverage, modes_hit, modes_hit_real (the same of the real images), modes_kl (nats to uniform), n_real, n_fake,
+        n_neighbors_real, n_neighbors_fake, extractor, extractor_hash.
 
     Raises:
         InputError: images outside [0, 1] or not finite, too few of them, labels that do not fit.
@@ -188,7 +188,7 @@ def image_scores(
     for name, images in (("real", real), ("generated", fake)):
         _check(name, images)
     real_features, fake_features = extractor.features(real), extractor.features(fake)
-    fake_probs = extractor.probs(fake)
+    real_probs, fake_probs = extractor.probs(real), extractor.probs(fake)
     score = inception_score(fake_probs, splits=min(10, len(fake)))
     near_real, near_fake = real_features[:neighbors], fake_features[:neighbors]
     manifold, covered = precision_recall(near_real, near_fake), density_coverage(near_real, near_fake)
@@ -198,12 +198,13 @@ def image_scores(
         "kid": float(kernel_inception_distance(real_features, fake_features)),
         "inception_score": float(score.mean),
         "inception_score_std": float(score.std),
-        "inception_score_real": float(inception_score(extractor.probs(real), splits=min(10, len(real))).mean),
+        "inception_score_real": float(inception_score(real_probs, splits=min(10, len(real))).mean),
         "precision": float(manifold.precision),
         "recall": float(manifold.recall),
         "density": float(covered.density),
         "coverage": float(covered.coverage),
         "modes_hit": float(modes.hit),
+        "modes_hit_real": float(mode_coverage(real_probs.argmax(-1), real_probs.shape[1]).hit),
         "modes_kl": modes.kl,
         "n_real": float(len(real)),
         "n_fake": float(len(fake)),

@@ -18,7 +18,8 @@ from rlgen.generators.metrics.scores import (
 
 KEYS = {
     *("fid", "kid", "inception_score", "inception_score_std", "inception_score_real", "precision", "recall"),
-    *("density", "coverage", "modes_hit", "modes_kl", "n_real", "n_fake", "n_neighbours_real", "n_neighbours_fake"),
+    *("density", "coverage", "modes_hit", "modes_hit_real", "modes_kl", "n_real", "n_fake"),
+    *("n_neighbours_real", "n_neighbours_fake"),
     *("extractor", "extractor_hash"),
 }
 
