@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.checks import at_least, below_one, widths
+from rlgen.checks import at_least, below_one, positive, widths
+from rlgen.deprecation import unless_earlier
 from rlgen.display import LEVEL
 from rlgen.equations.gan_variants import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
@@ -36,7 +38,11 @@ class LAPGANConfig(AdversarialGameConfig):
     discriminator_rate: float = 1e-3
     """Learning rate of Adam for the discriminators."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
-    """Penalties of the discriminators."""
+    """Penalties of the discriminators; the weight of R1 is that of the finest level."""
+    r1_per_level: float = field(default=4.0, metadata=unless_earlier(1.0))
+    """Factor of R1's weight from one level to the next finer one, above 0; 4, because that has four times as many
+    pixels: a coarse pixel is the mean of four, so the same discriminator has four times the squared gradient with
+    respect to coarse pixels. With 1 the coarsest discriminator is so smooth that its generator lacks variety."""
 
     width: int = 64
     """Channels of the convolutions of the generators and discriminators of details."""
@@ -51,8 +57,13 @@ class LAPGANConfig(AdversarialGameConfig):
         super().__post_init__()
         self.penalties.refuse_for_condition()
         at_least(self, 1, "width")
+        positive(self, "r1_per_level")
         widths(self, "coarse_generator", "coarse_discriminator")
         below_one(self, "dropout", remedy="use 0 for none")
+
+    def of_level(self, coarser: int) -> Self:
+        """The settings of the level that is `coarser` halvings below the finest."""
+        return replace(self, penalties=replace(self.penalties, r1=self.penalties.r1 / self.r1_per_level**coarser))
 
 
 class LAPGAN(ImageModel):
@@ -67,8 +78,10 @@ class LAPGAN(ImageModel):
         super().__init__(shape, config or LAPGANConfig())
         times = required_halvings(shape.height, shape.width)
         shapes = [replace(shape, height=shape.height >> n, width=shape.width >> n) for n in range(times, -1, -1)]
-        coarsest: AdversarialGame = CoarseImage(shapes[0], self.config)
-        self.levels = nn.ModuleList([coarsest, *(Details(each, self.config) for each in shapes[1:])])
+        configs = [self.config.of_level(n) for n in range(times, -1, -1)]
+        coarsest: AdversarialGame = CoarseImage(shapes[0], configs[0])
+        finer = (Details(*each) for each in zip(shapes[1:], configs[1:], strict=True))
+        self.levels = nn.ModuleList([coarsest, *finer])
         """The GANs, coarse to fine."""
 
     def players(self) -> Sequence[Player]:

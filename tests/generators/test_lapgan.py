@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from rlgen.equations.gan_variants import doubled, halved
+from rlgen.equations.penalties import r1
 from rlgen.errors import InputError
 from rlgen.generators import LAPGAN, ImageShape, LAPGANConfig, PenaltyConfig, Trainer, TrainerConfig
 from rlgen.generators.image_model import Terms
+from rlgen.runs.config import from_json, to_json
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 
@@ -86,7 +88,34 @@ def test_details_that_are_always_the_same_are_learned() -> None:
     assert float(((samples - brightness) * signs).mean()) == pytest.approx(0.2, rel=0.25)
 
 
-@pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"coarse_generator": (0,)}], ids=str)
+def test_the_same_discriminator_has_the_same_penalty_at_every_level() -> None:
+    config, images = LAPGANConfig(penalties=PenaltyConfig(r1=0.8)), torch.rand(5, 1, 28, 28)
+    weights = torch.randn(49)
+
+    def critic(coarse: torch.Tensor) -> torch.Tensor:
+        return (coarse.flatten(1) * weights).sum(1).square()
+
+    penalties = []
+    for coarser, seen in ((0, images), (1, halved(images)), (2, halved(halved(images)))):
+
+        def of_this_size(inputs: torch.Tensor, halvings: int = 2 - coarser) -> torch.Tensor:
+            for _ in range(halvings):
+                inputs = halved(inputs)
+            return critic(inputs)
+
+        penalties.append(config.of_level(coarser).penalties.r1 * r1(of_this_size, seen).item())
+    assert penalties == pytest.approx([penalties[0]] * 3, rel=1e-4)
+    assert [level.config.penalties.r1 for level in lapgan(28, penalties=config.penalties).games] == [0.05, 0.2, 0.8]
+
+
+def test_an_earlier_run_goes_on_with_equal_penalties_at_all_levels() -> None:
+    earlier = to_json(LAPGANConfig(r1_per_level=1.0))
+    assert "r1_per_level" not in earlier
+    assert from_json(LAPGANConfig, earlier).r1_per_level == 1.0
+    assert from_json(LAPGANConfig, to_json(LAPGANConfig())).r1_per_level == 4.0
+
+
+@pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"coarse_generator": (0,)}, {"r1_per_level": 0}])
 def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
     with pytest.raises(InputError):
         LAPGANConfig(**settings)
