@@ -307,8 +307,8 @@ class Counts(Curiosity[StateCountsConfig]):
 
 
 class FirstVisits(Curiosity[FirstVisitCountsConfig]):
-    """1 where the episode visits the cell of the next observation for the first time, else 0; for few observed numbers
-    and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
+    """1/√n of the visits to the hashed next observation where its episode visits it for the first time, else 0; for few
+    observed numbers and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
 
     name = "first_visits"
     of_places = True

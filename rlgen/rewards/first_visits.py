@@ -23,9 +23,9 @@ class FirstVisitCountsConfig(StateCountsConfig):
 
     width: float = 0.3
     """Width of a cell along each observed number, in standard deviations of the first rollout."""
-    power: float = 0.0
+    power: float = 0.5
     """Power of the visits of all episodes that divides the bonus. With 0 every cell that is new in the episode is worth
-    the same, however often earlier ones have been there; 0.5 is that of counts."""
+    the same, however often earlier ones have been there: a policy then keeps the first direction that it finds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,14 +33,13 @@ class FirstVisitCountsConfig(StateCountsConfig):
 
 
 class FirstVisitCounts(RolloutBonus, StateCounts):
-    """Rewards 1 for the next observation where its episode visits that cell for the first time, else nothing; with a
-    `power` it is n^-power, n the number of visits in all episodes. Zhang et al. 2020 (BeBold, 2012.08621), eq. 4.
+    """Rewards n^-power for the next observation where its episode visits that cell for the first time, else nothing; n
+    is the number of visits in all episodes. Zhang et al. 2020 (BeBold, 2012.08621), eq. 4.
 
     Standing still earns nothing and going far earns most, in each episode again. For on-policy models, whose batches
     hold whole rollouts; episodes go on from one to the next. Choose few numbers to observe: of many all are new.
 
-    Differs from the paper: it restricts a difference of inverse counts, this restricts a power of counts, by default a
-    constant, whose sum is the number of cells that an episode visits.
+    Differs from the paper: it restricts a difference of inverse counts, this restricts the bonus of counts.
     """
 
     config: FirstVisitCountsConfig
