@@ -53,7 +53,9 @@ class Measuring(FGAN):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bound_comes_within_a_tenth_of_the_integral(name: str) -> None:
     torch.manual_seed(0)
-    config = FGANConfig(divergence=name, latent=1, discriminator_hidden=(32, 32), discriminator_rate=0.01)
+    config = FGANConfig(
+        divergence=name, latent=1, discriminator_hidden=(32, 32), discriminator_rate=0.01, penalties=PenaltyConfig()
+    )
     model = Measuring(PIXEL, config)
     model.generator = Hill()
     game = Trainer(model)
