@@ -1,8 +1,8 @@
 """f-GAN (Nowozin et al. 2016, 1606.00709): a generator that minimizes one of seven f-divergences to the data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Self
 
 from torch import Tensor, nn
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     FDivergenceName = str
 else:
     FDivergenceName = Literal[*NAMES]
+GENERATOR_RATES = {
+    **dict.fromkeys(("f_kl", "f_pearson", "f_jensen_shannon", "f_jeffreys"), 5e-4),
+    **dict.fromkeys(("f_reverse_kl", "f_neyman", "f_squared_hellinger"), 1e-3),
+}
+"""Learning rate of the generator by divergence, for a discriminator of 1e-3. With a T at most linear in the logit the
+discriminator should learn faster, or it soon recognizes hardly more than half of the fakes and they stay of few kinds.
+With T = -e^-logit or 1 - e^-logit it should not: fakes that it recognizes with certainty have losses, and gradients,
+that grow exponentially, and Neyman's then diverge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +38,15 @@ class FGANConfig(AdversarialGameConfig):
     Differs from the paper:
 
     - Normal latents instead of uniform ones, because the other GANs of this library use them.
-    - The objective of section 3.2, a learning rate of 1e-3 and an R1 penalty (Roth et al. 2017, 1705.09367, in spirit).
-      At the paper's 2e-4 the generator still makes few kinds of images after some thousand updates; the bound of
-      Algorithm 1 weights a fake by the estimated ratio of its densities for KL and squared Hellinger, so that the best
-      fakes alone are learned, and by none for Pearson where a fake is easy to recognize; and a Neyman discriminator
-      without penalty grows without limit.
+    - The objective of section 3.2, higher learning rates and an R1 penalty, in the spirit of Roth et al. 2017
+      (1705.09367). At the paper's 2e-4 the generator makes few kinds of images for some thousand updates. The bound of
+      Algorithm 1 weights a fake by its estimated density ratio for KL and squared Hellinger, so that only the best
+      fakes are learned from, and by none for Pearson where it is easy to recognize.
     """
 
-    generator_rate: float = 1e-3
-    """Learning rate of Adam for the generator."""
+    generator_rate: float | None = None  # type: ignore[assignment]
+    """Learning rate of Adam for the generator; by default that of the divergence, 5e-4 or 1e-3
+    (`rlgen.generators.fgan.GENERATOR_RATES`)."""
     discriminator_rate: float = 1e-3
     """Learning rate of Adam for the discriminator."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
@@ -58,6 +66,11 @@ class FGANConfig(AdversarialGameConfig):
         one_of(self, "divergence", NAMES)
         widths(self, "generator_hidden", "discriminator_hidden")
 
+    def complete(self) -> Self:
+        """The configuration with the generator's learning rate of its divergence, if it has none."""
+        rate = GENERATOR_RATES[self.divergence] if self.generator_rate is None else self.generator_rate
+        return replace(self, generator_rate=rate)
+
 
 class FGAN(AdversarialGame):
     """An f-GAN. It logs `bound`, the discriminator's lower bound on the divergence of data and generated images."""
@@ -69,7 +82,7 @@ class FGAN(AdversarialGame):
     )
 
     def __init__(self, shape: ImageShape, config: FGANConfig | None = None, penalties: Sequence[Penalty] | None = None):
-        config = config or FGANConfig()
+        config = (config or FGANConfig()).complete()
         last = [config.latent, *config.generator_hidden][-1]
         generator = nn.Sequential(
             *normalized_layers([config.latent, *config.generator_hidden]),

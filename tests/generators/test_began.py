@@ -5,13 +5,16 @@ import torch
 
 from rlgen.errors import InputError
 from rlgen.generators import BEGAN, BEGANConfig, ImageShape, Trainer
+from rlgen.generators.began_start import NEWEST, GeneratorStart
+from rlgen.runs.config import from_json, to_json
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 
 
 def small_began(**settings: object) -> BEGAN:
     torch.manual_seed(0)
-    return BEGAN(SMALL, BEGANConfig(**({"latent": 4, "filters": 4} | settings)))  # type: ignore[arg-type]
+    settings = {"latent": 4, "filters": 4, "start": 0.0, "balance_rate": 1e-3} | settings
+    return BEGAN(SMALL, BEGANConfig(**settings))  # type: ignore[arg-type]
 
 
 def test_the_weight_follows_its_rule_after_every_update() -> None:
@@ -77,6 +80,47 @@ def test_latents_are_uniform_and_images_bounded() -> None:
     torch.nn.init.constant_(model.generator[-1].bias, 9.0)
     assert torch.equal(model.sample(3), torch.ones(3, 1, 8, 8))
     assert model.features(torch.rand(3, 1, 8, 8)).shape == (3, 4)
+
+
+def test_the_generator_waits_as_the_decoder_until_the_autoencoder_reproduces_images() -> None:
+    model = small_began(start=0.9, discriminator_rate=0.01, balance_rate=0.5)
+    game, patterns, learned = Trainer(model), torch.rand(4, 1, 8, 8).round(), []
+    for _ in range(200):
+        waited, before = model.waits, [each.clone() for each in model.generator.parameters()]
+        logs = game.update(patterns[torch.randint(4, (16,))])
+        learned.append(float(logs["generator/learns"]))
+        assert learned[-1] == (not waited)
+        if waited:
+            assert float(logs["balance/weight"]) == 0
+            torch.testing.assert_close(model.generator[-1].weight, model.decoder[-1].weight)
+        elif learned[-2]:
+            assert any(not torch.equal(*pair) for pair in zip(before, model.generator.parameters(), strict=True))
+    assert learned == sorted(learned)
+    assert 5 < learned.index(1.0) < 195
+
+
+def test_latents_of_a_generator_that_waits_have_the_mean_and_covariance_of_codes() -> None:
+    torch.manual_seed(0)
+    start = GeneratorStart(3)
+    decoder, generator = (torch.nn.Sequential(torch.nn.Linear(3, 3)) for _ in range(2))
+    torch.nn.init.eye_(decoder[0].weight)
+    torch.nn.init.zeros_(decoder[0].bias)
+    mixing, mean = torch.tensor([[1.0, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, -1.0, 0.5]]), torch.tensor([3.0, 0.0, -1.0])
+    for _ in range(int(8 / NEWEST)):
+        start.see(torch.randn(500, 3) @ mixing.T + mean, torch.rand(500, 1, 2, 2), torch.tensor(0.1))
+    start.make(generator, decoder)
+    made = generator(2 * torch.rand(100_000, 3) - 1).detach()
+    torch.testing.assert_close(made.mean(0), mean, atol=0.05, rtol=0.02)
+    torch.testing.assert_close(made.T.cov(), mixing @ mixing.T, atol=0.1, rtol=0.05)
+
+
+def test_an_earlier_run_goes_on_without_a_start() -> None:
+    earlier = to_json(BEGANConfig(start=0.0))
+    assert "start" not in earlier
+    assert from_json(BEGANConfig, earlier).start == 0
+    assert from_json(BEGANConfig, to_json(BEGANConfig())).start == BEGANConfig().start > 0
+    assert not any(name.startswith("start") for name in small_began(start=0.0).state_dict())
+    assert any(name.startswith("start") for name in small_began(start=0.5).state_dict())
 
 
 @pytest.mark.parametrize("settings", [{"latent": 0}, {"ratio": 1.5}, {"balance_rate": 0.0}], ids=str)

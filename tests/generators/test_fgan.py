@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rlgen.equations.f_divergences import F_DIVERGENCES
 from rlgen.generators import FGAN, FGANConfig, ImageShape, PenaltyConfig, Player, Trainer
-from rlgen.generators.fgan import NAMES
+from rlgen.generators.fgan import GENERATOR_RATES, NAMES
 
 PIXEL = ImageShape(channels=1, height=1, width=1)
 CELLS = 2_000
@@ -100,3 +100,9 @@ def test_the_bound_that_is_logged_leaves_penalties_out() -> None:
     assert logged[0]["bound"].item() == pytest.approx(-logged[0]["loss"].item())
     assert logged[1]["bound"].item() == pytest.approx(logged[0]["bound"].item())
     assert logged[1]["loss"].item() > logged[0]["loss"].item()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_generator_has_the_rate_of_its_divergence_unless_another_is_given(name: str) -> None:
+    assert small_fgan(divergence=name).players()[1].learning_rate == GENERATOR_RATES[name]
+    assert small_fgan(divergence=name, generator_rate=0.01).players()[1].learning_rate == 0.01
