@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-EXTRAS := data,contrib,tune,video,gpu,dev,docs
+EXTRAS := data,contrib,text,tune,video,gpu,dev,docs
 WORKERS ?= 2
 
 # Several tests run at a time; more torch threads than cores would slow them all. A file stays on one worker, so that what its

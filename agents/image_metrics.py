@@ -32,9 +32,9 @@ from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in
 from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
 from rlgen.generators.metrics.variety import FEWEST, collapse, relative_std, variety
-from rlgen.generators.pictures import own_randomness
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.nn.attacks import AttackName
+from rlgen.system.rng import own_randomness
 
 PANELS = (
     Panel(

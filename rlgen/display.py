@@ -75,6 +75,8 @@ class Display:
     """Metrics of the result to show, the most important first."""
     pictures: dict[str, str] = field(default_factory=dict)
     """Caption of each picture NAME.png that the run may have."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Caption of each text NAME.txt that the run may have."""
 
 
 def under(group: str, panels: Iterable[Panel]) -> tuple[Panel, ...]:

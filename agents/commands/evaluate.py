@@ -1,4 +1,4 @@
-"""`rlgen evaluate`: the returns of a trained policy, or the metrics of a trained image model."""
+"""`rlgen evaluate`: the returns of a trained policy, or the metrics of a trained image model or language model."""
 
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Any
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
-from .evaluation import Evaluation, ImageEvaluation, PolicyEvaluation
+from .evaluation import Evaluation, ImageEvaluation, PolicyEvaluation, TextEvaluation
 from .output import refuse_existing
 
-KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation)
+KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation, TextEvaluation)
 
 
 @renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(ImageEvaluation, PolicyEvaluation):
-    """Play a policy for complete episodes and report its returns, or measure the image model of a finished run. No
-    demonstrations are needed, and nothing is written without --out.
+class Evaluate(TextEvaluation, ImageEvaluation, PolicyEvaluation):
+    """Play a policy for complete episodes and report its returns, or measure the image model or language model of a
+    finished run. No demonstrations are needed, and nothing is written without --out.
 
     The policy is that of a run folder, or of any Stable-Baselines3 .zip with --env. Only its weights and plain JSON are
     read: unlike with `PPO.load`, nothing in the file can run code, so a downloaded model is safe to play.
@@ -65,9 +65,10 @@ class Evaluate(ImageEvaluation, PolicyEvaluation):
         foreign = [each for each in fields(self) if each.name not in own]
         given = [f"--{each.name.replace('_', '-')}" for each in foreign if getattr(self, each.name) != _left_out(each)]
         if given:
-            (other,) = (each for each in KINDS if each is not kind)
+            wanted = {each.name for each in foreign if getattr(self, each.name) != _left_out(each)}
+            others = [each.subject_name for each in KINDS if wanted & {known.name for known in fields(each)}]
             got = f"{kind.subject_name} in {self.policy}"
-            raise problem(f"{', '.join(given)} for {other.subject_name}", got, "leave it out")
+            raise problem(f"{', '.join(given)} for {' or '.join(others)}", got, "leave it out")
 
 
 def _left_out(option: Field[Any]) -> Any:

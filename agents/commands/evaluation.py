@@ -1,4 +1,5 @@
-"""Evaluations of `rlgen evaluate`: of a policy or an image model. The run's settings determine which one is used."""
+"""Evaluations of `rlgen evaluate`: of a policy, an image model or a language model. The run's settings determine which
+one is used."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -225,29 +226,20 @@ def show(numbers: dict[str, Any]) -> None:
     Console(soft_wrap=True).print(table)
 
 
-OF_TRAINING = ("model", "data", "images", "parameters")
+OF_TRAINING = ("model", "data", "images", "tokens", "parameters", "chosen_update")
 """Metrics that are taken from the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageEvaluation(Evaluation):
-    """The evaluation of an image model on test images."""
+class GenerativeEvaluation(Evaluation):
+    """The evaluation of a generative model on data that it was not trained on."""
 
-    subject_name = "an image model"
-
-    measured: int | None = None
-    """Number of samples, and at most as many test images (image model); by default, as for the options below, the value
-    of the run, whose numbers are then reproduced."""
-    importance_samples: int | None = None
-    """Importance samples per test image (image model)."""
-    classifier: str | None = None
-    """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
     device: str | None = None
-    """Device of the evaluation (image model)."""
+    """Device of the evaluation (image model, language model)."""
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.folder import RunFolder
-        from rlgen.runs.image_files import WEIGHTS
+        from rlgen.runs.model_files import WEIGHTS
         from rlgen.runs.result import Result
 
         from .finish import print_result
@@ -265,24 +257,77 @@ class ImageEvaluation(Evaluation):
         print_result(result, shown(folder))
         return {"run": str(folder.path), **result.metrics}
 
+    @abstractmethod
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
         """The metrics of the run's model on the data of its configuration."""
-        from rlgen.data.images import ImageSet
-        from rlgen.runs.image_files import load_image_model, require_noted_images
+
+    def recorded(self, folder: "RunFolder", *names: str) -> tuple[Any, Any]:
+        """The settings of the run, with the options `names` and the device that were given, and the device."""
         from rlgen.system.device import choose_device, set_torch_threads
 
-        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
         from .resume import recorded_settings
 
-        asked = {name: getattr(self, name) for name in ("measured", "importance_samples", "classifier", "device")}
+        asked = {name: getattr(self, name) for name in (*names, "device")}
         config = recorded_settings(folder, {name: value for name, value in asked.items() if value is not None})
         set_torch_threads(config.threads)
-        require_classifier_file(config.extractor)
         device, sentence = choose_device(config.device)
         log.info(sentence)
+        return config, device
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEvaluation(GenerativeEvaluation):
+    """The evaluation of an image model on test images."""
+
+    subject_name = "an image model"
+
+    measured: int | None = None
+    """Number of samples, and at most as many test images (image model); by default, as for the options below, the value
+    of the run, whose numbers are then reproduced."""
+    importance_samples: int | None = None
+    """Importance samples per test image (image model)."""
+    classifier: str | None = None
+    """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
+
+    def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        from rlgen.data.images import ImageSet
+        from rlgen.runs.image_files import load_image_model, require_noted_images
+
+        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
+
+        config, device = self.recorded(folder, "measured", "importance_samples", "classifier")
+        require_classifier_file(config.extractor)
         train, test = (ImageSet.load(config.data, split, config.image_size).to(device) for split in ("train", "test"))
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)
         held_out = as_seen(test, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEvaluation(GenerativeEvaluation):
+    """The evaluation of a language model on the validation text, and samples of it."""
+
+    subject_name = "a language model"
+
+    prompt: str | None = None
+    """Text that a printed sample continues (language model); by default no sample is printed."""
+    sample_length: int | None = None
+    """Tokens of the sample after the prompt (language model); by default the value of the run."""
+
+    def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        from rlgen.data.texts import Corpus
+        from rlgen.runs.model_files import require_noted_data
+        from rlgen.runs.text_files import load_text_model
+        from rlgen.system.console import Console
+
+        from ..text_metrics import measure
+
+        config, device = self.recorded(folder, "prompt", "sample_length")
+        corpus = Corpus.load(config.data, config.pattern)
+        require_noted_data(folder, corpus.fingerprints(), "characters")
+        model = load_text_model(folder, device)
+        if self.prompt is not None:
+            Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
+        return measure(model, corpus.validation)

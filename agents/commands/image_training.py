@@ -1,15 +1,12 @@
 """The training of an image model on the images of a data set."""
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rlgen.data.images import ImageSet
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
@@ -17,13 +14,10 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.metrics.inception import Extractor
 from rlgen.generators.metrics.variety import progressed
 from rlgen.generators.pictures import grids
-from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.reports.pictures import image_grid, write_png
-from rlgen.reports.report import write_report
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_files import note_images, require_noted_images, save_image_model
+from rlgen.runs.image_files import prints_of, save_image_model
 from rlgen.runs.metrics import Metrics
-from rlgen.system.console import number
 
 from ..image_metrics import (
     classification_error,
@@ -36,44 +30,11 @@ from ..image_metrics import (
     robust_errors,
     sample_variety,
 )
-from ..trainable import Observer
-from .finish import print_result, result_of
+from .generative_training import GenerativeTraining
 
 log = logging.getLogger("rlgen")
 PICTURE_SEED, PICTURED, EVALUATED = 20_000, 40, 100
 CURVE_IMAGES = 1_000
-FINITE = {"nll", "elbo", "log_density", "parzen", "fid"}
-"""Metrics that are finite wherever a model has them."""
-SHOWN = 3
-"""Number of logged values in the progress display, those of the first player first."""
-
-
-class Means:
-    """Means of logged values over the updates since the last read."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, logs: Mapping[str, Tensor]) -> None:
-        for name, value in logs.items():
-            self.totals[name] = self.totals[name] + value if name in self.totals else value
-        self.count += 1
-
-    def take(self) -> dict[str, float]:
-        """The means, copied from the device at once; then reset them."""
-        if not self.count:
-            return {}
-        values = (torch.stack([value.double() for value in self.totals.values()]) / self.count).tolist()
-        names, self.totals, self.count = list(self.totals), {}, 0
-        return dict(zip(names, values, strict=True))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"totals": dict(self.totals), "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.totals = {name: value.to(device) for name, value in state["totals"].items()}
-        self.count = state["count"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +58,9 @@ class Measurement:
 
 
 @dataclass(kw_only=True)
-class ImageTraining:
+class ImageTraining(GenerativeTraining):
     """A `Trainable`: `game` learns from `batches`."""
 
-    game: Trainer
     batches: Minibatches | PartlyLabeled
     train: ImageSet
     """Training images, not binarized."""
@@ -108,43 +68,14 @@ class ImageTraining:
     """Test images, not binarized."""
     held_out: ImageSet
     """Test images in the form of the training: binarized once if the model is trained on zeros and ones."""
-    log_every: int
-    """Updates between rows of metrics."""
     measurement: Measurement
-    unit: ClassVar[str] = "updates"
-    means: Means = field(default_factory=Means, init=False)
     variety: Mapping[str, float] = field(default_factory=dict, init=False)
     """Variety of samples at the last evaluation of this session."""
     warned: bool = field(default=False, init=False)
     """Whether a collapse of the samples has been logged since they were last varied."""
-
-    @property
-    def device(self) -> torch.device:
-        return self.game.device
-
-    @property
-    def step(self) -> int:
-        return self.game.step
-
-    def advance(self, until: int, observer: Observer) -> None:
-        while self.step < until:
-            self.means.add(self.game.update(*next(self.batches)))
-            last = self.step >= until
-            if self.step % self.log_every == 0 or last:
-                self._report(observer)
-            if not last:
-                observer.between()
-
-    def _report(self, observer: Observer) -> None:
-        """Log the means since the last row."""
-        self.game.require_finite()
-        values = self.means.take()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        seconds = observer.seconds()
-        speed = self.step * self.batches.size / seconds if seconds else 0.0
-        observer.log({**values, "time/images_per_second": speed})
-        observer.show({**dict(list(values.items())[:SHOWN]), "images/s": speed})
+    agent = "image"
+    counted = "images"
+    finite = frozenset({"nll", "elbo", "log_density", "parzen", "fid"})
 
     def evaluate(self) -> Mapping[str, float]:
         """Bounds on the likelihood of test images, or their exact densities, if the model has them, its classification
@@ -177,65 +108,29 @@ class ImageTraining:
     def pictures(self) -> Mapping[str, np.ndarray]:
         """Pictures from fixed latents and test images."""
         with self.game.evaluating() as model:
-            shown = grids(model, self.held_out.floats(slice(PICTURED)), PICTURE_SEED)
-        return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
+            return self._pictures(model)
 
-    def describe(self, evaluation: Mapping[str, float]) -> str:
-        shown = {name: value for name, value in evaluation.items() if not name.endswith("_standard_error")}
-        return ", ".join(f"{name} {number(value)}" for name, value in shown.items())
+    def _pictures(self, model: ImageModel) -> dict[str, np.ndarray]:
+        shown = grids(model, self.held_out.floats(slice(PICTURED)), PICTURE_SEED)
+        return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
 
     def require_finite_model(self) -> None:
         """Raise `Diverged` if the model's parameters are not finite."""
         require_finite_model(self.game, self.held_out.floats(slice(EVALUATED)))
 
-    def files(self) -> Mapping[str, bytes]:
-        return {}
+    def prints(self) -> Mapping[str, Mapping[str, Any]]:
+        return prints_of(self.train, self.test)
 
-    def state_dict(self) -> dict[str, Any]:
-        self.require_finite_model()
-        return {
-            "image": self.game.state_dict(),
-            "batches": self.batches.state_dict(),
-            "means": self.means.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.game.load_state_dict(state["image"])
-        self.batches.load_state_dict(state["batches"])
-        self.means.load_state_dict(state["means"], self.device)
-
-    def keep(self, folder: RunFolder) -> None:
-        """Record the images that the run is trained on."""
-        note_images(folder, self.train, self.test)
-
-    def require_kept(self, folder: RunFolder) -> None:
-        """Raise `InputError` unless these are the images that the run started with."""
-        require_noted_images(folder, self.train, self.test)
-
-    def finish(self, folder: RunFolder, metrics: Metrics, seconds: float) -> None:
-        """Write all files of a finished run: weights, metrics, pictures and report."""
-        self.require_finite_model()
-        with self.game.evaluating() as model:
-            found = self.measurement.of(model, self.train, self.test, self.held_out)
-            for name in FINITE & found.keys():
-                if not math.isfinite(found[name]):
-                    raise Diverged(self.step, name)
-            save_image_model(folder, model)
-        for name, picture in self.pictures().items():
-            metrics.write_image(self.step, name, picture)
-            write_png(folder / f"{name}.png", picture)
-        images = self.step * self.batches.size
-        sizes = {
-            "images": images,
-            "parameters": sum(parameter.numel() for parameter in self.game.model.parameters()),
-        }
-        named = {"model": folder.config["model"], "data": self.train.name}
-        result = result_of(folder, self, seconds, {**named, **sizes, **found})
-        result.write(folder)
+    def measure(self, model: ImageModel) -> dict[str, Any]:
+        found = self.measurement.of(model, self.train, self.test, self.held_out)
         if "warning" in found:
             log.warning("the samples have collapsed: %s", found["warning"])
-        write_report(folder)
-        print_result(result, folder)
+        return {"data": self.train.name, **found}
 
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
+    def save(self, folder: RunFolder, model: ImageModel) -> None:
+        save_image_model(folder, model)
+
+    def illustrate(self, folder: RunFolder, metrics: Metrics, model: ImageModel) -> None:
+        for name, picture in self._pictures(model).items():
+            metrics.write_image(self.step, name, picture)
+            write_png(folder / f"{name}.png", picture)

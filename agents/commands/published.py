@@ -11,7 +11,8 @@ from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.reports.model_card import model_card
 from rlgen.runs.config import read_object, write_json
 from rlgen.runs.folder import DISPLAY, RunFolder
-from rlgen.runs.image_files import CARD, DATA, WEIGHTS
+from rlgen.runs.model_files import CARD, DATA, WEIGHTS
+from rlgen.runs.text_files import TOKENIZER
 from rlgen.sb3.plain_policy import write_plain_policy
 from rlgen.sb3.saved_model import read_saved_model
 from rlgen.system.files import atomic_write
@@ -35,13 +36,15 @@ def publish(run: RunFolder, folder: Path, repository: str | None = None) -> Path
             write_plain_policy(saved, partial)
             shutil.copyfile(run / "policy.zip", partial / "policy.zip")
         else:
-            for name in (WEIGHTS, CARD):
-                shutil.copyfile(run / name, partial / name)
+            for name in (WEIGHTS, CARD, TOKENIZER):
+                if name != TOKENIZER or (run / name).is_file():
+                    shutil.copyfile(run / name, partial / name)
         write_json(partial / "config.json", without_paths(run.config))
         for name in ("result.json", DISPLAY, DATA):
             if (run / name).is_file():
                 write_json(partial / name, without_paths(read_object(run / name)))
-        shown = [run / "curves.png", *(run / f"{name}.png" for name in run.display.pictures)]
+        pictures = [run / f"{name}.png" for name in run.display.pictures]
+        shown = [run / "curves.png", *pictures, *(run / f"{name}.txt" for name in run.display.texts)]
         for path in [*run.videos, *(each for each in shown if each.is_file())]:
             shutil.copyfile(path, partial / path.name)
         files = tuple(sorted(each.name for each in partial.iterdir()))

@@ -123,6 +123,12 @@ COMMANDS = (
         example="rlgen train image --model vae --data digits --epochs 100 --out runs/digits-vae",
     ),
     Command(
+        words="train text",
+        target="train_text:TrainText",
+        summary="Learn to write texts (a language model: Transformer or LSTM).",
+        example="rlgen train text --data shakespeare.txt --steps 2400 --out runs/text",
+    ),
+    Command(
         words="resume",
         target="resume:Resume",
         summary="Continue a run that was stopped or killed, or extend it.",
@@ -131,7 +137,7 @@ COMMANDS = (
     Command(
         words="evaluate",
         target="evaluate:Evaluate",
-        summary="Play a run's policy, or any Stable-Baselines3 zip, or measure a run's image model.",
+        summary="Play a run's policy, or any Stable-Baselines3 zip, or measure a run's image or language model.",
         example="rlgen evaluate runs/ant-gail --episodes 50",
     ),
     Command(

@@ -1,37 +1,28 @@
 """`rlgen train image`: a generative model of images and the metrics of its samples."""
 
-import logging
-import math
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-import torch
-
-from rlgen import distributed
-from rlgen.checks import at_least, positive
+from rlgen.checks import at_least
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarization, stochastic_binarization
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
 from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageShape, Samples
+from rlgen.generators.image_model import ImageModel, ImageShape, Samples
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
-from rlgen.generators.trainer import Trainer, TrainerConfig
-from rlgen.runs.config import from_json
+from rlgen.generators.trainer import Trainer
 from rlgen.runs.folder import RunFolder
-from rlgen.system.device import choose_device
 
 from ..image_metrics import PANELS, RESULTS
-from .choices import needs, typed, with_fields
+from .choices import typed
 from .evaluation import ImageEvaluation
+from .generative_settings import GenerativeSettings
 from .image_checks import (
     as_seen,
     binarization_of,
@@ -41,8 +32,6 @@ from .image_checks import (
     require_one_kind,
 )
 from .image_training import ImageTraining, Measurement
-from .parsing import options_of
-from .settings import RunSettings
 
 # Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
@@ -50,14 +39,12 @@ if TYPE_CHECKING:
 else:
     Model = Literal[*GENERATORS]
 
-log = logging.getLogger("rlgen")
-DEFAULT_STEPS = 5_000
 DEFAULT_LABELS = 100
 
 
 @renamed_fields(binarise="binarize")
 @dataclass(frozen=True, kw_only=True)
-class TrainImage(RunSettings):
+class TrainImage(GenerativeSettings):
     """A model of images, generative (a VAE, a GAN, a flow and others) or a classifier, on the digits of scikit-learn, a
     folder of images, or MNIST.
 
@@ -67,6 +54,10 @@ class TrainImage(RunSettings):
 
     agent: ClassVar[str] = "image"
     evaluation = ImageEvaluation
+    models = GENERATORS
+    default_steps = 5_000
+    general_panels = PANELS
+    general_results = RESULTS
 
     model: Model = "vae"
     """Image model."""
@@ -90,13 +81,9 @@ class TrainImage(RunSettings):
     labels: int | None = None
     """Number of labeled training images of a semi-supervised model, equally many of each class; 100 by default. They
     fill half of every batch; the other half is drawn from all images, without labels."""
-    log_every: int = 50
-    """Updates between rows of metrics; each row is the mean since the last."""
     evaluate_every: int = 1_000
     """Updates between evaluations (pictures, and bounds on the likelihood of test images, or densities, where the model
     has them), one of them after the last update; 0 for none."""
-    checkpoint_every: int = 1_000
-    """Updates between checkpoints; 0 for a single one at the end."""
     measured: int = 10_000
     """Number of samples, and at most as many test images, in the final metrics; 2 or more."""
     importance_samples: int = 100
@@ -105,21 +92,12 @@ class TrainImage(RunSettings):
     """Classifier whose features FID, precision and similar metrics compare. auto: one trained on the same images and
     kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
     papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
-    game: TrainerConfig = field(default_factory=TrainerConfig)
-    """Training of any model: optimizers and schedules."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps is not None and self.epochs is not None:
-            got = f"--steps {self.steps:g} and --epochs {self.epochs:g}"
-            raise problem("steps or epochs", got, "leave one of them out")
-        positive(self, "steps", "epochs")
-        at_least(self, 1, "batch_size", "log_every", "image_size")
+        at_least(self, 1, "batch_size", "image_size")
         at_least(self, 2, "measured")
         at_least(self, 1, "importance_samples")
-        at_least(self, 0, "evaluate_every", "checkpoint_every")
-        if self.model not in GENERATORS:
-            raise problem(f"a model of {', '.join(GENERATORS)}", repr(self.model), "choose one of these")
         if self.labels is not None and not GENERATORS[self.model].semi_supervised:
             able = ", ".join(name for name, kind in GENERATORS.items() if kind.semi_supervised)
             got = f"--labels {self.labels} for {self.model}"
@@ -127,56 +105,22 @@ class TrainImage(RunSettings):
         if self.classifier not in ("auto", "none") and not issubclass(GENERATORS[self.model], Samples):
             got = f"--classifier {self.classifier} for {self.model}"
             raise problem("a classifier that measures the samples of a model", got, "leave --classifier out")
-        self.model_config  # noqa: B018  # its checks
 
     @classmethod
-    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> "type[TrainImage]":
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
         """The class with the settings of the chosen model."""
-        asked = typed(arguments, "--model") or values.get("model", TrainImage.model)
         if typed(arguments, "--fq-gan.host") in ("u_gat_it", "u-gat-it"):
             remedy = "use --model u_gat_it --u-gat-it.quantization.codes 64"
             raise problem("a host that draws from latents", "u_gat_it, a translation with settings of its own", remedy)
-        return settings_of(asked) if isinstance(asked, str) and asked in GENERATORS else cls
-
-    @classmethod
-    def elsewhere(cls) -> dict[str, str]:
-        """Options that other models read, by option, each with its models."""
-        own = {option.rpartition(".")[2] for option in options_of(GENERATORS[cls.model].config_type, f"{cls.model}.")}
-        others = {name: kind for name, kind in GENERATORS.items() if name != cls.model}
-        return {
-            option: choice
-            for name, kind in others.items()
-            for option, choice in needs(
-                "--model", [name], options_of(kind.config_type, f"{name}." if kind.grouped else "")
-            ).items()
-            if option.removeprefix("--") not in own  # --learning-rate is rather --vae.learning-rate without its group
-        }
+        return super().for_arguments(arguments, values)
 
     @classmethod
     def without_idle(cls, values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-        """`values` without the settings that the typed model does not read, and with only the typed one of steps and
-        epochs."""
-        idle = {name for model in GENERATORS for name in settings_names(model)} - {each.name for each in fields(cls)}
-        idle |= set() if GENERATORS[cls.model].semi_supervised else {"labels"}
-        idle |= {"epochs"} if typed(arguments, "--steps") else {"steps"} if typed(arguments, "--epochs") else set()
-        read = {name: value for name, value in values.items() if name not in idle}
-        return read | ({"model": cls.model} if typed(arguments, "--model") in GENERATORS else {})
-
-    @classmethod
-    def restored(cls, values: dict[str, Any]) -> Self:
-        model = values.get("model")
-        if not isinstance(model, str) or model not in GENERATORS:
-            raise problem(f"a model of {', '.join(GENERATORS)}", repr(model), "use the version of rlgen that wrote it")
-        return from_json(settings_of(model), values)  # type: ignore[return-value]
-
-    @property
-    def model_config(self) -> Any:
-        """The settings of the chosen model; its defaults where there are none."""
-        kind = GENERATORS[self.model]
-        if kind.grouped:
-            return getattr(self, self.model, None) or kind.config_type()
-        given = {name: getattr(self, name) for name in settings_names(self.model) if hasattr(self, name)}
-        return kind.config_type(**given)
+        """`values` without the settings that the typed model does not read."""
+        read = super().without_idle(values, arguments)
+        if not GENERATORS[cls.model].semi_supervised:
+            read.pop("labels", None)
+        return read
 
     @property
     def n_labels(self) -> int:
@@ -184,16 +128,7 @@ class TrainImage(RunSettings):
         return DEFAULT_LABELS if self.labels is None else self.labels
 
     def display(self) -> Display:
-        kind = GENERATORS[self.model]
-        own = {metric.name for panel in kind.panels for metric in panel.metrics}
-        general = [panel for panel in PANELS if not own.intersection(metric.name for metric in panel.metrics)]
-        results = {metric.name: metric for metric in (*RESULTS, *kind.results)}
-        return Display(
-            name=self.model.upper().replace("_", " "),
-            panels=tuple(replace(panel, steps="updates") for panel in (*general, *kind.panels)),
-            results=tuple(results.values()),
-            pictures=CAPTIONS,
-        )
+        return replace(super().display(), pictures=CAPTIONS)
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, with absolute paths, because a run may be resumed from another working
@@ -205,52 +140,37 @@ class TrainImage(RunSettings):
             recorded["classifier"] = str(Path(self.classifier).resolve())
         return recorded
 
-    def updates(self, n_images: int, images_per_update: int) -> int:
-        """Number of updates in all. `images_per_update`: the images of an update that count towards an epoch."""
-        if self.epochs is not None:
-            return math.ceil(self.epochs * n_images / images_per_update)
-        return math.ceil(DEFAULT_STEPS if self.steps is None else self.steps)
-
     def total(self, training: Any) -> int:
         return self.updates(len(training.train), training.batches.of_epoch)
 
-    def intervals(self) -> tuple[float, float]:
-        return self.checkpoint_every or math.inf, self.evaluate_every
-
-    def with_steps(self, steps: float) -> Self:
-        return replace(self, steps=steps, epochs=None)
-
     def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:
-        distributed.require_single_process("an image model")
         require_classifier_file(self.extractor)
-        device, sentence = choose_device(self.device)
-        log.info(sentence)
+        device = self.start_device("an image model")
         train, test = (ImageSet.load(self.data, split, self.image_size).to(device) for split in ("train", "test"))
         require_one_kind(train, test)
         require_measurable(train, test, self.extractor, self.measured)
         channels, height, width = train.shape
         shape = ImageShape(channels=channels, height=height, width=width, n_classes=train.n_classes)
-        for seed in (random.seed, np.random.seed, torch.manual_seed):  # libraries draw from the first two generators
-            seed(self.seed)
+        self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = GENERATORS[self.model](shape, self.model_config).to(device)
         require_batches(model, self.batch_size, train)
-        training = self._training(Trainer(model, self.game), train, test)
+        training = self._training(model, train, test)
         if folder is not None:
             training.require_kept(folder)
         return training
 
-    def _training(self, game: Trainer, train: ImageSet, test: ImageSet) -> ImageTraining:
-        binarize = binarization_of(game.model, self.binarize)
+    def _training(self, model: ImageModel, train: ImageSet, test: ImageSet) -> ImageTraining:
+        binarize, game = binarization_of(model, self.binarize), Trainer(model, self.game)
         seen = fixed_binarization(train, self.seed) if binarize == "fixed" else train
         transforms = [stochastic_binarization] if binarize == "stochastic" else []
         size = self.batch_size * game.steps_per_update
         batches = (
             PartlyLabeled(seen.labeled(self.n_labels, self.seed), seen, size, self.seed, transforms)
-            if game.model.semi_supervised
+            if model.semi_supervised
             else Minibatches(seen, size, self.seed, transforms)
         )
-        return ImageTraining(
+        training = ImageTraining(
             game=game,
             batches=batches,
             train=train,
@@ -259,6 +179,8 @@ class TrainImage(RunSettings):
             log_every=self.log_every,
             measurement=self.measurement,
         )
+        game.updates = self.total(training)
+        return training
 
     @property
     def measurement(self) -> Measurement:
@@ -271,17 +193,6 @@ class TrainImage(RunSettings):
         return self.classifier if issubclass(GENERATORS[self.model], Samples) else "none"
 
 
-@cache
 def settings_of(model: str) -> type[TrainImage]:
     """`TrainImage` with the settings of one model."""
-    kind = GENERATORS[model].config_type
-    own: list[Any] = [("model", Model, field(default=model))]
-    if not GENERATORS[model].grouped:
-        return with_fields(TrainImage, own, kind)
-    return with_fields(TrainImage, [*own, (model, kind, field(default_factory=kind))])
-
-
-def settings_names(model: str) -> tuple[str, ...]:
-    """The fields of `settings_of(model)` with the settings of the model: one group, or each setting."""
-    kind = GENERATORS[model]
-    return (model,) if kind.grouped else tuple(each.name for each in fields(kind.config_type))
+    return TrainImage.settings_of(model)

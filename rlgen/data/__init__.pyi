@@ -3,15 +3,25 @@ from .demonstrations import Demonstrations
 from .episode import Episode
 from .images import ImageSet
 from .rows import Rows
+from .text_model import TextModel
+from .text_windows import TextWindows
+from .texts import Corpus
+from .tokenizers import BPETokenizer, ByteTokenizer, Tokenizer
 from .transitions import Transitions
 from .visits import Visits
 
 __all__ = [
     "Archive",
+    "BPETokenizer",
+    "ByteTokenizer",
+    "Corpus",
     "Demonstrations",
     "Episode",
     "ImageSet",
     "Rows",
+    "TextModel",
+    "TextWindows",
+    "Tokenizer",
     "Transitions",
     "Visits",
 ]

@@ -1,4 +1,4 @@
-"""Generative models of images, their training and their metrics.
+"""Generative models of images and texts, their training and their metrics.
 
 Names are loaded on first use, so importing the package is fast; `__init__.pyi` lists them.
 """

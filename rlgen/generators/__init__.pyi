@@ -7,18 +7,21 @@ from .fgan import FGAN, FGANConfig
 from .flow_model import FlowModel
 from .fq_gan import FQGAN, FQGANConfig
 from .gan import GAN, AdversarialGame, AdversarialGameConfig, GANConfig, PenaltyConfig
+from .generative_model import GenerativeModel
 from .gran import GRAN, GRANConfig
 from .image_classifier import ImageClassifier, ImageClassifierConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
+from .language_model import LanguageModel, LanguageModelConfig
 from .lapgan import LAPGAN, LAPGANConfig
 from .nice import NICE, NICEConfig
 from .pixelcnn import PixelCNN, PixelCNNConfig
 from .pixelrnn import PixelRNN, PixelRNNConfig
 from .real_nvp import RealNVP, RealNVPConfig
-from .registry import GENERATORS
+from .registry import GENERATORS, TEXT_MODELS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
+from .text_sampling import Sampling
 from .trainer import Trainer, TrainerConfig
 from .u_gat_it import UGATIT, UGATITConfig
 from .vae import IAFVAE, VAE, IAFVAEConfig, VAEConfig
@@ -38,6 +41,7 @@ __all__ = [
     "IAFVAE",
     "LAPGAN",
     "NICE",
+    "TEXT_MODELS",
     "UGATIT",
     "VAE",
     "VAEGAN",
@@ -53,6 +57,7 @@ __all__ = [
     "FlowModel",
     "GANConfig",
     "GRANConfig",
+    "GenerativeModel",
     "IAFVAEConfig",
     "ImageClassifier",
     "ImageClassifierConfig",
@@ -63,6 +68,8 @@ __all__ = [
     "InfoGAN",
     "InfoGANConfig",
     "LAPGANConfig",
+    "LanguageModel",
+    "LanguageModelConfig",
     "NICEConfig",
     "PenaltyConfig",
     "PixelCNN",
@@ -72,6 +79,7 @@ __all__ = [
     "Player",
     "RealNVP",
     "RealNVPConfig",
+    "Sampling",
     "SemiSupervisedGAN",
     "SemiSupervisedGANConfig",
     "Trainer",

@@ -1,63 +1,18 @@
-"""The base class of image models, the players that train them, and protocols for their optional capabilities."""
+"""The base class of image models, and protocols for their optional capabilities."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rlgen.display import Metric, Panel
 from rlgen.errors import problem
+from rlgen.generators.generative_model import GenerativeModel
+
+# Image models import these with their base class.
+from rlgen.generators.generative_model import Player as Player
+from rlgen.generators.generative_model import Terms as Terms
 from rlgen.nn.attacks import AttackName
-
-Terms = dict[str, Tensor]
-"""0-d tensors by name; "loss" is minimized, the others are logged."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """A loss that is minimized over `parameters`. Maximum likelihood has one player; a GAN has two, the discriminator
-    and the generator."""
-
-    name: str
-    """Name of the player's losses in the log and of its optimizer in a checkpoint."""
-    parameters: Iterable[nn.Parameter]
-    """Parameters that its steps change. A parameter may belong to several players."""
-    loss: Callable[[Tensor, Tensor | None], Terms]
-    """Function of (images [B, C, H, W] in [0, 1], labels [B] or None) that returns terms, including "loss"."""
-    learning_rate: float
-    """Learning rate of the optimizer."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Decays of the optimizer's averages of the gradient and of its square."""
-    repeats: int = 1
-    """Steps per update, each on separate images."""
-    optimizer: type[torch.optim.Adam] | type[torch.optim.Adamax] = torch.optim.Adam
-    """Adam or Adamax (Kingma & Ba 2015, 1412.6980)."""
-    gate: str | None = None
-    """Name of a term that is 1 or 0. At 0 the step is skipped: parameters and optimizer do not change."""
-    second_gradients: bool = False
-    """Whether the loss contains gradients, so that its own gradient contains second derivatives."""
-    trained: tuple[nn.Parameter, ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "trained", tuple(self.parameters))
-        if not self.trained:
-            raise problem(f"parameters for the player {self.name}", "none", "leave the player out")
-        if not self.learning_rate > 0:
-            raise problem(f"a positive learning rate for {self.name}", f"{self.learning_rate}", "use e.g. 2e-4")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise problem(f"betas of at least 0 and below 1 for {self.name}", f"{self.betas}", "use e.g. 0.5 and 0.999")
-        if self.repeats < 1:
-            raise problem(f"at least one step for {self.name}", f"repeats {self.repeats}", "leave it out for 1")
-        if self.gate is not None and issubclass(self.optimizer, torch.optim.Adamax):
-            raise problem(f"Adam for {self.name}, whose gate skips steps", "Adamax", "leave the gate out, or use Adam")
-
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """A new optimizer for this player's parameters."""
-        if issubclass(self.optimizer, torch.optim.Adamax):
-            return self.optimizer(self.trained, self.learning_rate, self.betas)
-        return self.optimizer(self.trained, self.learning_rate, self.betas, fused=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,29 +52,16 @@ def great_circle(begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
     return torch.where(angle.sin() < 1e-4, torch.lerp(begin, end, share), curved)  # parallel vectors: no unique circle
 
 
-class ImageModel(nn.Module):
+class ImageModel(GenerativeModel):
     """A model of images in [0, 1], constructed as `Model(shape, config)`."""
 
-    config_type: ClassVar[type[Any]]
-    """Type of its configuration: a frozen dataclass whose defaults reproduce a cited experiment."""
-    averaged: ClassVar[tuple[str, ...]] = ()
-    """Names of the modules that a moving average of weights includes; empty for all modules."""
     conditional: bool = False
     """Whether it requires labels."""
     semi_supervised: ClassVar[bool] = False
     """Whether it learns classes from a few labeled images; unlabeled images have the label -1."""
-    grouped: ClassVar[bool] = True
-    """Whether its settings are a group with the model's name, `--vae.latent`; otherwise they have no prefix, like those
-    of the training."""
-    panels: ClassVar[tuple[Panel, ...]] = ()
-    """Panels of the metrics that its players log, and of evaluations that mean something else than for most models."""
-    results: ClassVar[tuple[Metric, ...]] = ()
-    """Metrics of its result that mean something else than for most models, e.g. a likelihood that is exact."""
-
     collapse_remedy: ClassVar[str] = "train for longer, with a larger network or with a lower learning rate"
     """Settings to change when its samples have collapsed: the last part of the warning."""
 
-    config: Any
 
     def __init__(self, shape: ImageShape, config: Any = None):
         super().__init__()
@@ -136,20 +78,10 @@ class ImageModel(nn.Module):
         is, nats per image; 0 for a likelihood of the levels themselves. None for a model without such a likelihood."""
         return None
 
-    def players(self) -> Sequence[Player]:
-        """The players, in the order of their steps."""
-        raise NotImplementedError
-
     def between(self, begin: Tensor, end: Tensor, share: Tensor) -> Tensor:
         """Interpolation from latent `begin` to `end` [..., Z] at the fraction `share` [..., 1]: spherical, for Gaussian
         latents."""
         return great_circle(begin, end, share)
-
-    def before_first_update(self, images: Tensor) -> None:
-        """Called once with the images [B, C, H, W] of the first update, for data-dependent initialization."""
-
-    def after_update(self, logs: Terms) -> None:
-        """Called after the steps of all players with their logs, for state that no optimizer changes."""
 
 
 @runtime_checkable

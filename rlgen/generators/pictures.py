@@ -1,7 +1,5 @@
 """Image grids of a model: samples, reconstructions, interpolations and latent traversals."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -21,6 +19,7 @@ from rlgen.generators.image_model import (
     Translates,
     Traverses,
 )
+from rlgen.system.rng import own_randomness
 
 FARTHEST = 3.0
 """Standard deviations of a normal prior at the ends of a traversal."""
@@ -76,14 +75,6 @@ class Grid(NamedTuple):
 
     images: Tensor
     columns: int
-
-
-@contextmanager
-def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Within the block torch's generator is seeded with `seed`; afterwards its earlier state is restored."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def sample_grid(model: ImageModel, seed: int, device: torch.device) -> Grid:

@@ -1,4 +1,4 @@
-"""All image models by their names on the command line."""
+"""All image models and language models by their names on the command line."""
 
 from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN
@@ -13,6 +13,7 @@ from rlgen.generators.image_classifier import ImageClassifier
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
+from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.lapgan import LAPGAN
 from rlgen.generators.nice import NICE
 from rlgen.generators.pixelcnn import PixelCNN
@@ -47,3 +48,4 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "u_gat_it": UGATIT,
     "vae_gan": VAEGAN,
 }
+TEXT_MODELS: dict[str, type[LanguageModel]] = {"lm": LanguageModel}

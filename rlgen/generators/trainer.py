@@ -1,20 +1,23 @@
-"""Training of image models: in every update each player takes its steps, with its own optimizer."""
+"""Training of generative models: in every update each player takes its steps, with its own optimizer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.checks import below_one, positive
+from rlgen.checks import at_least, below_one, positive
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import NotFinite, problem
-from rlgen.generators.image_model import ImageModel, Player, Terms
+from rlgen.generators.generative_model import GenerativeModel, Player, Terms
 from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimizer_state import load_optimizer
+from rlgen.system.device import multiplies_bfloat16
 
+Model = TypeVar("Model", bound=GenerativeModel)
 UPDATES_PER_LOOK_ON_CUDA = 32
 """Updates per check for finite losses on CUDA: the check synchronizes with the device, so it covers many updates."""
 
@@ -40,9 +43,15 @@ class TrainerConfig:
     """Maximum gradient norm of a player, over all its parameters; no clipping by default."""
     half_life: float | None = None
     """Updates after which every learning rate has halved; constant learning rates by default."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of activations. bfloat16 uses torch's autocast, on CUDA or a CPU, and is about twice as fast for
-    convolutions on processors that support it; weights and optimizers stay in float32."""
+    warm_up: int = field(default=0, metadata=UNLESS_DEFAULT)
+    """Updates in which every learning rate rises linearly to its value; 0 for none."""
+    decay: Literal["none", "linear"] = field(default="none", metadata=UNLESS_DEFAULT)
+    """Decay of every learning rate: none, or linear, to 0 at the end of the training. A training that is extended has
+    more updates in all, so its learning rates jump up there."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of activations; auto: bfloat16 where the processor itself multiplies it. bfloat16 uses torch's
+    autocast, on CUDA or a CPU, and is about twice as fast for convolutions on processors that support it; weights and
+    optimizers stay in float32."""
     compile: bool = False
     """Compilation of the players' losses, on CUDA only: takes minutes at the start, then updates are faster. A loss
     with a gradient penalty or R1 is not compiled, because torch.compile does not support second derivatives."""
@@ -51,13 +60,28 @@ class TrainerConfig:
         below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
         positive(self, "clip", remedy="leave it out for none")
         positive(self, "half_life", remedy="leave it out for constant learning rates")
+        at_least(self, 0, "warm_up", remedy="use 0 for none")
+
+    def share(self, step: int, updates: int | None) -> float:
+        """The share of every learning rate that the update after `step` updates of `updates` in all uses."""
+        share = 1.0 if self.half_life is None else 0.5 ** (step / self.half_life)
+        if self.decay == "linear":
+            if updates is None:
+                got = "a linear decay and no number of updates"
+                raise problem(
+                    "the number of updates that a linear decay ends after", got, "give updates, or decay none"
+                )
+            share *= max(0.0, 1 - step / updates)
+        return share * min(1.0, (step + 1) / (self.warm_up + 1))
 
 
-class Trainer:
-    """Trains `model`, one update at a time. `state_dict` is the complete state except for random generators."""
+class Trainer(Generic[Model]):
+    """Trains `model`, one update at a time. `state_dict` is the complete state except for random generators.
 
-    def __init__(self, model: ImageModel, config: TrainerConfig | None = None):
-        self.model, self.config = model, config or TrainerConfig()
+    `updates`: the length of the training, for a linear decay of the learning rates; None if it is not known."""
+
+    def __init__(self, model: Model, config: TrainerConfig | None = None, updates: int | None = None):
+        self.model, self.config, self.updates = model, config or TrainerConfig(), updates
         self.players = tuple(model.players())
         names = [player.name for player in self.players]
         if not names or len(set(names)) < len(names):
@@ -65,6 +89,8 @@ class Trainer:
         self.device = self.players[0].trained[0].device
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
+        asked = self.config.precision
+        self._low = multiplies_bfloat16(self.device) if asked == "auto" else asked == "bfloat16"
         self.optimizers = {player.name: player.make_optimizer() for player in self.players}
         self.other_batch_norms = {player.name: batch_norms_of_others(model, player.trained) for player in self.players}
         self.losses = {player.name: self._loss_of(player) for player in self.players}
@@ -74,18 +100,18 @@ class Trainer:
         """Parts into which the images of an update are divided: the largest number of steps of a player."""
         self._unseen: list[tuple[int, Terms]] = []
 
-    def update(self, images: Tensor, labels: Tensor | None = None) -> Terms:
-        """Take the steps of every player on images [B, C, H, W] in [0, 1] with labels [B]; return the logs, named
-        `player/term`.
+    def update(self, data: Tensor, labels: Tensor | None = None) -> Terms:
+        """Take the steps of every player on data [B, ...], such as images [B, C, H, W] in [0, 1] or tokens [B, T], with
+        labels [B]; return the logs, named `player/term`.
 
-        A player with several steps uses different images in each: the batch is divided into `steps_per_update` equal
+        A player with several steps uses different rows in each: the batch is divided into `steps_per_update` equal
         parts.
         """
         if not self.model.training:
             self.model.train()
         if self.step == 0:
-            self.model.before_first_update(images)
-        shares = self._shares(images, labels)
+            self.model.before_first_update(data)
+        shares = self._shares(data, labels)
         logs: Terms = {}
         for player in self.players:
             for share in shares[: player.repeats]:
@@ -103,12 +129,12 @@ class Trainer:
     def _loss_of(self, player: Player) -> Callable[[Tensor, Tensor | None], Terms]:
         return torch.compile(player.loss) if self.config.compile and not player.second_gradients else player.loss
 
-    def _shares(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
-        if len(images) < self.steps_per_update:
+    def _shares(self, data: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+        if len(data) < self.steps_per_update:
             raise problem(
-                f"at least {self.steps_per_update} images, one for each step", f"{len(images)}", "use larger batches"
+                f"at least {self.steps_per_update} rows, one for each step", f"{len(data)}", "use larger batches"
             )
-        parts = images.tensor_split(self.steps_per_update)
+        parts = data.tensor_split(self.steps_per_update)
         return list(
             zip(
                 parts,
@@ -117,14 +143,14 @@ class Trainer:
             )
         )
 
-    def _turn(self, player: Player, images: Tensor, labels: Tensor | None) -> Terms:
+    def _turn(self, player: Player, data: Tensor, labels: Tensor | None) -> Terms:
         """One gradient step of one player. Gradients of other parameters are not computed."""
         with frozen_running_stats(self.other_batch_norms[player.name]), self._precision():
-            terms = self.losses[player.name](images, labels)
+            terms = self.losses[player.name](data, labels)
         optimizer = self.optimizers[player.name]
-        if self.config.half_life is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = player.learning_rate * 0.5 ** (self.step / self.config.half_life)
+        share = self.config.share(self.step, self.updates)
+        for group in optimizer.param_groups:
+            group["lr"] = player.learning_rate * share
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward(inputs=list(player.trained))
         if self.config.clip is not None:
@@ -135,8 +161,7 @@ class Trainer:
         return terms
 
     def _precision(self) -> torch.autocast:
-        low = self.config.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16 if low else None, enabled=low)
+        return torch.autocast(self.device.type, torch.bfloat16 if self._low else None, enabled=self._low)
 
     def require_finite(self) -> None:
         """Raise `Diverged` if a term since the last check is not finite. Synchronizes once for all terms."""
@@ -169,7 +194,7 @@ class Trainer:
                 raise Diverged(self.step, name)
 
     @contextmanager
-    def evaluating(self) -> Iterator[ImageModel]:
+    def evaluating(self) -> Iterator[Model]:
         """Within the block the model is in evaluation mode, with the averaged weights if there is an average."""
         training = self.model.training
         self.model.eval()
@@ -206,6 +231,6 @@ class Trainer:
         self.step, self._unseen = state["step"], []
 
 
-def _averaged(model: ImageModel) -> dict[str, nn.Module]:
+def _averaged(model: GenerativeModel) -> dict[str, nn.Module]:
     names: Sequence[str] = model.averaged or ("",)
     return {name: model.get_submodule(name) for name in names}

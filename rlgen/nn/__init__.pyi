@@ -13,6 +13,7 @@ from .layers import EnsembleMLP, GaussianNoise, Maxout, MinibatchDiscrimination,
 from .masked_conv import MaskedConv2d
 from .moving_average import MovingAverage
 from .normalizer import ActionScale, Normalizer
+from .past import Past
 from .penalties import (
     R1,
     AttackedRows,
@@ -30,8 +31,10 @@ from .proximal import Proximal
 from .quantized_discriminator import QuantizationConfig, QuantizedDiscriminator
 from .quantizer import Quantize, VectorQuantizer
 from .raster_scan import RasterScan
+from .sequence_lstm import SequenceLSTM
 from .stationary_policy import StationaryPolicy
 from .stylegan2 import StyleGAN2Generator
+from .transformer import Transformer, TransformerBlock, TransformerSizes
 from .u_gat_it import AdaLIN, UGATITGenerator
 from .unet import UNet
 
@@ -76,6 +79,7 @@ __all__ = [
     "MovingAverage",
     "MultiScaleFlow",
     "Normalizer",
+    "Past",
     "Penalty",
     "PenaltyConfig",
     "PixelSizes",
@@ -88,9 +92,13 @@ __all__ = [
     "RasterScan",
     "ResidualPixelNetwork",
     "RowLSTM",
+    "SequenceLSTM",
     "SpectralNorm",
     "StationaryPolicy",
     "StyleGAN2Generator",
+    "Transformer",
+    "TransformerBlock",
+    "TransformerSizes",
     "UGATITGenerator",
     "UNet",
     "VectorQuantizer",

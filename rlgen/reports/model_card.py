@@ -14,14 +14,20 @@ from rlgen.generators.registry import GENERATORS
 from rlgen.reports.report import title_of
 from rlgen.reports.tables import count, metric_text
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.image_files import noted_images
+from rlgen.runs.model_files import noted_data
 from rlgen.runs.result import Result, Returns
 from rlgen.runs.scores import RETURN_OF, bootstrap_interval
 from rlgen.system.console import number
 
 POLICY_TAGS = ("reinforcement-learning", "deep-reinforcement-learning", "stable-baselines3")
-LOAD = {"policy": "rlgen.sb3.load_policy", "image model": "rlgen.runs.load_image_model"}
+LOAD = {
+    "policy": "rlgen.sb3.load_policy",
+    "image model": "rlgen.runs.load_image_model",
+    "language model": "rlgen.runs.load_text_model",
+}
 """The function that loads what is published, by what it is."""
+DATA = {"image model": (("train", "test"), "images"), "language model": (("train", "validation"), "characters")}
+"""Splits of the data of a generative model, and their unit."""
 SHOWN_VERSIONS = ("rlgen", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "mujoco", "numpy")
 
 
@@ -41,11 +47,11 @@ class ModelCard:
     name: str
     title: str
     what: str
-    """policy or image model."""
+    """policy, image model or language model."""
     pipeline_tag: str
     tags: tuple[str, ...]
     data: str
-    """Environment of a policy, images of an image model."""
+    """Environment of a policy, images or texts of a generative model."""
     metrics: tuple[IndexEntry, ...]
     result: str
     pictures: tuple[str, ...]
@@ -92,24 +98,23 @@ def model_card(
     result = Result.read(run)
     returns, agent = result.returns, str(run.config.get("agent"))
     data = returns.env if returns else str(result.metrics.get("data", run.config.get("data")))
-    what = "policy" if returns else "image model"
-    model, task = str(result.metrics.get("model", agent)), "generation" if _generates(run) else "classification"
-    tags = (*POLICY_TAGS, agent) if returns else (f"image-{task}", model)
-    pipeline = "unconditional-image-generation" if _generates(run) else "image-classification"
+    what = "policy" if returns else "language model" if agent == "text" else "image model"
+    pipeline, tags = _task(run, what)
+    model = agent if returns else str(result.metrics.get("model", agent))
     return ModelCard(
         name=name,
         title=title_of(run, result),
         what=what,
-        pipeline_tag="reinforcement-learning" if returns else pipeline,
-        tags=(*tags, data, "rlgen"),
+        pipeline_tag=pipeline,
+        tags=(*tags, model, data, "rlgen"),
         data=data,
-        metrics=tuple(_of_policy(returns) if returns else _of_images(run, result)),
+        metrics=tuple(_of_policy(returns) if returns else _of_generative(run, result)),
         result=_return_sentence(returns) if returns else _metrics_sentence(run, result),
         pictures=tuple(each for each in files if each.endswith((".png", ".gif"))),
         videos=tuple(each for each in files if each.endswith(".mp4")),
         code=_code(what, repository),
-        usage=_usage(run, repository or name, returns),
-        protocol=tuple(_protocol(run, result, demonstrations)),
+        usage=_usage_of_policy(run, repository or name) if returns else _usage(run, what),
+        protocol=tuple(_protocol(run, result, what, demonstrations)),
         weights="model.safetensors",
         described="model.json",
         zip="policy.zip" if "policy.zip" in files else "",
@@ -125,7 +130,7 @@ def _of_policy(returns: Returns) -> Iterator[IndexEntry]:
         yield IndexEntry(type="normalized_return", name=name, value=round(returns.normalised_return, 4))
 
 
-def _of_images(run: RunFolder, result: Result) -> Iterator[IndexEntry]:
+def _of_generative(run: RunFolder, result: Result) -> Iterator[IndexEntry]:
     for metric in run.display.results:
         value = result.metrics.get(metric.name)
         if isinstance(value, float):  # whole numbers are sizes
@@ -170,18 +175,33 @@ def _code(what: str, repository: str | None) -> str:
     return "\n".join([*more, f"from {module} import {function}", "", f"{then} = {function}({place}){comment}"])
 
 
+def _task(run: RunFolder, what: str) -> tuple[str, tuple[str, ...]]:
+    """The Hub's name of the task, and tags."""
+    if what == "policy":
+        return "reinforcement-learning", POLICY_TAGS
+    if what == "language model":
+        return "text-generation", ("text-generation",)
+    if _generates(run):
+        return "unconditional-image-generation", ("image-generation",)
+    return "image-classification", ("image-classification",)
+
+
 def _generates(run: RunFolder) -> bool:
     """Whether an image model draws images, rather than classifying them."""
     kind = GENERATORS.get(str(run.config.get("model")))
     return kind is None or issubclass(kind, Samples)
 
 
-def _usage(run: RunFolder, name: str, returns: Returns | None) -> str:
+def _usage(run: RunFolder, what: str) -> str:
+    if what == "language model":
+        return '`model.sample(2, prompt="The ")` writes two texts; `model.likelihood(text).units()` measures a text.'
+    if not _generates(run):
+        return "`model.class_logits(images)` classifies images [N, channels, height, width] from 0 to 1."
+    return "`model.sample(16)` makes images [16, channels, height, width] from 0 to 1."
+
+
+def _usage_of_policy(run: RunFolder, name: str) -> str:
     played = name.rpartition("/")[2]
-    if returns is None:
-        if not _generates(run):
-            return "`model.class_logits(images)` classifies images [N, channels, height, width] from 0 to 1."
-        return "`model.sample(16)` makes images [16, channels, height, width] from 0 to 1."
     imports = run.config.get("imports") or []
     given = "".join(f" --import {each}" for each in imports)
     text = "`policy.predict(observation, deterministic=True)` gives actions as in Stable-Baselines3. "
@@ -194,10 +214,14 @@ def _usage(run: RunFolder, name: str, returns: Returns | None) -> str:
     return text
 
 
-def _protocol(run: RunFolder, result: Result, demonstrations: Demonstrations | None) -> Iterator[str]:
+def _protocol(run: RunFolder, result: Result, what: str, demonstrations: Demonstrations | None) -> Iterator[str]:
     steps = f"{count(result.steps)} environment steps" if result.unit == "steps" else f"{result.steps:,} updates"
     final = "policy" if result.returns else "model"
-    yield f"The final {final} of the training, not its best checkpoint; {steps}, seed {result.seed}."
+    chosen = result.metrics.get("chosen_update")
+    if chosen is None:
+        yield f"The final {final} of the training, not its best checkpoint; {steps}, seed {result.seed}."
+    else:
+        yield f"The model with the lowest validation loss, after update {chosen:,} of {steps}, seed {result.seed}."
     if result.returns:
         yield (
             f"{result.returns.episodes} complete episodes of mean actions, environments seeded from "
@@ -205,8 +229,9 @@ def _protocol(run: RunFolder, result: Result, demonstrations: Demonstrations | N
             f"{result.returns.backend or 'not named'}, contact margins {result.returns.margin_rule}."
         )
         yield "One training: the interval is over episodes of this policy, and says nothing about other seeds."
-    for split, images in noted_images(run).items():
-        yield f"{images['n']:,} images of {images['name']} for the {split}, SHA-256 `{images['sha256']}`."
+    splits, unit = DATA.get(what, ((), ""))
+    for split, noted in noted_data(run, splits, unit).items():
+        yield f"{noted['n']:,} {unit} of {noted['name']} for the {split}, SHA-256 `{noted['sha256']}`."
     if demonstrations is not None:
         named = demonstrations.metadata.get("minari_id")
         known = f" of Minari's `{named}`" if isinstance(named, str) else ""

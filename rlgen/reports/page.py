@@ -86,9 +86,11 @@ class Section:
     """Sentences of a list, in which **two stars** emphasize."""
     copied: Mapping[str, str] = field(default_factory=dict)
     """Texts to copy, by the name on which the reader unfolds them."""
+    text: str = ""
+    """Plain text, shown with its line breaks."""
 
     def __bool__(self) -> bool:
-        shown = (self.figure, self.media, self.entries, self.notes, self.copied)
+        shown = (self.figure, self.media, self.entries, self.notes, self.copied, self.text)
         return bool((self.table and self.table.rows) or any(shown))
 
 

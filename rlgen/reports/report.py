@@ -19,6 +19,8 @@ from rlgen.system.console import duration, number
 from rlgen.system.files import atomic_write
 
 Folder = str | os.PathLike[str]
+MOST_SHOWN = 100_000
+"""Bytes of a text that a page shows."""
 
 
 def write_report(
@@ -66,6 +68,10 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
             *(
                 Section(title=name.capitalize(), media=pictures(folder, name), note=caption)
                 for name, caption in folder.display.pictures.items()
+            ),
+            *(
+                Section(title=name.capitalize(), text=_text(folder / f"{name}.txt"), note=caption)
+                for name, caption in folder.display.texts.items()
             ),
             Section(title="The policy", media=_videos(folder)),
             Section(title="Training", figure=_curves(folder), note=not_drawn_note({"": [folder]})),
@@ -190,6 +196,14 @@ def _videos(folder: RunFolder) -> list[Media]:
     return [
         Media.of(path, f"The trained policy{way and f' under{way}'} on {task}, at its own speed") for path, way in ways
     ]
+
+
+def _text(path: Path) -> str:
+    """The first `MOST_SHOWN` bytes of a text file; empty without one."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(MOST_SHOWN).decode(errors="replace")
 
 
 def _curves(folder: RunFolder) -> Figure | None:

@@ -4,6 +4,7 @@ from .folder import RunFolder
 from .image_files import load_image_model
 from .metrics import Metrics, read_metrics
 from .result import Result, Returns
+from .text_files import load_text_model
 
 __all__ = [
     "Evaluation",
@@ -15,6 +16,7 @@ __all__ = [
     "evaluate",
     "load_checkpoint",
     "load_image_model",
+    "load_text_model",
     "read_metrics",
     "save_checkpoint",
 ]

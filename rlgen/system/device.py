@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from rlgen.errors import problem
 from rlgen.system.pool import usable_cpus
+
+CPU_INFO, NATIVE_BFLOAT16 = Path("/proc/cpuinfo"), {"amx_bf16", "avx512_bf16"}
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
@@ -40,6 +43,18 @@ def device_name(device: torch.device | str) -> str:
         return f"cuda:{device.index or 0} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)"
     threads = torch.get_num_threads()
     return f"{device.type} ({threads} torch thread{'' if threads == 1 else 's'})"
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16: CUDA, and x86 processors with AMX or AVX512-BF16
+    by their flags in /proc/cpuinfo. Elsewhere torch emulates them, more slowly than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not CPU_INFO.is_file():
+        return False
+    lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return not NATIVE_BFLOAT16.isdisjoint(flags)
 
 
 def peak_gpu_memory_mb(device: torch.device) -> float | None:

@@ -19,6 +19,7 @@ LOW_DISK_GIB = 1.0
 OPTIONAL = {
     "data formats": ("minari", "datasets", "h5py"),
     "TRPO": ("sb3_contrib",),
+    "byte-pair encoding": ("tokenizers",),
     "warp backend": ("warp", "mujoco_warp", "etils"),
 }
 """Modules by feature. rlgen is not on the package index, so remedies name the packages."""

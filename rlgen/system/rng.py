@@ -1,7 +1,10 @@
-"""The states of the global random number generators, as values that a checkpoint can store."""
+"""The states of the global random number generators, as values that a checkpoint can store, and their use for a while
+without an effect on them."""
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,3 +46,11 @@ def set_rng_state(state: dict[str, Any]) -> None:
             len(state["cuda"]),
             devices,
         )
+
+
+@contextmanager
+def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Within the block torch's generator is seeded with `seed`; afterwards its earlier state is restored."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

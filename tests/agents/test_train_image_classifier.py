@@ -13,9 +13,9 @@ from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.data import ImageSet
 from rlgen.errors import InputError
 from rlgen.generators import ImageClassifierConfig
-from rlgen.generators.pictures import own_randomness
 from rlgen.runs import Result, load_image_model, read_metrics
 from rlgen.runs.config import to_json
+from rlgen.system.rng import own_randomness
 
 SMALL = """--model classifier --data digits --seed 3 --threads 1 --device cpu --batch-size 16 --log-every 2
 --evaluate-every 4 --widths 4 --n-features 8 --measured 40 --measured-steps 2 --adversarial fgsm --epsilon 0.2"""

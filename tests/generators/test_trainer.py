@@ -183,7 +183,7 @@ def test_every_turn_of_a_player_sees_other_images() -> None:
     assert torch.equal(torch.cat(model.seen["first"]), images)
     assert len(model.seen["first"]) == 3
     assert torch.equal(model.seen["second"][0], images[:2])
-    with pytest.raises(InputError, match="at least 3 images"):
+    with pytest.raises(InputError, match="at least 3 rows"):
         Trainer(model).update(images[:2])
 
 

@@ -1,0 +1,139 @@
+"""`rlgen train text`: a language model of a text, and samples of it."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from rlgen.checks import at_least
+from rlgen.data.text_windows import TextWindows
+from rlgen.data.texts import Corpus
+from rlgen.data.tokenizers import Tokenizer, fitted
+from rlgen.display import Display
+from rlgen.errors import problem
+from rlgen.generators.language_model import LanguageModel
+from rlgen.generators.registry import TEXT_MODELS
+from rlgen.generators.text_sampling import Sampling
+from rlgen.generators.trainer import Trainer, TrainerConfig
+from rlgen.runs.folder import RunFolder
+from rlgen.runs.text_files import TOKENIZER, load_tokenizer
+
+from ..text_metrics import PANELS, RESULTS
+from .evaluation import TextEvaluation
+from .generative_settings import GenerativeSettings
+from .text_training import Samples, TextTraining
+
+# Every entry of `TEXT_MODELS` is a choice of the command line; a static checker cannot follow that.
+if TYPE_CHECKING:
+    Model = str
+else:
+    Model = Literal[*TEXT_MODELS]
+
+CAPTIONS = {"samples": "Samples, not chosen"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainText(GenerativeSettings):
+    """A language model of a text: a file, a folder of .txt files or a .zip of them, in UTF-8. The first 90 % of each
+    file are learned, the last 10 % are the validation text.
+
+    The run folder gets the tokenizer, samples, metrics, checkpoints and a report. The model's settings have its name as
+    prefix: --help-all lists them.
+    """
+
+    agent: ClassVar[str] = "text"
+    evaluation = TextEvaluation
+    models = TEXT_MODELS
+    default_steps = 2_400
+    general_panels = PANELS
+    general_results = RESULTS
+
+    model: Model = "lm"
+    """Language model."""
+    data: str
+    """Text to learn: a file, a folder or a .zip archive."""
+    pattern: str = "*.txt"
+    """Names of the files that are read in a folder or archive."""
+    tokenizer: Literal["bytes", "bpe"] = "bytes"
+    """Tokens of the text: its bytes, or byte-pair encoding, learned from the training text (needs the extra `text`)."""
+    vocabulary: int = 1_024
+    """Number of tokens that byte-pair encoding has at most; more than 256, the bytes."""
+    steps: float | None = None
+    """Updates of the whole training; 2,400 when neither this nor --epochs is given."""
+    epochs: float | None = None
+    """Passes over the training text, instead of --steps: as many tokens as it has, in windows drawn at random."""
+    batch_size: int = 16
+    """Windows of text per gradient step, each as long as the model's context."""
+    evaluate_every: int = 1_000
+    """Updates between evaluations on the whole validation text, one of them after the last update; 0 for none."""
+    keep: Literal["best", "last"] = "best"
+    """Weights of the final model: those of the evaluation with the lowest validation loss, or the last ones."""
+    samples: int = 4
+    """Number of samples that the run writes; 0 for none."""
+    sample_length: int = 400
+    """Tokens of each sample."""
+    prompt: str = ""
+    """Text that samples continue; by default they start a text."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """Distribution that samples are drawn from."""
+    game: TrainerConfig = field(
+        default_factory=lambda: TrainerConfig(clip=1.0, warm_up=100, decay="linear", precision="auto")
+    )
+    """Training of any model: optimizers and schedules."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "batch_size", "sample_length")
+        at_least(self, 0, "samples")
+        if self.tokenizer == "bpe":
+            at_least(self, 257, "vocabulary", remedy="use e.g. 1024")
+
+    def display(self) -> Display:
+        return replace(super().display(), texts=CAPTIONS)
+
+    def recorded(self) -> dict[str, Any]:
+        """The contents of config.json, with an absolute path, because a run may be resumed from another working
+        folder."""
+        return {**super().recorded(), "data": str(Path(self.data).resolve())}
+
+    def samples_of_run(self, number: int) -> Samples:
+        """Settings of so many samples."""
+        return Samples(number=number, length=self.sample_length, prompt=self.prompt, sampling=self.sampling)
+
+    def total(self, training: Any) -> int:
+        return self.updates(len(training.batches.tokens), training.batches.size)
+
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> TextTraining:
+        device = self.start_device("a language model")
+        corpus = Corpus.load(self.data, self.pattern)
+        if folder is not None and (folder / TOKENIZER).is_file():
+            tokenizer = load_tokenizer(folder)
+        else:  # a new run, or one that was killed before it had written its tokenizer
+            tokenizer = fitted(self.tokenizer, corpus.train, self.vocabulary)
+        self.seed_generators()
+        # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
+        model = TEXT_MODELS[self.model](tokenizer.size, self.model_config).to(device)
+        training = self._training(model, tokenizer, corpus)
+        if folder is not None:
+            training.require_kept(folder)
+        return training
+
+    def _training(self, model: LanguageModel, tokenizer: Tokenizer, corpus: Corpus) -> TextTraining:
+        game, context = Trainer(model, self.game), model.config.context
+        tokens = tokenizer.encode(corpus.train).to(game.device)
+        if len(tokens) < context:
+            got = f"{len(tokens):,} in the training part of {corpus.name}"
+            raise problem(
+                f"at least {context:,} tokens, one window", got, "give a longer text or a shorter --lm.context"
+            )
+        training = TextTraining(
+            game=game,
+            batches=TextWindows(tokens, self.batch_size, context, self.seed),
+            corpus=corpus,
+            tokenizer=tokenizer,
+            samples=self.samples_of_run(self.samples),
+            keep_best=self.keep == "best",
+            log_every=self.log_every,
+        )
+        game.updates = self.total(training)
+        return training

@@ -1,0 +1,192 @@
+"""Transformer blocks: attention and a feedforward network, each added to its normalized input."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.checks import at_least, below_one
+from rlgen.equations.rotary_positions import rotary_angles, rotated
+from rlgen.errors import problem
+from rlgen.nn.layers import full_precision, without_autocast
+from rlgen.nn.past import Past
+
+Sequences = Float[Tensor, "B T W"]
+INITIAL_STD = 0.02
+"""Standard deviation of initial weights. Radford et al. 2019 (GPT-2), released code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerSizes:
+    """Sizes of a Transformer."""
+
+    width: int
+    """Number of features of a token."""
+    depth: int
+    """Number of blocks."""
+    heads: int
+    """Number of attention heads, each of width / heads features, an even number."""
+    expansion: int = 4
+    """Hidden features of the feedforward network, as a multiple of the width."""
+    dropout: float = 0.0
+    """Probability that a feature of a block's additions is dropped in training."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "width", "depth", "heads", "expansion")
+        below_one(self, "dropout")
+        if self.width % (2 * self.heads):
+            got = f"width {self.width} and {self.heads} heads"
+            raise problem("a width that is a multiple of twice the number of heads", got, "use e.g. 128 and 4")
+
+
+class Attention(nn.Module):
+    """Multi-head attention of tokens to tokens, with rotary positions: to those of their own sequence, or to a `source`
+    without positions. Vaswani et al. 2017 (1706.03762), section 3.2; positions by Su et al. 2021 (2104.09864)."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Sequences,
+        angles: Float[Tensor, "T half"],
+        causal: bool,
+        past: Past | None = None,
+        present: Bool[Tensor, "B T"] | None = None,
+    ) -> Sequences:
+        """Attention of x to itself and to the tokens of `past`. `causal`: each token to none after it. `present`: the
+        tokens to attend to, where sequences are padded."""
+        query = rotated(self._split(self.query(x)), angles)
+        key, value = self._split(self.key_value(x)).chunk(2, -1)
+        key = rotated(key, angles)
+        if past is not None:
+            key, value = past.joined(self, key, value)
+        return self._attended(query, key, value, _mask(query, key, causal, present))
+
+    def to_source(
+        self, x: Sequences, source: Float[Tensor, "B S W"], present: Bool[Tensor, "B S"] | None = None
+    ) -> Sequences:
+        """Attention of x to all tokens of `source`, or to those `present`."""
+        key, value = self._split(self.key_value(source)).chunk(2, -1)
+        query = self._split(self.query(x))
+        return self._attended(query, key, value, _mask(query, key, False, present))
+
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | bool | None) -> Tensor:
+        causal = mask is True  # torch's own causal mask is faster than a tensor
+        with without_autocast(query):
+            found = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=None if causal else mask, is_causal=causal
+            )
+        return self.dropout(self.output(found.transpose(1, 2).flatten(2)))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, heads, T, features of a head]; on a CPU in float32, because there torch's gradient of attention in
+        bfloat16 took three times as long."""
+        return (full_precision(x) if x.device.type == "cpu" else x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _mask(query: Tensor, key: Tensor, causal: bool, present: Tensor | None) -> Tensor | bool | None:
+    """Which keys each query attends to: None for all, True for those up to its own of as many keys, or a mask."""
+    queries, keys = query.shape[-2], key.shape[-2]
+    causal = causal and queries > 1  # a single token is the last one
+    if causal and queries == keys and present is None:
+        return True
+    mask = None
+    if causal:
+        places = torch.arange(keys, device=query.device)
+        mask = places <= places[keys - queries :, None]
+    if present is not None:
+        mask = present[:, None, None] if mask is None else mask & present[:, None, None]
+    return mask
+
+
+class FeedForward(nn.Sequential):
+    """Two layers with a GELU between them, for each token. Vaswani et al. 2017 (1706.03762), section 3.3, with
+    Hendrycks & Gimpel 2016's activation (1606.08415)."""
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0):
+        up, down = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, width, bias=False)
+        super().__init__(up, nn.GELU(), down, nn.Dropout(dropout))
+
+
+class TransformerBlock(nn.Module):
+    """Attention to the own sequence, with `cross` also to a source, and a feedforward network; each is added to its
+    input and normalizes it first (pre-norm: Xiong et al. 2020, 2002.04745).
+
+    Causal it is a block of a language model or decoder, otherwise one of an encoder."""
+
+    def __init__(self, sizes: TransformerSizes, causal: bool = True, cross: bool = False):
+        super().__init__()
+        width = sizes.width
+        self.causal = causal
+        self.attention_norm, self.feedforward_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, sizes.heads, sizes.dropout)
+        self.cross_norm = nn.LayerNorm(width) if cross else None
+        self.cross = Attention(width, sizes.heads, sizes.dropout) if cross else None
+        self.feedforward = FeedForward(width, sizes.expansion * width, sizes.dropout)
+
+    def forward(
+        self,
+        x: Sequences,
+        angles: Float[Tensor, "T half"],
+        past: Past | None = None,
+        source: Float[Tensor, "B S W"] | None = None,
+        present: Bool[Tensor, "B T"] | None = None,
+        source_present: Bool[Tensor, "B S"] | None = None,
+    ) -> Sequences:
+        """Features of tokens with these rotary `angles`, given the `source` of a block with cross-attention."""
+        x = x + self.attention(self.attention_norm(x), angles, self.causal, past, present)
+        if self.cross is not None:
+            assert self.cross_norm is not None
+            assert source is not None
+            x = x + self.cross.to_source(self.cross_norm(x), source, source_present)
+        return x + self.feedforward(self.feedforward_norm(x))
+
+
+class Transformer(nn.Module):
+    """Blocks and a final norm. `causal`: a `SequenceNetwork`; otherwise an encoder, whose tokens see all. `cross`: a
+    decoder of a source."""
+
+    def __init__(self, sizes: TransformerSizes, causal: bool = True, cross: bool = False):
+        super().__init__()
+        self.sizes = sizes
+        self.blocks = nn.ModuleList(TransformerBlock(sizes, causal, cross) for _ in range(sizes.depth))
+        self.norm = nn.LayerNorm(sizes.width)
+        initialize(self, sizes.depth)
+
+    def forward(
+        self,
+        tokens: Sequences,
+        past: Past | None = None,
+        source: Float[Tensor, "B S W"] | None = None,
+        present: Bool[Tensor, "B T"] | None = None,
+        source_present: Bool[Tensor, "B S"] | None = None,
+    ) -> Sequences:
+        """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to."""
+        first = 0 if past is None else past.length
+        places = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        angles = rotary_angles(places, self.sizes.width // self.sizes.heads)
+        for block in self.blocks:
+            tokens = block(tokens, angles, past, source, present, source_present)
+        if past is not None:
+            past.length += len(places)
+        return self.norm(tokens)
+
+
+@torch.no_grad()
+def initialize(network: Transformer, depth: int) -> None:
+    """Draw weights as GPT-2 does: normal with standard deviation 0.02; of the layers whose outputs are added to the
+    features, divided by the root of their number, so that features keep their size. Radford et al. 2019, section
+    2.3."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            added = name.endswith(("output", "feedforward.2"))
+            nn.init.normal_(module.weight, std=INITIAL_STD / (math.sqrt(2 * depth) if added else 1))

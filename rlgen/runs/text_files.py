@@ -1,0 +1,52 @@
+"""Files of a language model's run: its weights, configuration and tokenizer."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlgen.data.text_model import TextModel
+from rlgen.data.tokenizers import Tokenizer, from_json
+from rlgen.errors import problem
+from rlgen.generators.registry import TEXT_MODELS
+from rlgen.runs.config import read_json, restored, write_json
+from rlgen.runs.model_files import CARD, read_card, save_model, with_weights
+
+TOKENIZER = "tokenizer.json"
+MOST_TOKENS = 10_000_000
+"""Largest vocabulary that a file may ask for."""
+
+
+def save_tokenizer(folder: str | os.PathLike[str], tokenizer: Tokenizer) -> None:
+    """Write FOLDER/tokenizer.json."""
+    write_json(Path(folder) / TOKENIZER, tokenizer.to_json())
+
+
+def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
+    """The tokenizer of a run folder. Raises `InputError` if there is none."""
+    path = Path(folder) / TOKENIZER
+    return from_json(read_json(path), path)
+
+
+def save_text_model(folder: str | os.PathLike[str], saved: TextModel) -> None:
+    """Write FOLDER/model.safetensors, FOLDER/model.json and FOLDER/tokenizer.json."""
+    save_tokenizer(folder, saved.tokenizer)
+    save_model(folder, saved.model, TEXT_MODELS, {"vocabulary": saved.model.vocabulary})
+
+
+def load_text_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> TextModel:
+    """The trained language model of a run folder with its tokenizer: `load_text_model("runs/text").sample()`.
+
+    Raises `InputError` if there is none, or one that this version cannot build.
+    """
+    kind, card = read_card(folder, TEXT_MODELS)
+    place = Path(folder) / CARD
+    vocabulary: int = restored(int, card.get("vocabulary"), f"vocabulary in {place}")
+    if not 1 < vocabulary <= MOST_TOKENS:
+        raise problem(f"a vocabulary of 2 to {MOST_TOKENS:,} tokens in {place}", str(vocabulary), "train again")
+    config: Any = restored(kind.config_type, card.get("config"), f"config in {place}")
+    tokenizer = load_tokenizer(folder)
+    with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
+        model = kind(vocabulary, config)
+    return TextModel(with_weights(model, folder, device), tokenizer)
