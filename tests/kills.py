@@ -1,6 +1,6 @@
 """Kill trainings at random moments, go on with them, and compare with the one that nobody killed, bit for bit.
 
-    python -m tests.kills --moments 100 --seed 0 --kinds gail vime sac bc vae
+    python -m tests.kills --moments 100 --seed 0 --kinds gail vime sac bc text vae
 
 Every training is a fork of this process, which has imported everything once. It is killed by SIGKILL at a moment drawn
 evenly from the time that an undisturbed one takes; what goes on after it is killed again, `KILLS_PER_RUN` times, and
@@ -52,6 +52,8 @@ KINDS = {
         --update-every 100""",
     "bc": """train bc --env Hopper-v5 --threads 1 --device cpu --seed 3 --no-video --episodes 2 --hidden 8
         --bc.max-updates 200 --bc.check-every 20""",
+    "text": """train text --threads 1 --device cpu --seed 3 --steps 40 --checkpoint-every 6 --evaluate-every 10
+        --log-every 4 --batch-size 4 --samples 1 --sample-length 20 --lm.context 16 --lm.width 16 --lm.heads 1""",
     "vae": """train image --model vae --data digits --threads 1 --device cpu --seed 3 --epochs 3 --checkpoint-every 10
         --evaluate-every 20 --log-every 5 --classifier none --importance-samples 2 --measured 50 --vae.hidden 16""",
 }
@@ -113,7 +115,7 @@ def differences(one: Path, other: Path) -> list[str]:
     # Episodes carry the seconds that they took, as Stable-Baselines3's Monitor notes them.
     names = [name for name in states[0].keys() | states[1].keys() if "/episodes/" not in name]
     found += [f"checkpoint: {name}" for name in sorted(names) if states[0].get(name) != states[1].get(name)]
-    for name in ("model.safetensors", "samples.png", "visits.npz", "demonstrations.npz"):
+    for name in ("model.safetensors", "samples.png", "samples.txt", "visits.npz", "demonstrations.npz"):
         if (one / name).is_file() and (one / name).read_bytes() != (other / name).read_bytes():
             found.append(name)
     found += [f"left behind: {path.relative_to(other)}" for path in other.rglob("*.partial*")]
@@ -158,10 +160,12 @@ def main() -> int:
         demos, env = folder / "demos.npz", make_vec("Hopper-v5", 2, backend="gymnasium")
         Demonstrations.record(RandomPolicy(env.action_space), env, episodes=6).save(demos)
         env.close()
+        text = folder / "cats.txt"
+        text.write_text("The cat sat on the mat, and the rat sat on the hat.\n" * 40)
         lasts, commands = {}, {}
         for kind in asked.kinds:
-            imitates = ["--demos", str(demos)] if kind in ("gail", "bc") else []
-            commands[kind] = [*KINDS[kind].split(), *imitates]
+            read = {"gail": ["--demos", demos], "bc": ["--demos", demos], "text": ["--data", text]}.get(kind, [])
+            commands[kind] = [*KINDS[kind].split(), *map(str, read)]
             since = time.monotonic()
             finish([*commands[kind], "--out", str(folder / kind)], folder / f"{kind}.log")
             lasts[kind] = time.monotonic() - since

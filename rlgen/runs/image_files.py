@@ -42,4 +42,4 @@ def load_image_model(folder: str | os.PathLike[str], device: str | torch.device 
     # Building draws initial weights, which are replaced; the state of the random generator is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         model = kind(shape, config)
-    return with_weights(model, folder, device)
+    return with_weights(model, card["model"], folder, device)

@@ -82,12 +82,12 @@ def read_card(folder: str | os.PathLike[str], kinds: Mapping[str, type[Kind]]) -
     return kinds[card["model"]], card
 
 
-def with_weights(model: Model, folder: str | os.PathLike[str], device: str | torch.device) -> Model:
-    """`model` with the weights of FOLDER/model.safetensors, in evaluation mode. Raises `InputError` for those of
-    another model, and damaged ones."""
+def with_weights(model: Model, name: str, folder: str | os.PathLike[str], device: str | torch.device) -> Model:
+    """`model`, which FOLDER/model.json describes, with the weights of FOLDER/model.safetensors, in evaluation mode.
+    Raises `InputError` for those of another model, and damaged ones."""
     path = Path(folder) / WEIGHTS
     try:
         model.load_state_dict(load(path.read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise problem(f"the weights of {type(model).__name__} in {path}", str(error), "train again") from error
+        raise problem(f"the weights of {name} in {path}", str(error), "train again") from error
     return model.to(device).eval()

@@ -49,4 +49,4 @@ def load_text_model(folder: str | os.PathLike[str], device: str | torch.device =
     tokenizer = load_tokenizer(folder)
     with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
         model = kind(vocabulary, config)
-    return TextModel(with_weights(model, folder, device), tokenizer)
+    return TextModel(with_weights(model, card["model"], folder, device), tokenizer)

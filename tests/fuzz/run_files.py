@@ -26,9 +26,11 @@ AGENTS = {
     "--importance-samples 1 --classifier none --vae.latent 1 --vae.hidden 4",
     "gan": "--data IMAGES --batch-size 4 --steps 6 --checkpoint-every 2 --log-every 1 --evaluate-every 0 --measured 4 "
     "--classifier none --gan.latent 1 --gan.generator-hidden 4 --gan.discriminator-hidden 4",
+    "text": "--data TEXT --batch-size 2 --steps 6 --checkpoint-every 2 --log-every 1 --evaluate-every 3 --samples 1 "
+    "--sample-length 4 --lm.context 4 --lm.width 4 --lm.depth 1 --lm.heads 1",
 }
 COMMAND = {"sac": "train vime", "vae": "train image --model vae", "gan": "train image --model gan"}
-LATER = ("result.json", "report.html", "policy.zip", "model.safetensors", "model.json")
+LATER = ("result.json", "report.html", "policy.zip", "model.safetensors", "model.json", "samples.txt")
 """What a run has at its end only."""
 
 
@@ -37,7 +39,9 @@ def write_run(kind: str, folder: Path) -> None:
     demonstrations().save(folder / "demos.npz")
     (folder / "images").mkdir()
     write_idx(folder / "images")
+    (folder / "cats.txt").write_text("The cat sat on the mat. " * 9)
     options = AGENTS[kind].replace("DEMOS", str(folder / "demos.npz")).replace("IMAGES", str(folder / "images"))
+    options = options.replace("TEXT", str(folder / "cats.txt"))
     command = f"{COMMAND.get(kind, f'train {kind}')} --out {folder / 'run'} --threads 1 --device cpu {options}"
     if cli.main(command.split()) != 0:
         raise RuntimeError(f"rlgen {command}")

@@ -15,7 +15,7 @@ from .run_files import AGENTS, unfinish, write_run
 from .short import short, stopped_soon, undrawn
 from .subject import Subject
 
-FINISHED = ("gail", "infogail", "vime", "vae")
+FINISHED = ("gail", "infogail", "vime", "vae", "text")
 
 
 def _build(kind: str, folder: Path) -> None:
@@ -25,7 +25,7 @@ def _build(kind: str, folder: Path) -> None:
 
 READ_AT_ITS_END = (
     *("config.json", "result.json", "versions.json", "metrics.csv", "visits.npz", "policy.zip"),
-    *("data.json", "model.json", "model.safetensors"),
+    *("data.json", "model.json", "model.safetensors", "tokenizer.json"),
 )
 
 
