@@ -300,7 +300,7 @@ def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor 
 FINITE_SEED, FINITE_SAMPLES = 40_000, 8
 
 
-def require_finite_model(game: Trainer, images: Tensor) -> None:
+def require_finite_model(game: Trainer[ImageModel], images: Tensor) -> None:
     """Raises `Diverged` if losses, weights, a few samples or the likelihoods of `images` [B, C, H, W], in the form that
     the model sees, are not finite: huge weights may be finite while the outputs are not. Has no effect on the training.
     Passes before the first update."""

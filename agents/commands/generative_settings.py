@@ -41,7 +41,7 @@ class GenerativeSettings(RunSettings):
     general_results: ClassVar[tuple[Metric, ...]]
     """Metrics of the result that reports show first."""
 
-    model: str
+    model: str = ""
     """Name of the model."""
     steps: float | None = None
     """Updates of the whole training."""
@@ -71,7 +71,8 @@ class GenerativeSettings(RunSettings):
     @classmethod
     def settings_of(cls, model: str) -> type[Self]:
         """These settings with those of one model."""
-        return _settings_of(DEFINED[cls.agent], model)
+        kind: Any = DEFINED[cls.agent]
+        return _settings_of(kind, model)
 
     @classmethod
     def settings_names(cls, model: str) -> tuple[str, ...]:

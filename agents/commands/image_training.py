@@ -14,6 +14,7 @@ from rlgen.generators.image_model import ImageModel
 from rlgen.generators.metrics.inception import Extractor
 from rlgen.generators.metrics.variety import progressed
 from rlgen.generators.pictures import grids
+from rlgen.generators.trainer import Trainer
 from rlgen.reports.pictures import image_grid, write_png
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_files import prints_of, save_image_model
@@ -61,6 +62,7 @@ class Measurement:
 class ImageTraining(GenerativeTraining):
     """A `Trainable`: `game` learns from `batches`."""
 
+    game: Trainer[ImageModel]
     batches: Minibatches | PartlyLabeled
     train: ImageSet
     """Training images, not binarized."""

@@ -69,7 +69,7 @@ class Attention(nn.Module):
         key = rotated(key, angles)
         if past is not None:
             key, value = past.joined(self, key, value)
-        return self._attended(query, key, value, _mask(query, key, causal, present))
+        return self._attended(query, key, value, causal, present)
 
     def to_source(
         self, x: Sequences, source: Float[Tensor, "B S W"], present: Bool[Tensor, "B S"] | None = None
@@ -77,14 +77,13 @@ class Attention(nn.Module):
         """Attention of x to all tokens of `source`, or to those `present`."""
         key, value = self._split(self.key_value(source)).chunk(2, -1)
         query = self._split(self.query(x))
-        return self._attended(query, key, value, _mask(query, key, False, present))
+        return self._attended(query, key, value, False, present)
 
-    def _attended(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | bool | None) -> Tensor:
-        causal = mask is True  # torch's own causal mask is faster than a tensor
-        with without_autocast(query):
-            found = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=None if causal else mask, is_causal=causal
-            )
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, causal: bool, present: Tensor | None) -> Tensor:
+        square = causal and query.shape[-2] == key.shape[-2] and present is None
+        mask = None if square else _mask(query, key, causal, present)
+        with without_autocast(query):  # torch's own causal mask is faster than a tensor
+            found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=square)
         return self.dropout(self.output(found.transpose(1, 2).flatten(2)))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -93,14 +92,11 @@ class Attention(nn.Module):
         return (full_precision(x) if x.device.type == "cpu" else x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def _mask(query: Tensor, key: Tensor, causal: bool, present: Tensor | None) -> Tensor | bool | None:
-    """Which keys each query attends to: None for all, True for those up to its own of as many keys, or a mask."""
+def _mask(query: Tensor, key: Tensor, causal: bool, present: Tensor | None) -> Tensor | None:
+    """Which keys each query attends to; None for all. The last query has the place of the last key."""
     queries, keys = query.shape[-2], key.shape[-2]
-    causal = causal and queries > 1  # a single token is the last one
-    if causal and queries == keys and present is None:
-        return True
     mask = None
-    if causal:
+    if causal and queries > 1:  # a single token is the last one
         places = torch.arange(keys, device=query.device)
         mask = places <= places[keys - queries :, None]
     if present is not None:
