@@ -324,8 +324,8 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path, capsys: pytest.C
 
 def test_epochs_are_passes_over_the_images() -> None:
     config = TrainImage(out=Path("run"), epochs=2.5)
-    assert config.updates(n_images=1_000, images_per_update=100) == 25
-    assert config.updates(n_images=1_001, images_per_update=100) == 26
+    assert config.updates(size=1_000, per_update=100) == 25
+    assert config.updates(size=1_001, per_update=100) == 26
     assert TrainImage(out=Path("run"), steps=7).updates(1_000, 100) == 7
 
 
