@@ -90,7 +90,7 @@ class ImageTraining(GenerativeTraining):
             found |= classification_error(model, self.held_out)
             return found | self._variety(model)
 
-    def _variety(self, model: ImageModel) -> Mapping[str, float]:
+    def _variety(self, model: ImageModel) -> dict[str, float]:
         """The variety of samples, with a warning in the log if they have collapsed and are not getting more varied."""
         found = sample_variety(model, self.test, self.held_out, CURVE_IMAGES, self.extractor)
         warning = collapse_of(model, found, min(CURVE_IMAGES, len(self.test))) if found else None

@@ -49,9 +49,10 @@ class GeneratorStart(nn.Module):
         mean and covariance of codes."""
         generator.load_state_dict(decoder.state_dict())
         first, jitter = generator[0], 1e-4 * torch.eye(len(self.mean), device=self.mean.device)
+        assert isinstance(first, nn.Linear)
         root = torch.linalg.cholesky_ex(self.covariance + jitter).L
-        first.bias.add_(first.weight @ self.mean)  # type: ignore[operator]
-        first.weight.copy_(first.weight @ root * math.sqrt(3))  # type: ignore[operator]; a latent's variance is 1/3
+        first.bias.add_(first.weight @ self.mean)
+        first.weight.copy_(first.weight @ root * math.sqrt(3))  # a latent's variance is 1/3
 
     @torch.no_grad()
     def check(self, start: float) -> None:

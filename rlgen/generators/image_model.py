@@ -62,7 +62,6 @@ class ImageModel(GenerativeModel):
     collapse_remedy: ClassVar[str] = "train for longer, with a larger network or with a lower learning rate"
     """Settings to change when its samples have collapsed: the last part of the warning."""
 
-
     def __init__(self, shape: ImageShape, config: Any = None):
         super().__init__()
         self.shape, self.config = shape, config
