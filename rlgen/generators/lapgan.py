@@ -16,7 +16,7 @@ from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig, game_panels
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.nn.conv import required_halvings
-from rlgen.nn.layers import mlp
+from rlgen.nn.layers import mlp, normalized_layers
 from rlgen.nn.penalties import PenaltyConfig
 
 
@@ -29,11 +29,12 @@ class LAPGANConfig(AdversarialGameConfig):
 
     - Adam instead of gradient descent with momentum, normal noise instead of uniform noise, no dropout, an R1 penalty
       and learning rates for these, because `GANConfig` has them, for the reasons given there.
+    - Batch norm in the coarsest generator, and R1 weights that follow the pixels of a level, for variety.
     - No labels.
     - Half as many channels, because the images have no colors.
     """
 
-    generator_rate: float = 1e-3
+    generator_rate: float = 5e-4
     """Learning rate of Adam for the generators."""
     discriminator_rate: float = 1e-3
     """Learning rate of Adam for the discriminators."""
@@ -46,9 +47,12 @@ class LAPGANConfig(AdversarialGameConfig):
 
     width: int = 64
     """Channels of the convolutions of the generators and discriminators of details."""
-    coarse_generator: tuple[int, ...] = (1200, 1200)
+    coarse_generator: tuple[int, ...] = (400, 400)
     """Widths of the ReLU layers of the coarsest level's generator."""
-    coarse_discriminator: tuple[int, ...] = (600, 600)
+    coarse_batch_norm: bool = field(default=True, metadata=unless_earlier(False))
+    """Batch norm in the coarsest level's generator: without it its samples start nearly equal and stay of few kinds for
+    some thousand updates."""
+    coarse_discriminator: tuple[int, ...] = (400, 400)
     """Widths of the ReLU layers of the coarsest level's discriminator."""
     dropout: float = 0.0
     """Dropout probability of the discriminators' last hidden units in training, 0 to below 1."""
@@ -124,8 +128,12 @@ class CoarseImage(AdversarialGame):
     """The GAN of the coarsest level, of perceptrons."""
 
     def __init__(self, shape: ImageShape, config: LAPGANConfig):
+        sizes = [config.latent, *config.coarse_generator]
+        hidden: list[nn.Module] = [mlp([*sizes, shape.numbers], nn.ReLU)]
+        if config.coarse_batch_norm:
+            hidden = [*normalized_layers(sizes), nn.Linear(sizes[-1], shape.numbers)]
         generator = nn.Sequential(
-            mlp([config.latent, *config.coarse_generator, shape.numbers], nn.ReLU),
+            *hidden,
             nn.Sigmoid(),
             nn.Unflatten(-1, shape.chw),
         )

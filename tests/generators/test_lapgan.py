@@ -108,11 +108,20 @@ def test_the_same_discriminator_has_the_same_penalty_at_every_level() -> None:
     assert [level.config.penalties.r1 for level in lapgan(28, penalties=config.penalties).games] == [0.05, 0.2, 0.8]
 
 
-def test_an_earlier_run_goes_on_with_equal_penalties_at_all_levels() -> None:
-    earlier = to_json(LAPGANConfig(r1_per_level=1.0))
-    assert "r1_per_level" not in earlier
-    assert from_json(LAPGANConfig, earlier).r1_per_level == 1.0
-    assert from_json(LAPGANConfig, to_json(LAPGANConfig())).r1_per_level == 4.0
+def test_an_earlier_run_goes_on_with_equal_penalties_and_without_batch_norm() -> None:
+    earlier = LAPGANConfig(r1_per_level=1.0, coarse_batch_norm=False)
+    assert not {"r1_per_level", "coarse_batch_norm"} & to_json(earlier).keys()
+    assert from_json(LAPGANConfig, to_json(earlier)) == earlier
+    assert from_json(LAPGANConfig, to_json(LAPGANConfig())) == LAPGANConfig() != earlier
+    assert "generator.0.0.weight" in lapgan(coarse_batch_norm=False).games[0].state_dict()
+
+
+def test_coarse_samples_of_a_new_generator_differ_more_with_batch_norm() -> None:
+    stds = []
+    for batch_norm in (False, True):
+        coarse = lapgan(coarse_generator=(64, 64), latent=20, coarse_batch_norm=batch_norm).games[0]
+        stds.append(coarse.fakes(200).std(0).mean().item())
+    assert stds[1] > 3 * stds[0]
 
 
 @pytest.mark.parametrize("settings", [{"width": 0}, {"dropout": 1.0}, {"coarse_generator": (0,)}, {"r1_per_level": 0}])
