@@ -17,6 +17,7 @@ from rlgen.generators.classifier_files import classifier_extractor, load_extract
 from rlgen.generators.image_model import (
     Attackable,
     Classifies,
+    FindsObjects,
     HasBound,
     HasFeatures,
     HasLogDensity,
@@ -50,6 +51,7 @@ PANELS = (
         (Metric("evaluation/bits_per_dimension", "bound"),),
     ),
     Panel("Test images in the wrong class", (Metric("evaluation/test_error", "share"),), limits=(0, None)),
+    Panel("Test images with all objects counted", (Metric("evaluation/count_accuracy", "share"),), limits=(0, 1)),
     Panel("How many test images these are", (Metric("evaluation/test_errors", "images"),), drawn=False),
     Panel(
         "Attacked test images in the wrong class",
@@ -78,6 +80,7 @@ RESULTS = (
     Metric("log_density", "log-density of dequantized pixels", "nats", "log_density_standard_error"),
     Metric("bits_per_dimension", "bits per dimension", "at most"),
     Metric("test_error", "test images in the wrong class", share=True),
+    Metric("count_accuracy", "objects counted right", share=True),
     Metric("robust_error_fgsm", "of those attacked by FGSM", share=True),
     Metric("robust_error_pgd", "of those attacked by PGD", share=True),
     Metric("fid", "FID"),
@@ -155,6 +158,15 @@ def classification_error(model: ImageModel, images: ImageSet) -> dict[str, float
     return {"test_errors": errors, "test_error": errors / len(images)}
 
 
+def count_accuracy(model: ImageModel, images: ImageSet) -> dict[str, float]:
+    """`count_accuracy`: fraction of `images` in which the model finds as many objects as there are. Empty for models
+    that do not find objects, and for images whose labels are not numbers of objects."""
+    if not isinstance(model, FindsObjects) or not images.counted:
+        return {}
+    right = torch.cat([model.count(piece) == labels for piece, labels in images.in_order(PIECE)])
+    return {"count_accuracy": right.float().mean().item()}
+
+
 def robust_errors(model: ImageModel, images: ImageSet) -> dict[str, float]:
     """`robust_error_fgsm` and `robust_error_pgd`: fraction of `images` that the model puts into the wrong class after
     an attack with its labels. Empty for models that are not attacked."""
@@ -196,6 +208,7 @@ def measure(
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
     found |= log_densities(model, held_out, measured)
+    found |= count_accuracy(model, held_out)
     found |= classification_error(model, held_out) | robust_errors(model, held_out.take(slice(measured)))
     if isinstance(model, InfersCategory):
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])

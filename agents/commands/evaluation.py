@@ -290,14 +290,13 @@ class ImageEvaluation(GenerativeEvaluation):
     """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
 
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
-        from rlgen.data.images import ImageSet
         from rlgen.runs.image_files import load_image_model, require_noted_images
 
         from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
 
         config, device = self.recorded(folder, "measured", "importance_samples", "classifier")
         require_classifier_file(config.extractor)
-        train, test = (ImageSet.load(config.data, split, config.image_size).to(device) for split in ("train", "test"))
+        train, test = (config.images(split).to(device) for split in ("train", "test"))
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)

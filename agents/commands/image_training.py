@@ -23,6 +23,7 @@ from rlgen.runs.metrics import Metrics
 from ..image_metrics import (
     classification_error,
     collapse_of,
+    count_accuracy,
     extractor_of,
     likelihood_bounds,
     log_densities,
@@ -81,12 +82,14 @@ class ImageTraining(GenerativeTraining):
 
     def evaluate(self) -> Mapping[str, float]:
         """Bounds on the likelihood of test images, or their exact densities, if the model has them, its classification
-        errors, also under attack, and the variety of samples of a model without likelihood."""
+        errors, also under attack, the share of images whose objects it counts right, and the variety of samples of a
+        model without likelihood."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             found |= log_densities(model, self.held_out, CURVE_IMAGES)
             found |= robust_errors(model, self.held_out.take(slice(CURVE_IMAGES)))
+            found |= count_accuracy(model, self.held_out)
             found |= classification_error(model, self.held_out)
             return found | self._variety(model)
 

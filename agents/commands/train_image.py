@@ -1,5 +1,6 @@
 """`rlgen train image`: a generative model of images and the metrics of its samples."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,11 @@ from rlgen.checks import at_least
 from rlgen.data.image_sources import is_folder
 from rlgen.data.images import ImageSet, fixed_binarization, stochastic_binarization
 from rlgen.data.minibatches import Minibatches, PartlyLabeled
+from rlgen.data.scattered import SEEDS, scattered
 from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
-from rlgen.generators.image_model import ImageModel, ImageShape, Samples
+from rlgen.generators.image_model import FindsObjects, ImageModel, ImageShape, Samples
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 else:
     Model = Literal[*GENERATORS]
 
+log = logging.getLogger("rlgen")
 DEFAULT_LABELS = 100
+SCATTERED = 2
+"""Largest number of objects in an image, for models that find objects. Eslami et al. 2016 (1603.08575), section 3.1."""
 
 
 @renamed_fields(binarise="binarize")
@@ -68,6 +73,13 @@ class TrainImage(GenerativeSettings):
     image_size: int | None = field(default=None, metadata=UNLESS_NONE)
     """Height and width that images are scaled to, after cutting them to a square around their middle; by default their
     own, which must be one."""
+    scatter: int | None = None
+    """Largest number of images that are scattered on a larger black canvas, without overlap; all numbers from 0 on are
+    equally probable, and the label of a canvas is its number. 0: the images as they are. By default 2 for models that
+    find objects (air), 0 for others."""
+    canvas: int | None = None
+    """Height and width of the canvas, pixels; by default 2.5 times the largest image without its dark margin: 50 for
+    MNIST, 20 for digits."""
     steps: float | None = None
     """Updates of the whole training; 5,000 when neither this nor --epochs is given."""
     epochs: float | None = None
@@ -98,6 +110,11 @@ class TrainImage(GenerativeSettings):
         at_least(self, 1, "batch_size", "image_size")
         at_least(self, 2, "measured")
         at_least(self, 1, "importance_samples")
+        at_least(self, 0, "scatter")
+        at_least(self, 1, "canvas")
+        if self.canvas is not None and not self.objects:
+            got = f"--canvas {self.canvas} for images that are not scattered"
+            raise problem("a canvas of scattered images", got, "add --scatter 2, or leave --canvas out")
         if self.labels is not None and not GENERATORS[self.model].semi_supervised:
             able = ", ".join(name for name, kind in GENERATORS.items() if kind.semi_supervised)
             got = f"--labels {self.labels} for {self.model}"
@@ -123,6 +140,20 @@ class TrainImage(GenerativeSettings):
         return read
 
     @property
+    def objects(self) -> int:
+        """Largest number of images on a canvas; 0 for the images as they are."""
+        if self.scatter is None:
+            return SCATTERED if issubclass(GENERATORS[self.model], FindsObjects) else 0
+        return self.scatter
+
+    def images(self, split: str) -> ImageSet:
+        """The train or test images that the run learns from or is measured on, on the host."""
+        found = ImageSet.load(self.data, split, self.image_size)
+        if not self.objects:
+            return found
+        return scattered(found, self.objects, self.canvas, SEEDS[split])
+
+    @property
     def n_labels(self) -> int:
         """Number of labels that a semi-supervised model is given."""
         return DEFAULT_LABELS if self.labels is None else self.labels
@@ -146,7 +177,9 @@ class TrainImage(GenerativeSettings):
     def build(self, stack: ExitStack, folder: RunFolder | None) -> ImageTraining:
         require_classifier_file(self.extractor)
         device = self.start_device("an image model")
-        train, test = (ImageSet.load(self.data, split, self.image_size).to(device) for split in ("train", "test"))
+        train, test = (self.images(split).to(device) for split in ("train", "test"))
+        if self.objects:
+            log.info("images: %s; the label is the number of objects", train.name)
         require_one_kind(train, test)
         require_measurable(train, test, self.extractor, self.measured)
         channels, height, width = train.shape

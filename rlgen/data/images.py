@@ -32,6 +32,9 @@ class ImageSet:
     classes: int | None = None
     """Number of classes; the largest label plus one if not given."""
 
+    counted: bool = False
+    """Whether labels are numbers of objects, as those of `rlgen.data.scattered`."""
+
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             got = f"{self.images.dtype} {list(self.images.shape)}"

@@ -1,3 +1,4 @@
+from .air import AIR, AIRConfig
 from .began import BEGAN, BEGANConfig
 from .cgan import CGAN, CGANConfig
 from .dcgan import DCGAN, DCGANConfig
@@ -28,6 +29,7 @@ from .vae import IAFVAE, VAE, IAFVAEConfig, VAEConfig
 from .vae_gan import VAEGAN, VAEGANConfig
 
 __all__ = [
+    "AIR",
     "BEGAN",
     "CGAN",
     "DCGAN",
@@ -45,6 +47,7 @@ __all__ = [
     "UGATIT",
     "VAE",
     "VAEGAN",
+    "AIRConfig",
     "AdversarialGame",
     "AdversarialGameConfig",
     "BEGANConfig",

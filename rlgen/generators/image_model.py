@@ -229,6 +229,20 @@ class DrawsInSteps(Protocol):
 
 
 @runtime_checkable
+class FindsObjects(Protocol):
+    """A model that finds the objects in an image."""
+
+    def count(self, images: Tensor) -> Tensor:
+        """Number of objects int64 [B] in images [B, C, H, W], without gradient."""
+        ...
+
+    def boxes(self, images: Tensor) -> Tensor:
+        """Top, left, bottom and right [B, T, 4] of at most T objects in images [B, C, H, W], pixels from the upper left
+        corner, NaN for those that are not there, without gradient."""
+        ...
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A model with features of images, to which a linear classifier can be fitted."""
 

@@ -6,12 +6,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from rlgen.generators.boxes import enlarged, outlined
 from rlgen.generators.image_model import (
     Attackable,
     ClassDecoder,
     Completes,
     Decoder,
     DrawsInSteps,
+    FindsObjects,
     ImageModel,
     InfersCategory,
     Reconstructs,
@@ -59,6 +61,7 @@ CAPTIONS = {
     "samples": "Samples, not chosen",
     "reconstructions": "Test images, and under each what the model makes of it",
     "completions": "In each row a test image, its upper half, and eight completions of it",
+    "objects": "Test images with a frame around each object that the model finds: first red, then green, then blue",
     "translations": "Images of one domain, and under each its translation to the other",
     "interpolation": "From left to right, between two latents",
     "traversals": "In each row one number of a latent changes, from end to end",
@@ -98,6 +101,17 @@ def attack_grid(model: Attackable, images: Tensor, seed: int) -> Grid:
     shown = images[: ROWS // 2 * COLUMNS]
     with own_randomness(seed, images.device):
         return paired_rows(shown, model.attacked(shown, model.class_logits(shown).argmax(-1), "fgsm"))
+
+
+def object_grid(model: FindsObjects, images: Tensor, seed: int) -> Grid:
+    """Images [B, C, H, W] with frames around the objects that the model finds, and below them their reconstructions, if
+    it has any; enlarged, so that frames are thin."""
+    shown = images[: ROWS // 2 * COLUMNS]
+    with own_randomness(seed, images.device):
+        framed = outlined(shown, model.boxes(shown))
+        if not isinstance(model, Reconstructs):
+            return Grid(framed, COLUMNS)
+        return paired_rows(framed, enlarged(model.reconstruct(shown)))
 
 
 def translation_grid(model: Translates, seed: int, device: torch.device) -> Grid:
@@ -181,6 +195,8 @@ def grids(model: ImageModel, images: Tensor, seed: int) -> dict[str, Grid]:
         found["samples"] = sample_grid(model, seed, images.device)
     if isinstance(model, Reconstructs):
         found["reconstructions"] = reconstruction_grid(model, images, seed)
+    if isinstance(model, FindsObjects):
+        found["objects"] = object_grid(model, images, seed)
     if isinstance(model, Completes):
         found["completions"] = completion_grid(model, images, seed)
     if isinstance(model, Translates):

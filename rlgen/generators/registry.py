@@ -1,5 +1,6 @@
 """All image models and language models by their names on the command line."""
 
+from rlgen.generators.air import AIR
 from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN
 from rlgen.generators.dcgan import DCGAN
@@ -27,6 +28,7 @@ from rlgen.generators.vae_gan import VAEGAN
 GENERATORS: dict[str, type[ImageModel]] = {
     "vae": VAE,
     "gan": GAN,
+    "air": AIR,
     "began": BEGAN,
     "cgan": CGAN,
     "classifier": ImageClassifier,

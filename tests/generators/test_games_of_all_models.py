@@ -13,6 +13,7 @@ from rlgen.runs import load_checkpoint, save_checkpoint
 from rlgen.system.rng import rng_state, set_rng_state
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "air": {"latent": 2, "hidden": 4, "window_hidden": 3, "warmup": 2},
     "began": {"latent": 3, "filters": 2, "balance_rate": 0.1},
     "cgan": {"latent": 3, "generator_hidden": (4, 4, 6), "discriminator_hidden": (4, 3, 5), "pieces": (2, 2)},
     "ddpm": {"widths": (4, 4), "steps": 20, "sampled_steps": 5},
