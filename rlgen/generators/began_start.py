@@ -52,7 +52,7 @@ class GeneratorStart(nn.Module):
         assert isinstance(first, nn.Linear)
         root = torch.linalg.cholesky_ex(self.covariance + jitter).L
         first.bias.add_(first.weight @ self.mean)
-        first.weight.copy_(first.weight @ root * math.sqrt(3))  # a latent's variance is 1/3
+        first.weight.copy_(first.weight @ root * math.sqrt(3))  # the variance of a latent's components is 1/3
 
     @torch.no_grad()
     def check(self, start: float) -> None:
