@@ -50,8 +50,8 @@ class LAPGANConfig(AdversarialGameConfig):
     coarse_generator: tuple[int, ...] = (400, 400)
     """Widths of the ReLU layers of the coarsest level's generator."""
     coarse_batch_norm: bool = field(default=True, metadata=unless_earlier(False))
-    """Batch norm in the coarsest level's generator: without it its samples start nearly equal and stay of few kinds for
-    some thousand updates."""
+    """Batch norm in the coarsest level's generator: without it its samples start nearly equal, and some thousand
+    updates later they still vary little."""
     coarse_discriminator: tuple[int, ...] = (400, 400)
     """Widths of the ReLU layers of the coarsest level's discriminator."""
     dropout: float = 0.0
