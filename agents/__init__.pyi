@@ -2,7 +2,20 @@ from .airl import AIRL, AIRLConfig
 from .archive_explorer import ArchiveConfig, ArchiveExplorer
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
-from .curiosity import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Curiosity, Disagreement, FirstVisits
+from .curiosity import (
+    E3B,
+    ICM,
+    L2,
+    LBS,
+    RND,
+    VIME,
+    VIME2016,
+    Counts,
+    Curiosity,
+    Disagreement,
+    FirstVisits,
+    PseudoCounts,
+)
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig
@@ -50,5 +63,6 @@ __all__ = [
     "LSIQConfig",
     "LearnerConfig",
     "PWILConfig",
+    "PseudoCounts",
     "SQILConfig",
 ]

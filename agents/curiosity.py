@@ -32,6 +32,7 @@ from rlgen.rewards.first_visits import FirstVisitCounts, FirstVisitCountsConfig
 from rlgen.rewards.information_gain import InformationGain, InformationGain2016Config, InformationGainConfig
 from rlgen.rewards.intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from rlgen.rewards.latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
+from rlgen.rewards.pseudo_counts import DensityCounts, DensityCountsConfig
 from rlgen.rewards.random_features import features_for, features_size
 from rlgen.rewards.random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from rlgen.rewards.source import RewardSource, TaskShape
@@ -306,6 +307,16 @@ class Counts(Curiosity[StateCountsConfig]):
     usual_eta = 0.003
 
 
+class PseudoCounts(Curiosity[DensityCountsConfig]):
+    """1/√N̂ of the next observation, N̂ the number of visits by which a density model knows it, which near states share;
+    for few observed numbers (Bellemare et al. 2016, arXiv 1606.01868; Ostrovski et al. 2017, arXiv 1703.01310)."""
+
+    name = "pseudo_counts"
+    of_places = True
+    source_type = DensityCounts
+    usual_eta = 0.003
+
+
 class FirstVisits(Curiosity[FirstVisitCountsConfig]):
     """1/√n of the visits to the hashed next observation where its episode visits it for the first time, else 0; for few
     observed numbers and on-policy models (Zhang et al. 2020, BeBold, arXiv 2012.08621)."""
@@ -331,7 +342,7 @@ def config_from(config_type: type[Any], given: Any) -> Any:
     return given if given is None or is_dataclass(given) else config_of(config_type, given)
 
 
-KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, FirstVisits, E3B)
+KINDS = (VIME, VIME2016, RND, ICM, L2, Disagreement, LBS, Counts, PseudoCounts, FirstVisits, E3B)
 CURIOSITIES: dict[str, type[Curiosity[Any]]] = {kind.name: kind for kind in KINDS}
 
 

@@ -52,8 +52,8 @@ class TrainExplore(TrainRL):
     """Source of the bonus: vime, information gained about the dynamics; vime_2016, the same as in its paper; rnd, the
     error of imitating a random network; icm, the prediction error in features of the action; l2, of the next
     observation; disagreement of an ensemble; lbs, how far the next observation moves a belief about a latent; counts,
-    of visits to the next state; first_visits, places that are new in the episode; e3b, what is new within the episode;
-    none, the learner alone."""
+    of visits to the next state; pseudo_counts, by a density model of visited states; first_visits, places that are new
+    in the episode; e3b, what is new within the episode; none, the learner alone."""
     eta: Eta = None
     """η, the weight of the bonus against the task's reward; by default that of the curiosity's class in rlgen.agents;
     auto: from there on tuned while training, so that the policy finds as much that is new as earlier policies do.
@@ -66,8 +66,8 @@ class TrainExplore(TrainRL):
     observed: Observed = field(default=None, metadata=UNLESS_NONE)
     """Numbers of the observation that the curiosity sees, counted from 0, e.g. 0-6 15-20; all for all. By default
     positions and velocities of Ant and Humanoid, also the sparse and disabled ones, and all of other tasks;
-    counts, first_visits and e3b: what maps of visited states show, e.g. x and y. What it sees decides what is
-    explored."""
+    counts, pseudo_counts, first_visits and e3b: what maps of visited states show, e.g. x and y. What it sees decides
+    what is explored."""
     bonus_returns: BonusReturns = field(default="episodic", metadata=UNLESS_DEFAULT)
     """Returns of the bonus. episodic: it is added to the reward, and its returns end with the episode; non_episodic: it
     has returns that go on past the ends of episodes, and a value function of its own (Burda et al. 2018; PPO, A2C and

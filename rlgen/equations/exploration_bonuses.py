@@ -244,6 +244,52 @@ def count_bonus(counts: Float[Tensor, " B"]) -> PerRow:
     return counts.clamp(min=1).rsqrt()
 
 
+def pseudo_count(gain: Float[Tensor, " B"], scale: float = 1.0) -> PerRow:
+    """(e^(c PG) - 1)⁻¹, the number of visits that a density model acts as if it had seen: the state's density rises as
+    much by one more visit as a frequency would. Bellemare et al. 2016 (1606.01868), section 4, from ρ/(ρ' - ρ).
+
+    `gain`: the prediction gain PG = log ρ'(x) - log ρ(x), nats, ρ' the density after a step on x; where it is negative,
+    0 stands for it. `scale`: c of Ostrovski et al. 2017 (1703.01310), section 4, who have 0.1.
+
+    Differs from the latter: without n^-1/2, because the step of `natural_gain` shrinks as 1/n already.
+    """
+    return 1 / torch.expm1(scale * gain.clamp(min=0))
+
+
+def natural_gain(
+    scores: Float[Tensor, "B D K"], features: Float[Tensor, "B D F"], inverse: Float[Tensor, "D K F F"]
+) -> Gain:
+    """Prediction gain of a natural-gradient step of a linear layer's weights on each row, to first order, nats [B]: gᵀ
+    C⁻¹ g, g the gradient of the row's log-probability. Amari 1998 (Natural gradient works efficiently in learning).
+
+    The D K outputs are logits δ-scored by `scores` = ∂ log ρ/∂ logit and have inputs φ (`features`, with a 1 for the
+    bias), so that g of an output is δ φ. `inverse`: C⁻¹ of each output; C = n F + λ is the curvature of n visits
+    (`curvature`) and of the weights' prior. Such a step is what maximum likelihood takes for one more visit; of a
+    softmax without inputs the gain is 1/N for a value with N of n visits, up to terms of 1/n.
+
+    Differs from Ostrovski et al. 2017 (1703.01310): a natural step of the last layer instead of one of the training's
+    optimizer on all weights, whose gain hardly depends on how often a rare value was seen, and which costs a backward
+    pass for each row.
+    """
+    total = scores.new_zeros(len(scores))
+    for delta, phi, of_output in zip(scores.unbind(1), features.unbind(1), inverse, strict=True):
+        products = (phi.unsqueeze(-1) * phi.unsqueeze(-2)).flatten(1)
+        total += torch.linalg.vecdot(delta.square() @ of_output.flatten(1), products)
+    return total
+
+
+def curvature(probs: Float[Tensor, "B D K"], features: Float[Tensor, "B D F"]) -> Float[Tensor, "D K F F"]:
+    """Fisher information of the weights of each of D K logits of softmaxes with these probabilities and inputs, mean
+    over rows: E[p (1 - p) φ φᵀ]. Böhning 1992 (Multinomial logistic regression algorithm), the diagonal blocks.
+
+    Differs from it: logits of one softmax count as independent, which adds at most about 1/n to the gain of a visit."""
+    found = []
+    for p, phi in zip(probs.unbind(1), features.unbind(1), strict=True):
+        products = (phi.unsqueeze(-1) * phi.unsqueeze(-2)).flatten(1)
+        found.append(((p * (1 - p)).T @ products).unflatten(1, (phi.shape[1], -1)))
+    return torch.stack(found) / len(probs)
+
+
 def first_visit_bonus(counts: Float[Tensor, " B"], first: Bool[Tensor, " B"], power: float) -> PerRow:
     """n^-power of states that were visited n times where the episode visits them for the first time, else 0. Zhang et
     al. 2020 (BeBold, 2012.08621), eq. 4.

@@ -4,6 +4,7 @@ from .batch_norm import VirtualBatchNorm
 from .bayesian import BayesianMLP
 from .bayesian_dense import BayesianDense, GaussianDense
 from .biggan import BigGANGenerator
+from .binned_density import BinnedDensity
 from .bottleneck import Bottleneck
 from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
@@ -53,6 +54,7 @@ __all__ = [
     "BayesianDense",
     "BayesianMLP",
     "BigGANGenerator",
+    "BinnedDensity",
     "Bottleneck",
     "CouplingFlow",
     "DiagonalBiLSTM",

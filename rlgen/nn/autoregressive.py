@@ -77,12 +77,16 @@ class MADE(nn.Module):
         self, x: Float[Tensor, "*batch D"], context: Float[Tensor, "*some C"] | None = None
     ) -> Float[Tensor, "*batch D K"]:
         """Outputs [..., D, K] of inputs [..., D]. The leading dimensions of `context` broadcast to those of `x`."""
+        return self.layers[-1](self.hidden(x, context)).unflatten(-1, (-1, self.outputs))
+
+    def hidden(self, x: Float[Tensor, "*batch D"], context: Float[Tensor, "*some C"] | None = None) -> Tensor:
+        """Activations [..., H] of the last hidden layer."""
         hidden = self.layers[0](x)
         if self.context is not None:
             hidden = hidden + self.context(context)
-        for layer in self.layers[1:]:
+        for layer in self.layers[1:-1]:
             hidden = layer(self.activation(hidden))
-        return hidden.unflatten(-1, (-1, self.outputs))
+        return self.activation(hidden)
 
 
 Rows = Float[Tensor, "*batch D"]

@@ -13,6 +13,7 @@ from .intrinsic_curiosity import IntrinsicCuriosity, IntrinsicCuriosityConfig
 from .latent_bayesian_surprise import LatentBayesianSurprise, LatentBayesianSurpriseConfig
 from .learned_reward import LearnedReward
 from .novelty import Novelty, NoveltyConfig
+from .pseudo_counts import DensityCounts, DensityCountsConfig
 from .random_network_distillation import RandomNetworkDistillation, RandomNetworkDistillationConfig
 from .source import RewardSource, TaskShape
 
@@ -28,6 +29,8 @@ __all__ = [
     "CodePosteriorConfig",
     "CoherentReward",
     "CoherentRewardConfig",
+    "DensityCounts",
+    "DensityCountsConfig",
     "EnsembleDisagreement",
     "EnsembleDisagreementConfig",
     "EpisodicEllipse",

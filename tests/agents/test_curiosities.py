@@ -33,6 +33,7 @@ def test_each_is_found_by_its_name_and_in_the_package() -> None:
         "icm",
         "l2",
         "lbs",
+        "pseudo_counts",
         "rnd",
         "vime",
         "vime_2016",
