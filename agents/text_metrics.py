@@ -26,11 +26,11 @@ PANELS = (
 )
 """Panels of the metrics of evaluations during the training."""
 RESULTS = (
-    Metric("nll_per_character", "validation text", "nats per character", "nll_per_character_standard_error"),
-    Metric("bits_per_character", "validation text", "bits per character"),
+    Metric("nll_per_character", "validation loss", "nats per character", "nll_per_character_standard_error"),
+    Metric("bits_per_character", "validation loss in bits", "bits per character"),
     Metric("perplexity", "perplexity per token"),
-    Metric("nll_per_token", "validation text", "nats per token", "nll_per_token_standard_error"),
-    Metric("nll_per_character_in_blocks", "validation text in blocks", "nats per character"),
+    Metric("nll_per_token", "validation loss per token", "nats per token", "nll_per_token_standard_error"),
+    Metric("nll_per_character_in_blocks", "validation loss in blocks", "nats per character"),
     Metric("parameters", "size", "parameters"),
 )
 """Metrics of the finished model that reports show first."""
