@@ -24,6 +24,7 @@ from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.sb3.actor_critic import is_recurrent
 from rlgen.sb3.cloned import action_distribution, hidden_layers, require_cloneable, require_counted_from_zero
+from rlgen.sb3.encoded_images import pretrain
 from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.policy_inputs import PolicyInputs
 from rlgen.sb3.sequences import Episodes, Sequences, recurrent_distribution
@@ -111,7 +112,8 @@ class BC:
 
     def _learn(self, report: Report | None) -> BCResult:
         self.inputs.fit(self.demonstrations.observations)
-        fit_normalizers(self.model.policy, lambda: (self.inputs(some.observations) for some in self.batch.batches()))
+        for prepare in (fit_normalizers, pretrain):
+            prepare(self.model.policy, lambda: (self.inputs(some.observations) for some in self.batch.batches()))
         policy: Any = self.policy
         if getattr(policy, "use_sde", False):
             with torch.no_grad():  # otherwise its noise keeps a graph

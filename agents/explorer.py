@@ -26,6 +26,7 @@ from rlgen.sb3.relabel_replay import restore_replay_buffer
 from rlgen.system.device import torch_threads
 
 from .curiosity import Curiosity
+from .image_encoder import require_started
 
 
 class Explorer:
@@ -54,6 +55,7 @@ class Explorer:
         if scale is not None and not isinstance(model, OnPolicyAlgorithm):
             raise problem("an on-policy SB3 model to scale rewards of", type(model).__name__, "leave the scale out")
         self.model, self.curiosities, self.coverage, self.scale = model, list(curiosities), coverage, scale
+        require_started(model.policy)
         names = [each.name for each in self.curiosities]
         if len(set(names)) < len(names):  # their logs and states would collide
             raise problem("curiosities of different names", ", ".join(names), "give a subclass a name of its own")

@@ -28,6 +28,7 @@ from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
 from rlgen.sb3.cloned import require_cloneable, require_counted_from_zero
 from rlgen.sb3.critics_first import CriticsFirst, clone_acts, prepare_cloned
+from rlgen.sb3.encoded_images import pretrain
 from rlgen.sb3.fast_ppo import ActOnOneThread
 from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.finite import RequireFinite
@@ -229,7 +230,8 @@ class Imitator(ABC):
                 self.kickstart.remember()
         else:
             seen = Pairs.of(demonstrations, self.model.device)
-            fit_normalizers(self.model.policy, lambda: (self.inputs(some.observations) for some in seen.batches()))
+            for prepare in (fit_normalizers, pretrain):
+                prepare(self.model.policy, lambda: (self.inputs(some.observations) for some in seen.batches()))
         distributed.broadcast_random_state()  # because of rounding, processes may clone for different times
         self.warm, self.warm_at = True, self.model.num_timesteps
 

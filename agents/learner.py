@@ -19,6 +19,7 @@ from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
 from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
+from rlgen.generators.vae import VAE
 from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
@@ -28,7 +29,9 @@ from rlgen.sb3.device_ppo import DevicePPO, device_env_of
 from rlgen.sb3.exploration_noise import ExplorationNoise, Likelihood, step_seconds
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
-from rlgen.sb3.image_features import extractor_for, policy_name
+from rlgen.sb3.image_features import encoding_extractor, extractor_for, policy_name
+
+from .image_encoder import EncoderConfig, encoder_settings, start_encoders
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 Noise = Literal["white", "correlated", "coloured", "gsde"]
@@ -101,6 +104,8 @@ class LearnerConfig:
     noise_likelihood: Likelihood = field(default="marginal", metadata=UNLESS_DEFAULT)
     """Log-probabilities of actions under correlated noise (PPO). marginal: of each action by itself, which is biased
     towards lasting deviations; conditional: given the step before, which is unbiased."""
+    encoder: EncoderConfig = field(default=EncoderConfig(), metadata=UNLESS_DEFAULT)
+    """Encoder of an image model that the policy's features of images start from."""
 
     def __post_init__(self) -> None:
         one_of(self, "algorithm", get_args(Algorithm))
@@ -203,8 +208,9 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
     if isinstance(env.action_space, spaces.Box) and not env.action_space.is_bounded():
         remedy = "bound them in the environment, e.g. by gymnasium.wrappers.RescaleAction"
         raise problem("actions within finite bounds, as Stable-Baselines3 requires", f"{env.action_space}", remedy)
+    encoder = config.encoder.model()
     shared: dict[str, Any] = {
-        **policy_for(config, env.observation_space),
+        **policy_for(config, env.observation_space, encoder),
         "env": env,
         "learning_rate": learning_rate(config),
         "n_steps": config.n_steps,
@@ -215,6 +221,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         **gsde_settings(config, env),
     }
     model = _algorithm(config, shared)
+    start_encoders(model.policy, config.encoder, encoder)
     if config.noise == "gsde":
         set_gsde_std(model, config.initial_std)
     else:
@@ -265,11 +272,16 @@ def set_gsde_std(model: OnPolicyAlgorithm, share: float) -> None:
         policy.log_std.copy_((wanted - length.log()).expand_as(policy.log_std))
 
 
-def policy_for(config: LearnerConfig, observed: spaces.Space) -> dict[str, Any]:
-    """SB3's `policy` and `policy_kwargs` for observations of this space."""
+def policy_for(config: LearnerConfig, observed: spaces.Space, encoder: VAE | None = None) -> dict[str, Any]:
+    """SB3's `policy` and `policy_kwargs` for observations of this space. `encoder`: the model that features of images
+    start from, if it is trained."""
     name, settings = policy_name(observed), policy_settings(config)
     if config.normalize or name != "MlpPolicy":
         settings["features_extractor_class"] = extractor_for(observed)
+    if config.encoder.used:
+        given = encoder_settings(config.encoder, encoder, observed)
+        kind, arguments = encoding_extractor(observed, given)
+        settings |= {"features_extractor_class": kind, "features_extractor_kwargs": arguments}
     return {"policy": name, "policy_kwargs": settings}
 
 

@@ -1,15 +1,17 @@
 """`rlgen train bc`: behavioral cloning."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Metric
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..bc import BC, BCConfig
+from ..image_encoder import EncoderConfig
 from ..learner import LearnerConfig, make_model
 from .imitation_settings import TrainImitation
 from .policy_training import CloningTraining, PolicyTraining
@@ -32,6 +34,11 @@ class TrainBC(TrainImitation):
     not change it; it matters if actions are sampled."""
     bc: BCConfig = field(default_factory=BCConfig)
     """Behavioral cloning."""
+    encoder: EncoderConfig = field(default=EncoderConfig(), metadata=UNLESS_DEFAULT)
+    """Encoder of an image model that the policy's features of images start from."""
+
+    def recorded(self) -> dict[str, Any]:
+        return super(TrainBC, replace(self, encoder=self.encoder.absolute())).recorded()
 
     def total(self, training: Any) -> int:
         return self.bc.most_updates
@@ -39,5 +46,7 @@ class TrainBC(TrainImitation):
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> BC:
         # Longer rollouts suit one environment; they matter only if the policy is trained further in SB3.
         steps = LearnerConfig.batch_size
-        learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
+        learner = LearnerConfig(
+            hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant", encoder=self.encoder
+        )
         return BC(make_model(learner, env, self.seed, device), demonstrations, self.bc)

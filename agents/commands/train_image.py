@@ -69,7 +69,8 @@ class TrainImage(GenerativeSettings):
     data: str = "digits"
     """Images to learn. digits: scikit-learn's 1,797 of 8 × 8 pixels; a folder of PNG or JPEG pictures, with a folder
     for each class or without, of MNIST's four IDX files, of CIFAR's binary files or of NumPy arrays (train_images.npy
-    …); an .npz file of such arrays; or mnist, fashion-mnist, cifar10, which are downloaded (needs the extra `data`)."""
+    …); an .npz file of such arrays, or of demonstrations with images; or mnist, fashion-mnist, cifar10, which are
+    downloaded (needs the extra `data`)."""
     image_size: int | None = field(default=None, metadata=UNLESS_NONE)
     """Height and width that images are scaled to, after cutting them to a square around their middle; by default their
     own, which must be one."""

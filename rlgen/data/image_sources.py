@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlgen.data.cifar_binary import cifar_folder, read_cifar
+from rlgen.data.demonstrated_images import demonstrated_images, has_demonstrations
 from rlgen.data.idx import has_idx_files, read_idx_folder
 from rlgen.data.image_arrays import has_arrays, read_array_folder, read_arrays
 from rlgen.data.image_split import last_fifth
@@ -46,6 +47,8 @@ def read(name_or_path: str | Path, split: str, size: int | None = None) -> dict[
     if isinstance(name_or_path, str) and not is_folder(name_or_path):
         return _fields(*_hub(name_or_path, split), name_or_path, split)
     path = Path(name_or_path)
+    if path.suffix == ".npz" and path.is_file() and has_demonstrations(path):
+        return _fields(*demonstrated_images(path, split), path.stem, split)
     if path.is_file():
         return _fields(*read_arrays(path, split), path.stem, split)
     if not path.is_dir():

@@ -61,6 +61,8 @@ class ImageSet:
                 - a folder of PNG or JPEG pictures, optionally in a folder for each class and within folders train and
                   test (without them, the last fifth of each class is the test split);
                 - a folder with MNIST's file names, gzipped or not, or with CIFAR's binary files;
+                - demonstrations with one image in each observation, an .npz file, whose last fifth of frames is the
+                  test split;
                 - NumPy arrays of bytes: an .npz file, or a folder of .npy files, which are mapped into memory
                   (`rlgen.data.image_arrays`).
 

@@ -3,6 +3,7 @@
 Saved policies name this module, so its classes must stay here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureC
 from torch import Tensor, nn
 
 from rlgen.nn.normalizer import Normalizer
+from rlgen.sb3.encoded_images import EncodedImages
 from rlgen.sb3.features import NormalisedObservations
 
 WIDTH = 256
@@ -67,14 +69,15 @@ def small_network(shape: tuple[int, ...]) -> nn.Module:
 
 class DictFeatures(BaseFeaturesExtractor):
     """Features of a dictionary of observations, side by side: `ImageFeatures` of images, `NormalisedObservations` of
-    other Boxes, and discrete entries as they are (SB3 encodes them one-hot)."""
+    other Boxes, and discrete entries as they are (SB3 encodes them one-hot). With `encoder`, settings of
+    `EncodedImages`, images have those features instead."""
 
-    def __init__(self, observation_space: spaces.Dict):
+    def __init__(self, observation_space: spaces.Dict, encoder: Mapping[str, Any] | None = None):
         super().__init__(observation_space, features_dim=1)
         parts: dict[str, nn.Module] = {}
         width = 0
         for name, space in observation_space.spaces.items():
-            parts[name] = _part(space)
+            parts[name] = _part(space, encoder)
             width += getattr(parts[name], "features_dim", 0) or get_flattened_obs_dim(space)
         self.parts = nn.ModuleDict(parts)
         self._features_dim = width
@@ -99,7 +102,9 @@ class DictFeatures(BaseFeaturesExtractor):
         return torch.cat([part(observations[name]) for name, part in self.parts.items()], dim=1)
 
 
-def _part(space: spaces.Space) -> nn.Module:
+def _part(space: spaces.Space, encoder: Mapping[str, Any] | None) -> nn.Module:
+    if is_image_space(space) and encoder is not None:
+        return EncodedImages(space, **encoder)  # type: ignore[arg-type]
     if is_image_space(space):
         return ImageFeatures(space)  # type: ignore[arg-type]
     return NormalisedObservations(space) if isinstance(space, spaces.Box) else nn.Flatten()
@@ -110,6 +115,13 @@ def extractor_for(space: spaces.Space) -> type[Any]:
     if isinstance(space, spaces.Dict):
         return DictFeatures
     return ImageFeatures if is_image_space(space) else NormalisedObservations
+
+
+def encoding_extractor(space: spaces.Space, encoder: Mapping[str, Any]) -> tuple[type[Any], dict[str, Any]]:
+    """The features extractor for observations of `space` with `EncodedImages` of these settings, and its arguments."""
+    if isinstance(space, spaces.Dict):
+        return DictFeatures, {"encoder": dict(encoder)}
+    return EncodedImages, dict(encoder)
 
 
 def policy_name(observed: spaces.Space) -> str:

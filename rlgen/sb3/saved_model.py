@@ -22,6 +22,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from torch import Tensor, nn
 
 from rlgen.errors import InputError, problem
+from rlgen.nn.layers import ACTIVATIONS as ENCODER_ACTIVATIONS
+from rlgen.sb3.encoded_images import EncodedImages
 from rlgen.sb3.features import NormalisedObservations
 from rlgen.sb3.image_features import DictFeatures, ImageFeatures
 from rlgen.sb3.plain_pickle import read_plain, space_of
@@ -155,9 +157,10 @@ VECTORS = (FlattenExtractor, NormalisedObservations)
 """Features extractors without layers of their own."""
 EXTRACTORS = {
     f"{kind.__module__}.{kind.__qualname__}": kind
-    for kind in (*VECTORS, NatureCNN, CombinedExtractor, ImageFeatures, DictFeatures)
+    for kind in (*VECTORS, NatureCNN, CombinedExtractor, ImageFeatures, EncodedImages, DictFeatures)
 }
 
+LAYER_OF_ENCODER = re.compile(r"features_extractor\.(parts\..+\.)?(encoder\.0\.(?P<number>\d+)|mean)\.weight$")
 LAST_OF_CNN = re.compile(r"features_extractor\.(extractors\..+\.)?linear\.0\.weight$")
 
 logger = logging.getLogger("rlgen")
@@ -204,9 +207,32 @@ def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
 
 def extractor_options(saved: SavedModel, kind: type[BaseFeaturesExtractor]) -> dict[str, Any]:
     """Constructor arguments of a features extractor, from the sizes of its tensors."""
+    if kind in (EncodedImages, DictFeatures):
+        encoder = encoder_options(saved)
+        return {"encoder": encoder} if encoder and kind is DictFeatures else encoder
     name = {NatureCNN: "features_dim", CombinedExtractor: "cnn_output_dim"}.get(kind)
     sizes = [len(each) for key, each in saved.tensors.items() if LAST_OF_CNN.search(key) and each.ndim == 2]
     return {name: sizes[0]} if name and sizes else {}
+
+
+def encoder_options(saved: SavedModel) -> dict[str, Any]:
+    """Constructor arguments of `EncodedImages`: its sizes from the tensors, and what else the file says of it; empty
+    for a model without it."""
+    found: dict[int, int] = {}
+    for key, each in saved.tensors.items():
+        if (match := LAYER_OF_ENCODER.search(key)) and each.ndim == 2:
+            found[-1 if match["number"] is None else int(match["number"])] = len(each)
+    given = arguments(saved).get("features_extractor_kwargs")
+    given = given.get("encoder", given) if isinstance(given, dict) else {}
+    if len(found) < 2 or -1 not in found or not isinstance(given, dict):
+        return {}
+    latent = found.pop(-1)
+    name = given.get("activation")
+    if name not in ENCODER_ACTIVATIONS:
+        known = ", ".join(ENCODER_ACTIVATIONS)
+        raise problem(f"an encoder's activation among {known}", f"{name!r} in {saved.path}", "load it with SB3 itself")
+    widths = [found[number] for number in sorted(found)]
+    return {"hidden": widths, "latent": latent, "activation": name, "frozen": given.get("frozen") is True}
 
 
 def activation(saved: SavedModel, default: type[nn.Module]) -> type[nn.Module]:
