@@ -35,7 +35,7 @@ class BEGANConfig:
     """Dimension of a latent and of the autoencoder's code."""
     filters: int = 64
     """Channels of the convolutions; more in the coarser layers of the encoder."""
-    start: float = field(default=0.35, metadata=unless_earlier(0.0))
+    start: float = field(default=0.5, metadata=unless_earlier(0.0))
     """Error on real images below which the generator starts to learn, as a fraction of the error of the best single
     image, 0 to 1; it starts as the decoder, for codes distributed like those of real images. 0: it learns from the
     first update, from random weights."""

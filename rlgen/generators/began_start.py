@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from rlgen.nn.layers import full_precision, without_autocast
+
 NEWEST = 0.02
 """Weight of the newest batch in averages of recent ones."""
 
@@ -38,10 +40,12 @@ class GeneratorStart(nn.Module):
     def see(self, codes: Tensor, images: Tensor, real_error: Tensor) -> None:
         """Take codes [B, Z] of images [B, C, H, W] and their error into the averages of recent ones."""
         flat_error = (images - images.median(0).values).abs().mean()  # the median is the best image by absolute errors
-        self.mean.lerp_(codes.float().mean(0), NEWEST)
-        centered = codes.float() - self.mean
-        self.covariance.lerp_(centered.T @ centered / len(codes), NEWEST)
-        self.error.lerp_(real_error / flat_error.clamp_min(1e-12), NEWEST)
+        codes = full_precision(codes)
+        self.mean.lerp_(codes.mean(0), NEWEST)
+        centered = (codes - self.mean) / len(codes) ** 0.5
+        with without_autocast(codes):
+            self.covariance.lerp_(centered.T @ centered, NEWEST)
+        self.error.lerp_(full_precision(real_error / flat_error.clamp_min(1e-12)), NEWEST)
 
     @torch.no_grad()
     def make(self, generator: nn.Sequential, decoder: nn.Sequential) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlgen.errors import InputError
-from rlgen.generators import BEGAN, BEGANConfig, ImageShape, Trainer
+from rlgen.generators import BEGAN, BEGANConfig, ImageShape, Trainer, TrainerConfig
 from rlgen.generators.began_start import NEWEST, GeneratorStart
 from rlgen.runs.config import from_json, to_json
 
@@ -112,6 +112,19 @@ def test_latents_of_a_generator_that_waits_have_the_mean_and_covariance_of_codes
     made = generator(2 * torch.rand(100_000, 3) - 1).detach()
     torch.testing.assert_close(made.mean(0), mean, atol=0.05, rtol=0.02)
     torch.testing.assert_close(made.T.cov(), mixing @ mixing.T, atol=0.1, rtol=0.05)
+
+
+def test_the_start_is_the_same_in_bfloat16_but_for_rounding() -> None:
+    found = []
+    for precision in ("float32", "bfloat16"):
+        model = small_began(start=0.1)
+        game = Trainer(model, TrainerConfig(precision=precision))  # type: ignore[arg-type]
+        torch.manual_seed(1)
+        for _ in range(3):
+            game.update(torch.rand(16, 1, 8, 8))
+        assert model.start.covariance.dtype == torch.float32
+        found.append(torch.cat([model.start.mean, model.start.covariance.flatten(), model.start.error[None]]))
+    torch.testing.assert_close(found[1], found[0], atol=0.02, rtol=0.05)
 
 
 def test_an_earlier_run_goes_on_without_a_start() -> None:
