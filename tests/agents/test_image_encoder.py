@@ -90,6 +90,7 @@ def test_a_state_has_the_encoder_and_is_continued_without_training_it_again(free
     torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=0, atol=0)
     before = {name: value.clone() for name, value in second.features_extractor.state_dict().items()}
     assert (before["gain"] > 1).any()
+    found[1].model.get_env().reset()
     found[1].learn(32)
     after = second.features_extractor.state_dict()
     assert torch.equal(after["mean.weight"], before["mean.weight"]) == freeze
