@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rlgen.nn.autoregressive import MADE
 from rlgen.nn.layers import full_precision
@@ -54,7 +53,8 @@ class BinnedDensity(nn.Module):
         probs = self.log_probs(cells).exp()
         inputs = self.network.hidden(self._centers(cells)).unsqueeze(-2) * self.logits_mask
         features = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
-        return probs, F.one_hot(cells, self.bins) - probs, features
+        own = cells.unsqueeze(-1) == torch.arange(self.bins, device=cells.device)  # one_hot waits for the device
+        return probs, own.to(probs) - probs, features
 
     def _centers(self, cells: Int[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """The middle of each bin, between -1 and 1."""
