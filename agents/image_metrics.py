@@ -37,6 +37,9 @@ from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.nn.attacks import AttackName
 from rlgen.system.rng import own_randomness
 
+from . import factor_metrics
+from .factor_metrics import factor_r2
+
 PANELS = (
     Panel(
         "Test images: negative log-likelihood, at most [nats]",
@@ -52,6 +55,7 @@ PANELS = (
     ),
     Panel("Test images in the wrong class", (Metric("evaluation/test_error", "share"),), limits=(0, None)),
     Panel("Test images with all objects counted", (Metric("evaluation/count_accuracy", "share"),), limits=(0, 1)),
+    *factor_metrics.PANELS,
     Panel("How many test images these are", (Metric("evaluation/test_errors", "images"),), drawn=False),
     Panel(
         "Attacked test images in the wrong class",
@@ -81,6 +85,7 @@ RESULTS = (
     Metric("bits_per_dimension", "bits per dimension", "at most"),
     Metric("test_error", "test images in the wrong class", share=True),
     Metric("count_accuracy", "objects counted right", share=True),
+    *factor_metrics.RESULTS,
     Metric("robust_error_fgsm", "of those attacked by FGSM", share=True),
     Metric("robust_error_pgd", "of those attacked by PGD", share=True),
     Metric("fid", "FID"),
@@ -208,7 +213,7 @@ def measure(
         found |= likelihood_bounds(model, held_out, measured, importance_samples)
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
     found |= log_densities(model, held_out, measured)
-    found |= count_accuracy(model, held_out)
+    found |= count_accuracy(model, held_out) | factor_r2(model, train, test, measured)
     found |= classification_error(model, held_out) | robust_errors(model, held_out.take(slice(measured)))
     if isinstance(model, InfersCategory):
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])

@@ -300,7 +300,7 @@ class ImageEvaluation(GenerativeEvaluation):
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)
-        held_out = as_seen(test, binarization_of(model, config.binarize))
+        held_out = as_seen(test, model, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)
 
 

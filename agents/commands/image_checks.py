@@ -1,18 +1,22 @@
 """Checks of the images, and of settings that must fit them, before a training starts."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rlgen.data.images import ImageSet, fixed_binarization
 from rlgen.errors import problem
 from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
-from rlgen.generators.image_model import ImageModel
+from rlgen.generators.image_model import ImageModel, VariesFactors
 from rlgen.generators.metrics.inception import require_inception
+from rlgen.generators.pictures import own_randomness
 
 log = logging.getLogger("rlgen")
+FACTOR_SEED, PIECE = 40_000, 500
 LEAST_COMPARED = 6
 """Fewest images whose features can be compared: density and coverage use 5 neighbors."""
 
@@ -95,6 +99,19 @@ def binarization_of(model: ImageModel, asked: str) -> str:
     return asked
 
 
-def as_seen(test: ImageSet, binarize: str) -> ImageSet:
-    """Test images as a model trained with such binarization sees images."""
-    return test if binarize == "none" else fixed_binarization(test)
+def as_seen(test: ImageSet, model: ImageModel, binarize: str) -> ImageSet:
+    """Test images as a model trained with such binarization sees images: binarized once, and with random values of
+    the factors that it varies, drawn once."""
+    seen = test if binarize == "none" else fixed_binarization(test)
+    return _with_factors(seen, model) if isinstance(model, VariesFactors) else seen
+
+
+@torch.no_grad()
+def _with_factors(test: ImageSet, model: VariesFactors) -> ImageSet:
+    with own_randomness(FACTOR_SEED, test.images.device):
+        values = model.factor_values(len(test))
+    pieces = [
+        model.render(piece, some).mul(255).round().to(torch.uint8)
+        for (piece, _), some in zip(test.in_order(PIECE), values.split(PIECE), strict=True)
+    ]
+    return replace(test, images=torch.cat(pieces), name=f"{test.name}, with random {' and '.join(model.factors)}")

@@ -20,6 +20,7 @@ from rlgen.runs.folder import RunFolder
 from rlgen.runs.image_files import prints_of, save_image_model
 from rlgen.runs.metrics import Metrics
 
+from ..factor_metrics import factor_r2
 from ..image_metrics import (
     classification_error,
     collapse_of,
@@ -82,14 +83,14 @@ class ImageTraining(GenerativeTraining):
 
     def evaluate(self) -> Mapping[str, float]:
         """Bounds on the likelihood of test images, or their exact densities, if the model has them, its classification
-        errors, also under attack, the share of images whose objects it counts right, and the variety of samples of a
-        model without likelihood."""
+        errors, also under attack, the share of images whose objects it counts right, how well its latents predict
+        factors, and the variety of samples of a model without likelihood."""
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             found |= log_densities(model, self.held_out, CURVE_IMAGES)
             found |= robust_errors(model, self.held_out.take(slice(CURVE_IMAGES)))
-            found |= count_accuracy(model, self.held_out)
+            found |= count_accuracy(model, self.held_out) | factor_r2(model, self.train, self.test, CURVE_IMAGES)
             found |= classification_error(model, self.held_out)
             return found | self._variety(model)
 

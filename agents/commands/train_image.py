@@ -209,7 +209,7 @@ class TrainImage(GenerativeSettings):
             batches=batches,
             train=train,
             test=test,
-            held_out=as_seen(test, binarize),
+            held_out=as_seen(test, game.model, binarize),
             log_every=self.log_every,
             measurement=self.measurement,
         )

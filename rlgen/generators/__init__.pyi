@@ -1,6 +1,7 @@
 from .air import AIR, AIRConfig
 from .began import BEGAN, BEGANConfig
 from .cgan import CGAN, CGANConfig
+from .dc_ign import DCIGN, DCIGNConfig
 from .dcgan import DCGAN, DCGANConfig
 from .ddpm import DDPM, DDPMConfig
 from .draw import DRAW, DRAWConfig
@@ -33,6 +34,7 @@ __all__ = [
     "BEGAN",
     "CGAN",
     "DCGAN",
+    "DCIGN",
     "DDPM",
     "DRAW",
     "FGAN",
@@ -53,6 +55,7 @@ __all__ = [
     "BEGANConfig",
     "CGANConfig",
     "DCGANConfig",
+    "DCIGNConfig",
     "DDPMConfig",
     "DRAWConfig",
     "FGANConfig",

@@ -243,6 +243,26 @@ class FindsObjects(Protocol):
 
 
 @runtime_checkable
+class VariesFactors(Protocol):
+    """A model that renders images with values of some factors, and has a latent for each of these."""
+
+    factors: tuple[str, ...]
+    """Names of the F factors."""
+
+    def factor_values(self, n: int) -> Tensor:
+        """Random values [n, F] of the factors, as in the training."""
+        ...
+
+    def render(self, images: Tensor, values: Tensor) -> Tensor:
+        """Images [B, C, H, W] with values [B, F] of the factors, without gradient."""
+        ...
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The expected latents [B, Z] of rendered images [B, C, H, W], first those of the factors, without gradient."""
+        ...
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A model with features of images, to which a linear classifier can be fitted."""
 

@@ -3,6 +3,7 @@
 from rlgen.generators.air import AIR
 from rlgen.generators.began import BEGAN
 from rlgen.generators.cgan import CGAN
+from rlgen.generators.dc_ign import DCIGN
 from rlgen.generators.dcgan import DCGAN
 from rlgen.generators.ddpm import DDPM
 from rlgen.generators.draw import DRAW
@@ -32,6 +33,7 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "began": BEGAN,
     "cgan": CGAN,
     "classifier": ImageClassifier,
+    "dc_ign": DCIGN,
     "dcgan": DCGAN,
     "ddpm": DDPM,
     "draw": DRAW,

@@ -124,13 +124,33 @@ def strided_encoder(channels: int, height: int, width: int, filters: int) -> tup
     """A network from images [B, C, H, W] of any size to features [B, F], and F: the discriminator of Radford et al.
     2016 without batch norm and output layer. It has `filters`, then 2 · `filters` channels and so on; images are padded
     by zeros to sides that can be halved until neither is above 7, at least once."""
-    times = max(1, math.ceil(math.log2(max(height, width) / COARSEST)))
-    coarse_height, coarse_width = (-(-side // 2**times) for side in (height, width))
+    times, coarse_height, coarse_width = _padded_halvings(height, width)
     padding = nn.ZeroPad2d((0, (coarse_width << times) - width, 0, (coarse_height << times) - height))
     channels_after = [channels, *(filters * 2**index for index in range(times))]
     network = nn.Sequential(padding, *down(channels_after, batch_norm=False), nn.Flatten())
     even_weights(network)
     return network, channels_after[-1] * coarse_height * coarse_width
+
+
+def strided_decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:
+    """A network from [B, Z] to images [B, C, H, W] of any size, with linear first and last layers: the layers of
+    `strided_encoder` in reverse, cut to the size of the images."""
+    times, coarse_height, coarse_width = _padded_halvings(height, width)
+    channels_after = [filters * 2**index for index in reversed(range(times))]
+    coarse = (channels_after[0], coarse_height, coarse_width)
+    layers: list[nn.Module] = [nn.Linear(latent, math.prod(coarse)), nn.LeakyReLU(0.2), nn.Unflatten(-1, coarse)]
+    for fan_in, fan_out in pairwise([*channels_after, channels]):
+        layers += [nn.ConvTranspose2d(fan_in, fan_out, KERNEL, STRIDE, PADDING), nn.LeakyReLU(0.2)]
+    cut = nn.ZeroPad2d((0, width - (coarse_width << times), 0, height - (coarse_height << times)))
+    network = nn.Sequential(*layers[:-1], cut)
+    even_weights(network)
+    return network
+
+
+def _padded_halvings(height: int, width: int) -> tuple[int, int, int]:
+    """Number of halvings, at least one, until neither side is above 7, and the sides then, rounded up."""
+    times = max(1, math.ceil(math.log2(max(height, width) / COARSEST)))
+    return times, -(-height // 2**times), -(-width // 2**times)
 
 
 def decoder(channels: int, height: int, width: int, latent: int, filters: int) -> nn.Sequential:

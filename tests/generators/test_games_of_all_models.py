@@ -16,6 +16,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "air": {"latent": 2, "hidden": 4, "window_hidden": 3, "warmup": 2},
     "began": {"latent": 3, "filters": 2, "balance_rate": 0.1},
     "cgan": {"latent": 3, "generator_hidden": (4, 4, 6), "discriminator_hidden": (4, 3, 5), "pieces": (2, 2)},
+    "dc_ign": {"latent": 2, "width": 2, "hidden": 4, "minibatch": 4},
     "ddpm": {"widths": (4, 4), "steps": 20, "sampled_steps": 5},
     "draw": {"steps": 2, "latent": 2, "hidden": 4, "read_window": 2, "write_window": 2},
     "fgan": {"latent": 3, "generator_hidden": (6,), "discriminator_hidden": (5,), "discriminator_turns": 2},
