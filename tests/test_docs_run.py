@@ -25,7 +25,7 @@ from rlgen.agents.commands.choices import taken
 from rlgen.data import Demonstrations
 from rlgen.data.shipped import shipped_demonstrations
 from rlgen.equations.divergences import DIVERGENCES
-from rlgen.generators import GENERATORS
+from rlgen.generators import GENERATORS, TEXT_MODELS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -185,6 +185,8 @@ def test_options_named_in_the_text_exist(monkeypatch: pytest.MonkeyPatch) -> Non
         options |= options_of(command.words.split())
     for model in GENERATORS:
         options |= options_of(["train", "image", "--model", model])
+    for model in TEXT_MODELS:
+        options |= options_of(["train", "text", "--model", model])
     for page in PAGES:
         for span in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text(encoding="utf-8"))):
             if span.split()[0] in FOREIGN_PROGRAMS:

@@ -226,7 +226,7 @@ def show(numbers: dict[str, Any]) -> None:
     Console(soft_wrap=True).print(table)
 
 
-OF_TRAINING = ("model", "data", "images", "tokens", "parameters", "chosen_update")
+OF_TRAINING = ("model", "data", "images", "tokens", "sentences", "parameters", "chosen_update")
 """Metrics that are taken from the run."""
 
 
@@ -285,7 +285,7 @@ class ImageEvaluation(GenerativeEvaluation):
     """Number of samples, and at most as many test images (image model); by default, as for the options below, the value
     of the run, whose numbers are then reproduced."""
     importance_samples: int | None = None
-    """Importance samples per test image (image model)."""
+    """Importance samples per test image (image model) or latents per validation sentence (sentence VAE)."""
     classifier: str | None = None
     """Classifier whose features are compared (image model): auto, inception, none, or the .json of a saved one."""
 
@@ -306,7 +306,8 @@ class ImageEvaluation(GenerativeEvaluation):
 
 @dataclass(frozen=True, kw_only=True)
 class TextEvaluation(GenerativeEvaluation):
-    """The evaluation of a language model on the validation text, and samples of it."""
+    """The evaluation of a language model on the validation text, or of a sentence VAE on the validation sentences, and
+    samples of it."""
 
     subject_name = "a language model"
 
@@ -314,19 +315,24 @@ class TextEvaluation(GenerativeEvaluation):
     """Text that a printed sample continues (language model); by default no sample is printed."""
     sample_length: int | None = None
     """Tokens of the sample after the prompt (language model); by default the value of the run."""
+    importance_samples: int | None = None
+    """Importance samples per test image (image model) or latents per validation sentence (sentence VAE)."""
 
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
-        from rlgen.data.texts import Corpus
+        from rlgen.data.sentence_model import SentenceModel
         from rlgen.runs.model_files import require_noted_data
         from rlgen.runs.text_files import load_text_model
         from rlgen.system.console import Console
 
+        from ..sentence_metrics import final_metrics
         from ..text_metrics import measure
 
-        config, device = self.recorded(folder, "prompt", "sample_length")
-        corpus = Corpus.load(config.data, config.pattern)
-        require_noted_data(folder, corpus.fingerprints(), "characters")
+        config, device = self.recorded(folder, "prompt", "sample_length", "importance_samples")
+        corpus = config.texts()
+        require_noted_data(folder, corpus.fingerprints(), "sentences" if config.of_sentences else "characters")
         model = load_text_model(folder, device)
         if self.prompt is not None:
             Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
+        if isinstance(model, SentenceModel):
+            return final_metrics(model, corpus.validation, config.importance_samples)
         return measure(model, corpus.validation)

@@ -125,7 +125,7 @@ COMMANDS = (
     Command(
         words="train text",
         target="train_text:TrainText",
-        summary="Learn to write texts (a language model: Transformer or LSTM).",
+        summary="Learn to write texts (a language model, Transformer or LSTM) or sentences (a VAE).",
         example="rlgen train text --data shakespeare.txt --steps 2400 --out runs/text",
     ),
     Command(

@@ -1,13 +1,10 @@
 """The training of a language model on a text."""
 
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
+from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.text_model import TextModel
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
@@ -21,7 +18,7 @@ from rlgen.runs.text_files import save_text_model, save_tokenizer
 from rlgen.system.files import atomic_write
 
 from ..text_metrics import curve_point, measure, require_finite_model
-from .generative_training import GenerativeTraining
+from .best_weights import BestWeights
 
 SAMPLE_SEED = 20_000
 SAMPLES = "samples.txt"
@@ -39,14 +36,14 @@ class Samples:
     prompt: str
     sampling: Sampling
 
-    def of(self, model: TextModel) -> str:
+    def of(self, model: TextModel | SentenceModel) -> str:
         """The samples as one text."""
         texts = model.sample(self.number, self.length, self.prompt, self.sampling, SAMPLE_SEED) if self.number else []
         return BETWEEN.join(texts) + "\n"
 
 
 @dataclass(kw_only=True)
-class TextTraining(GenerativeTraining):
+class TextTraining(BestWeights):
     """A `Trainable`: `game` learns from windows of the training text."""
 
     game: Trainer[LanguageModel]
@@ -54,12 +51,6 @@ class TextTraining(GenerativeTraining):
     corpus: Corpus
     tokenizer: Tokenizer
     samples: Samples
-    keep_best: bool
-    """Whether the final model has the weights of the evaluation with the lowest loss, rather than the last ones."""
-    best: dict[str, Tensor] = field(default_factory=dict, init=False)
-    """Weights of that evaluation; empty before the first one."""
-    best_nll: float = field(default=math.inf, init=False)
-    best_step: int = field(default=0, init=False)
     agent = "text"
     counted = "tokens"
     finite = frozenset({"nll_per_token", "nll_per_character", "bits_per_character"})
@@ -73,9 +64,7 @@ class TextTraining(GenerativeTraining):
         self.require_finite_model()
         with self.game.evaluating() as model:
             found = curve_point(self.of(model), self.corpus.validation)
-            if self.keep_best and found["nll_per_token"] < self.best_nll:
-                self.best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-                self.best_nll, self.best_step = found["nll_per_token"], self.step
+            self.consider(model, found["nll_per_token"])
         return found
 
     def describe(self, evaluation: Mapping[str, float]) -> str:
@@ -90,16 +79,6 @@ class TextTraining(GenerativeTraining):
         with self.game.evaluating() as model:
             return {SAMPLES: self.samples.of(self.of(model)).encode()}
 
-    def state_dict(self) -> dict[str, Any]:
-        best = {"weights": self.best, "nll": self.best_nll, "step": self.best_step}
-        return {**super().state_dict(), "best": best}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        best = state["best"]
-        self.best = {name: tensor.to(self.device) for name, tensor in best["weights"].items()}
-        self.best_nll, self.best_step = float(best["nll"]), int(best["step"])
-
     def prints(self) -> Mapping[str, Mapping[str, Any]]:
         return self.corpus.fingerprints()
 
@@ -107,23 +86,8 @@ class TextTraining(GenerativeTraining):
         super().keep(folder)
         save_tokenizer(folder, self.tokenizer)
 
-    @contextmanager
-    def final_model(self) -> Iterator[LanguageModel]:
-        """The model with the best weights, if they are kept; afterwards it has its own again."""
-        with self.game.evaluating() as model:
-            if not self.best:
-                yield model
-                return
-            own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            model.load_state_dict(self.best)
-            try:
-                yield model
-            finally:
-                model.load_state_dict(own)
-
     def measure(self, model: LanguageModel) -> dict[str, Any]:
-        chosen = {"chosen_update": self.best_step} if self.best else {}
-        return {"data": self.corpus.name, **chosen, **measure(self.of(model), self.corpus.validation)}
+        return {"data": self.corpus.name, **self.chosen(), **measure(self.of(model), self.corpus.validation)}
 
     def save(self, folder: RunFolder, model: LanguageModel) -> None:
         save_text_model(folder, self.of(model))

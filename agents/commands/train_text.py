@@ -1,4 +1,4 @@
-"""`rlgen train text`: a language model of a text, and samples of it."""
+"""`rlgen train text`: a language model of a text or a VAE of its sentences, and samples of it."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rlgen.checks import at_least
+from rlgen.data.sentence_batches import SentenceBatches
+from rlgen.data.sentence_model import encoded
+from rlgen.data.sentences import Sentences
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
 from rlgen.data.tokenizers import Tokenizer, fitted
@@ -13,14 +16,16 @@ from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
+from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.generators.text_sampling import Sampling
 from rlgen.generators.trainer import Trainer, TrainerConfig
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.text_files import TOKENIZER, load_tokenizer
 
-from ..text_metrics import PANELS, RESULTS
+from .. import sentence_metrics, text_metrics
 from .evaluation import TextEvaluation
 from .generative_settings import GenerativeSettings
+from .sentence_training import STEPS, SentenceTraining
 from .text_training import Samples, TextTraining
 
 # Every entry of `TEXT_MODELS` is a choice of the command line; a static checker cannot follow that.
@@ -30,12 +35,18 @@ else:
     Model = Literal[*TEXT_MODELS]
 
 CAPTIONS = {"samples": "Samples, not chosen"}
+SENTENCE_CAPTIONS = {
+    "samples": "Sentences of latents from the prior, not chosen",
+    "reconstructions": "Validation sentences, not chosen, each with its reconstruction from the posterior mean",
+    "interpolation": f"{STEPS} sentences between two validation sentences, on the line of posterior means, not chosen",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainText(GenerativeSettings):
-    """A language model of a text: a file, a folder of .txt files or a .zip of them, in UTF-8. The first 90 % of each
-    file are learned, the last 10 % are the validation text.
+    """A language model of a text, or a VAE of its sentences: of a file, a folder of .txt files or a .zip of them, in
+    UTF-8. A language model learns the first 90 % of each file, and the last 10 % are the validation text. A VAE learns
+    lines, one sentence each; every tenth in a fixed random order is for validation.
 
     The run folder gets the tokenizer, samples, metrics, checkpoints and a report. The model's settings have its name as
     prefix: --help-all lists them.
@@ -45,13 +56,13 @@ class TrainText(GenerativeSettings):
     evaluation = TextEvaluation
     models = TEXT_MODELS
     default_steps = 2_400
-    general_panels = PANELS
-    general_results = RESULTS
+    general_panels = text_metrics.PANELS
+    general_results = text_metrics.RESULTS
 
     model: Model = "lm"
-    """Language model."""
+    """Language model (lm), or variational autoencoder of sentences (vae)."""
     data: str
-    """Text to learn: a file, a folder or a .zip archive."""
+    """Text to learn, with one sentence per line for a vae: a file, a folder or a .zip archive."""
     pattern: str = "*.txt"
     """Names of the files that are read in a folder or archive."""
     tokenizer: Literal["bytes", "bpe"] = "bytes"
@@ -61,17 +72,20 @@ class TrainText(GenerativeSettings):
     steps: float | None = None
     """Updates of the whole training; 2,400 when neither this nor --epochs is given."""
     epochs: float | None = None
-    """Passes over the training text, instead of --steps: as many tokens as it has, in windows drawn at random."""
+    """Passes over the training text, instead of --steps: all sentences (vae), or as many tokens as it has, in windows
+    drawn at random (lm)."""
     batch_size: int = 16
-    """Windows of text per gradient step, each as long as the model's context."""
+    """Windows of text per gradient step, each as long as the model's context (lm), or sentences (vae)."""
     evaluate_every: int = 1_000
     """Updates between evaluations on the whole validation text, one of them after the last update; 0 for none."""
     keep: Literal["best", "last"] = "best"
     """Weights of the final model: those of the evaluation with the lowest validation loss, or the last ones."""
+    importance_samples: int = 20
+    """Latents per validation sentence of the final bound on the likelihood (vae)."""
     samples: int = 4
     """Number of samples that the run writes; 0 for none."""
     sample_length: int = 400
-    """Tokens of each sample."""
+    """Tokens of each sample; a sentence may end earlier (vae)."""
     prompt: str = ""
     """Text that samples continue; by default they start a text."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -83,13 +97,25 @@ class TrainText(GenerativeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "batch_size", "sample_length")
+        at_least(self, 1, "batch_size", "sample_length", "importance_samples")
         at_least(self, 0, "samples")
         if self.tokenizer == "bpe":
             at_least(self, 257, "vocabulary", remedy="use e.g. 1024")
 
     def display(self) -> Display:
-        return replace(super().display(), texts=CAPTIONS)
+        if not self.of_sentences:
+            return replace(super().display(), texts=CAPTIONS)
+        panels = tuple(replace(panel, steps="updates") for panel in (*sentence_metrics.PANELS, *SentenceVAE.panels))
+        return Display(name="VAE", panels=panels, results=sentence_metrics.RESULTS, texts=SENTENCE_CAPTIONS)
+
+    @property
+    def of_sentences(self) -> bool:
+        """Whether the model learns sentences rather than one text."""
+        return issubclass(TEXT_MODELS[self.model], SentenceVAE)
+
+    def texts(self) -> Corpus | Sentences:
+        """The text or the sentences that are learned and measured."""
+        return (Sentences if self.of_sentences else Corpus).load(self.data, self.pattern)
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, with an absolute path, because a run may be resumed from another working
@@ -101,19 +127,26 @@ class TrainText(GenerativeSettings):
         return Samples(number=number, length=self.sample_length, prompt=self.prompt, sampling=self.sampling)
 
     def total(self, training: Any) -> int:
-        return self.updates(len(training.batches.tokens), training.batches.size)
+        return self.updates(training.batches.of_epoch, training.batches.size)
 
-    def build(self, stack: ExitStack, folder: RunFolder | None) -> TextTraining:
-        device = self.start_device("a language model")
-        corpus = Corpus.load(self.data, self.pattern)
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> TextTraining | SentenceTraining:
+        device = self.start_device("a sentence VAE" if self.of_sentences else "a language model")
+        corpus = self.texts()
         if folder is not None and (folder / TOKENIZER).is_file():
             tokenizer = load_tokenizer(folder)
         else:  # a new run, or one that was killed before it had written its tokenizer
-            tokenizer = fitted(self.tokenizer, corpus.train, self.vocabulary)
+            text = corpus.train if isinstance(corpus, Corpus) else "\n".join(corpus.train)
+            tokenizer = fitted(self.tokenizer, text, self.vocabulary)
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = TEXT_MODELS[self.model](tokenizer.size, self.model_config).to(device)
-        training = self._training(model, tokenizer, corpus)
+        training: TextTraining | SentenceTraining
+        if isinstance(model, SentenceVAE):
+            assert isinstance(corpus, Sentences)
+            training = self._sentence_training(model, tokenizer, corpus)
+        else:
+            assert isinstance(corpus, Corpus)
+            training = self._training(model, tokenizer, corpus)
         if folder is not None:
             training.require_kept(folder)
         return training
@@ -136,4 +169,20 @@ class TrainText(GenerativeSettings):
             log_every=self.log_every,
         )
         game.updates = self.total(training)
+        return training
+
+    def _sentence_training(self, model: SentenceVAE, tokenizer: Tokenizer, corpus: Sentences) -> SentenceTraining:
+        game, context = Trainer(model, self.game), model.config.context
+        rows = encoded(tokenizer, (*corpus.train, *corpus.validation, self.prompt), context)
+        training = SentenceTraining(
+            game=game,
+            batches=SentenceBatches(rows[: len(corpus.train)], self.batch_size, self.seed, game.device),
+            corpus=corpus,
+            tokenizer=tokenizer,
+            samples=self.samples_of_run(self.samples),
+            importance_samples=self.importance_samples,
+            keep_best=self.keep == "best",
+            log_every=self.log_every,
+        )
+        game.updates = model.total = self.total(training)
         return training

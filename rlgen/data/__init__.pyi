@@ -3,6 +3,9 @@ from .demonstrations import Demonstrations
 from .episode import Episode
 from .images import ImageSet
 from .rows import Rows
+from .sentence_batches import SentenceBatches
+from .sentence_model import SentenceModel
+from .sentences import Sentences
 from .text_model import TextModel
 from .text_windows import TextWindows
 from .texts import Corpus
@@ -19,6 +22,9 @@ __all__ = [
     "Episode",
     "ImageSet",
     "Rows",
+    "SentenceBatches",
+    "SentenceModel",
+    "Sentences",
     "TextModel",
     "TextWindows",
     "Tokenizer",

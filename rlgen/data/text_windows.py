@@ -29,6 +29,11 @@ class TextWindows:
         """Number of tokens of a minibatch."""
         return self.rows * self.length
 
+    @property
+    def of_epoch(self) -> int:
+        """Number of tokens, as many as an epoch draws."""
+        return len(self.tokens)
+
     def __iter__(self) -> Iterator[tuple[Tensor]]:
         return self
 

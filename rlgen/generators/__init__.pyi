@@ -23,6 +23,7 @@ from .pixelrnn import PixelRNN, PixelRNNConfig
 from .real_nvp import RealNVP, RealNVPConfig
 from .registry import GENERATORS, TEXT_MODELS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
+from .sentence_vae import SentenceVAE, SentenceVAEConfig
 from .text_sampling import Sampling
 from .trainer import Trainer, TrainerConfig
 from .u_gat_it import UGATIT, UGATITConfig
@@ -88,6 +89,8 @@ __all__ = [
     "Sampling",
     "SemiSupervisedGAN",
     "SemiSupervisedGANConfig",
+    "SentenceVAE",
+    "SentenceVAEConfig",
     "Trainer",
     "TrainerConfig",
     "UGATITConfig",

@@ -22,6 +22,7 @@ from rlgen.generators.pixelcnn import PixelCNN
 from rlgen.generators.pixelrnn import PixelRNN
 from rlgen.generators.real_nvp import RealNVP
 from rlgen.generators.semi_supervised_gan import SemiSupervisedGAN
+from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.generators.u_gat_it import UGATIT
 from rlgen.generators.vae import IAFVAE, VAE
 from rlgen.generators.vae_gan import VAEGAN
@@ -52,4 +53,4 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "u_gat_it": UGATIT,
     "vae_gan": VAEGAN,
 }
-TEXT_MODELS: dict[str, type[LanguageModel]] = {"lm": LanguageModel}
+TEXT_MODELS: dict[str, type[LanguageModel] | type[SentenceVAE]] = {"lm": LanguageModel, "vae": SentenceVAE}

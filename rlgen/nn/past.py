@@ -27,7 +27,7 @@ class Past:
         return self._kept.get(layer)
 
     def keep(self, layer: object, state: tuple[Tensor, ...]) -> None:
-        """Replace the state of a recurrent `layer`."""
+        """Replace the state of a recurrent `layer`; or what `joined` puts before the tokens of another."""
         self._kept[layer] = state
 
 

@@ -79,6 +79,11 @@ class Attention(nn.Module):
         query = self._split(self.query(x))
         return self._attended(query, key, value, False, present)
 
+    def remember(self, past: Past, key_value: Float[Tensor, "B S two_W"]) -> None:
+        """Put keys and values into an empty `past`. Every token attends to them; they have no position and do not count
+        as tokens."""
+        past.keep(self, self._split(key_value).chunk(2, -1))
+
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, causal: bool, present: Tensor | None) -> Tensor:
         square = causal and query.shape[-2] == key.shape[-2] and present is None
         mask = None if square else _mask(query, key, causal, present)
@@ -175,6 +180,15 @@ class Transformer(nn.Module):
         if past is not None:
             past.length += len(places)
         return self.norm(tokens)
+
+    def remembering(self, memory: Float[Tensor, "B L S two_W"]) -> Past:
+        """A past in which every block has S keys and values of a `memory`, one part [B, S, 2 W] for each of the L
+        blocks."""
+        past = Past()
+        for block, part in zip(self.blocks, memory.unbind(1), strict=True):
+            assert isinstance(block, TransformerBlock)
+            block.attention.remember(past, part)
+        return past
 
 
 @torch.no_grad()

@@ -10,7 +10,8 @@ import numpy as np
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.generators.image_model import Samples
-from rlgen.generators.registry import GENERATORS
+from rlgen.generators.registry import GENERATORS, TEXT_MODELS
+from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.reports.report import title_of
 from rlgen.reports.tables import count, metric_text
 from rlgen.runs.folder import RunFolder
@@ -24,9 +25,14 @@ LOAD = {
     "policy": "rlgen.sb3.load_policy",
     "image model": "rlgen.runs.load_image_model",
     "language model": "rlgen.runs.load_text_model",
+    "sentence VAE": "rlgen.runs.load_text_model",
 }
 """The function that loads what is published, by what it is."""
-DATA = {"image model": (("train", "test"), "images"), "language model": (("train", "validation"), "characters")}
+DATA = {
+    "image model": (("train", "test"), "images"),
+    "language model": (("train", "validation"), "characters"),
+    "sentence VAE": (("train", "validation"), "sentences"),
+}
 """Splits of the data of a generative model, and their unit."""
 SHOWN_VERSIONS = ("rlgen", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "mujoco", "numpy")
 
@@ -98,7 +104,7 @@ def model_card(
     result = Result.read(run)
     returns, agent = result.returns, str(run.config.get("agent"))
     data = returns.env if returns else str(result.metrics.get("data", run.config.get("data")))
-    what = "policy" if returns else "language model" if agent == "text" else "image model"
+    what = "policy" if returns else _kind(run, agent)
     pipeline, tags = _task(run, what)
     model = agent if returns else str(result.metrics.get("model", agent))
     return ModelCard(
@@ -120,6 +126,13 @@ def model_card(
         zip="policy.zip" if "policy.zip" in files else "",
         versions=_versions(result),
     )
+
+
+def _kind(run: RunFolder, agent: str) -> str:
+    """What a generative model is."""
+    if agent != "text":
+        return "image model"
+    return "sentence VAE" if TEXT_MODELS.get(str(run.config.get("model"))) is SentenceVAE else "language model"
 
 
 def _of_policy(returns: Returns) -> Iterator[IndexEntry]:
@@ -179,7 +192,7 @@ def _task(run: RunFolder, what: str) -> tuple[str, tuple[str, ...]]:
     """The Hub's name of the task, and tags."""
     if what == "policy":
         return "reinforcement-learning", POLICY_TAGS
-    if what == "language model":
+    if what in ("language model", "sentence VAE"):
         return "text-generation", ("text-generation",)
     if _generates(run):
         return "unconditional-image-generation", ("image-generation",)
@@ -193,6 +206,11 @@ def _generates(run: RunFolder) -> bool:
 
 
 def _usage(run: RunFolder, what: str) -> str:
+    if what == "sentence VAE":
+        return (
+            "`model.sample(2)` writes two sentences; `model.interpolate(one, other)` those between two, and "
+            "`model.encode(sentences)` gives posterior means."
+        )
     if what == "language model":
         return '`model.sample(2, prompt="The ")` writes two texts; `model.likelihood(text).units()` measures a text.'
     if not _generates(run):

@@ -1,4 +1,4 @@
-"""Files of a language model's run: its weights, configuration and tokenizer."""
+"""Files of a language model's or sentence VAE's run: its weights, configuration and tokenizer."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.text_model import TextModel
 from rlgen.data.tokenizers import Tokenizer, from_json
 from rlgen.errors import problem
 from rlgen.generators.registry import TEXT_MODELS
+from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.runs.config import read_json, restored, write_json
 from rlgen.runs.model_files import CARD, read_card, save_model, with_weights
 
@@ -29,14 +31,15 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
     return from_json(read_json(path), path)
 
 
-def save_text_model(folder: str | os.PathLike[str], saved: TextModel) -> None:
+def save_text_model(folder: str | os.PathLike[str], saved: TextModel | SentenceModel) -> None:
     """Write FOLDER/model.safetensors, FOLDER/model.json and FOLDER/tokenizer.json."""
     save_tokenizer(folder, saved.tokenizer)
     save_model(folder, saved.model, TEXT_MODELS, {"vocabulary": saved.model.vocabulary})
 
 
-def load_text_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> TextModel:
-    """The trained language model of a run folder with its tokenizer: `load_text_model("runs/text").sample()`.
+def load_text_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> TextModel | SentenceModel:
+    """The trained language model or sentence VAE of a run folder with its tokenizer:
+    `load_text_model("runs/text").sample()`.
 
     Raises `InputError` if there is none, or one that this version cannot build.
     """
@@ -49,4 +52,5 @@ def load_text_model(folder: str | os.PathLike[str], device: str | torch.device =
     tokenizer = load_tokenizer(folder)
     with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
         model = kind(vocabulary, config)
-    return TextModel(with_weights(model, card["model"], folder, device), tokenizer)
+    model = with_weights(model, card["model"], folder, device)
+    return SentenceModel(model, tokenizer) if isinstance(model, SentenceVAE) else TextModel(model, tokenizer)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from rlgen.equations.variational_bounds import importance_weighted_bound
@@ -32,12 +32,13 @@ def exact_log_weight(log_prob: Callable[[Tensor], Tensor]) -> LogWeight:
 
 
 def importance_log_likelihood(
-    log_weight: LogWeight, images: Float[Tensor, "b c h w"], samples: int, at_once: int = 100
+    log_weight: LogWeight, images: Shaped[Tensor, "b ..."], samples: int, at_once: int = 100
 ) -> Float[Tensor, " b"]:
     """log of the mean of `samples` importance weights, nats, float64. Rezende et al. 2014 (1401.4082), appendix E; as a
     bound Burda et al. 2016 (1509.00519), eq. 8 and theorem 1.
 
-    Its expectation is at most log p(x), and converges to it with more samples. `at_once`: samples in memory at a time.
+    Its expectation is at most log p(x), and converges to it with more samples. `images` may be other data,
+    such as tokens [B, T]. `at_once`: samples in memory at a time.
     """
     if samples < 1 or at_once < 1:
         raise problem("at least one sample, at least one at once", f"{samples} and {at_once}", "papers use 5000")
