@@ -13,6 +13,7 @@ PADDING = -1
 def padded(rows: Sequence[Tensor]) -> Int[Tensor, "B T"]:
     """Rows of tokens, each followed by `PADDING` up to the length of the longest.
 
+    >>> import torch
     >>> padded([torch.tensor([5, 6]), torch.tensor([7])])
     tensor([[ 5,  6],
             [ 7, -1]])
