@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of
-from rlgen.deprecation import UNLESS_DEFAULT
+from rlgen.deprecation import UNLESS_DEFAULT, unless_earlier
 from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
 from rlgen.nn.layers import ACTIVATIONS, Activation
@@ -173,7 +173,7 @@ class TargetCriticsConfig(OffPolicyConfig):
 
     tau: float = 0.005
     """Soft update coefficient of the targets, above 0 and at most 1."""
-    layer_norm: bool = field(default=False, metadata=UNLESS_DEFAULT)
+    layer_norm: bool = field(default=False, metadata=unless_earlier(False))
     """Layer normalization in the critics, whose values are then bounded far from the data (Ball et al. 2023,
     2302.02948); for several gradient steps per environment step, or demonstrated rows among the replayed ones."""
 

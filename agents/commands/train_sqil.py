@@ -1,7 +1,7 @@
 """`rlgen train sqil`: imitation by a reward of 1 for what was demonstrated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,15 @@ from ..sqil import SQIL, SQILConfig
 from .imitation_settings import TrainImitation
 from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
 
-DEFAULT = SACConfig(**SACConfig.imitation)
+
+def learner_of(kind: type[Any]) -> Any:
+    """The settings of a learner for SQIL: with layer normalization in the critics where it has the choice. Without it,
+    values of few demonstrated rows grow without limit (experiments/imitation)."""
+    bounded = {"layer_norm": True} if any(each.name == "layer_norm" for each in fields(kind)) else {}
+    return kind(**kind.imitation, **bounded)
+
+
+DEFAULT: SACConfig = learner_of(SACConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +44,7 @@ class TrainSQIL(LearnerChoice, TrainImitation):
 
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
-        return kind(**kind.imitation)
+        return learner_of(kind)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> SQIL:
         return SQIL(self.learner.make(env, int(self.steps), self.seed, device), demonstrations, self.sqil)

@@ -5,6 +5,7 @@ import torch
 from stable_baselines3 import SAC, TD3
 
 from rlgen.agents import SQIL, BCConfig, SQILConfig
+from rlgen.agents.commands.train_sqil import TrainSQIL
 from rlgen.errors import InputError
 from rlgen.sb3.absorbed_entropy import absorbed_entropy
 
@@ -57,3 +58,14 @@ def test_an_on_policy_model_and_a_share_of_1_are_refused(point_ppo, point_env, p
         SQIL(point_ppo(), point_demonstrations)
     with pytest.raises(InputError, match="share"):
         SQILConfig(share=1.0)
+
+
+@pytest.mark.parametrize(("algorithm", "bounded"), [("sac", True), ("td3", True), ("dqn", None)])
+def test_critics_have_layer_norm_by_default_but_in_earlier_runs(algorithm: str, bounded: bool | None) -> None:
+    kind = TrainSQIL.for_arguments(["--learner.algorithm", algorithm], {})
+    recorded = kind(out="run", env="Ant-v5", demos="ant.npz").recorded()
+    del recorded["agent"]
+    assert getattr(TrainSQIL.restored(recorded).learner, "layer_norm", None) is bounded
+    if bounded:
+        del recorded["learner"]["layer_norm"]  # as it was recorded before
+        assert TrainSQIL.restored(recorded).learner.layer_norm is False
