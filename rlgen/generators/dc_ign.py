@@ -169,9 +169,15 @@ class DCIGN(ImageModel):
 
     @torch.no_grad()
     def traversals(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        """Traversals of the latents of rotation and light, then of the intrinsic ones that depend most on the image,
-        around the latents of the first image."""
+        """Traversals of the latents of rotation and light, from the lowest to the highest of the images, then of the
+        intrinsic ones that depend most on the image, around the latents of the first image."""
         latents, _ = self.posterior.rsample(self.encoder(images), DRAWN)
         intrinsic = activity(latents)[len(FACTORS) :].argsort(descending=True) + len(FACTORS)
         chosen = torch.cat([torch.arange(len(FACTORS), device=images.device), intrinsic])[:rows]
-        return self.decode(traversal(latents[:, 0].mean(0), chosen, columns))
+        shown = traversal(latents[:, 0].mean(0), chosen, columns).unflatten(0, (-1, columns))
+        share = torch.linspace(0, 1, columns, device=images.device)
+        expected = latents.mean(0)
+        for factor in range(min(rows, len(FACTORS))):  # their range is not that of the prior
+            low, high = expected[:, factor].aminmax()
+            shown[factor, :, factor] = torch.lerp(low, high, share)
+        return self.decode(shown.flatten(0, 1))

@@ -120,6 +120,21 @@ def test_the_first_rows_of_the_traversals_are_those_of_the_factors() -> None:
         assert not torch.allclose(row[0], row[-1])
 
 
+def test_the_latents_of_factors_go_from_the_lowest_to_the_highest_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, images = model_of(), images_of()
+    with torch.no_grad():
+        model.posterior.head.bias[model.latent :] = -20  # no noise
+    monkeypatch.setattr(model, "decode", lambda latents: latents)
+    shown, latents = model.traversals(images, 5, 4).unflatten(0, (5, 4)), model.encode(images)
+    for factor in (0, 1):
+        ends = torch.stack([latents[:, factor].min(), latents[:, factor].max()])
+        torch.testing.assert_close(shown[factor, [0, -1], factor], ends, atol=1e-4, rtol=1e-3)
+        others = [column for column in range(5) if column != factor]
+        torch.testing.assert_close(shown[factor][:, others], latents[:1, others].expand(4, -1), atol=1e-4, rtol=1e-3)
+
+
 def test_the_latent_of_the_rotation_learns_it_and_that_of_the_light_does_not() -> None:
     digits = ImageSet.load("digits")
     model = model_of(latent=8, width=8, hidden=64, minibatch=20, intrinsic_ratio=1.0, learning_rate=3e-3)
