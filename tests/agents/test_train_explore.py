@@ -287,7 +287,7 @@ def test_the_help_names_the_choices_and_has_the_settings_of_the_chosen_ones(caps
         cli.main(["train", "explore", "--curiosity", "rnd", "--learner.algorithm", "sac", "--help-all"])
     text = " ".join(capsys.readouterr().out.split())
     assert "--learner.algorithm {ppo,a2c,trpo,sac,td3,tqc,crossq,dqn}" in text
-    assert "--curiosity {vime,vime_2016,rnd,icm,l2,disagreement,lbs,counts,first_visits," in text
+    assert "--curiosity {vime,vime_2016,rnd,icm,l2,disagreement,lbs,counts," in text
     assert "--rnd.clip" in text
     assert "--learner.tau" in text
     assert "--vime." not in text
