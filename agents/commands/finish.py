@@ -19,7 +19,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.playing import Policy
 from rlgen.reports.curves import draw_curves
 from rlgen.reports.report import title_of, write_report
-from rlgen.reports.tables import metric_text
+from rlgen.reports.tables import metric_text, metric_unit
 from rlgen.reports.video import record_video
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.folder import RunFolder
@@ -200,7 +200,8 @@ def print_result(result: Result, folder: RunFolder) -> None:
         table.add_row(name, text)
     for metric in folder.display.results:
         if metric.name in result.metrics:
-            table.add_row(metric.label, f"{metric_text(metric, result.metrics)}  {metric.unit}".rstrip())
+            text, unit = metric_text(metric, result.metrics), metric_unit(metric, result.metrics)
+            table.add_row(metric.label, f"{text}  {unit}".rstrip())
     speed = f", {number(result.steps_per_second)} {result.unit}/s" if result.steps_per_second else ""
     table.add_row("training", f"{result.steps:,} {result.unit} in {duration(result.wall_seconds)}{speed}")
     table.add_row("folder", str(folder.path))

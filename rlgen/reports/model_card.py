@@ -13,7 +13,7 @@ from rlgen.generators.image_model import Samples
 from rlgen.generators.registry import GENERATORS, TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.reports.report import title_of
-from rlgen.reports.tables import count, metric_text
+from rlgen.reports.tables import count, metric_text, metric_unit
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.model_files import noted_data
 from rlgen.runs.result import Result, Returns
@@ -173,7 +173,8 @@ def _return_sentence(returns: Returns) -> str:
 
 def _metrics_sentence(run: RunFolder, result: Result) -> str:
     shown = [metric for metric in run.display.results if metric.name in result.metrics]
-    lines = [f"| {each.label} | {metric_text(each, result.metrics)} {each.unit} |" for each in shown]
+    found = result.metrics
+    lines = [f"| {each.label} | {metric_text(each, found)} {metric_unit(each, found)} |" for each in shown]
     return "\n".join(["| metric | value |", "|---|---|", *lines])
 
 

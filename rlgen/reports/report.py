@@ -9,7 +9,18 @@ from rlgen.reports.comparison import comparison
 from rlgen.reports.curves import curves_figure, not_drawn_note, references_of
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section, entries
 from rlgen.reports.pictures import pictures
-from rlgen.reports.tables import ENDED_NOTE, Row, Table, count, metric_text, percent, plus_minus, reading, scores_note
+from rlgen.reports.tables import (
+    ENDED_NOTE,
+    Row,
+    Table,
+    count,
+    metric_text,
+    metric_unit,
+    percent,
+    plus_minus,
+    reading,
+    scores_note,
+)
 from rlgen.reports.visits import VISITS_NOTE, visits_figure
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import read_metrics
@@ -127,7 +138,11 @@ def _facts(folder: RunFolder, result: Result) -> list[Fact]:
     if result.env_steps:
         speed = Fact("Speed", reading(result.steps_per_second), "steps/s", f"{_work(result)} in {took}")
     found = [
-        Fact(metric.label[:1].upper() + metric.label[1:], metric_text(metric, result.metrics), metric.unit)
+        Fact(
+            metric.label[:1].upper() + metric.label[1:],
+            metric_text(metric, result.metrics),
+            metric_unit(metric, result.metrics),
+        )
         for metric in folder.display.results
         if metric.name in result.metrics
     ]

@@ -88,6 +88,11 @@ def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
     return plus_minus(value, _number(metrics, metric.band)) if metric.band else number(value)
 
 
+def metric_unit(metric: Metric, metrics: Mapping[str, Any]) -> str:
+    """The unit of what `metric_text` shows: none of text or of a value that is absent."""
+    return "" if _number(metrics, metric.name) is None else metric.unit
+
+
 def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:
     """The metric over several runs (`over_runs`), e.g. 84.2 (83.9 to 84.6), with the number of runs that have it, if
     not all."""

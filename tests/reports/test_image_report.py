@@ -16,7 +16,7 @@ from rlgen.reports import curves, write_report
 from rlgen.reports.comparison import group_runs
 from rlgen.reports.curve_data import panels_for
 from rlgen.reports.pictures import image_grid, write_png
-from rlgen.reports.tables import metric_text
+from rlgen.reports.tables import metric_text, metric_unit
 from rlgen.runs import Metrics, Result, RunFolder
 
 ATTACK = "<script>alert(1)</script>"
@@ -171,4 +171,6 @@ def test_metrics_are_read_with_their_spread_and_as_shares() -> None:
     assert metric_text(by_name["nll"], {"nll": 84.25, "nll_standard_error": 0.3}) == "84.2 ± 0.300"
     assert metric_text(by_name["nll"], {"nll": 84.25}) == "84.2"
     assert metric_text(by_name["recall"], {"recall": 0.5}) == "50.0 %"
+    assert metric_unit(by_name["nll"], {"nll": 84.25}) == "nats at most"
+    assert metric_unit(by_name["nll"], {}) == "", "no unit of what is absent"
     assert metric_text(by_name["fid"], {}) == "–"
