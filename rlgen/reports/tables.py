@@ -90,7 +90,8 @@ def metric_text(metric: Metric, metrics: Mapping[str, Any]) -> str:
 
 def metric_unit(metric: Metric, metrics: Mapping[str, Any]) -> str:
     """The unit of what `metric_text` shows: none of text or of a value that is absent."""
-    return "" if _number(metrics, metric.name) is None else metric.unit
+    found = metrics.get(metric.name)
+    return "" if found is None or isinstance(found, str) else metric.unit
 
 
 def metric_over_runs(metric: Metric, runs: Sequence[Mapping[str, Any]]) -> str:

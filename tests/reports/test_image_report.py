@@ -173,4 +173,5 @@ def test_metrics_are_read_with_their_spread_and_as_shares() -> None:
     assert metric_text(by_name["recall"], {"recall": 0.5}) == "50.0 %"
     assert metric_unit(by_name["nll"], {"nll": 84.25}) == "nats at most"
     assert metric_unit(by_name["nll"], {}) == "", "no unit of what is absent"
+    assert metric_unit(by_name["nll"], {"nll": "none"}) == "", "nor of words"
     assert metric_text(by_name["fid"], {}) == "–"
