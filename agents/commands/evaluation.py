@@ -319,20 +319,14 @@ class TextEvaluation(GenerativeEvaluation):
     """Importance samples per test image (image model) or latents per validation sentence (sentence VAE)."""
 
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
-        from rlgen.data.sentence_model import SentenceModel
         from rlgen.runs.model_files import require_noted_data
         from rlgen.runs.text_files import load_text_model
         from rlgen.system.console import Console
 
-        from ..sentence_metrics import final_metrics
-        from ..text_metrics import measure
-
         config, device = self.recorded(folder, "prompt", "sample_length", "importance_samples")
-        corpus = config.texts()
-        require_noted_data(folder, corpus.fingerprints(), "sentences" if config.of_sentences else "characters")
+        corpus, kind = config.texts(), config.training_type
+        require_noted_data(folder, corpus.fingerprints(), kind.noted)
         model = load_text_model(folder, device)
         if self.prompt is not None:
             Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
-        if isinstance(model, SentenceModel):
-            return final_metrics(model, corpus.validation, config.importance_samples)
-        return measure(model, corpus.validation)
+        return kind.final_metrics(model, corpus, config.importance_samples)

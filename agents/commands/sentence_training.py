@@ -2,22 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rlgen.data.sentence_batches import SentenceBatches
 from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.sentences import Sentences
-from rlgen.data.tokenizers import Tokenizer
 from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.generators.trainer import Trainer
-from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics
-from rlgen.runs.text_files import save_text_model, save_tokenizer
-from rlgen.system.files import atomic_write
 
-from ..sentence_metrics import final_metrics, measure_sentences, require_finite_sentences
-from .best_weights import BestWeights
-from .text_training import SAMPLES, Samples
+from .. import sentence_metrics
+from .writing_training import SAMPLES, WritingTraining
 
 RECONSTRUCTIONS, INTERPOLATION = "reconstructions.txt", "interpolation.txt"
 RECONSTRUCTED = 8
@@ -27,22 +21,28 @@ STEPS = 7
 
 
 @dataclass(kw_only=True)
-class SentenceTraining(BestWeights):
+class SentenceTraining(WritingTraining):
     """A `Trainable`: `game` learns from minibatches of the training sentences."""
 
     game: Trainer[SentenceVAE]
     batches: SentenceBatches
     corpus: Sentences
-    tokenizer: Tokenizer
-    samples: Samples
-    importance_samples: int
-    """Latents per validation sentence of the final bound; evaluations during the training have one."""
-    agent = "text"
     counted = "sentences"
     finite = frozenset({"nll_per_sentence", "kl", "mutual_information"})
+    corpus_type = Sentences
+    what = "a sentence VAE"
+    noted = "sentences"
+    captions: ClassVar[Mapping[str, str]] = {
+        "samples": "Sentences of latents from the prior, not chosen",
+        "reconstructions": "Validation sentences, not chosen, each with its reconstruction from the posterior mean",
+        "interpolation": (
+            f"{STEPS} sentences between two validation sentences, on the line of posterior means, not chosen"
+        ),
+    }
+    panels = sentence_metrics.PANELS
+    results = sentence_metrics.RESULTS
 
     def of(self, model: SentenceVAE) -> SentenceModel:
-        """The model with its tokenizer."""
         return SentenceModel(model, self.tokenizer)
 
     def evaluate(self) -> Mapping[str, float]:
@@ -50,7 +50,7 @@ class SentenceTraining(BestWeights):
         best bound is kept."""
         self.require_finite_model()
         with self.game.evaluating() as model:
-            found = measure_sentences(self.of(model), self.corpus.validation, 1)
+            found = sentence_metrics.measure_sentences(self.of(model), self.corpus.validation, 1)
             self.consider(model, found["nll_per_sentence"])
         return found
 
@@ -59,7 +59,7 @@ class SentenceTraining(BestWeights):
         return super().describe({name: evaluation[name] for name in shown if name in evaluation})
 
     def require_finite_model(self) -> None:
-        require_finite_sentences(self.game, self.of(self.game.model), self.corpus.validation)
+        sentence_metrics.require_finite_sentences(self.game, self.of(self.game.model), self.corpus.validation)
 
     def texts(self, model: SentenceModel) -> dict[str, str]:
         """Samples, reconstructions and an interpolation, by file name."""
@@ -73,25 +73,6 @@ class SentenceTraining(BestWeights):
             INTERPOLATION: "\n".join([*first, *(f"→ {each}" for each in between), *last]) + "\n",
         }
 
-    def files(self) -> Mapping[str, bytes]:
-        """Samples, reconstructions and an interpolation of the current model."""
-        with self.game.evaluating() as model:
-            return {name: text.encode() for name, text in self.texts(self.of(model)).items()}
-
-    def prints(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.corpus.fingerprints()
-
-    def keep(self, folder: RunFolder) -> None:
-        super().keep(folder)
-        save_tokenizer(folder, self.tokenizer)
-
-    def measure(self, model: SentenceVAE) -> dict[str, Any]:
-        found = final_metrics(self.of(model), self.corpus.validation, self.importance_samples)
-        return {"data": self.corpus.name, **self.chosen(), **found}
-
-    def save(self, folder: RunFolder, model: SentenceVAE) -> None:
-        save_text_model(folder, self.of(model))
-
-    def illustrate(self, folder: RunFolder, metrics: Metrics, model: SentenceVAE) -> None:
-        for name, text in self.texts(self.of(model)).items():
-            atomic_write(folder / name, text)
+    @staticmethod
+    def final_metrics(model: SentenceModel, corpus: Sentences, importance_samples: int) -> dict[str, Any]:
+        return sentence_metrics.final_metrics(model, corpus.validation, importance_samples)

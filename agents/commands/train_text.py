@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
+
 from rlgen.checks import at_least
 from rlgen.data.sentence_batches import SentenceBatches
 from rlgen.data.sentence_model import encoded
@@ -12,8 +14,9 @@ from rlgen.data.sentences import Sentences
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
 from rlgen.data.tokenizers import Tokenizer, fitted
-from rlgen.display import Display
+from rlgen.display import Display, Metric, Panel
 from rlgen.errors import problem
+from rlgen.generators.generative_model import GenerativeModel
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE
@@ -22,11 +25,11 @@ from rlgen.generators.trainer import Trainer, TrainerConfig
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.text_files import TOKENIZER, load_tokenizer
 
-from .. import sentence_metrics, text_metrics
 from .evaluation import TextEvaluation
 from .generative_settings import GenerativeSettings
-from .sentence_training import STEPS, SentenceTraining
-from .text_training import Samples, TextTraining
+from .sentence_training import SentenceTraining
+from .text_training import TextTraining
+from .writing_training import Samples, WritingTraining
 
 # Every entry of `TEXT_MODELS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
@@ -34,12 +37,11 @@ if TYPE_CHECKING:
 else:
     Model = Literal[*TEXT_MODELS]
 
-CAPTIONS = {"samples": "Samples, not chosen"}
-SENTENCE_CAPTIONS = {
-    "samples": "Sentences of latents from the prior, not chosen",
-    "reconstructions": "Validation sentences, not chosen, each with its reconstruction from the posterior mean",
-    "interpolation": f"{STEPS} sentences between two validation sentences, on the line of posterior means, not chosen",
+TRAININGS: dict[type[GenerativeModel], type[WritingTraining]] = {
+    LanguageModel: TextTraining,
+    SentenceVAE: SentenceTraining,
 }
+"""The training of each kind of model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,6 @@ class TrainText(GenerativeSettings):
     evaluation = TextEvaluation
     models = TEXT_MODELS
     default_steps = 2_400
-    general_panels = text_metrics.PANELS
-    general_results = text_metrics.RESULTS
 
     model: Model = "lm"
     """Language model (lm), or variational autoencoder of sentences (vae)."""
@@ -102,20 +102,25 @@ class TrainText(GenerativeSettings):
         if self.tokenizer == "bpe":
             at_least(self, 257, "vocabulary", remedy="use e.g. 1024")
 
-    def display(self) -> Display:
-        if not self.of_sentences:
-            return replace(super().display(), texts=CAPTIONS)
-        panels = tuple(replace(panel, steps="updates") for panel in (*sentence_metrics.PANELS, *SentenceVAE.panels))
-        return Display(name="VAE", panels=panels, results=sentence_metrics.RESULTS, texts=SENTENCE_CAPTIONS)
+    @property
+    def training_type(self) -> type[WritingTraining]:
+        """The training of the chosen model."""
+        return TRAININGS[TEXT_MODELS[self.model]]
 
     @property
-    def of_sentences(self) -> bool:
-        """Whether the model learns sentences rather than one text."""
-        return issubclass(TEXT_MODELS[self.model], SentenceVAE)
+    def general_panels(self) -> tuple[Panel, ...]:  # type: ignore[override]
+        return self.training_type.panels
+
+    @property
+    def general_results(self) -> tuple[Metric, ...]:  # type: ignore[override]
+        return self.training_type.results
+
+    def display(self) -> Display:
+        return replace(super().display(), texts=dict(self.training_type.captions))
 
     def texts(self) -> Corpus | Sentences:
         """The text or the sentences that are learned and measured."""
-        return (Sentences if self.of_sentences else Corpus).load(self.data, self.pattern)
+        return self.training_type.corpus_type.load(self.data, self.pattern)
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, with an absolute path, because a run may be resumed from another working
@@ -129,54 +134,20 @@ class TrainText(GenerativeSettings):
     def total(self, training: Any) -> int:
         return self.updates(training.batches.of_epoch, training.batches.size)
 
-    def build(self, stack: ExitStack, folder: RunFolder | None) -> TextTraining | SentenceTraining:
-        device = self.start_device("a sentence VAE" if self.of_sentences else "a language model")
+    def build(self, stack: ExitStack, folder: RunFolder | None) -> WritingTraining:
+        device = self.start_device(self.training_type.what)
         corpus = self.texts()
         if folder is not None and (folder / TOKENIZER).is_file():
             tokenizer = load_tokenizer(folder)
         else:  # a new run, or one that was killed before it had written its tokenizer
-            text = corpus.train if isinstance(corpus, Corpus) else "\n".join(corpus.train)
-            tokenizer = fitted(self.tokenizer, text, self.vocabulary)
+            tokenizer = fitted(self.tokenizer, corpus.text, self.vocabulary)
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = TEXT_MODELS[self.model](tokenizer.size, self.model_config).to(device)
-        training: TextTraining | SentenceTraining
-        if isinstance(model, SentenceVAE):
-            assert isinstance(corpus, Sentences)
-            training = self._sentence_training(model, tokenizer, corpus)
-        else:
-            assert isinstance(corpus, Corpus)
-            training = self._training(model, tokenizer, corpus)
-        if folder is not None:
-            training.require_kept(folder)
-        return training
-
-    def _training(self, model: LanguageModel, tokenizer: Tokenizer, corpus: Corpus) -> TextTraining:
-        game, context = Trainer(model, self.game), model.config.context
-        tokens = tokenizer.encode(corpus.train).to(game.device)
-        if len(tokens) < context:
-            got = f"{len(tokens):,} in the training part of {corpus.name}"
-            raise problem(
-                f"at least {context:,} tokens, one window", got, "give a longer text or a shorter --lm.context"
-            )
-        training = TextTraining(
+        game = Trainer(model, self.game)
+        training: WritingTraining = self.training_type(
             game=game,
-            batches=TextWindows(tokens, self.batch_size, context, self.seed),
-            corpus=corpus,
-            tokenizer=tokenizer,
-            samples=self.samples_of_run(self.samples),
-            keep_best=self.keep == "best",
-            log_every=self.log_every,
-        )
-        game.updates = self.total(training)
-        return training
-
-    def _sentence_training(self, model: SentenceVAE, tokenizer: Tokenizer, corpus: Sentences) -> SentenceTraining:
-        game, context = Trainer(model, self.game), model.config.context
-        rows = encoded(tokenizer, (*corpus.train, *corpus.validation, self.prompt), context)
-        training = SentenceTraining(
-            game=game,
-            batches=SentenceBatches(rows[: len(corpus.train)], self.batch_size, self.seed, game.device),
+            batches=self._batches(corpus, tokenizer, model.config.context, device),
             corpus=corpus,
             tokenizer=tokenizer,
             samples=self.samples_of_run(self.samples),
@@ -184,5 +155,22 @@ class TrainText(GenerativeSettings):
             keep_best=self.keep == "best",
             log_every=self.log_every,
         )
-        game.updates = model.total = self.total(training)
+        game.updates = self.total(training)
+        if isinstance(model, SentenceVAE):
+            model.total = game.updates
+        if folder is not None:
+            training.require_kept(folder)
         return training
+
+    def _batches(
+        self, corpus: Corpus | Sentences, tokenizer: Tokenizer, context: int, device: torch.device
+    ) -> TextWindows | SentenceBatches:
+        if isinstance(corpus, Sentences):
+            rows = encoded(tokenizer, (*corpus.train, *corpus.validation, self.prompt), context)
+            return SentenceBatches(rows[: len(corpus.train)], self.batch_size, self.seed, device)
+        tokens = tokenizer.encode(corpus.train).to(device)
+        if len(tokens) < context:
+            got = f"{len(tokens):,} in the training part of {corpus.name}"
+            remedy = "give a longer text or a shorter --lm.context"
+            raise problem(f"at least {context:,} tokens, one window", got, remedy)
+        return TextWindows(tokens, self.batch_size, context, self.seed)

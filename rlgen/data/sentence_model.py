@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rlgen.data.sentences import lines
+from rlgen.data.tokenized_model import TokenizedModel
 from rlgen.data.tokenizers import Tokenizer
 from rlgen.errors import problem
 from rlgen.generators.metrics.sentence_likelihood import SentenceLikelihood, sentence_log_prob
@@ -24,20 +25,8 @@ SEED = 30_000
 
 
 @dataclass(frozen=True)
-class SentenceModel:
+class SentenceModel(TokenizedModel[SentenceVAE]):
     """A sentence VAE of the tokens of a tokenizer."""
-
-    model: SentenceVAE
-    tokenizer: Tokenizer
-
-    def __post_init__(self) -> None:
-        if self.model.vocabulary != self.tokenizer.size:
-            got = f"{self.tokenizer.size} of the tokenizer"
-            raise problem(f"the {self.model.vocabulary} tokens of the model", got, "take both from one run")
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.embedding.weight.device
 
     def sample(
         self,

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlgen.data.text_files import read_texts
+from rlgen.data.text_files import name_of, read_texts
 from rlgen.errors import problem
 
 EVERY = 10
@@ -48,8 +48,12 @@ class Sentences:
         random.Random(SPLIT_SEED).shuffle(each)
         validation = each[EVERY - 1 :: EVERY]
         del each[EVERY - 1 :: EVERY]
-        name = Path(path).resolve().name.removesuffix(".txt").removesuffix(".zip")
-        return cls(tuple(each), tuple(validation), name)
+        return cls(tuple(each), tuple(validation), name_of(path))
+
+    @property
+    def text(self) -> str:
+        """The training sentences as one text, which a tokenizer is learned from."""
+        return "\n".join(self.train)
 
     def fingerprints(self) -> dict[str, dict[str, str | int]]:
         """Name, number of sentences and sha256 of both splits."""

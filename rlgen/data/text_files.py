@@ -19,6 +19,11 @@ MOST_FILES = 100_000
 SHOWN = 3
 
 
+def name_of(path: str | Path) -> str:
+    """The name of a text, for messages and results: that of its file or folder, without .txt or .zip."""
+    return Path(path).resolve().name.removesuffix(".txt").removesuffix(".zip")
+
+
 def read_texts(path: Path, pattern: str) -> list[str]:
     """The text of a file, or of the files of a folder or zip archive whose names fit `pattern`, in the order of their
     names. See `Corpus.load`."""

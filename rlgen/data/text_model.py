@@ -1,10 +1,9 @@
 """A language model with its tokenizer: texts in, texts out."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-import torch
-
-from rlgen.data.tokenizers import Tokenizer
+from rlgen.data.tokenized_model import TokenizedModel
 from rlgen.errors import problem
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.metrics.text_likelihood import TextLikelihood, text_log_prob
@@ -13,20 +12,8 @@ from rlgen.system.rng import own_randomness
 
 
 @dataclass(frozen=True)
-class TextModel:
+class TextModel(TokenizedModel[LanguageModel]):
     """A language model of the tokens of a tokenizer."""
-
-    model: LanguageModel
-    tokenizer: Tokenizer
-
-    def __post_init__(self) -> None:
-        if self.model.vocabulary != self.tokenizer.size:
-            got = f"{self.tokenizer.size} of the tokenizer"
-            raise problem(f"the {self.model.vocabulary} tokens of the model", got, "take both from one run")
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.embedding.weight.device
 
     def sample(
         self, n: int = 1, length: int = 500, prompt: str = "", sampling: Sampling | None = None, seed: int | None = None
@@ -39,11 +26,8 @@ class TextModel:
         if n < 1 or length < 0:
             raise problem("at least one sample of 0 tokens or more", f"{n} of {length}", "correct these")
         given = self.tokenizer.encode(prompt)
-        if seed is None:
+        with nullcontext() if seed is None else own_randomness(seed, self.device):
             tokens = sample_tokens(self.model, n, length, given, sampling)
-        else:
-            with own_randomness(seed, self.device):
-                tokens = sample_tokens(self.model, n, length, given, sampling)
         return [self.tokenizer.decode([*given.tolist(), *row]) for row in tokens.tolist()]
 
     def likelihood(self, text: str, blocks: bool = False) -> TextLikelihood:

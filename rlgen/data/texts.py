@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlgen.data.text_files import read_texts
+from rlgen.data.text_files import name_of, read_texts
 from rlgen.errors import problem
 
 TRAINED_SHARE = 0.9
@@ -46,8 +46,13 @@ class Corpus:
         """
         texts = read_texts(Path(path), pattern)
         cuts = [(text, int(TRAINED_SHARE * len(text))) for text in texts]
-        name = Path(path).resolve().name.removesuffix(".txt").removesuffix(".zip")
-        return cls(_joined([text[:cut] for text, cut in cuts]), _joined([text[cut:] for text, cut in cuts]), name)
+        train, validation = [text[:cut] for text, cut in cuts], [text[cut:] for text, cut in cuts]
+        return cls(_joined(train), _joined(validation), name_of(path))
+
+    @property
+    def text(self) -> str:
+        """The training text, which a tokenizer is learned from."""
+        return self.train
 
     def fingerprints(self) -> dict[str, dict[str, str | int]]:
         """Name, number of characters and sha256 of both texts."""

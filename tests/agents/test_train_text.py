@@ -174,7 +174,7 @@ def test_a_published_model_is_loaded_and_its_card_says_what_it_is(
 def test_the_best_weights_are_the_final_model(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([2.0, 1.0, 3.0])
     monkeypatch.setattr(
-        "rlgen.agents.commands.text_training.curve_point", lambda *_: {"nll_per_token": next(losses), "perplexity": 1.0}
+        "rlgen.agents.text_metrics.curve_point", lambda *_: {"nll_per_token": next(losses), "perplexity": 1.0}
     )
     seen: dict[int, dict[str, torch.Tensor]] = {}
     evaluate = TextTraining.evaluate
