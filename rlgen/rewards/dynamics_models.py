@@ -1,17 +1,15 @@
 """The prediction error of a dynamics model, VIME's baseline, and the disagreement of several, as reward sources."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from rlgen import distributed
 from rlgen.checks import at_least
-from rlgen.data.transitions import Transitions
 from rlgen.equations.exploration_bonuses import disagreement, prediction_error
 from rlgen.nn.layers import EnsembleMLP, mlp
 from rlgen.rewards.bonus_unit import Unit
-from rlgen.rewards.novelty import DynamicsConfig, NormalisedTransitions, Novelty, Predictor, ReplayPool
+from rlgen.rewards.novelty import DynamicsConfig, NormalisedTransitions, Novelty, PooledNovelty, Predictor
 from rlgen.rewards.source import TaskShape
 
 
@@ -27,7 +25,7 @@ class PredictionErrorConfig(DynamicsConfig):
     """Number of past transitions to learn from."""
 
 
-class PredictionError(Novelty):
+class PredictionError(PooledNovelty):
     """Rewards the squared error of a model's prediction of the next observation, as a fraction of the largest so far.
 
     The division by the largest error is that of Stadie et al. 2015. The one of Houthooft et al. 2016 (1605.09674), who
@@ -47,20 +45,7 @@ class PredictionError(Novelty):
         config = config or PredictionErrorConfig()
         view = NormalisedTransitions(shape, config.predicts)
         networks = DynamicsModel([view.input_size, *config.hidden, shape.observation_size])
-        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
-        self.pool = ReplayPool(-(-config.pool_size // distributed.world_size()))
-
-    def draw(self, batch: Transitions, n: int) -> Transitions:
-        """`n` transitions from the pool, after adding the rollout `batch` to it."""
-        self.pool.add(batch)
-        return self.pool.draw(n)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "pool": self.pool.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.pool.load_state_dict(state["pool"])
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, config.pool_size, shape.device)
 
 
 class DynamicsModel(Predictor):

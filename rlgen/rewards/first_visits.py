@@ -63,9 +63,16 @@ class FirstVisitCounts(RolloutBonus, StateCounts):
 
     def _first_in_episode(self, cells: Tensor, batch: Transitions) -> Tensor:
         """Whether the episode of each transition of a rollout visits its cell for the first time, [B]."""
-        environments, found = torch.arange(self.n_envs, device=cells.device), []
-        for of_step, over in zip(cells.unflatten(0, (-1, self.n_envs)), self.episode_ends(batch), strict=True):
-            found.append(~self.visited[environments, of_step])
-            self.visited[environments, of_step] = True
-            self.visited.masked_fill_(over[:, None], False)
-        return torch.cat(found)
+        ends = self.episode_ends(batch)
+        episodes = ends.cumsum(0) - ends.long()  # the number of each step's episode within the rollout
+        environments = torch.arange(self.n_envs, device=cells.device).expand_as(ends).flatten()
+        ongoing = (episodes == ends.sum(0)).flatten()  # in the episode that goes on after the rollout
+        visits = (episodes.flatten() * self.n_envs + environments) * self.visited.shape[1] + cells
+        kinds, order = visits.sort(stable=True)
+        first = torch.ones_like(ongoing)
+        first[order[1:]] = kinds[1:] != kinds[:-1]
+        first &= ~((episodes == 0).flatten() & self.visited[environments, cells])
+        self.visited &= ~ends.any(0)[:, None]
+        places, bytes_of = environments * self.visited.shape[1] + cells, self.visited.view(torch.uint8).view(-1)
+        bytes_of.scatter_reduce_(0, places, ongoing.to(torch.uint8), "amax")  # no boolean index: it would wait
+        return first

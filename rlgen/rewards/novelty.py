@@ -199,6 +199,35 @@ class NormalisedTransitions:
         self.targets.load_state_dict(state["targets"])
 
 
+class PooledNovelty(Novelty):
+    """A `Novelty` whose networks learn from a pool of the past instead of the last rollout alone."""
+
+    def __init__(
+        self,
+        view: View,
+        networks: Predictor,
+        unit: BonusUnit,
+        config: NoveltyConfig,
+        pool_size: int,
+        device: torch.device | str,
+    ):
+        """`pool_size`: past transitions to learn from, of all processes together."""
+        super().__init__(view, networks, unit, config, device)
+        self.pool = ReplayPool(-(-pool_size // distributed.world_size()))
+
+    def draw(self, batch: Transitions, n: int) -> Transitions:
+        """`n` transitions from the pool, after adding the rollout `batch` to it."""
+        self.pool.add(batch)
+        return self.pool.draw(n)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "pool": self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.pool.load_state_dict(state["pool"])
+
+
 class ReplayPool:
     """The last `capacity` transitions, on the device of new ones; needs capacity · (2 O + A + 1) · 4 bytes."""
 

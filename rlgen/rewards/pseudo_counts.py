@@ -1,7 +1,6 @@
 """Bonus of pseudo-counts: how seldom a state was visited, by the gain of a density model."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from rlgen.checks import at_least
 from rlgen.data.transitions import Transitions
 from rlgen.equations.exploration_bonuses import count_bonus, curvature, natural_gain, pseudo_count
 from rlgen.nn.binned_density import BinnedDensity
-from rlgen.rewards.novelty import Novelty, NoveltyConfig, Predictor, ReplayPool
+from rlgen.rewards.novelty import NoveltyConfig, PooledNovelty, Predictor
 from rlgen.rewards.random_network_distillation import Arrivals
 from rlgen.rewards.source import TaskShape
 
@@ -47,7 +46,7 @@ class DensityCountsConfig(NoveltyConfig):
         at_least(self, 2, "bins")
 
 
-class DensityCounts(Novelty):
+class DensityCounts(PooledNovelty):
     """Rewards 1/√N̂ for the next observation, N̂ the pseudo-count of a density model of all states so far, and 1 where
     N̂ is below 1. Bellemare et al. 2016 (1606.01868), section 4.
 
@@ -66,8 +65,7 @@ class DensityCounts(Novelty):
         config = config or DensityCountsConfig()
         view = Arrivals(shape.observation_size, config.clip).to(shape.device)
         networks = VisitedDensity(shape.observation_size, config)
-        super().__init__(view, networks, config.make_unit(shape.n_envs), config, shape.device)
-        self.pool = ReplayPool(-(-config.pool_size // distributed.world_size()))
+        super().__init__(view, networks, config.make_unit(shape.n_envs), config, config.pool_size, shape.device)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         logged = super().update(batch)
@@ -75,18 +73,6 @@ class DensityCounts(Novelty):
         (rows,) = self.view(self.pool.draw(CURVATURE_ROWS))
         self.networks.measure(rows)
         return logged
-
-    def draw(self, batch: Transitions, n: int) -> Transitions:
-        """`n` transitions from the pool, after adding the rollout `batch` to it."""
-        self.pool.add(batch)
-        return self.pool.draw(n)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "pool": self.pool.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.pool.load_state_dict(state["pool"])
 
 
 class VisitedDensity(Predictor):
