@@ -118,7 +118,7 @@ class BEGAN(ImageModel):
 
     @property
     def waits(self) -> bool:
-        """Whether the generator has not started to learn. Reads a number of the device while it has not."""
+        """Whether the generator has not started to learn."""
         return bool(self.config.start) and not self.start.over
 
     def discriminator_loss(self, images: Tensor, labels: Tensor | None = None) -> Terms:

@@ -1,6 +1,7 @@
 """The start of BEGAN's generator: the decoder of an autoencoder that reproduces images."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +31,18 @@ class GeneratorStart(nn.Module):
         self.register_buffer("covariance", torch.eye(latent))
         self.register_buffer("error", torch.ones(()))
         self.register_buffer("done", torch.zeros(()))
+        self._over: bool | None = None
 
     @property
     def over(self) -> bool:
-        """Whether the generator learns."""
-        return bool(self.done)
+        """Whether the generator learns. Reads a number of the device once after each check and each loaded state."""
+        if self._over is None:
+            self._over = bool(self.done)
+        return self._over
+
+    def _load_from_state_dict(self, *arguments: Any, **more: Any) -> None:
+        super()._load_from_state_dict(*arguments, **more)
+        self._over = None
 
     @torch.no_grad()
     def see(self, codes: Tensor, images: Tensor, real_error: Tensor) -> None:
@@ -62,3 +70,4 @@ class GeneratorStart(nn.Module):
     def check(self, start: float) -> None:
         """Let the generator learn from now on if the error is below `start`."""
         self.done.copy_((self.error < start).float())
+        self._over = None

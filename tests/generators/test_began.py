@@ -140,3 +140,13 @@ def test_an_earlier_run_goes_on_without_a_start() -> None:
 def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
     with pytest.raises(InputError):
         BEGANConfig(**settings)
+
+
+def test_a_loaded_start_that_is_over_is_over() -> None:
+    start, later = GeneratorStart(3), GeneratorStart(3)
+    assert not start.over
+    later.error.fill_(0.1)
+    later.check(0.35)
+    start.load_state_dict(later.state_dict())
+    assert later.over
+    assert start.over
