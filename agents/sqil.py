@@ -45,8 +45,9 @@ class SQIL(Imitator):
         SQIL(SAC("MlpPolicy", make_vec("Ant-v5", 8)), Demonstrations.load("ant.npz")).learn(200_000)
 
     The simplest way that works, without a discriminator. With few demonstrations its return may fall again after a
-    peak. An episode that the expert ended goes on in an absorbing state with a reward of 1 as well
-    (`rlgen.equations.absorbing_states`). With DQN it takes discrete actions.
+    peak, and critics without layer normalization may diverge; `rlgen train sqil` has it by default. An episode that the
+    expert ended goes on in an absorbing state with a reward of 1 as well (`rlgen.equations.absorbing_states`). With DQN
+    it takes discrete actions.
 
     Differs from the paper: DQN has the largest value of the next actions in its target, not their soft maximum.
 
