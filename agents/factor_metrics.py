@@ -8,7 +8,7 @@ from rlgen.data.images import ImageSet
 from rlgen.display import Metric, Panel
 from rlgen.generators.image_model import ImageModel, VariesFactors
 from rlgen.generators.metrics.disentanglement import linear_r2
-from rlgen.generators.pictures import own_randomness
+from rlgen.system.rng import own_randomness
 
 SEED = 50_000
 PIECE = 500

@@ -1,6 +1,6 @@
 """The settings of a policy's encoder of images, and where it starts from."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class EncoderConfig:
     """Encoder that stays as it starts, so that only the layers behind it learn."""
 
     def __post_init__(self) -> None:
+        if self.run is not None:  # a resumed run may start in another working folder
+            object.__setattr__(self, "run", self.run.resolve())
         at_least(self, 0, "pretrain")
         if self.run is not None and self.pretrain:
             got = f"run {self.run} and pretrain {self.pretrain}"
@@ -51,10 +53,6 @@ class EncoderConfig:
             got = f"a {type(found).__name__} in {self.run}"
             raise problem("the run of a VAE (vae or iaf_vae), which has an encoder", got, "train one on such images")
         return found
-
-    def absolute(self) -> "EncoderConfig":
-        """The same with an absolute path, for runs that are resumed from another working folder."""
-        return self if self.run is None else replace(self, run=self.run.resolve())
 
 
 def encoder_settings(config: EncoderConfig, model: VAE | None, observed: spaces.Space) -> dict[str, Any]:

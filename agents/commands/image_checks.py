@@ -13,7 +13,7 @@ from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
 from rlgen.generators.image_model import ImageModel, VariesFactors
 from rlgen.generators.metrics.inception import require_inception
-from rlgen.generators.pictures import own_randomness
+from rlgen.system.rng import own_randomness
 
 log = logging.getLogger("rlgen")
 FACTOR_SEED, PIECE = 40_000, 500

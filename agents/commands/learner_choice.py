@@ -96,10 +96,7 @@ class LearnerChoice(SteppedTraining):
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, without the settings that this training does not read."""
-        learner, used = self.learner, self
-        if isinstance(learner, LearnerConfig):
-            used = replace(self, learner=replace(learner, encoder=learner.encoder.absolute()))
-        return {name: value for name, value in super(LearnerChoice, used).recorded().items() if name not in self.idle}
+        return {name: value for name, value in super().recorded().items() if name not in self.idle}
 
     def with_steps(self, steps: float) -> Self:
         return replace(super().with_steps(steps), learner=self.learner.keep_buffer(int(self.steps), self.n_envs))

@@ -10,8 +10,6 @@ from rlgen.envs.registry import OBSERVED, STATE_AXES
 from rlgen.errors import InputError, problem
 from rlgen.rewards.view import ranges
 
-from ..curiosity import Curiosity
-
 ALL = "all"
 
 
@@ -58,12 +56,10 @@ CHANGES_OBSERVATION = ("exclude_", "include_", "noise_numbers")
 """Keyword arguments of tasks that change what their observation holds start with one of these."""
 
 
-def observed_by_default(
-    env_id: str, env_kwargs: Mapping[str, Any], kind: type[Curiosity[Any]] = Curiosity
-) -> tuple[int, ...]:
-    """The numbers that a curiosity of this kind sees of this task; none for all."""
+def observed_by_default(env_id: str, env_kwargs: Mapping[str, Any], of_places: bool = False) -> tuple[int, ...]:
+    """The numbers that a curiosity, or one `of_places`, sees of this task; none for all."""
     if any(name.startswith(CHANGES_OBSERVATION) for name in env_kwargs):
         return ()
-    if kind.of_places and env_id in STATE_AXES:
+    if of_places and env_id in STATE_AXES:
         return tuple(column for axis in STATE_AXES[env_id] for column in axis.columns)
     return OBSERVED.get(env_id, ())

@@ -36,15 +36,14 @@ def publish(run: RunFolder, folder: Path, repository: str | None = None) -> Path
             write_plain_policy(saved, partial)
             shutil.copyfile(run / "policy.zip", partial / "policy.zip")
         else:
-            for name in (WEIGHTS, CARD, TOKENIZER):
-                if name != TOKENIZER or (run / name).is_file():
-                    shutil.copyfile(run / name, partial / name)
+            for name in (WEIGHTS, CARD):
+                shutil.copyfile(run / name, partial / name)
         write_json(partial / "config.json", without_paths(run.config))
         for name in ("result.json", DISPLAY, DATA):
             if (run / name).is_file():
                 write_json(partial / name, without_paths(read_object(run / name)))
         pictures = [run / f"{name}.png" for name in run.display.pictures]
-        shown = [run / "curves.png", *pictures, *(run / f"{name}.txt" for name in run.display.texts)]
+        shown = [run / TOKENIZER, run / "curves.png", *pictures, *(run / f"{name}.txt" for name in run.display.texts)]
         for path in [*run.videos, *(each for each in shown if each.is_file())]:
             shutil.copyfile(path, partial / path.name)
         files = tuple(sorted(each.name for each in partial.iterdir()))

@@ -1,6 +1,6 @@
 """`rlgen train bc`: behavioral cloning."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -36,9 +36,6 @@ class TrainBC(TrainImitation):
     """Behavioral cloning."""
     encoder: EncoderConfig = field(default=EncoderConfig(), metadata=UNLESS_DEFAULT)
     """Encoder of an image model that the policy's features of images start from."""
-
-    def recorded(self) -> dict[str, Any]:
-        return super(TrainBC, replace(self, encoder=self.encoder.absolute())).recorded()
 
     def total(self, training: Any) -> int:
         return self.bc.most_updates

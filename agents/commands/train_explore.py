@@ -173,7 +173,7 @@ class TrainExplore(TrainRL):
         if self.curiosity == "none":
             return []
         settings, kind = getattr(self, self.curiosity, None), CURIOSITIES[self.curiosity]
-        by_default = observed_by_default(self.env, self.env_kwargs, kind)
+        by_default = observed_by_default(self.env, self.env_kwargs, kind.of_places)
         seen = by_default if self.observed is None else self.observed
         return [
             kind(

@@ -1,5 +1,6 @@
 """The base class of generative models, and the players that train them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -76,7 +77,7 @@ class Player:
         )
 
 
-class GenerativeModel(nn.Module):
+class GenerativeModel(nn.Module, ABC):
     """A model that `Trainer` trains on batches of images, texts or other data."""
 
     config_type: ClassVar[type[Any]]
@@ -93,9 +94,9 @@ class GenerativeModel(nn.Module):
 
     config: Any
 
+    @abstractmethod
     def players(self) -> Sequence[Player]:
         """The players, in the order of their steps."""
-        raise NotImplementedError
 
     def before_first_update(self, data: Tensor) -> None:
         """Called once with the data [B, ...] of the first update, for data-dependent initialization."""

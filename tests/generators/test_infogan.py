@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from rlgen.errors import InputError
 from rlgen.generators import ImageShape, InfoGAN, InfoGANConfig, PenaltyConfig, Trainer
 from rlgen.generators.image_model import InfersCategory
-from rlgen.generators.pictures import grids, own_randomness
+from rlgen.generators.pictures import grids
+from rlgen.system.rng import own_randomness
 
 SMALL = ImageShape(channels=1, height=8, width=8)
 

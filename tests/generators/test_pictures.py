@@ -23,7 +23,8 @@ from rlgen.generators import (
     VAEConfig,
 )
 from rlgen.generators.image_model import Samples, great_circle
-from rlgen.generators.pictures import grids, own_randomness, reconstruction_grid
+from rlgen.generators.pictures import grids, reconstruction_grid
+from rlgen.system.rng import own_randomness
 
 SMALL = ImageShape(channels=1, height=8, width=8, n_classes=10)
 CPU = torch.device("cpu")
