@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from gymnasium import spaces
@@ -18,6 +18,7 @@ from rlgen.checks import config_of, require
 from rlgen.data.spaces import is_image
 from rlgen.display import Panel, under
 from rlgen.errors import problem
+from rlgen.rewards.at_first_visits import AtFirstVisits
 from rlgen.rewards.automatic_weight import AutomaticWeight
 from rlgen.rewards.bonus_value import BonusReturns, BonusValue, BonusValueConfig
 from rlgen.rewards.counts import StateCounts, StateCountsConfig
@@ -45,6 +46,8 @@ from rlgen.sb3.rollout import require_buffer
 from rlgen.sb3.steps import NewSteps
 
 Config = TypeVar("Config")
+EVERY_PLACE = FirstVisitCountsConfig(power=0.0)
+"""First visits of an episode, all alike, however often earlier episodes have been there."""
 
 
 class Curiosity(CallbackList, Generic[Config]):
@@ -63,6 +66,10 @@ class Curiosity(CallbackList, Generic[Config]):
     Images and dictionaries reach the source as features of a fixed random encoder (`RandomFeatures`). `observed` lists
     the numbers of a flat observation that the source sees, counted from 0; None for all. What a curiosity observes
     decides what it explores: novel contact forces, for example, are had by lying on one's back.
+
+    `places` lists the numbers of a flat observation that say where the agent is, e.g. x and y. With them a step has a
+    bonus only where its episode has not been before (`AtFirstVisits`): in cells of `place_width` standard deviations of
+    the first rollout along each number. This needs an on-policy model.
 
     With `bonus_returns="non_episodic"` (Burda et al. 2018, 1810.12894, section 2.3) the bonus does not join the reward.
     It has returns of its own, which go on past the ends of episodes, and a value function of its own with the settings
@@ -90,6 +97,8 @@ class Curiosity(CallbackList, Generic[Config]):
         final_eta: float = 1.0,
         update_every: int = UPDATE_EVERY,
         observed: Sequence[int] | None = None,
+        places: Sequence[int] | None = None,
+        place_width: float | None = None,
         bonus_returns: BonusReturns = "episodic",
         bonus_value: BonusValueConfig | Mapping[str, Any] | None = None,
     ):
@@ -99,8 +108,17 @@ class Curiosity(CallbackList, Generic[Config]):
         require("update_every", update_every, int)
         seen = tuple(observed) if isinstance(observed, Iterable) else observed
         require("observed", seen, tuple[int, ...] | None)
+        where = tuple(places) if isinstance(places, Iterable) else places
+        require("places", where, tuple[int, ...] | None)
+        require("place_width", place_width, float | None)
         require("bonus_returns", bonus_returns, BonusReturns)
         eta = self.usual_eta if eta is None else eta
+        if where == ():
+            raise problem("numbers that say where the agent is, as places", "none", "use e.g. 0 1, or leave places out")
+        if place_width is not None and where is None:
+            raise problem("places to have a place_width", "none", "add e.g. places=[0, 1], or leave place_width out")
+        self.places = where
+        self.place_settings = replace(EVERY_PLACE, width=EVERY_PLACE.width if place_width is None else place_width)
         self._require_weight(eta, final_eta)
         if bonus_value is not None and bonus_returns == "episodic":
             got, remedy = "bonus_value with episodic ones", 'add bonus_returns="non_episodic", or leave it out'
@@ -116,15 +134,14 @@ class Curiosity(CallbackList, Generic[Config]):
         self.value: BonusValue | None = None
         self.steps = NewSteps(update_every)
 
-    @classmethod
-    def _require_weight(cls, eta: float | Literal["auto"], final_eta: float) -> None:
+    def _require_weight(self, eta: float | Literal["auto"], final_eta: float) -> None:
         """Raises `InputError` for weights that cannot be meant."""
         if not 0 <= final_eta <= 1:
             raise problem("final_eta between 0 and 1, a share of eta", str(final_eta), "use 1 for a constant eta")
         if eta == "auto":
-            if cls.needs_rollouts():  # it cannot reward earlier transitions again
-                expected, got = "a number as the eta of a curiosity of whole rollouts", f"auto for {cls.__name__}"
-                raise problem(expected, got, f"use e.g. {cls.usual_eta}, or another curiosity")
+            if self.of_rollouts:  # it cannot reward earlier transitions again
+                expected, got = "a number as the eta of a curiosity of whole rollouts", f"auto for {self.described}"
+                raise problem(expected, got, f"use e.g. {self.usual_eta}, or another curiosity")
             if final_eta != 1:
                 remedy = "leave it out, or give a number for eta"
                 raise problem("final_eta of 1 with an automatic eta", str(final_eta), remedy)
@@ -142,11 +159,21 @@ class Curiosity(CallbackList, Generic[Config]):
         """Whether its source rewards only the rollout that it was updated with."""
         return getattr(cls.source_type, "needs_rollouts", False)
 
+    @property
+    def of_rollouts(self) -> bool:
+        """Whether it rewards only the rollout that it was updated with, because of its source or its places."""
+        return self.needs_rollouts() or self.places is not None
+
+    @property
+    def described(self) -> str:
+        """Its class, in messages."""
+        return type(self).__name__ + ("" if self.places is None else " at first visits of places")
+
     @classmethod
     def panels(cls) -> tuple[Panel, ...]:
         """Panels of the metrics that it logs."""
         own = getattr(cls.source_type, "panels", ())
-        return under(cls.name, (*reward_panels(), *AutomaticWeight.panels, *own))
+        return under(cls.name, (*reward_panels(), *AutomaticWeight.panels, *AtFirstVisits.panels, *own))
 
     def callback(self) -> "Curiosity[Config]":
         """Returns itself. Deprecated: give the curiosity as the callback."""
@@ -166,9 +193,9 @@ class Curiosity(CallbackList, Generic[Config]):
     def begin(self, model: BaseAlgorithm) -> WeightedReward:
         """The weighted reward source for `model`: a new one, or that of an earlier `learn` on the same kind of task."""
         shape = shape_of(model, self.observed)
-        if self.needs_rollouts() and not isinstance(model, OnPolicyAlgorithm):
+        if self.of_rollouts and not isinstance(model, OnPolicyAlgorithm):
             remedy = "use PPO or TRPO, or another curiosity"
-            raise problem(f"an on-policy model for {type(self).__name__}", type(model).__name__, remedy)
+            raise problem(f"an on-policy model for {self.described}", type(model).__name__, remedy)
         if self.bonus_value is not None:
             require_buffer(model, "non-episodic returns")
         if self.source is None:
@@ -176,7 +203,8 @@ class Curiosity(CallbackList, Generic[Config]):
             source = self.source_type(shape, self.config or self.config_type()())
             if self.eta == "auto":
                 source = self.automatic = AutomaticWeight(source, self.usual_eta, shape.device)
-            self.shape, self.source = shape, source if view is None else OfView(source, view)
+            source = source if view is None else OfView(source, view)
+            self.shape, self.source = shape, self._at_first_visits(source, model)
             self.returns = EpisodeReturns(model.n_envs, model._stats_window_size)
             self.value = self._value(model)
         if self.shape != shape:
@@ -205,6 +233,14 @@ class Curiosity(CallbackList, Generic[Config]):
         if self.observed is None:
             return features_for(model.observation_space, model.device)
         return ObservedNumbers(self.observed, features_size(model.observation_space)).to(model.device)
+
+    def _at_first_visits(self, source: RewardSource, model: BaseAlgorithm) -> RewardSource:
+        """`source` where episodes visit one of the `places` for the first time; without them, as it is."""
+        if self.places is None:
+            return source
+        visits = FirstVisitCounts(shape_of(model, self.places), self.place_settings)
+        view = ObservedNumbers(self.places, features_size(model.observation_space)).to(model.device)
+        return AtFirstVisits(source, OfView(visits, view))
 
     def state_dict(self) -> dict[str, Any]:
         """What it has learned and logs, without the model's own state; a copy that later training does not change."""

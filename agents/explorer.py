@@ -115,6 +115,8 @@ class Explorer:
         found = {} if self.coverage is None else self.coverage.achieved()
         seen = [ranges(each.observed) for each in self.curiosities if each.observed is not None]
         found |= {"observed": ", ".join(seen)} if seen else {}
+        places = [ranges(each.places) for each in self.curiosities if each.places is not None]
+        found |= {"places": ", ".join(places)} if places else {}
         return (
             found if self.starts is None else {**found, "restored_states": "yes", "starts_before": self.starts.before}
         )

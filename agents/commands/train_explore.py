@@ -13,7 +13,7 @@ from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 from rlgen.sb3.vec_env import ResumableVecEnv
 
-from ..curiosity import CURIOSITIES, Curiosity
+from ..curiosity import CURIOSITIES, EVERY_PLACE, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, typed, with_fields
@@ -24,6 +24,7 @@ from .parsing import options_of
 from .train_rl import TrainRL
 
 OBSERVED = Metric("observed", "numbers that the curiosity sees", absent="all")
+PLACES = Metric("places", "numbers whose first visits have a bonus", absent="none")
 
 # Every entry of `CURIOSITIES` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class TrainExplore(TrainRL):
     positions and velocities of Ant and Humanoid, also the sparse and disabled ones, and all of other tasks;
     counts, pseudo_counts, first_visits and e3b: what maps of visited states show, e.g. x and y. What it sees decides
     what is explored."""
+    places: Observed = field(default=None, metadata=UNLESS_NONE)
+    """Numbers of the observation that say where the agent is, counted from 0, e.g. 0 1 for x and y: a step then has a
+    bonus only where its episode has not been before (Badia et al. 2020; PPO, A2C and TRPO). By default every step has
+    one."""
+    place_width: float = field(default=EVERY_PLACE.width, metadata=UNLESS_DEFAULT)
+    """Width of a place along each of its numbers, in standard deviations of the first rollout."""
     bonus_returns: BonusReturns = field(default="episodic", metadata=UNLESS_DEFAULT)
     """Returns of the bonus. episodic: it is added to the reward, and its returns end with the episode; non_episodic: it
     has returns that go on past the ends of episodes, and a value function of its own (Burda et al. 2018; PPO, A2C and
@@ -90,7 +97,7 @@ class TrainExplore(TrainRL):
         """Called PPO + VIME, SAC + Disagreement; PPO without curiosity."""
         found, curious = super().display(), (panel for each in self.curiosities() for panel in each.panels())
         kinds = [type(each).__name__ for each in self.curiosities()]
-        seen = () if self.curiosity == "none" else (OBSERVED,)
+        seen = () if self.curiosity == "none" else (OBSERVED,) if self.places is None else (OBSERVED, PLACES)
         apart = () if self.bonus_returns == "episodic" else under(self.curiosity, BonusValue.panels)
         panels = (*Coverage.panels, *curious, *apart, *found.panels)
         return replace(
@@ -132,6 +139,8 @@ class TrainExplore(TrainRL):
             idle |= NONE_READS_NOT
         if (typed(arguments, "--bonus-returns") or values.get("bonus_returns", "episodic")) == "episodic":
             idle.add("bonus_value")
+        if not typed(arguments, "--places") and values.get("places") is None:
+            idle.add("place_width")
         read = {name: value for name, value in values.items() if name not in idle}
         typed_one = {"curiosity": cls.curiosity} if typed(arguments, "--curiosity") in (*CURIOSITIES, "none") else {}
         return super().without_idle(read, arguments) | typed_one
@@ -142,13 +151,14 @@ class TrainExplore(TrainRL):
 
     @classmethod
     def idle_with(cls, learner: LearnerConfig) -> set[str]:
-        own = {"update_every"} if learner.on_policy else {"bonus_returns", "bonus_value"}
+        own = {"update_every"} if learner.on_policy else ON_POLICY_ALONE
         return super().idle_with(learner) | own
 
     @property
     def idle(self) -> set[str]:
         found = super().idle | (NONE_READS_NOT if self.curiosity == "none" else set())
-        return found | ({"bonus_value"} if self.bonus_returns == "episodic" else set())
+        found |= {"bonus_value"} if self.bonus_returns == "episodic" else set()
+        return found | ({"place_width"} if self.places is None else set())
 
     @property
     def chosen(self) -> str:
@@ -182,6 +192,8 @@ class TrainExplore(TrainRL):
                 final_eta=self.final_eta,
                 update_every=self.update_every,
                 observed=seen,
+                places=self.places,
+                place_width=None if self.places is None else self.place_width,
                 bonus_returns=self.bonus_returns,
                 bonus_value=None if self.bonus_returns == "episodic" else self.bonus_value,
             )
@@ -194,4 +206,5 @@ def with_all_observed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"observed": [], **values} if recorded else dict(values)
 
 
-NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed", "bonus_returns", "bonus_value"}
+ON_POLICY_ALONE = {"places", "place_width", "bonus_returns", "bonus_value"}
+NONE_READS_NOT = {"eta", "final_eta", "update_every", "observed", *ON_POLICY_ALONE}
