@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -20,7 +20,7 @@ from rlgen.nn.transformer import INITIAL_STD, Transformer, TransformerSizes
 
 BETAS = (0.9, 0.99)
 """Adam's decays; the second one is shorter than usual, for small batches, as in nanoGPT's settings for characters."""
-Network = Literal["transformer", "lstm"]
+Network = Literal["transformer", "gpt2", "lstm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,9 @@ class LanguageModelConfig:
     """Configuration of `LanguageModel`."""
 
     network: Network = "transformer"
-    """Network over the tokens: transformer, or lstm (Hochreiter & Schmidhuber 1997), whose state has no limit."""
+    """Network over the tokens: transformer, with rotary positions; gpt2, with the learned positions and biases of GPT-2
+    (Radford et al. 2019), whose weights it can have; or lstm (Hochreiter & Schmidhuber 1997), whose state has no
+    limit."""
     context: int = 128
     """Length of the windows of text that are learned from, in tokens; a Transformer sees no further back. At least
     2."""
@@ -46,18 +48,21 @@ class LanguageModelConfig:
     """Weight decay of matrices, per update and unit of the learning rate."""
 
     def __post_init__(self) -> None:
-        one_of(self, "network", ("transformer", "lstm"))
+        one_of(self, "network", get_args(Network))
         at_least(self, 2, "context", remedy="use e.g. 128")
         at_least(self, 1, "width", "depth", "heads")
         at_least(self, 0, "weight_decay")
         below_one(self, "dropout")
         positive(self, "learning_rate")
-        if self.network == "transformer":
+        if self.network != "lstm":
             self.sizes  # noqa: B018  # its checks
 
     @property
     def sizes(self) -> TransformerSizes:
-        return TransformerSizes(width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout)
+        learned = self.context if self.network == "gpt2" else 0
+        return TransformerSizes(
+            width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout, learned_positions=learned
+        )
 
 
 class LanguageModel(GenerativeModel):
@@ -93,7 +98,7 @@ class LanguageModel(GenerativeModel):
     @property
     def limit(self) -> int | None:
         """Most tokens that the network reads, with the start symbol; None for any number."""
-        return self.config.context if self.config.network == "transformer" else None
+        return None if self.config.network == "lstm" else self.config.context
 
     def players(self) -> Sequence[Player]:
         config = self.config

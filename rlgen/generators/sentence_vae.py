@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +23,7 @@ from rlgen.nn.posterior import DiagonalGaussian, standard_normal_log_prob
 from rlgen.nn.transformer import INITIAL_STD, Transformer, TransformerSizes
 
 Injection = Literal["both", "memory", "embedding"]
+Blocks = Literal["transformer", "gpt2"]
 Latents = Float[Tensor, "B Z"]
 AT_ONCE = 2**24
 """Largest number of logits computed at once for several latents of a sentence: 64 MiB."""
@@ -37,6 +38,9 @@ class SentenceVAEConfig:
     injection: Injection = "both"
     """Way of the latent into the decoder: memory, a key and a value that every layer attends to; embedding, a vector
     that is added to every token's; or both."""
+    network: Blocks = "transformer"
+    """Network of encoder and decoder: transformer, with rotary positions; or gpt2, with the learned positions and biases
+    of GPT-2 (Radford et al. 2019), whose weights both can have."""
     context: int = 320
     """Most tokens of a sentence. Minibatches are as long as their longest sentence, so a higher limit costs nothing by
     itself."""
@@ -67,7 +71,8 @@ class SentenceVAEConfig:
     """Weight decay of matrices, per update and unit of the learning rate."""
 
     def __post_init__(self) -> None:
-        one_of(self, "injection", ("both", "memory", "embedding"))
+        one_of(self, "injection", get_args(Injection))
+        one_of(self, "network", get_args(Blocks))
         at_least(self, 1, "latent", "context", "width", "depth", "heads")
         at_least(self, 0, "free_bits", "cycles", "weight_decay")
         below_one(self, "dropout", "word_dropout")
@@ -81,7 +86,10 @@ class SentenceVAEConfig:
 
     @property
     def sizes(self) -> TransformerSizes:
-        return TransformerSizes(width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout)
+        learned = self.context + 1 if self.network == "gpt2" else 0  # one more for the start symbol
+        return TransformerSizes(
+            width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout, learned_positions=learned
+        )
 
 
 class SentenceVAE(GenerativeModel):

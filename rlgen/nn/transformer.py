@@ -33,9 +33,13 @@ class TransformerSizes:
     """Hidden features of the feedforward network, as a multiple of the width."""
     dropout: float = 0.0
     """Probability that a feature of a block's additions is dropped in training."""
+    learned_positions: int = 0
+    """Most tokens of a network as in GPT-2, which has a learned vector for each position, biases, and a GELU by tanh; 0
+    for rotary positions, without biases and without a limit."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "width", "depth", "heads", "expansion")
+        at_least(self, 0, "learned_positions")
         below_one(self, "dropout")
         if self.width % (2 * self.heads):
             got = f"width {self.width} and {self.heads} heads"
@@ -43,30 +47,32 @@ class TransformerSizes:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to tokens, with rotary positions: to those of their own sequence, or to a `source`
-    without positions. Vaswani et al. 2017 (1706.03762), section 3.2; positions by Su et al. 2021 (2104.09864)."""
+    """Multi-head attention of tokens to tokens: to those of their own sequence, with rotary positions or without any, or
+    to a `source` without positions. Vaswani et al. 2017 (1706.03762), section 3.2; positions by Su et al. 2021
+    (2104.09864)."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0):
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, bias: bool = False):
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * width, bias=False)
-        self.output = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, width, bias=bias)
+        self.key_value = nn.Linear(width, 2 * width, bias=bias)
+        self.output = nn.Linear(width, width, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
         x: Sequences,
-        angles: Float[Tensor, "T half"],
+        angles: Float[Tensor, "T half"] | None,
         causal: bool,
         past: Past | None = None,
         present: Bool[Tensor, "B T"] | None = None,
     ) -> Sequences:
-        """Attention of x to itself and to the tokens of `past`. `causal`: each token to none after it. `present`: the
-        tokens to attend to, where sequences are padded."""
-        query = rotated(self._split(self.query(x)), angles)
+        """Attention of x to itself and to the tokens of `past`. `angles`: of the rotary positions, None for none.
+        `causal`: each token to none after it. `present`: the tokens to attend to, where sequences are padded."""
+        query = self._split(self.query(x))
         key, value = self._split(self.key_value(x)).chunk(2, -1)
-        key = rotated(key, angles)
+        if angles is not None:
+            query, key = rotated(query, angles), rotated(key, angles)
         if past is not None:
             key, value = past.joined(self, key, value)
         return self._attended(query, key, value, causal, present)
@@ -111,11 +117,11 @@ def _mask(query: Tensor, key: Tensor, causal: bool, present: Tensor | None) -> T
 
 class FeedForward(nn.Sequential):
     """Two layers with a GELU between them, for each token. Vaswani et al. 2017 (1706.03762), section 3.3, with
-    Hendrycks & Gimpel 2016's activation (1606.08415)."""
+    Hendrycks & Gimpel 2016's activation (1606.08415); with `bias`, by their approximation with tanh, as in GPT-2."""
 
-    def __init__(self, width: int, hidden: int, dropout: float = 0.0):
-        up, down = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, width, bias=False)
-        super().__init__(up, nn.GELU(), down, nn.Dropout(dropout))
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0, bias: bool = False):
+        up, down = nn.Linear(width, hidden, bias=bias), nn.Linear(hidden, width, bias=bias)
+        super().__init__(up, nn.GELU("tanh" if bias else "none"), down, nn.Dropout(dropout))
 
 
 class TransformerBlock(nn.Module):
@@ -126,24 +132,24 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, sizes: TransformerSizes, causal: bool = True, cross: bool = False):
         super().__init__()
-        width = sizes.width
+        width, bias = sizes.width, sizes.learned_positions > 0
         self.causal = causal
         self.attention_norm, self.feedforward_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, sizes.heads, sizes.dropout)
+        self.attention = Attention(width, sizes.heads, sizes.dropout, bias)
         self.cross_norm = nn.LayerNorm(width) if cross else None
-        self.cross = Attention(width, sizes.heads, sizes.dropout) if cross else None
-        self.feedforward = FeedForward(width, sizes.expansion * width, sizes.dropout)
+        self.cross = Attention(width, sizes.heads, sizes.dropout, bias) if cross else None
+        self.feedforward = FeedForward(width, sizes.expansion * width, sizes.dropout, bias)
 
     def forward(
         self,
         x: Sequences,
-        angles: Float[Tensor, "T half"],
+        angles: Float[Tensor, "T half"] | None,
         past: Past | None = None,
         source: Float[Tensor, "B S W"] | None = None,
         present: Bool[Tensor, "B T"] | None = None,
         source_present: Bool[Tensor, "B S"] | None = None,
     ) -> Sequences:
-        """Features of tokens with these rotary `angles`, given the `source` of a block with cross-attention."""
+        """Features of tokens with these rotary `angles`, if any, given the `source` of a block with cross-attention."""
         x = x + self.attention(self.attention_norm(x), angles, self.causal, past, present)
         if self.cross is not None:
             assert self.cross_norm is not None
@@ -154,13 +160,15 @@ class TransformerBlock(nn.Module):
 
 class Transformer(nn.Module):
     """Blocks and a final norm. `causal`: a `SequenceNetwork`; otherwise an encoder, whose tokens see all. `cross`: a
-    decoder of a source."""
+    decoder of a source. With learned positions it is the network of GPT-2 (Radford et al. 2019, section 2.3)."""
 
     def __init__(self, sizes: TransformerSizes, causal: bool = True, cross: bool = False):
         super().__init__()
         self.sizes = sizes
         self.blocks = nn.ModuleList(TransformerBlock(sizes, causal, cross) for _ in range(sizes.depth))
         self.norm = nn.LayerNorm(sizes.width)
+        learned = sizes.learned_positions
+        self.positions = nn.Embedding(learned, sizes.width) if learned else None
         initialize(self, sizes.depth)
 
     def forward(
@@ -174,12 +182,22 @@ class Transformer(nn.Module):
         """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to."""
         first = 0 if past is None else past.length
         places = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        angles = rotary_angles(places, self.sizes.width // self.sizes.heads)
+        angles = None
+        if self.positions is None:
+            angles = rotary_angles(places, self.sizes.width // self.sizes.heads)
+        else:
+            self._require_positions(first + len(places))
+            tokens = tokens + self.positions(places)
         for block in self.blocks:
             tokens = block(tokens, angles, past, source, present, source_present)
         if past is not None:
             past.length += len(places)
         return self.norm(tokens)
+
+    def _require_positions(self, tokens: int) -> None:
+        if tokens > self.sizes.learned_positions:
+            got = f"{tokens:,} of them"
+            raise problem(f"at most {self.sizes.learned_positions:,} tokens, one for each position", got, "cut them")
 
     def remembering(self, memory: Float[Tensor, "B L S two_W"]) -> Past:
         """A past in which every block has S keys and values of a `memory`, one part [B, S, 2 W] for each of the L
@@ -195,8 +213,12 @@ class Transformer(nn.Module):
 def initialize(network: Transformer, depth: int) -> None:
     """Draw weights as GPT-2 does: normal with standard deviation 0.02; of the layers whose outputs are added to the
     features, divided by the root of their number, so that features keep their size. Radford et al. 2019, section
-    2.3."""
+    2.3. Biases start at 0, learned positions with half the standard deviation (released code)."""
     for name, module in network.named_modules():
         if isinstance(module, nn.Linear):
             added = name.endswith(("output", "feedforward.2"))
             nn.init.normal_(module.weight, std=INITIAL_STD / (math.sqrt(2 * depth) if added else 1))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if network.positions is not None:
+        nn.init.normal_(network.positions.weight, std=INITIAL_STD / 2)

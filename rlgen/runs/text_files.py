@@ -13,6 +13,7 @@ from rlgen.errors import problem
 from rlgen.generators.registry import TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.runs.config import read_json, restored, write_json
+from rlgen.runs.gpt2_files import is_published, load_gpt2
 from rlgen.runs.model_files import CARD, read_card, save_model, with_weights
 
 TOKENIZER = "tokenizer.json"
@@ -38,11 +39,14 @@ def save_text_model(folder: str | os.PathLike[str], saved: TextModel | SentenceM
 
 
 def load_text_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> TextModel | SentenceModel:
-    """The trained language model or sentence VAE of a run folder with its tokenizer:
-    `load_text_model("runs/text").sample()`.
+    """The trained language model or sentence VAE of a run folder with its tokenizer, or a published GPT-2 (see
+    `load_gpt2`): `load_text_model("runs/text").sample()`.
 
     Raises `InputError` if there is none, or one that this version cannot build.
     """
+    if not (Path(folder) / CARD).is_file() and is_published(folder):
+        found = load_gpt2(folder)
+        return TextModel(found.model.to(device), found.tokenizer)
     kind, card = read_card(folder, TEXT_MODELS)
     place = Path(folder) / CARD
     vocabulary: int = restored(int, card.get("vocabulary"), f"vocabulary in {place}")

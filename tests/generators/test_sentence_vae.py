@@ -31,9 +31,9 @@ def made(**settings: Any) -> SentenceVAE:
     return model
 
 
-@pytest.fixture(params=get_args(Injection))
+@pytest.fixture(params=[*get_args(Injection), "gpt2"])
 def model(request: pytest.FixtureRequest) -> SentenceVAE:
-    return made(injection=request.param)
+    return made(network="gpt2") if request.param == "gpt2" else made(injection=request.param)
 
 
 @torch.no_grad()
@@ -216,6 +216,7 @@ def test_units_of_a_likelihood_known_on_paper() -> None:
     ("settings", "refusal"),
     [
         ({"injection": "none"}, "injection one of"),
+        ({"network": "lstm"}, "network one of"),
         ({"latent": 0}, "latent of at least 1"),
         ({"free_bits": -1.0}, "free_bits of at least 0"),
         ({"zero_share": 0.8, "rise_share": 0.4}, "sum to at most 1"),

@@ -1,6 +1,7 @@
 """Laws of sequence networks: no token depends on later ones, and what is kept of earlier ones changes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from rlgen.nn.transformer import Transformer, TransformerSizes
 SIZES = TransformerSizes(width=16, depth=2, heads=2)
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "transformer": lambda: Transformer(SIZES),
+    "gpt2": lambda: Transformer(replace(SIZES, learned_positions=7)),
     "lstm": lambda: SequenceLSTM(16, 2),
 }
 
@@ -89,6 +91,12 @@ def test_a_decoder_sees_its_whole_source_and_no_padding_of_it(tokens: Tensor) ->
 def test_features_depend_on_the_order_of_earlier_tokens(network: nn.Module, tokens: Tensor) -> None:
     swapped = tokens[:, [1, 0, *range(2, 7)]]
     assert not torch.allclose(network(swapped)[:, -1], network(tokens)[:, -1])
+
+
+def test_more_tokens_than_learned_positions_are_refused(tokens: Tensor) -> None:
+    network = Transformer(replace(SIZES, learned_positions=6))
+    with pytest.raises(InputError, match="at most 6 tokens, one for each position"):
+        network(tokens)
 
 
 def test_half_precision_on_a_cpu_is_near_full_precision(tokens: Tensor) -> None:
