@@ -42,14 +42,15 @@ PANELS = (
 )
 """Panels of the metrics of evaluations during the training."""
 RESULTS = (
+    Metric("perplexity", "importance-weighted bound", "perplexity per word at most"),
     Metric("nll_per_sentence", "validation sentences", "nats per sentence at most", "nll_per_sentence_standard_error"),
-    Metric("perplexity", "perplexity per word", "at most"),
     Metric("kl", "KL to the prior", "nats per sentence"),
     Metric("active_units", "active units", "latent dimensions"),
     Metric("mutual_information", "mutual information", "nats"),
     Metric("reconstruction_accuracy", "tokens reconstructed", share=True),
     Metric("importance_samples", "latents per sentence"),
     Metric("parameters", "size", "parameters"),
+    Metric("start", "started from"),
 )
 """Metrics of the finished model that reports show first."""
 CHECKED = 8

@@ -66,6 +66,8 @@ class Session:
     steps: int
     save_every: float
     evaluate_every: float
+    evaluates_first: bool = False
+    """Whether a new run evaluates, where it evaluates at all, and saves before the first step."""
     trained_seconds: float = 0.0
     """Training time [s] before this session, without evaluations."""
     since: float = field(default_factory=time.perf_counter)
@@ -79,6 +81,7 @@ class Session:
             raise InputError(f"{stop}; {last_good(self.folder)}") from stop
 
     def _run(self) -> None:
+        new = not list_checkpoints(self.folder)
         self.restore()
         self.begin()
         start = self.trainable.step
@@ -87,6 +90,10 @@ class Session:
             self.folder.agent_name, self.steps, start=start, unit=self.trainable.unit, show=self.metrics is not None
         )
         with Interrupt(remedy) as self.interrupt, progress as self.progress:
+            if new and self.evaluates_first:
+                if self.evaluate_every:
+                    self.evaluate()
+                self.save()
             self.trainable.advance(self.steps, self)
             if start >= self.steps:  # it was stopped after its last checkpoint
                 return

@@ -32,6 +32,7 @@ RESULTS = (
     Metric("nll_per_token", "validation loss per token", "nats per token", "nll_per_token_standard_error"),
     Metric("nll_per_character_in_blocks", "validation loss in blocks", "nats per character"),
     Metric("parameters", "size", "parameters"),
+    Metric("start", "started from"),
 )
 """Metrics of the finished model that reports show first."""
 CHECKED = 1_000

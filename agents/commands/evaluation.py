@@ -226,7 +226,7 @@ def show(numbers: dict[str, Any]) -> None:
     Console(soft_wrap=True).print(table)
 
 
-OF_TRAINING = ("model", "data", "images", "tokens", "sentences", "parameters", "chosen_update")
+OF_TRAINING = ("model", "data", "images", "tokens", "sentences", "parameters", "start", "chosen_update")
 """Metrics that are taken from the run."""
 
 

@@ -19,7 +19,7 @@ from rlgen.system.files import atomic_write
 
 from .policy_training import DEMONSTRATIONS
 
-PATHS = ("out", "demos", "expert", "reward", "data", "classifier")
+PATHS = ("out", "demos", "expert", "reward", "data", "start", "classifier")
 """Settings that may be a path; of others only absolute ones are taken for a path."""
 
 

@@ -124,6 +124,8 @@ class Settings(Protocol):
     def device(self) -> str: ...
     @property
     def counts_steps(self) -> bool: ...
+    @property
+    def evaluates_first(self) -> bool: ...
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json."""
@@ -221,4 +223,5 @@ def _session(folder: RunFolder, settings: Settings, training: RunTraining, metri
         steps=settings.total(training),
         save_every=save_every,
         evaluate_every=evaluate_every,
+        evaluates_first=settings.evaluates_first,
     )

@@ -96,6 +96,11 @@ class RunSettings(ABC):
         """Steps between checkpoints, and between evaluations."""
         return math.inf, math.inf
 
+    @property
+    def evaluates_first(self) -> bool:
+        """Whether the model is evaluated and saved before the first step, because it is trained already."""
+        return False
+
     def with_steps(self, steps: float) -> Self:
         """These settings with `steps` steps (updates of an image model) in all."""
         assert self.counts_steps

@@ -1,9 +1,10 @@
 """`rlgen train text`: a language model of a text or a VAE of its sentences, and samples of it."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_type_hints
 
 import torch
 
@@ -13,7 +14,8 @@ from rlgen.data.sentence_model import encoded
 from rlgen.data.sentences import Sentences
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
-from rlgen.data.tokenizers import Tokenizer, fitted
+from rlgen.data.tokenizers import BPETokenizer, Tokenizer, fitted
+from rlgen.deprecation import UNLESS_NONE
 from rlgen.display import Display, Metric, Panel
 from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel
@@ -22,9 +24,12 @@ from rlgen.generators.registry import TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.generators.text_sampling import Sampling
 from rlgen.generators.trainer import Trainer, TrainerConfig
+from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.text_files import TOKENIZER, load_tokenizer
+from rlgen.runs.text_start import TextStart, noted_origin, start_from
 
+from .choices import typed, with_fields
 from .evaluation import TextEvaluation
 from .generative_settings import GenerativeSettings
 from .sentence_training import SentenceTraining
@@ -69,6 +74,9 @@ class TrainText(GenerativeSettings):
     """Tokens of the text: its bytes, or byte-pair encoding, learned from the training text (needs the extra `text`)."""
     vocabulary: int = 1_024
     """Number of tokens that byte-pair encoding has at most; more than 256, the bytes."""
+    start: Path | None = field(default=None, metadata=UNLESS_NONE)
+    """Finished run of `rlgen train text`, whose weights, tokenizer and sizes the model starts with, or a folder with a
+    GPT-2: config.json, model.safetensors and tokenizer.json. By default weights are random."""
     steps: float | None = None
     """Updates of the whole training; 2,400 when neither this nor --epochs is given."""
     epochs: float | None = None
@@ -97,10 +105,30 @@ class TrainText(GenerativeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.start is not None:  # a resumed run may start in another working folder
+            object.__setattr__(self, "start", self.start.resolve())
         at_least(self, 1, "batch_size", "sample_length", "importance_samples")
         at_least(self, 0, "samples")
         if self.tokenizer == "bpe":
             at_least(self, 257, "vocabulary", remedy="use e.g. 1024")
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
+        """The class with the settings of the chosen model, whose defaults are those of --start."""
+        path = typed(arguments, "--start") or values.get("start")
+        if path is None:
+            return super().for_arguments(arguments, values)
+        start = TextStart.of(Path(path))
+        kind = super().for_arguments(arguments, {"model": start.model, **values})
+        settings, hints = start.settings(kind.model), get_type_hints(kind)
+        own: dict[str, Any] = {kind.model: settings, "tokenizer": start.tokenizer}
+        if start.tokenizer == BPETokenizer.kind:
+            own["vocabulary"] = start.vocabulary
+        return with_fields(kind, [(name, hints[name], field(default=value)) for name, value in own.items()])
+
+    @property
+    def evaluates_first(self) -> bool:
+        return self.start is not None
 
     @property
     def training_type(self) -> type[WritingTraining]:
@@ -137,14 +165,20 @@ class TrainText(GenerativeSettings):
     def build(self, stack: ExitStack, folder: RunFolder | None) -> WritingTraining:
         device = self.start_device(self.training_type.what)
         corpus = self.texts()
+        start = self._start(folder)
+        started = None if start is None else start.load()
         if folder is not None and (folder / TOKENIZER).is_file():
             tokenizer = load_tokenizer(folder)
+        elif started is not None:
+            tokenizer = started.tokenizer
         else:  # a new run, or one that was killed before it had written its tokenizer
             tokenizer = fitted(self.tokenizer, corpus.text, self.vocabulary)
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
-        model = TEXT_MODELS[self.model](tokenizer.size, self.model_config).to(device)
-        game = Trainer(model, self.game)
+        model = TEXT_MODELS[self.model](tokenizer.size, self.model_config)
+        if started is not None:
+            start_from(model, started.model)
+        game = Trainer(model.to(device), self.game)
         training: WritingTraining = self.training_type(
             game=game,
             batches=self._batches(corpus, tokenizer, model.config.context, device),
@@ -154,6 +188,7 @@ class TrainText(GenerativeSettings):
             importance_samples=self.importance_samples,
             keep_best=self.keep == "best",
             log_every=self.log_every,
+            origin=noted_origin(folder) if start is None else start.origin,
         )
         game.updates = self.total(training)
         if isinstance(model, SentenceVAE):
@@ -161,6 +196,14 @@ class TrainText(GenerativeSettings):
         if folder is not None:
             training.require_kept(folder)
         return training
+
+    def _start(self, folder: RunFolder | None) -> TextStart | None:
+        """The start, of a run that has no checkpoint yet. Raises `InputError` unless it fits the settings."""
+        if self.start is None or (folder is not None and list_checkpoints(folder)):
+            return None
+        start = TextStart.of(self.start)
+        start.require(self.model, self.model_config, self.tokenizer, self.vocabulary)
+        return start
 
     def _batches(
         self, corpus: Corpus | Sentences, tokenizer: Tokenizer, context: int, device: torch.device

@@ -15,6 +15,7 @@ from rlgen.generators.text_sampling import Sampling
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
 from rlgen.runs.text_files import save_text_model, save_tokenizer
+from rlgen.runs.text_start import note_origin
 from rlgen.system.files import atomic_write
 
 from .best_weights import BestWeights
@@ -50,6 +51,8 @@ class WritingTraining(BestWeights):
     samples: Samples
     importance_samples: int
     """Latents per validation sentence of the final bound, for a model with latents."""
+    origin: str | None = None
+    """What the model started from, in words; None for random weights."""
     agent = "text"
     corpus_type: ClassVar[type[Corpus] | type[Sentences]]
     """What is learned, and loaded by its `load`."""
@@ -87,10 +90,13 @@ class WritingTraining(BestWeights):
     def keep(self, folder: RunFolder) -> None:
         super().keep(folder)
         save_tokenizer(folder, self.tokenizer)
+        if self.origin is not None:
+            note_origin(folder, self.origin)
 
     def measure(self, model: Any) -> dict[str, Any]:
         found = self.final_metrics(self.of(model), self.corpus, self.importance_samples)
-        return {"data": self.corpus.name, **self.chosen(), **found}
+        start = {} if self.origin is None else {"start": self.origin}
+        return {"data": self.corpus.name, **start, **self.chosen(), **found}
 
     def save(self, folder: RunFolder, model: Any) -> None:
         save_text_model(folder, self.of(model))

@@ -39,8 +39,8 @@ class SentenceVAEConfig:
     """Way of the latent into the decoder: memory, a key and a value that every layer attends to; embedding, a vector
     that is added to every token's; or both."""
     network: Blocks = "transformer"
-    """Network of encoder and decoder: transformer, with rotary positions; or gpt2, with the learned positions and biases
-    of GPT-2 (Radford et al. 2019), whose weights both can have."""
+    """Network of encoder and decoder: transformer, with rotary positions; or gpt2, with the learned positions and
+    biases of GPT-2 (Radford et al. 2019), whose weights both can have."""
     context: int = 320
     """Most tokens of a sentence. Minibatches are as long as their longest sentence, so a higher limit costs nothing by
     itself."""

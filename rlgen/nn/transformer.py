@@ -34,8 +34,8 @@ class TransformerSizes:
     dropout: float = 0.0
     """Probability that a feature of a block's additions is dropped in training."""
     learned_positions: int = 0
-    """Most tokens of a network as in GPT-2, which has a learned vector for each position, biases, and a GELU by tanh; 0
-    for rotary positions, without biases and without a limit."""
+    """Most tokens of a network as in GPT-2, which has a learned vector for each position, biases, and a GELU by tanh;
+    0 for rotary positions, without biases and without a limit."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "width", "depth", "heads", "expansion")

@@ -100,7 +100,9 @@ def test_windows_restart_at_multiples_of_half_the_limit_and_never_exceed_it() ->
 @pytest.mark.parametrize("network", get_args(Network))
 def test_a_periodic_text_is_learned(network: Network) -> None:
     torch.manual_seed(0)
-    model = LanguageModel(3, LanguageModelConfig(network=network, learning_rate=1e-2 if network == "gpt2" else 3e-2, **SMALL))
+    model = LanguageModel(
+        3, LanguageModelConfig(network=network, learning_rate=1e-2 if network == "gpt2" else 3e-2, **SMALL)
+    )
     game = Trainer(model, TrainerConfig(clip=1.0, warm_up=5, decay="linear"), updates=200)
     text = torch.tensor([0, 1, 2, 1]).repeat(20)
     for _ in range(200):

@@ -20,7 +20,7 @@ WIDTH, DEPTH, HEADS, PLACES = 16, 2, 2, 12
 END = "<|endoftext|>"
 
 
-def published(folder: Path, prefix: str = "", **changes: Any) -> Path:
+def published(folder: Path, prefix: str = "", positions: int = PLACES, **changes: Any) -> Path:
     """A folder with a random GPT-2, as the package transformers writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     described = BPETokenizer.fitted(TEXT, 270).to_json()["description"]
@@ -31,16 +31,17 @@ def published(folder: Path, prefix: str = "", **changes: Any) -> Path:
         | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     ]
     (folder / "tokenizer.json").write_text(json.dumps(described))
-    sizes = {"n_embd": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "n_positions": PLACES, "vocab_size": number + 1}
+    sizes = {"n_embd": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "n_positions": positions, "vocab_size": number + 1}
     config = {"model_type": "gpt2", "activation_function": "gelu_new", "bos_token_id": number, **sizes, **changes}
     (folder / "config.json").write_text(json.dumps(config))
-    save_file({f"{prefix}{name}": tensor for name, tensor in tensors(number + 1).items()}, folder / "model.safetensors")
+    made = tensors(number + 1, positions)
+    save_file({f"{prefix}{name}": tensor for name, tensor in made.items()}, folder / "model.safetensors")
     return folder
 
 
-def tensors(vocabulary: int) -> dict[str, Tensor]:
+def tensors(vocabulary: int, positions: int = PLACES) -> dict[str, Tensor]:
     """Tensors of GPT-2 by their published names, so large that every one of them shows."""
-    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (vocabulary, WIDTH), "wpe.weight": (PLACES, WIDTH)}
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (vocabulary, WIDTH), "wpe.weight": (positions, WIDTH)}
     matrices = {
         "attn.c_attn": (WIDTH, 3 * WIDTH),
         "attn.c_proj": (WIDTH, WIDTH),
