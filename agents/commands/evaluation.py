@@ -315,13 +315,19 @@ class TextEvaluation(GenerativeEvaluation):
     """Text that a printed sample continues (language model); by default no sample is printed."""
     sample_length: int | None = None
     """Tokens of the sample after the prompt (language model); by default the value of the run."""
+    labels: bool = False
+    """Accuracy of classifiers of the latents, whose classes are the files of the data, and sentences that are moved
+    from one class to the other (sentence VAE); a run with --labels has them anyway."""
     importance_samples: int | None = None
     """Importance samples per test image (image model) or latents per validation sentence (sentence VAE)."""
 
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        from rlgen.data.sentence_model import SentenceModel
         from rlgen.runs.model_files import require_noted_data
         from rlgen.runs.text_files import load_text_model
         from rlgen.system.console import Console
+
+        from ..label_metrics import label_use
 
         config, device = self.recorded(folder, "prompt", "sample_length", "importance_samples")
         corpus, kind = config.texts(), config.training_type
@@ -329,4 +335,12 @@ class TextEvaluation(GenerativeEvaluation):
         model = load_text_model(folder, device)
         if self.prompt is not None:
             Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
-        return kind.final_metrics(model, corpus, config.importance_samples)
+        found: dict[str, Any] = kind.final_metrics(model, corpus, config.importance_samples)
+        if not (self.labels or config.labels):
+            return found
+        if not isinstance(model, SentenceModel):
+            got = f"a language model in {folder.path}, which has none"
+            raise problem("a model with latents (vae), which predict labels", got, "leave --labels out")
+        use = label_use(model, corpus)
+        Console().print(use.guided, soft_wrap=True, markup=False, highlight=False)
+        return {**found, **use.metrics}

@@ -15,7 +15,7 @@ from rlgen.data.sentences import Sentences
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
 from rlgen.data.tokenizers import BPETokenizer, Tokenizer, fitted
-from rlgen.deprecation import UNLESS_NONE
+from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE
 from rlgen.display import Display, Metric, Panel
 from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel
@@ -90,6 +90,9 @@ class TrainText(GenerativeSettings):
     """Weights of the final model: those of the evaluation with the lowest validation loss, or the last ones."""
     importance_samples: int = 20
     """Latents per validation sentence of the final bound on the likelihood (vae)."""
+    labels: bool = field(default=False, metadata=UNLESS_DEFAULT)
+    """Files of the data as classes of their sentences: the result has the accuracy of classifiers of the latents, and
+    shows sentences that are moved from one class to the other (vae)."""
     samples: int = 4
     """Number of samples that the run writes; 0 for none."""
     sample_length: int = 400
@@ -111,6 +114,9 @@ class TrainText(GenerativeSettings):
         at_least(self, 0, "samples")
         if self.tokenizer == "bpe":
             at_least(self, 257, "vocabulary", remedy="use e.g. 1024")
+        if self.labels and self.model != "vae":
+            got = f"--labels for {self.model}, which has none"
+            raise problem("a model with latents (vae), which predict labels", got, "leave --labels out")
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
@@ -165,6 +171,8 @@ class TrainText(GenerativeSettings):
     def build(self, stack: ExitStack, folder: RunFolder | None) -> WritingTraining:
         device = self.start_device(self.training_type.what)
         corpus = self.texts()
+        if self.labels and isinstance(corpus, Sentences):
+            corpus.require_classes()
         start = self._start(folder)
         started = None if start is None else start.load()
         if folder is not None and (folder / TOKENIZER).is_file():
@@ -191,8 +199,9 @@ class TrainText(GenerativeSettings):
             origin=noted_origin(folder) if start is None else start.origin,
         )
         game.updates = self.total(training)
-        if isinstance(model, SentenceVAE):
+        if isinstance(training, SentenceTraining):
             model.total = game.updates
+            training.labels = self.labels
         if folder is not None:
             training.require_kept(folder)
         return training

@@ -71,6 +71,12 @@ class SentenceModel(TokenizedModel[SentenceVAE]):
         start, end = self.encode([first, last])
         return self.decode(torch.lerp(start, end, torch.linspace(0, 1, steps, device=self.device)[:, None]))
 
+    def analogy(self, first: str, second: str, third: str) -> str:
+        """The fourth sentence, which is to the third as the second to the first: z₂ - z₁ + z₃ of posterior means. Li et
+        al. 2020 (2004.04092), section 5.2."""
+        one, two, three = self.encode([first, second, third])
+        return self.decode((two - one + three)[None])[0]
+
     def likelihood(self, sentences: str | Sequence[str], samples: int = 20) -> SentenceLikelihood:
         """The importance-weighted bound on the likelihood of sentences, with so many latents for each; of the lines of
         a single text. One sample makes it the evidence lower bound. It is the same every time."""

@@ -2,8 +2,14 @@
 
 import hashlib
 import random
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from rlgen.data.text_files import name_of, read_texts
 from rlgen.errors import problem
@@ -14,6 +20,13 @@ SPLIT_SEED = 0
 """Seed of the order that is divided: the same for every run, so that all are measured on the same sentences."""
 
 
+class Labeled(NamedTuple):
+    """Sentences with their classes."""
+
+    sentences: tuple[str, ...]
+    labels: Int64[Tensor, " N"]
+
+
 @dataclass(frozen=True)
 class Sentences:
     """Training and validation sentences, none of which is in both."""
@@ -22,6 +35,8 @@ class Sentences:
     validation: tuple[str, ...]
     name: str = "these sentences"
     """Name for messages and results."""
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The name of the file of each sentence, for those that are in one file alone."""
 
     def __post_init__(self) -> None:
         for split in ("train", "validation"):
@@ -43,12 +58,31 @@ class Sentences:
         Raises:
             InputError: what cannot be read (see `Corpus.load`), and fewer than 10 different sentences.
         """
-        found = [sentence for text in read_texts(Path(path), pattern) for sentence in lines(text)]
-        each = list(dict.fromkeys(found))
+        found = {name: lines(text) for name, text in read_texts(Path(path), pattern).items()}
+        files = _files(found)
+        each = list(files)
         random.Random(SPLIT_SEED).shuffle(each)
         validation = each[EVERY - 1 :: EVERY]
         del each[EVERY - 1 :: EVERY]
-        return cls(tuple(each), tuple(validation), name_of(path))
+        single = {sentence: name for sentence, name in files.items() if name is not None}
+        return cls(tuple(each), tuple(validation), name_of(path), single)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the files, which are the classes of their sentences, in order."""
+        return tuple(sorted(set(self.files.values())))
+
+    def require_classes(self) -> None:
+        """Raise `InputError` for fewer than two classes."""
+        if len(self.classes) < 2:
+            got = f"only {', '.join(self.classes) or 'none'} in {self.name}"
+            raise problem("two or more files of sentences, one for each class", got, "give a folder or a .zip of them")
+
+    def labeled(self, split: Literal["train", "validation"]) -> Labeled:
+        """The sentences of a split that are in one file alone, with its number among `classes`."""
+        sentences = [each for each in getattr(self, split) if each in self.files]
+        number = {name: number for number, name in enumerate(self.classes)}
+        return Labeled(tuple(sentences), torch.tensor([number[self.files[each]] for each in sentences]).long())
 
     @property
     def text(self) -> str:
@@ -66,6 +100,18 @@ class Sentences:
             }
             for split, sentences in splits.items()
         }
+
+
+def _files(found: Mapping[str, list[str]]) -> dict[str, str | None]:
+    """Every sentence once, with the name of its file; None for one that several files have. The names are without
+    folders and .txt, unless two would be equal."""
+    short = {name: PurePosixPath(name).name.removesuffix(".txt") for name in found}
+    names = short if len(set(short.values())) == len(short) else {name: name.removesuffix(".txt") for name in found}
+    files: dict[str, str | None] = {}
+    for name, sentences in found.items():
+        for sentence in sentences:
+            files[sentence] = names[name] if files.get(sentence, names[name]) == names[name] else None
+    return files
 
 
 def lines(text: str) -> list[str]:

@@ -24,9 +24,9 @@ def name_of(path: str | Path) -> str:
     return Path(path).resolve().name.removesuffix(".txt").removesuffix(".zip")
 
 
-def read_texts(path: Path, pattern: str) -> list[str]:
-    """The text of a file, or of the files of a folder or zip archive whose names fit `pattern`, in the order of their
-    names. See `Corpus.load`."""
+def read_texts(path: Path, pattern: str) -> dict[str, str]:
+    """The text of a file, or of the files of a folder or zip archive whose names fit `pattern`, by name within the
+    folder and in the order of the names. See `Corpus.load`."""
     if path.is_dir():
         return _of_folder(path, pattern)
     if not path.is_file():
@@ -36,26 +36,26 @@ def read_texts(path: Path, pattern: str) -> list[str]:
     require_room(COPIES * path.stat().st_size, f"the text {path}")
     with reading("text", path):
         content = path.read_bytes()
-    return [_decoded(content, str(path))]
+    return {path.name: _decoded(content, str(path))}
 
 
-def _of_folder(folder: Path, pattern: str) -> list[str]:
+def _of_folder(folder: Path, pattern: str) -> dict[str, str]:
     root = folder.resolve()
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in found}
-    wanted = [names[name] for name in _wanted(names, pattern, str(folder))]
-    for path in wanted:
+    wanted = {name: names[name] for name in _wanted(names, pattern, str(folder))}
+    for path in wanted.values():
         if not path.resolve().is_relative_to(root):
             raise problem(f"texts within {folder}", f"a link at {path} that leads out of it", "put a copy there")
-    require_room(COPIES * sum(path.stat().st_size for path in wanted), f"the texts in {folder}")
-    contents = []
-    for path in wanted:
+    require_room(COPIES * sum(path.stat().st_size for path in wanted.values()), f"the texts in {folder}")
+    contents = {}
+    for name, path in wanted.items():
         with reading("text", path):
-            contents.append((path.read_bytes(), str(path)))
-    return [_decoded(content, name) for content, name in contents]
+            contents[name] = path.read_bytes()
+    return {name: _decoded(content, str(wanted[name])) for name, content in contents.items()}
 
 
-def _of_archive(path: Path, pattern: str) -> list[str]:
+def _of_archive(path: Path, pattern: str) -> dict[str, str]:
     with reading(".zip archive", path), zipfile.ZipFile(path) as archive:
         members = {each.filename: each for each in archive.infolist() if not each.is_dir()}
         wanted = [members[name] for name in _wanted(members, pattern, str(path))]
@@ -63,11 +63,11 @@ def _of_archive(path: Path, pattern: str) -> list[str]:
             _require_plain(each, path)
         require_room(sum(each.file_size for each in wanted), f"the texts in {path}", path.stat().st_size)
         require_room(COPIES * sum(each.file_size for each in wanted), f"the texts in {path}")
-        contents = []
+        contents = {}
         for each in wanted:
             with reading("text", path, each.filename), archive.open(each) as file:
-                contents.append((file.read(each.file_size + 1), f"{each.filename} in {path}"))
-    return [_decoded(content, name) for content, name in contents]
+                contents[each.filename] = file.read(each.file_size + 1)
+    return {name: _decoded(content, f"{name} in {path}") for name, content in contents.items()}
 
 
 def _require_plain(member: zipfile.ZipInfo, path: Path) -> None:

@@ -44,7 +44,7 @@ class Corpus:
             InputError: nothing at the path, no file of the pattern, an empty file, another encoding, a damaged archive,
                 one that unpacks to too much, or names in it that lead out of it.
         """
-        texts = read_texts(Path(path), pattern)
+        texts = read_texts(Path(path), pattern).values()
         cuts = [(text, int(TRAINED_SHARE * len(text))) for text in texts]
         train, validation = [text[:cut] for text, cut in cuts], [text[cut:] for text, cut in cuts]
         return cls(_joined(train), _joined(validation), name_of(path))

@@ -34,8 +34,8 @@ class TransformerSizes:
     dropout: float = 0.0
     """Probability that a feature of a block's additions is dropped in training."""
     learned_positions: int = 0
-    """Most tokens of a network as in GPT-2, which has a learned vector for each position, biases, and a GELU by tanh;
-    0 for rotary positions, without biases and without a limit."""
+    """Most tokens of a network as in GPT-2, which has a learned vector for each position, biases, and a GELU by tanh.
+    0: rotary positions, without biases and without a limit."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "width", "depth", "heads", "expansion")
@@ -47,8 +47,8 @@ class TransformerSizes:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to tokens: to those of their own sequence, with rotary positions or without any, or
-    to a `source` without positions. Vaswani et al. 2017 (1706.03762), section 3.2; positions by Su et al. 2021
+    """Multi-head attention of tokens to tokens: to those of their own sequence, with rotary positions or without any,
+    or to a `source` without positions. Vaswani et al. 2017 (1706.03762), section 3.2; positions by Su et al. 2021
     (2104.09864)."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, bias: bool = False):
