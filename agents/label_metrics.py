@@ -41,7 +41,7 @@ RESULTS = (
     Metric("latent_accuracy_all", "classes by latents, all labels", share=True),
     Metric("words_accuracy_all", "classes by bags of words, all labels", share=True),
     Metric("guided_class", "class of guided sentences"),
-    *(Metric(f"guided_{shift:+d}", f"judged so when moved by {shift:+d} std", share=True) for shift in SHIFTS),
+    *(Metric(f"guided_{shift:+d}", f"taken for it when moved by {shift:+d} std", share=True) for shift in SHIFTS),
 )
 """Metrics of the finished model that reports show."""
 
@@ -68,16 +68,16 @@ def label_use(model: SentenceModel, corpus: Sentences) -> LabelUse:
     found: dict[str, Any] = {"n_classes": classes, "n_labels": len(train.labels)}
     for size in SIZES:
         found |= few_labels(size, standardized, train, held_out, classes)
-    whole = LogisticRegression.fitted(standardized[0], train.labels, classes)
+    by_latents = LogisticRegression.fitted(standardized[0], train.labels, classes)
     bag = BagOfWords(train.sentences)
-    judge = LogisticRegression.fitted(bag(train.sentences), train.labels, classes)
-    found["latent_accuracy_all"] = whole.accuracy(standardized[1], held_out.labels)
-    found["words_accuracy_all"] = judge.accuracy(bag(held_out.sentences), held_out.labels)
+    by_words = LogisticRegression.fitted(bag(train.sentences), train.labels, classes)
+    found["latent_accuracy_all"] = by_latents.accuracy(standardized[1], held_out.labels)
+    found["words_accuracy_all"] = by_words.accuracy(bag(held_out.sentences), held_out.labels)
     if classes != 2:
         return LabelUse(found)
 
     def share(sentences: Sequence[str]) -> float:
-        return judge.logits(bag(sentences)).argmax(1).double().mean().item()
+        return by_words.logits(bag(sentences)).argmax(1).double().mean().item()
 
     step = guide(latents, train)
     moved = guided_sentences(model, step, held_out.sentences[:GUIDED])

@@ -122,7 +122,7 @@ class TrainText(GenerativeSettings):
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
         """The class with the settings of the chosen model, whose defaults are those of --start."""
         path = typed(arguments, "--start") or values.get("start")
-        if path is None:
+        if path is None or not Path(path).is_dir():  # an absent one is refused when the training is built
             return super().for_arguments(arguments, values)
         start = TextStart.of(Path(path))
         kind = super().for_arguments(arguments, {"model": start.model, **values})

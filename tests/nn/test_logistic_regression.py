@@ -22,10 +22,8 @@ def test_the_classifier_is_that_of_scikit_learn(classes: int, penalty: float) ->
     found = LogisticRegression.fitted(x, labels, classes, penalty)
     # With two classes scikit-learn has one column of weights, the difference of the two here: |w|² is then twice |W|².
     scale = 2 if classes == 2 else 1
-    theirs = linear_model.LogisticRegression(C=scale / penalty, solver="newton-cg", tol=1e-10, max_iter=10_000).fit(
-        x.numpy(), labels
-    )
-    expected = torch.from_numpy(theirs.predict_proba(x.numpy())).double()
+    theirs = linear_model.LogisticRegression(C=scale / penalty, tol=1e-10, max_iter=10_000)
+    expected = torch.from_numpy(theirs.fit(x.double().numpy(), labels).predict_proba(x.double().numpy()))
     torch.testing.assert_close(found.logits(x).softmax(-1), expected, atol=1e-4, rtol=0)
 
 
