@@ -3,7 +3,7 @@ are moved from one class to another."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ class LabelUse:
     two."""
 
     metrics: dict[str, Any]
-    guided: str = field(default="")
+    guided: str = ""
 
 
 def label_use(model: SentenceModel, corpus: Sentences) -> LabelUse:

@@ -3,6 +3,7 @@
 Of such a folder, config.json, model.safetensors and tokenizer.json are read, and nothing is downloaded or run.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,13 +39,13 @@ COPIES = 3
 """Bytes of memory per byte of the weights: those of the file, of the model, and of a part that is converted."""
 
 
-def is_published(folder: str | Path) -> bool:
+def is_published(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder has a config.json of the package transformers."""
     path = Path(folder) / CONFIG
     return path.is_file() and "model_type" in read_object(path)
 
 
-def load_gpt2(folder: str | Path) -> TextModel:
+def load_gpt2(folder: str | os.PathLike[str]) -> TextModel:
     """The GPT-2 of a folder with its tokenizer, in evaluation mode. Its symbol for the end of a text, which is between
     texts there, is the start symbol here.
 

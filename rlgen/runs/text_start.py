@@ -115,7 +115,8 @@ def _origin(path: Path, model: str) -> str:
     data = metrics.get("data") if isinstance(metrics, dict) else None
     steps = result.get("steps")
     said = f" of {data}" if isinstance(data, str) else ""
-    return f"{path.resolve().name}: {model}{said}" + (f", {steps:,} updates" if isinstance(steps, int) else "")
+    length = f", {steps:,} updates" if isinstance(steps, int) else ""
+    return f"the run {path.resolve().name} ({model}{said}{length})"
 
 
 @torch.no_grad()

@@ -72,8 +72,11 @@ def test_a_run_starts_where_another_ended_and_goes_on_when_that_is_gone(
     sizes = ("width", "depth", "heads", "context", "latent")
     assert all(getattr(found.model.config, each) == getattr(before.model.config, each) for each in sizes)
     result = Result.read(whole)
-    assert result.metrics["start"] == "vae: vae of cats, 13 updates"
+    assert result.metrics["start"] == "the run vae (vae of cats, 13 updates)"
     assert result.steps == 8
+    assert cli.main(["publish", str(whole), "--to", str(tmp_path / "shared")]) == 0
+    published_as = json.loads((tmp_path / "shared" / "config.json").read_text())["start"]
+    assert (published_as, Result.read(tmp_path / "shared").metrics["start"]) == ("vae", result.metrics["start"])
     assert "Started from" in (whole / "report.html").read_text()
     with monkeypatch.context() as patched:
         patched.setattr(Metrics, "write", stopping(Metrics.write))
@@ -92,7 +95,10 @@ def test_a_run_starts_where_another_ended_and_goes_on_when_that_is_gone(
 @pytest.mark.parametrize(
     ("more", "refusal"),
     [
-        (["--vae.width", "16"], "--vae.width 8, as in vae: vae of cats, 13 updates; got 16; leave --vae.width out"),
+        (
+            ["--vae.width", "16"],
+            "--vae.width 8, as in the run vae (vae of cats, 13 updates); got 16; leave --vae.width out",
+        ),
         (["--vae.latent", "4"], "--vae.latent 3"),
         (["--vae.injection", "memory"], "--vae.injection both"),
         (["--tokenizer", "bpe"], "--tokenizer bytes"),
