@@ -61,7 +61,10 @@ def load_gpt2(folder: str | os.PathLike[str]) -> TextModel:
         model.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError) as error:
         raise problem(f"the weights of a GPT-2 as {folder / CONFIG} says", str(error)[:400], "get it again") from error
-    return TextModel(model.eval(), tokenizer)
+    probe = tokenizer.encode(PROBE)[: described.config.context]
+    if not bool(model.eval().log_prob(probe[None]).isfinite().all()):
+        raise problem(f"weights in {folder / WEIGHTS} that give finite probabilities", "others", "get it again")
+    return TextModel(model, tokenizer)
 
 
 class Description(NamedTuple):
@@ -134,9 +137,13 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         raise problem(f"weights in {path}", got, remedy)
     require_room(COPIES * path.stat().st_size, f"the weights {path}")
     try:
-        return {name.removeprefix("transformer."): tensor.float() for name, tensor in load_file(path).items()}
+        found = {name.removeprefix("transformer."): tensor.float() for name, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise problem(f"safetensors in {path}", str(error), "get it again") from error
+    for name, tensor in found.items():
+        if not bool(tensor.isfinite().all()):
+            raise problem(f"finite numbers in {path}", f"NaN or an infinity in {name}", "get it again")
+    return found
 
 
 def _converted(weights: Mapping[str, Tensor], described: Description) -> dict[str, Tensor]:

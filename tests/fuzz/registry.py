@@ -7,8 +7,9 @@ from .images import IMAGE_FILES
 from .models import MODELS
 from .rewards import REWARDS
 from .runs import RUNS
+from .texts import TEXTS
 
-SUBJECTS = (*DEMONSTRATIONS, *IMAGE_FILES, *MODELS, *REWARDS, *RUNS)
+SUBJECTS = (*DEMONSTRATIONS, *IMAGE_FILES, *MODELS, *REWARDS, *RUNS, *TEXTS)
 
 BRIEF_WEIGHTS = {
     **{subject.name: 1.0 for subject in (*DEMONSTRATIONS, *IMAGE_FILES)},

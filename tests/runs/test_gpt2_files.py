@@ -145,6 +145,15 @@ def test_a_last_layer_of_its_own_is_refused(tmp_path: Path) -> None:
         load_text_model(folder)
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    folder = published(tmp_path / "gpt2")
+    weights = load_file(folder / "model.safetensors")
+    weights["ln_f.bias"][0] = torch.nan
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"NaN or an infinity in ln_f\.bias"):
+        load_text_model(folder)
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     folder = published(tmp_path / "gpt2")
     (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0damaged")
