@@ -15,6 +15,7 @@ from .image_classifier import ImageClassifier, ImageClassifierConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
+from .instruction_model import InstructionModel, InstructionModelConfig
 from .language_model import LanguageModel, LanguageModelConfig
 from .lapgan import LAPGAN, LAPGANConfig
 from .nice import NICE, NICEConfig
@@ -24,6 +25,7 @@ from .real_nvp import RealNVP, RealNVPConfig
 from .registry import GENERATORS, TEXT_MODELS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .sentence_vae import SentenceVAE, SentenceVAEConfig
+from .speaker import Speaker, SpeakerConfig
 from .text_sampling import Sampling
 from .trainer import Trainer, TrainerConfig
 from .u_gat_it import UGATIT, UGATITConfig
@@ -74,6 +76,8 @@ __all__ = [
     "ImprovedGANConfig",
     "InfoGAN",
     "InfoGANConfig",
+    "InstructionModel",
+    "InstructionModelConfig",
     "LAPGANConfig",
     "LanguageModel",
     "LanguageModelConfig",
@@ -91,6 +95,8 @@ __all__ = [
     "SemiSupervisedGANConfig",
     "SentenceVAE",
     "SentenceVAEConfig",
+    "Speaker",
+    "SpeakerConfig",
     "Trainer",
     "TrainerConfig",
     "UGATITConfig",
