@@ -226,7 +226,10 @@ def show(numbers: dict[str, Any]) -> None:
     Console(soft_wrap=True).print(table)
 
 
-OF_TRAINING = ("model", "data", "images", "tokens", "sentences", "parameters", "chosen_update")
+OF_TRAINING = (
+    *("model", "data", "images", "tokens", "sentences", "rows", "parameters", "chosen_update"),
+    *("written", "written_exact", "written_words"),
+)
 """Metrics that are taken from the run."""
 
 
@@ -330,3 +333,25 @@ class TextEvaluation(GenerativeEvaluation):
         if self.prompt is not None:
             Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
         return kind.final_metrics(model, corpus, config.importance_samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructionEvaluation(GenerativeEvaluation):
+    """The evaluation of a model of instructions, and of its speaker, on the held-out episodes."""
+
+    subject_name = "a model of instructions"
+
+    def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        from rlgen.runs.instruction_files import SPEAKER, load_instruction_model, load_speaker
+        from rlgen.runs.model_files import require_noted_data
+
+        from ..instruction_metrics import measure_instructions, measure_speaker
+
+        config, device = self.recorded(folder)
+        split = config.split()
+        require_noted_data(folder, split.prints, "rows")
+        found: dict[str, Any] = {"held_out_episodes": len(split.held_out)}
+        found |= measure_instructions(load_instruction_model(folder, device), split.held_out, device)
+        if (folder / SPEAKER).is_dir():
+            found |= measure_speaker(load_speaker(folder, device), split.held_out, device)
+        return found

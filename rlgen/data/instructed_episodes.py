@@ -98,14 +98,11 @@ class InstructedEpisodes:
 
 
 def joined(parts: Sequence[InstructedEpisodes]) -> InstructedEpisodes:
-    """All episodes of tasks with as many actions."""
-    if len({part.n_actions for part in parts}) > 1:
-        got = " and ".join(str(part.n_actions) for part in parts)
-        raise problem("demonstrations of one number of actions", got, "record them in tasks with the same actions")
+    """All episodes of some, as of a task with the largest of their numbers of actions."""
     longest = max(part.words.shape[1] for part in parts)
     words = [torch.nn.functional.pad(part.words, (0, longest - part.words.shape[1])) for part in parts]
     rest = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("seen", "actions", "last", "lengths")}
-    return InstructedEpisodes(words=torch.cat(words), n_actions=parts[0].n_actions, **rest)
+    return InstructedEpisodes(words=torch.cat(words), n_actions=max(part.n_actions for part in parts), **rest)
 
 
 def without_unused(words: Int[Tensor, "E L"]) -> Int[Tensor, "E K"]:
@@ -118,7 +115,7 @@ class RowBatches:
     order each epoch (`Shuffled`)."""
 
     def __init__(self, rows: Tensor, predicted: Tensor, size: int, seed: int = 0, device: Any = None):
-        self.rows, self.predicted, self.size, self.device = rows, predicted, size, device
+        self.rows, self.predicted, self.size, self.seed, self.device = rows, predicted, size, seed, device
         self.shuffled = Shuffled(len(rows), size, seed)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -22,7 +22,7 @@ from .nice import NICE, NICEConfig
 from .pixelcnn import PixelCNN, PixelCNNConfig
 from .pixelrnn import PixelRNN, PixelRNNConfig
 from .real_nvp import RealNVP, RealNVPConfig
-from .registry import GENERATORS, TEXT_MODELS
+from .registry import GENERATORS, INSTRUCTION_MODELS, TEXT_MODELS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .sentence_vae import SentenceVAE, SentenceVAEConfig
 from .speaker import Speaker, SpeakerConfig
@@ -46,6 +46,7 @@ __all__ = [
     "GENERATORS",
     "GRAN",
     "IAFVAE",
+    "INSTRUCTION_MODELS",
     "LAPGAN",
     "NICE",
     "TEXT_MODELS",

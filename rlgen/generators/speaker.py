@@ -16,9 +16,9 @@ from rlgen.generators.instruction_model import CELLS, VIEW
 from rlgen.generators.text_sampling import Sampling
 from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD, SIDE
 from rlgen.nn.layers import full_precision
-from rlgen.nn.padding import PADDING, present
+from rlgen.nn.padding import present
 from rlgen.nn.past import Past
-from rlgen.nn.transformer import INITIAL_STD, Transformer, TransformerSizes
+from rlgen.nn.transformer import INITIAL_STD, Attention, Transformer, TransformerSizes
 
 STEP = VIEW + 1
 """Numbers of a step: what is seen, and the action."""
@@ -34,23 +34,21 @@ GREEDY = Sampling(temperature=0)
 class SpeakerConfig:
     """Configuration of `Speaker`."""
 
-    width: int = 128
-    """Number of features of a step or a word."""
-    depth: int = 2
+    width: int = 64
+    """Number of features of a cell, a step or a word."""
+    depth: int = 1
     """Number of blocks of the encoder, and of the decoder."""
     heads: int = 4
     """Number of attention heads; twice as many divide the width."""
-    cell_width: int = 16
-    """Number of features of a cell."""
     dropout: float = 0.1
     """Probability that a feature is dropped in training."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Learning rate of AdamW."""
     weight_decay: float = 0.1
     """Weight decay of matrices, per update and unit of the learning rate."""
 
     def __post_init__(self) -> None:
-        at_least(self, 1, "width", "depth", "heads", "cell_width")
+        at_least(self, 1, "width", "depth", "heads")
         at_least(self, 0, "weight_decay")
         below_one(self, "dropout")
         positive(self, "learning_rate")
@@ -67,6 +65,9 @@ class Speaker(GenerativeModel):
 
     An instruction ends with the number 0, which is also its padding, so that what it writes has the form of what it
     reads.
+
+    Each step attends to the cells that are seen at it, all of which share the embeddings of their codes, so that a word
+    that was learned for one cell holds for all.
 
     Differs from the paper: Transformers instead of LSTMs, and the encoder reads the codes of a grid.
     """
@@ -95,18 +96,21 @@ class Speaker(GenerativeModel):
             raise problem("a vocabulary of padding and a word, a length and at least 2 actions", got, "give these")
         self.vocabulary, self.length, self.actions = vocabulary, length, actions
         self.config = config or SpeakerConfig()
-        width, cell = self.config.width, self.config.cell_width
+        width = self.config.width
         self.start = vocabulary
-        self.codes = nn.ModuleList(nn.Embedding(number, cell) for number in CODES)
-        self.cells = nn.Linear(SIDE * SIDE * cell, width)
+        self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
+        self.places = nn.Embedding(SIDE * SIDE, width)
         self.directions = nn.Embedding(DIRECTIONS, width)
         self.acts = nn.Embedding(actions + 1, width)  # the last one is the end
         self.words = nn.Embedding(vocabulary + 1, width)  # the last one is the start symbol
+        self.step_norm, self.cell_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.look = Attention(width, self.config.heads)
         self.dropout = nn.Dropout(self.config.dropout)
         self.encoder = Transformer(self.config.sizes, causal=False)
         self.decoder = Transformer(self.config.sizes, cross=True)
-        for embedding in (self.directions, self.acts, self.words):
-            nn.init.normal_(embedding.weight, std=INITIAL_STD)
+        for module in (*self.children(), *self.codes):  # the larger weights of `look` find what is in front sooner
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=INITIAL_STD)
 
     def players(self) -> Sequence[Player]:
         config = self.config
@@ -127,13 +131,16 @@ class Speaker(GenerativeModel):
 
     def encode(self, steps: Trajectories) -> tuple[Float[Tensor, "B T W"], Bool[Tensor, "B T"]]:
         """Features of steps, and which of them are no padding."""
-        actions = steps[..., VIEW]
-        there = present(actions)
-        codes = steps[..., :CELLS].unflatten(-1, (SIDE * SIDE, len(CODES))).unbind(-1)
-        cells = torch.stack([embedding(each) for embedding, each in zip(self.codes, codes, strict=True)]).sum(0)
-        seen = self.cells(cells.flatten(-2)) + self.directions(steps[..., CELLS])
-        tokens = seen + self.acts(actions.masked_fill(actions == PADDING, self.actions))
-        return self.encoder(self.dropout(tokens), present=there), there
+        there = present(steps[..., VIEW])
+        rows = steps[there]  # padding is most of it where episodes differ in length
+        step = self.directions(rows[:, CELLS]) + self.acts(rows[:, VIEW])
+        codes = rows[:, :CELLS].unflatten(1, (SIDE * SIDE, len(CODES))).unbind(-1)
+        parts = [embedding(each) for embedding, each in zip(self.codes, codes, strict=True)]
+        cells = self.dropout(torch.stack(parts).sum(0) + self.places.weight)
+        seen = self.look.to_source(self.step_norm(step)[:, None], self.cell_norm(cells))[:, 0]
+        tokens = step.new_zeros(*there.shape, step.shape[1])
+        tokens[there] = self.dropout(step + seen)
+        return self.encoder(tokens, present=there), there
 
     def logits(
         self,

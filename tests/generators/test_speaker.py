@@ -14,7 +14,7 @@ from rlgen.generators.speaker import Speaker, SpeakerConfig
 from rlgen.nn.padding import PADDING
 from tests.data.instructed import ACTIONS, LENGTH, WORDS, demonstrations
 
-SMALL: dict[str, Any] = {"width": 16, "depth": 2, "heads": 2, "cell_width": 4}
+SMALL: dict[str, Any] = {"width": 16, "depth": 2, "heads": 2}
 
 
 def made(vocabulary: int = WORDS, length: int = LENGTH) -> Speaker:
