@@ -30,6 +30,7 @@ from rlgen.sb3.exploration_noise import ExplorationNoise, Likelihood, step_secon
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import encoding_extractor, extractor_for, policy_name
+from rlgen.sb3.instructed import shows_instructions
 
 from .image_encoder import EncoderConfig, encoder_settings, start_encoders
 
@@ -278,6 +279,8 @@ def policy_for(config: LearnerConfig, observed: spaces.Space, encoder: VAE | Non
     name, settings = policy_name(observed), policy_settings(config)
     if config.normalize or name != "MlpPolicy":
         settings["features_extractor_class"] = extractor_for(observed)
+    if shows_instructions(observed):
+        settings["ortho_init"] = False  # a Transformer has an initialization of its own
     if config.encoder.used:
         given = encoder_settings(config.encoder, encoder, observed)
         kind, arguments = encoding_extractor(observed, given)

@@ -2,11 +2,12 @@
 the missions of MiniGrid."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from rlgen.data.spaces import is_codes, with_entries
 from rlgen.errors import problem
 
 ACTIONS = ("go", "to", "pick", "up", "open", "put", "next")
@@ -25,6 +26,11 @@ LENGTH = 32
 """Numbers of an instruction with two clauses at most."""
 LONGEST = 80
 """Numbers of an instruction with four clauses: the longest of BabyAI has 72 words."""
+
+MISSION = "mission"
+"""Entry of an observation, and of demonstrations, that is an instruction."""
+NOTED = "words"
+"""Metadata of demonstrations with instructions: the words of their numbers."""
 
 _NUMBERS = {word: number for number, word in enumerate(WORDS)}
 _PARTS = re.compile(r"[^\s,]+|,")
@@ -62,3 +68,20 @@ def decode(numbers: Iterable[Any]) -> str:
     if wrong := [number for number in found if not 0 <= number < len(WORDS)]:
         raise problem(f"numbers of words from 0 to {len(WORDS) - 1}", str(wrong[0]), "decode what `encode` gave")
     return " ".join(WORDS[number] for number in found if number).replace(" ,", ",")
+
+
+def has_instructions(space: Any) -> bool:
+    """Whether an observation of `space` has an instruction in numbers of `WORDS`."""
+    found = with_entries(space).get(MISSION)
+    return found is not None and is_codes(found) and bool((found.high == len(WORDS) - 1).all())
+
+
+def instructions_of(observations: Any, metadata: Mapping[str, Any]) -> list[str]:
+    """The instruction of each row of demonstrations, in the words that their metadata note; empty without these."""
+    words = metadata.get(NOTED)
+    if not isinstance(observations, Mapping) or MISSION not in observations or not isinstance(words, list):
+        return []
+    numbers = np.asarray(observations[MISSION])
+    if numbers.dtype != np.uint8 or numbers.max(initial=0) >= len(words):
+        return []
+    return [" ".join(str(words[number]) for number in row if number).replace(" ,", ",") for row in numbers]

@@ -17,6 +17,8 @@ from rlgen.nn.normalizer import Normalizer
 from rlgen.nn.one_hot import OneHot
 from rlgen.sb3.encoded_images import EncodedImages
 from rlgen.sb3.features import NormalisedObservations
+from rlgen.sb3.instructed import shows_instructions
+from rlgen.sb3.instruction_extractor import InstructionFeatures
 
 WIDTH = 256
 """Features of an image."""
@@ -128,6 +130,8 @@ def _part(space: spaces.Space, encoder: Mapping[str, Any] | None) -> nn.Module:
 
 def extractor_for(space: spaces.Space) -> type[Any]:
     """The features extractor of rlgen's learners for observations of `space`."""
+    if shows_instructions(space):
+        return InstructionFeatures
     if isinstance(space, spaces.Dict):
         return DictFeatures
     return ImageFeatures if is_image_space(space) else NormalisedObservations

@@ -9,10 +9,10 @@ import numpy as np
 from gymnasium import spaces
 
 from rlgen.data.spaces import with_entries
-from rlgen.data.words import LENGTH, LONGEST, WORDS, encode
+from rlgen.data.words import LENGTH, LONGEST, MISSION, WORDS, encode, has_instructions
 
-MISSION, VIEW, DIRECTION = "mission", "image", "direction"
-"""Entries of an observation: the instruction, the cells in sight, and where the agent looks."""
+VIEW, DIRECTION = "image", "direction"
+"""Entries of an observation besides the instruction: the cells in sight, and where the agent looks."""
 
 
 class InstructedEnv(gym.Wrapper):
@@ -68,8 +68,7 @@ def shows_instructions(space: Any) -> bool:
     return (
         set(found) == {MISSION, VIEW, DIRECTION}
         and found[VIEW] == _codes(spaces.Box(0, 255, (7, 7, 3), np.uint8))
-        and isinstance(found[MISSION], spaces.Box)
-        and found[MISSION] == spaces.Box(0, len(WORDS) - 1, found[MISSION].shape, np.uint8)
+        and has_instructions(space)
     )
 
 
@@ -88,4 +87,5 @@ def _is_cells(env: gym.Env) -> bool:
 def _codes(view: spaces.Space) -> spaces.Box:
     """The space of codes in cells of a view of this shape."""
     assert view.shape is not None
-    return spaces.Box(np.uint8(0), np.broadcast_to(np.array(CELL, np.uint8) - 1, view.shape), view.shape, np.uint8)
+    high = np.zeros(view.shape, np.uint8) + np.array(CELL, np.uint8) - 1  # in the order in which policies are saved
+    return spaces.Box(np.zeros_like(high), high, dtype=np.uint8)
