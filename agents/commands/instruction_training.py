@@ -38,6 +38,8 @@ class Split:
     """Those on which models are measured."""
     unlabelled: InstructedEpisodes | None
     """Those whose instructions a speaker writes; theirs are used for nothing but a comparison."""
+    length: int
+    """Most words of an instruction of the task."""
     prints: Mapping[str, Mapping[str, Any]]
     """Name, number and sha256 of the demonstrations, by their role."""
     name: str

@@ -34,8 +34,8 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainInstruction(GenerativeSettings):
-    """A model of instructions in what is seen, from demonstrations of a BabyAI or MiniGrid task: it predicts hidden words
-    and the expert's action (Prevalent). Policies start from it: --encoder.run RUN of `train bc` and others.
+    """A model of instructions in what is seen, from demonstrations of a BabyAI or MiniGrid task: it predicts hidden
+    words and the expert's action (Prevalent). Policies start from it: --encoder.run RUN of `train bc` and others.
 
     With a speaker, trajectories without instruction are used too: it learns first to write the instruction of a
     trajectory. Every tenth labelled episode, in a fixed random order, is held out.
@@ -122,8 +122,9 @@ class TrainInstruction(GenerativeSettings):
         held_out = order[EVERY - 1 :: EVERY].sort().values
         train = order[torch.arange(count) % EVERY != EVERY - 1].sort().values
         actions = max(part.n_actions for part in (every, *rest))
-        parts = (every.part(train), every.part(held_out), joined(rest) if rest else None)
-        return Split(*(part and replace(part, n_actions=actions) for part in parts), prints, self.data.stem)
+        own = (trimmed(replace(every.part(part), n_actions=actions)) for part in (train, held_out))
+        others = replace(joined(rest), n_actions=actions) if rest else None
+        return Split(*own, others, every.words.shape[1], prints, self.data.stem)
 
     def total(self, training: InstructionTraining) -> int:
         speaker = self.speaker_steps if self.speaker == "on" else 0
@@ -138,15 +139,14 @@ class TrainInstruction(GenerativeSettings):
         split = self.split()
         self._say_what_is_used(split)
         self.seed_generators()
-        length = split.train.words.shape[1]
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
-        model = INSTRUCTION_MODELS[self.model](len(WORDS), length, split.train.n_actions, self.model_config)
+        model = INSTRUCTION_MODELS[self.model](len(WORDS), split.length, split.train.n_actions, self.model_config)
         speaking = self._speaking(split, device) if self.speaker == "on" else None
         training = InstructionTraining(
             game=Trainer(model.to(device), self.game),
             batches=rows_of(split.train, self.batch_size, self.seed, device),
             speaking=speaking,
-            split=replace(split, **{name: trimmed(getattr(split, name)) for name in ("train", "held_out")}),
+            split=split,
             keep_best=self.keep == "best",
             log_every=self.log_every,
         )
@@ -158,7 +158,7 @@ class TrainInstruction(GenerativeSettings):
     def _speaking(self, split: Split, device: torch.device) -> SpeakerStage:
         """The speaker's part of the training."""
         train = split.train
-        speaker = Speaker(len(WORDS), train.words.shape[1], train.n_actions, self.speaking).to(device)
+        speaker = Speaker(len(WORDS), split.length, train.n_actions, self.speaking).to(device)
         return SpeakerStage(
             game=Trainer(speaker, self.game, self.speaker_steps),
             batches=RowBatches(train.trajectories(), train.words, self.batch_size, self.seed, device),

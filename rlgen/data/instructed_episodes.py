@@ -13,9 +13,10 @@ from torch.nn.utils.rnn import pad_sequence
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.shuffled import Shuffled
 from rlgen.data.validation import recorded_bounds
+from rlgen.data.words import NOTED, WORDS
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import CELLS, VIEW
-from rlgen.nn.cross_modal import NO_WORD
+from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD
 from rlgen.nn.padding import PADDING
 
 ENTRIES = {"image": CELLS, "direction": 1, "mission": None}
@@ -49,6 +50,7 @@ class InstructedEpisodes:
             got = f"{', '.join(f'{name} of {size}'.strip() for name, size in sizes.items())} numbers in {source}"
             remedy = "record them in a task of BabyAI or MiniGrid"
             raise problem(f"an image of {CELLS} codes, a direction and a mission of words", got, remedy)
+        _require_known(demonstrations)
         ends = np.cumsum(demonstrations.episode_lengths) - 1
         after = demonstrations.next_observations
         assert isinstance(after, dict)
@@ -141,6 +143,20 @@ def _views(observed: dict[str, Any]) -> Int[Tensor, "R V"]:
     """Codes of the cells and directions."""
     parts = [np.asarray(observed[name]).reshape(len(observed[name]), -1) for name in ("image", "direction")]
     return torch.from_numpy(np.concatenate([part.astype(np.int16) for part in parts], 1))
+
+
+def _require_known(demonstrations: Demonstrations) -> None:
+    """Raises `InputError` for codes and words that models do not know."""
+    source, metadata, observed = demonstrations.source, demonstrations.metadata, _entries(demonstrations.observations)
+    if metadata.get(NOTED, list(WORDS)) != list(WORDS):
+        raise problem("instructions in the words of rlgen.data.words", f"others in {source}", "record them again")
+    cells = np.asarray(observed["image"]).reshape(len(demonstrations), -1, len(CODES))
+    limits = {"image": np.array(CODES), "direction": DIRECTIONS, "mission": len(WORDS)}
+    for name, limit in limits.items():
+        numbers = cells if name == "image" else np.asarray(observed[name])
+        if (numbers < 0).any() or (numbers >= limit).any():
+            got = f"others under {name!r} in {source}"
+            raise problem("the codes of MiniGrid and numbers of words", got, "record them in a task of MiniGrid")
 
 
 def _n_actions(demonstrations: Demonstrations) -> int:

@@ -138,7 +138,10 @@ def extractor_for(space: spaces.Space) -> type[Any]:
 
 
 def encoding_extractor(space: spaces.Space, encoder: Mapping[str, Any]) -> tuple[type[Any], dict[str, Any]]:
-    """The features extractor for observations of `space` with `EncodedImages` of these settings, and its arguments."""
+    """The features extractor for observations of `space` with `EncodedImages` of these settings, or, for observations
+    with an instruction, `InstructionFeatures` of these, and its arguments."""
+    if shows_instructions(space):
+        return InstructionFeatures, dict(encoder)
     if isinstance(space, spaces.Dict):
         return DictFeatures, {"encoder": dict(encoder)}
     return EncodedImages, dict(encoder)

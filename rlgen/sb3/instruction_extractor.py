@@ -3,14 +3,17 @@
 Saved policies name this module, so its class must stay here.
 """
 
+from dataclasses import asdict
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from rlgen.data.words import MISSION, WORDS
 from rlgen.errors import problem
+from rlgen.generators.instruction_model import InstructionModel
 from rlgen.nn.cross_modal import CrossModalConfig, CrossModalTransformer
 from rlgen.sb3.instructed import DIRECTION, VIEW, shows_instructions
 
@@ -20,7 +23,7 @@ POLICY = CrossModalConfig(width=64)
 
 class InstructionFeatures(BaseFeaturesExtractor):
     """Features [B, `width`] of the observations of an `InstructedEnv`: those of the whole of a
-    `CrossModalTransformer`."""
+    `CrossModalTransformer`. Frozen, it stays as it is: the policy's loss has no gradient there."""
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class InstructionFeatures(BaseFeaturesExtractor):
         depth: int = POLICY.depth,
         heads: int = POLICY.heads,
         dropout: float = POLICY.dropout,
+        frozen: bool = False,
     ):
         if not shows_instructions(observation_space):
             got = str(list(getattr(observation_space, "spaces", [])) or observation_space)
@@ -38,8 +42,20 @@ class InstructionFeatures(BaseFeaturesExtractor):
         config = CrossModalConfig(width=width, depth=depth, heads=heads, dropout=dropout)
         self.network = CrossModalTransformer(len(WORDS), observation_space[MISSION].shape[0], config)  # type: ignore[index]
 
+        self.frozen = frozen
+
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        return self.network(*cross_modal_inputs(observations)).pooled
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.network(*cross_modal_inputs(observations)).pooled
+
+    def start_from(self, model: InstructionModel) -> None:
+        """Takes the weights of the network of `model`, which has its sizes."""
+        self.network.load_state_dict(model.network.state_dict())
+
+
+def instruction_settings(config: CrossModalConfig, frozen: bool) -> dict[str, Any]:
+    """Arguments of `InstructionFeatures`, in types of JSON, for a network with this configuration."""
+    return {**asdict(config), "frozen": frozen}
 
 
 def cross_modal_inputs(observations: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,6 +72,7 @@ def instruction_options(tensors: dict[str, Tensor], given: Any) -> dict[str, Any
         each.shape[1] for key, each in tensors.items() if key.endswith(".network.words.weight") and each.ndim == 2
     ]
     blocks = {key.split(".network.blocks.")[1].split(".")[0] for key in tensors if ".network.blocks." in key}
-    heads = given.get("heads", POLICY.heads) if isinstance(given, dict) else POLICY.heads
-    found = {"width": widths[0], "depth": len(blocks)} if widths and blocks else {}
+    given = given if isinstance(given, dict) else {}
+    heads, found = given.get("heads", POLICY.heads), {"frozen": given.get("frozen") is True}
+    found |= {"width": widths[0], "depth": len(blocks)} if widths and blocks else {}
     return {**found, "heads": heads} if isinstance(heads, int) and not isinstance(heads, bool) else found

@@ -6,6 +6,7 @@ import torch
 
 from rlgen.data import Demonstrations, Episode
 from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined, without_unused
+from rlgen.data.words import NOTED
 from rlgen.errors import InputError
 from rlgen.generators.instruction_model import CELLS, VIEW
 from rlgen.nn.padding import PADDING
@@ -77,5 +78,10 @@ def test_other_observations_and_actions_are_refused() -> None:
     halves = Episode(observations=one.observations, actions=one.actions / 4)
     with pytest.raises(InputError, match="one discrete action per step"):
         InstructedEpisodes.of(Demonstrations.from_episodes([halves]))
+    strange = {**one.observations, "mission": one.observations["mission"] + np.uint8(200)}
+    with pytest.raises(InputError, match="numbers of words; got others under 'mission'"):
+        InstructedEpisodes.of(Demonstrations.from_episodes([Episode(observations=strange, actions=one.actions)]))
+    with pytest.raises(InputError, match=r"in the words of rlgen\.data\.words"):
+        InstructedEpisodes.of(Demonstrations.from_episodes([one], metadata={NOTED: ["", "gehe"]}))
     with pytest.raises(InputError, match="whole episodes for a model of instructions"):
         InstructedEpisodes.of(demonstrations(5).every(2))
