@@ -56,7 +56,7 @@ def measure_instructions(model: InstructionModel, held_out: InstructedEpisodes, 
     for rows, places, words in _batches(device, *_each_hidden(held_out, model.network.mask)):
         logits = model.word_logits(model.features(rows))
         by_word.append(_scores(logits[torch.arange(len(rows), device=device), places], words))
-    found = {}
+    found: dict[str, float] = {}
     for name, scores in (("action", by_row), ("word", by_word)):
         nll, accuracy = torch.cat(scores).mean(0).tolist()
         found |= {f"{name}_nll": nll, f"{name}_accuracy": accuracy}

@@ -28,7 +28,7 @@ WRITING_SEED = 40_000
 INSTRUCTIONS = "instructions.txt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """Episodes of a training."""
 

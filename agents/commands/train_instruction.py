@@ -48,7 +48,7 @@ class TrainInstruction(GenerativeSettings):
     general_results = instruction_metrics.RESULTS
 
     model: Literal["prevalent"] = "prevalent"
-    """Kind of model."""
+    """Kind of model: prevalent, which predicts hidden words and the expert's action."""
     data: Path
     """Demonstrations with instructions, e.g. of `rlgen demos record --expert babyai-bot`."""
     labelled: int | None = None
@@ -122,9 +122,14 @@ class TrainInstruction(GenerativeSettings):
         held_out = order[EVERY - 1 :: EVERY].sort().values
         train = order[torch.arange(count) % EVERY != EVERY - 1].sort().values
         actions = max(part.n_actions for part in (every, *rest))
-        own = (trimmed(replace(every.part(part), n_actions=actions)) for part in (train, held_out))
-        others = replace(joined(rest), n_actions=actions) if rest else None
-        return Split(*own, others, every.words.shape[1], prints, self.data.stem)
+        return Split(
+            train=trimmed(replace(every.part(train), n_actions=actions)),
+            held_out=trimmed(replace(every.part(held_out), n_actions=actions)),
+            unlabelled=replace(joined(rest), n_actions=actions) if rest else None,
+            length=every.words.shape[1],
+            prints=prints,
+            name=self.data.stem,
+        )
 
     def total(self, training: InstructionTraining) -> int:
         speaker = self.speaker_steps if self.speaker == "on" else 0

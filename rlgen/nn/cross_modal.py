@@ -48,11 +48,11 @@ class CrossModalFeatures:
     """Features of an instruction and what is seen, each of them aware of all others."""
 
     words: Float[Tensor, "B L W"]
-    """Of each word, and of padding after the last."""
+    """Features of each word, and of padding after the last."""
     scene: Float[Tensor, "B S W"]
-    """Of each of the 49 cells, row by row, and of the direction."""
+    """Features of each of the 49 cells, row by row, and of the direction."""
     pooled: Float[Tensor, "B W"]
-    """Of both together: those of a symbol before the first word."""
+    """Features of both together: those of a symbol before the first word."""
 
 
 class CrossModalTransformer(nn.Module):

@@ -73,6 +73,7 @@ def instruction_options(tensors: dict[str, Tensor], given: Any) -> dict[str, Any
     ]
     blocks = {key.split(".network.blocks.")[1].split(".")[0] for key in tensors if ".network.blocks." in key}
     given = given if isinstance(given, dict) else {}
-    heads, found = given.get("heads", POLICY.heads), {"frozen": given.get("frozen") is True}
+    heads = given.get("heads", POLICY.heads)
+    found: dict[str, Any] = {"frozen": given.get("frozen") is True}
     found |= {"width": widths[0], "depth": len(blocks)} if widths and blocks else {}
     return {**found, "heads": heads} if isinstance(heads, int) and not isinstance(heads, bool) else found
