@@ -234,7 +234,7 @@ def show(numbers: dict[str, Any]) -> None:
 
 
 OF_TRAINING = (
-    *("model", "data", "images", "tokens", "sentences", "rows", "parameters", "chosen_update"),
+    *("model", "data", "images", "tokens", "sentences", "examples", "parameters", "chosen_update"),
     *("written", "written_exact", "written_words"),
 )
 """Metrics that are taken from the run."""
@@ -356,7 +356,7 @@ class InstructionEvaluation(GenerativeEvaluation):
 
         config, device = self.recorded(folder)
         split = config.split()
-        require_noted_data(folder, split.prints, "rows")
+        require_noted_data(folder, split.prints, "examples")
         found: dict[str, Any] = {"held_out_episodes": len(split.held_out)}
         found |= measure_instructions(load_instruction_model(folder, device), split.held_out, device)
         if (folder / SPEAKER).is_dir():

@@ -90,7 +90,7 @@ class InstructionTraining(BestWeights):
     speaking: SpeakerStage | None
     split: Split
     agent = "instruction"
-    counted = "rows"
+    counted = "examples"
     finite = frozenset({"action_nll", "word_nll", "speaker_nll"})
 
     @property

@@ -57,7 +57,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_holds_both_models_metrics_instructions_and_a_report(whole: Path) -> None:
     found = json.loads((whole / "result.json").read_text())["metrics"]
-    named = {"model": "prevalent", "data": "two", "rows": 17 * 8, "held_out_episodes": 2, "written": 10}
+    named = {"model": "prevalent", "data": "two", "examples": 17 * 8, "held_out_episodes": 2, "written": 10}
     assert {name: found[name] for name in named} == named
     for name in ("action_accuracy", "word_accuracy", "speaker_accuracy", "speaker_exact", "written_exact"):
         assert 0 <= found[name] <= 1
