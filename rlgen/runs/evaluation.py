@@ -93,7 +93,7 @@ def evaluate(
 def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress: Progress) -> Evaluation:
     running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     finished: list[list[tuple[float, int, bool, str]]] = [[] for _ in range(env.num_envs)]
-    instructed = has_instructions(env.observation_space)
+    instructed = has_instructions(getattr(env, "observation_space", None))
     for step, counts in play_episodes(policy, env, episodes, deterministic):
         running_return += step.rewards
         running_length += 1

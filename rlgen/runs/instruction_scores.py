@@ -26,7 +26,7 @@ def instruction_scores(played: Evaluation, env: Any, seed: int) -> dict[str, flo
 
     - `success_rate`: share of the episodes with a reward, also for each kind of instructions, if there are several.
     - `spl`, on BabyAI: success weighted by path length (`rlgen.equations.path_length`). The path that counts as the
-      shortest is that of BabyAI's bot in the same episode, which sees no more than the policy. Episodes in which the
+      shortest is that of BabyAI's bot in the same episode, which has to look for its goal too. Episodes in which the
       bot fails do not count.
     """
     if played.instructions is None:

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.preprocessing import is_image_space
@@ -16,6 +17,7 @@ from rlgen.data.words import LENGTH, LONGEST, decode
 from rlgen.envs import make_vec, registration
 from rlgen.errors import InputError
 from rlgen.rewards.observation_rows import entry_of
+from rlgen.rewards.random_features import features_for, features_size
 from rlgen.sb3.image_features import DictFeatures, policy_name
 from rlgen.sb3.instructed import InstructedEnv, shows_instructions, with_numbers
 
@@ -76,13 +78,19 @@ def test_codes_are_bytes_from_zero_to_less_than_255(space: spaces.Space, codes: 
 def test_codes_are_one_hot_for_discriminators_and_for_features_of_dictionaries() -> None:
     space = spaces.Dict({"codes": spaces.Box(0, np.array([2, 1], np.uint8), (2,), np.uint8)})
     rows = np.array([[2, 0], [0, 1]], np.uint8)
-    import torch
-
     expected = [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
     assert entry_of(space["codes"])(torch.as_tensor(rows)).tolist() == expected
     features = DictFeatures(space)
     assert features.features_dim == 5
     assert features({"codes": torch.as_tensor(rows).float()}).tolist() == expected
+
+
+def test_codes_alone_are_one_hot_for_curiosities() -> None:
+    space = spaces.Box(0, 2, (2,), np.uint8)
+    seen = features_for(space, "cpu")
+    assert seen is not None
+    assert seen.size == features_size(space) == 6
+    assert seen(torch.tensor([[2.0, 0.0]])).tolist() == [[0, 0, 1, 1, 0, 0]]
 
 
 def test_a_picture_that_a_wrapper_draws_stays_a_picture() -> None:
