@@ -1,4 +1,4 @@
-"""The settings of a policy's encoder of images, and where it starts from."""
+"""The settings of a policy's encoder of images or instructions, and where it starts from."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,20 +9,32 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.checks import at_least
 from rlgen.data.spaces import channels_first_shape, with_entries
+from rlgen.data.words import MISSION, WORDS
 from rlgen.deprecation import UNLESS_NONE
 from rlgen.errors import problem
+from rlgen.generators.instruction_model import InstructionModel
+from rlgen.generators.registry import GENERATORS, INSTRUCTION_MODELS
 from rlgen.generators.vae import VAE
 from rlgen.runs.image_files import load_image_model
+from rlgen.runs.instruction_files import load_instruction_model
+from rlgen.runs.model_files import read_card
 from rlgen.sb3.encoded_images import PRETRAINED, encoded_parts, settings_of
+from rlgen.sb3.instructed import shows_instructions
+from rlgen.sb3.instruction_extractor import InstructionFeatures, instruction_settings
+
+Encoder = VAE | InstructionModel
+"""A trained model whose encoder or network a policy may start from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """Settings of features of images that start as a VAE's encoder; the features are the means of its posterior."""
+    """Settings of features that start as those of a trained model: of images as a VAE's encoder, the means of its
+    posterior, or of instructions and views as the network of a model of instructions."""
 
     run: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Run folder of `rlgen train image --model vae` (or iaf_vae) on images of the observations' size, whose encoder the
-    policy starts from; a resumed run reads it again. By default features start random."""
+    policy starts from, or of `rlgen train instruction`, whose network it starts from; a resumed run reads it again. By
+    default features start random."""
     pretrain: int = 0
     """Updates of a VAE on the demonstrated images before they are imitated, e.g. 2000, whose encoder the policy starts
     from; 0 for none."""
@@ -44,22 +56,30 @@ class EncoderConfig:
         """Whether features start as an encoder."""
         return self.run is not None or self.pretrain > 0
 
-    def model(self) -> VAE | None:
+    def model(self) -> Encoder | None:
         """The trained model of `run`, if there is one. Raises `InputError` for another kind of model."""
         if self.run is None:
             return None
+        kind, _ = read_card(self.run, {**GENERATORS, **INSTRUCTION_MODELS})
+        if kind in INSTRUCTION_MODELS.values():
+            return load_instruction_model(self.run)
         found = load_image_model(self.run)
         if not isinstance(found, VAE):
             got = f"a {type(found).__name__} in {self.run}"
-            raise problem("the run of a VAE (vae or iaf_vae), which has an encoder", got, "train one on such images")
+            expected = "the run of a VAE (vae or iaf_vae), which has an encoder, or of a model of instructions"
+            raise problem(expected, got, "train one on such observations")
         return found
 
 
-def encoder_settings(config: EncoderConfig, model: VAE | None, observed: spaces.Space) -> dict[str, Any]:
+def encoder_settings(config: EncoderConfig, model: Encoder | None, observed: spaces.Space) -> dict[str, Any]:
     """Arguments of the features extractor for observations of this space.
 
-    Raises `InputError` unless these have one image, of the size that `model` was trained on.
+    Raises `InputError` unless these have one image, of the size that `model` was trained on, or, for a model of
+    instructions, instructions as it reads them.
     """
+    if isinstance(model, InstructionModel):
+        _require_instructions(config, model, observed)
+        return instruction_settings(model.config.network, config.freeze)
     spaces_of_images = [space for space in with_entries(observed).values() if is_image_space(space)]
     if len(spaces_of_images) != 1 or len(spaces_of_images[0].shape) != 3:
         raise problem("observations with one image, for an encoder", f"{observed}", "leave the encoder out")
@@ -71,8 +91,24 @@ def encoder_settings(config: EncoderConfig, model: VAE | None, observed: spaces.
     return settings_of(PRETRAINED if model is None else model.config, config.freeze)
 
 
-def start_encoders(policy: Any, config: EncoderConfig, model: VAE | None) -> None:
+def _require_instructions(config: EncoderConfig, model: InstructionModel, observed: spaces.Space) -> None:
+    if not shows_instructions(observed):
+        got = f"{observed}, and a model of instructions in {config.run}"
+        raise problem("observations with an instruction", got, "use a task of BabyAI or MiniGrid")
+    seen = (len(WORDS), with_entries(observed)[MISSION].shape[0])
+    if (model.vocabulary, model.length) != seen:
+        got = f"{model.length} of {model.vocabulary}, which the model in {config.run} reads"
+        remedy = "train one on demonstrations of such a task"
+        raise problem(f"instructions of {seen[1]} words of {seen[0]}, as the policy sees them", got, remedy)
+
+
+def start_encoders(policy: Any, config: EncoderConfig, model: Encoder | None) -> None:
     """Starts the encoders of `policy` from `model`; without it, they wait for the demonstrations."""
+    if isinstance(model, InstructionModel):
+        for each in policy.modules():
+            if isinstance(each, InstructionFeatures):
+                each.start_from(model)
+        return
     for part in encoded_parts(policy).values():
         part.pretraining = config.pretrain
         if model is not None:

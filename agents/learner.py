@@ -19,7 +19,6 @@ from rlgen.data.spaces import kinds_of
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
 from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
-from rlgen.generators.vae import VAE
 from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.normalizer import ActionScale
 from rlgen.runs.evaluation import RandomPolicy
@@ -30,8 +29,9 @@ from rlgen.sb3.exploration_noise import ExplorationNoise, Likelihood, step_secon
 from rlgen.sb3.fast_ppo import FastPPO
 from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import encoding_extractor, extractor_for, policy_name
+from rlgen.sb3.instructed import shows_instructions
 
-from .image_encoder import EncoderConfig, encoder_settings, start_encoders
+from .image_encoder import Encoder, EncoderConfig, encoder_settings, start_encoders
 
 Algorithm = Literal["ppo", "a2c", "trpo"]
 Noise = Literal["white", "correlated", "coloured", "gsde"]
@@ -105,7 +105,7 @@ class LearnerConfig:
     """Log-probabilities of actions under correlated noise (PPO). marginal: of each action by itself, which is biased
     towards lasting deviations; conditional: given the step before, which is unbiased."""
     encoder: EncoderConfig = field(default=EncoderConfig(), metadata=UNLESS_DEFAULT)
-    """Encoder of an image model that the policy's features of images start from."""
+    """Trained model that the policy's features of images or instructions start from."""
 
     def __post_init__(self) -> None:
         one_of(self, "algorithm", get_args(Algorithm))
@@ -272,12 +272,14 @@ def set_gsde_std(model: OnPolicyAlgorithm, share: float) -> None:
         policy.log_std.copy_((wanted - length.log()).expand_as(policy.log_std))
 
 
-def policy_for(config: LearnerConfig, observed: spaces.Space, encoder: VAE | None = None) -> dict[str, Any]:
+def policy_for(config: LearnerConfig, observed: spaces.Space, encoder: Encoder | None = None) -> dict[str, Any]:
     """SB3's `policy` and `policy_kwargs` for observations of this space. `encoder`: the model that features of images
     start from, if it is trained."""
     name, settings = policy_name(observed), policy_settings(config)
     if config.normalize or name != "MlpPolicy":
         settings["features_extractor_class"] = extractor_for(observed)
+    if shows_instructions(observed):
+        settings["ortho_init"] = False  # a Transformer has an initialization of its own
     if config.encoder.used:
         given = encoder_settings(config.encoder, encoder, observed)
         kind, arguments = encoding_extractor(observed, given)

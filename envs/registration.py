@@ -24,6 +24,8 @@ MAX_EPISODE_STEPS = {
     "rlgen/SwimmerGather-v0": 500,
 }
 """Id → time limit."""
+OF_MINIGRID = ("BabyAI-", "MiniGrid-")
+"""Prefixes of the ids that the package minigrid registers."""
 
 
 def register() -> None:
@@ -84,7 +86,7 @@ def import_modules(names: Sequence[str]) -> None:
 
 
 def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the same command") -> str:
-    """The id without its module, with the newest version if it has none. Imports nothing.
+    """The id without its module, with the newest version if it has none. Imports nothing but minigrid, for its ids.
 
     Args:
         env_id: an id, which may come from a file.
@@ -92,9 +94,11 @@ def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the 
         command: command that the error message recommends.
 
     Raises:
-        InputError: the id is not registered with Gymnasium.
+        InputError: the id is not registered with Gymnasium, or minigrid is missing for one of its ids.
     """
     module, own = split_id(env_id)
+    if own.startswith(OF_MINIGRID):
+        register_minigrid(own)
     try:
         namespace, name, version = parse_env_id(own)
         newest = find_highest_version(namespace, name) if version is None and own not in gym.registry else None
@@ -109,6 +113,15 @@ def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the 
             f"no such environment; a file names {', '.join(named)} as its module, and files import nothing",
             f"if you trust that code, start where it can be imported and type: {command} {options}",
         ) from error
+
+
+def register_minigrid(env_id: str) -> None:
+    """Import the package minigrid, which registers its ids. Raises `InputError` where it is missing."""
+    try:
+        import_module("minigrid")
+    except ModuleNotFoundError as error:
+        got = f"a Python without it ({error})"
+        raise problem(f"the package minigrid for {env_id}", got, "pip install 'rlgen[instructions]'") from error
 
 
 def imported_id(env_id: str) -> str:

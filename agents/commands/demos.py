@@ -29,10 +29,13 @@ Source = Annotated[str, arg(metavar="PATH")]
 @renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
 class DemosRecord:
-    """Play a saved policy and save its observations and actions."""
+    """Play a saved policy, or an expert, and save its observations and actions."""
 
-    policy: Path
+    policy: Path | None = None
     """Model saved by Stable-Baselines3 (.zip; nothing in it is run), or a finished or published run's folder."""
+    expert: Literal["babyai-bot"] | None = None
+    """Expert instead of a policy. babyai-bot: BabyAI's bot, which plans from the state of the task; the episodes in
+    which it fails are left out."""
     env: str
     """Gymnasium id of the environment, e.g. Ant-v5, or my_module:Mine-v0, whose module is imported."""
     env_kwargs: EnvKwargs = field(default_factory=dict)
@@ -62,6 +65,8 @@ class DemosRecord:
         from rlgen.envs import make_vec
         from rlgen.sb3.load import load_policy
 
+        from .demos_bot import record_bot
+
         require_target(self.out, "auto", self.overwrite, subsampled=self.every > 1)
         if self.episodes < 1 or self.n_envs < 1:
             raise problem(
@@ -69,16 +74,23 @@ class DemosRecord:
             )
         if self.every < 1:
             raise problem("--every of at least 1", f"{self.every}", "leave it out to keep every step")
-        path = policy_file(self.policy)
+        if (self.policy is None) == (self.expert is None):
+            got = "neither" if self.policy is None else "both"
+            raise problem("--policy or --expert", got, "give one of them")
+        path = None if self.policy is None else policy_file(self.policy)
         import_typed(self.imports, self.env)
         env = make_vec(self.env, min(self.n_envs, self.episodes), seed=self.seed, env_kwargs=self.env_kwargs)
         try:
-            policy = load_policy(path, env.observation_space, env.action_space, self.normalizer)
-            demonstrations = Demonstrations.record(policy, env, self.episodes, self.seed, self.deterministic)
+            if path is None:
+                demonstrations = record_bot(env, self.episodes, self.seed)
+            else:
+                policy = load_policy(path, env.observation_space, env.action_space, self.normalizer)
+                demonstrations = Demonstrations.record(policy, env, self.episodes, self.seed, self.deterministic)
+                noted = demonstrations.metadata | {"policy": path.name}
+                demonstrations = replace(demonstrations, metadata=noted)
         finally:
             env.close()
-        metadata = demonstrations.metadata | {"policy": path.name}
-        demonstrations = replace(demonstrations, metadata=metadata, source=str(self.out))
+        demonstrations = replace(demonstrations, source=str(self.out))
         write(demonstrations.every(self.every, self.seed) if self.every > 1 else demonstrations, self.out)
 
 

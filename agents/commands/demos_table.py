@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rlgen.data import observations as tree
 from rlgen.data.summary import Summary, at_bound
+from rlgen.data.words import instructions_of
 from rlgen.system.console import Console
 
 if TYPE_CHECKING:
@@ -18,8 +19,21 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 BINS = 18
 """Bins of an action's histogram; with 18 the table fits 80 columns."""
 
-NOTED = ("policy", "minari_id", "environment", "env_kwargs", "seed", "deterministic", "backend", "margin_rule")
+NOTED = (
+    "policy",
+    "failed_episodes",
+    "minari_id",
+    "environment",
+    "env_kwargs",
+    "seed",
+    "deterministic",
+    "backend",
+    "margin_rule",
+)
 """Metadata that is shown."""
+
+SHOWN_INSTRUCTIONS = 4
+"""Instructions that are shown as text."""
 
 MOST_ACTIONS = 24
 """Most rows of the action table, one per action dimension."""
@@ -66,11 +80,21 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
     table.add_row("length", f"{summary.length_mean:,.0f} steps  {lengths}".rstrip())
     table.add_row("ends", _ends(summary))
+    if instructions := _instructions(demonstrations):
+        table.add_row("instructions", Text(instructions))
     if tree.is_flat(demonstrations.observations):
         table.add_row("observations", _span(summary.observation_range))
     clipped = "" if summary.share_clipped is None else f", {summary.share_clipped:.1%} of them at a bound"
     table.add_row("actions", f"{_span(summary.action_range)}{clipped}")
     return table
+
+
+def _instructions(demonstrations: "Demonstrations") -> str:
+    """Number of different instructions, and the first of them, one per line."""
+    firsts = np.unique(demonstrations.episode, return_index=True)[1]
+    seen = tree.take(demonstrations.observations, firsts)
+    found = list(dict.fromkeys(instructions_of(seen, demonstrations.metadata)))
+    return "\n".join([f"{len(found)} different, e.g.", *found[:SHOWN_INSTRUCTIONS]]) if found else ""
 
 
 def _origin(metadata: dict[str, Any]) -> str:

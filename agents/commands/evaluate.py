@@ -7,15 +7,15 @@ from typing import Any
 from rlgen.deprecation import renamed_fields
 from rlgen.errors import InputError, problem
 
-from .evaluation import Evaluation, ImageEvaluation, PolicyEvaluation, TextEvaluation
+from .evaluation import Evaluation, ImageEvaluation, InstructionEvaluation, PolicyEvaluation, TextEvaluation
 from .output import refuse_existing
 
-KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation, TextEvaluation)
+KINDS: tuple[type[Evaluation], ...] = (PolicyEvaluation, ImageEvaluation, TextEvaluation, InstructionEvaluation)
 
 
 @renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(TextEvaluation, ImageEvaluation, PolicyEvaluation):
+class Evaluate(InstructionEvaluation, TextEvaluation, ImageEvaluation, PolicyEvaluation):
     """Play a policy for complete episodes and report its returns, or measure the image model or language model of a
     finished run. No demonstrations are needed, and nothing is written without --out.
 

@@ -78,8 +78,8 @@ class PolicyEvaluation(Evaluation):
     """File of observation statistics, a VecNormalize (.pkl) or JSON; by default those saved with the policy, if any;
     none: the policy gets observations as they are."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3, for the same evaluation: its return is then 1 of the
-    normalized score, and that of random actions 0."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3, or babyai-bot, for the same evaluation: its return is
+    then 1 of the normalized score, and that of random actions 0."""
 
     attack: Literal["fgsm", "pgd"] | None = None
     """Attack on the observations of the policy while it acts, which changes its action most: fgsm, one step of the
@@ -101,6 +101,7 @@ class PolicyEvaluation(Evaluation):
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.evaluation import evaluate
+        from rlgen.runs.instruction_scores import instruction_scores
         from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
 
@@ -126,10 +127,11 @@ class PolicyEvaluation(Evaluation):
             if self.attack is not None:
                 policy, attack = self.attack_on(subject).on(loaded, make)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
+            scores = instruction_scores(played, env, subject.seed)
         finally:
             env.close()
         subject = self.measured_against(subject)
-        numbers: dict[str, Any] = {"env": subject.env, "seed": subject.seed, **played.summary()}
+        numbers: dict[str, Any] = {"env": subject.env, "seed": subject.seed, **played.summary(), **scores}
         of_scale = ("random_return", "expert_return", "reference", "reference_seed")
         numbers |= {name: getattr(subject, name) for name in of_scale}
         numbers["normalised_return"] = normalised_return(
@@ -141,7 +143,7 @@ class PolicyEvaluation(Evaluation):
             **numbers,
             **self.how(env),
             **attack,
-            "per_episode": {name: each.tolist() for name, each in asdict(played).items()},
+            "per_episode": {name: each.tolist() for name, each in asdict(played).items() if each is not None},
         }
 
     def subject(self) -> Subject:
@@ -208,6 +210,8 @@ def show(numbers: dict[str, Any]) -> None:
     """Print the numbers as a small table."""
     from rich.table import Table
 
+    from rlgen.reports.tables import metric_text
+    from rlgen.runs.instruction_scores import METRICS
     from rlgen.system.console import Console
 
     table = Table("", f"{numbers['env']}, {numbers['episodes']} episodes", box=None, pad_edge=False)
@@ -215,6 +219,9 @@ def show(numbers: dict[str, Any]) -> None:
     table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
     table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
     table.add_row("ended by the task", f"{numbers['terminated']:.0%}")
+    for metric in METRICS:
+        if metric.name in numbers:
+            table.add_row(metric.label, metric_text(metric, numbers))
     if numbers["share_of_failures"] is not None:
         table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
     if numbers["normalised_return"] is not None:
@@ -226,7 +233,10 @@ def show(numbers: dict[str, Any]) -> None:
     Console(soft_wrap=True).print(table)
 
 
-OF_TRAINING = ("model", "data", "images", "tokens", "sentences", "parameters", "start", "chosen_update")
+OF_TRAINING = (
+    *("model", "data", "images", "tokens", "sentences", "examples", "parameters", "start", "chosen_update"),
+    *("written", "written_exact", "written_words"),
+)
 """Metrics that are taken from the run."""
 
 
@@ -344,3 +354,25 @@ class TextEvaluation(GenerativeEvaluation):
         use = label_use(model, corpus)
         Console().print(use.guided, soft_wrap=True, markup=False, highlight=False)
         return {**found, **use.metrics}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructionEvaluation(GenerativeEvaluation):
+    """The evaluation of a model of instructions, and of its speaker, on the held-out episodes."""
+
+    subject_name = "a model of instructions"
+
+    def measure(self, folder: "RunFolder") -> dict[str, Any]:
+        from rlgen.runs.instruction_files import SPEAKER, load_instruction_model, load_speaker
+        from rlgen.runs.model_files import require_noted_data
+
+        from ..instruction_metrics import measure_instructions, measure_speaker
+
+        config, device = self.recorded(folder)
+        split = config.split()
+        require_noted_data(folder, split.prints, "examples")
+        found: dict[str, Any] = {"held_out_episodes": len(split.held_out)}
+        found |= measure_instructions(load_instruction_model(folder, device), split.held_out, device)
+        if (folder / SPEAKER).is_dir():
+            found |= measure_speaker(load_speaker(folder, device), split.held_out, device)
+        return found

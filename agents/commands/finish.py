@@ -23,11 +23,12 @@ from rlgen.reports.tables import metric_text, metric_unit
 from rlgen.reports.video import record_video
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.instruction_scores import instruction_scores
 from rlgen.runs.result import Result, Returns, peak_memory_mb
 from rlgen.runs.scores import RETURN_OF, Reference
 from rlgen.sb3.adaptive_rate import frozen_schedule
+from rlgen.sb3.babyai_bot import load_expert
 from rlgen.sb3.latent_code import UnderCode
-from rlgen.sb3.load import load_policy
 from rlgen.system.console import Console, duration, number
 from rlgen.system.device import device_name, peak_gpu_memory_mb
 from rlgen.system.files import atomic_write
@@ -58,10 +59,11 @@ def random_return(make: Callable[[int], Any], seed: int = EVALUATION_SEED) -> fl
 
 
 def played_by_expert(policy: Path, make: Callable[[int], Any], episodes: int, seed: int = EVALUATION_SEED) -> float:
-    """Mean return of the policy in a .zip. Raises `InputError` if it is not one for this environment."""
+    """Mean return of an expert's policy, a .zip or babyai-bot. Raises `InputError` if it is not one for this
+    environment."""
     env = make(min(episodes, MAX_EVALUATION_ENVS))
     try:
-        loaded = load_policy(policy, env.observation_space, env.action_space)
+        loaded = load_expert(policy, env)
         return float(evaluate(loaded, env, episodes, seed=seed, label="evaluating the expert").returns.mean())
     finally:
         env.close()
@@ -127,7 +129,8 @@ def finish(
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
     per_code_policies = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
-    result = replace(achieved, returns=evaluate_run(task, model, per_code_policies, demonstrations))
+    returns, scores = evaluate_run(task, model, per_code_policies, demonstrations)
+    result = replace(achieved, returns=returns, metrics={**achieved.metrics, **scores})
     result.write(folder)
     if task.video:
         record_videos(folder, task, per_code_policies or [model])
@@ -139,9 +142,9 @@ def finish(
 
 def evaluate_run(
     task: Task, model: BaseAlgorithm, per_code_policies: Sequence[Policy], demonstrations: Demonstrations | None
-) -> Returns:
+) -> tuple[Returns, dict[str, float]]:
     """Evaluate the model, and then each of the `per_code_policies`, if any, over as many episodes from the same initial
-    states."""
+    states. Returns also the scores of a task with instructions, by name."""
     reference, whose = reference_of(demonstrations) if task.expert is None else (task.expert_return(), EXPERT_POLICY)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
@@ -152,7 +155,7 @@ def evaluate_run(
             )
             for code, way in enumerate(per_code_policies)
         }
-        return Returns.of(
+        returns = Returns.of(
             found,
             parts=parts,
             env=task.env,
@@ -163,6 +166,7 @@ def evaluate_run(
             backend="warp" if task.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
         )
+        return returns, instruction_scores(found, env, EVALUATION_SEED)
     finally:
         env.close()
 

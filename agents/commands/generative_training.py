@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgen.generators.generative_model import Terms
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.reports.report import write_report
 from rlgen.runs.folder import RunFolder
@@ -97,12 +98,20 @@ class GenerativeTraining(ABC):
 
     def advance(self, until: int, observer: Observer) -> None:
         while self.step < until:
-            self.means.add(self.game.update(*next(self.batches)))
+            self.means.add(self.update())
             last = self.step >= until
-            if self.step % self.log_every == 0 or last:
+            if self.ends_row() or last:
                 self._report(observer)
             if not last:
                 observer.between()
+
+    def update(self) -> Terms:
+        """Take one update, and return its logs."""
+        return self.game.update(*next(self.batches))
+
+    def ends_row(self) -> bool:
+        """Whether a row of metrics ends with the last update."""
+        return self.step % self.log_every == 0
 
     def _report(self, observer: Observer) -> None:
         """Log the means since the last row."""

@@ -40,8 +40,8 @@ class TrainImitation(Training):
     """Steps between the demonstrated steps that are imitated (the GAIL paper: 20), from an offset per episode that is
     random, but the same in every run; 1 keeps all."""
     expert: Path | None = None
-    """Policy of the expert, a .zip saved by Stable-Baselines3. Its return in the run's evaluation is a normalized score
-    of 1; by default the mean return of the demonstrated episodes is."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3, or babyai-bot. Its return in the run's evaluation is a
+    normalized score of 1; by default the mean return of the demonstrated episodes is."""
 
     reference_starts: float = field(default=0.0, metadata=UNLESS_DEFAULT)
     """Share of the training's episodes that start in a random demonstrated state instead of the task's own, 0 to 1, for

@@ -11,6 +11,7 @@ from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.reports.model_card import model_card
 from rlgen.runs.config import read_object, write_json
 from rlgen.runs.folder import DISPLAY, RunFolder
+from rlgen.runs.instruction_files import SPEAKER
 from rlgen.runs.model_files import CARD, DATA, WEIGHTS
 from rlgen.runs.text_files import TOKENIZER
 from rlgen.sb3.plain_policy import write_plain_policy
@@ -19,7 +20,7 @@ from rlgen.system.files import atomic_write
 
 from .policy_training import DEMONSTRATIONS
 
-PATHS = ("out", "demos", "expert", "reward", "data", "start", "classifier")
+PATHS = ("out", "demos", "expert", "reward", "data", "unlabelled", "start", "classifier")
 """Settings that may be a path; of others only absolute ones are taken for a path."""
 
 
@@ -38,6 +39,8 @@ def publish(run: RunFolder, folder: Path, repository: str | None = None) -> Path
         else:
             for name in (WEIGHTS, CARD):
                 shutil.copyfile(run / name, partial / name)
+            if (run / SPEAKER).is_dir():
+                shutil.copytree(run / SPEAKER, partial / SPEAKER)
         write_json(partial / "config.json", without_paths(run.config))
         for name in ("result.json", DISPLAY, DATA):
             if (run / name).is_file():

@@ -19,11 +19,12 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.display import Display, Metric, Panel, joined
 from rlgen.envs import WarpOptions
 from rlgen.envs.backend import Backend
-from rlgen.envs.registration import registered_id, split_id
+from rlgen.envs.registration import OF_MINIGRID, registered_id, split_id
 from rlgen.errors import problem
 from rlgen.runs import evaluation
 from rlgen.runs.config import from_json, to_json
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.instruction_scores import METRICS
 from rlgen.sb3.panels import EPISODES, LEARNER
 from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.device import choose_device
@@ -195,7 +196,8 @@ class Training(RunSettings):
     def display(self) -> Display:
         panels = joined((*self.panels, *evaluation.PANELS, *EPISODES, *LEARNER))
         held = [HELD] if HELD.name in self.env_kwargs else []
-        return Display(name=self.spelling or self.agent.upper(), panels=panels, results=(*self.results, *held))
+        scores = METRICS if self.env.startswith(OF_MINIGRID) else ()
+        return Display(name=self.spelling or self.agent.upper(), panels=panels, results=(*self.results, *held, *scores))
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:
         """The demonstrations of the settings, or those saved in the run `folder`; None for a training without."""
@@ -246,7 +248,8 @@ class Training(RunSettings):
 
     def _require_time_limit(self) -> None:
         limit = self.env_kwargs.get("max_episode_steps") or gym.spec(self.env).max_episode_steps
-        if limit is None or limit == -1:
+        has_own = self.env.startswith(OF_MINIGRID)  # by the size of the maze
+        if not has_own and (limit is None or limit == -1):
             raise problem(
                 "an environment with a time limit, so that every evaluation ends",
                 f"{self.env} without max_episode_steps",

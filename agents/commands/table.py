@@ -129,6 +129,12 @@ COMMANDS = (
         example="rlgen train text --data shakespeare.txt --steps 2400 --out runs/text",
     ),
     Command(
+        words="train instruction",
+        target="train_instruction:TrainInstruction",
+        summary="Learn instructions in what is seen, for policies to start from, with a speaker (Prevalent).",
+        example="rlgen train instruction --data babyai.npz --labelled 100 --speaker on --out runs/instructions",
+    ),
+    Command(
         words="resume",
         target="resume:Resume",
         summary="Continue a run that was stopped or killed, or extend it.",

@@ -35,7 +35,7 @@ class TrainBC(TrainImitation):
     bc: BCConfig = field(default_factory=BCConfig)
     """Behavioral cloning."""
     encoder: EncoderConfig = field(default=EncoderConfig(), metadata=UNLESS_DEFAULT)
-    """Encoder of an image model that the policy's features of images start from."""
+    """Trained model that the policy's features of images or instructions start from."""
 
     def total(self, training: Any) -> int:
         return self.bc.most_updates

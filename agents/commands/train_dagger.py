@@ -10,7 +10,8 @@ import torch
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.errors import problem
 from rlgen.runs.folder import RunFolder
-from rlgen.sb3.load import copy_policy, load_policy
+from rlgen.sb3.babyai_bot import is_bot, load_expert
+from rlgen.sb3.load import copy_policy
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..dagger import DAgger, DAggerConfig
@@ -30,7 +31,8 @@ class DAggerTraining(PolicyTraining):
     def keep(self, folder: RunFolder) -> None:
         super().keep(folder)
         assert self.task.expert is not None
-        copy_policy(self.task.expert, folder / EXPERT)
+        if not is_bot(self.task.expert):
+            copy_policy(self.task.expert, folder / EXPERT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,8 @@ class TrainDAgger(SteppedTraining, TrainImitation):
     panels = DAgger.panels
 
     expert: Path = field()  # type: ignore[assignment]
-    """Policy of the expert, a .zip saved by Stable-Baselines3, a published folder or a run folder. Its return in the
-    run's evaluation is a normalized score of 1. The run folder keeps a copy."""
+    """Policy of the expert, a .zip saved by Stable-Baselines3, a published folder or a run folder, or babyai-bot for
+    BabyAI's bot. Its return in the run's evaluation is a normalized score of 1. The run folder keeps a copy."""
     demos: Path | None = None  # type: ignore[assignment]
     """Demonstrations to clone before the first step; by default none, and the expert acts alone in the first round."""
     steps: float = 1e5
@@ -69,7 +71,7 @@ class TrainDAgger(SteppedTraining, TrainImitation):
             raise problem("demonstrations to choose from", f"{given} without --demos", "give --demos, or leave it out")
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
-        settings = self if folder is None else replace(self, expert=folder / EXPERT)
+        settings = self if folder is None or is_bot(self.expert) else replace(self, expert=folder / EXPERT)
         return super(TrainDAgger, settings).build(stack, folder)
 
     def demonstrations(self, folder: RunFolder | None) -> Demonstrations | None:  # type: ignore[override]
@@ -88,5 +90,5 @@ class TrainDAgger(SteppedTraining, TrainImitation):
         steps = LearnerConfig.batch_size
         learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
         model = make_model(learner, env, self.seed, device)
-        expert = load_policy(self.expert, env.observation_space, env.action_space)
+        expert = load_expert(self.expert, env)
         return DAgger(model, expert, demonstrations, self.dagger)

@@ -5,6 +5,7 @@
 | vectors, windows, discrete observations | float32 [R, O], flattened |
 | images: uint8 of three dimensions or more | uint8 [R, ...], with their shape |
 | an entry of a dictionary | float32 [R, O], uint8 [R, ...] with its shape, or int64 [R, K]: discrete values |
+| codes in a dictionary: bytes below 255 | uint8 [R, K], flattened |
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

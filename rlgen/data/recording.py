@@ -14,6 +14,7 @@ from rlgen.data.episode import Episode
 from rlgen.data.observations import Observations
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
 from rlgen.data.spaces import Kinds, kinds_of
+from rlgen.data.words import NOTED, WORDS, has_instructions
 from rlgen.errors import problem
 from rlgen.system.versions import package_versions
 
@@ -42,6 +43,8 @@ def record(
             metadata[name] = str(getattr(env, name))
     if (options := environment_options(env)) is not None:
         metadata["env_kwargs"] = options
+    if has_instructions(env.observation_space):
+        metadata[NOTED] = list(WORDS)
     return found, environment_id(env), metadata
 
 

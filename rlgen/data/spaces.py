@@ -41,7 +41,7 @@ def _kind_of_entry(space: Any, name: str, whole: Any, where: str) -> tuple[str, 
             f"leave it out: gymnasium.wrappers.FilterObservation(env, {kept})",
         )
     if hasattr(space, "low") and space.dtype == np.uint8 and space.shape:
-        return "uint8", tuple(space.shape)
+        return "uint8", (int(np.prod(space.shape)),) if is_codes(space) else tuple(space.shape)
     number = "float32" if space.dtype is not None and np.dtype(space.dtype).kind == "f" else "int64"
     return number, (int(np.prod(space.shape)),)
 
@@ -60,8 +60,15 @@ def _short(space: Any) -> str:
 
 
 def is_image(space: Any) -> bool:
-    """Whether observations of a Box are images: bytes of three dimensions or more."""
-    return hasattr(space, "low") and space.dtype == np.uint8 and len(space.shape) >= 3
+    """Whether observations of a Box are images: bytes of three dimensions or more, which are no codes."""
+    return hasattr(space, "low") and space.dtype == np.uint8 and len(space.shape) >= 3 and not is_codes(space)
+
+
+def is_codes(space: Any) -> bool:
+    """Whether observations of a Box are codes, numbers of kinds: bytes from 0 to less than 255. Stable-Baselines3 takes
+    none for an image either, because a byte of an image may be 255."""
+    is_bytes = hasattr(space, "low") and space.dtype == np.uint8 and bool(space.shape)
+    return is_bytes and not space.low.any() and bool((space.high < 255).all())
 
 
 def channels_first_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

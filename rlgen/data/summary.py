@@ -12,6 +12,8 @@ from rlgen.data.rows import Rows
 from rlgen.data.validation import beyond_bounds, floats_of, recorded_bounds
 
 KINDS = {"float32": "vector", "uint8": "image", "int64": "discrete"}
+CODES = "codes"
+"""The kind of bytes in one dimension."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Entry:
 
     name: str
     kind: str
-    """vector, image (bytes, of any shape) or discrete."""
+    """vector, image (bytes of two dimensions or more), codes (bytes in one) or discrete."""
 
     shape: tuple[int, ...]
     range: tuple[float, float]
@@ -118,7 +120,7 @@ def _entry(name: str, array: np.ndarray) -> Entry:
     low, high = zip(*(_range(some) for some in tree.chunks(array)), strict=True)
     return Entry(
         name=name,
-        kind=KINDS[str(array.dtype)],
+        kind=CODES if array.dtype == np.uint8 and array.ndim == 2 else KINDS[str(array.dtype)],
         shape=array.shape[1:],
         range=(float(np.nanmin(low)), float(np.nanmax(high))) if np.isfinite(low).any() else (math.nan, math.nan),
     )

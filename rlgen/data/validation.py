@@ -15,7 +15,8 @@ from rlgen.data.recording import (
     kwargs_text,
 )
 from rlgen.data.rows import Rows
-from rlgen.data.spaces import fits, kinds_of, with_entries
+from rlgen.data.spaces import fits, is_codes, kinds_of, with_entries
+from rlgen.data.words import NOTED, WORDS, has_instructions
 from rlgen.errors import problem
 
 TOLERANCE = 1e-5
@@ -99,6 +100,9 @@ def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
 
 def _check_observations(demonstrations: Rows, space: Any, where: str) -> None:
     kinds, seen = kinds_of(space, where), demonstrations.observations
+    if has_instructions(space) and demonstrations.metadata.get(NOTED, list(WORDS)) != list(WORDS):
+        remedy = "record them again, or number their instructions by rlgen.data.words.encode"
+        raise problem("instructions in the words of rlgen.data.words", f"others in {demonstrations.source}", remedy)
     if tree.is_flat(seen) and kinds.keys() == {""} and kinds[""][0] == "float32":
         return _check_width(demonstrations, "observations", kinds[""][1][0], where)
     shapes = tree.shapes(seen)
@@ -118,11 +122,11 @@ def _check_observations(demonstrations: Rows, space: Any, where: str) -> None:
 
 
 def _check_discrete(demonstrations: Rows, space: Any, where: str) -> None:
-    """Requires values within their discrete space, where an entry of a dictionary is discrete."""
+    """Requires values within their discrete space, where an entry of a dictionary is discrete or codes."""
     spaces = with_entries(space)
     for key in ("observations", "next_observations"):
         for name, array in tree.entries(getattr(demonstrations, key)).items():
-            if array.dtype != np.int64 or not is_whole(spaces[name]):
+            if not (array.dtype == np.int64 and is_whole(spaces[name])) and not is_codes(spaces[name]):
                 continue
             low, high = action_bounds(spaces[name])
             values = np.asarray(array)

@@ -15,15 +15,17 @@ from .image_classifier import ImageClassifier, ImageClassifierConfig
 from .image_model import ImageModel, ImageShape, Player
 from .improved_gan import ImprovedGAN, ImprovedGANConfig
 from .infogan import InfoGAN, InfoGANConfig
+from .instruction_model import InstructionModel, InstructionModelConfig
 from .language_model import LanguageModel, LanguageModelConfig
 from .lapgan import LAPGAN, LAPGANConfig
 from .nice import NICE, NICEConfig
 from .pixelcnn import PixelCNN, PixelCNNConfig
 from .pixelrnn import PixelRNN, PixelRNNConfig
 from .real_nvp import RealNVP, RealNVPConfig
-from .registry import GENERATORS, TEXT_MODELS
+from .registry import GENERATORS, INSTRUCTION_MODELS, TEXT_MODELS
 from .semi_supervised_gan import SemiSupervisedGAN, SemiSupervisedGANConfig
 from .sentence_vae import SentenceVAE, SentenceVAEConfig
+from .speaker import Speaker, SpeakerConfig
 from .text_sampling import Sampling
 from .trainer import Trainer, TrainerConfig
 from .u_gat_it import UGATIT, UGATITConfig
@@ -44,6 +46,7 @@ __all__ = [
     "GENERATORS",
     "GRAN",
     "IAFVAE",
+    "INSTRUCTION_MODELS",
     "LAPGAN",
     "NICE",
     "TEXT_MODELS",
@@ -74,6 +77,8 @@ __all__ = [
     "ImprovedGANConfig",
     "InfoGAN",
     "InfoGANConfig",
+    "InstructionModel",
+    "InstructionModelConfig",
     "LAPGANConfig",
     "LanguageModel",
     "LanguageModelConfig",
@@ -91,6 +96,8 @@ __all__ = [
     "SemiSupervisedGANConfig",
     "SentenceVAE",
     "SentenceVAEConfig",
+    "Speaker",
+    "SpeakerConfig",
     "Trainer",
     "TrainerConfig",
     "UGATITConfig",

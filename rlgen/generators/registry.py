@@ -1,4 +1,4 @@
-"""All image models and language models by their names on the command line."""
+"""All image models, language models and models of instructions by their names on the command line."""
 
 from rlgen.generators.air import AIR
 from rlgen.generators.began import BEGAN
@@ -15,6 +15,7 @@ from rlgen.generators.image_classifier import ImageClassifier
 from rlgen.generators.image_model import ImageModel
 from rlgen.generators.improved_gan import ImprovedGAN
 from rlgen.generators.infogan import InfoGAN
+from rlgen.generators.instruction_model import InstructionModel
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.lapgan import LAPGAN
 from rlgen.generators.nice import NICE
@@ -54,3 +55,4 @@ GENERATORS: dict[str, type[ImageModel]] = {
     "vae_gan": VAEGAN,
 }
 TEXT_MODELS: dict[str, type[LanguageModel] | type[SentenceVAE]] = {"lm": LanguageModel, "vae": SentenceVAE}
+INSTRUCTION_MODELS: dict[str, type[InstructionModel]] = {"prevalent": InstructionModel}

@@ -6,6 +6,7 @@ from .bayesian_dense import BayesianDense, GaussianDense
 from .biggan import BigGANGenerator
 from .binned_density import BinnedDensity
 from .bottleneck import Bottleneck
+from .cross_modal import CrossModalConfig, CrossModalFeatures, CrossModalTransformer
 from .dropout import HiddenDropout, InputDropout
 from .flow_dense import FlowDense
 from .flows import AdditiveCoupling, AffineCoupling, Flow, affine_couplings
@@ -57,6 +58,9 @@ __all__ = [
     "BinnedDensity",
     "Bottleneck",
     "CouplingFlow",
+    "CrossModalConfig",
+    "CrossModalFeatures",
+    "CrossModalTransformer",
     "DiagonalBiLSTM",
     "DiagonalGaussian",
     "EnsembleMLP",

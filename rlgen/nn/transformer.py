@@ -69,13 +69,23 @@ class Attention(nn.Module):
     ) -> Sequences:
         """Attention of x to itself and to the tokens of `past`. `angles`: of the rotary positions, None for none.
         `causal`: each token to none after it. `present`: the tokens to attend to, where sequences are padded."""
-        query = self._split(self.query(x))
-        key, value = self._split(self.key_value(x)).chunk(2, -1)
-        if angles is not None:
-            query, key = rotated(query, angles), rotated(key, angles)
+        query, key, value = self._turned(x, angles)
         if past is not None:
             key, value = past.joined(self, key, value)
         return self._attended(query, key, value, causal, present)
+
+    def weights(
+        self,
+        x: Sequences,
+        angles: Float[Tensor, "T half"] | None,
+        causal: bool,
+        present: Bool[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B heads T T"]:
+        """Shares of the attention of each token of x that go to each other one, by head."""
+        query, key, _ = self._turned(x, angles)
+        scores = query @ key.mT / math.sqrt(query.shape[-1])
+        mask = _mask(query, key, causal, present)
+        return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
 
     def to_source(
         self, x: Sequences, source: Float[Tensor, "B S W"], present: Bool[Tensor, "B S"] | None = None
@@ -96,6 +106,14 @@ class Attention(nn.Module):
         with without_autocast(query):  # torch's own causal mask is faster than a tensor
             found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=square)
         return self.dropout(self.output(found.transpose(1, 2).flatten(2)))
+
+    def _turned(self, x: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of x; the first two turned by rotary positions, if there are any."""
+        query = self._split(self.query(x))
+        key, value = self._split(self.key_value(x)).chunk(2, -1)
+        if angles is None:
+            return query, key, value
+        return rotated(query, angles), rotated(key, angles), value
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, heads, T, features of a head]; on a CPU in float32, because there torch's gradient of attention in
@@ -180,24 +198,33 @@ class Transformer(nn.Module):
         source_present: Bool[Tensor, "B S"] | None = None,
     ) -> Sequences:
         """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to."""
-        first = 0 if past is None else past.length
-        places = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        angles = None
-        if self.positions is None:
-            angles = rotary_angles(places, self.sizes.width // self.sizes.heads)
-        else:
-            self._require_positions(first + len(places))
-            tokens = tokens + self.positions(places)
+        tokens, angles = self._placed(tokens, 0 if past is None else past.length)
         for block in self.blocks:
             tokens = block(tokens, angles, past, source, present, source_present)
         if past is not None:
-            past.length += len(places)
+            past.length += tokens.shape[1]
         return self.norm(tokens)
 
-    def _require_positions(self, tokens: int) -> None:
-        if tokens > self.sizes.learned_positions:
-            got = f"{tokens:,} of them"
-            raise problem(f"at most {self.sizes.learned_positions:,} tokens, one for each position", got, "cut them")
+    def attention(self, tokens: Sequences, present: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B heads T T"]:
+        """Shares of the attention of each token that go to each other one in the last block, by head, of a network
+        without cross-attention."""
+        tokens, angles = self._placed(tokens, 0)
+        *earlier, last = self.blocks
+        for block in earlier:
+            tokens = block(tokens, angles, present=present)
+        assert isinstance(last, TransformerBlock)
+        return last.attention.weights(last.attention_norm(tokens), angles, last.causal, present)
+
+    def _placed(self, tokens: Sequences, first: int) -> tuple[Sequences, Float[Tensor, "T half"] | None]:
+        """Tokens, of which the first has the place `first`, with their learned positions, and the angles of rotary
+        ones."""
+        places = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        if self.positions is None:
+            return tokens, rotary_angles(places, self.sizes.width // self.sizes.heads)
+        if first + len(places) > self.sizes.learned_positions:
+            expected = f"at most {self.sizes.learned_positions:,} tokens, one for each position"
+            raise problem(expected, f"{first + len(places):,} of them", "cut them")
+        return tokens + self.positions(places), None
 
     def remembering(self, memory: Float[Tensor, "B L S two_W"]) -> Past:
         """A past in which every block has S keys and values of a `memory`, one part [B, S, 2 W] for each of the L

@@ -25,12 +25,14 @@ LOAD = {
     "policy": "rlgen.sb3.load_policy",
     "image model": "rlgen.runs.load_image_model",
     "language model": "rlgen.runs.load_text_model",
+    "model of instructions": "rlgen.runs.load_instruction_model",
     "sentence VAE": "rlgen.runs.load_text_model",
 }
 """The function that loads what is published, by what it is."""
 DATA = {
     "image model": (("train", "test"), "images"),
     "language model": (("train", "validation"), "characters"),
+    "model of instructions": (("labelled",), "episodes"),
     "sentence VAE": (("train", "validation"), "sentences"),
 }
 """Splits of the data of a generative model, and their unit."""
@@ -130,6 +132,8 @@ def model_card(
 
 def _kind(run: RunFolder, agent: str) -> str:
     """What a generative model is."""
+    if agent == "instruction":
+        return "model of instructions"
     if agent != "text":
         return "image model"
     return "sentence VAE" if TEXT_MODELS.get(str(run.config.get("model"))) is SentenceVAE else "language model"
@@ -195,6 +199,8 @@ def _task(run: RunFolder, what: str) -> tuple[str, tuple[str, ...]]:
         return "reinforcement-learning", POLICY_TAGS
     if what in ("language model", "sentence VAE"):
         return "text-generation", ("text-generation",)
+    if what == "model of instructions":
+        return "fill-mask", ("instructions", "imitation-learning")
     if _generates(run):
         return "unconditional-image-generation", ("image-generation",)
     return "image-classification", ("image-classification",)
@@ -214,6 +220,11 @@ def _usage(run: RunFolder, what: str) -> str:
         )
     if what == "language model":
         return '`model.sample(2, prompt="The ")` writes two texts; `model.likelihood(text).units()` measures a text.'
+    if what == "model of instructions":
+        return (
+            "`model.features(rows)` gives features of views and instructions, `model.action_logits` and "
+            "`model.word_logits` what they predict. `rlgen train bc --encoder.run` starts a policy from the folder."
+        )
     if not _generates(run):
         return "`model.class_logits(images)` classifies images [N, channels, height, width] from 0 to 1."
     return "`model.sample(16)` makes images [16, channels, height, width] from 0 to 1."

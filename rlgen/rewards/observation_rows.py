@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rlgen.data import observations as tree
 from rlgen.data.recording import action_bounds, is_whole
-from rlgen.data.spaces import channels_first, channels_first_shape, is_image, with_entries
+from rlgen.data.spaces import channels_first, channels_first_shape, is_codes, is_image, with_entries
 from rlgen.data.transitions import Transitions
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale, Normalizer
@@ -47,7 +47,7 @@ class Image:
 
 
 class Discrete(OneHot):
-    """Whole numbers of a discrete space: one-hot."""
+    """Whole numbers of a discrete space, or codes: one-hot."""
 
     def varying(self, rows: Tensor) -> Tensor:
         """The numbers [B, size] of the rows, which have no statistics."""
@@ -138,7 +138,9 @@ def entry_of(space: Any) -> Numbers | Image | Discrete:
 
 
 def discrete_counts(space: Any) -> tuple[int, ...] | None:
-    """Numbers of values of a Discrete or MultiDiscrete space; None for other spaces."""
+    """Numbers of values of a Discrete or MultiDiscrete space, or of a Box of codes; None for other spaces."""
+    if is_codes(space):
+        return tuple((space.high.ravel().astype(int) + 1).tolist())
     if not is_whole(space) or (hasattr(space, "n") and space.shape):
         return None
     low, high = action_bounds(space)

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlgen.data import observations as tree
-from rlgen.data.spaces import is_image, with_entries
+from rlgen.data.spaces import is_codes, is_image, with_entries
 from rlgen.data.transitions import Transitions
 from rlgen.nn.conv import strided_encoder
 from rlgen.rewards.observation_rows import ROWS_AT_ONCE, Image, entry_of
@@ -18,7 +18,7 @@ FILTERS, SIZE = 16, 64
 
 class RandomFeatures(nn.Module):
     """Maps observations of `space` to rows [B, `size`] of floats: an image to features of a fixed random convolutional
-    encoder (Burda et al. 2019, 1808.04355, section 2.1), all else flattened, discrete values one-hot."""
+    encoder (Burda et al. 2019, 1808.04355, section 2.1), all else flattened, discrete values and codes one-hot."""
 
     def __init__(self, space: Any):
         super().__init__()
@@ -59,7 +59,7 @@ def features_size(space: Any) -> int:
 
 def features_for(space: Any, device: torch.device | str) -> RandomFeatures | None:
     """Features of observations of `space`; None for vectors and windows, which networks read as they are."""
-    if isinstance(space, spaces.Box) and not is_image(space):
+    if isinstance(space, spaces.Box) and not is_image(space) and not is_codes(space):
         return None
     return RandomFeatures(space).to(device)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
+from rlgen.data.words import MISSION, decode, has_instructions
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.system.console import Progress
@@ -40,6 +41,8 @@ class Evaluation:
     """[E] int64, lengths in environment steps."""
     terminated: np.ndarray
     """[E] bool, True if the task ended the episode (by success or failure), False at the time limit."""
+    instructions: np.ndarray | None = None
+    """[E] texts, the instruction of each episode; None for a task without."""
 
     def summary(self) -> dict[str, float | int]:
         """The numbers of result.json. The standard deviation is over these episodes (divided by E)."""
@@ -89,19 +92,26 @@ def evaluate(
 
 def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress: Progress) -> Evaluation:
     running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
-    finished: list[list[tuple[float, int, bool]]] = [[] for _ in range(env.num_envs)]
+    finished: list[list[tuple[float, int, bool, str]]] = [[] for _ in range(env.num_envs)]
+    instructed = has_instructions(getattr(env, "observation_space", None))
     for step, counts in play_episodes(policy, env, episodes, deterministic):
         running_return += step.rewards
         running_length += 1
         for index in np.flatnonzero(step.dones & counts):
             by_task = not step.infos[index].get("TimeLimit.truncated", False)
-            finished[index].append((running_return[index], running_length[index], by_task))
+            text = decode(step.observations[MISSION][index]) if instructed else ""
+            finished[index].append((running_return[index], running_length[index], by_task, text))
         running_return[step.dones] = running_length[step.dones] = 0
         if step.dones.any():
             done = [episode for of_env in finished for episode in of_env]
             progress.update(len(done), {"return": float(np.mean([episode[0] for episode in done]))} if done else {})
-    returns, lengths, terminated = zip(*(episode for of_env in finished for episode in of_env), strict=True)
-    return Evaluation(np.array(returns), np.array(lengths, dtype=np.int64), np.array(terminated, dtype=bool))
+    returns, lengths, terminated, texts = zip(*(episode for of_env in finished for episode in of_env), strict=True)
+    return Evaluation(
+        np.array(returns),
+        np.array(lengths, dtype=np.int64),
+        np.array(terminated, dtype=bool),
+        np.array(texts) if instructed else None,
+    )
 
 
 class RandomPolicy:

@@ -1,5 +1,6 @@
 from .attacked_policy import AttackedPolicy
 from .average import PolicyAverage
+from .babyai_bot import BabyAIBot
 from .backward_starts import BackwardStarts
 from .device_ppo import DevicePPO
 from .exploration_noise import ExplorationNoise
@@ -9,6 +10,7 @@ from .fast_trpo import FastTRPO
 from .features import normalized_policy
 from .gymnasium_vec_env import GymnasiumVecEnv
 from .image_features import DictFeatures, ImageFeatures
+from .instruction_extractor import InstructionFeatures
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
@@ -19,6 +21,7 @@ from .vec_env import SimVecEnv
 
 __all__ = [
     "AttackedPolicy",
+    "BabyAIBot",
     "BackwardStarts",
     "DevicePPO",
     "DictFeatures",
@@ -28,6 +31,7 @@ __all__ = [
     "FastTRPO",
     "GymnasiumVecEnv",
     "ImageFeatures",
+    "InstructionFeatures",
     "LatentCode",
     "LearnedRewards",
     "LoadedPolicy",

@@ -12,6 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlgen.errors import problem
+from rlgen.sb3.instructed import with_numbers
 from rlgen.sb3.plain_pickle import plain
 from rlgen.sb3.vec_env import ResumableVecEnv, check_origin
 from rlgen.sim.classic import ClassicEnv
@@ -93,7 +94,7 @@ class GymnasiumVecEnv(DummyVecEnv, ResumableVecEnv):
 
 
 def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> gym.Env:
-    env = gym.make(env_id, **env_kwargs)
+    env = with_numbers(gym.make(env_id, **env_kwargs))
     if isinstance(env.unwrapped, MujocoEnv):
         combine_margins(env.unwrapped.model, margin_rule)
         warn_of_solver(env.unwrapped.model, env_id)
@@ -108,8 +109,7 @@ def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> g
 
 
 def _require_no_text(space: gym.Space, env_id: str) -> None:
-    """Raises `InputError` for entries of a dictionary without a shape: texts, such as MiniGrid's mission, for which SB3
-    has no networks."""
+    """Raises `InputError` for entries of a dictionary without a shape: texts, for which SB3 has no networks."""
     if not isinstance(space, gym.spaces.Dict):
         return
     texts = [name for name, inner in space.spaces.items() if inner.shape is None and not hasattr(inner, "spaces")]

@@ -12,9 +12,13 @@ from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_ima
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from torch import Tensor, nn
 
+from rlgen.data.spaces import is_codes
 from rlgen.nn.normalizer import Normalizer
+from rlgen.nn.one_hot import OneHot
 from rlgen.sb3.encoded_images import EncodedImages
 from rlgen.sb3.features import NormalisedObservations
+from rlgen.sb3.instructed import shows_instructions
+from rlgen.sb3.instruction_extractor import InstructionFeatures
 
 WIDTH = 256
 """Features of an image."""
@@ -68,9 +72,9 @@ def small_network(shape: tuple[int, ...]) -> nn.Module:
 
 
 class DictFeatures(BaseFeaturesExtractor):
-    """Features of a dictionary of observations, side by side: `ImageFeatures` of images, `NormalisedObservations` of
-    other Boxes, and discrete entries as they are (SB3 encodes them one-hot). With `encoder`, settings of
-    `EncodedImages`, images have those features instead."""
+    """Features of a dictionary of observations, side by side: `ImageFeatures` of images, codes one-hot,
+    `NormalisedObservations` of other Boxes, and discrete entries as they are (SB3 encodes them one-hot). With
+    `encoder`, settings of `EncodedImages`, images have those features instead."""
 
     def __init__(self, observation_space: spaces.Dict, encoder: Mapping[str, Any] | None = None):
         super().__init__(observation_space, features_dim=1)
@@ -102,7 +106,21 @@ class DictFeatures(BaseFeaturesExtractor):
         return torch.cat([part(observations[name]) for name, part in self.parts.items()], dim=1)
 
 
+class OneHotCodes(nn.Module):
+    """Codes (`rlgen.data.spaces.is_codes`) [B, ...] one-hot, [B, features_dim]."""
+
+    def __init__(self, space: spaces.Box):
+        super().__init__()
+        self.encoding = OneHot(tuple((space.high.ravel().astype(int) + 1).tolist()))
+        self.features_dim = self.encoding.size
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.encoding(codes)
+
+
 def _part(space: spaces.Space, encoder: Mapping[str, Any] | None) -> nn.Module:
+    if is_codes(space):
+        return OneHotCodes(space)  # type: ignore[arg-type]
     if is_image_space(space) and encoder is not None:
         return EncodedImages(space, **encoder)  # type: ignore[arg-type]
     if is_image_space(space):
@@ -112,13 +130,18 @@ def _part(space: spaces.Space, encoder: Mapping[str, Any] | None) -> nn.Module:
 
 def extractor_for(space: spaces.Space) -> type[Any]:
     """The features extractor of rlgen's learners for observations of `space`."""
+    if shows_instructions(space):
+        return InstructionFeatures
     if isinstance(space, spaces.Dict):
         return DictFeatures
     return ImageFeatures if is_image_space(space) else NormalisedObservations
 
 
 def encoding_extractor(space: spaces.Space, encoder: Mapping[str, Any]) -> tuple[type[Any], dict[str, Any]]:
-    """The features extractor for observations of `space` with `EncodedImages` of these settings, and its arguments."""
+    """The features extractor for observations of `space` with `EncodedImages` of these settings, or, for observations
+    with an instruction, `InstructionFeatures` of these, and its arguments."""
+    if shows_instructions(space):
+        return InstructionFeatures, dict(encoder)
     if isinstance(space, spaces.Dict):
         return DictFeatures, {"encoder": dict(encoder)}
     return EncodedImages, dict(encoder)

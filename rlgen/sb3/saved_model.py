@@ -26,6 +26,7 @@ from rlgen.nn.layers import ACTIVATIONS as ENCODER_ACTIVATIONS
 from rlgen.sb3.encoded_images import EncodedImages
 from rlgen.sb3.features import NormalisedObservations
 from rlgen.sb3.image_features import DictFeatures, ImageFeatures
+from rlgen.sb3.instruction_extractor import InstructionFeatures, instruction_options
 from rlgen.sb3.plain_pickle import read_plain, space_of
 from rlgen.system.memory import require_room
 
@@ -157,7 +158,15 @@ VECTORS = (FlattenExtractor, NormalisedObservations)
 """Features extractors without layers of their own."""
 EXTRACTORS = {
     f"{kind.__module__}.{kind.__qualname__}": kind
-    for kind in (*VECTORS, NatureCNN, CombinedExtractor, ImageFeatures, EncodedImages, DictFeatures)
+    for kind in (
+        *VECTORS,
+        NatureCNN,
+        CombinedExtractor,
+        ImageFeatures,
+        EncodedImages,
+        DictFeatures,
+        InstructionFeatures,
+    )
 }
 
 LAYER_OF_ENCODER = re.compile(r"features_extractor\.(parts\..+\.)?(encoder\.0\.(?P<number>\d+)|mean)\.weight$")
@@ -207,6 +216,8 @@ def features_extractor(saved: SavedModel) -> type[BaseFeaturesExtractor]:
 
 def extractor_options(saved: SavedModel, kind: type[BaseFeaturesExtractor]) -> dict[str, Any]:
     """Constructor arguments of a features extractor, from the sizes of its tensors."""
+    if kind is InstructionFeatures:
+        return instruction_options(saved.tensors, arguments(saved).get("features_extractor_kwargs"))
     if kind in (EncodedImages, DictFeatures):
         encoder = encoder_options(saved)
         return {"encoder": encoder} if encoder and kind is DictFeatures else encoder

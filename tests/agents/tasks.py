@@ -24,6 +24,22 @@ def grid_dictionary(**options: Any) -> gym.Env:
     return FilterObservation(grid(**options), ["image", "direction"])
 
 
+class Captioned(gym.ObservationWrapper):
+    """Shows the mission under another name."""
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        found = dict(env.observation_space.spaces)
+        self.observation_space = spaces.Dict({"caption": found.pop("mission"), **found})
+
+    def observation(self, observation: Any) -> Any:
+        return {"caption": observation["mission"], **{name: observation[name] for name in ("image", "direction")}}
+
+
+def grid_caption(**options: Any) -> gym.Env:
+    return Captioned(grid(**options))
+
+
 def pendulum_window(**options: Any) -> gym.Env:
     return FrameStackObservation(gym.make("Pendulum-v1", **options), 2)
 
@@ -61,6 +77,7 @@ class Photometer:
 
 gym.register("test/Brightness-v0", Brightness, max_episode_steps=10)
 gym.register("test/CartWindow-v0", cart_window, max_episode_steps=100)
+gym.register("test/GridCaption-v0", grid_caption, max_episode_steps=20)
 gym.register("test/GridImage-v0", grid_image, max_episode_steps=20)
 gym.register("test/GridDictionary-v0", grid_dictionary, max_episode_steps=20)
 gym.register("test/PendulumWindow-v0", pendulum_window, max_episode_steps=200)

@@ -384,6 +384,6 @@ def test_a_run_on_images_or_dictionaries_is_trained_resumed_evaluated_and_publis
 
 def test_a_task_with_texts_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"texts under 'mission'; .*FilterObservation\(env, \['direction', 'image'\]\)"
+        InputError, match=r"texts under 'caption'; .*FilterObservation\(env, \['direction', 'image'\]\)"
     ):
-        make_vec("MiniGrid-Empty-5x5-v0", 1)
+        make_vec("test/GridCaption-v0", 1)

@@ -172,7 +172,7 @@ def test_a_run_is_evaluated_against_its_expert_and_starts_from_demonstrations(
     assert cli.main([*command, "--demos", str(demos), "--stride", "2", "--out", str(tmp_path / "run")]) == 0
     _, task, model, shown, _ = no_finish[-1]
     assert shown.stride == 2
-    returns = evaluate_run(task, model, [], shown)
+    returns, _ = evaluate_run(task, model, [], shown)
     played = evaluate(load_policy(tmp_path / "expert.zip"), make_vec("PointWorld-v0", 4), 4, seed=10_000, label=None)
     assert returns.reference == "expert"
     assert returns.expert_return == pytest.approx(played.returns.mean())

@@ -99,5 +99,5 @@ def test_the_state_of_more_sentences_is_refused() -> None:
 
 @pytest.mark.parametrize(("rows", "size"), [([], 1), ([torch.tensor([0])], 0)])
 def test_batches_of_nothing_are_refused(rows: list[torch.Tensor], size: int) -> None:
-    with pytest.raises(InputError, match="at least one sentence at a time"):
+    with pytest.raises(InputError, match="at least one of some sentences at a time"):
         SentenceBatches(rows, size)

@@ -1,0 +1,117 @@
+"""A Transformer over the words of an instruction and the cells of a grid together."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rlgen.checks import at_least, below_one
+from rlgen.errors import problem
+from rlgen.nn.transformer import INITIAL_STD, Transformer, TransformerSizes
+
+SIDE = 7
+"""Cells of each side of the view, as MiniGrid's agents see it."""
+CODES = (11, 6, 4)
+"""Kinds of objects, colors and states of a cell in MiniGrid; the fourth state is a direction of an agent."""
+DIRECTIONS = 4
+NO_WORD = 0
+"""The number after the last word of an instruction that is shorter than others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossModalConfig:
+    """Sizes of a `CrossModalTransformer`."""
+
+    width: int = 128
+    """Number of features of a word, a cell or the whole."""
+    depth: int = 2
+    """Number of blocks."""
+    heads: int = 4
+    """Number of attention heads; twice as many divide the width."""
+    dropout: float = 0.0
+    """Probability that a feature is dropped in training."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "width", "depth", "heads")
+        below_one(self, "dropout")
+        self.sizes  # noqa: B018  # its checks
+
+    @property
+    def sizes(self) -> TransformerSizes:
+        return TransformerSizes(width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class CrossModalFeatures:
+    """Features of an instruction and what is seen, each of them aware of all others."""
+
+    words: Float[Tensor, "B L W"]
+    """Features of each word, and of padding after the last."""
+    scene: Float[Tensor, "B S W"]
+    """Features of each of the 49 cells, row by row, and of the direction."""
+    pooled: Float[Tensor, "B W"]
+    """Features of both together: those of a symbol before the first word."""
+
+
+class CrossModalTransformer(nn.Module):
+    """Features of an instruction of up to `length` words and of a view of 7 x 7 cells with a direction: one Transformer
+    in which each token attends to all others. Hao et al. 2020 (Prevalent, 2002.10638).
+
+    A cell is the sum of the embeddings of its object, color and state. Words are numbered from 1 to `vocabulary` - 1, 0
+    is padding, and `mask` is one number more, for a hidden word.
+
+    Differs from the paper: it sees a grid instead of photographs, and has no blocks for words or scene alone.
+    """
+
+    def __init__(self, vocabulary: int, length: int, config: CrossModalConfig | None = None):
+        super().__init__()
+        if vocabulary < 2 or length < 1:
+            got = f"a vocabulary of {vocabulary} and instructions of {length} words"
+            raise problem("a vocabulary of padding and a word, and instructions of at least 1 word", got, "give both")
+        self.vocabulary, self.length, self.config = vocabulary, length, config or CrossModalConfig()
+        width = self.config.width
+        self.mask = vocabulary
+        self.words = nn.Embedding(vocabulary + 1, width)
+        self.word_places = nn.Embedding(length, width)
+        self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
+        self.cell_places = nn.Embedding(SIDE * SIDE, width)
+        self.directions = nn.Embedding(DIRECTIONS, width)
+        self.kinds = nn.Embedding(4, width)  # the whole, word, cell, direction
+        self.dropout = nn.Dropout(self.config.dropout)
+        self.network = Transformer(self.config.sizes, causal=False)
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=INITIAL_STD)
+
+    def forward(
+        self, image: Int[Tensor, "B 7 7 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
+    ) -> CrossModalFeatures:
+        """Features of codes of cells (object, color, state), directions and words, 0 after the last word."""
+        found = self.network(self._tokens(image, direction, mission), present=_present(mission))
+        words = mission.shape[1]
+        return CrossModalFeatures(found[:, 1 : 1 + words], found[:, 1 + words :], found[:, 0])
+
+    def attention(
+        self, image: Int[Tensor, "B 7 7 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B L"]:
+        """Shares of the attention of the features of the whole that go to each word, in the last block, as a mean over
+        its heads; the rest goes to the scene and the whole."""
+        found = self.network.attention(self._tokens(image, direction, mission), _present(mission))
+        return found.mean(1)[:, 0, 1 : 1 + mission.shape[1]]
+
+    def _tokens(self, image: Tensor, direction: Tensor, mission: Tensor) -> Float[Tensor, "B T W"]:
+        """The whole, the words, the cells and the direction."""
+        whole, word, cell, way = self.kinds.weight
+        words = self.words(mission) + self.word_places.weight[: mission.shape[1]] + word
+        codes = image.flatten(1, 2).unbind(-1)
+        parts = [embedding(each) for embedding, each in zip(self.codes, codes, strict=True)]
+        cells = torch.stack(parts).sum(0) + self.cell_places.weight + cell
+        ways = (self.directions(direction) + way)[:, None]
+        return self.dropout(torch.cat([whole.expand(len(image), 1, -1), words, cells, ways], 1))
+
+
+def _present(mission: Int[Tensor, "B L"]) -> Bool[Tensor, "B T"]:
+    """Which tokens are no padding."""
+    return F.pad(F.pad(mission != NO_WORD, (1, 0), value=True), (0, SIDE * SIDE + 1), value=True)

@@ -1,0 +1,91 @@
+"""Tasks with an instruction: MiniGrid's and BabyAI's (Chevalier-Boisvert et al. 2019, 1810.08272) in numbers."""
+
+import contextlib
+import io
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from rlgen.data.spaces import with_entries
+from rlgen.data.words import LENGTH, LONGEST, MISSION, WORDS, encode, has_instructions
+
+VIEW, DIRECTION = "image", "direction"
+"""Entries of an observation besides the instruction: the cells in sight, and where the agent looks."""
+
+
+class InstructedEnv(gym.Wrapper):
+    """A task of MiniGrid whose mission is numbers of words (`rlgen.data.words`) and whose view is codes.
+
+    Each cell of the view has a code of its object, its color and its state. The space of the view says how many codes
+    there are, so that nothing takes it for a picture.
+    """
+
+    last_action: int | None = None
+    """The last action of the current episode; None at its start."""
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        self.length = instruction_length(env)
+        given = env.observation_space
+        assert isinstance(given, spaces.Dict)
+        words = spaces.Box(0, len(WORDS) - 1, (self.length,), np.uint8)
+        view = {VIEW: _codes(given[VIEW])} if _is_cells(env) else {}
+        self.observation_space = spaces.Dict({**given.spaces, **view, MISSION: words})
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        self.last_action = None
+        with contextlib.redirect_stdout(io.StringIO()):  # BabyAI prints each level that it draws and rejects
+            observation, info = self.env.reset(**options)
+        return self._numbers(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self.last_action = int(action)
+        observation, *outcome = self.env.step(action)
+        return (self._numbers(observation), *outcome)  # type: ignore[return-value]
+
+    def _numbers(self, observation: Any) -> dict[str, Any]:
+        return {**observation, MISSION: encode(observation[MISSION], self.length)}
+
+
+def with_numbers(env: gym.Env) -> gym.Env:
+    """`env` with its mission in numbers, if it is a task of MiniGrid that shows one, and `env` itself otherwise."""
+    space = env.observation_space
+    ours = any(kind.__module__.startswith("minigrid.") for kind in type(env.unwrapped).__mro__)
+    shown = isinstance(space, spaces.Dict) and getattr(space.spaces.get(MISSION), "shape", ()) is None
+    return InstructedEnv(env) if ours and shown else env
+
+
+def instruction_length(env: gym.Env) -> int:
+    """Numbers of an instruction of the task: more where BabyAI draws sequences of clauses."""
+    return LONGEST if "seq" in getattr(env.unwrapped, "instr_kinds", ()) else LENGTH
+
+
+def shows_instructions(space: Any) -> bool:
+    """Whether a space is that of an `InstructedEnv` with codes of 7 x 7 cells."""
+    found = with_entries(space)
+    return (
+        set(found) == {MISSION, VIEW, DIRECTION}
+        and found[VIEW] == _codes(spaces.Box(0, 255, (7, 7, 3), np.uint8))
+        and has_instructions(space)
+    )
+
+
+CELL = (11, 6, 4)
+"""Numbers of codes of an object, a color and a state in MiniGrid: doors are open, closed or locked, and an agent that
+others see has one of four directions."""
+
+
+def _is_cells(env: gym.Env) -> bool:
+    """Whether the view is the task's own codes, and not a picture that a wrapper draws."""
+    given, own = (getattr(each, "observation_space", None) for each in (env, env.unwrapped))
+    same = isinstance(given, spaces.Dict) and isinstance(own, spaces.Dict) and {VIEW} <= set(given.spaces) & set(own)
+    return same and given[VIEW].shape == own[VIEW].shape  # type: ignore[index]
+
+
+def _codes(view: spaces.Space) -> spaces.Box:
+    """The space of codes in cells of a view of this shape."""
+    assert view.shape is not None
+    high = np.zeros(view.shape, np.uint8) + np.array(CELL, np.uint8) - 1  # in the order in which policies are saved
+    return spaces.Box(np.zeros_like(high), high, dtype=np.uint8)

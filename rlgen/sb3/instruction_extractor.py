@@ -1,0 +1,79 @@
+"""Features of an instruction and what is seen, for policies.
+
+Saved policies name this module, so its class must stay here.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
+
+from rlgen.data.words import MISSION, WORDS
+from rlgen.errors import problem
+from rlgen.generators.instruction_model import InstructionModel
+from rlgen.nn.cross_modal import CrossModalConfig, CrossModalTransformer
+from rlgen.sb3.instructed import DIRECTION, VIEW, shows_instructions
+
+POLICY = CrossModalConfig(width=64)
+"""Sizes of a policy's network without other settings: half as wide as that of a pre-training, for a CPU."""
+
+
+class InstructionFeatures(BaseFeaturesExtractor):
+    """Features [B, `width`] of the observations of an `InstructedEnv`: those of the whole of a
+    `CrossModalTransformer`. Frozen, it stays as it is: the policy's loss has no gradient there."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        width: int = POLICY.width,
+        depth: int = POLICY.depth,
+        heads: int = POLICY.heads,
+        dropout: float = POLICY.dropout,
+        frozen: bool = False,
+    ):
+        if not shows_instructions(observation_space):
+            got = str(list(getattr(observation_space, "spaces", [])) or observation_space)
+            remedy = "make a task of MiniGrid or BabyAI by rlgen.envs.make_vec"
+            raise problem("observations with an instruction in numbers and a view of 7 x 7 cells", got, remedy)
+        super().__init__(observation_space, width)
+        config = CrossModalConfig(width=width, depth=depth, heads=heads, dropout=dropout)
+        self.network = CrossModalTransformer(len(WORDS), observation_space[MISSION].shape[0], config)  # type: ignore[index]
+
+        self.frozen = frozen
+
+    def forward(self, observations: dict[str, Tensor]) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.network(*cross_modal_inputs(observations)).pooled
+
+    def start_from(self, model: InstructionModel) -> None:
+        """Takes the weights of the network of `model`, which has its sizes."""
+        self.network.load_state_dict(model.network.state_dict())
+
+
+def instruction_settings(config: CrossModalConfig, frozen: bool) -> dict[str, Any]:
+    """Arguments of `InstructionFeatures`, in types of JSON, for a network with this configuration."""
+    return {**asdict(config), "frozen": frozen}
+
+
+def cross_modal_inputs(observations: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """View, direction and mission as a `CrossModalTransformer` reads them, of what a policy sees: SB3 makes floats of
+    bytes, and directions one-hot."""
+    direction = observations[DIRECTION].flatten(1).argmax(1)
+    return observations[VIEW].long(), direction, observations[MISSION].long()
+
+
+def instruction_options(tensors: dict[str, Tensor], given: Any) -> dict[str, Any]:
+    """Arguments of `InstructionFeatures` from the tensors of a saved policy, and from the arguments `given` in its file
+    for what these do not show."""
+    widths = [
+        each.shape[1] for key, each in tensors.items() if key.endswith(".network.words.weight") and each.ndim == 2
+    ]
+    blocks = {key.split(".network.blocks.")[1].split(".")[0] for key in tensors if ".network.blocks." in key}
+    given = given if isinstance(given, dict) else {}
+    heads = given.get("heads", POLICY.heads)
+    found: dict[str, Any] = {"frozen": given.get("frozen") is True}
+    found |= {"width": widths[0], "depth": len(blocks)} if widths and blocks else {}
+    return {**found, "heads": heads} if isinstance(heads, int) and not isinstance(heads, bool) else found
