@@ -44,19 +44,20 @@ class BabyAIBot:
 
     def _action(self, number: int) -> int:
         env, bot = self.envs[number], self.bots[number]
+        inner: Any = env.unwrapped
         if bot is not None and env.last_action is not None:
             try:
                 return int(bot.replan(env.last_action))
             except Exception as error:  # its plans are asserts and lookups, and it knows no opened boxes
                 log.debug("%s makes a new plan: %r", BOT, error)
         try:
-            self.bots[number] = self.make(env.unwrapped)
+            self.bots[number] = self.make(inner)
             return int(self.bots[number].replan())
         except Exception as error:
             log.debug("%s has no plan: %r", BOT, error)
             self.bots[number] = None
             self.unplanned += 1
-            return int(env.unwrapped.actions.done)
+            return int(inner.actions.done)
 
 
 def is_bot(expert: Path | None) -> bool:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlgen.agents import BC, GAIL, BCConfig
+from rlgen.agents import BC, GAIL, BCConfig, DAgger, DAggerConfig
 from rlgen.agents.cli import main
 from rlgen.agents.commands.demos_bot import record_bot
 from rlgen.agents.gail import GAILConfig
@@ -31,7 +31,8 @@ TASK = "BabyAI-GoToRedBallNoDists-v0"
 LEARNER = LearnerConfig(hidden=(8,), n_steps=16, batch_size=16, n_epochs=1)
 FEW = BCConfig(max_updates=4, check_every=2, batch_size=8, plain_below=0.0, average=0.0)
 FEW_OPTIONS = "bc.max-updates 4 --{0}bc.check-every 2 --{0}bc.batch-size 8 --{0}bc.plain-below 0"
-QUICK = ["--device", "cpu", "--no-video", "--episodes", "2", "--threads", "1"]
+SHORT = ["--env", TASK, "--env-kwargs", "max_steps=24"]
+QUICK = [*SHORT, "--device", "cpu", "--no-video", "--episodes", "2", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +166,13 @@ def test_a_task_of_minigrid_has_a_success_rate_and_no_bot() -> None:
 
 def test_the_commands_go_from_demonstrations_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demos, run = tmp_path / "demos.npz", tmp_path / "run"
-    record = ["demos", "record", "--env", TASK, "--episodes", "8", "--out", str(demos)]
+    record = ["demos", "record", *SHORT, "--episodes", "8", "--out", str(demos)]
     assert main(record) == 2, "neither policy nor expert"
     assert main([*record, "--expert", "babyai-bot"]) == 0
     assert main(["demos", "inspect", str(demos)]) == 0
     assert "1 different, e.g." in capsys.readouterr().out
     few = f"--{FEW_OPTIONS.format('')} --hidden 8".split()
-    assert main(["train", "bc", "--env", TASK, "--demos", str(demos), *few, *QUICK, "--out", str(run)]) == 0
+    assert main(["train", "bc", "--demos", str(demos), *few, *QUICK, "--out", str(run)]) == 0
     result = Result.read(run)
     assert 0 <= result.metrics["spl"] <= result.metrics["success_rate"] <= 1
     assert main(["evaluate", str(run), "--out", str(tmp_path / "again.json")]) == 0
@@ -182,10 +183,20 @@ def test_the_commands_go_from_demonstrations_to_scores(tmp_path: Path, capsys: p
     assert again["per_episode"]["instructions"] == ["go to the red ball"] * 2
 
 
-def test_dagger_asks_the_bot_and_is_resumed(tmp_path: Path, stop_after: Any) -> None:
+def test_the_bot_labels_the_states_of_a_learner() -> None:
+    env = make_vec(TASK, 2)
+    dagger = DAgger(make_model(LEARNER, env, 0), BabyAIBot(env), None, DAggerConfig(steps_per_round=16, bc=FEW))
+    dagger.learn(48)
+    rows = dagger.rows.demonstrations()
+    assert len(rows) == 48
+    assert set(rows.actions.ravel()) <= {0, 1, 2}, "turns and steps ahead, whatever the learner did"
+
+
+@pytest.mark.slow
+def test_a_run_of_dagger_asks_the_bot_and_is_resumed(tmp_path: Path, stop_after: Any) -> None:
     run = tmp_path / "run"
     few = f"--dagger.{FEW_OPTIONS.format('dagger.')} --dagger.steps-per-round 16 --hidden 8 --n-envs 2".split()
-    options = ["--env", TASK, "--expert", "babyai-bot", "--steps", "48", "--checkpoint-every", "0", *few, *QUICK]
+    options = ["--expert", "babyai-bot", "--steps", "48", "--checkpoint-every", "0", *few, *QUICK]
     with stop_after(32):
         assert main(["train", "dagger", *options, "--out", str(run)]) == 130
     assert main(["resume", str(run)]) == 0
