@@ -197,11 +197,12 @@ def require_target(path: Path, to: Target, overwrite: bool, subsampled: bool) ->
 
 def write(demonstrations: "Demonstrations", path: Path, to: Target = "auto") -> None:
     """Save the demonstrations and print one line about them."""
-    from rlgen.system.console import Console
+    from rlgen.system.console import Console, number
 
     demonstrations.save(path, to)
-    summary = demonstrations.summary()
-    returns = "" if summary.return_mean is None else f", return {summary.return_mean:.0f} ± {summary.return_std:.0f}"
+    summary, returns = demonstrations.summary(), ""
+    if summary.return_mean is not None:
+        returns = f", return {number(summary.return_mean)} ± {number(summary.return_std)}"
     text = f"{path}: {summary.episodes} episodes, {summary.rows} rows{returns}"
     Console().print(text, soft_wrap=True, markup=False, highlight=False)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from rlgen.data import observations as tree
 from rlgen.data.summary import Summary, at_bound
 from rlgen.data.words import instructions_of
-from rlgen.system.console import Console
+from rlgen.system.console import Console, number
 
 if TYPE_CHECKING:
     from rlgen.data import Demonstrations
@@ -74,8 +74,8 @@ def _facts(demonstrations: "Demonstrations", summary: Summary) -> Table:
     if summary.return_mean is None:
         table.add_row("return", "unknown")
     else:
-        extremes = f"({summary.return_min:,.0f} to {summary.return_max:,.0f}; bars from lowest to highest)"
-        table.add_row("return", f"{summary.return_mean:,.0f} ± {summary.return_std:,.0f}  {extremes}")
+        extremes = f"({number(summary.return_min)} to {number(summary.return_max)}; bars from lowest to highest)"
+        table.add_row("return", f"{number(summary.return_mean)} ± {number(summary.return_std)}  {extremes}")
         table.add_row("  by episode", _over_episodes(demonstrations.episode_returns))
     lengths = f"({summary.length_min:,} to {summary.length_max:,})" if summary.length_min < summary.length_max else ""
     table.add_row("length", f"{summary.length_mean:,.0f} steps  {lengths}".rstrip())

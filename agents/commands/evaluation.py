@@ -212,11 +212,11 @@ def show(numbers: dict[str, Any]) -> None:
 
     from rlgen.reports.tables import metric_text
     from rlgen.runs.instruction_scores import METRICS
-    from rlgen.system.console import Console
+    from rlgen.system.console import Console, number
 
     table = Table("", f"{numbers['env']}, {numbers['episodes']} episodes", box=None, pad_edge=False)
-    table.add_row("return", f"{numbers['return_mean']:.1f} ± {numbers['return_std']:.1f}")
-    table.add_row("lowest, highest", f"{numbers['return_min']:.1f}, {numbers['return_max']:.1f}")
+    table.add_row("return", f"{number(numbers['return_mean'])} ± {number(numbers['return_std'])}")
+    table.add_row("lowest, highest", f"{number(numbers['return_min'])}, {number(numbers['return_max'])}")
     table.add_row("episode length", f"{numbers['episode_length_mean']:.1f} steps")
     table.add_row("ended by the task", f"{numbers['terminated']:.0%}")
     for metric in METRICS:
@@ -225,7 +225,8 @@ def show(numbers: dict[str, Any]) -> None:
     if numbers["share_of_failures"] is not None:
         table.add_row("failed", f"{numbers['share_of_failures']:.0%} (below half of {RETURN_OF[numbers['reference']]})")
     if numbers["normalised_return"] is not None:
-        scale = f"0 = random {numbers['random_return']:.0f}, 1 = {numbers['reference']} {numbers['expert_return']:.0f}"
+        ends = number(numbers["random_return"]), number(numbers["expert_return"])
+        scale = f"0 = random {ends[0]}, 1 = {numbers['reference']} {ends[1]}"
         if numbers["reference_seed"] != numbers["seed"]:
             whose = "both" if numbers["reference"] == "expert" else "random"
             scale += f"; {whose} as the run measured with seed {numbers['reference_seed']}, not {numbers['seed']}"

@@ -162,9 +162,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def number(value: float) -> str:
-    """A value in short, readable form: 4,612 · 636 · 88.1 · 0.812 · 1.2e-05; – for NaN."""
-    if value != value:
+def number(value: float | None) -> str:
+    """A value in short, readable form: 4,612 · 636 · 88.1 · 0.812 · 1.2e-05; – for NaN and None."""
+    if value is None or value != value:
         return "–"
     size = abs(value)
     if size >= 1000 or (size >= 100 and value == round(value)):

@@ -146,7 +146,7 @@ def test_inspect_shows_counts_returns_and_clipping(
         "Pendulum-v1",
         "52 of 3 episodes, every step",
         "observation dim 3, action dim 1",
-        "-17 ± 4  (-20 to -12; bars from lowest to highest)",
+        "-17.3 ± 3.771  (-20.0 to -12.0; bars from lowest to highest)",
         "1 terminated, 2 at the time limit",
         f"-2 to 2, {share:.1%} of them at a bound",
     ):
@@ -243,5 +243,5 @@ def test_the_paper_s_ant_demonstrations_look_right(shared_data: Path, capsys: py
     assert rlgen("demos", "inspect", shared_data / "demos" / "Ant-v5_every20.npz") == 0
     text = capsys.readouterr().out
     assert "2,500 of 50 episodes, every 20th step" in text
-    assert "4,704 ± 93  (4,532 to 4,983;" in text
+    assert "4,704 ± 93.0  (4,532 to 4,983;" in text
     assert "0 terminated, 3 at the time limit, 47 unknown (subsampled)" in text
