@@ -48,7 +48,7 @@ class TrainInstruction(GenerativeSettings):
     general_results = instruction_metrics.RESULTS
 
     model: Literal["prevalent"] = "prevalent"
-    """Kind of model: prevalent, which predicts hidden words and the expert's action."""
+    """Model of hidden words and of the expert's action (prevalent)."""
     data: Path
     """Demonstrations with instructions, e.g. of `rlgen demos record --expert babyai-bot`."""
     labelled: int | None = None

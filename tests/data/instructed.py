@@ -1,5 +1,5 @@
 """Episodes of a task with instructions that are known on paper, without an environment: of two objects, left and right,
-the agent turns to the one that is named, and sees it in front at the end."""
+the agent turns to the one that is named, and sees it in front at the end. The direction shows when it is to turn."""
 
 import numpy as np
 
@@ -28,7 +28,8 @@ def episode(random: np.random.Generator) -> Episode:
     image[-1, *FRONT] = 5 + kinds[named], colors[named], 0
     words = np.zeros((steps + 1, LENGTH), np.uint8)
     words[:, :5] = GO, TO, THE, RED + colors[named], BALL + kinds[named]
-    seen = {"image": image.reshape(steps + 1, -1), "direction": np.zeros((steps + 1, 1), np.int64), "mission": words}
+    direction = (np.arange(steps + 1) >= steps - 1).astype(np.int64)[:, None]
+    seen = {"image": image.reshape(steps + 1, -1), "direction": direction, "mission": words}
     actions = np.full((steps, 1), 2.0)
     actions[-1] = named
     return Episode(observations=seen, actions=actions, rewards=np.ones(steps), terminated=True)
