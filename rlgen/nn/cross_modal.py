@@ -89,7 +89,8 @@ class CrossModalTransformer(nn.Module):
         self, image: Int[Tensor, "B 7 7 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> CrossModalFeatures:
         """Features of codes of cells (object, color, state), directions and words, 0 after the last word."""
-        found = self.network(self._tokens(image, direction, mission), present=_present(mission))
+        tokens = self._tokens(image, direction, mission)
+        found = self.network(tokens, present=_present(mission), places=self._places(mission))
         words = mission.shape[1]
         return CrossModalFeatures(found[:, 1 : 1 + words], found[:, 1 + words :], found[:, 0])
 
@@ -98,7 +99,8 @@ class CrossModalTransformer(nn.Module):
     ) -> Float[Tensor, "B L"]:
         """Shares of the attention of the features of the whole that go to each word, in the last block, as a mean over
         its heads; the rest goes to the scene and the whole."""
-        found = self.network.attention(self._tokens(image, direction, mission), _present(mission))
+        tokens = self._tokens(image, direction, mission)
+        found = self.network.attention(tokens, _present(mission), self._places(mission))
         return found.mean(1)[:, 0, 1 : 1 + mission.shape[1]]
 
     def _tokens(self, image: Tensor, direction: Tensor, mission: Tensor) -> Float[Tensor, "B T W"]:
@@ -110,6 +112,12 @@ class CrossModalTransformer(nn.Module):
         cells = torch.stack(parts).sum(0) + self.cell_places.weight + cell
         ways = (self.directions(direction) + way)[:, None]
         return self.dropout(torch.cat([whole.expand(len(image), 1, -1), words, cells, ways], 1))
+
+    def _places(self, mission: Tensor) -> Int[Tensor, " T"]:
+        """Positions of the tokens. Those of the scene come after `length` words, however many the instruction has, so
+        that padding does not change the distances between words and cells."""
+        places = torch.arange(1 + self.length + SIDE * SIDE + 1, device=mission.device)
+        return torch.cat([places[: 1 + mission.shape[1]], places[1 + self.length :]])
 
 
 def _present(mission: Int[Tensor, "B L"]) -> Bool[Tensor, "B T"]:

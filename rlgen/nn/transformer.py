@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -196,29 +196,38 @@ class Transformer(nn.Module):
         source: Float[Tensor, "B S W"] | None = None,
         present: Bool[Tensor, "B T"] | None = None,
         source_present: Bool[Tensor, "B S"] | None = None,
+        places: Int[Tensor, " T"] | None = None,
     ) -> Sequences:
-        """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to."""
-        tokens, angles = self._placed(tokens, 0 if past is None else past.length)
+        """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to.
+        `places`: the positions of the tokens, by default one after another."""
+        tokens, angles = self._placed(tokens, 0 if past is None else past.length, places)
         for block in self.blocks:
             tokens = block(tokens, angles, past, source, present, source_present)
         if past is not None:
             past.length += tokens.shape[1]
         return self.norm(tokens)
 
-    def attention(self, tokens: Sequences, present: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B heads T T"]:
+    def attention(
+        self,
+        tokens: Sequences,
+        present: Bool[Tensor, "B T"] | None = None,
+        places: Int[Tensor, " T"] | None = None,
+    ) -> Float[Tensor, "B heads T T"]:
         """Shares of the attention of each token that go to each other one in the last block, by head, of a network
         without cross-attention."""
-        tokens, angles = self._placed(tokens, 0)
+        tokens, angles = self._placed(tokens, 0, places)
         *earlier, last = self.blocks
         for block in earlier:
             tokens = block(tokens, angles, present=present)
         assert isinstance(last, TransformerBlock)
         return last.attention.weights(last.attention_norm(tokens), angles, last.causal, present)
 
-    def _placed(self, tokens: Sequences, first: int) -> tuple[Sequences, Float[Tensor, "T half"] | None]:
-        """Tokens, of which the first has the place `first`, with their learned positions, and the angles of rotary
-        ones."""
-        places = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+    def _placed(
+        self, tokens: Sequences, first: int, places: Int[Tensor, " T"] | None = None
+    ) -> tuple[Sequences, Float[Tensor, "T half"] | None]:
+        """Tokens at these `places`, or from the place `first` on, with their learned positions, and the angles of
+        rotary ones."""
+        places = torch.arange(first, first + tokens.shape[1], device=tokens.device) if places is None else places
         if self.positions is None:
             return tokens, rotary_angles(places, self.sizes.width // self.sizes.heads)
         if first + len(places) > self.sizes.learned_positions:

@@ -59,6 +59,16 @@ def test_padding_is_not_seen(network: CrossModalTransformer, seen: tuple) -> Non
     torch.testing.assert_close(after, before)
 
 
+def test_features_are_the_same_without_columns_of_padding(network: CrossModalTransformer, seen: tuple) -> None:
+    image, direction, mission = (each[::2] for each in seen)
+    whole, cut = network(image, direction, mission), network(image, direction, mission[:, :3])
+    torch.testing.assert_close(cut.pooled, whole.pooled)
+    torch.testing.assert_close(cut.words, whole.words[:, :3])
+    torch.testing.assert_close(cut.scene, whole.scene)
+    shares = network.attention(image, direction, mission)
+    torch.testing.assert_close(network.attention(image, direction, mission[:, :3]), shares[:, :3])
+
+
 def test_shares_of_attention_are_positive_at_words_and_zero_at_padding(
     network: CrossModalTransformer, seen: tuple
 ) -> None:
