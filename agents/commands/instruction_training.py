@@ -22,28 +22,11 @@ from rlgen.system.rng import own_randomness
 
 from .. import instruction_metrics
 from .best_weights import BestWeights
+from .instruction_split import Split
 
 log = logging.getLogger("rlgen")
 WRITING_SEED = 40_000
 INSTRUCTIONS = "instructions.txt"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Episodes of a training."""
-
-    train: InstructedEpisodes
-    """Those whose instructions are learned."""
-    held_out: InstructedEpisodes
-    """Those on which models are measured."""
-    unlabelled: InstructedEpisodes | None
-    """Those whose instructions a speaker writes; theirs are used for nothing but a comparison."""
-    length: int
-    """Most words of an instruction of the task."""
-    prints: Mapping[str, Mapping[str, Any]]
-    """Name, number and sha256 of the demonstrations, by their role."""
-    name: str
-    """Name for results."""
 
 
 @dataclass(kw_only=True)
@@ -136,15 +119,16 @@ class InstructionTraining(BestWeights):
         return found
 
     def evaluate(self) -> Mapping[str, float]:
-        """Metrics of the speaker while it learns, and then of the model; the weights with the lowest sum of both losses
-        are kept."""
+        """Metrics of the speaker while it learns, and then of the model; the weights with the lowest sum of the losses
+        that it learns by are kept."""
         self.require_finite_model()
         if self.speaking is not None and not self.speaking.finished:
             with self.speaking.game.evaluating() as speaker:
                 return instruction_metrics.measure_speaker(speaker, self.split.held_out, self.device)
         with self.game.evaluating() as model:
             found = instruction_metrics.measure_instructions(model, self.split.held_out, self.device)
-            self.consider(model, found["action_nll"] + found["word_nll"])
+            of_words = found["word_nll"] if model.config.mask_share > 0 else 0.0
+            self.consider(model, found["action_nll"] + of_words)
         return found
 
     def require_finite_model(self) -> None:

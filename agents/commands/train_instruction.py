@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from rlgen.checks import at_least, one_of
-from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined, without_unused
+from rlgen.data.instructed_episodes import RowBatches
 from rlgen.data.words import WORDS
 from rlgen.display import Display, Panel
 from rlgen.errors import problem
@@ -23,13 +22,10 @@ from rlgen.runs.folder import RunFolder
 from .. import instruction_metrics
 from .evaluation import InstructionEvaluation
 from .generative_settings import GenerativeSettings
-from .instruction_training import InstructionTraining, SpeakerStage, Split, rows_of
+from .instruction_split import EVERY, Split
+from .instruction_training import InstructionTraining, SpeakerStage, rows_of
 
 log = logging.getLogger("rlgen")
-EVERY = 10
-"""One of so many labelled episodes is held out."""
-SPLIT_SEED = 0
-"""Seed of the order that is divided, the same for every run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,30 +102,7 @@ class TrainInstruction(GenerativeSettings):
 
     def split(self) -> Split:
         """The episodes of the files, divided."""
-        shown = Demonstrations.load(self.data)
-        every = InstructedEpisodes.of(shown)
-        count = len(every) if self.labelled is None else self.labelled
-        if not EVERY <= count <= len(every):
-            got = f"{len(every)} in {shown.source}" + ("" if self.labelled is None else f" and --labelled {count}")
-            raise problem(f"at least {EVERY} labelled episodes, and no more than there are", got, "record more")
-        prints = {"labelled": {"name": self.data.stem, "n": count, "sha256": shown.fingerprint}}
-        rest = [every.part(torch.arange(count, len(every)))] if count < len(every) else []
-        if self.unlabelled is not None:
-            more = Demonstrations.load(self.unlabelled)
-            rest.append(InstructedEpisodes.of(more))
-            prints["unlabelled"] = {"name": self.unlabelled.stem, "n": len(rest[-1]), "sha256": more.fingerprint}
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(SPLIT_SEED))
-        held_out = order[EVERY - 1 :: EVERY].sort().values
-        train = order[torch.arange(count) % EVERY != EVERY - 1].sort().values
-        actions = max(part.n_actions for part in (every, *rest))
-        return Split(
-            train=trimmed(replace(every.part(train), n_actions=actions)),
-            held_out=trimmed(replace(every.part(held_out), n_actions=actions)),
-            unlabelled=replace(joined(rest), n_actions=actions) if rest else None,
-            length=every.words.shape[1],
-            prints=prints,
-            name=self.data.stem,
-        )
+        return Split.of(self.data, self.labelled, self.unlabelled)
 
     def total(self, training: InstructionTraining) -> int:
         speaker = self.speaker_steps if self.speaker == "on" else 0
@@ -184,8 +157,3 @@ class TrainInstruction(GenerativeSettings):
             len(split.held_out),
             more,
         )
-
-
-def trimmed(episodes: InstructedEpisodes) -> InstructedEpisodes:
-    """The episodes without the columns in which no instruction has a word."""
-    return episodes.with_words(without_unused(episodes.words))

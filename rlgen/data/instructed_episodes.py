@@ -75,6 +75,11 @@ class InstructedEpisodes:
         """The same episodes with other instructions."""
         return replace(self, words=words.to(self.words.dtype))
 
+    def without(self, others: "InstructedEpisodes") -> "InstructedEpisodes":
+        """The episodes that have other steps than each of `others`, whatever their instructions."""
+        known = set(others._steps)
+        return self.part(torch.tensor([number for number, each in enumerate(self._steps) if each not in known]).long())
+
     def triplets(self) -> tuple[Int[Tensor, "R N"], Int[Tensor, " R"]]:
         """What is seen with the instruction, and the action, of each step."""
         return torch.cat([self.seen, self.words.repeat_interleave(self.lengths, 0)], 1), self.actions
@@ -92,6 +97,12 @@ class InstructedEpisodes:
         steps = torch.arange(padded.shape[1])
         padded[..., VIEW].masked_fill_(steps > self.lengths[:, None], PADDING)
         return padded
+
+    @property
+    def _steps(self) -> list[bytes]:
+        """What is seen and done in each episode, as keys."""
+        numbered = torch.cat([self.seen, self.actions[:, None]], 1)
+        return [numbered[rows].numpy().tobytes() for rows in self._rows]
 
     @property
     def _rows(self) -> list[Tensor]:
@@ -157,6 +168,9 @@ def _require_known(demonstrations: Demonstrations) -> None:
         if (numbers < 0).any() or (numbers >= limit).any():
             got = f"others under {name!r} in {source}"
             raise problem("the codes of MiniGrid and numbers of words", got, "record them in a task of MiniGrid")
+    padded = np.asarray(observed["mission"]) == NO_WORD
+    if (padded[:, :-1] & ~padded[:, 1:]).any():
+        raise problem("padding after the last word alone", f"words after padding in {source}", "record them again")
 
 
 def _n_actions(demonstrations: Demonstrations) -> int:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlgen.agents import BC, BCConfig, cli
+from rlgen.agents import BC, BCConfig, cli, instruction_metrics
+from rlgen.agents.commands.train_instruction import TrainInstruction
 from rlgen.agents.image_encoder import EncoderConfig
 from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
@@ -92,6 +94,26 @@ def test_a_run_killed_in_each_part_and_resumed_gives_the_same_bit_for_bit(
         assert one.keys() == two.keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
     assert (out / "instructions.txt").read_bytes() == (whole / "instructions.txt").read_bytes()
+
+
+@pytest.mark.parametrize(("mask_share", "kept"), [(0.0, 1.0), (0.15, 2.0)])
+def test_the_kept_weights_are_those_with_the_lowest_loss_that_is_learned(
+    mask_share: float, kept: float, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = CrossModalConfig(width=8, depth=1, heads=1)
+    model = InstructionModelConfig(network=network, mask_share=mask_share)
+    settings: Any = TrainInstruction.settings_of("prevalent")
+    training = settings(data=data, out=tmp_path, device="cpu", prevalent=model).build(ExitStack(), None)
+    losses = iter([(1.0, 3.0), (2.0, 0.5)])  # of actions and of words
+
+    def measured(*_: Any) -> dict[str, float]:
+        return dict(zip(("action_nll", "word_nll"), next(losses), strict=True))
+
+    monkeypatch.setattr(instruction_metrics, "measure_instructions", measured)
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(training.game.model.word_bias, value)
+        training.evaluate()
+    assert (training.best["word_bias"] == kept).all()
 
 
 def test_evaluate_gives_the_numbers_of_the_run(whole: Path, tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_other_instructions_change_nothing_but_the_words(episodes: InstructedEpi
     assert torch.equal(other.triplets()[0][0, VIEW:], episodes.words[-1])
 
 
+def test_episodes_without_others_have_none_of_their_steps(episodes: InstructedEpisodes) -> None:
+    renamed = episodes.part(torch.tensor([1, 3])).with_words(torch.ones(2, LENGTH))
+    found = episodes.without(renamed)
+    assert torch.equal(found.trajectories(), episodes.part(torch.tensor([0, 2, 4])).trajectories())
+    assert len(episodes.without(episodes)) == 0
+
+
 def test_columns_after_the_longest_instruction_are_left_out(episodes: InstructedEpisodes) -> None:
     assert torch.equal(without_unused(episodes.words), episodes.words[:, :5])
     assert without_unused(torch.zeros(2, 4, dtype=torch.int64)).shape == (2, 1)
@@ -81,6 +88,9 @@ def test_other_observations_and_actions_are_refused() -> None:
     strange = {**one.observations, "mission": one.observations["mission"] + np.uint8(200)}
     with pytest.raises(InputError, match="numbers of words; got others under 'mission'"):
         InstructedEpisodes.of(Demonstrations.from_episodes([Episode(observations=strange, actions=one.actions)]))
+    one.observations["mission"][:, 0] = 0
+    with pytest.raises(InputError, match="padding after the last word alone; got words after padding"):
+        InstructedEpisodes.of(Demonstrations.from_episodes([one]))
     with pytest.raises(InputError, match=r"in the words of rlgen\.data\.words"):
         InstructedEpisodes.of(Demonstrations.from_episodes([one], metadata={NOTED: ["", "gehe"]}))
     with pytest.raises(InputError, match="whole episodes for a model of instructions"):
