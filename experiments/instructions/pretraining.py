@@ -1,0 +1,109 @@
+"""What pre-training on instructions gives a policy that is cloned from 100 demonstrations of BabyAI's bot.
+
+    python experiments/instructions/pretraining.py --out DIR [--tasks GoToLocal] [--seeds 40 41 42]
+
+For each task and seed: 1,000 trajectories of the bot, of which the first 100 keep their instruction; a policy that is
+cloned from these 100 alone, one that starts from a model pre-trained on the 100, and one that starts from a model
+pre-trained on all 1,000, for 900 of which a speaker wrote the instruction. Each plays 200 episodes that it has not seen.
+Rows are added to `DIR/results.csv`; what is there already is not run again.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+LABELLED, TRAJECTORIES, EPISODES = 100, 1000, 200
+COMMON = ("--device", "cpu", "--threads", "1")
+PRETRAINING = ("--prevalent.network.width", "64", "--evaluate-every", "200")
+CLONING = (
+    *("--bc.batch-size", "64", "--bc.max-updates", "600", "--bc.check-every", "50"),
+    *("--bc.plain-below", "0", "--bc.average", "0", "--no-video"),
+)
+STARTS: dict[str, Sequence[str] | None] = {
+    "from scratch": None,
+    "pre-trained on the 100": ("--steps", "1500"),
+    "pre-trained with a speaker": ("--speaker", "on", "--speaker-steps", "500", "--steps", "2000"),
+}
+"""Options of the pre-training of each policy."""
+
+
+def rlgen(*words: str) -> None:
+    """Runs a command of rlgen; its output goes to the terminal."""
+    subprocess.run([sys.executable, "-m", "rlgen", *words], check=True)
+
+
+def cloned(env: str, seed: int, name: str, folder: Path) -> dict[str, Any]:
+    """Result of the policy with this start: a row of the table."""
+    demos, start = folder / f"{env}-{seed}.npz", STARTS[name]
+    if not demos.is_file():
+        rlgen(
+            *("demos", "record", "--env", env, "--expert", "babyai-bot", "--episodes", str(TRAJECTORIES)),
+            *("--seed", str(seed), "--out", str(demos)),
+        )
+    stem, encoder, model = f"{env}-{seed}-{name.replace(' ', '-')}", (), folder / "none"
+    if start is not None:
+        model = folder / f"{stem}-model"
+        encoder = ("--encoder.run", str(model))
+        if not (model / "result.json").is_file():
+            rlgen(
+                *("train", "instruction", "--data", str(demos), "--labelled", str(LABELLED), *start, *PRETRAINING),
+                *("--seed", str(seed), *COMMON, "--out", str(model)),
+            )
+    run = folder / stem
+    rlgen(
+        *("train", "bc", "--env", env, "--demos", str(demos), "--trajectories", str(LABELLED), *CLONING, *encoder),
+        *("--episodes", str(EPISODES), "--seed", str(seed), *COMMON, "--out", str(run)),
+    )
+    found, pretraining = read(run), read(model) if start is not None else {}
+    return {
+        "env": env,
+        "start": name,
+        "seed": seed,
+        "success": found["metrics"]["success"],
+        "spl": found["metrics"]["spl"],
+        "return": found["return_mean"],
+        "action_accuracy": pretraining.get("metrics", {}).get("action_accuracy", ""),
+        "written_exact": pretraining.get("metrics", {}).get("written_exact", ""),
+        "written_words": pretraining.get("metrics", {}).get("written_words", ""),
+        "minutes": round((found["wall_seconds"] + pretraining.get("wall_seconds", 0.0)) / 60, 2),
+        "git_commit": found["git_commit"],
+        "device": found["device"],
+    }
+
+
+def read(run: Path) -> dict[str, Any]:
+    """The result of a run."""
+    result: dict[str, Any] = json.loads((run / "result.json").read_text())
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", default=["GoToLocal"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[40, 41, 42])
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = options.out / "results.csv"
+    rows = list(csv.DictReader(table.open())) if table.is_file() else []
+    done = {(row["env"], row["start"], int(row["seed"])) for row in rows}
+    for seed in options.seeds:
+        for task in options.tasks:
+            for name in STARTS:
+                env = f"BabyAI-{task}-v0"
+                if (env, name, seed) in done:
+                    continue
+                rows.append(cloned(env, seed, name, options.out))
+                with table.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, list(rows[-1]), lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
