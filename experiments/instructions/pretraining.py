@@ -4,8 +4,8 @@
 
 For each task and seed: 1,000 trajectories of the bot, of which the first 100 keep their instruction; a policy that is
 cloned from these 100 alone, one that starts from a model pre-trained on the 100, and one that starts from a model
-pre-trained on all 1,000, for 900 of which a speaker wrote the instruction. Each plays 200 episodes that it has not seen.
-Rows are added to `DIR/results.csv`; what is there already is not run again.
+pre-trained on all 1,000, for 900 of which a speaker wrote the instruction. Each plays 200 episodes that it has not
+seen. Rows are added to `DIR/results.csv`; what is there already is not run again.
 """
 
 import argparse
