@@ -16,6 +16,7 @@ import numpy as np
 
 from rlgen.data.playing import Policy, play
 from rlgen.reports.draw_frames import Camera, write_video
+from rlgen.reports.instruction_caption import even_sided, frames_of_an_end, with_instructions
 from rlgen.sim.task import MarginRule
 from rlgen.system.renderer import child_environment, find_renderer, last_line
 
@@ -191,14 +192,18 @@ def _record_frames(
     try:
         fps = float(str(env.metadata.get("render_fps") or 25))
         n_frames = max(1, min(most_frames, round(seconds * fps)))
+        end_frames = frames_of_an_end(env, fps)
         observations = env.reset()
-        pictures, returns = [_picture(env)], [0.0]
-        for step in islice(play(policy, env, deterministic, observations), n_frames):
+        pictures, returns, steps = [_picture(env)], [0.0], []
+        for step in play(policy, env, deterministic, observations):
+            steps.append(step)
             returns[-1] += float(step.rewards[0])
             if step.dones[0]:
                 returns.append(0.0)
+            if len(steps) + end_frames * (len(returns) - 1) >= n_frames:
+                break
             pictures.append(_picture(env))
-        shown = pictures[:n_frames]
+        shown = with_instructions(pictures, steps, policy, end_frames)[:n_frames] if end_frames else pictures
         size = (shown[0].shape[1], shown[0].shape[0])
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video-", suffix=".partial") as folder:
             drawn = write_video(Path(folder, "video.mp4"), iter(shown), size, fps)
@@ -211,6 +216,4 @@ def _record_frames(
 
 def _picture(env: Any) -> np.ndarray:
     """The picture of the current state, uint8 [height, width, 3], both even, as encoders require."""
-    picture = np.asarray(env.envs[0].render(), dtype=np.uint8)
-    height, width = picture.shape[:2]
-    return picture[: height - height % 2, : width - width % 2]
+    return even_sided(env.envs[0].render())

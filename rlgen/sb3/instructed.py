@@ -8,11 +8,15 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from rlgen.data.cells import VIEW
 from rlgen.data.spaces import with_entries
 from rlgen.data.words import LENGTH, LONGEST, MISSION, WORDS, encode, has_instructions
 
-VIEW, DIRECTION = "image", "direction"
-"""Entries of an observation besides the instruction: the cells in sight, and where the agent looks."""
+DIRECTION = "direction"
+"""Entry of an observation: where the agent looks."""
+LAST_PICTURE = "last_picture"
+"""Entry of the info of an episode's last step, in an environment that draws itself: the picture after it, which a
+VecEnv does not draw, because it starts the next episode at once."""
 
 
 class InstructedEnv(gym.Wrapper):
@@ -42,8 +46,10 @@ class InstructedEnv(gym.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         self.last_action = int(action)
-        observation, *outcome = self.env.step(action)
-        return (self._numbers(observation), *outcome)  # type: ignore[return-value]
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if (terminated or truncated) and self.render_mode == "rgb_array":
+            info = {**info, LAST_PICTURE: self.render()}
+        return self._numbers(observation), reward, terminated, truncated, info
 
     def _numbers(self, observation: Any) -> dict[str, Any]:
         return {**observation, MISSION: encode(observation[MISSION], self.length)}

@@ -6,16 +6,20 @@ Saved policies name this module, so its class must stay here.
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from rlgen.data.cells import VIEW
 from rlgen.data.words import MISSION, WORDS
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import InstructionModel
 from rlgen.nn.cross_modal import CrossModalConfig, CrossModalTransformer
-from rlgen.sb3.instructed import DIRECTION, VIEW, shows_instructions
+from rlgen.sb3.instructed import DIRECTION, shows_instructions
 
 POLICY = CrossModalConfig(width=64)
 """Sizes of a policy's network without other settings: half as wide as that of a pre-training, for a CPU."""
@@ -48,9 +52,28 @@ class InstructionFeatures(BaseFeaturesExtractor):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.network(*cross_modal_inputs(observations)).pooled
 
+    def attention(self, observations: dict[str, Tensor]) -> Tensor:
+        """Shares [B, L] of the attention that go to each word, as `CrossModalTransformer.attention`."""
+        return self.network.attention(*cross_modal_inputs(observations))
+
     def start_from(self, model: InstructionModel) -> None:
         """Takes the weights of the network of `model`, which has its sizes."""
         self.network.load_state_dict(model.network.state_dict())
+
+
+def word_attention(policy: Any, observations: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Shares [B, L] of the attention of a policy, or of a model's, that go to each word of its observations [B, ...];
+    None for a policy without `InstructionFeatures`."""
+    inner = getattr(policy, "policy", policy)
+    if not isinstance(inner, BasePolicy):
+        return None
+    features = next((each for each in inner.modules() if isinstance(each, InstructionFeatures)), None)
+    if features is None:
+        return None
+    inner.set_training_mode(False)  # as where it acts
+    with torch.no_grad():
+        seen = preprocess_obs(inner.obs_to_tensor(observations)[0], inner.observation_space, inner.normalize_images)  # type: ignore[arg-type]
+        return features.attention(seen).cpu().numpy()  # type: ignore[arg-type]
 
 
 def instruction_settings(config: CrossModalConfig, frozen: bool) -> dict[str, Any]:
