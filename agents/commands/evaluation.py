@@ -101,6 +101,7 @@ class PolicyEvaluation(Evaluation):
 
     def evaluate(self) -> dict[str, Any]:
         from rlgen.runs.evaluation import evaluate
+        from rlgen.runs.instruction_episodes import InstructionEpisodes
         from rlgen.runs.instruction_scores import instruction_scores
         from rlgen.runs.scores import normalised_return, share_of_failures
         from rlgen.sb3.load import load_policy
@@ -127,7 +128,7 @@ class PolicyEvaluation(Evaluation):
             if self.attack is not None:
                 policy, attack = self.attack_on(subject).on(loaded, make)
             played = evaluate(policy, env, subject.episodes, self.deterministic, seed=subject.seed)
-            scores = instruction_scores(played, env, subject.seed)
+            scores = instruction_scores(InstructionEpisodes.of(played, env, subject.seed))
         finally:
             env.close()
         subject = self.measured_against(subject)

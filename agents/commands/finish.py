@@ -23,6 +23,7 @@ from rlgen.reports.tables import metric_text, metric_unit
 from rlgen.reports.video import record_video
 from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.folder import RunFolder
+from rlgen.runs.instruction_episodes import InstructionEpisodes
 from rlgen.runs.instruction_scores import instruction_scores
 from rlgen.runs.result import Result, Returns, peak_memory_mb
 from rlgen.runs.scores import RETURN_OF, Reference
@@ -129,9 +130,11 @@ def finish(
         model.save(policy)
     atomic_write(folder / "policy.zip", policy.getvalue())
     per_code_policies = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
-    returns, scores = evaluate_run(task, model, per_code_policies, demonstrations)
-    result = replace(achieved, returns=returns, metrics={**achieved.metrics, **scores})
+    returns, episodes = evaluate_run(task, model, per_code_policies, demonstrations)
+    result = replace(achieved, returns=returns, metrics={**achieved.metrics, **instruction_scores(episodes)})
     result.write(folder)
+    if episodes is not None:
+        episodes.write(folder)
     if task.video:
         record_videos(folder, task, per_code_policies or [model])
     draw_curves(folder)
@@ -142,9 +145,9 @@ def finish(
 
 def evaluate_run(
     task: Task, model: BaseAlgorithm, per_code_policies: Sequence[Policy], demonstrations: Demonstrations | None
-) -> tuple[Returns, dict[str, float]]:
+) -> tuple[Returns, InstructionEpisodes | None]:
     """Evaluate the model, and then each of the `per_code_policies`, if any, over as many episodes from the same initial
-    states. Returns also the scores of a task with instructions, by name."""
+    states. Returns also the episodes of a task with instructions."""
     reference, whose = reference_of(demonstrations) if task.expert is None else (task.expert_return(), EXPERT_POLICY)
     env = task.make_evaluation_env(min(task.episodes, MAX_EVALUATION_ENVS), EVALUATION_SEED)
     try:
@@ -166,7 +169,7 @@ def evaluate_run(
             backend="warp" if task.backend == "warp" else env.backend,
             margin_rule=env.margin_rule,
         )
-        return returns, instruction_scores(found, env, EVALUATION_SEED)
+        return returns, InstructionEpisodes.of(found, env, EVALUATION_SEED)
     finally:
         env.close()
 

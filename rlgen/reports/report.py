@@ -7,6 +7,7 @@ from pathlib import Path
 from rlgen.errors import problem
 from rlgen.reports.comparison import comparison
 from rlgen.reports.curves import curves_figure, not_drawn_note, references_of
+from rlgen.reports.instructions import instruction_sections
 from rlgen.reports.page import Fact, Figure, Lead, Media, Page, Section, entries
 from rlgen.reports.pictures import pictures
 from rlgen.reports.tables import (
@@ -76,6 +77,7 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
         sections=[
             Section(title="Warning", notes=warnings),
             *([Section(title="Returns", table=_table(folder, returns, rows), note=_note(returns))] if returns else []),
+            *instruction_sections(folder),
             *(
                 Section(title=name.capitalize(), media=pictures(folder, name), note=caption)
                 for name, caption in folder.display.pictures.items()

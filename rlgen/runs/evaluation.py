@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlgen.data.cells import VIEW, ObjectsFaced, shows_cells
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
 from rlgen.data.words import MISSION, decode, has_instructions
 from rlgen.display import Metric, Panel
@@ -43,6 +44,11 @@ class Evaluation:
     """[E] bool, True if the task ended the episode (by success or failure), False at the time limit."""
     instructions: np.ndarray | None = None
     """[E] texts, the instruction of each episode; None for a task without."""
+    carried: np.ndarray | None = None
+    """[E] texts, the object that the agent carries at the end, e.g. red ball, or none; None for a task without an
+    instruction or codes of cells."""
+    faced: np.ndarray | None = None
+    """[E] texts, the last object that the agent stood before, or none; None as for `carried`."""
 
     def summary(self) -> dict[str, float | int]:
         """The numbers of result.json. The standard deviation is over these episodes (divided by E)."""
@@ -92,25 +98,35 @@ def evaluate(
 
 def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress: Progress) -> Evaluation:
     running_return, running_length = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
-    finished: list[list[tuple[float, int, bool, str]]] = [[] for _ in range(env.num_envs)]
-    instructed = has_instructions(getattr(env, "observation_space", None))
+    finished: list[list[tuple[float, int, bool, str, str, str]]] = [[] for _ in range(env.num_envs)]
+    space = getattr(env, "observation_space", None)
+    instructed, sees_objects = has_instructions(space), has_instructions(space) and shows_cells(space)
+    met = ObjectsFaced(env.num_envs)
     for step, counts in play_episodes(policy, env, episodes, deterministic):
         running_return += step.rewards
         running_length += 1
-        for index in np.flatnonzero(step.dones & counts):
+        if sees_objects:
+            met.see(step.observations[VIEW])
+        for index in np.flatnonzero(step.dones):
+            objects = met.end(int(index), step.infos[index]["terminal_observation"][VIEW]) if sees_objects else ("", "")
+            if not counts[index]:
+                continue
             by_task = not step.infos[index].get("TimeLimit.truncated", False)
             text = decode(step.observations[MISSION][index]) if instructed else ""
-            finished[index].append((running_return[index], running_length[index], by_task, text))
+            finished[index].append((running_return[index], running_length[index], by_task, text, *objects))
         running_return[step.dones] = running_length[step.dones] = 0
         if step.dones.any():
             done = [episode for of_env in finished for episode in of_env]
             progress.update(len(done), {"return": float(np.mean([episode[0] for episode in done]))} if done else {})
-    returns, lengths, terminated, texts = zip(*(episode for of_env in finished for episode in of_env), strict=True)
+    columns = map(np.array, zip(*(episode for of_env in finished for episode in of_env), strict=True))
+    returns, lengths, terminated, texts, carried, faced = columns
     return Evaluation(
-        np.array(returns),
-        np.array(lengths, dtype=np.int64),
-        np.array(terminated, dtype=bool),
-        np.array(texts) if instructed else None,
+        returns,
+        lengths.astype(np.int64),
+        terminated.astype(bool),
+        texts if instructed else None,
+        carried if sees_objects else None,
+        faced if sees_objects else None,
     )
 
 

@@ -23,9 +23,10 @@ class RunFolder:
     """A run on disk. It can be used as a path (`open(run / "x")` is `open(run.path / "x")`).
 
     It holds config.json, versions.json, display.json (how reports show it), metrics.csv, tensorboard/, checkpoints/,
-    result.json and report.html. A run of an agent adds curves.png, video.mp4 (with codes video_code_0.mp4 …) and, after
-    exploration, visits.npz. A run of an image model adds data.json, model.safetensors, model.json, samples.png and
-    other pictures; folders of the same names hold the pictures made during the training.
+    result.json and report.html. A run of an agent adds curves.png, video.mp4 (with codes video_code_0.mp4 …), after
+    exploration visits.npz and, on a task with instructions, instruction_episodes.json. A run of an image model adds
+    data.json, model.safetensors, model.json, samples.png and other pictures; folders of the same names hold the
+    pictures made during the training.
     """
 
     path: Path

@@ -21,6 +21,7 @@ from rlgen.errors import InputError
 from rlgen.rewards.adversarial import AdversarialConfig
 from rlgen.runs import Result, evaluate
 from rlgen.runs.evaluation import Evaluation
+from rlgen.runs.instruction_episodes import InstructionEpisodes
 from rlgen.runs.instruction_scores import instruction_scores
 from rlgen.sb3 import load_policy
 from rlgen.sb3.babyai_bot import BabyAIBot
@@ -142,26 +143,30 @@ def test_gail_rewards_words_and_codes(shown: Demonstrations) -> None:
 def test_scores_are_success_spl_and_success_by_kind() -> None:
     env = make_vec("BabyAI-ActionObjDoor-v0", 4)
     bot = evaluate(BabyAIBot(env), env, 12, seed=3, label=None)
-    perfect = instruction_scores(bot, env, 3)
+    perfect = instruction_scores(InstructionEpisodes.of(bot, env, 3))
     kinds = {text.split()[0] for text in bot.instructions}
     assert len(kinds) > 1
     assert perfect == {"success_rate": 1.0, "spl": 1.0, **{f"success_{kind}": 1.0 for kind in kinds}}
     goes = np.array([text.startswith("go") for text in bot.instructions])
     slow = Evaluation(bot.returns * goes, 2 * bot.lengths, bot.terminated, bot.instructions)
-    found = instruction_scores(slow, env, 3)
+    found = instruction_scores(InstructionEpisodes.of(slow, env, 3))
     assert found["success_rate"] == pytest.approx(goes.mean())
     assert found["spl"] == pytest.approx(goes.mean() / 2)
     assert (found["success_go"], found["success_pick"]) == (1.0, 0.0)
     others = Evaluation(bot.returns, bot.lengths, bot.terminated, np.array(["go to the moon"] * 12))
-    assert instruction_scores(others, env, 3) == {"success_rate": 1.0}, "the bot has played other episodes"
+    assert instruction_scores(InstructionEpisodes.of(others, env, 3)) == {"success_rate": 1.0}, (
+        "the bot has played other episodes"
+    )
     cart = make_vec("CartPole-v1", 1)
-    assert instruction_scores(Evaluation(bot.returns, bot.lengths, bot.terminated), cart, 3) == {}
+    assert (
+        instruction_scores(InstructionEpisodes.of(Evaluation(bot.returns, bot.lengths, bot.terminated), cart, 3)) == {}
+    )
 
 
 def test_a_task_of_minigrid_has_a_success_rate_and_no_bot() -> None:
     env = make_vec("MiniGrid-Empty-5x5-v0", 1)
     played = Evaluation(np.array([0.9, 0.0]), np.array([5, 9]), np.array([True, False]), np.array(["get", "get"]))
-    assert instruction_scores(played, env, 0) == {"success_rate": 0.5}
+    assert instruction_scores(InstructionEpisodes.of(played, env, 0)) == {"success_rate": 0.5}
 
 
 def test_the_commands_go_from_demonstrations_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,12 +180,16 @@ def test_the_commands_go_from_demonstrations_to_scores(tmp_path: Path, capsys: p
     assert main(["train", "bc", "--demos", str(demos), *few, *QUICK, "--out", str(run)]) == 0
     result = Result.read(run)
     assert 0 <= result.metrics["spl"] <= result.metrics["success_rate"] <= 1
+    episodes = InstructionEpisodes.read(run)
+    assert instruction_scores(episodes).items() <= result.metrics.items()
+    assert "Asked and reached object" in (run / "report.html").read_text()
     assert main(["evaluate", str(run), "--out", str(tmp_path / "again.json")]) == 0
     again = json.loads((tmp_path / "again.json").read_text())
     assert {name: again[name] for name in ("success_rate", "spl")} == {
         name: result.metrics[name] for name in ("success_rate", "spl")
     }
     assert again["per_episode"]["instructions"] == ["go to the red ball"] * 2
+    assert again["per_episode"]["faced"] == episodes.faced
 
 
 def test_the_bot_labels_the_states_of_a_learner() -> None:
