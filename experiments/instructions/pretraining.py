@@ -30,6 +30,8 @@ STARTS: dict[str, Sequence[str] | None] = {
     "pre-trained with a speaker": ("--speaker", "on", "--speaker-steps", "500", "--steps", "2000"),
 }
 """Options of the pre-training of each policy."""
+OF_PRETRAINING = ("action_accuracy", "written_exact", "written_words")
+"""Metrics of the pre-training that a row has."""
 
 
 def rlgen(*words: str) -> None:
@@ -45,41 +47,37 @@ def cloned(env: str, seed: int, name: str, folder: Path) -> dict[str, Any]:
             *("demos", "record", "--env", env, "--expert", "babyai-bot", "--episodes", str(TRAJECTORIES)),
             *("--seed", str(seed), "--out", str(demos)),
         )
-    stem, encoder, model = f"{env}-{seed}-{name.replace(' ', '-')}", (), folder / "none"
+    run = folder / f"{env}-{seed}-{name.replace(' ', '-')}"
+    encoder: tuple[str, ...] = ()
+    pretraining: dict[str, Any] = {"wall_seconds": 0.0, "metrics": {}}
     if start is not None:
-        model = folder / f"{stem}-model"
+        model = run.with_name(f"{run.name}-model")
+        data = ("--data", str(demos), "--labelled", str(LABELLED))
+        pretraining = trained(model, seed, "instruction", *data, *start, *PRETRAINING)
         encoder = ("--encoder.run", str(model))
-        if not (model / "result.json").is_file():
-            rlgen(
-                *("train", "instruction", "--data", str(demos), "--labelled", str(LABELLED), *start, *PRETRAINING),
-                *("--seed", str(seed), *COMMON, "--out", str(model)),
-            )
-    run = folder / stem
-    rlgen(
-        *("train", "bc", "--env", env, "--demos", str(demos), "--trajectories", str(LABELLED), *CLONING, *encoder),
-        *("--episodes", str(EPISODES), "--seed", str(seed), *COMMON, "--out", str(run)),
-    )
-    found, pretraining = read(run), read(model) if start is not None else {}
+    learned = ("--demos", str(demos), "--trajectories", str(LABELLED), *CLONING, *encoder)
+    found = trained(run, seed, "bc", "--env", env, *learned, "--episodes", str(EPISODES))
     return {
         "env": env,
         "start": name,
         "seed": seed,
-        "success": found["metrics"]["success"],
+        "success": found["metrics"]["success_rate"],
         "spl": found["metrics"]["spl"],
         "return": found["return_mean"],
-        "action_accuracy": pretraining.get("metrics", {}).get("action_accuracy", ""),
-        "written_exact": pretraining.get("metrics", {}).get("written_exact", ""),
-        "written_words": pretraining.get("metrics", {}).get("written_words", ""),
-        "minutes": round((found["wall_seconds"] + pretraining.get("wall_seconds", 0.0)) / 60, 2),
+        **{each: pretraining["metrics"].get(each, "") for each in OF_PRETRAINING},
+        "minutes": round((found["wall_seconds"] + pretraining["wall_seconds"]) / 60, 2),
         "git_commit": found["git_commit"],
         "device": found["device"],
     }
 
 
-def read(run: Path) -> dict[str, Any]:
-    """The result of a run."""
-    result: dict[str, Any] = json.loads((run / "result.json").read_text())
-    return result
+def trained(run: Path, seed: int, *words: str) -> dict[str, Any]:
+    """The result of a training, which is run unless it is there."""
+    result = run / "result.json"
+    if not result.is_file():
+        rlgen("train", *words, "--seed", str(seed), *COMMON, "--out", str(run))
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
 
 
 def main() -> None:
