@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import Tensor
 
 from rlgen.checks import config_of, require
-from rlgen.data.spaces import is_codes, is_image
+from rlgen.data.spaces import is_codes, is_image, short
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.at_first_visits import AtFirstVisits
@@ -239,7 +239,7 @@ class Curiosity(CallbackList, Generic[Config]):
         if self.places is None:
             return source
         visits = FirstVisitCounts(shape_of(model, self.places), self.place_settings)
-        view = ObservedNumbers(self.places, features_size(model.observation_space)).to(model.device)
+        view = ObservedNumbers(self.places, features_size(model.observation_space), "places").to(model.device)
         return AtFirstVisits(source, OfView(visits, view))
 
     def state_dict(self) -> dict[str, Any]:
@@ -387,7 +387,9 @@ def shape_of(model: BaseAlgorithm, observed: Sequence[int] | None = None) -> Tas
     them, or features."""
     space, acted = model.observation_space, model.action_space
     if observed is not None and (not isinstance(space, spaces.Box) or is_image(space) or is_codes(space)):
-        raise problem("an observation of plain numbers, of which some are observed", f"{space}", "leave observed out")
+        raise problem(
+            "an observation of plain numbers, of which some are observed", short(space), "leave observed and places out"
+        )
     if not isinstance(acted, spaces.Box | spaces.Discrete):
         raise problem("actions of a Box or Discrete space", f"{acted}", "wrap the environment")
     n_actions = int(acted.n) if isinstance(acted, spaces.Discrete) else None

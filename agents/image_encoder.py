@@ -8,7 +8,7 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.checks import at_least
-from rlgen.data.spaces import channels_first_shape, with_entries
+from rlgen.data.spaces import channels_first_shape, short, with_entries
 from rlgen.data.words import MISSION, WORDS
 from rlgen.deprecation import UNLESS_NONE
 from rlgen.errors import problem
@@ -80,9 +80,12 @@ def encoder_settings(config: EncoderConfig, model: Encoder | None, observed: spa
     if isinstance(model, InstructionModel):
         _require_instructions(config, model, observed)
         return instruction_settings(model.config.network, config.freeze)
+    if shows_instructions(observed):
+        expected, remedy = "a model of instructions for observations with one", "give the run of one, or no encoder"
+        raise problem(f"{expected} (`rlgen train instruction`)", "a VAE of images", remedy)
     spaces_of_images = [space for space in with_entries(observed).values() if is_image_space(space)]
     if len(spaces_of_images) != 1 or len(spaces_of_images[0].shape) != 3:
-        raise problem("observations with one image, for an encoder", f"{observed}", "leave the encoder out")
+        raise problem("observations with one image, for an encoder", short(observed), "leave the encoder out")
     seen = channels_first_shape(spaces_of_images[0].shape)
     if model is not None and model.shape.chw != seen:
         got = f"{model.shape}, which the model in {config.run} was trained on"
@@ -93,7 +96,7 @@ def encoder_settings(config: EncoderConfig, model: Encoder | None, observed: spa
 
 def _require_instructions(config: EncoderConfig, model: InstructionModel, observed: spaces.Space) -> None:
     if not shows_instructions(observed):
-        got = f"{observed}, and a model of instructions in {config.run}"
+        got = f"{short(observed)}, and a model of instructions in {config.run}"
         raise problem("observations with an instruction", got, "use a task of BabyAI or MiniGrid")
     seen = (len(WORDS), with_entries(observed)[MISSION].shape[0])
     if (model.vocabulary, model.length) != seen:

@@ -46,7 +46,8 @@ class Split:
         count = len(every) if labelled is None else labelled
         if not EVERY <= count <= len(every):
             got = f"{len(every)} in {shown.source}" + ("" if labelled is None else f" and --labelled {count}")
-            raise problem(f"at least {EVERY} labelled episodes, and no more than there are", got, "record more")
+            remedy = "record more" if labelled is None else "lower --labelled, or record more"
+            raise problem(f"at least {EVERY} labelled episodes, and no more than there are", got, remedy)
         prints = {"labelled": {"name": data.stem, "n": count, "sha256": shown.fingerprint}}
         rest = [every.part(torch.arange(count, len(every)))] if count < len(every) else []
         if unlabelled is not None:

@@ -1,4 +1,4 @@
-"""The option --observed: the numbers of an observation that a curiosity sees."""
+"""The options --observed and --places: numbers of an observation."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def parse_observed(texts: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def _malformed(got: str) -> InputError:
-    return problem("--observed with numbers and ranges, or all", repr(got), "write e.g. --observed 0-6 15-20")
+    return problem("numbers of an observation and ranges of them, or all", repr(got), "write e.g. 0-6 15-20")
 
 
 def _texts(numbers: tuple[int, ...] | None) -> list[str]:

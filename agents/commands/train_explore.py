@@ -163,7 +163,8 @@ class TrainExplore(TrainRL):
     @property
     def chosen(self) -> str:
         returns = "" if "bonus_returns" in self.idle else f" --bonus-returns {self.bonus_returns}"
-        return f"{super().chosen} --curiosity {self.curiosity}{returns}"
+        places = "" if self.places is not None or "places" in self.idle else " without --places"
+        return f"{super().chosen} --curiosity {self.curiosity}{returns}{places}"
 
     def recorded(self) -> dict[str, Any]:
         """The contents of config.json, without the settings that this training does not read, and with the η in use."""

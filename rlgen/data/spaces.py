@@ -37,7 +37,7 @@ def _kind_of_entry(space: Any, name: str, whole: Any, where: str) -> tuple[str, 
         kept = [each for each, inner in whole.spaces.items() if getattr(inner, "shape", None) is not None]
         raise problem(
             "entries that are numbers (Box, Discrete, MultiDiscrete, MultiBinary) in a Dict of one level",
-            f"{name!r}, {_short(space)}, of {where}",
+            f"{name!r}, {short(space)}, of {where}",
             f"leave it out: gymnasium.wrappers.FilterObservation(env, {kept})",
         )
     if hasattr(space, "low") and space.dtype == np.uint8 and space.shape:
@@ -49,12 +49,13 @@ def _kind_of_entry(space: Any, name: str, whole: Any, where: str) -> tuple[str, 
 def _unsupported(space: Any, where: str) -> InputError:
     return problem(
         "numeric observations (a Box, a discrete space, or a Dict of them)",
-        f"{_short(space)} of {where}",
+        f"{short(space)} of {where}",
         "wrap the environment: gymnasium.wrappers.FlattenObservation makes one vector of a tuple",
     )
 
 
-def _short(space: Any) -> str:
+def short(space: Any) -> str:
+    """A space in messages: its beginning, because bounds of images and codes fill pages."""
     text = str(space)
     return text if len(text) <= 120 else f"{text[:120]}…"
 

@@ -27,16 +27,17 @@ class TransitionView(Protocol):
 class ObservedNumbers(nn.Module):
     """Sees these numbers of a flat observation of `size` numbers, counted from 0.
 
-    Raises `InputError` for numbers that the observation does not have, and for repeated ones.
+    Raises `InputError`, with the `name` of the setting, for numbers that the observation does not have, and for
+    repeated ones.
     """
 
     numbers: Tensor
 
-    def __init__(self, numbers: Sequence[int], size: int):
+    def __init__(self, numbers: Sequence[int], size: int, name: str = "observed"):
         super().__init__()
         if len(set(numbers)) < len(numbers) or not all(0 <= number < size for number in numbers):
-            expected = f"different numbers of an observation of {size}, counted from 0, to observe"
-            raise problem(expected, ranges(numbers), f"use numbers from 0 to {size - 1}, or all")
+            expected = f"different numbers of an observation of {size}, counted from 0, as {name}"
+            raise problem(expected, ranges(numbers), f"use numbers from 0 to {size - 1}, or leave {name} out")
         self.register_buffer("numbers", torch.as_tensor(numbers, dtype=torch.int64))
 
     def of(self, batch: Transitions) -> Transitions:

@@ -78,7 +78,9 @@ def read_card(folder: str | os.PathLike[str], kinds: Mapping[str, type[Kind]]) -
     card = read_object(path)
     if str(card.get("model")) not in kinds:
         got = f"{card.get('model')!r} in {path}"
-        raise problem(f"a model of {', '.join(kinds)}", got, "use the version of rlgen that wrote it")
+        raise problem(
+            f"a model of {', '.join(kinds)}", got, "give another run, or use the version of rlgen that wrote it"
+        )
     return kinds[card["model"]], card
 
 

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from rlgen.data.cells import VIEW
 from rlgen.data.spaces import with_entries
 from rlgen.data.words import LENGTH, LONGEST, MISSION, WORDS, encode, has_instructions
+from rlgen.nn.cross_modal import CODES, SIDE
 
 DIRECTION = "direction"
 """Entry of an observation: where the agent looks."""
@@ -73,14 +74,9 @@ def shows_instructions(space: Any) -> bool:
     found = with_entries(space)
     return (
         set(found) == {MISSION, VIEW, DIRECTION}
-        and found[VIEW] == _codes(spaces.Box(0, 255, (7, 7, 3), np.uint8))
+        and found[VIEW] == _codes(spaces.Box(0, 255, (SIDE, SIDE, len(CODES)), np.uint8))
         and has_instructions(space)
     )
-
-
-CELL = (11, 6, 4)
-"""Numbers of codes of an object, a color and a state in MiniGrid: doors are open, closed or locked, and an agent that
-others see has one of four directions."""
 
 
 def _is_cells(env: gym.Env) -> bool:
@@ -93,5 +89,5 @@ def _is_cells(env: gym.Env) -> bool:
 def _codes(view: spaces.Space) -> spaces.Box:
     """The space of codes in cells of a view of this shape."""
     assert view.shape is not None
-    high = np.zeros(view.shape, np.uint8) + np.array(CELL, np.uint8) - 1  # in the order in which policies are saved
+    high = np.zeros(view.shape, np.uint8) + np.array(CODES, np.uint8) - 1  # in the order in which policies are saved
     return spaces.Box(np.zeros_like(high), high, dtype=np.uint8)

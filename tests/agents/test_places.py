@@ -92,8 +92,13 @@ def test_models_without_rollouts_and_other_numbers_are_refused() -> None:
     model = SAC("MlpPolicy", make_vec("rlgen/SparseMountainCar-v0", n_envs=2), device="cpu")
     with pytest.raises(InputError, match="an on-policy model for RND at first visits of places; got SAC"):
         model.learn(8, callback=RND(places=[0]))
-    with pytest.raises(InputError, match="different numbers of an observation of 2, counted from 0"):
+    with pytest.raises(InputError, match="different numbers of an observation of 2, counted from 0, as places"):
         ppo().learn(8, callback=RND(places=[2]))
+
+
+def test_a_width_without_places_is_refused_before_training(rlgen_train, capsys) -> None:
+    assert rlgen_train("vime", "--place-width", "0.5") == 2
+    assert "without --places reads; got --place-width" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_records_its_places_and_logs_its_first_visits(rlgen_train, no_finish, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_task_says_what_a_curiosity_observes(rlgen_train, no_finish, tmp_path:
 
 @pytest.mark.parametrize("typed", ["3-1", "x", "1,2", "-1"])
 def test_malformed_numbers_to_observe_are_refused(typed: str) -> None:
-    with pytest.raises(InputError, match="--observed with numbers and ranges"):
+    with pytest.raises(InputError, match="numbers of an observation and ranges of them"):
         parse_observed([typed])
 
 

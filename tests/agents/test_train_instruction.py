@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from rlgen.agents import BC, BCConfig, cli, instruction_metrics
 from rlgen.agents.commands.train_instruction import TrainInstruction
-from rlgen.agents.image_encoder import EncoderConfig
+from rlgen.agents.image_encoder import EncoderConfig, encoder_settings
 from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
 from rlgen.data.words import WORDS
@@ -209,3 +209,6 @@ def test_observations_and_instructions_of_another_form_are_refused(trained: Path
         made("CartPole-v1")
     with pytest.raises(InputError, match="instructions of 80 words"):
         made("BabyAI-BossLevel-v0")
+    observed = make_vec("BabyAI-GoToObj-v0", 1).observation_space
+    with pytest.raises(InputError, match=r"a model of instructions for observations with one .*got a VAE of images"):
+        encoder_settings(EncoderConfig(pretrain=10), None, observed)
