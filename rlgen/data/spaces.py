@@ -55,7 +55,7 @@ def _unsupported(space: Any, where: str) -> InputError:
 
 
 def short(space: Any) -> str:
-    """A space in messages: its beginning, because bounds of images and codes fill pages."""
+    """A space in messages: its first characters, because bounds of images and codes fill pages."""
     text = str(space)
     return text if len(text) <= 120 else f"{text[:120]}…"
 

@@ -22,6 +22,7 @@ from rlgen.agents import cli
 from rlgen.agents.commands import policy_training
 from rlgen.data import Demonstrations, Episode
 from rlgen.envs import make_vec
+from rlgen.reports import report
 from rlgen.runs import Metrics
 from rlgen.sb3 import normalized_policy
 
@@ -212,6 +213,14 @@ def no_finish(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     monkeypatch.setattr(policy_training, "finish", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(policy_training, "note_result", lambda *arguments: None)
     return calls
+
+
+@pytest.fixture(scope="module")
+def no_curves() -> Iterator[None]:
+    """Reports without their figures of curves, which take most of the time of a tiny training."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "_curves", lambda folder: None)
+        yield
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from rlgen.runs import Result
 
 from .test_train_sentences import OPTIONS
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 CLASSES = {"neg.txt": ["bad", "dull", "sad"], "pos.txt": ["good", "fun", "fine"]}
 
 

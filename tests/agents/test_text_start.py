@@ -20,6 +20,7 @@ from ..runs.test_gpt2_files import published
 from .test_train_sentences import OPTIONS as VAE
 from .test_train_sentences import SENTENCES
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 MORE = """--seed 4 --threads 1 --device cpu --batch-size 4 --steps 8 --log-every 1 --checkpoint-every 3
 --evaluate-every 4"""
 NEW = "\n".join(sentence.replace("cat", "cow") for sentence in SENTENCES)
