@@ -122,7 +122,7 @@ def _balanced(train: Labeled, each: int, classes: int, seed: int) -> Tensor:
 
 def guide(latents: Float[Tensor, "N Z"], train: Labeled) -> Float[Tensor, " Z"]:
     """One standard deviation of the training latents along the line from the mean of the first class to that of the
-    second. Larsen et al. 2016 (1512.09300), section 4.2, for pictures with an attribute and without."""
+    second. Larsen et al. 2016 (1512.09300), section 4.1.1, for pictures with an attribute and without."""
     means = [latents[train.labels == label].mean(0) for label in range(2)]
     direction = means[1] - means[0]
     direction = direction / direction.norm().clamp(min=1e-12)

@@ -3,7 +3,6 @@
 Saved policies name this module, so its class must stay here.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,6 @@ class InstructionFeatures(BaseFeaturesExtractor):
         width: int = POLICY.width,
         depth: int = POLICY.depth,
         heads: int = POLICY.heads,
-        dropout: float = POLICY.dropout,
         frozen: bool = False,
     ):
         if not shows_instructions(observation_space):
@@ -43,9 +41,8 @@ class InstructionFeatures(BaseFeaturesExtractor):
             remedy = "make a task of MiniGrid or BabyAI by rlgen.envs.make_vec"
             raise problem("observations with an instruction in numbers and a view of 7 x 7 cells", got, remedy)
         super().__init__(observation_space, width)
-        config = CrossModalConfig(width=width, depth=depth, heads=heads, dropout=dropout)
+        config = CrossModalConfig(width=width, depth=depth, heads=heads)
         self.network = CrossModalTransformer(len(WORDS), observation_space[MISSION].shape[0], config)  # type: ignore[index]
-
         self.frozen = frozen
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
@@ -77,8 +74,9 @@ def word_attention(policy: Any, observations: dict[str, np.ndarray]) -> np.ndarr
 
 
 def instruction_settings(config: CrossModalConfig, frozen: bool) -> dict[str, Any]:
-    """Arguments of `InstructionFeatures`, in types of JSON, for a network with this configuration."""
-    return {**asdict(config), "frozen": frozen}
+    """Arguments of `InstructionFeatures`, in types of JSON, for a network with this configuration, without its dropout:
+    a policy that drops features would act otherwise than it learns."""
+    return {"width": config.width, "depth": config.depth, "heads": config.heads, "frozen": frozen}
 
 
 def cross_modal_inputs(observations: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -168,7 +168,7 @@ def trained(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     torch.manual_seed(5)
-    network = CrossModalConfig(width=8, depth=1, heads=2)
+    network = CrossModalConfig(width=8, depth=1, heads=2, dropout=0.5)
     save_instruction_model(folder, InstructionModel(len(WORDS), 32, 7, InstructionModelConfig(network=network)))
     return folder
 
@@ -187,6 +187,7 @@ def test_a_clone_starts_from_the_network_of_a_run_and_is_saved_with_it(
     before = load_instruction_model(trained).network.state_dict()
     started = model.policy.features_extractor.network.state_dict()
     assert all(torch.equal(started[name], before[name]) for name in before)
+    assert model.policy.features_extractor.network.config.dropout == 0, "a policy acts as it learns"
     BC(model, shown, BCConfig(max_updates=4, check_every=2, batch_size=8, plain_below=0, average=0)).learn()
     after = model.policy.features_extractor.network.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before) == freeze
