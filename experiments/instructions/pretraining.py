@@ -3,9 +3,9 @@
     python experiments/instructions/pretraining.py --out DIR [--tasks GoToLocal] [--seeds 40 41 42]
 
 For each task and seed: 1,000 trajectories of the bot, of which the first 100 keep their instruction; a policy that is
-cloned from these 100 alone, one that starts from a model pre-trained on the 100, and one that starts from a model
-pre-trained on all 1,000, for 900 of which a speaker wrote the instruction. Each plays 200 episodes that it has not
-seen. Rows are added to `DIR/results.csv`; what is there already is not run again.
+cloned from these 100 alone, and others that are cloned from them too, but start from a model pre-trained on the 100, on
+all 1,000 with instructions of a speaker for 900 of them, or on all 1,000 with their true instructions. Each plays 200
+episodes that it has not seen. Rows are added to `DIR/results.csv`; what is there already is not run again.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-LABELLED, TRAJECTORIES, EPISODES = 100, 1000, 200
+CLONED, TRAJECTORIES, EPISODES = 100, 1000, 200
 COMMON = ("--device", "cpu", "--threads", "1")
 PRETRAINING = ("--prevalent.network.width", "64", "--evaluate-every", "200")
 CLONING = (
@@ -26,8 +26,9 @@ CLONING = (
 )
 STARTS: dict[str, Sequence[str] | None] = {
     "from scratch": None,
-    "pre-trained on the 100": ("--steps", "1500"),
-    "pre-trained with a speaker": ("--speaker", "on", "--speaker-steps", "500", "--steps", "2000"),
+    "pre-trained on the 100": ("--labelled", "100", "--steps", "1500"),
+    "pre-trained with a speaker": ["--labelled", "100", "--speaker", "on", "--speaker-steps", "500", "--steps", "2000"],
+    "pre-trained with the true instructions": ("--labelled", "1000", "--steps", "1500"),
 }
 """Options of the pre-training of each policy."""
 OF_PRETRAINING = ("action_accuracy", "written_exact", "written_words")
@@ -52,10 +53,9 @@ def cloned(env: str, seed: int, name: str, folder: Path) -> dict[str, Any]:
     pretraining: dict[str, Any] = {"wall_seconds": 0.0, "metrics": {}}
     if start is not None:
         model = run.with_name(f"{run.name}-model")
-        data = ("--data", str(demos), "--labelled", str(LABELLED))
-        pretraining = trained(model, seed, "instruction", *data, *start, *PRETRAINING)
+        pretraining = trained(model, seed, "instruction", "--data", str(demos), *start, *PRETRAINING)
         encoder = ("--encoder.run", str(model))
-    learned = ("--demos", str(demos), "--trajectories", str(LABELLED), *CLONING, *encoder)
+    learned = ("--demos", str(demos), "--trajectories", str(CLONED), *CLONING, *encoder)
     found = trained(run, seed, "bc", "--env", env, *learned, "--episodes", str(EPISODES))
     return {
         "env": env,
