@@ -108,7 +108,10 @@ class Attention(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+    """A group norm whose groups have two channels at least: one of a single channel would take away again what the step
+    adds to it."""
+    groups = math.gcd(GROUPS, channels)
+    return nn.GroupNorm(groups // 2 if groups == channels else groups, channels)
 
 
 def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:

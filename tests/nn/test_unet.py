@@ -31,8 +31,11 @@ def test_an_untrained_network_predicts_nothing() -> None:
     assert not UNet(1, (4, 8))(torch.rand(2, 1, 8, 8), torch.tensor([1, 2])).any()
 
 
-def test_an_image_depends_on_its_own_step_alone() -> None:
-    network = stirred(UNet(1, (4, 8)))
+@pytest.mark.parametrize("widths", [(2,), (4, 8), (8, 8), (24, 48)])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_depends_on_its_own_step_alone(widths: tuple[int, ...], seed: int) -> None:
+    torch.manual_seed(seed)
+    network = stirred(UNet(1, widths))
     images = torch.rand(1, 1, 8, 8).expand(3, 1, 8, 8)
     found = network(images, torch.tensor([1, 900, 1]))
     torch.testing.assert_close(found[0], found[2])
