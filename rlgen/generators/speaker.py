@@ -14,7 +14,7 @@ from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel, Player, Terms
 from rlgen.generators.instruction_model import CELLS, VIEW
 from rlgen.generators.text_sampling import Sampling
-from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD, SIDE
+from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD, SIDE, CellEmbedding
 from rlgen.nn.layers import full_precision
 from rlgen.nn.padding import present
 from rlgen.nn.past import Past
@@ -98,8 +98,7 @@ class Speaker(GenerativeModel):
         self.config = config or SpeakerConfig()
         width = self.config.width
         self.start = vocabulary
-        self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
-        self.places = nn.Embedding(SIDE * SIDE, width)
+        self.cells = CellEmbedding(width)
         self.directions = nn.Embedding(DIRECTIONS, width)
         self.acts = nn.Embedding(actions + 1, width)  # the last one is the end
         self.words = nn.Embedding(vocabulary + 1, width)  # the last one is the start symbol
@@ -108,9 +107,9 @@ class Speaker(GenerativeModel):
         self.dropout = nn.Dropout(self.config.dropout)
         self.encoder = Transformer(self.config.sizes, causal=False)
         self.decoder = Transformer(self.config.sizes, cross=True)
-        for module in (*self.children(), *self.codes):  # the larger weights of `look` find what is in front sooner
-            if isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=INITIAL_STD)
+        embeddings = (self.cells.places, self.directions, self.acts, self.words, *self.cells.codes)
+        for embedding in embeddings:  # the larger weights of `look` find what is in front sooner
+            nn.init.normal_(embedding.weight, std=INITIAL_STD)
 
     def players(self) -> Sequence[Player]:
         config = self.config
@@ -134,9 +133,7 @@ class Speaker(GenerativeModel):
         there = present(steps[..., VIEW])
         rows = steps[there]  # padding is most of it where episodes differ in length
         step = self.directions(rows[:, CELLS]) + self.acts(rows[:, VIEW])
-        codes = rows[:, :CELLS].unflatten(1, (SIDE * SIDE, len(CODES))).unbind(-1)
-        parts = [embedding(each) for embedding, each in zip(self.codes, codes, strict=True)]
-        cells = self.dropout(torch.stack(parts).sum(0) + self.places.weight)
+        cells = self.dropout(self.cells(rows[:, :CELLS].unflatten(1, (SIDE * SIDE, len(CODES)))))
         seen = self.look.to_source(self.step_norm(step)[:, None], self.cell_norm(cells))[:, 0]
         tokens = step.new_zeros(*there.shape, step.shape[1])
         tokens[there] = self.dropout(step + seen)

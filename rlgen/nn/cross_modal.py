@@ -20,6 +20,20 @@ NO_WORD = 0
 """The number after the last word of an instruction that is shorter than others."""
 
 
+class CellEmbedding(nn.Module):
+    """Features [..., 49, width] of the cells of a view: the sum of the embeddings of a cell's object, color and state,
+    and of its place."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
+        self.places = nn.Embedding(SIDE * SIDE, width)
+
+    def forward(self, codes: Int[Tensor, "B 49 3"]) -> Float[Tensor, "B 49 W"]:
+        parts = [embedding(each) for embedding, each in zip(self.codes, codes.unbind(-1), strict=True)]
+        return torch.stack(parts).sum(0) + self.places.weight
+
+
 @dataclass(frozen=True, kw_only=True)
 class CrossModalConfig:
     """Sizes of a `CrossModalTransformer`."""
@@ -77,8 +91,7 @@ class CrossModalTransformer(nn.Module):
         self.mask = vocabulary
         self.words = nn.Embedding(vocabulary + 1, width)
         self.word_places = nn.Embedding(length, width)
-        self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
-        self.cell_places = nn.Embedding(SIDE * SIDE, width)
+        self.cells = CellEmbedding(width)
         self.directions = nn.Embedding(DIRECTIONS, width)
         self.kinds = nn.Embedding(4, width)  # the whole, word, cell, direction
         self.words_norm, self.cells_norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -111,9 +124,7 @@ class CrossModalTransformer(nn.Module):
         """The whole, the words, the cells and the direction."""
         whole, word, cell, way = self.kinds.weight
         words = self.words(mission) + self.word_places.weight[: mission.shape[1]] + word
-        codes = image.flatten(1, 2).unbind(-1)
-        parts = [embedding(each) for embedding, each in zip(self.codes, codes, strict=True)]
-        cells = self._modulated(torch.stack(parts).sum(0) + self.cell_places.weight + cell, mission)
+        cells = self._modulated(self.cells(image.flatten(1, 2)) + cell, mission)
         ways = (self.directions(direction) + way)[:, None]
         return self.dropout(torch.cat([whole.expand(len(image), 1, -1), words, cells, ways], 1))
 
