@@ -132,9 +132,9 @@ def finish(
     per_code_policies = [] if task.codes is None else [UnderCode(model, task.codes, code) for code in range(task.codes)]
     returns, episodes = evaluate_run(task, model, per_code_policies, demonstrations)
     result = replace(achieved, returns=returns, metrics={**achieved.metrics, **instruction_scores(episodes)})
-    result.write(folder)
-    if episodes is not None:
+    if episodes is not None:  # before the result, with which a run counts as finished
         episodes.write(folder)
+    result.write(folder)
     if task.video:
         record_videos(folder, task, per_code_policies or [model])
     draw_curves(folder)
