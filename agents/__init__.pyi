@@ -2,20 +2,8 @@ from .airl import AIRL, AIRLConfig
 from .archive_explorer import ArchiveConfig, ArchiveExplorer
 from .bc import BC, BCConfig, BCResult
 from .csil import CSIL, CSILConfig
-from .curiosity import (
-    E3B,
-    ICM,
-    L2,
-    LBS,
-    RND,
-    VIME,
-    VIME2016,
-    Counts,
-    Curiosity,
-    Disagreement,
-    FirstVisits,
-    PseudoCounts,
-)
+from .curiosities import E3B, ICM, L2, LBS, RND, VIME, VIME2016, Counts, Disagreement, FirstVisits, PseudoCounts
+from .curiosity import Curiosity
 from .dagger import DAgger, DAggerConfig
 from .explorer import Explorer
 from .gail import GAIL, GAILConfig

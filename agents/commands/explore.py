@@ -33,7 +33,7 @@ from rlgen.sb3.vec_env import ResumableVecEnv, SimVecEnv
 from rlgen.system.device import choose_device
 
 from ..archive_explorer import ArchiveConfig, ArchiveExplorer
-from ..curiosity import CURIOSITIES
+from ..curiosities import CURIOSITIES
 from ..trainable import Observer
 from .finish import print_result, result_of
 from .observed import CHANGES_OBSERVATION, observed_by_default

@@ -13,7 +13,8 @@ from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.relabel_replay import UPDATE_EVERY
 from rlgen.sb3.vec_env import ResumableVecEnv
 
-from ..curiosity import CURIOSITIES, EVERY_PLACE, Curiosity
+from ..curiosities import CURIOSITIES
+from ..curiosity import EVERY_PLACE, Curiosity
 from ..explorer import Explorer
 from ..learner import EXPLORATION, EXPLORATION_ENVS, LearnerConfig
 from .choices import needs, typed, with_fields

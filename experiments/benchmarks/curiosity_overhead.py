@@ -22,7 +22,7 @@ from rich.table import Table
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen.agents import Explorer
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, EXPLORATION_ENVS, make_model
 from rlgen.envs import make_vec
 from rlgen.rewards import ReturnNormalizer

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from rlgen.agents import cli
 from rlgen.agents.archive_explorer import ArchiveConfig, ArchiveExplorer
 from rlgen.agents.commands.explore import Explore
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.data import Demonstrations
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec

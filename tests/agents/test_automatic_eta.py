@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import Logger
 from rlgen.agents import E3B, RND, VIME, Counts, Explorer, cli
 from rlgen.agents.commands.eta import parse_eta
 from rlgen.agents.commands.train_explore import TrainExplore
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.errors import InputError
 from rlgen.rewards import InformationGain, InformationGainConfig, RandomNetworkDistillationConfig
 from rlgen.rewards.automatic_weight import RANGE

@@ -7,7 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen import agents
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 
 
 class Rewards(BaseCallback):

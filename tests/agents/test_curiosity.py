@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import RND, VIME
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.data import Transitions
 from rlgen.data.observations import each_entry
 from rlgen.data.spaces import kinds_of, rows_of

@@ -12,7 +12,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen import agents
 from rlgen.agents import GAIL, VIME, GAILConfig
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.errors import InputError
 from rlgen.rewards import AdversarialConfig, InformationGainConfig
 

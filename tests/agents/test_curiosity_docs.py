@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from rlgen.agents import Curiosity
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "curiosity.md").read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from rlgen.agents import E3B, RND, VIME, Counts, Curiosity
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.errors import InputError
 from rlgen.rewards import InformationGainConfig, RandomNetworkDistillationConfig
 from rlgen.runs.state_tree import decode, encode

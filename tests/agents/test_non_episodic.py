@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlgen.agents import RND, VIME, Explorer, cli
 from rlgen.agents.commands.train_explore import TrainExplore
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.data import Transitions
 from rlgen.errors import InputError
 from rlgen.rewards import BonusValue, BonusValueConfig, InformationGainConfig, ReturnNormalizer

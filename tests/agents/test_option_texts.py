@@ -10,7 +10,7 @@ import pytest
 from rlgen.agents import cli
 from rlgen.agents.commands import table
 from rlgen.agents.commands.parsing import field_texts
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.generators import GENERATORS
 
 RIDDLES = re.compile(r"^Of\b|\b(told|beside|worlds?|spread|paid|pays|kinds?|anew)\b", re.IGNORECASE)

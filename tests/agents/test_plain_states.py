@@ -10,7 +10,7 @@ from stable_baselines3 import A2C, PPO, SAC, TD3
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from rlgen.agents import BC, Explorer, session
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.data import Visits
 from rlgen.data.visits import Axis
 from rlgen.envs import make_vec

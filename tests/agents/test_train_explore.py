@@ -13,7 +13,7 @@ from rlgen.agents.commands.learner_choice import LEARNERS
 from rlgen.agents.commands.observed import parse_observed
 from rlgen.agents.commands.train_explore import TrainExplore
 from rlgen.agents.commands.train_rl import TrainRL
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.agents.learner import EXPLORATION, LearnerConfig
 from rlgen.agents.off_policy import SACConfig
 from rlgen.data import Visits

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from rlgen.agents import GAIL, VIME, Curiosity, DevicePPO, Explorer, GAILConfig, LearnerConfig
-from rlgen.agents.curiosity import CURIOSITIES
+from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.agents.learner import make_model
 from rlgen.data import Demonstrations, Episode, Transitions, Visits
 from rlgen.data.visits import axes_within
