@@ -1,7 +1,7 @@
 """AIRL's discriminator: a reward, a potential and the policy's likelihood, as a reward source."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import at_least, one_of, positive, widths
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.equations.shaped_rewards import policy_ratio_logit, shaped_reward
@@ -21,6 +22,7 @@ from rlgen.nn.normalizer import ActionScale
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.adversarial import Adversarial
 from rlgen.rewards.learned_reward import LearnedReward, RewardShape
+from rlgen.rewards.past_rollouts import PastRollouts
 from rlgen.rewards.source import TaskShape
 
 EXPERT_ROWS = 8192
@@ -50,12 +52,15 @@ class AIRLDiscriminatorConfig:
     """Gradient steps after each rollout."""
     batch_size: int = 1024
     """Rows per gradient step from each side, expert and policy."""
+    past_rollouts: int = field(default=0, metadata=UNLESS_DEFAULT)
+    """Earlier rollouts that make half of the policy's rows, each with its own policy's likelihoods (the paper: 20); 0
+    for none. They keep the reward of behavior that the policy has left behind, which another policy starts with."""
 
     def __post_init__(self) -> None:
         one_of(self, "inputs", ("state", "state_action"))
         one_of(self, "zero", ("own", "lowest"))
         positive(self, "learning_rate", "updates_per_rollout", "batch_size")
-        at_least(self, 0, "weight_decay")
+        at_least(self, 0, "weight_decay", "past_rollouts")
         widths(self, "hidden", "potential_hidden")
 
 
@@ -112,6 +117,7 @@ class AIRLDiscriminator:
         self.optimizer = torch.optim.Adam(
             parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
+        self.past = PastRollouts(config.past_rollouts, config.batch_size) if config.past_rollouts else None
         self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
 
     def rows(self, batch: Transitions, log_prob: Tensor) -> Tensor:
@@ -137,10 +143,19 @@ class AIRLDiscriminator:
         halves = (rows := expert.new_empty(2 * size, expert.shape[1])).chunk(2)
         for _ in range(self.config.updates_per_rollout):
             torch.index_select(expert, 0, torch.randint(len(expert), (size,), device=expert.device), out=halves[0])
-            halves[1].copy_(distributed.draw([policy], len(policy), size)[0])
+            halves[1].copy_(self._policy_rows(policy, size))
             for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
+        if self.past is not None:
+            self.past.add(policy)
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
+
+    def _policy_rows(self, rollout: Tensor, n: int) -> Tensor:
+        """`n` random rows of the rollout, half of them of earlier ones where these are kept."""
+        if self.past is None or self.past.kept is None:
+            return distributed.draw([rollout], len(rollout), n)[0]
+        past = self.past.draw(n // 2)
+        return torch.cat([past, distributed.draw([rollout], len(rollout), n - len(past))[0]])
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on rows [2B, D]: B of the expert, then B of the policy."""
@@ -184,9 +199,12 @@ class AIRLDiscriminator:
             "reward": self.learned.state_dict(),
             "potential": self.potential.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            **({} if self.past is None else {"past": self.past.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.learned.load_state_dict(state["reward"])
         self.potential.load_state_dict(state["potential"])
         load_optimizer(self.optimizer, state["optimizer"])
+        if self.past is not None:
+            self.past.load_state_dict(state["past"], self.demonstrations.observations.device)

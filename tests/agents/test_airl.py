@@ -193,7 +193,8 @@ def test_runs_resume_bit_for_bit_and_one_trains_on_the_reward_of_another(
     random = np.random.default_rng(0)
     episode = Episode(observations=random.normal(size=(65, 11)), actions=random.uniform(-1, 1, (64, 3)))
     Demonstrations.from_episodes([episode], env_id="Hopper-v5").save(tmp_path / "demos.npz")
-    own = "--airl.bc.max-updates 20 --airl.bc.check-every 10 --airl.discriminator.batch-size 32 --airl.average 0.5"
+    own = "--airl.bc.max-updates 20 --airl.bc.check-every 10 --airl.average 0.5"
+    own += " --airl.discriminator.batch-size 32 --airl.discriminator.past-rollouts 2"
     imitating = ["train", "airl", *RUN.split(), *own.split(), "--demos", str(tmp_path / "demos.npz")]
     run = assert_resumes(imitating, 192, tmp_path, no_finish)
     learning = ["train", "rl", *RUN.split(), "--reward", str(run)]

@@ -69,6 +69,22 @@ def test_likelihoods_are_those_that_the_policy_drew_and_must_fit_the_batch() -> 
         source.reward(own[:4])
 
 
+def test_it_remembers_what_an_earlier_policy_did() -> None:
+    """The policy has moved from -1 to the expert's 1. Without its past, a reward of -1 is whatever the network does."""
+    found = {}
+    for past in (0, 4):
+        torch.manual_seed(0)
+        experts, early, late = (place + 0.1 * torch.randn(512, 1) for place in (1.0, -1.0, 1.0))
+        source = discriminator(batch(experts), replace(CONFIG, past_rollouts=past, updates_per_rollout=20))
+        for own in (early, *[late] * 20):
+            source.policy_log_prob = torch.distributions.Normal(own.mean(), 0.1).log_prob(own).squeeze(1)
+            source.update(batch(own))
+        seen, places = torch.zeros(2, 2), torch.tensor([[1.0], [-1.0]])
+        expert, left = source.learned(seen, places).tolist()
+        found[past] = expert - left
+    assert found[4] > found[0] + 1, found
+
+
 def test_with_zero_lowest_no_reward_is_negative() -> None:
     torch.manual_seed(0)
     source, own = discriminator(batch(torch.randn(64, 1)), replace(CONFIG, zero="lowest")), batch(torch.randn(8, 1))
