@@ -19,6 +19,13 @@ def problem(expected: str, got: str, remedy: str) -> InputError:
     return InputError(f"expected {_shown(expected)}; got {_shown(got)}; {_shown(remedy)}")
 
 
+def reason(error: Exception) -> str:
+    """What an exception says, in one line; of an error of the operating system only the words, because its number says
+    nothing to a reader and the message names the path anyway."""
+    words = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(words.split()) or type(error).__name__
+
+
 def _shown(part: str) -> str:
     return "".join(
         sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in part.strip()

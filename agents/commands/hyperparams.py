@@ -16,7 +16,7 @@ from gymnasium import spaces
 
 from rlgen.envs import make_vec
 from rlgen.envs.registration import registered_id, split_id
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 from rlgen.nn.layers import ACTIVATIONS
 from rlgen.runs.config import fields_from_json, required_fields
 
@@ -79,7 +79,7 @@ def entry_of(path: Path, env: str) -> dict[str, Any]:
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        got = f"{path} ({' '.join(str(error).split())})"
+        got = f"{path} ({reason(error)})"
         raise problem("a YAML file of hyperparameters", got, "check the path and the file") from error
     if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
         got = f"a {type(entries).__name__}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlgen.bench.protocol import Protocol
-from rlgen.errors import InputError, problem
+from rlgen.errors import InputError, problem, reason
 from rlgen.runs.config import from_json
 
 SUFFIX = ".toml"
@@ -62,7 +62,7 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise problem(f"a protocol in TOML at {path}", str(error), "give a text file") from error
+        raise problem(f"a protocol in TOML at {path}", reason(error), "give a text file") from error
 
 
 def _with_short_forms(found: dict[str, Any]) -> dict[str, Any]:

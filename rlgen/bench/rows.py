@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 from rlgen.system.files import atomic_write
 
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ def read_rows(path: Path) -> Results:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise problem(f"results at {path}", str(error), "run `rlgen bench report` there first") from error
+        raise problem(f"results at {path}", reason(error), "run `rlgen bench report` there first") from error
     reader = csv.DictReader(io.StringIO(text), strict=True)
     missing = [name for name in (*KEY, "metric", "value") if name not in (reader.fieldnames or [])]
     if missing:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from rlgen.checks import fits
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, present_fields
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 from rlgen.system.files import atomic_write
 
 Config = TypeVar("Config")
@@ -180,7 +180,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise problem(f"a JSON file at {path}", str(error), "check that the run folder is complete") from error
+        raise problem(f"a JSON file at {path}", reason(error), "check that the run folder is complete") from error
 
 
 def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:

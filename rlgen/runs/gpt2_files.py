@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rlgen.data.text_model import TextModel
 from rlgen.data.tokenizers import BPETokenizer, from_json
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 from rlgen.generators.language_model import LanguageModel, LanguageModelConfig
 from rlgen.runs.config import read_json, read_object, restored
 from rlgen.system.memory import require_room
@@ -139,7 +139,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     try:
         found = {name.removeprefix("transformer."): tensor.float() for name, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:
-        raise problem(f"safetensors in {path}", str(error), "get it again") from error
+        raise problem(f"safetensors in {path}", reason(error), "get it again") from error
     for name, tensor in found.items():
         if not bool(tensor.isfinite().all()):
             raise problem(f"finite numbers in {path}", f"NaN or an infinity in {name}", "get it again")
