@@ -22,6 +22,7 @@ from rlgen.nn.normalizer import ActionScale
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.adversarial import Adversarial
 from rlgen.rewards.learned_reward import LearnedReward, RewardShape
+from rlgen.rewards.observation_rows import selected
 from rlgen.rewards.past_rollouts import PastRollouts
 from rlgen.rewards.source import TaskShape
 
@@ -37,6 +38,10 @@ class AIRLDiscriminatorConfig:
     inputs: Literal["state", "state_action"] = "state"
     """Input of the learned reward. state: only such a reward can be the same for other dynamics (Fu et al. 2018,
     section 5); state_action: also sees what the experts' actions cost."""
+    observed: tuple[str, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    """Observation dimensions that the learned reward sees, each a number from 0 on or a range such as 0-10, both ends
+    included; by default all. A reward of few, e.g. the velocity of a body, holds for more other dynamics. The potential
+    sees all."""
     hidden: tuple[int, ...] = (32, 32)
     """Widths of the hidden layers of the reward."""
     potential_hidden: tuple[int, ...] = (32, 32)
@@ -104,6 +109,7 @@ class AIRLDiscriminator:
             n_actions=task.n_actions,
             inputs=config.inputs,
             hidden=config.hidden,
+            observed=tuple(selected(config.observed, task.observation_size)) if config.observed else (),
         )
         device = demonstrations.observations.device
         self.learned = LearnedReward(shape).to(device)

@@ -36,6 +36,8 @@ class RewardShape:
     """Number of discrete actions; None for continuous ones."""
     inputs: RewardInputs
     hidden: tuple[int, ...]
+    observed: tuple[int, ...] = ()
+    """Numbers of the observation dimensions that it sees; none for all."""
 
 
 class LearnedReward(nn.Module):
@@ -49,6 +51,7 @@ class LearnedReward(nn.Module):
     reads_next_observations = False
     center: Tensor
     half_range: Tensor
+    columns: Tensor
 
     def __init__(self, shape: RewardShape):
         super().__init__()
@@ -57,14 +60,16 @@ class LearnedReward(nn.Module):
             observation_size=shape.observation_size, action_size=shape.action_size, n_actions=shape.n_actions
         )
         self.normalizer = Normalizer(shape.observation_size)
-        size = shape.observation_size + (self.actions.encoded_size if shape.inputs == "state_action" else 0)
+        seen = shape.observed or range(shape.observation_size)
+        self.register_buffer("columns", torch.tensor(seen), persistent=False)
+        size = len(seen) + (self.actions.encoded_size if shape.inputs == "state_action" else 0)
         self.register_buffer("center", torch.zeros(self.actions.encoded_size))
         self.register_buffer("half_range", torch.ones(self.actions.encoded_size))
         self.network = mlp([size, *shape.hidden, 1], nn.ReLU)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Rewards [B]."""
-        columns = [self.normalizer(observations)]
+        columns = [self.normalizer(observations)[..., self.columns]]
         if self.shape.inputs == "state_action":
             columns.append((self.actions.encode(actions) - self.center) / self.half_range)
         return self.network(torch.cat(columns, -1)).squeeze(-1)
@@ -131,11 +136,14 @@ def _shape(text: str) -> RewardShape:
     values: Any = json.loads(text)
     if not isinstance(values, dict):
         raise ValueError(f"a shape {text[:20]}")
-    shape = RewardShape(hidden=tuple(values.pop("hidden")), **values)
+    listed = {name: tuple(values.pop(name, ())) for name in ("hidden", "observed")}
+    shape = RewardShape(**listed, **values)
     n_actions = () if shape.n_actions is None else (shape.n_actions,)
     sizes = (shape.observation_size, shape.action_size, *n_actions, *shape.hidden)
     if not all(type(size) is int and 1 <= size <= MOST_WIDTH for size in sizes):
         raise ValueError(f"sizes {sizes}")
+    if not set(shape.observed) <= set(range(shape.observation_size)) or any(type(n) is not int for n in shape.observed):
+        raise ValueError(f"observed {shape.observed}")
     if shape.inputs not in ("state", "state_action"):
         raise ValueError(f"inputs {shape.inputs!r}")
     return shape

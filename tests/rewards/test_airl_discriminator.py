@@ -123,6 +123,23 @@ def test_the_learned_reward_is_the_same_from_its_file(inputs: str, tmp_path: Pat
         again.require_fits(3, 1, None, "another task")
 
 
+def test_a_reward_of_chosen_numbers_sees_no_others_and_neither_does_its_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = discriminator(batch(torch.randn(64, 1), torch.randn(64, 2)), replace(CONFIG, observed=("1",)))
+    learned, rows = source.learned, batch(torch.randn(16, 1), torch.randn(16, 2))
+    (tmp_path / FILE).write_bytes(learned.to_bytes())
+    again = LearnedReward.load(tmp_path)
+    assert torch.equal(again.reward(rows), learned.reward(rows))
+    for changed, same in (([1.0, 0.0], True), ([0.0, 1.0], False)):
+        other = batch(rows.actions, rows.observations + torch.tensor(changed))
+        assert torch.equal(again.reward(other), learned.reward(rows)) == same
+    source.policy_log_prob = torch.zeros(16)
+    moved = batch(rows.actions, rows.observations + torch.tensor([1.0, 0.0]))
+    assert not torch.equal(source.reward(moved), source.reward(rows)), "the potential sees all"
+    with pytest.raises(InputError, match="dimensions from 0 to 1"):
+        discriminator(batch(torch.randn(8, 1)), replace(CONFIG, observed=("2",)))
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         LearnedReward.load(tmp_path)
@@ -137,7 +154,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     }
     shape = {"observation_size": 1, "action_size": 1, "n_actions": None, "inputs": "state", "hidden": [64]}
     others: list[Any] = [None, 3, "x", {**shape, "hidden": [float("inf")]}, {**shape, "n_actions": 0}]
-    others.append({**shape, "action_size": True})
+    others += [{**shape, "action_size": True}, {**shape, "observed": [1]}, {**shape, "observed": [True]}]
     for number, other in enumerate(others):
         broken[f"shape {number}"] = save(tensors, {"rlgen learned reward": json.dumps(other)})
     for name, content in broken.items():
