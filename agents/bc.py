@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from rlgen.data import observations as tree
-from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.demonstrations import Demonstrations, require_demonstrations
 from rlgen.data.pairs import Pairs
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
@@ -69,6 +69,7 @@ class BC:
 
     def __init__(self, model: BaseAlgorithm, demonstrations: Demonstrations, config: BCConfig | None = None):
         policy = require_cloneable(model)
+        require_demonstrations(demonstrations)
         if len(demonstrations) < 2:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"

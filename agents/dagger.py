@@ -18,7 +18,7 @@ from rlgen import distributed
 from rlgen.checks import below_one, positive
 from rlgen.data import observations as tree
 from rlgen.data.aggregated_rows import AggregatedRows
-from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.demonstrations import Demonstrations, require_demonstrations
 from rlgen.data.spaces import Kinds, kinds_of
 from rlgen.display import Metric, Panel, under
 from rlgen.equations.dataset_aggregation import expert_share
@@ -105,6 +105,7 @@ class DAgger:
         self.demonstrations = demonstrations
         self.expert = ExpertLabels(expert, model)
         if demonstrations is not None:
+            require_demonstrations(demonstrations)
             demonstrations.validate(model.get_env())
         kinds = kinds_of(model.observation_space)
         self.rows = AggregatedRows(kinds, len(self.expert.low), self.config.memory_mb)

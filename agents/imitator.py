@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rlgen import distributed
 from rlgen.checks import at_least, share
-from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.demonstrations import Demonstrations, require_demonstrations
 from rlgen.data.pairs import Pairs
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel
@@ -118,6 +118,7 @@ class Imitator(ABC):
     config: ImitationConfig
 
     def __init__(self, model: OnPolicyAlgorithm | OffPolicyAlgorithm, demonstrations: Demonstrations):
+        require_demonstrations(demonstrations)
         if isinstance(model, OffPolicyAlgorithm):
             require_stored_ends(model)
         else:

@@ -25,7 +25,7 @@ from rlgen.reports.video import record_video
 from rlgen.rewards.source import TaskShape
 from rlgen.rewards.view import ObservedNumbers, OfView
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics
+from rlgen.runs.metrics import Metrics, read_metrics
 from rlgen.sb3.actor_critic import is_recurrent
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.load import LoadedPolicy, copy_policy, load_policy
@@ -255,7 +255,8 @@ class ArchiveTraining:
         }
         result = result_of(folder, self, seconds, numbers)
         result.write(folder)
-        draw_curves(folder)
+        if read_metrics(folder):  # a short training may have logged nothing
+            draw_curves(folder)
         write_report(folder)
         print_result(result, folder)
 

@@ -25,6 +25,7 @@ from rlgen.runs.evaluation import RandomPolicy, evaluate
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.instruction_episodes import InstructionEpisodes
 from rlgen.runs.instruction_scores import instruction_scores
+from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result import Result, Returns, peak_memory_mb
 from rlgen.runs.scores import RETURN_OF, Reference
 from rlgen.sb3.adaptive_rate import frozen_schedule
@@ -137,7 +138,8 @@ def finish(
     result.write(folder)
     if task.video:
         record_videos(folder, task, per_code_policies or [model])
-    draw_curves(folder)
+    if read_metrics(folder):  # a short training may have logged nothing
+        draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
     return result

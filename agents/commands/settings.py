@@ -58,7 +58,8 @@ class RunSettings(ABC):
     seed: int = 0
     """Random seed of environments, networks and sampling; 0 or more."""
     threads: int | None = None
-    """Threads for stepping and updates; by default all usable cores. With 1, a resumed run is equal bit for bit."""
+    """Threads for stepping and updates; by default all usable cores. With 1, a resumed run is equal bit
+    for bit, where the state of the environment can be saved (docs/environments.md)."""
     device: str = "auto"
     """Device of the networks: auto, cpu, cuda, cuda:1 …; under torchrun (docs/gpu.md) cuda, one GPU per process."""
 

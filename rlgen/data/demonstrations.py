@@ -231,6 +231,15 @@ class Demonstrations(Rows):
         return replace(self, **cut, **changes)
 
 
+def require_demonstrations(found: Any) -> None:
+    """Raises `InputError` for anything but `Demonstrations`."""
+    if not isinstance(found, Demonstrations):
+        remedy = (
+            "use Demonstrations.load(path) or Demonstrations.from_episodes(episodes); name other arguments: config=…"
+        )
+        raise problem("demonstrations as Demonstrations", f"a {type(found).__name__}", remedy)
+
+
 def _shared_tensor(array: np.ndarray) -> "Tensor":
     """The array as a tensor in the same memory."""
     import torch

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor, NatureCNN
 from torch import Tensor, nn
 
 from rlgen.data.spaces import is_codes
@@ -134,7 +134,9 @@ def extractor_for(space: spaces.Space) -> type[Any]:
         return InstructionFeatures
     if isinstance(space, spaces.Dict):
         return DictFeatures
-    return ImageFeatures if is_image_space(space) else NormalisedObservations
+    if is_image_space(space):
+        return ImageFeatures
+    return NormalisedObservations if isinstance(space, spaces.Box) else FlattenExtractor  # SB3 encodes them one-hot
 
 
 def encoding_extractor(space: spaces.Space, encoder: Mapping[str, Any]) -> tuple[type[Any], dict[str, Any]]:

@@ -8,10 +8,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3 import PPO
 
-from rlgen.agents import LearnerConfig
+from rlgen.agents import BC, GAIL, BCConfig, DAgger, LearnerConfig
 from rlgen.agents.cli import main
-from rlgen.agents.learner import make_model
+from rlgen.agents.learner import make_model, policy_for
+from rlgen.data import Demonstrations
+from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.runs import Result
 
@@ -59,6 +62,58 @@ def test_a_run_with_kinds_of_action_ends_and_is_evaluated(kind: str, tmp_path: P
     assert main(["train", "rl", *options, *settings]) == 0
     assert Result.read(run).returns.random_return == 0
     assert main(["evaluate", run, "--episodes", "2", "--n-envs", "2"]) == 0
+
+
+SHORT = "--episodes 2 --threads 1 --no-video"
+ROUNDS = f"--steps 64 --n-envs 2 --evaluate-every 0 {SHORT}"
+ON = f"{ROUNDS} --learner.n-steps 32 --learner.batch-size 64"
+LAKE = ["--env", "FrozenLake-v1", "--env-kwargs", "is_slippery=False"]
+
+
+class Walk:
+    """The way to the goal of FrozenLake."""
+
+    def predict(self, observation: Any, **_: Any) -> tuple[np.ndarray, None]:
+        return np.array([{0: 2, 1: 2, 2: 1, 6: 1, 10: 1, 14: 2}.get(int(place), 0) for place in observation]), None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"bc --bc.max-updates 20 --bc.check-every 20 {SHORT}",
+        f"gail {ON} --gail.discriminator.batch-size 32 --gail.bc.max-updates 20 --gail.bc.check-every 20",
+        f"sqil {ROUNDS} --learner.algorithm dqn",
+        f"rl {ON}",
+        f"explore {ON} --learner.normalize --curiosity rnd",
+    ],
+)
+def test_observations_may_be_numbers_of_states(words: str, tmp_path: Path) -> None:
+    env = make_vec("FrozenLake-v1", 2, env_kwargs={"is_slippery": False})
+    Demonstrations.record(Walk(), env, 4).save(tmp_path / "lake.npz")
+    demos = [] if words.startswith(("rl", "explore")) else ["--demos", str(tmp_path / "lake.npz")]
+    assert main(["train", *words.split(), *LAKE, *demos, "--out", str(tmp_path / "run")]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "2", "--n-envs", "2"]) == 0
+
+
+def test_a_training_that_ends_before_it_logs_anything_ends_well(tmp_path: Path) -> None:
+    words = f"rl --env Pendulum-v1 --learner.algorithm sac {ROUNDS} --steps 16"
+    assert main(["train", *words.split(), "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_discrete_observations_reach_a_policy_one_hot(kind: str) -> None:
+    env: Any = SimpleNamespace(observation_space=KINDS[kind], action_space=spaces.Discrete(2), num_envs=2)
+    chosen = policy_for(LearnerConfig(), env.observation_space)["policy_kwargs"]["features_extractor_class"]
+    assert chosen(env.observation_space).features_dim == spaces.flatdim(env.observation_space)
+
+
+def test_anything_else_in_place_of_demonstrations_is_refused() -> None:
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, device="cpu")
+    for make in (GAIL, BC, lambda model, given: DAgger(model, Walk(), given)):
+        for given in (BCConfig(), (np.zeros((3, 4)), np.zeros(3))):
+            with pytest.raises(InputError, match="expected demonstrations as Demonstrations; got a"):
+                make(model, given)  # type: ignore[arg-type,operator]
 
 
 @pytest.mark.parametrize(
