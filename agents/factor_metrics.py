@@ -66,7 +66,7 @@ def factor_r2(model: ImageModel, train: ImageSet, test: ImageSet, most: int) -> 
     if not isinstance(model, VariesFactors):
         return {}
     with own_randomness(SEED, test.images.device):
-        seen = [_seen(model, images.take(slice(most))) for images in (train, test)]
+        seen = [_seen(model, images.some(most)) for images in (train, test)]
     (latents, values, classes), (test_latents, test_values, test_classes) = seen
 
     def r2(columns: slice, targets: Tensor, test_targets: Tensor) -> float:

@@ -119,7 +119,7 @@ def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: i
         log_weight = model.log_weight
     else:
         return {}
-    batches = (piece for piece, _ in images.take(slice(most)).in_order(PIECE))
+    batches = (piece for piece, _ in images.some(most).in_order(PIECE))
     with own_randomness(SEED, images.images.device):
         found = negative_log_likelihood(log_weight, batches, samples)
     bounds = {"nll": found.mean, "nll_standard_error": found.standard_error}
@@ -133,7 +133,7 @@ def log_densities(model: ImageModel, images: ImageSet, most: int) -> dict[str, f
     if not isinstance(model, HasLogDensity):
         return {}
     with own_randomness(SEED, images.images.device):
-        pieces = [model.log_density(piece).double() for piece, _ in images.take(slice(most)).in_order(PIECE)]
+        pieces = [model.log_density(piece).double() for piece, _ in images.some(most).in_order(PIECE)]
     values = torch.cat(pieces)
     mean, error = values.mean().item(), values.std().item() / math.sqrt(len(values))
     return {"log_density": mean, "log_density_standard_error": error} | _bits(model, mean)
@@ -214,12 +214,12 @@ def measure(
         found |= {"nll_importance_samples": importance_samples, "nll_of": held_out.name}
     found |= log_densities(model, held_out, measured)
     found |= count_accuracy(model, held_out) | factor_r2(model, train, test, measured)
-    found |= classification_error(model, held_out) | robust_errors(model, held_out.take(slice(measured)))
+    found |= classification_error(model, held_out) | robust_errors(model, held_out.some(measured))
     if isinstance(model, InfersCategory):
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
     if isinstance(model, HasFeatures):
-        found["probe_accuracy"] = _probed(model, train.take(slice(PROBED)), test)
+        found["probe_accuracy"] = _probed(model, train.some(PROBED), test)
     if isinstance(model, Samples):
         found |= _of_samples(model, test, held_out, measured, extractor_of(classifier, train, test))
     return found
@@ -231,7 +231,7 @@ def _of_samples(
     """Metrics of `measured` samples, compared with test images."""
     samples, labels = _drawn(model, measured, test.images.device)
     compared = _comparable(model, samples, test, held_out)
-    real = compared.floats(slice(measured))
+    real = compared.some(measured).floats()
     found: dict[str, Any] = {"n_samples": len(samples), "compared_with": compared.name}
     found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
     if extractor is not None:
@@ -250,7 +250,7 @@ def sample_variety(
     if not isinstance(model, Samples) or isinstance(model, by_likelihood):
         return {}
     samples, _ = _drawn(model, min(most, len(test)), test.images.device)
-    real = _comparable(model, samples, test, held_out).floats(slice(len(samples)))
+    real = _comparable(model, samples, test, held_out).some(len(samples)).floats()
     return variety(real, samples, extractor)
 
 

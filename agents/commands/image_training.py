@@ -89,7 +89,7 @@ class ImageTraining(GenerativeTraining):
         with self.game.evaluating() as model:
             found = likelihood_bounds(model, self.held_out, CURVE_IMAGES)
             found |= log_densities(model, self.held_out, CURVE_IMAGES)
-            found |= robust_errors(model, self.held_out.take(slice(CURVE_IMAGES)))
+            found |= robust_errors(model, self.held_out.some(CURVE_IMAGES))
             found |= count_accuracy(model, self.held_out) | factor_r2(model, self.train, self.test, CURVE_IMAGES)
             found |= classification_error(model, self.held_out)
             return found | self._variety(model)
@@ -117,12 +117,12 @@ class ImageTraining(GenerativeTraining):
             return self._pictures(model)
 
     def _pictures(self, model: ImageModel) -> dict[str, np.ndarray]:
-        shown = grids(model, self.held_out.floats(slice(PICTURED)), PICTURE_SEED)
+        shown = grids(model, self.held_out.some(PICTURED).floats(), PICTURE_SEED)
         return {name: image_grid(grid.images.float().cpu().numpy(), grid.columns) for name, grid in shown.items()}
 
     def require_finite_model(self) -> None:
         """Raise `Diverged` if the model's parameters are not finite."""
-        require_finite_model(self.game, self.held_out.floats(slice(EVALUATED)))
+        require_finite_model(self.game, self.held_out.some(EVALUATED).floats())
 
     def prints(self) -> Mapping[str, Mapping[str, Any]]:
         return prints_of(self.train, self.test)

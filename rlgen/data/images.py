@@ -105,6 +105,13 @@ class ImageSet:
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
+    def some(self, count: int) -> "ImageSet":
+        """At most `count` images in a random order, the same in every run. The first ones of a set would not do: its
+        files may be sorted by class."""
+        return self.take(
+            torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:count].to(self.labels.device)
+        )
+
     def labeled(self, count: int, seed: int = 0) -> "ImageSet":
         """`count` images, equally many of each class, for semi-supervised learning. Salimans et al. 2016 (1606.03498),
         section 5: MNIST with 100 labels, ten of each class, chosen by seed.

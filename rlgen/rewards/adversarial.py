@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.checks import at_least, one_of, positive, share, widths
+from rlgen.checks import at_least, literals, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
@@ -22,7 +22,7 @@ from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
-from rlgen.rewards.discriminator_network import NETWORKS, discriminator_network
+from rlgen.rewards.discriminator_network import discriminator_network
 from rlgen.rewards.observation_rows import ROWS_AT_ONCE, LazyRows, ObservationRows, action_encoding, in_parts
 
 Inputs = Literal["state_action", "state_transition"]
@@ -104,14 +104,11 @@ class AdversarialConfig:
         at_least(self, 0, "weight_decay")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
-        one_of(self, "network", NETWORKS)
-        one_of(self, "divergence", DIVERGENCES)
+        literals(self)
         at_least(self, 2, "window")
         if self.window > 2 and self.inputs != "state_transition":
             remedy = "set the inputs to state_transition, or leave the window out"
             raise problem("a window of observations alone", f"window {self.window} and {self.inputs}", remedy)
-        one_of(self, "zero", ("own", "lowest"))
-        one_of(self, "absorbing", ("auto", "on", "off"))
         if self.mixup and DIVERGENCES[self.divergence].discriminator_loss is not logistic_discriminator_loss:
             remedy = "use e.g. reverse_kl, or leave mixup out"
             raise problem("a divergence with a logistic loss, whose labels mixup mixes", self.divergence, remedy)

@@ -237,3 +237,14 @@ def test_the_fingerprint_of_many_images_is_that_of_their_bytes() -> None:
     labels = torch.arange(4100)
     content = str([4100, 1, 1, 2]).encode() + images.numpy().tobytes() + labels.numpy().tobytes()
     assert fingerprint(ImageSet(images, labels))["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_some_images_of_a_sorted_set_are_of_all_classes_and_the_same_each_time() -> None:
+    labels = torch.arange(400) // 100
+    images = ImageSet(images=labels.to(torch.uint8)[:, None, None, None], labels=labels)
+    some = images.some(40)
+    assert len(some) == 40
+    assert some.labels.unique().tolist() == [0, 1, 2, 3]
+    assert torch.equal(some.images.flatten().long(), some.labels)
+    assert torch.equal(images.some(40).labels, some.labels)
+    assert torch.equal(images.some(500).labels.sort().values, labels)
