@@ -136,8 +136,8 @@ def _shape(text: str) -> RewardShape:
     values: Any = json.loads(text)
     if not isinstance(values, dict):
         raise ValueError(f"a shape {text[:20]}")
-    listed = {name: tuple(values.pop(name, ())) for name in ("hidden", "observed")}
-    shape = RewardShape(**listed, **values)
+    hidden, observed = (tuple(values.pop(name, ())) for name in ("hidden", "observed"))
+    shape = RewardShape(hidden=hidden, observed=observed, **values)
     n_actions = () if shape.n_actions is None else (shape.n_actions,)
     sizes = (shape.observation_size, shape.action_size, *n_actions, *shape.hidden)
     if not all(type(size) is int and 1 <= size <= MOST_WIDTH for size in sizes):
