@@ -72,9 +72,11 @@ class SQIL(Imitator):
 
     def expert_reward(self, batch: Transitions[Any]) -> Tensor:
         """1 for every demonstrated row [B], and all that follows where the task ended the episode."""
-        model = self.experts.model
-        follows = absorbing_return(1.0, model.gamma) + absorbed_entropy(model)
-        return torch.ones(len(batch), device=batch.terminated.device) + follows * batch.terminated
+        reward = torch.ones(len(batch), device=batch.terminated.device)
+        if batch.terminated.any():
+            entropy = absorbed_entropy(self.model, self.inputs(batch.observations))
+            reward += (absorbing_return(1.0, self.model.gamma) + entropy) * batch.terminated
+        return reward
 
     def reward_callbacks(self) -> list[BaseCallback]:
         return [RelabelReplay({}, adds=False, experts=self.experts, absorbs=True)]

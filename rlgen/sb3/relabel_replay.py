@@ -26,6 +26,7 @@ from rlgen.sb3.absorbed_entropy import absorbed_entropy
 from rlgen.sb3.adaptive_rate import progress_remaining
 from rlgen.sb3.expert_rows import ExpertRows
 from rlgen.sb3.log import HostLog
+from rlgen.sb3.policy_inputs import PolicyInputs
 from rlgen.sb3.relabel import WeightedReward, readers_of_ends, weighted_rewards
 from rlgen.sb3.steps import NewSteps, last_observation, normalizer_of, raw_kinds
 
@@ -88,6 +89,7 @@ class RelabelReplay(BaseCallback):
                 "leave replay_buffer_class out, or use an on-policy model",
             )
         normalizer_of(self.model)
+        self.inputs = PolicyInputs(self.model)
 
     def _on_training_start(self) -> None:
         present = self.model.replay_buffer
@@ -126,8 +128,8 @@ class RelabelReplay(BaseCallback):
     def reward(self, batch: Transitions) -> Tensor:
         """The weighted sum [B] of the sources' current rewards."""
         total = torch.zeros(len(batch), device=self.model.device)
-        if self.absorbs:
-            total += absorbed_entropy(self.model) * batch.terminated
+        if self.absorbs and batch.terminated.any():
+            total += absorbed_entropy(self.model, self.inputs(batch.observations)) * batch.terminated
         if not self.steps.taken:
             return total  # before its first update a source cannot normalize its rewards
         for name, weighted in self.sources.items():

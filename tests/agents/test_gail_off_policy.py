@@ -70,15 +70,17 @@ class Draw(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model.replay_buffer, RelabelingReplayBuffer)
-        self.entropy = absorbed_entropy(self.model)
         state = rng_state()
         np.random.seed(7)
+        torch.manual_seed(7)
         self.samples = self.model.replay_buffer.sample(50)
         self.rewards = self.samples.rewards.flatten()
         np.random.seed(7)
         buffer = self.model.replay_buffer.buffer
         rows = np.random.randint(0, buffer.pos, 50)
         self.rows = stored_transitions(self.model, rows, np.random.randint(0, buffer.n_envs, 50))
+        torch.manual_seed(7)
+        self.entropy = absorbed_entropy(self.model, self.rows.observations)
         set_rng_state(state)
 
 
@@ -97,11 +99,24 @@ def test_every_learner_with_an_actor_is_paid_by_the_discriminator_alone(
     torch.testing.assert_close(draw.rewards, own, atol=1e-5, rtol=1e-5)
 
 
-def test_an_absorbing_state_has_the_entropy_bonus_of_the_steps_outside(point_env) -> None:
-    sac = model_of(SAC, point_env(), ent_coef="auto_0.1")
-    assert float(absorbed_entropy(sac)) == pytest.approx(0.1 * -2 * (0.9 + 0.81 / 0.1))
-    assert float(absorbed_entropy(model_of(SAC, point_env(), ent_coef=0.02))) == pytest.approx(0.02 * -2 * 9)
-    assert float(absorbed_entropy(model_of(TD3, point_env()))) == 0
+@pytest.mark.parametrize("kind", ["SAC", "CrossQ"])
+def test_an_absorbing_state_has_the_entropy_bonus_of_the_steps_outside(kind: str, point_env) -> None:
+    """The policy's own entropy, also where the coefficient is fixed and no target is pursued."""
+    torch.manual_seed(0)
+    sac: Any = model_of(SAC if kind == "SAC" else contrib(kind), point_env(), ent_coef=0.02, gamma=0.9)
+    seen = torch.randn(20000, 2)
+    sac.policy.set_training_mode(True)
+    before = {name: value.clone() for name, value in sac.policy.state_dict().items()}
+    found = float(absorbed_entropy(sac, seen))
+    assert sac.actor.training
+    assert all(torch.equal(value, before[name]) for name, value in sac.policy.state_dict().items())
+    sac.policy.set_training_mode(False)
+    mean, log_std, _ = sac.actor.get_action_dist_params(seen)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    squashed = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform())
+    entropy = -squashed.log_prob(squashed.sample().clamp(-1 + 1e-6, 1 - 1e-6)).sum(1).mean().detach()
+    assert found == pytest.approx(0.02 * 9 * float(entropy), abs=0.01)
+    assert float(absorbed_entropy(model_of(TD3, point_env()), seen)) == 0
 
 
 def test_sac_learns_to_imitate_without_cloning(point_env, point_demonstrations) -> None:
