@@ -13,7 +13,7 @@ import tyro
 from rlgen.checks import at_least
 from rlgen.envs.backend import Backend
 from rlgen.envs.registration import registered_id
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 from rlgen.runs.scores import RETURN_OF
 
 from .environment import EnvKwargs, Imports, import_typed
@@ -342,11 +342,17 @@ class TextEvaluation(GenerativeEvaluation):
         from ..label_metrics import label_use
 
         config, device = self.recorded(folder, "prompt", "sample_length", "importance_samples")
-        corpus, kind = config.texts(), config.training_type
-        require_noted_data(folder, corpus.fingerprints(), kind.noted)
-        model = load_text_model(folder, device)
+        kind, model = config.training_type, load_text_model(folder, device)
         if self.prompt is not None:
             Console().print(config.samples_of_run(1).of(model), soft_wrap=True, markup=False, highlight=False)
+        try:
+            corpus = config.texts()
+        except InputError as error:  # a published model comes without its texts
+            if self.prompt is None:
+                raise
+            log.warning("not measured, because its texts are not here: %s", error)
+            return {}
+        require_noted_data(folder, corpus.fingerprints(), kind.noted)
         found: dict[str, Any] = kind.final_metrics(model, corpus, config.importance_samples)
         if not (self.labels or config.labels):
             return found

@@ -47,6 +47,9 @@ def of_run(path: Path, env: str | None, env_kwargs: dict[str, Any]) -> Subject:
     folder = RunFolder.open(path)
     plain = is_plain_policy(folder.path)
     if not plain and not (folder / "policy.zip").is_file():
+        if (folder / "result.json").is_file():
+            got = "a finished run without one, such as one of `rlgen explore`"
+            raise problem(f"a policy in {path}", got, "evaluate a policy that was trained from it")
         raise problem(f"policy.zip in {path}", "a run that has not finished", f"finish it: rlgen resume {path}")
     hints = {"episodes": int, "backend": str, "codes": int, "env": str}
     known: dict[str, Any] = {

@@ -27,6 +27,8 @@ class Command:
     example: str
     present: str | None = None
     """Words of the command that replaces this one; None for a current command."""
+    agent: str | None = None
+    """Agent that its runs name, of a command that is not `train`."""
     own: bool = False
     """Whether it is a user's agent, whose module is not below rlgen.agents.commands."""
 
@@ -109,6 +111,7 @@ COMMANDS = (
         target="explore:Explore",
         summary="Find rare rewards by an archive of restored states (Go-Explore), for demonstrations.",
         example="rlgen explore --env rlgen/SparseAnt-v0 --steps 5e5 --out runs/ant-archive",
+        agent="archive",
     ),
     Command(
         words="train noise",
@@ -312,7 +315,7 @@ def settings_of_agent(agent: Any, where: object) -> Any:
     Raises `InputError` for an unknown agent. A module is never imported because a file names its agent.
     """
     for command in COMMANDS:
-        if command.words == f"train {agent}":
+        if command.words == f"train {agent}" or (command.agent is not None and command.agent == agent):
             return load(command)
     if isinstance(agent, str) and agent in DEFINED:
         return DEFINED[agent]

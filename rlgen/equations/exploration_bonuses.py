@@ -169,7 +169,14 @@ def _improvement(
 
 def _divergence(mean: Tensor, log_std: Tensor) -> Gain:
     """KL[N(μ, σ²) ‖ N(μ - σ mean, (σ e^-log_std)²)], summed over the weights [B, I, J] of each row."""
-    return (-log_std + 0.5 * (1 + mean.square()) * (2 * log_std).exp() - 0.5).flatten(1).sum(1)
+    moved = 0.5 * mean.square() * (2 * log_std).exp()
+    return (moved + 0.5 * _exp_beyond_linear(2 * log_std)).flatten(1).sum(1)
+
+
+def _exp_beyond_linear(x: Tensor) -> Tensor:
+    """e^x - 1 - x, never negative: near 0 by its series, where the difference of equal numbers would be left over."""
+    series = x.square() * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120 + x / 720))))
+    return torch.where(x.abs() < 0.01, series, torch.expm1(x) - x)
 
 
 def _local_moves(layer: LocalPass, sensitivity: Tensor) -> Moves:

@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from rlgen.agents import cli
 from rlgen.agents.archive_explorer import ArchiveConfig, ArchiveExplorer
 from rlgen.agents.commands.explore import Explore
+from rlgen.agents.commands.table import DEFINED
 from rlgen.agents.curiosities import CURIOSITIES
 from rlgen.data import Demonstrations
 from rlgen.data.visits import Axis
@@ -137,10 +138,13 @@ def test_a_run_leaves_demonstrations_that_can_be_imitated_and_started_from(tmp_p
     assert cli.main([*clone, "--episodes", "4", "--no-video", "--out", str(tmp_path / "bc")]) == 0
 
 
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path, monkeypatch, capsys) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert cli.main([*COMMAND, "--steps", "4000", "--out", str(whole)]) == 0
     assert cli.main([*COMMAND, "--steps", "1500", "--out", str(parts)]) == 0
+    assert cli.main(["evaluate", str(parts)]) == 2
+    assert "a finished run without one" in capsys.readouterr().err
+    monkeypatch.delitem(DEFINED, "archive")  # as in a process that has not read the settings of `explore` yet
     assert cli.main(["resume", str(parts), "--steps", "4000"]) == 0
     assert Result.read(parts).steps == Result.read(whole).steps
     for name in ("archive/cells", "archive/nodes"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,18 @@ def test_evaluate_gives_the_numbers_of_the_run_and_continues_a_prompt(
     assert numbers.pop("run") == str(out)
     assert numbers == Result.read(out).metrics
     assert "The rat" in capsys.readouterr().out
+
+
+def test_without_its_texts_a_model_still_continues_a_prompt(
+    undisturbed: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(undisturbed[1], moved)
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "gone.txt")}))
+    assert cli.main(["evaluate", str(moved), "--prompt", "The rat"]) == 0
+    assert "The rat" in capsys.readouterr().out
+    assert cli.main(["evaluate", str(moved)]) == 2
 
 
 def test_options_of_other_evaluations_are_refused(

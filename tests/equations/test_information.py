@@ -231,6 +231,19 @@ def test_compression_is_the_divergence_of_the_old_posterior_from_the_new_one(
     torch.testing.assert_close(world.closed_form(large, COMPRESSIONS), expected, rtol=1e-12, atol=0)
 
 
+def test_compression_of_a_tiny_move_is_exact_in_float32() -> None:
+    """KL[N(0, 1) ‖ N(-m, e^-2s)] is m²/2 + s² to second order, and never below 0."""
+    torch.manual_seed(0)
+    for size in (1e-8, 1e-5, 1e-3, 0.02, 0.3):
+        mean, log_std = size * torch.randn(2, 5, 3, 4)
+        found = exploration_bonuses._divergence(mean, log_std)
+        exact = exploration_bonuses._divergence(mean.double(), log_std.double())
+        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=0)
+        if size < 1e-4:
+            second_order = (mean.double().square() / 2 + log_std.double().square()).flatten(1).sum(1)
+            torch.testing.assert_close(exact, second_order, rtol=1e-3, atol=0)
+
+
 @both_samplings
 def test_compression_and_information_agree_in_small_steps_and_differ_in_large_ones(sampling: str) -> None:
     world = World(sampling, 3, 3)
