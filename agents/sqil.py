@@ -74,7 +74,7 @@ class SQIL(Imitator):
         """1 for every demonstrated row [B], and all that follows where the task ended the episode."""
         reward = torch.ones(len(batch), device=batch.terminated.device)
         if batch.terminated.any():
-            entropy = absorbed_entropy(self.model, self.inputs(batch.observations))
+            entropy = absorbed_entropy(self.experts.model, self.inputs(batch.observations))
             reward += (absorbing_return(1.0, self.model.gamma) + entropy) * batch.terminated
         return reward
 
