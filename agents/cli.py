@@ -45,9 +45,10 @@ def help_text(commands: Sequence[Command]) -> str:
         "       rlgen version",
         "",
     ]
+    width = max(len(command.words) for command in commands) + 4
     for command in commands:
-        lines.append(wrapped(command.summary, f"  {command.words:<15}", " " * 17))
-        lines.append(wrapped(command.example, " " * 19 + "$ ", " " * 23))
+        lines.append(wrapped(command.summary, f"  {command.words}".ljust(width), " " * width))
+        lines.append(wrapped(command.example, " " * (width + 2) + "$ ", " " * (width + 6)))
     return "\n".join(lines)
 
 

@@ -97,7 +97,8 @@ def load_extractor(card_path: Path) -> ClassifierExtractor:
         config = ClassifierConfig(**(card["config"] | {"widths": tuple(card["config"]["widths"])}))
         channels, height, width = card["shape"]
         name, expected = str(card["name"]), str(card["weights_sha256"])
-        network = Classifier((channels, height, width), int(card["n_classes"]), config)
+        with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
+            network = Classifier((channels, height, width), int(card["n_classes"]), config)
         network.load_state_dict(load(weights.read_bytes()))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         got = f"{weights.name} that cannot be used ({type(error).__name__}: {error})"

@@ -45,7 +45,7 @@ class Player:
     trained: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trained", tuple(self.parameters))
+        object.__setattr__(self, "trained", tuple(each for each in self.parameters if each.requires_grad))
         if not self.trained:
             raise problem(f"parameters for the player {self.name}", "none", "leave the player out")
         if not self.learning_rate > 0:

@@ -231,6 +231,12 @@ def test_a_folder_that_nobody_gave_is_in_the_users_cache(monkeypatch: pytest.Mon
     assert len(list((tmp_path / ".cache" / "rlgen" / "extractors").glob("*.safetensors"))) == 1
 
 
+def test_loading_a_classifier_draws_no_random_number(card: Path) -> None:
+    before = torch.get_rng_state()
+    load_extractor(card)
+    assert torch.equal(torch.get_rng_state(), before), "a resumed training would go on with other ones"
+
+
 def test_weights_of_another_training_are_noticed(card: Path) -> None:
     content = json.loads(card.read_text())
     card.write_text(json.dumps(content | {"weights_sha256": "0" * 64}))

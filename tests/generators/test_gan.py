@@ -118,7 +118,7 @@ def test_the_usage_of_a_codebook_is_that_of_many_turns() -> None:
     "penalty",
     [
         {"gradient": 1.0}, {"entropy": 1e-3}, {"spectral_norm": True}, {"bottleneck": 0.5}, {"quantize": 4},
-        {"historical_average": 0.1},
+        {"historical_average": 0.1}, {"proximal": 0.1}, {"r1": 0.1}, {"input_dropout": 0.1}, {"fgsm": 0.1},
     ],
     ids=str,
 )  # fmt: skip
