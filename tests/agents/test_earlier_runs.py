@@ -30,7 +30,9 @@ def test_an_earlier_run_is_evaluated_to_the_same_numbers(name: str, earlier: Pat
     written, again = (json.loads(path.read_text()) for path in (earlier / name / "result.json", out))
     then = written.get("metrics", written)
     for metric in ("nll", "elbo") if name == "vae" else ("return_mean", "episode_length_mean", "terminated"):
-        assert again[metric] == pytest.approx(then[metric], rel=1e-4), metric
+        # It was measured on the first images, where a random choice of them is now.
+        within = 3 * then[f"{metric}_standard_error"] if name == "vae" else 1e-4 * abs(then[metric])
+        assert again[metric] == pytest.approx(then[metric], abs=within), metric
 
 
 def test_an_earlier_policy_opens_in_stable_baselines3(earlier: Path) -> None:
