@@ -45,10 +45,10 @@ def help_text(commands: Sequence[Command]) -> str:
         "       rlgen version",
         "",
     ]
-    width = max(len(command.words) for command in commands) + 4
+    column = max((len(command.words) for command in commands), default=0) + 4
     for command in commands:
-        lines.append(wrapped(command.summary, f"  {command.words}".ljust(width), " " * width))
-        lines.append(wrapped(command.example, " " * (width + 2) + "$ ", " " * (width + 6)))
+        lines.append(wrapped(command.summary, f"  {command.words}".ljust(column), " " * column))
+        lines.append(wrapped(command.example, " " * (column + 2) + "$ ", " " * (column + 6)))
     return "\n".join(lines)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from rlgen import distributed
-from rlgen.checks import at_least, literals, positive, share, widths
+from rlgen.checks import at_least, one_of, positive, share, widths
 from rlgen.data.transitions import Transitions
 from rlgen.deprecation import UNLESS_DEFAULT, renamed_fields
 from rlgen.display import Metric, Panel
@@ -22,7 +22,7 @@ from rlgen.nn.layers import ACTIVATIONS, Activation
 from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.nn.penalties import GradientPenalty, Penalty, penalty_panels
 from rlgen.rewards.absorbing_states import AbsorbingStates
-from rlgen.rewards.discriminator_network import discriminator_network
+from rlgen.rewards.discriminator_network import NETWORKS, discriminator_network
 from rlgen.rewards.observation_rows import ROWS_AT_ONCE, LazyRows, ObservationRows, action_encoding, in_parts
 
 Inputs = Literal["state_action", "state_transition"]
@@ -104,7 +104,13 @@ class AdversarialConfig:
         at_least(self, 0, "weight_decay")
         share(self, "final_rate", remedy="use e.g. 0.1, or 1 for a constant rate")
         widths(self, "hidden")
-        literals(self)
+        one_of(self, "network", NETWORKS)
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "divergence", DIVERGENCES)  # a table that users add to
+        one_of(self, "inputs", get_args(Inputs))
+        one_of(self, "zero", ("own", "lowest"))
+        one_of(self, "absorbing", ("auto", "on", "off"))
+        one_of(self, "normalizer", ("expert", "running"))
         at_least(self, 2, "window")
         if self.window > 2 and self.inputs != "state_transition":
             remedy = "set the inputs to state_transition, or leave the window out"

@@ -128,6 +128,6 @@ def test_images_that_choose_the_parzen_width_are_not_scored(monkeypatch: pytest.
     game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,))).eval()
     train, test = images(50), replace(images(30, split="test"), images=255 - images(30).images)
     assert measure(game, train, test, test, "none", 25, 1)["parzen_n_test"] == 13
-    assert torch.equal(torch.cat(asked[0]), test.floats(slice(25)).flatten(1))
+    assert torch.equal(torch.cat(asked[0]), test.some(25).floats().flatten(1))
     monkeypatch.setattr(image_metrics, "VALIDATION", 5)
     assert measure(game, train, test, test, "none", 25, 1)["parzen_n_test"] == 20

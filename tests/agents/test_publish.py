@@ -161,7 +161,9 @@ def test_a_published_image_model_is_loaded_and_evaluated_again(
     out = tmp_path / "again.json"
     assert cli.main(["evaluate", str(folder), "--out", str(out)]) == 0
     then = json.loads((runs / "vae" / "result.json").read_text())
-    assert json.loads(out.read_text())["nll"] == pytest.approx(then.get("metrics", then)["nll"], rel=1e-4)
+    numbers = then.get("metrics", then)  # of the first images, where a random choice of them is measured now
+    within = 3 * numbers["nll_standard_error"]
+    assert json.loads(out.read_text())["nll"] == pytest.approx(numbers["nll"], abs=within)
 
 
 def test_what_is_unfinished_or_in_the_way_is_refused_and_left_alone(runs: Path, tmp_path: Path, capsys) -> None:

@@ -37,7 +37,8 @@ def test_the_result_has_clean_and_robust_errors_and_nothing_of_samples(run: Path
     assert not {"fid", "parzen", "n_samples", "compared_with", "nll"} & metrics.keys()
     test, model = ImageSet.load("digits", "test"), load_image_model(run)
     assert metrics["test_errors"] == (model.class_logits(test.floats()).argmax(1) != test.labels).sum()
-    images, labels = test.floats(slice(40)), test.labels[:40]
+    some = test.some(40)
+    images, labels = some.floats(), some.labels
     attacked = model.attacked(images, labels, "fgsm")
     assert metrics["robust_error_fgsm"] == pytest.approx(
         (model.class_logits(attacked).argmax(1) != labels).float().mean()
