@@ -23,7 +23,7 @@ from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.adversarial import Adversarial
 from rlgen.rewards.learned_reward import LearnedReward, RewardShape
 from rlgen.rewards.observation_rows import selected
-from rlgen.rewards.past_rollouts import PastRollouts
+from rlgen.rewards.replay_pool import RowPool
 from rlgen.rewards.source import TaskShape
 
 EXPERT_ROWS = 8192
@@ -123,7 +123,8 @@ class AIRLDiscriminator:
         self.optimizer = torch.optim.Adam(
             parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.past = PastRollouts(config.past_rollouts, config.batch_size) if config.past_rollouts else None
+        self.past = RowPool(config.past_rollouts * config.batch_size) if config.past_rollouts else None
+        """Random rows of the last rollouts, as many of each."""
         self._graph_step = CudaGraphStep(self.step, self.optimizer)  # on a CPU, `step` itself
 
     def rows(self, batch: Transitions, log_prob: Tensor) -> Tensor:
@@ -153,15 +154,14 @@ class AIRLDiscriminator:
             for name, value in self._graph_step(rows).items():
                 totals[name] = totals.get(name, 0.0) + value
         if self.past is not None:
-            self.past.add(policy)
+            self.past.add_rows([policy[torch.randint(len(policy), (size,), device=policy.device)]])
         return {name: total / self.config.updates_per_rollout for name, total in totals.items()}
 
     def _policy_rows(self, rollout: Tensor, n: int) -> Tensor:
         """`n` random rows of the rollout, half of them of earlier ones where these are kept."""
-        if self.past is None or self.past.kept is None:
-            return distributed.draw([rollout], len(rollout), n)[0]
-        past = self.past.draw(n // 2)
-        return torch.cat([past, distributed.draw([rollout], len(rollout), n - len(past))[0]])
+        earlier = n // 2 if self.past else 0
+        (new,) = distributed.draw([rollout], len(rollout), n - earlier)
+        return torch.cat([*self.past.draw_rows(earlier), new]) if self.past else new
 
     def step(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on rows [2B, D]: B of the expert, then B of the policy."""
@@ -213,4 +213,4 @@ class AIRLDiscriminator:
         self.potential.load_state_dict(state["potential"])
         load_optimizer(self.optimizer, state["optimizer"])
         if self.past is not None:
-            self.past.load_state_dict(state["past"], self.demonstrations.observations.device)
+            self.past.load_state_dict(state["past"])

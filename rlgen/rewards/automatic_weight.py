@@ -11,7 +11,7 @@ from rlgen.data.transitions import Transitions
 from rlgen.display import Metric, Panel
 from rlgen.equations.exploration_weight import dual_log_weight
 from rlgen.rewards.finite_rows import finite_rows
-from rlgen.rewards.novelty import ReplayPool
+from rlgen.rewards.replay_pool import ReplayPool
 from rlgen.rewards.source import RewardSource
 
 ROWS = 256

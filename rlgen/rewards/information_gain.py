@@ -24,7 +24,8 @@ from rlgen.nn.optimizer_state import load_optimizer
 from rlgen.rewards.bonus import Bonus
 from rlgen.rewards.bonus_unit import BONUS, Unit, UnitConfig, quantile_metrics, quantiles
 from rlgen.rewards.finite_rows import finite_rows
-from rlgen.rewards.novelty import NormalisedTransitions, Predicted, ReplayPool
+from rlgen.rewards.novelty import NormalisedTransitions, Predicted
+from rlgen.rewards.replay_pool import ReplayPool
 from rlgen.rewards.source import TaskShape
 
 Gain = Literal["information", "expected", "compression", "first_order"]

@@ -5,7 +5,7 @@ import torch
 
 from rlgen.data import Transitions
 from rlgen.errors import InputError
-from rlgen.rewards.novelty import ReplayPool
+from rlgen.rewards.replay_pool import ReplayPool
 
 
 def numbered(first: int, end: int) -> Transitions:
@@ -59,7 +59,7 @@ def test_a_pool_that_was_saved_goes_on_alike(done: int) -> None:
 
 
 def test_a_pool_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="pool of 1 transition or more"):
+    with pytest.raises(InputError, match="pool of 1 row or more"):
         ReplayPool(0)
 
 
