@@ -54,14 +54,6 @@ def one_of(config: object, name: str, choices: Iterable[str]) -> None:
         raise problem(f"{name} one of {', '.join(allowed)}", repr(value), "choose one of these")
 
 
-def literals(config: Any) -> None:
-    """Every field whose type is a Literal, or a Literal or None, has one of its values."""
-    for each in fields(config):
-        literal = [part for part in (each.type, *get_args(each.type)) if get_origin(part) is Literal]
-        if literal and getattr(config, each.name) is not None:
-            one_of(config, each.name, get_args(literal[0]))
-
-
 def _require(config: object, names: Iterable[str], holds: Callable, expected: str, remedy: str) -> None:
     for name in names:
         value = getattr(config, name)

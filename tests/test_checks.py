@@ -69,7 +69,7 @@ def test_every_configuration_refuses_a_choice_that_it_does_not_have() -> None:
             checked += 1
             if accepts(kind, each.name, "no such choice"):
                 taken.append(f"{kind.__name__}.{each.name}")
-    assert not taken, "these take anything; call rlgen.checks.literals in __post_init__"
+    assert not taken, "these take anything; call rlgen.checks.one_of in __post_init__"
     assert checked > 60
 
 

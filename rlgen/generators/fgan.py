@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from torch import Tensor, nn
 
-from rlgen.checks import literals, widths
+from rlgen.checks import one_of, widths
 from rlgen.display import Metric, Panel
 from rlgen.equations.divergences import variational
 from rlgen.equations.f_divergences import F_DIVERGENCES
@@ -64,7 +64,8 @@ class FGANConfig(AdversarialGameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        literals(self)
+        one_of(self, "divergence", NAMES)
+        one_of(self, "objective", ("bound", "activation"))
         widths(self, "generator_hidden", "discriminator_hidden")
 
     def complete(self) -> Self:

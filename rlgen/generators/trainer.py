@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from rlgen.checks import at_least, below_one, literals, positive
+from rlgen.checks import at_least, below_one, one_of, positive
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import NotFinite, problem
 from rlgen.generators.generative_model import GenerativeModel, Player, Terms
@@ -61,7 +61,8 @@ class TrainerConfig:
         positive(self, "clip", remedy="leave it out for none")
         positive(self, "half_life", remedy="leave it out for constant learning rates")
         at_least(self, 0, "warm_up", remedy="use 0 for none")
-        literals(self)
+        one_of(self, "decay", ("none", "linear"))
+        one_of(self, "precision", ("float32", "bfloat16", "auto"))
 
     def share(self, step: int, updates: int | None) -> float:
         """The share of every learning rate that the update after `step` updates of `updates` in all uses."""

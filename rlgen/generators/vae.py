@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from rlgen.checks import LEFT_OUT, at_least, literals, widths
+from rlgen.checks import LEFT_OUT, at_least, one_of, widths
 from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import elbo, free_bits, importance_weighted_bound
 from rlgen.errors import problem
@@ -77,7 +77,10 @@ class VAEConfig:
         if not self.hidden or not self.flow_hidden:
             raise problem("one hidden layer or more", f"hidden {self.hidden}, flow_hidden {self.flow_hidden}", LEFT_OUT)
         at_least(self, 0, "beta", "free_bits")
-        literals(self)
+        one_of(self, "likelihood", PIXELS)
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "posterior", ("gaussian", "iaf", "coupling"))
+        one_of(self, "objective", ("elbo", "iwae"))
         if self.objective == "iwae":
             self._check_importance_weights()
 
