@@ -36,14 +36,14 @@ def require_identity(cell: str, planned: list[str]) -> None:
     import rlgen
     from rlgen.bench.identity import identity_of
     from rlgen.bench.worker import CHANGED
-    from rlgen.errors import InputError, problem
+    from rlgen.errors import InputError, problem, reason
 
     from .bench_planning import margin_rule, resolved
 
     try:
         found = identity_of(resolved(planned), rlgen.__version__, margin_rule())
     except (InputError, ImportError) as error:  # such as a module or a file that only the planning machine has
-        print(f"{' '.join(str(error).split())} (as the cell was planned elsewhere)", file=sys.stderr)
+        print(f"{reason(error)} (as the cell was planned elsewhere)", file=sys.stderr)
         sys.exit(CHANGED)
     if found != cell:
         got = f"{found}: demonstrations, source of the agent or a file of settings differ from those of the plan"

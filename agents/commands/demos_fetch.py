@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 
 from .demos import require_target, write
 
@@ -65,7 +65,7 @@ def download(name: str, folder: Path) -> None:
             minari.download_dataset(name)
         complete = folder.is_dir()
     except Exception as error:  # each of its remote storages has errors of its own
-        got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        got = f"{type(error).__name__}: {reason(error)}"
         remedy = "check the name (`minari list remote` lists them) and the connection, then repeat the command"
         raise problem(f"the Minari data set {name} to download", got, remedy) from error
     finally:

@@ -19,13 +19,11 @@ from rlgen.data.visits import VISITS, Axis
 from rlgen.display import Display, Metric, Panel
 from rlgen.envs.registry import ARCHIVE_AXES, STATE_AXES
 from rlgen.errors import problem
-from rlgen.reports.curves import draw_curves
-from rlgen.reports.report import write_report
 from rlgen.reports.video import record_video
 from rlgen.rewards.source import TaskShape
 from rlgen.rewards.view import ObservedNumbers, OfView
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.metrics import Metrics, read_metrics
+from rlgen.runs.metrics import Metrics
 from rlgen.sb3.actor_critic import is_recurrent
 from rlgen.sb3.coverage import Coverage
 from rlgen.sb3.load import LoadedPolicy, copy_policy, load_policy
@@ -35,7 +33,7 @@ from rlgen.system.device import choose_device
 from ..archive_explorer import ArchiveConfig, ArchiveExplorer
 from ..curiosities import CURIOSITIES
 from ..trainable import Observer
-from .finish import print_result, result_of
+from .finish import result_of, show
 from .observed import CHANGES_OBSERVATION, observed_by_default
 from .policy_training import DEMONSTRATIONS
 from .settings import SteppedTraining
@@ -255,10 +253,7 @@ class ArchiveTraining:
         }
         result = result_of(folder, self, seconds, numbers)
         result.write(folder)
-        if read_metrics(folder):  # a short training may have logged nothing
-            draw_curves(folder)
-        write_report(folder)
-        print_result(result, folder)
+        show(folder, result)
 
     def _record(self, folder: RunFolder) -> None:
         """A video of the best trajectory, which starts as an episode of its seed does."""

@@ -138,11 +138,16 @@ def finish(
     result.write(folder)
     if task.video:
         record_videos(folder, task, per_code_policies or [model])
+    show(folder, result)
+    return result
+
+
+def show(folder: RunFolder, result: Result) -> None:
+    """Draw the curves of a finished run, write its report, and print its result."""
     if read_metrics(folder):  # a short training may have logged nothing
         draw_curves(folder)
     write_report(folder)
     print_result(result, folder)
-    return result
 
 
 def evaluate_run(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rlgen.errors import InputError, problem
+from rlgen.errors import InputError, problem, reason
 
 PAGES = "https://huggingface.co/"
 
@@ -67,5 +67,5 @@ def _answers(remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # the client has errors of several libraries
-        got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        got = f"{type(error).__name__}: {reason(error)}"
         raise problem("an answer of the Hugging Face Hub", got, remedy) from error

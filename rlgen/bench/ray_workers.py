@@ -15,7 +15,7 @@ from rlgen.bench.folder import PLAN, BenchFolder
 from rlgen.bench.local import work_on, worker_name
 from rlgen.bench.status import EVERY, follow
 from rlgen.bench.worker import GRACE
-from rlgen.errors import InputError, problem
+from rlgen.errors import InputError, problem, reason
 from rlgen.system.interrupt import signals_raise
 
 INSTALL = 'run pip install "rlgen[ray]"'
@@ -94,7 +94,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     except Exception as error:  # Ray raises it bare where a node starts too slowly
         where = "on this machine" if address is None else f"at {address}"
         remedy = "start it by `ray start --head` with this Python, and give its address as --ray-address HOST:PORT"
-        raise problem(f"a Ray cluster {where}", " ".join(str(error).split()), remedy) from error
+        raise problem(f"a Ray cluster {where}", reason(error), remedy) from error
     try:
         yield
     finally:
@@ -126,7 +126,7 @@ def _cluster_lives(ray: Any) -> Iterator[None]:
     except ray.exceptions.RayTaskError:
         raise
     except ray.exceptions.RayError as error:
-        raise _ended(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise _ended(f"{type(error).__name__}: {reason(error)}") from error
 
 
 def _ended(got: str) -> InputError:

@@ -16,7 +16,7 @@ from rlgen.bench.folder import BenchFolder
 from rlgen.bench.local import work_on
 from rlgen.bench.status import EVERY, follow
 from rlgen.bench.worker import GRACE
-from rlgen.errors import problem
+from rlgen.errors import problem, reason
 
 INSTALL = 'run pip install "rlgen[slurm]"'
 JOBS = "slurm"
@@ -117,10 +117,8 @@ def submit(
     try:
         return list(executor.submit_array([SlurmWorker(path, data) for _ in range(jobs)]))
     except submitit.core.utils.FailedJobError as error:
-        said = " ".join(str(error).split())
-        raise problem(
-            "jobs that sbatch accepts", said, "correct --slurm-partition, --slurm-time, --slurm-extra"
-        ) from error
+        remedy = "correct --slurm-partition, --slurm-time, --slurm-extra"
+        raise problem("jobs that sbatch accepts", reason(error), remedy) from error
 
 
 def submitit_module() -> Any:
