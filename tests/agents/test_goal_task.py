@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from rlgen.agents import GAIL
+from rlgen.agents import GAIL, SQIL
 from rlgen.agents.bc_config import BCConfig
 from rlgen.agents.gail import GAILConfig
 from rlgen.data.demonstrations import Demonstrations
@@ -73,6 +73,15 @@ def test_imitation_keeps_a_goal_that_ends_the_episode_thanks_to_absorbing_states
     assert least <= reached(model) <= most
 
 
+def test_sqil_keeps_such_a_goal_with_a_fixed_entropy_coefficient() -> None:
+    """With the target entropy in the absorbing state, which a fixed coefficient does not pursue, none reached it."""
+    demonstrations = Demonstrations.record(Expert(), places(8), 40)
+    settings: dict[str, Any] = {"policy_kwargs": {"net_arch": [32, 32]}, "batch_size": 128, "device": "cpu"}
+    model = SAC("MlpPolicy", places(4), 3e-3, ent_coef=1.0, gamma=0.95, seed=0, **settings)
+    SQIL(model, demonstrations).learn(3000)
+    assert reached(model) == 1
+
+
 class Clumsy(Balancer):
     """Balances CartPole, but does the opposite in 35 % of the steps, so that the pole falls after 60 steps or so."""
 
@@ -93,7 +102,7 @@ def test_an_expert_that_falls_is_imitated_in_how_long_it_stands() -> None:
     assert 0.5 < stood / demonstrations.episode_returns.mean() < 2
 
 
-def reached(model: PPO) -> float:
+def reached(model: PPO | SAC) -> float:
     """Share of the episodes that reach the goal."""
     return float(evaluate(model, places(8), 40, seed=1, label=None).terminated.mean())
 

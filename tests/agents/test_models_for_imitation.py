@@ -12,7 +12,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
-from rlgen.agents import BC, GAIL, BCConfig, GAILConfig
+from rlgen.agents import BC, GAIL, BCConfig, DAgger, GAILConfig
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
 
@@ -134,6 +134,13 @@ def test_kinds_counted_from_elsewhere_than_zero_are_refused(agent: Any) -> None:
 def test_what_is_no_model_is_refused(agent: Any, given: Any) -> None:
     with pytest.raises(InputError, match=r"an on-policy SB3 model .*use PPO, A2C or TRPO"):
         agent(given, shown(lambda seen: seen[:, :2], 6))
+
+
+@pytest.mark.parametrize("agent", [BC, GAIL, lambda learner, given: DAgger(learner, learner, given)])
+@pytest.mark.parametrize("given", [FEW, "demos.npz", (np.zeros((3, 4)), np.zeros(3))])
+def test_what_is_no_demonstrations_is_refused(agent: Any, given: Any) -> None:
+    with pytest.raises(InputError, match=r"expected demonstrations as Demonstrations; got a .*Demonstrations.load"):
+        agent(PPO("MlpPolicy", "CartPole-v1", device="cpu"), given)
 
 
 def test_a_number_of_steps_is_no_report() -> None:

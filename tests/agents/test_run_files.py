@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from rlgen.agents.cli import main
+from rlgen.runs import read_metrics
 from rlgen.runs.checkpoint import list_checkpoints
 
 
@@ -52,3 +54,11 @@ def test_a_checkpoint_on_disk_holds_what_a_resume_needs(rlgen_train, no_finish, 
         assert any(f"gail/{part}/" in f"{name}/" for name in names), part
     assert any("rng/torch" in name for name in names)
     assert any("rng/numpy" in name for name in names)
+
+
+def test_a_training_too_short_to_log_anything_has_a_report(tmp_path: Path) -> None:
+    words = "rl --env Pendulum-v1 --learner.algorithm sac --steps 16 --n-envs 2 --evaluate-every 0 --episodes 2"
+    run = tmp_path / "run"
+    assert main(["train", *words.split(), "--threads", "1", "--no-video", "--out", str(run)]) == 0
+    assert not read_metrics(run)
+    assert (run / "report.html").is_file()
