@@ -12,11 +12,12 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlgen.checks import at_least, below_one
 from rlgen.data.demonstrations import Demonstrations
+from rlgen.data.recording import action_bounds
 from rlgen.display import Panel, under
-from rlgen.errors import problem
 from rlgen.nn.stationary_policy import LEAST_STD
 from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.coherent import CoherentReward, CoherentRewardConfig
+from rlgen.rewards.early_ends import USUAL, share_ended_by_task
 from rlgen.rewards.random_features import features_for
 from rlgen.sb3.critic_pretraining import CriticPretraining
 from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
@@ -62,16 +63,18 @@ class CSIL(RewardedImitator):
 
     The first `learn` clones twice: the model's own policy (`warm_start`), and a policy that reverts to its prior away
     from the demonstrations (`rlgen.rewards.coherent`). Then the critics of SAC or TD3 learn their first values from the
-    demonstrations (`rlgen.sb3.critic_pretraining`). Any learner of continuous actions can learn from the rewards,
-    also PPO, whose rewards are divided by the standard deviation of their discounted returns. With SAC the published
-    settings are a fixed entropy coefficient of 0.01 and layer normalization in the critics
-    (`rlgen.sb3.layer_norm.LayerNormSACPolicy`).
+    demonstrations (`rlgen.sb3.critic_pretraining`). Any learner can learn from the rewards, also PPO, whose rewards are
+    divided by the standard deviation of their discounted returns. With SAC the published settings are a fixed entropy
+    coefficient of 0.01 and layer normalization in the critics (`rlgen.sb3.layer_norm.LayerNormSACPolicy`).
+
+    Where most demonstrated episodes are ended by the task, an end has the reward of its last step for ever; else it is
+    an accident, with the lowest reward for ever.
 
     Differs from the paper: after their first values the critics learn alone for a while (`critics_first`), and the
     penalty on their gradient for the action ends with the demonstrations' part.
 
-    Raises `InputError` for actions that are not vectors, for a discount of 1, and for demonstrations that do not fit
-    the model.
+    Raises `InputError` for a discount of 1, for demonstrations that do not fit the model, and with a warm start for an
+    off-policy model without an actor (DQN).
     """
 
     name = "csil"
@@ -89,16 +92,16 @@ class CSIL(RewardedImitator):
         self.config = own_config(CSILConfig, config, CSILConfig(), "CSIL")
         super().__init__(model, demonstrations)
         space = model.action_space
-        if not isinstance(space, spaces.Box):
-            raise problem("continuous actions (Box) for CSIL", f"{space}", "use GAIL for discrete ones")
         task = self.inputs.raw_environment()
         demonstrations.validate(task)
-        low, high = torch.as_tensor(space.low.ravel()), torch.as_tensor(space.high.ravel())
+        low, high = (torch.tensor(bound, dtype=torch.float32) for bound in action_bounds(space))
         rows = demonstrations.transitions(str(model.device))
         features = features_for(task.observation_space, model.device)
         episodes = held_out_by(demonstrations, model.device)
-        reward = self._reward_config(space)
-        self.source = CoherentReward(rows, low, high, model.gamma, reward, episodes, features)
+        discrete = not isinstance(space, spaces.Box)
+        reward = self.config.reward if discrete else self._reward_config(space)
+        accidents = share_ended_by_task(demonstrations) <= USUAL
+        self.source = CoherentReward(rows, low, high, model.gamma, reward, episodes, features, discrete, accidents)
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)

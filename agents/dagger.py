@@ -19,17 +19,19 @@ from rlgen.checks import below_one, positive
 from rlgen.data import observations as tree
 from rlgen.data.aggregated_rows import AggregatedRows
 from rlgen.data.demonstrations import Demonstrations, require_demonstrations
-from rlgen.data.spaces import Kinds, kinds_of
+from rlgen.data.spaces import Kinds
 from rlgen.display import Metric, Panel, under
 from rlgen.equations.dataset_aggregation import expert_share
 from rlgen.errors import problem
-from rlgen.sb3.actor_critic import is_recurrent, require_raw_environment
+from rlgen.sb3.actor_critic import is_recurrent
 from rlgen.sb3.cloned import require_cloneable
 from rlgen.sb3.critics_first import prepare_cloned
 from rlgen.sb3.expert_labels import ExpertLabels
 from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import clone_tensors, load_model_state, model_state
 from rlgen.sb3.plain_pickle import plain
+from rlgen.sb3.policy_inputs import PolicyInputs
+from rlgen.sb3.steps import constant_statistics, raw_kinds
 
 from .bc import BC
 from .bc_config import BCConfig, BCResult
@@ -66,13 +68,14 @@ class DAgger:
     In every round, the learner (and the expert with probability β, drawn in each step and environment) acts for
     `DAggerConfig.steps_per_round` steps, the expert labels all states, and `BC` trains the model's policy on the rows
     of all rounds, each time from the weights that it had at first. `model` is any that `BC` clones, except recurrent
-    ones, with any actions.
+    ones, with any actions. Under a VecNormalize the expert and the rows have raw observations; its statistics see the
+    demonstrations once, and every step.
 
     `expert` is anything with SB3's `predict`, or a function from observations to actions. `demonstrations`, if given,
     are cloned before the first step; without them the expert acts alone in the first round.
 
-    Raises `InputError` for a model that cannot be cloned, is recurrent or has a VecNormalize, for an expert of other
-    spaces, and for demonstrations that do not fit.
+    Raises `InputError` for a model that cannot be cloned or is recurrent, for an expert of other spaces, and for
+    demonstrations that do not fit.
     """
 
     name = "dagger"
@@ -100,15 +103,13 @@ class DAgger:
             raise problem("a model without memory for DAgger", type(model).__name__, "use e.g. PPO, or clone by BC")
         if model.get_env() is None:
             raise problem("a model with an environment", "none", "call model.set_env first")
-        require_raw_environment(model)
-        self.model, self.config = model, config or DAggerConfig()
+        self.model, self.config, self.inputs = model, config or DAggerConfig(), PolicyInputs(model)
         self.demonstrations = demonstrations
         self.expert = ExpertLabels(expert, model)
         if demonstrations is not None:
             require_demonstrations(demonstrations)
-            demonstrations.validate(model.get_env())
-        kinds = kinds_of(model.observation_space)
-        self.rows = AggregatedRows(kinds, len(self.expert.low), self.config.memory_mb)
+            demonstrations.validate(self.inputs.raw_environment())
+        self.rows = AggregatedRows(raw_kinds(model), len(self.expert.low), self.config.memory_mb)
         self.initial = clone_tensors(model.policy.state_dict())
         self.rounds, self.own_log = 0, OwnLog()
 
@@ -155,7 +156,8 @@ class DAgger:
         callback.on_rollout_end()
         self.rows.add_rollout(*rollout.arrays(self.rows.kinds))
         self.rounds += 1
-        found = self._clone()
+        with constant_statistics(self.model):  # which the steps have been merged into
+            found = self._clone()
         numbers = {"expert_share": share, "rows": len(self.rows), "held_out_loss": found.held_out_loss}
         if rollout.errors:
             numbers["error"] = float(np.mean(rollout.errors))
@@ -167,9 +169,10 @@ class DAgger:
     def _step(self, rollout: "Rollout", share: float, callback: BaseCallback) -> bool:
         """One step of all environments, whose states the expert labels."""
         model: Any = self.model
-        observations, starts = model._last_obs, model._last_episode_starts
+        normalizer, starts = self.inputs.normalizer, model._last_episode_starts
+        observations = model._last_obs if normalizer is None else normalizer.get_original_obs()
         labels = self.expert(observations, starts)
-        actions = self._mixed(observations, labels, share, rollout)
+        actions = self._mixed(model._last_obs, labels, share, rollout)
         rollout.add(observations, labels, starts)
         new_obs, rewards, dones, infos = model.env.step(actions)
         model.num_timesteps += model.n_envs

@@ -1,18 +1,18 @@
-"""Least-squares inverse soft Q-learning (Al-Hafez et al. 2023, 2303.00599) around Stable-Baselines3's SAC, and IQ-Learn
-(Garg et al. 2021, 2106.12142) as its plain setting."""
+"""Least-squares inverse soft Q-learning (Al-Hafez et al. 2023, 2303.00599) around Stable-Baselines3's SAC or DQN, and
+IQ-Learn (Garg et al. 2021, 2106.12142) as its plain setting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from stable_baselines3 import SAC
+from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen.checks import one_of, positive
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.rewards.absorbing_states import require_discount
-from rlgen.sb3.inverse_soft_q import InverseSoftQRows, require_fixed_temperature
+from rlgen.sb3.inverse_soft_q import InverseSoftQRows, require_soft_values
 from rlgen.sb3.relabel_replay import RelabelReplay
 
 from .imitator import ImitationConfig, Imitator, own_config
@@ -45,7 +45,8 @@ IQ_LEARN = LSIQConfig(expert_target="bootstrap", clip=False)
 
 
 class LSIQ(Imitator):
-    """Trains SAC without a discriminator: its critics are regressed to targets that say what is the expert's.
+    """Trains SAC, or DQN for discrete actions, without a discriminator: its critics are regressed to targets that say
+    what is the expert's.
 
         LSIQ(SAC("MlpPolicy", make_vec("Ant-v5", 8), ent_coef=0.001), Demonstrations.load("ant.npz")).learn(500_000)
 
@@ -56,17 +57,18 @@ class LSIQ(Imitator):
 
     Differs from the papers: the second expectation is over replayed actions, not over new ones of the policy in
     replayed states; actor and critics have the same learning rate (there 3e-5 and 3e-4), and there are two critics.
+    DQN, which the papers of LS-IQ do not have, has a temperature of 0: the highest action value is a state's value.
 
-    Raises `InputError` for a model other than SAC, for SAC that learns its entropy coefficient, and for demonstrations
-    that do not fit the model.
+    Raises `InputError` for other models, for SAC that learns its entropy coefficient, and for demonstrations that do
+    not fit the model.
     """
 
     name = "lsiq"
     config: LSIQConfig
     shown: Mapping[str, str] = {}
 
-    def __init__(self, model: SAC, demonstrations: Demonstrations, config: LSIQConfig | None = None):
-        require_fixed_temperature(model)
+    def __init__(self, model: SAC | DQN, demonstrations: Demonstrations, config: LSIQConfig | None = None):
+        require_soft_values(model)
         self.config = own_config(LSIQConfig, config, LSIQConfig(), "LSIQ")
         super().__init__(model, demonstrations)
         demonstrations.validate(self.inputs.raw_environment())

@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from stable_baselines3 import SAC
+from stable_baselines3 import DQN, SAC
 
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..lsiq import LSIQ, LSIQConfig
-from ..off_policy import COLD_SAC, SACConfig
+from ..off_policy import COLD_SAC, DQNConfig, SACConfig
 from .imitation_settings import TrainImitation
 from .learner_choice import OFF_POLICY_ENVS, LearnerChoice
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLSIQ(LearnerChoice, TrainImitation):
-    """Least-squares inverse soft Q-learning (Al-Hafez et al. 2023) with SAC: its critics are regressed to fixed rewards
-    of demonstrated and own transitions, within the range that these allow. No discriminator.
+    """Least-squares inverse soft Q-learning (Al-Hafez et al. 2023) with SAC, or DQN for discrete actions: critics are
+    regressed to fixed rewards of demonstrated and own transitions, within the range that these allow. No discriminator.
 
     IQ-Learn (Garg et al. 2021) is --lsiq.expert-target bootstrap --lsiq.no-clip. Humanoid's policies need a higher
     --learner.temperature, e.g. 0.1.
@@ -27,7 +27,7 @@ class TrainLSIQ(LearnerChoice, TrainImitation):
 
     agent: ClassVar[str] = "lsiq"
     spelling = "LS-IQ"
-    learners: ClassVar[Mapping[str, type[Any]]] = {"sac": SACConfig}
+    learners: ClassVar[Mapping[str, type[Any]]] = {"sac": SACConfig, "dqn": DQNConfig}
 
     learner: SACConfig = COLD_SAC  # type: ignore[assignment]
     """Policy and reinforcement learner."""
@@ -38,9 +38,9 @@ class TrainLSIQ(LearnerChoice, TrainImitation):
 
     @classmethod
     def default_learner(cls, algorithm: str, kind: type[Any]) -> Any:
-        return COLD_SAC
+        return COLD_SAC if algorithm == "sac" else kind(**kind.imitation)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations) -> LSIQ:
         model = self.learner.make(env, int(self.steps), self.seed, device)
-        assert isinstance(model, SAC)
+        assert isinstance(model, SAC | DQN)
         return LSIQ(model, demonstrations, self.lsiq)

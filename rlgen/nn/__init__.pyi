@@ -34,7 +34,7 @@ from .quantized_discriminator import QuantizationConfig, QuantizedDiscriminator
 from .quantizer import Quantize, VectorQuantizer
 from .raster_scan import RasterScan
 from .sequence_lstm import SequenceLSTM
-from .stationary_policy import StationaryPolicy
+from .stationary_policy import StationaryCategorical, StationaryPolicy
 from .stylegan2 import StyleGAN2Generator
 from .transformer import Transformer, TransformerBlock, TransformerSizes
 from .u_gat_it import AdaLIN, UGATITGenerator
@@ -100,6 +100,7 @@ __all__ = [
     "RowLSTM",
     "SequenceLSTM",
     "SpectralNorm",
+    "StationaryCategorical",
     "StationaryPolicy",
     "StyleGAN2Generator",
     "Transformer",

@@ -12,13 +12,14 @@ from torch import Tensor
 from rlgen import distributed
 from rlgen.checks import at_least, positive
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Metric, Panel
 from rlgen.equations.absorbing_states import absorbing_return
 from rlgen.equations.coherent_reward import coherent_reward, refinement_loss
 from rlgen.errors import problem
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.nn.optimizer_state import load_optimizer
-from rlgen.nn.stationary_policy import PRIOR_STD, StationaryPolicy
+from rlgen.nn.stationary_policy import StationaryCategorical, StationaryPolicy
 from rlgen.rewards.absorbing_states import require_discount
 from rlgen.rewards.random_features import RandomFeatures
 
@@ -39,6 +40,9 @@ class CoherentRewardConfig:
     """Lower limit of the cloned policy's standard deviation, as a share of half the action range; by default about the
     learner's own noise at the start, 0.1 off-policy: with a lower limit, its noisy actions near the demonstrations
     would have lower rewards than any actions elsewhere. The paper's is 0.003."""
+    prior_share: float = field(default=0.3, metadata=UNLESS_DEFAULT)
+    """Share of the uniform prior in the cloned policy of discrete actions, in place of `least_std`: a learner that
+    tries other actions near the demonstrations has no lower log-ratio there than this share's logarithm."""
     learning_rate: float = 1e-3
     """Adam's learning rate, while cloning and afterwards."""
     batch_size: int = 256
@@ -67,8 +71,9 @@ class CoherentRewardConfig:
             raise problem("hidden layers of width 1 or more, at least one", f"{self.hidden}", "use e.g. (256, 256, 12)")
         if self.least_std is not None and self.least_std >= 1:
             raise problem("least_std below 1, about the prior's", str(self.least_std), "use e.g. 0.3")
-        if not 0 < self.held_out < 1:
-            raise problem("held_out between 0 and 1", str(self.held_out), "use e.g. 0.1")
+        for name in ("held_out", "prior_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise problem(f"{name} between 0 and 1", str(getattr(self, name)), "use e.g. 0.1")
 
     @property
     def rows_per_update(self) -> int:
@@ -80,14 +85,16 @@ class CoherentRewardConfig:
 @dataclass
 class CoherentReward:
     """CSIL's reward (Watson et al. 2023, 2305.16498): α (log π(a|s) - log p(a)), π cloned from the demonstrations, p
-    its prior, α = 1/A. Positive for what the expert does, negative for other actions where it has been, and about 0
-    elsewhere, where π is still its prior.
+    its prior, α = 1/A for A numbers per action. Positive for what the expert does, negative for other actions where it
+    has been, and about 0 elsewhere, where π is still its prior.
 
-    An episode that the task ends goes on in an absorbing state with the reward of its last row, within ± `highest`, so
-    that neither sign makes an early end worth anything.
+    An episode that the task ends goes on in an absorbing state. Where ends are `accidents`, its reward is minus the
+    highest one: an end would otherwise be worth more than going on badly. Else it is that of the last row, within ± the
+    highest one.
 
     Differs from the paper: the standard deviation of π has a higher lower limit (`CoherentRewardConfig.least_std`),
-    because the learner does not start with π itself, but with a noisier policy.
+    because the learner does not start with π itself, but with a noisier policy. Discrete actions have a categorical π
+    and a uniform prior.
     """
 
     demonstrations: Transitions
@@ -99,6 +106,10 @@ class CoherentReward:
     """Episode of each demonstrated row [R], if complete episodes are held out; None if rows are."""
     features: RandomFeatures | None = None
     """What the cloned policy sees of observations that are no vectors."""
+    discrete: bool = False
+    """Actions that are whole numbers from 0 to `high`, in place of vectors."""
+    accidents: bool = False
+    """Whether an early end is no part of the demonstrated behavior."""
     reads_next_observations: ClassVar[bool] = False
     panels: ClassVar[tuple[Panel, ...]] = (
         Panel("Log-ratio of the cloned policy to its prior [nats per action dimension]", (
@@ -113,13 +124,20 @@ class CoherentReward:
             raise problem("two demonstrated transitions or more", got, "one is held out for early stopping")
         require_discount(self.gamma)
         device = self.demonstrations.terminated.device
-        self.scale = ActionScale.of(self.low.to(device), self.high.to(device))
+        self.scale = None if self.discrete else ActionScale.of(self.low.to(device), self.high.to(device))
         self._see_demonstrations()
-        sizes = len(self.normalizer.mean), self.demonstrations.actions.shape[1]
-        least = OFF_POLICY_STD if self.config.least_std is None else self.config.least_std
-        self.policy = StationaryPolicy(*sizes, self.config.hidden, self.config.features, least).to(device)
+        self.policy = self._policy().to(device)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), self.config.learning_rate, fused=True)
-        self.alpha = 1 / sizes[1]
+        self.alpha = 1 / self.demonstrations.actions.shape[1]
+
+    def _policy(self) -> StationaryPolicy | StationaryCategorical:
+        """The policy to clone, which is its prior."""
+        config, observations = self.config, len(self.normalizer.mean)
+        if self.discrete:
+            counts = (self.high.long() + 1).tolist()
+            return StationaryCategorical(observations, counts, config.hidden, config.features, config.prior_share)
+        least = OFF_POLICY_STD if config.least_std is None else config.least_std
+        return StationaryPolicy(observations, len(self.low), config.hidden, config.features, least)
 
     def _see_demonstrations(self) -> None:
         """Computes what depends on the demonstrations and the features alone."""
@@ -130,8 +148,9 @@ class CoherentReward:
         return observations.flatten(1) if self.features is None else self.features(observations)
 
     def inputs(self, batch: Transitions) -> tuple[Tensor, Tensor]:
-        """Normalized observations [B, O], and actions scaled to [-1, 1], [B, A]."""
-        return self.normalizer(self._rows(batch.observations)), self.scale(batch.actions)
+        """Normalized observations [B, O] and actions [B, A], scaled to [-1, 1] if they are continuous."""
+        actions = batch.actions if self.scale is None else self.scale(batch.actions)
+        return self.normalizer(self._rows(batch.observations)), actions
 
     def clone(self, report: Callable[[int], None] | None = None) -> int:
         """Clones the demonstrations until the held-out rows' likelihood falls; returns the gradient steps done, and
@@ -147,7 +166,7 @@ class CoherentReward:
         weights = {name: value.clone() for name, value in self.policy.state_dict().items()}
         while update < config.max_updates and update - best_update < config.patience * config.check_every:
             places = torch.randint(len(train[0]), (config.batch_size,), device=observations.device)
-            self._learn(self.policy.faithful_loss(*(each[places] for each in train)))
+            self._learn(self.policy.loss(*(each[places] for each in train)))
             update += 1
             if update % config.check_every == 0 or update == config.max_updates:
                 with torch.no_grad():
@@ -179,13 +198,9 @@ class CoherentReward:
     def reward(self, batch: Transitions) -> Tensor:
         reward = coherent_reward(*self._log_probs(*self.inputs(batch)), self.alpha)
         # A single row's log-ratio has no lower limit, and would be multiplied by 1 / (1 - γ).
-        absorbed = reward.clamp(-self.highest, self.highest)
+        highest = self.policy.highest_log_ratio
+        absorbed = torch.full_like(reward, -highest) if self.accidents else reward.clamp(-highest, highest)
         return reward + absorbing_return(absorbed, self.gamma) * batch.terminated
-
-    @property
-    def highest(self) -> float:
-        """About the highest reward of an action: that of the mean, at the least standard deviation."""
-        return math.log(PRIOR_STD / self.policy.least_std)
 
     def update(self, batch: Transitions) -> dict[str, Tensor]:
         """Refines the reward by the `batch` of the policy's transitions, if it is refined."""

@@ -13,6 +13,7 @@ from rlgen.data.playing import Policy, acting, require_same_spaces
 from rlgen.data.recording import action_bounds
 from rlgen.errors import InputError, problem
 from rlgen.sb3.plain_pickle import own_array, plain
+from rlgen.sb3.policy_inputs import PolicyInputs
 
 
 class Function:
@@ -44,24 +45,24 @@ class ExpertLabels:
     """The actions of an expert in the environments of `model`, mean actions where it has a distribution.
 
     The expert sees what the environments return: images that Stable-Baselines3 transposes for the model reach it as
-    they were before. A recurrent expert gets its own memory.
+    they were before, and vectors are raw under a VecNormalize. A recurrent expert gets its own memory.
 
     Raises `InputError` for an expert of other spaces than the model's.
     """
 
     def __init__(self, expert: Any, model: BaseAlgorithm):
-        env: Any = model.get_env()
+        env = PolicyInputs(model).raw_environment()
         self.policy, self.space = policy_of(expert), model.action_space
         wrapper: Any = unwrap_vec_wrapper(env, VecTransposeImage)
         # Names of the transposed entries of a Dict space, which the wrapper of a Box lacks.
         self.images = [] if wrapper is None else vars(wrapper).get("image_space_keys", [""])
-        require_same_spaces(self.policy, model)
+        require_same_spaces(self.policy, env)
         self.act = acting(self.policy, env)
         self.low, self.high = action_bounds(self.space)
         self.memory: Any = None
 
     def __call__(self, observations: Any, starts: np.ndarray) -> np.ndarray:
-        """Labels [N, ...] of observations [N, ...], in environment scale and within the action space. `starts` [N]:
+        """Labels [N, ...] of raw observations [N, ...], in environment scale and within the action space. `starts` [N]:
         where an episode begins.
 
         Raises `InputError` for labels of another shape, that are not finite, or that are no discrete actions."""

@@ -1,9 +1,10 @@
-"""Minibatches of SAC whose critics are regressed to the targets of inverse soft Q-learning."""
+"""Minibatches of SAC or DQN whose critics are regressed to the targets of inverse soft Q-learning."""
 
 from dataclasses import dataclass
 
 import torch
-from stable_baselines3 import SAC
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
@@ -16,9 +17,11 @@ from rlgen.sb3.expert_rows import ExpertRows
 @dataclass
 class InverseSoftQRows(ExpertRows):
     """Half of each minibatch is demonstrated. A row's reward is its critics' complete target, and it counts as
-    terminated, so that SAC adds nothing to it: its own critic loss is then the regression to these targets.
+    terminated, so that the model adds nothing to it: its own critic loss is then the regression to these targets, of
+    squares for SAC, and beyond an error of 1 of absolute values for DQN.
 
-    Raises `InputError` for a model that is not SAC, learns its entropy coefficient, or sums rewards of several steps.
+    Raises `InputError` for a model that is neither SAC nor DQN, learns its entropy coefficient, or sums rewards of
+    several steps.
     """
 
     regularization: float = 0.5
@@ -30,7 +33,7 @@ class InverseSoftQRows(ExpertRows):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_fixed_temperature(self.model)
+        require_soft_values(self.model)
         if isinstance(self.model.replay_buffer, NStepReplayBuffer):
             raise problem("rewards of single steps", "a replay buffer of several", "make the model with n_steps=1")
 
@@ -38,7 +41,6 @@ class InverseSoftQRows(ExpertRows):
         joined, gamma = super().join(own, n), self.model.gamma
         expert = torch.arange(len(joined.rewards), device=joined.rewards.device)[:, None] >= len(own.rewards)
         highest = highest_value(self.regularization, gamma)
-        assert isinstance(self.model, SAC)
         following = soft_value(self.model, joined.next_observations)
         if self.clip:
             following = following.clamp(-highest, highest)
@@ -50,18 +52,23 @@ class InverseSoftQRows(ExpertRows):
 
 
 @torch.no_grad()
-def soft_value(model: SAC, observations: Tensor) -> Tensor:
+def soft_value(model: BaseAlgorithm, observations: Tensor) -> Tensor:
     """V(s) [B, 1] = min Q(s, a) - temperature · log π(a|s) of the target critics, with an action of the policy, as SAC
-    computes it. Haarnoja et al. 2018 (1812.05905), eq. 3."""
+    computes it. Haarnoja et al. 2018 (1812.05905), eq. 3. Its limit for a temperature of 0, max Q(s, a), for DQN."""
+    if isinstance(model, DQN):
+        return model.q_net_target(observations).max(1, keepdim=True).values
+    assert isinstance(model, SAC)
     actions, log_prob = model.actor.action_log_prob(observations)
     values = torch.cat(model.critic_target(observations, actions), 1).min(1, keepdim=True).values
     return values - model.ent_coef_tensor * log_prob[:, None]
 
 
-def require_fixed_temperature(model: object) -> None:
-    """Raises `InputError` unless `model` is SAC with an entropy coefficient that it does not learn."""
+def require_soft_values(model: object) -> None:
+    """Raises `InputError` unless `model` is DQN, or SAC with an entropy coefficient that it does not learn."""
+    if isinstance(model, DQN):
+        return
     if not isinstance(model, SAC):
-        raise problem("SAC, with critics of soft values", f"a {type(model).__name__}", "use SAC")
+        raise problem("SAC, or DQN for discrete actions", f"a {type(model).__name__}", "use one of them")
     if model.ent_coef_optimizer is not None:
         raise problem(
             "SAC with a fixed entropy coefficient: a learned one follows rewards that depend on it",

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN, PPO, SAC
-from stable_baselines3.common.env_util import make_vec_env
 
 from rlgen.agents import CSIL, BCConfig, CSILConfig
 from rlgen.agents.csil import MOST_STD
@@ -14,6 +14,7 @@ from rlgen.data import Demonstrations
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.rewards import CoherentRewardConfig
+from rlgen.runs import evaluate
 from rlgen.runs.state_tree import decode, encode
 from rlgen.sb3.image_features import extractor_for
 
@@ -114,7 +115,26 @@ def test_the_cloning_of_the_reward_shows_its_progress(point_env, point_demonstra
     assert shown == [(50, 120), (100, 120), (120, 120)]
 
 
-def test_discrete_actions_are_refused() -> None:
-    env = make_vec_env("CartPole-v1", 1)
-    with pytest.raises(InputError, match="Box"):
-        CSIL(DQN("MlpPolicy", env), Demonstrations.record(Balancer(), env, 2), COLD)
+def test_ppo_balances_from_discrete_demonstrations_in_which_no_pole_falls() -> None:
+    env = make_vec("CartPole-v1", 8)
+    shown = Demonstrations.record(Balancer(), env, 2)
+    settings = {"n_steps": 64, "batch_size": 256, "n_epochs": 10, "learning_rate": 1e-3, "gamma": 0.98}
+    model = PPO("MlpPolicy", env, seed=0, device="cpu", **settings)
+    csil = CSIL(model, shown, replace(COLD, reward=replace(REWARD, max_updates=800))).learn(12_000)
+    assert csil.source.accidents
+    assert evaluate(model, env, 8, seed=1, label=None).returns.mean() > 150
+
+
+def test_ends_are_accidents_unless_most_demonstrated_episodes_have_them(point_env, point_demonstrations) -> None:
+    assert CSIL(sac(point_env()), point_demonstrations, COLD).source.accidents
+    ended = point_demonstrations.terminated.copy()
+    ended[np.append(np.diff(point_demonstrations.episode) != 0, True)] = True
+    assert not CSIL(sac(point_env()), replace(point_demonstrations, terminated=ended), COLD).source.accidents
+
+
+def test_dqn_has_no_policy_to_clone() -> None:
+    env = make_vec("CartPole-v1", 1)
+    shown = Demonstrations.record(Balancer(), env, 2)
+    with pytest.raises(InputError, match="warm start"):
+        CSIL(DQN("MlpPolicy", env), shown, replace(COLD, warm_start=True))
+    CSIL(DQN("MlpPolicy", env, learning_starts=8, device="cpu"), shown, COLD).learn(16)

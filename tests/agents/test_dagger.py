@@ -84,6 +84,26 @@ def test_images_dictionaries_and_discrete_actions_are_labeled_as_the_expert_sees
     assert len(set(rows.actions.ravel().tolist())) > 1
 
 
+def test_under_a_vec_normalize_the_expert_and_the_rows_have_raw_observations(point_env, point_demonstrations) -> None:
+    tap = point_env()
+    model = PPO("MlpPolicy", VecNormalize(tap, gamma=0.9), n_steps=16, batch_size=16, device="cpu", seed=0)
+    rows = DAgger(model, label, point_demonstrations, SHORT).learn(96).rows.demonstrations()
+    own = slice(len(point_demonstrations), None)
+    np.testing.assert_array_equal(rows.actions[own], label(rows.observations[own]))
+    going = ~np.array(tap.traffic.ended[:-1])
+    returned = {tuple(row) for row in np.array(tap.traffic.following[:-1])[going].tolist()}
+    assert returned <= {tuple(row) for row in rows.observations[own].tolist()}
+    merged = len(point_demonstrations) + 96 + 4  # once, every step, and the first reset
+    assert model.get_vec_normalize_env().obs_rms.count == pytest.approx(merged, abs=1)
+
+
+def test_an_expert_of_images_sees_them_below_a_vec_normalize_as_the_task_returns_them() -> None:
+    env = VecNormalize(make_vec("test/GridDictionary-v0", 4), norm_obs_keys=[])
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu", seed=0)
+    rows = DAgger(model, Walker(), None, SHORT).learn(96).rows.demonstrations()
+    assert rows.actions.ravel().tolist() == Walker().predict(rows.observations)[0].tolist()
+
+
 def test_the_same_seed_gives_the_same_policy_also_from_a_function(point_ppo) -> None:
     models = [DAgger(point_ppo(seed=3), expert, None, SHORT).learn(96).model for expert in (Expert(), label)]
     for one, two in zip(*(model.policy.parameters() for model in models), strict=True):
@@ -132,8 +152,6 @@ def test_what_it_cannot_do_is_refused_early(point_ppo, point_env, point_demonstr
         DAgger(point_ppo(), 7)
     with pytest.raises(InputError, match="observation space of the policy"):
         DAgger(point_ppo(), PPO("MlpPolicy", make_vec("CartPole-v1", 1), device="cpu"))
-    with pytest.raises(InputError, match="VecNormalize"):
-        DAgger(PPO("MlpPolicy", VecNormalize(point_env()), device="cpu"), label)
     with pytest.raises(InputError, match=r"actions of shape \[4, 2\] from the expert"):
         DAgger(point_ppo(), lambda seen: seen[:, :1], None, SHORT).learn(8)
     with pytest.raises(InputError, match="finite actions"):

@@ -1,17 +1,20 @@
-"""LS-IQ and IQ-Learn: SAC's critics are regressed to targets of demonstrated and own rows."""
+"""LS-IQ and IQ-Learn: critics of SAC or DQN are regressed to targets of demonstrated and own rows."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from stable_baselines3 import SAC, TD3
+from stable_baselines3 import DQN, SAC, TD3
 
 from rlgen.agents import LSIQ, LSIQConfig
 from rlgen.agents.lsiq import IQ_LEARN
 from rlgen.data import Demonstrations
+from rlgen.envs import make_vec
 from rlgen.errors import InputError
+from rlgen.runs import evaluate
 
+from .tasks import Balancer
 from .test_gail_off_policy import Draw, model_of, returned, score
 
 HIGHEST = 1 / (0.5 * (1 - 0.9))  # 1 / (c (1 - γ))
@@ -83,6 +86,28 @@ def test_it_learns_to_imitate(config: LSIQConfig, point_env, point_demonstration
     untrained = returned(model, point_env(seed=5))
     LSIQ(model, point_demonstrations, config).learn(800)
     assert score(model, point_env(seed=5), point_demonstrations, untrained) > 0.75
+
+
+def test_dqn_has_the_highest_action_value_as_the_value_of_a_state() -> None:
+    env = make_vec("CartPole-v1", 4)
+    model = DQN("MlpPolicy", env, learning_starts=16, gamma=0.9, device="cpu", seed=0)
+    lsiq = LSIQ(model, Demonstrations.record(Balancer(), env, 2), LSIQConfig(expert_target="bootstrap")).learn(80)
+    joined = lsiq.experts.join(model.replay_buffer.sample(10), 10)
+    values = model.q_net_target(joined.next_observations).detach().amax(1).clamp(-HIGHEST, HIGHEST)
+    going = 0.9 * values + torch.tensor([-2.0] * 10 + [2.0] * 10)
+    ends = torch.tensor([-HIGHEST] * 10 + [HIGHEST] * 10)
+    for found, *targets in zip(joined.rewards.flatten().tolist(), going.tolist(), ends.tolist(), strict=True):
+        assert found in (pytest.approx(targets[0]), pytest.approx(targets[1]))
+    assert (joined.dones == 1).all()
+
+
+def test_dqn_learns_to_imitate() -> None:
+    env = make_vec("CartPole-v1", 4)
+    demonstrations = Demonstrations.record(Balancer(), env, 2)
+    settings = {"learning_rate": 1e-3, "batch_size": 64, "target_update_interval": 200, "gradient_steps": 2}
+    model = DQN("MlpPolicy", env, learning_starts=100, train_freq=1, gamma=0.98, device="cpu", seed=0, **settings)
+    LSIQ(model, demonstrations).learn(6000)
+    assert evaluate(model, env, 8, seed=1, label=None).returns.mean() > 100
 
 
 def test_the_same_seed_learns_the_same(point_env, point_demonstrations) -> None:

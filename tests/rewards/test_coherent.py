@@ -76,17 +76,44 @@ def test_rewards_fall_with_the_distance_from_the_experts_action_everywhere(clone
 
 
 def test_a_step_into_the_end_of_the_tasks_has_its_reward_for_ever(cloned: CoherentReward) -> None:
-    ended = expert(20, seed=3)
+    ended, highest = expert(20, seed=3), cloned.policy.highest_log_ratio
     ended = replace(ended, terminated=torch.ones(20, dtype=torch.bool))
     own = cloned.reward(expert(20, seed=3))
-    limited = own.clamp(-cloned.highest, cloned.highest)
-    assert cloned.highest == pytest.approx(math.log(math.tanh(1) / cloned.policy.least_std))
+    limited = own.clamp(-highest, highest)
+    assert highest == pytest.approx(math.log(math.tanh(1) / cloned.policy.least_std))
     torch.testing.assert_close(cloned.reward(ended), own + 9 * limited)
     wild = replace(ended, actions=ended.actions + 30)
-    assert cloned.reward(wild).min() < 10 * -cloned.highest, "the step itself has no limit"
+    assert cloned.reward(wild).min() < 10 * -highest, "the step itself has no limit"
     torch.testing.assert_close(
-        cloned.reward(wild), cloned.reward(replace(wild, terminated=~wild.terminated)) - 9 * cloned.highest
+        cloned.reward(wild), cloned.reward(replace(wild, terminated=~wild.terminated)) - 9 * highest
     )
+
+
+def test_an_accident_has_the_lowest_reward_for_ever_whatever_its_last_row_has(cloned: CoherentReward) -> None:
+    batch = replace(expert(20, seed=3), terminated=torch.arange(20) % 2 == 0)
+    going = cloned.reward(replace(batch, terminated=torch.zeros(20, dtype=torch.bool)))
+    found = replace(cloned, accidents=True)
+    found.policy = cloned.policy
+    expected = going - 9 * cloned.policy.highest_log_ratio * batch.terminated
+    torch.testing.assert_close(found.reward(batch), expected)
+    assert (going > 0).all(), "such rows would be rewarded for ever"
+
+
+def test_discrete_actions_have_the_log_ratio_to_a_uniform_prior() -> None:
+    torch.manual_seed(0)
+    seen = torch.randn(300, 3)
+    acted = torch.stack([(seen[:, 0] > 0).float(), 2.0 * (seen[:, 1] > 0)], 1)
+    ends = torch.zeros(300, dtype=torch.bool)
+    rows = Transitions(seen, acted, seen, ends, ends)
+    high = torch.tensor([1.0, 2.0])
+    found = CoherentReward(rows, torch.zeros(2), high, 0.9, SMALL, discrete=True)
+    assert found.reward(rows).abs().max() < 1e-6, "before it is cloned"
+    found.clone()
+    log_ratio = found.policy.log_prob(found.normalizer(seen), acted) + math.log(6)
+    torch.testing.assert_close(found.reward(rows), log_ratio / 2)
+    assert float(found.reward(rows).mean()) > 0.5
+    wrong = Transitions(seen, high - acted, seen, ends, ends)
+    assert float(found.reward(wrong).mean()) < -0.5
 
 
 def test_the_refinement_descends_its_loss() -> None:
