@@ -18,8 +18,8 @@ class BackwardStarts(BaseCallback):
     each time that a share `enough` of the episodes since the last move had a return above 0. The reward of the end is
     then never far, and the policy learns one piece after the other. Salimans & Chen 2018 (1812.03381).
 
-    Starts are drawn from `window` successive steps; a state that ended its episode is no start. Once the window has passed the first step, episodes start as the
-    task does.
+    Starts are drawn from `window` successive steps; a state that ended its episode is no start. Once the window has
+    passed the first step, episodes start as the task does.
 
     Differs from the paper: several trajectories; success is a return above 0, not the demonstrated one; an episode from
     a demonstrated state has the whole time limit before it.
