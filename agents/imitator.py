@@ -111,6 +111,8 @@ class Imitator(ABC):
 
     name: ClassVar[str]
     """Key of its state in a checkpoint."""
+    options: ClassVar[str] = ""
+    """Name of its settings on the command line, where it is not `name`."""
     panels: ClassVar[tuple[Panel, ...]] = ()
     shown: Mapping[str, str] = {}
     on_warm_up: Callable[[int, int], None] | None = None
@@ -124,7 +126,7 @@ class Imitator(ABC):
         else:
             require_distribution(model)
         require_counted_from_zero(model.action_space)
-        if self.config.warm_start and is_recurrent(require_cloneable(model)):
+        if self.config.warm_start and is_recurrent(require_cloneable(model, self._without_clone())):
             require_episodes(demonstrations)
         self.inputs = PolicyInputs(model)
         self.model, self.demonstrations = model, demonstrations
@@ -135,6 +137,11 @@ class Imitator(ABC):
         kickstarted = self.config.warm_start and self.config.kickstart and not self.on_policy
         chosen = self.config.kickstart, self.config.kickstart_final, self.config.kickstart_average
         self.kickstart = Kickstart(model, *chosen) if kickstarted else None
+
+    def _without_clone(self) -> str:
+        """What to do where a model cannot be cloned."""
+        settings = f"{type(self.config).__name__}(warm_start=False), --{self.options or self.name}.no-warm-start"
+        return f"choose another model, or leave the warm start out: {settings}"
 
     @abstractmethod
     def reward_callbacks(self) -> list[BaseCallback]:

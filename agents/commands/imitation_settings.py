@@ -70,7 +70,9 @@ class TrainImitation(Training):
             raise problem("a task that rlgen steps itself for --reference-starts", got, "leave it out")
         demonstrations.validate(env.venv if isinstance(env, LatentCode) else env)
         start_from(
-            require_flat(demonstrations.observations, "--reference-starts", demonstrations.source),
+            require_flat(
+                demonstrations.observations, "--reference-starts", demonstrations.source, "leave the option out"
+            ),
             self.reference_starts,
         )
 

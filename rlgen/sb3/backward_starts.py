@@ -46,7 +46,7 @@ class BackwardStarts(BaseCallback):
             remedy = "use a task that rlgen steps itself, on the CPU"
             got = f"{getattr(env, 'env_id', env)} on {getattr(env, 'backend', 'another simulator')}"
             raise problem("an environment whose episodes can start in observed states", got, remedy)
-        require_flat(demonstrations.observations, "starts that move backward", demonstrations.source)
+        require_flat(demonstrations.observations, "starts that move backward", demonstrations.source, "leave them out")
         demonstrations.validate(env)
         self.start_from, self.demonstrations = start_from, demonstrations
         self.trajectories: Sequence[np.ndarray] = [
