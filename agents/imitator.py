@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -95,6 +96,13 @@ def own_config(kind: type[Config], config: ImitationConfig | None, default: Conf
         right = kind.__name__
         raise problem(f"settings of {agent} ({right})", f"{type(config).__name__}(…)", f"use {right}(…)")
     return config
+
+
+def announce(model: BaseAlgorithm, what: str) -> None:
+    """Says in the log what learns before the first step, and prints it for a model that is verbose."""
+    log.info("%s", what)
+    if model.verbose:
+        print(what[0].upper() + what[1:])
 
 
 class Imitator(ABC):
@@ -228,9 +236,7 @@ class Imitator(ABC):
         """Fits the policy's normalizer, if it has one, and clones for the warm start, before the first step."""
         demonstrations = self.seen_by_policy()
         if self.config.warm_start:
-            log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
-            if self.model.verbose:
-                print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
+            announce(self.model, f"warm start: cloning {len(demonstrations):,} demonstrated transitions")
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
             if isinstance(self.model, OffPolicyAlgorithm):
                 prepare_cloned(self.model)

@@ -114,6 +114,19 @@ def test_the_cloning_of_the_reward_shows_its_progress(point_env, point_demonstra
     assert shown == [(50, 120), (100, 120), (120, 120)]
 
 
+def test_a_verbose_model_says_what_learns_before_the_first_step(
+    point_env, point_demonstrations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(COLD, reward=replace(REWARD, max_updates=50), critic_updates=2)
+    for verbose in (0, 1):
+        CSIL(sac(point_env(), verbose=verbose), point_demonstrations, config).warm_up()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "demonstrated transitions" in line]
+    assert lines == [
+        "Reward: cloning 96 demonstrated transitions, in at most 50 updates",
+        "Critics: first values from 96 demonstrated transitions, in 2 updates",
+    ]
+
+
 def test_discrete_actions_are_refused() -> None:
     env = make_vec_env("CartPole-v1", 1)
     with pytest.raises(InputError, match="Box"):
