@@ -335,7 +335,7 @@ def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorit
     if config.algorithm == "a2c":
         return A2C(**shared, use_rms_prop=False, **loss_settings(config))
     with warnings.catch_warnings():
-        # `minibatch` says it, in words that fit a size that nobody has typed.
+        # `minibatch` says it, in words that fit a size that is a default.
         warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
         return _with_minibatches(config, shared)
 

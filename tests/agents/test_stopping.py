@@ -56,13 +56,21 @@ def test_ctrl_c_while_cloning_says_how_to_go_on(rlgen_train, no_finish, tmp_path
     assert len(no_finish) == 1
 
 
-def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(rlgen_train, tmp_path: Path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("bc", "stopped without saving"), ("gail --steps 64 --evaluate-every 0", "the training is saved")],
+)
+def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(
+    rlgen_train, tmp_path: Path, monkeypatch, capsys, command: str, said: str
+) -> None:
     def interrupt(*arguments: Any, **settings: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("rlgen.agents.commands.finish.evaluate", interrupt)
-    assert rlgen_train("bc") == 130
-    assert f"rlgen resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert rlgen_train(*command.split()) == 130
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert f"rlgen resume {tmp_path / 'run'}" in shown
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals between processes")
