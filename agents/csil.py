@@ -24,7 +24,7 @@ from rlgen.sb3.relabel import Relabel, WeightedReward, reward_panels
 from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
 from .bc import held_out_by
-from .imitator import ImitationConfig, RewardedImitator, own_config
+from .imitator import ImitationConfig, RewardedImitator, announce, own_config
 
 USUAL_STD = 0.3
 """`CoherentRewardConfig.least_std` by default for an on-policy learner whose noise is unknown."""
@@ -118,6 +118,8 @@ class CSIL(RewardedImitator):
         return replace(config, least_std=min(max(noise, LEAST_STD), MOST_STD))
 
     def warm_up(self) -> None:
+        rows = f"{len(self.demonstrations):,} demonstrated transitions"
+        announce(self.model, f"reward: cloning {rows}, in at most {self.config.reward.max_updates:,} updates")
         self.source.clone(self._report_reward)
         super().warm_up()
         pretraining = CriticPretraining(
@@ -125,6 +127,8 @@ class CSIL(RewardedImitator):
             gradient_weight=self.config.action_gradient,
             batch_size=self.config.reward.batch_size,
         )
+        if pretraining.changes(self.model):
+            announce(self.model, f"critics: first values from {rows}, in {self.config.critic_updates:,} updates")
         pretraining.run(self.model, self.seen_by_policy(), self.source.reward)
 
     def _report_reward(self, update: int) -> None:

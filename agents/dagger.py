@@ -1,6 +1,5 @@
 """DAgger: imitation of an expert that can be asked (Ross et al. 2011, 1011.0686) around a Stable-Baselines3 model."""
 
-import logging
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -35,9 +34,7 @@ from rlgen.sb3.steps import constant_statistics, raw_kinds
 
 from .bc import BC
 from .bc_config import BCConfig, BCResult
-from .imitator import given_callbacks
-
-log = logging.getLogger("rlgen")
+from .imitator import announce, given_callbacks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +202,7 @@ class DAgger:
             if self.on_warm_up is not None:
                 self.on_warm_up(update, self.config.bc.most_updates)
 
-        log.info("cloning %d demonstrated transitions", len(demonstrations))
+        announce(self.model, f"start: cloning {len(demonstrations):,} demonstrated transitions")
         self.rows.add(demonstrations)
         self._clone(report)
 

@@ -189,7 +189,8 @@ class GAIL(RewardedImitator):
         if config.window == 2:
             self.source = Adversarial(experts, self._task(), config, penalties, absorbing, not self.on_policy)
             return
-        require_flat(self.demonstrations.observations, "a window of observations", self.demonstrations.source)
+        source = self.demonstrations.source
+        require_flat(self.demonstrations.observations, "a window of observations", source, "use a window of 2")
         if not self.on_policy:
             got = f"window {config.window} and a {type(self.model).__name__}"
             raise problem("an on-policy model for a window of more than 2 observations", got, "use e.g. PPO")
@@ -210,7 +211,8 @@ class GAIL(RewardedImitator):
                 raise problem(
                     "demonstrated actions to clone for the warm start, or to learn from by expert_share",
                     f"NaN or infinity among those of {demonstrations.source}",
-                    "leave these out: GAILConfig(warm_start=False, expert_share=0), or --gail.no-warm-start",
+                    f"leave these out: {type(config).__name__}(warm_start=False, expert_share=0), or "
+                    "--gail.no-warm-start --gail.expert-share 0",
                 )
         demonstrations.validate(self._task())
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -97,6 +98,13 @@ def own_config(kind: type[Config], config: ImitationConfig | None, default: Conf
     return config
 
 
+def announce(model: BaseAlgorithm, what: str) -> None:
+    """Says in the log what learns before the first step, and prints it for a model that is verbose."""
+    log.info("%s", what)
+    if model.verbose:
+        print(what[0].upper() + what[1:])
+
+
 class Imitator(ABC):
     """Trains `model` from demonstrations. A subclass has its `config` before it calls `__init__` here, and decides the
     model's rewards by its `reward_callbacks`.
@@ -111,6 +119,8 @@ class Imitator(ABC):
 
     name: ClassVar[str]
     """Key of its state in a checkpoint."""
+    options: ClassVar[str] = ""
+    """Name of its settings on the command line, where it is not `name`."""
     panels: ClassVar[tuple[Panel, ...]] = ()
     shown: Mapping[str, str] = {}
     on_warm_up: Callable[[int, int], None] | None = None
@@ -124,7 +134,7 @@ class Imitator(ABC):
         else:
             require_distribution(model)
         require_counted_from_zero(model.action_space)
-        if self.config.warm_start and is_recurrent(require_cloneable(model)):
+        if self.config.warm_start and is_recurrent(require_cloneable(model, self._without_clone())):
             require_episodes(demonstrations)
         self.inputs = PolicyInputs(model)
         self.model, self.demonstrations = model, demonstrations
@@ -135,6 +145,11 @@ class Imitator(ABC):
         kickstarted = self.config.warm_start and self.config.kickstart and not self.on_policy
         chosen = self.config.kickstart, self.config.kickstart_final, self.config.kickstart_average
         self.kickstart = Kickstart(model, *chosen) if kickstarted else None
+
+    def _without_clone(self) -> str:
+        """What to do where a model cannot be cloned."""
+        settings = f"{type(self.config).__name__}(warm_start=False), --{self.options or self.name}.no-warm-start"
+        return f"choose another model, or leave the warm start out: {settings}"
 
     @abstractmethod
     def reward_callbacks(self) -> list[BaseCallback]:
@@ -221,9 +236,7 @@ class Imitator(ABC):
         """Fits the policy's normalizer, if it has one, and clones for the warm start, before the first step."""
         demonstrations = self.seen_by_policy()
         if self.config.warm_start:
-            log.info("warm start: cloning %d demonstrated transitions", len(demonstrations))
-            if self.model.verbose:
-                print(f"Warm start: cloning {len(demonstrations):,} demonstrated transitions")
+            announce(self.model, f"warm start: cloning {len(demonstrations):,} demonstrated transitions")
             BC(self.model, demonstrations, self.config.bc).learn(self._report_cloning)
             if isinstance(self.model, OffPolicyAlgorithm):
                 prepare_cloned(self.model)

@@ -53,6 +53,7 @@ class InfoGAIL(GAIL):
     """
 
     name = "infogail"
+    options = "gail"
     config_type = InfoGAILConfig
     panels = (*GAIL.panels, *under("code", (*CodePosterior.panels, *reward_panels("for its code"))))
     shown: Mapping[str, str] = {**GAIL.shown, "code/accuracy": "codes inferred"}

@@ -1,6 +1,8 @@
 """The settings and the construction of an agent's Stable-Baselines3 learner."""
 
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, cast, get_args
@@ -33,6 +35,7 @@ from rlgen.sb3.instructed import shows_instructions
 
 from .image_encoder import Encoder, EncoderConfig, encoder_settings, start_encoders
 
+log = logging.getLogger("rlgen")
 Algorithm = Literal["ppo", "a2c", "trpo"]
 Noise = Literal["white", "correlated", "coloured", "gsde"]
 ADAPTIVE_KL, TRUST_REGION_KL = 0.03, 0.01
@@ -315,27 +318,48 @@ def loss_settings(config: LearnerConfig) -> dict[str, Any]:
     return {"ent_coef": config.entropy_weight, **{name: value for name, value in given.items() if value is not None}}
 
 
+def minibatch(config: LearnerConfig, n_envs: int) -> int:
+    """Rows of a minibatch: those of the settings, or the whole rollout if it is smaller. Says in the log where the last
+    minibatch of an epoch is smaller than the others."""
+    rollout = config.n_steps * n_envs
+    size = min(config.batch_size, rollout)
+    if rest := rollout % size:
+        log.info(
+            "the last minibatch of each epoch has %d rows, the others %d: rollouts have %d, n_steps times environments",
+            *(rest, size, rollout),
+        )
+    return size
+
+
 def _algorithm(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
+    if config.algorithm == "a2c":
+        return A2C(**shared, use_rms_prop=False, **loss_settings(config))
+    with warnings.catch_warnings():
+        # `minibatch` says it, in words that fit a size that is a default.
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+        return _with_minibatches(config, shared)
+
+
+def _with_minibatches(config: LearnerConfig, shared: dict[str, Any]) -> OnPolicyAlgorithm:
+    size = minibatch(config, shared["env"].num_envs)
     if config.algorithm == "ppo":
         kind = FastPPO if device_env_of(shared["env"]) is None else DevicePPO
         return kind(
             **shared,
-            batch_size=config.batch_size,
+            batch_size=size,
             n_epochs=config.n_epochs,
             clip_range=clip_range(config),
             target_kl=None if config.schedule == "adaptive" else config.target_kl,
             **loss_settings(config),
             normalize_advantage=config.normalize_advantages,
         )
-    if config.algorithm == "a2c":
-        return A2C(**shared, use_rms_prop=False, **loss_settings(config))
     try:
         from rlgen.sb3.fast_trpo import FastTRPO
     except ImportError as error:
         raise problem("the package sb3-contrib for TRPO", "none", 'run pip install "rlgen[contrib]"') from error
     return FastTRPO(
         **shared,
-        batch_size=config.batch_size,
+        batch_size=size,
         target_kl=config.target_kl or TRUST_REGION_KL,
         normalize_advantage=config.normalize_advantages,
     )

@@ -64,6 +64,10 @@ class PWIL(Imitator):
     The model's environment gets a wrapper, `model.get_env()`, that replaces its rewards; infos have the task's own
     returns.
 
+    Distances are in units of the demonstrations' standard deviations, to each of which 2 % of the median deviation is
+    added, so that components that are constant or hardly vary do not decide them
+    (`rlgen.rewards.episode_coupling.EpisodeCoupling` lists all differences from the paper).
+
     Images are compared by 64 features of a fixed random encoder. Under a VecNormalize the reward sees raw observations;
     its `norm_reward` normalizes the reward.
 

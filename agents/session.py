@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +72,10 @@ class Session:
     trained_seconds: float = 0.0
     """Training time [s] before this session, without evaluations."""
     since: float = field(default_factory=time.perf_counter)
+    unevaluated: bool = field(default=False, init=False)
+    """Whether the evaluation that is due at this step is not done yet."""
+    saved_step: int | None = field(default=None, init=False)
+    """Step of the newest checkpoint."""
 
     def run(self) -> None:
         """Train to the end. Raises `Stopped`, after saving, when the user interrupts, and `InputError`, naming the
@@ -91,13 +96,17 @@ class Session:
         )
         with Interrupt(remedy) as self.interrupt, progress as self.progress:
             if new and self.evaluates_first:
-                if self.evaluate_every:
-                    self.evaluate()
+                self.unevaluated = bool(self.evaluate_every)
                 self.save()
+            if self.unevaluated and start < self.steps:
+                self.evaluate()
             self.trainable.advance(self.steps, self)
-            if start >= self.steps:  # it was stopped after its last checkpoint
+            if start >= self.steps and not self.unevaluated:  # it was stopped after its last checkpoint
                 return
             if self.evaluate_every:
+                self.unevaluated = True
+                if self.saved_step != self.trainable.step:
+                    self.save_state()
                 self.evaluate(last=True)
             self.save(final=True)
             if distributed.any_of(self.interrupt.requested):  # interrupted in the last round
@@ -109,15 +118,17 @@ class Session:
         self.evaluate_due = Every.from_step(self.evaluate_every or math.inf, self.trainable.step)
 
     def between(self) -> None:
-        """Evaluate, then save, where due; in this order a checkpoint's metrics are complete."""
+        """Save, then evaluate, where due; in this order a kill during the evaluation, which may take minutes, loses
+        nothing: the run goes on with the evaluation."""
         now = self.trainable.step
-        if self.evaluate_due.due(now):
-            self.evaluate()
+        self.unevaluated = self.evaluate_due.due(now)
         stopping = distributed.any_of(self.interrupt.requested)
         if self.save_due.due(now) or stopping:
             self.save()
         if stopping:
             raise Stopped
+        if self.unevaluated:
+            self.evaluate()
 
     def restore(self) -> None:
         """Continue from the newest complete checkpoint; without one, start from step 0."""
@@ -135,7 +146,7 @@ class Session:
         with restoring(self.folder, step):
             self.load(step, own_state(whole))
         if self.metrics is not None:
-            self.metrics.truncate(step)
+            self.metrics.truncate(step, evaluated=not self.unevaluated)
         self.write_files()  # the run may have been killed between this checkpoint and its files
         log.info("continuing from %s %s", self.trainable.unit.removesuffix("s"), f"{step:,}")
 
@@ -145,19 +156,27 @@ class Session:
         if self.trainable.step != step:
             raise ValueError(f"a model at step {self.trainable.step}")
         self.trained_seconds = float(state["seconds"])
+        self.unevaluated, self.saved_step = bool(state.get("unevaluated")), step
         set_rng_state(state["rng"])
 
     def save(self, final: bool = False) -> None:
-        """Write a checkpoint of the complete state. Raises `NotFinite` instead of saving a state that is not finite."""
+        """Write a checkpoint and the files that accompany it."""
+        if self.save_state(final):
+            self.write_files()
+
+    def save_state(self, final: bool = False) -> bool:
+        """Write a checkpoint of the complete state; returns whether the training has one. Raises `NotFinite` instead of
+        saving a state that is not finite."""
         seconds = self.seconds()
         state = self.trainable.state_dict()
         if not state:
-            return
-        state = with_others({**state, "rng": rng_state(), "seconds": seconds})
+            return False
+        state = with_others({**state, "rng": rng_state(), "seconds": seconds, "unevaluated": self.unevaluated})
         if self.metrics is not None:
             self.metrics.sync()
             save_checkpoint(self.folder, self.trainable.step, state, final=final)
-        self.write_files()
+        self.saved_step = self.trainable.step
+        return True
 
     def write_files(self) -> None:
         """Write the files that accompany a checkpoint."""
@@ -168,12 +187,16 @@ class Session:
 
     def evaluate(self, last: bool = False) -> None:
         """Log a point of the learning curve and pictures; training time excludes it. `last`: no pictures, because the
-        final evaluation makes its own."""
+        final evaluation makes its own. A signal ends it at once where this step is saved."""
+        self.unevaluated = False
         if self.metrics is None:
             return
         self.seconds()
-        step, found = self.trainable.step, self.trainable.evaluate()
-        for name, picture in {} if last else self.trainable.pictures().items():
+        step = self.trainable.step
+        saved = self.saved_step == step and distributed.world_size() == 1
+        with self.interrupt.raising() if saved else nullcontext():
+            found, pictures = self.trainable.evaluate(), {} if last else self.trainable.pictures()
+        for name, picture in pictures.items():
             self.metrics.write_image(step, name, picture)
             write_png(self.folder / name / f"{step:09d}.png", picture)
         self.since = time.perf_counter()

@@ -90,7 +90,7 @@ def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the 
 
     Args:
         env_id: an id, which may come from a file.
-        modules: modules that the file names as imported when it was written, for the error message.
+        modules: modules that were imported when the file was written, or that the user typed, for the error message.
         command: command that the error message recommends.
 
     Raises:
@@ -105,12 +105,13 @@ def registered_id(env_id: str, modules: Sequence[str] = (), command: str = "the 
         return gym.spec(own if newest is None else f"{own}-v{newest}").id
     except gym.error.Error as error:
         named = [*dict.fromkeys([*modules, *([module] if module else [])])]
-        if not named:
-            raise _unknown(env_id, error) from error
-        options = " ".join(f"--import {each}" for each in named)
+        absent = [each for each in named if each not in sys.modules]
+        if not absent:
+            raise _unknown(own, error, named) from error
+        options = " ".join(f"--import {each}" for each in absent)
         raise problem(
             f"{own} to be registered",
-            f"no such environment; a file names {', '.join(named)} as its module, and files import nothing",
+            f"no such environment; a file names {', '.join(absent)} as its module, and files import nothing",
             f"if you trust that code, start where it can be imported and type: {command} {options}",
         ) from error
 
@@ -126,13 +127,17 @@ def register_minigrid(env_id: str) -> None:
 
 def imported_id(env_id: str) -> str:
     """`registered_id` of an id from a user, after importing its module."""
-    module, own = split_id(env_id)
+    module, _ = split_id(env_id)
     if module:
         import_modules([module])
-    return registered_id(own)
+    return registered_id(env_id)
 
 
-def _unknown(env_id: str, error: Exception) -> Exception:
+def _unknown(env_id: str, error: Exception, imported: Sequence[str]) -> Exception:
+    """The error for an id that is not registered, although the modules named with it are `imported`."""
+    names = ", ".join(imported)
     got = f"{env_id!r} ({error})"
-    remedy = "correct the id, or import the package that registers it (on the command line: --import MODULE)"
+    got += f", although {names} {'is' if len(imported) == 1 else 'are'} imported" if imported else ""
+    other = "another module that registers it" if imported else "the package that registers it"
+    remedy = f"correct the id, or import {other} (on the command line: --import MODULE)"
     return problem("the id of a registered Gymnasium environment", got, remedy)

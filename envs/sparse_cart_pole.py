@@ -63,6 +63,10 @@ class SparseCartPoleSwingup(ClassicTask):
         x, angle = state.qpos[:, :1], state.qpos[:, 1:]
         return numbers.concatenate([x, numbers.sin(angle), numbers.cos(angle), state.qvel], axis=1)
 
+    def state_of(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, sine, cosine = observations[:, :3].T
+        return np.stack([x, np.arctan2(sine, cosine)], -1), observations[:, 3:]
+
     def reward(self, before: State, action: Array, after: State) -> Array:
         cosine = namespace(after.qpos).cos(after.qpos[:, 1])
         return indicator((cosine > self.paid_cosine) & ~self.terminated(after), cosine)

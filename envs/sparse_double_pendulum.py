@@ -64,6 +64,10 @@ class SparseDoublePendulum(ClassicTask):
         sine, cosine, turning = numbers.sin(state.qpos), numbers.cos(state.qpos), state.qvel
         return numbers.stack([sine, cosine, turning], -1).reshape(len(sine), -1)
 
+    def state_of(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sine, cosine, turning = observations.reshape(-1, 2, 3).transpose(2, 0, 1)
+        return np.arctan2(sine, cosine), turning
+
     def tip_distance(self, state: State) -> Array:
         """Distance [N] of the tip from its upright position, m."""
         numbers = namespace(state.qpos)

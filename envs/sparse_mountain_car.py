@@ -62,6 +62,9 @@ class SparseMountainCar(ClassicTask):
     def observe(self, state: State) -> Array:
         return namespace(state.qpos).concatenate([state.qpos, state.qvel], axis=1)
 
+    def state_of(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return observations[:, :1], observations[:, 1:]
+
     def reward(self, before: State, action: Array, after: State) -> Array:
         x = after.qpos[:, 0]
         return indicator(x >= self.goal_x, x)

@@ -111,10 +111,10 @@ def _span(values: tuple[float, float]) -> str:
 
 
 def _ends(summary: Summary) -> str:
-    """How the episodes ended. A subsampled file rarely has an episode's last step, so its end is unknown."""
+    """How the episodes ended, unknown where a file neither has the last step nor notes it."""
     unknown = summary.episodes - summary.terminated - summary.truncated
     known = f"{summary.terminated} terminated, {summary.truncated} at the time limit"
-    return f"{known}, {unknown} unknown (subsampled)" if unknown else known
+    return f"{known}, {unknown} unknown (no last step)" if unknown else known
 
 
 def _actions(demonstrations: "Demonstrations", bounds: Bounds) -> Table:

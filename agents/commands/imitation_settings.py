@@ -67,10 +67,12 @@ class TrainImitation(Training):
         start_from = getattr(env, "start_from", None)
         if start_from is None:
             got = f"{self.env} on the backend {env.backend}"
-            raise problem("a task that rlgen steps by MuJoCo for --reference-starts", got, "leave it out")
+            raise problem("a task that rlgen steps itself for --reference-starts", got, "leave it out")
         demonstrations.validate(env.venv if isinstance(env, LatentCode) else env)
         start_from(
-            require_flat(demonstrations.observations, "--reference-starts", demonstrations.source),
+            require_flat(
+                demonstrations.observations, "--reference-starts", demonstrations.source, "leave the option out"
+            ),
             self.reference_starts,
         )
 

@@ -29,7 +29,7 @@ def publish(run: RunFolder, folder: Path, repository: str | None = None) -> Path
     the Hub, where the card is to load it from. Returns the folder.
 
     Raises:
-        InputError: `folder` is not empty or its parent is missing, or the run's files are damaged.
+        InputError: `folder` is not empty or in a file, or the run's files are damaged.
     """
     with whole_folder(folder, lambda there: False) as partial:
         if (run / "policy.zip").is_file():

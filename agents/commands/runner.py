@@ -186,10 +186,12 @@ def _train(folder: RunFolder, settings: Settings, training: RunTraining) -> int:
     """Train, and finish the run. Returns the exit code."""
     remedy = f"rlgen resume {folder.path}"
     folder.begin(settings.total(training) if settings.counts_steps else None)
+    trained = False
     try:
         with Metrics(folder) as metrics:
             session = _session(folder, settings, training, metrics)
             session.run()
+            trained = True
             training.finish(folder, metrics, session.trained_seconds)
     except Stopped as stop:
         if list_checkpoints(folder):
@@ -199,7 +201,10 @@ def _train(folder: RunFolder, settings: Settings, training: RunTraining) -> int:
             log.info("stopped; start again with: %s", remedy)
         return exit_code(stop)
     except KeyboardInterrupt as stop:
-        log.info("stopped without saving; continue from the last checkpoint with: %s", remedy)
+        if trained and list_checkpoints(folder):
+            log.info("stopped in the final evaluation; the training is saved, and the run is finished by: %s", remedy)
+        else:
+            log.info("stopped without saving; continue from the last checkpoint with: %s", remedy)
         return exit_code(stop)
     folder.end()
     return 0

@@ -14,7 +14,7 @@ from rlgen.data import observations as tree
 from rlgen.data.episode import Episode, episodes_of, rows_from_episodes
 from rlgen.data.playing import Policy
 from rlgen.data.recording import record
-from rlgen.data.rows import BOTH, Rows
+from rlgen.data.rows import BOTH, ENDED_BY_TASK, Rows
 from rlgen.data.summary import Summary, summarize
 from rlgen.data.validation import check_finite, validate
 from rlgen.errors import problem
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 BY_ROW = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated", "episode", "step")
 BY_EPISODE = ("episode_returns", "episode_lengths")
 WHOLE_FILE_RETURN = "expert_return_of_whole_file"
-ENDED_BY_TASK = "ended_by_task"
-"""Metadata of a subsampled file: for each episode, whether the task ended it."""
 """Metadata key of demonstrations cut by `first`: the mean return of all episodes of the file."""
 
 
@@ -104,7 +102,7 @@ class Demonstrations(Rows):
                 "auto": chosen by the name, where .npz, .hdf5 and .h5 are files and NAME-vN is a Minari data set.
 
         Raises:
-            InputError: a name that determines no format, a missing folder or package, or subsampled demonstrations for
+            InputError: a name that determines no format, a missing package, or subsampled demonstrations for
                 a format of whole episodes.
         """
         formats.write(self, Path(path), format)
@@ -146,10 +144,8 @@ class Demonstrations(Rows):
         row_in_episode = np.arange(len(self)) - (np.cumsum(counts) - counts)[self.episode]
         kept = (row_in_episode - offsets[self.episode]) % k == 0
         noted: dict[str, Any] = {"stride_seed": seed}
-        if self.stride == 1:
-            ended = np.zeros(self.n_episodes, bool)
-            ended[self.episode[self.terminated]] = True
-            noted[ENDED_BY_TASK] = ended.tolist()
+        if self.ended_by_task is not None:
+            noted[ENDED_BY_TASK] = self.ended_by_task.tolist()
         return self._replace(kept, stride=self.stride * k, metadata=self.metadata | noted)
 
     def summary(self, action_space: Any = None) -> Summary:

@@ -233,11 +233,12 @@ def chunks(array: Any) -> Iterator[np.ndarray]:
         yield array[start : start + size]
 
 
-INSTEAD = "use GAIL or BC, which read them, or record demonstrations of a task with vectors"
-
-
-def require_flat(observations: Any, what: str, source: str) -> np.ndarray:
-    """The vectors [R, O]. Raises `InputError` for images and dictionaries; `what` names who needs vectors."""
+def require_flat(
+    observations: Any, what: str, source: str, instead: str = "use GAIL or BC, which read them"
+) -> np.ndarray:
+    """The vectors [R, O]. Raises `InputError` for images and dictionaries; `what` names who needs vectors, `instead`
+    says what to do."""
     if not is_flat(observations):
-        raise problem(f"observations that are vectors, for {what}", f"{described(observations)} in {source}", INSTEAD)
+        remedy = f"{instead}, or record demonstrations of a task with vectors"
+        raise problem(f"observations that are vectors, for {what}", f"{described(observations)} in {source}", remedy)
     return observations

@@ -12,6 +12,8 @@ from rlgen.data.observations import Observations
 from rlgen.errors import problem
 
 BOTH = ("observations", "next_observations")
+ENDED_BY_TASK = "ended_by_task"
+"""Metadata of a file without some last rows: for each episode, whether the task ended it."""
 INCOMPLETE = "the file is incomplete or was put together wrongly: write it again"
 ROUNDING = 1e-3
 """Tolerance of a return, relative to the sum of its absolute rewards: float32 sums in any order."""
@@ -94,6 +96,19 @@ class Rows:
     @property
     def n_episodes(self) -> int:
         return len(self.episode_lengths)
+
+    @property
+    def ended_by_task(self) -> np.ndarray | None:
+        """[E] bool: episodes that the task ended, by the notes of a file without some last rows, else by its rows; None
+        where neither say."""
+        noted = self.metadata.get(ENDED_BY_TASK)
+        if isinstance(noted, list) and len(noted) >= self.n_episodes:
+            return np.array([bool(each) for each in noted[: self.n_episodes]], bool)
+        if len(self) != self.episode_lengths.sum():
+            return None
+        ended = np.zeros(self.n_episodes, bool)
+        ended[self.episode[self.terminated]] = True
+        return ended
 
     def __len__(self) -> int:
         return tree.count(self.observations)

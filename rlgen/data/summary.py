@@ -8,7 +8,7 @@ import numpy as np
 
 from rlgen.data import observations as tree
 from rlgen.data.recording import action_bounds, is_whole
-from rlgen.data.rows import Rows
+from rlgen.data.rows import ENDED_BY_TASK, Rows
 from rlgen.data.validation import beyond_bounds, floats_of, recorded_bounds
 
 KINDS = {"float32": "vector", "uint8": "image", "int64": "discrete"}
@@ -53,10 +53,10 @@ class Summary:
     length_max: int
 
     terminated: int
-    """Episodes that the task itself ended, counted if their last step is among the rows."""
+    """Episodes that the task itself ended, counted if their last step is among the rows, or the file notes it."""
 
     truncated: int
-    """Episodes that a time limit ended, counted if their last step is among the rows."""
+    """Episodes that a time limit ended, counted alike."""
 
     observation_range: tuple[float, float]
     entries: tuple["Entry", ...]
@@ -78,6 +78,7 @@ def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
     statistics = [None] * 4
     if returns is not None and not np.isnan(returns).any():
         statistics = [float(f(returns.astype(np.float64))) for f in (np.mean, np.std, np.min, np.max)]  # type: ignore
+    terminated, truncated = _ends(demonstrations)
     return Summary(
         source=demonstrations.source,
         env_id=demonstrations.env_id,
@@ -93,14 +94,22 @@ def summarize(demonstrations: Rows, action_space: Any = None) -> Summary:
         length_mean=float(lengths.mean()),
         length_min=int(lengths.min()),
         length_max=int(lengths.max()),
-        terminated=int(demonstrations.terminated.sum()),
-        truncated=int(demonstrations.truncated.sum()),
+        terminated=terminated,
+        truncated=truncated,
         observation_range=(min(each.range[0] for each in parts), max(each.range[1] for each in parts)),
         entries=parts,
         action_range=_range(demonstrations.actions),
         share_clipped=None if bounds is None else float(at_bound(demonstrations.actions, *bounds).mean()),
         warnings=tuple(_warnings(demonstrations, bounds)),
     )
+
+
+def _ends(demonstrations: Rows) -> tuple[int, int]:
+    """Episodes that the task, and that a time limit ended."""
+    noted = demonstrations.ended_by_task
+    if noted is None or ENDED_BY_TASK not in demonstrations.metadata:
+        return int(demonstrations.terminated.sum()), int(demonstrations.truncated.sum())
+    return int(noted.sum()), int((~noted).sum())
 
 
 def at_bound(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -47,8 +47,9 @@ def _require_actions(demonstrations: Rows) -> None:
         raise problem(
             "demonstrated actions",
             f"none in {demonstrations.source}",
-            'imitate states alone: AdversarialConfig(inputs="state_transition") and GAILConfig(warm_start=False), '
-            "--gail.discriminator.inputs state_transition --gail.no-warm-start",
+            'use others, or imitate states alone by GAIL: AdversarialConfig(inputs="state_transition") and '
+            "GAILConfig(warm_start=False), rlgen train gail --gail.discriminator.inputs state_transition "
+            "--gail.no-warm-start",
         )
 
 

@@ -28,7 +28,7 @@ from rlgen.runs.metrics import read_metrics
 from rlgen.runs.result import Result, Returns
 from rlgen.runs.scores import normalised_return
 from rlgen.system.console import duration, number
-from rlgen.system.files import atomic_write
+from rlgen.system.files import atomic_write, make_parent
 
 Folder = str | os.PathLike[str]
 MOST_SHOWN = 100_000
@@ -54,6 +54,7 @@ def write_report(
         if path is None:
             raise problem("a file for the report of several runs", "no path", "give one, such as comparison.html")
         page = comparison(folders, title)
+    make_parent(Path(path))
     atomic_write(path, page.html())
     return Path(path)
 

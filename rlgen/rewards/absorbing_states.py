@@ -10,14 +10,18 @@ from rlgen.equations.absorbing_states import absorbing_log_ratio, end_rate, outs
 from rlgen.equations.divergences import Divergence
 from rlgen.errors import problem
 
+WITHOUT = 'AdversarialConfig(absorbing="off"), --gail.discriminator.absorbing off'
+"""How a discriminator does without."""
 
-def require_discount(gamma: float) -> None:
-    """Raises `InputError` for a discount under which the return of an absorbing state has no limit."""
+
+def require_discount(gamma: float, otherwise: str = "") -> None:
+    """Raises `InputError` for a discount under which the return of an absorbing state has no limit. `otherwise`: what
+    to do instead of another discount, if there is something."""
     if not 0 <= gamma < 1:
         raise problem(
             "a discount below 1 with absorbing states, whose return is infinite otherwise",
             f"gamma {gamma:g}",
-            'use e.g. 0.99, or AdversarialConfig(absorbing="off"), --gail.discriminator.absorbing off',
+            f"make the model with e.g. gamma=0.99, --learner.gamma 0.99{otherwise and f', or {otherwise}'}",
         )
 
 
@@ -55,12 +59,12 @@ class AbsorbingStates:
     device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
-        require_discount(self.gamma)
+        require_discount(self.gamma, WITHOUT)
         if self.divergence.log_ratio is None:
             raise problem(
                 "a divergence whose logit determines a density ratio, with absorbing states",
                 "hinge or wasserstein",
-                'use e.g. minimax, or AdversarialConfig(absorbing="off"), --gail.discriminator.absorbing off',
+                f"use e.g. minimax, or {WITHOUT}",
             )
         self.ends, self.steps = torch.zeros(2, device=self.device)
         self.observed, self.updates = torch.zeros(2, device=self.device)

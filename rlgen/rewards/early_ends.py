@@ -5,7 +5,7 @@ import logging
 
 import torch
 
-from rlgen.data.demonstrations import ENDED_BY_TASK, Demonstrations
+from rlgen.data.demonstrations import Demonstrations
 from rlgen.equations.divergences import DIVERGENCES
 from rlgen.rewards.absorbing_states import AbsorbingStates
 from rlgen.rewards.adversarial import AdversarialConfig
@@ -30,16 +30,14 @@ def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
 
 
 def share_ended_by_task(demonstrations: Demonstrations) -> float:
-    """Fraction of the demonstrated episodes that the task ended before a time limit. A subsampled file lacks most last
-    rows: it notes which episodes ended, or else those count that are shorter than the longest or have such a row."""
-    lengths = demonstrations.episode_lengths
-    if demonstrations.stride == 1:
-        return float(demonstrations.terminated.sum() / len(lengths))
-    noted = demonstrations.metadata.get(ENDED_BY_TASK)
-    if isinstance(noted, list) and len(noted) >= len(lengths):
-        return sum(map(bool, noted[: len(lengths)])) / len(lengths)
-    ended = lengths < lengths.max()
-    ended[demonstrations.episode[demonstrations.terminated]] = True
+    """Fraction of the demonstrated episodes that the task ended before a time limit. In a file without some last rows
+    that does not note which those are, they are those that are shorter than the longest or have a row that the task
+    ended."""
+    ended = demonstrations.ended_by_task
+    if ended is None:
+        lengths = demonstrations.episode_lengths
+        ended = lengths < lengths.max()
+        ended[demonstrations.episode[demonstrations.terminated]] = True
     return float(ended.mean())
 
 

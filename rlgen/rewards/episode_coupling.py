@@ -34,11 +34,13 @@ class CoupledRows:
 class EpisodeCoupling:
     """Couples N episodes with the demonstrations, a step of each at a time (Dadashi et al. 2021, 2006.04678).
 
-    Distances are Euclidean, in units of the demonstrations' standard deviations. A step's reward depends on what
-    earlier steps of its episode have used up, so it cannot be computed again from a transition alone.
+    Distances are Euclidean, in units of the demonstrations' standard deviations, each of them with 2 % of the median
+    deviation of the components that vary added (`Normalizer`). A step's reward depends on what earlier steps of its
+    episode have used up, so it cannot be computed again from a transition alone.
 
-    Differs from the paper: constant components have the floor of `Normalizer` as their deviation, and the reward falls
-    to 0 in proportion where the demonstrations are used up, in episodes longer than `horizon`.
+    Differs from the paper: the 2 %, without which a component that hardly varies would decide all distances, and one
+    that is constant would have no unit; and the reward falls to 0 in proportion where the demonstrations are used up,
+    in episodes longer than `horizon`.
 
     Args:
         demonstrations: D transitions, on the CPU.

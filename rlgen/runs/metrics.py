@@ -26,6 +26,7 @@ from rlgen.errors import problem
 from rlgen.system.files import atomic_write
 
 CLOCK = "time/"
+EVALUATION = "evaluation/"
 
 
 class Metrics:
@@ -65,11 +66,13 @@ class Metrics:
         with self._named():
             os.fsync(self._file.fileno())
 
-    def truncate(self, step: int) -> None:
-        """Delete the rows after `step`, where a checkpoint continues. TensorBoard hides them too."""
+    def truncate(self, step: int, *, evaluated: bool = True) -> None:
+        """Delete the rows after `step`, where a checkpoint continues, and those of an evaluation at it unless it was
+        `evaluated`. TensorBoard hides rows after `step`, too."""
         self._file.close()
         columns, rows, _ = _read_rows(self.path)
-        kept = [row for row in rows if int(row[0]) <= step]
+        points = [] if evaluated else [i for i, name in enumerate(columns) if name.startswith(EVALUATION)]
+        kept = [row for row in rows if int(row[0]) < step or (int(row[0]) == step and not any(row[i] for i in points))]
         # Delete columns that only later rows filled as well, so that the file equals that of an uninterrupted run.
         used = [i for i in range(len(columns)) if i == 0 or any(row[i] for row in kept)]
         self._columns = [columns[i] for i in used] if kept else []

@@ -57,7 +57,7 @@ def require_raw_environment(model: BaseAlgorithm) -> None:
         raise problem(
             "an environment of raw observations and rewards",
             "one under VecNormalize, whose scales the demonstrations would not share",
-            "pass the environment itself: `rlgen.sb3.normalized_policy` normalizes observations, GAIL scales rewards",
+            "pass the environment itself: `rlgen.sb3.normalized_policy` normalizes its observations",
         )
 
 

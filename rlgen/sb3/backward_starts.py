@@ -18,8 +18,8 @@ class BackwardStarts(BaseCallback):
     each time that a share `enough` of the episodes since the last move had a return above 0. The reward of the end is
     then never far, and the policy learns one piece after the other. Salimans & Chen 2018 (1812.03381).
 
-    Starts are drawn from `window` successive steps. Once the window has passed the first step, episodes start as the
-    task does.
+    Starts are drawn from `window` successive steps; a state that ended its episode is no start. Once the window has
+    passed the first step, episodes start as the task does.
 
     Differs from the paper: several trajectories; success is a return above 0, not the demonstrated one; an episode from
     a demonstrated state has the whole time limit before it.
@@ -43,13 +43,15 @@ class BackwardStarts(BaseCallback):
         super().__init__()
         start_from = getattr(env, "start_from", None)
         if start_from is None or getattr(env, "backend", None) == "warp":
-            remedy = "use a MuJoCo task of rlgen on threads"
+            remedy = "use a task that rlgen steps itself, on the CPU"
             got = f"{getattr(env, 'env_id', env)} on {getattr(env, 'backend', 'another simulator')}"
             raise problem("an environment whose episodes can start in observed states", got, remedy)
-        require_flat(demonstrations.observations, "starts that move backward", demonstrations.source)
+        require_flat(demonstrations.observations, "starts that move backward", demonstrations.source, "leave them out")
         demonstrations.validate(env)
         self.start_from, self.demonstrations = start_from, demonstrations
-        self.trajectories: Sequence[np.ndarray] = [np.asarray(each.observations) for each in demonstrations.episodes()]
+        self.trajectories: Sequence[np.ndarray] = [
+            np.asarray(each.observations)[: -1 if each.terminated else None] for each in demonstrations.episodes()
+        ]
         self.window, self.stride, self.enough, self.episodes = window, stride, enough, episodes
         self.longest = max(len(each) for each in self.trajectories)
         self.back = min(window, self.longest)

@@ -26,9 +26,10 @@ def has_actor(model: BaseAlgorithm) -> bool:
     )
 
 
-def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
-    """The part of `model` that clones. Raises `InputError` for a policy without a distribution of actions, and for an
-    off-policy model without an actor (DQN), whose values say nothing about how likely an action is."""
+def require_cloneable(model: BaseAlgorithm, remedy: str = "choose another model") -> BasePolicy:
+    """The part of `model` that clones. Raises `InputError`, with the `remedy`, for an off-policy model without an actor
+    (DQN), whose values say nothing about how likely an action is, and for a policy without a distribution of
+    actions."""
     if not isinstance(model, OffPolicyAlgorithm):
         return require_distribution(model)
     if has_actor(model):
@@ -36,7 +37,7 @@ def require_cloneable(model: BaseAlgorithm) -> BasePolicy:
     raise problem(
         "an on-policy SB3 model, or an off-policy one with an actor (SAC, TD3, TQC, CrossQ, DDPG)",
         f"a {type(model).__name__}",
-        "choose another model, or leave the warm start out: GAILConfig(warm_start=False), --gail.no-warm-start",
+        remedy,
     )
 
 

@@ -33,13 +33,18 @@ class CriticPretraining:
     learning_rate: float = 1e-3
     """Adam's learning rate."""
 
+    def changes(self, model: BaseAlgorithm) -> bool:
+        """Whether `run` does something for such a model."""
+        return self.updates > 0 and isinstance(model, SAC | TD3)
+
     def run(
         self, model: BaseAlgorithm, demonstrations: Demonstrations, reward: Callable[[Transitions[Any]], Tensor]
     ) -> None:
         """Changes the critics of `model` and their targets; a model without such critics stays as it is. `reward` [B]
         includes all that follows where an episode terminated."""
-        if not self.updates or not isinstance(model, SAC | TD3):
+        if not self.changes(model):
             return
+        assert isinstance(model, SAC | TD3)
         rows = demonstrations.transitions(str(model.device))
         actions, known = stored_actions(rows.actions, model), has_next_row(demonstrations).to(model.device)
         inputs = PolicyInputs(model)

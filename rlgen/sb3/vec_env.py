@@ -17,7 +17,6 @@ from rlgen.sim.device_env import NumpySim
 from rlgen.sim.model import no_compiler_log
 from rlgen.sim.simulator import Simulator, Step
 from rlgen.sim.task import MarginRule
-from rlgen.sim.threads import ThreadedSim
 
 
 def check_origin(state: dict[str, Any], env_id: str, backend: str) -> None:
@@ -138,10 +137,12 @@ class SimVecEnv(ResumableVecEnv):
         """From the next reset on, start this share of the episodes in the states of demonstrated observations [R, O]
         (`rlgen.sim.reference_states`). It is no part of the saved state: call it again before loading one.
 
-        Raises `InputError` for a task whose observation does not begin with its positions and velocities, and for one
-        that MuJoCo does not step."""
-        if not isinstance(self.sim, ThreadedSim | NumpySim):
-            raise problem("a MuJoCo task for starts in demonstrated states", self.env_id, "leave the option out")
+        Raises `InputError` for a task whose observations do not determine its states: one that MuJoCo steps whose
+        observation does not begin with its positions and velocities."""
+        size = self.observation_space.shape[0]  # type: ignore[index]
+        if np.ndim(observations) != 2 or observations.shape[1] != size:
+            got = f"shape {np.shape(observations)}"
+            raise problem(f"observations [R, {size}] of {self.env_id}", got, "give observations of this task")
         self.sim.start_from(observations, share)
 
     def current_observations(self) -> np.ndarray:

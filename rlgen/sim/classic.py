@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rlgen.errors import problem
+from rlgen.sim.reference_states import ReferenceStates
 from rlgen.sim.simulator import Simulator
 from rlgen.sim.task import Array, State, Task
 
@@ -92,6 +93,11 @@ class ClassicTask(Task):
         """The shapes of a picture of coordinates [Q], from back to front."""
         raise problem("a task with a scene, for render_mode='rgb_array'", type(self).__name__, "define its scene")
 
+    def state_of(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inverse of `observe`: (qpos, qvel) [R, Q] of observations [R, O]."""
+        expected = "a task whose states are known from its observations, for starts in demonstrated states"
+        raise problem(expected, type(self).__name__, "define its state_of, the inverse of observe")
+
     def integrate(self, qpos: Array, qvel: Array, ctrl: Array) -> tuple[Array, Array]:
         """(qpos, qvel) [N, Q] after one control step: `physics_steps` steps of the classical Runge-Kutta method."""
         h = self.timestep_s
@@ -119,6 +125,11 @@ class ClassicSim(Simulator):
         self.qpos0 = np.zeros(task.n_coordinates)
         self.action_low, self.action_high = np.full((2, task.n_actions), [[-1.0], [1.0]])
         self._before, self.now = self._empty_state(), self._empty_state()
+        self.references: ReferenceStates | None = None
+
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        qpos, qvel = self.physics.state_of(np.asarray(observations, np.float64))
+        self.references = ReferenceStates(qpos=qpos, qvel=qvel, share=share)
 
     @property
     def physics(self) -> ClassicTask:
@@ -141,6 +152,8 @@ class ClassicSim(Simulator):
         rest = np.zeros(self.physics.n_coordinates)
         for i in which:
             self.now.qpos[i], self.now.qvel[i] = self.task.initial(self.rngs[i], rest, rest)
+            if self.references is not None:
+                self.references.place(self.now.qpos[i], self.now.qvel[i], self.rngs[i])
             self.now.ctrl[i] = 0.0
 
     def _empty_state(self) -> State:

@@ -118,7 +118,7 @@ def begin(
     mujoco.mj_resetData(model, data)
     data.qpos[:], data.qvel[:] = task.initial(rng, model.qpos0, np.zeros(model.nv))
     if references is not None:
-        references.place(data, rng)
+        references.place(data.qpos, data.qvel, rng)
     if model.nmocap:
         data.mocap_pos[:] = task.sample_mocap(rng)
     mujoco.mj_forward(model, data)

@@ -37,8 +37,8 @@ class ReferenceStates:
         unobserved = unobserved_positions(task, model)
         if unobserved is None:
             raise problem(
-                "a task whose observation begins with positions and velocities (Ant, HalfCheetah, Hopper, Walker2d, "
-                "Humanoid), to start in demonstrated states",
+                "a MuJoCo task whose observation begins with positions and velocities (Ant, HalfCheetah, Hopper, "
+                "Walker2d, Humanoid), to start in demonstrated states",
                 type(task).__name__,
                 "leave the option out",
             )
@@ -46,12 +46,12 @@ class ReferenceStates:
         rows = np.asarray(observations, np.float64)
         return cls(qpos=rows[:, :positions], qvel=rows[:, positions : positions + model.nv], share=share)
 
-    def place(self, data: mujoco.MjData, rng: np.random.Generator) -> None:
-        """Sets `data` to a random one of the states, in this share of the calls."""
+    def place(self, qpos: np.ndarray, qvel: np.ndarray, rng: np.random.Generator) -> None:
+        """Overwrites `qpos` [nq] and `qvel` [nv] with a random one of the states, in this share of the calls."""
         if rng.random() < self.share:
             row = rng.integers(len(self.qpos))
-            data.qpos[len(data.qpos) - self.qpos.shape[1] :] = self.qpos[row]
-            data.qvel[:] = self.qvel[row]
+            qpos[len(qpos) - self.qpos.shape[1] :] = self.qpos[row]
+            qvel[:] = self.qvel[row]
 
 
 def unobserved_positions(task: Task, model: mujoco.MjModel) -> int | None:

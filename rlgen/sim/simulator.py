@@ -163,6 +163,11 @@ class Simulator(ABC):
         self.elapsed[which], self.returns[which] = rows["elapsed"], rows["returns"]
 
     @abstractmethod
+    def start_from(self, observations: np.ndarray, share: float) -> None:
+        """From the next episode on, start this share of them in the states of demonstrated observations [R, O]. Raises
+        `InputError` for a task whose observations do not determine its states."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release the resources of the simulator other than memory."""
 

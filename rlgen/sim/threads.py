@@ -55,8 +55,6 @@ class ThreadedSim(Simulator):
         self._pool = Pool(min(n_threads or usable_cpus(), n_envs))
 
     def start_from(self, observations: np.ndarray, share: float) -> None:
-        """From the next episode on, start this share of them in the states of demonstrated observations [R, O]. Raises
-        as `ReferenceStates.of`."""
         self.references = ReferenceStates.of(self.task, self.model, observations, share)
 
     @property

@@ -34,6 +34,16 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     sync_folder(target.parent)
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder that is to contain `path`, with the folders above it. Raises `InputError` where a file has the
+    name of one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        place = next(each for each in path.parents if each.exists() or each.is_symlink())
+        raise problem("a folder to write into", f"the file {place}", "choose another name") from error
+
+
 def remove_partials(folder: Path) -> None:
     """Remove the partial files that killed writers left in `folder` and its subfolders."""
     for path in [*folder.glob(f"*{PARTIAL}"), *folder.glob(f"*/*{PARTIAL}")]:

@@ -61,12 +61,24 @@ class Interrupt:
     def __init__(self, remedy: str = "") -> None:
         self.signum: int | None = None
         self._since = 0.0
+        self._raises = False
         self._remedy = remedy
         self._handlers = contextlib.ExitStack()
 
     @property
     def requested(self) -> bool:
         return self.signum is not None
+
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """A block that the first signal ends by raising `Stopped`, for what nothing is lost by: the state is saved."""
+        if self.requested:
+            raise Stopped
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
 
     def __enter__(self) -> Self:
         self._handlers.enter_context(_handled(STOPS, self._handle))
@@ -86,6 +98,8 @@ class Interrupt:
         if self.requested:
             _stop_at_once(signum, frame)
         self.signum, self._since = signum, now
+        if self._raises:
+            raise Stopped
         again = "Ctrl-C again" if signum == signal.SIGINT else f"{signal.Signals(signum).name} again"
         remedy = f"; {self._remedy}" if self._remedy else ""
         # os.write instead of print: a handler that interrupts a print must not use the same buffer.

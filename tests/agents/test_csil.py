@@ -138,3 +138,16 @@ def test_dqn_has_no_policy_to_clone() -> None:
     with pytest.raises(InputError, match="warm start"):
         CSIL(DQN("MlpPolicy", env), shown, replace(COLD, warm_start=True))
     CSIL(DQN("MlpPolicy", env, learning_starts=8, device="cpu"), shown, COLD).learn(16)
+
+
+def test_a_verbose_model_says_what_learns_before_the_first_step(
+    point_env, point_demonstrations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(COLD, reward=replace(REWARD, max_updates=50), critic_updates=2)
+    for verbose in (0, 1):
+        CSIL(sac(point_env(), verbose=verbose), point_demonstrations, config).warm_up()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "demonstrated transitions" in line]
+    assert lines == [
+        "Reward: cloning 96 demonstrated transitions, in at most 50 updates",
+        "Critics: first values from 96 demonstrated transitions, in 2 updates",
+    ]

@@ -244,4 +244,4 @@ def test_the_paper_s_ant_demonstrations_look_right(shared_data: Path, capsys: py
     text = capsys.readouterr().out
     assert "2,500 of 50 episodes, every 20th step" in text
     assert "4,704 ± 93.0  (4,532 to 4,983;" in text
-    assert "0 terminated, 3 at the time limit, 47 unknown (subsampled)" in text
+    assert "0 terminated, 3 at the time limit, 47 unknown (no last step)" in text

@@ -114,8 +114,11 @@ def test_numbers_that_exist_are_replaced_only_when_asked(
     assert out.read_text() == "precious"
     assert cli.main([*command, "--overwrite"]) == 0
     assert json.loads(out.read_text())["episodes"] == 1
-    assert cli.main(["evaluate", str(run_folder), "--out", str(tmp_path / "no" / "n.json")]) == 2
-    assert "an existing folder" in capsys.readouterr().err
+    new = tmp_path / "new" / "folder" / "n.json"
+    assert cli.main([*command[:-1], str(new)]) == 0
+    assert json.loads(new.read_text())["episodes"] == 1
+    assert cli.main([*command[:-1], str(new / "below" / "n.json")]) == 2
+    assert f"a folder to write into; got the file {new}" in capsys.readouterr().err
 
 
 def test_statistics_beside_the_policy_can_be_named(

@@ -43,6 +43,21 @@ def test_a2c_and_trpo_are_made_too(point_env) -> None:
     assert model.target_kl == 0.02
 
 
+@pytest.mark.parametrize("algorithm", ["ppo", "trpo"])
+@pytest.mark.parametrize(
+    ("batch_size", "used", "said"), [(64, 24, ""), (16, 16, "has 8 rows, the others 16"), (8, 8, "")]
+)
+def test_a_minibatch_is_no_larger_than_a_rollout_and_what_remains_is_logged(
+    point_env, caplog: pytest.LogCaptureFixture, algorithm: str, batch_size: int, used: int, said: str
+) -> None:
+    pytest.importorskip("sb3_contrib")
+    config = LearnerConfig(algorithm=algorithm, n_steps=8, batch_size=batch_size, hidden=(8,))
+    with caplog.at_level("INFO", "rlgen"):
+        assert make_model(config, point_env(3), seed=0).batch_size == used
+    assert ("last minibatch" in caplog.text) == bool(said)
+    assert said in caplog.text
+
+
 def test_trpo_without_its_package_says_what_to_install(point_env, monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "rlgen.sb3.fast_trpo", raising=False)
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)

@@ -1,5 +1,6 @@
 """Which models and demonstrations BC and GAIL take: shapes of observations, kinds of action, wrappers."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -7,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
-from rlgen.agents import BC, GAIL, BCConfig, DAgger, GAILConfig
+from rlgen.agents import BC, GAIL, PWIL, SQIL, BCConfig, DAgger, GAILConfig, PWILConfig, SQILConfig
+from rlgen.agents.gail import OFF_POLICY, WITHOUT_ACTOR
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
+from rlgen.rewards import AdversarialConfig
 
 FEW = BCConfig(max_updates=200, noise=0.0, dropout=0.0, average=0.0, learning_rate=1e-2)
 
@@ -147,3 +150,42 @@ def test_a_number_of_steps_is_no_report() -> None:
     cloning = BC(model(VECTOR, BOX), shown(lambda seen: seen[:, :2], 6))
     with pytest.raises(InputError, match=r"a function report\(update, values\); got 200; .*max_updates"):
         cloning.learn(200)  # type: ignore[arg-type]
+
+
+def dqn(**settings: Any) -> DQN:
+    env = DummyVecEnv([lambda: World(VECTOR, spaces.Discrete(2))])
+    return DQN("MlpPolicy", env, buffer_size=100, seed=0, device="cpu", **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "own"),
+    [
+        (lambda model, shown: BC(model, shown), "choose another model"),
+        (lambda model, shown: DAgger(model, None, shown), "choose another model"),
+        (
+            lambda model, shown: GAIL(model, shown, replace(OFF_POLICY, warm_start=True)),
+            "choose another model, or leave the warm start out: GAILConfig(warm_start=False), --gail.no-warm-start",
+        ),
+        (
+            lambda model, shown: SQIL(model, shown, SQILConfig(warm_start=True)),
+            "choose another model, or leave the warm start out: SQILConfig(warm_start=False), --sqil.no-warm-start",
+        ),
+        (
+            lambda model, shown: PWIL(model, shown, PWILConfig(warm_start=True)),
+            "choose another model, or leave the warm start out: PWILConfig(warm_start=False), --pwil.no-warm-start",
+        ),
+        (lambda model, shown: SQIL(model, shown), "make the model with e.g. gamma=0.99, --learner.gamma 0.99"),
+        (
+            lambda model, shown: GAIL(
+                model, shown, replace(WITHOUT_ACTOR, discriminator=AdversarialConfig(absorbing="on"))
+            ),
+            "make the model with e.g. gamma=0.99, --learner.gamma 0.99, or "
+            'AdversarialConfig(absorbing="off"), --gail.discriminator.absorbing off',
+        ),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_with_the_options_of_the_agent(make: Any, own: str) -> None:
+    whole = shown(lambda seen: (seen[:, :1] > 0).astype(np.float32), 6)
+    with pytest.raises(InputError) as caught:
+        make(dqn(gamma=1.0), whole)
+    assert str(caught.value).endswith(f"; {own}")

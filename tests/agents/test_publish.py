@@ -121,7 +121,7 @@ def test_the_hub_s_own_reader_reads_the_card(runs: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["bc", "infogail", "ppo", "sac", "vime", "vae"])
 def test_every_kind_of_run_is_published_without_its_user_s_paths(name: str, runs: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "for_all"
+    folder = tmp_path / "new" / "for_all"
     assert publish(runs / name, folder) == 0
     found = parts_of(folder)
     for path in (NAME, str(runs), str(tmp_path), str(Path.home()) + "/", str(Path(cli.__file__).parents[1])):

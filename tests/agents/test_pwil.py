@@ -179,3 +179,12 @@ def test_a_run_resumes_bit_for_bit_in_the_middle_of_episodes(
     Demonstrations.from_episodes([episode], env_id="Hopper-v5").save(tmp_path / "demos.npz")
     command = ["train", "pwil", *RUN.split(), *options.split(), "--demos", str(tmp_path / "demos.npz")]
     assert_resumes(command, 192, tmp_path, no_finish)
+
+
+def test_2_percent_of_the_median_deviation_are_added_to_every_unit_of_distance() -> None:
+    seen = np.array([[0, 0, 0, 7], [2, 6, 20, 7], [0, 0, 0, 7], [2, 6, 20, 7], [0, 0, 0, 7]], np.float32)
+    rows = Demonstrations.from_episodes([Episode(observations=seen, actions=np.zeros((4, 1), np.float32))])
+    found = EpisodeCoupling(
+        rows.transitions(), lambda batch: batch.observations, n_envs=1, horizon=4, scale=5.0, rate=5.0
+    )
+    assert found.std.tolist() == pytest.approx([1 + 0.06, 3 + 0.06, 10 + 0.06, 0.06])

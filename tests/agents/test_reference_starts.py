@@ -40,7 +40,7 @@ def test_a_run_resumes_and_its_result_says_so(hopper: Path, tmp_path: Path, no_f
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ("gail --env CartPole-v1 --reference-starts 0.5", "steps by MuJoCo"),
+        ("gail --env CartPole-v1 --reference-starts 0.5", "steps itself"),
         ("bc --env Hopper-v5 --reference-starts 0.5", "an agent that acts"),
         ("gail --env Hopper-v5 --reference-starts 2", "between 0 and 1"),
     ],

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from rlgen.agents import cli
+from rlgen.agents import cli, session
+from rlgen.agents.commands.policy_training import PolicyTraining
 from rlgen.data import Demonstrations
 from rlgen.runs import Metrics, RunFolder, load_checkpoint, read_metrics
+from rlgen.runs.metrics import same_metrics
 
 ROUND = 64  # 4 environments, 16 steps
 
@@ -54,13 +56,94 @@ def test_ctrl_c_while_cloning_says_how_to_go_on(rlgen_train, no_finish, tmp_path
     assert len(no_finish) == 1
 
 
-def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(rlgen_train, tmp_path: Path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("bc", "stopped without saving"), ("gail --steps 64 --evaluate-every 0", "the training is saved")],
+)
+def test_ctrl_c_in_the_final_evaluation_says_how_to_go_on(
+    rlgen_train, tmp_path: Path, monkeypatch, capsys, command: str, said: str
+) -> None:
     def interrupt(*arguments: Any, **settings: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("rlgen.agents.commands.finish.evaluate", interrupt)
-    assert rlgen_train("bc") == 130
-    assert f"rlgen resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert rlgen_train(*command.split()) == 130
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert f"rlgen resume {tmp_path / 'run'}" in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals between processes")
+@pytest.mark.parametrize("at", [2 * ROUND, 4 * ROUND])
+def test_a_signal_in_an_evaluation_ends_it_at_once_and_the_run_goes_on_with_it(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch, capsys, at: int
+) -> None:
+    often = [
+        "--env",
+        "rlgen/SparseMountainCar-v0",
+        "--steps",
+        "256",
+        "--threads",
+        "1",
+        "--checkpoint-every",
+        "128",
+        "--evaluate-every",
+        "128",
+    ]
+    assert rlgen_train("rl", *often) == 0
+    (tmp_path / "run").rename(tmp_path / "whole")
+    evaluate, ended = PolicyTraining.evaluate, []
+
+    def press(training: PolicyTraining) -> Any:
+        found = evaluate(training)
+        if training.step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append("an evaluation that went on")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyTraining, "evaluate", press)
+        assert rlgen_train("rl", *often) == 143
+    run = tmp_path / "run"
+    assert not ended
+    assert load_checkpoint(run).step == at
+    assert f"rlgen resume {run}" in capsys.readouterr().err
+    assert cli.main(["resume", str(run)]) == 0
+    assert same_metrics(run, tmp_path / "whole")
+
+
+def test_a_kill_after_the_last_step_loses_no_step_and_repeats_no_row(
+    rlgen_train, no_finish, tmp_path: Path, monkeypatch
+) -> None:
+    """The power fails as the last evaluation is written, and again in the last checkpoint, after it is written."""
+    kept = ["--steps", "128", "--checkpoint-every", "1000", "--evaluate-every", "1000"]
+    write, save = Metrics.write, session.save_checkpoint
+
+    def cut(metrics: Metrics, step: int, values: Any) -> None:
+        if any(name.startswith("evaluation/") for name in values):
+            raise SystemExit
+        write(metrics, step, values)
+
+    def cut_last(*arguments: Any, final: bool = False) -> None:
+        if final:
+            raise SystemExit
+        save(*arguments)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "write", cut)
+        with pytest.raises(SystemExit):
+            rlgen_train("gail", *kept)
+    assert load_checkpoint(run).step == 128
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "save_checkpoint", cut_last)
+        with pytest.raises(SystemExit):
+            cli.main(["resume", str(run)])
+    assert cli.main(["resume", str(run)]) == 0
+    rows = read_metrics(run)
+    assert rows["step"].tolist() == [64, 128, 128]
+    assert (rows["evaluation/return_mean"] == rows["evaluation/return_mean"]).tolist() == [False, False, True]
+    assert len(no_finish) == 1
 
 
 def test_ctrl_c_in_the_warm_start_saves_it(rlgen_train, no_finish, tmp_path: Path, monkeypatch) -> None:

@@ -51,6 +51,7 @@ def test_robomimic_without_next_observations_drops_each_last_row(
     assert np.bincount(found.episode).tolist() == [4, 2, 6]
     assert found.episode_lengths.tolist() == [5, 3, 7]
     assert "the last row of each of its 3 episodes is dropped" in caplog.text
+    assert found.ended_by_task.tolist() == [True, True, True], "marked alike, and of different lengths"
     assert (found.env_id, found.metadata["environment"]) == (None, "Toy-v0"), "robosuite's names are no Gymnasium ids"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from rlgen.data import Demonstrations, Episode
 from rlgen.errors import InputError
+from rlgen.rewards.early_ends import share_ended_by_task
 
 
 def write_minari(folder: Path, episodes: list[Episode]) -> Path:
@@ -88,6 +89,14 @@ def test_a_d4rl_file_without_next_observations_never_borrows_the_next_episode_s(
     assert found.episode_lengths.tolist() == [5, 3, 7]
     assert (found.next_observations[:, 0] == found.observations[:, 0]).all()
     assert "the last row of each of its 3 episodes is dropped" in caplog.text
+    assert found.ended_by_task.tolist() == demonstrations.ended_by_task.tolist()
+    assert 0 < found.ended_by_task.sum() < 3
+    kept = found.first(2).every(2)
+    assert kept.ended_by_task.tolist() == demonstrations.ended_by_task.tolist()[:2]
+    assert share_ended_by_task(kept) == share_ended_by_task(demonstrations.first(2))
+    for each, whole in ((found, demonstrations), (kept, demonstrations.first(2))):
+        assert each.summary().terminated == whole.summary().terminated
+        assert each.summary().truncated == whole.summary().truncated
 
 
 def test_a_d4rl_file_without_timeouts_needs_the_time_limit(demonstrations: Demonstrations, tmp_path: Path) -> None:

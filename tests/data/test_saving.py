@@ -42,6 +42,18 @@ def test_every_format_that_is_written_comes_back(
     assert_equal(replace(found, metadata=given.metadata), given)
 
 
+@pytest.mark.parametrize("format", TARGETS)
+def test_a_relative_path_in_a_folder_that_is_not_there_yet_is_written(
+    recorded: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    for package in ("h5py", "minari", "datasets"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    path = Path("new", "folder", TARGETS[format])
+    recorded.save(path, format=format)
+    assert Demonstrations.load(path).n_episodes == recorded.n_episodes
+
+
 def test_minari_reads_what_was_written_for_it(
     recorded: Demonstrations, episodes: list[Episode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,15 @@ def test_an_id_of_a_file_imports_nothing(own_module: str) -> None:
     assert str(Path.cwd()) not in sys.path
 
 
+def test_an_id_that_an_imported_module_does_not_register_is_to_be_corrected(own_module: str) -> None:
+    with pytest.raises(InputError) as caught:
+        imported_id(f"{own_module}:{own_module}Point-v0")
+    assert f"although {own_module} is imported; correct the id" in str(caught.value)
+    assert "a file names" not in str(caught.value)
+    with pytest.raises(InputError, match=r"a file names absent_module as its module.*--import absent_module$"):
+        registered_id("Point-v7", [own_module, "absent_module"])
+
+
 def test_an_id_of_a_file_serves_once_its_module_was_imported(own_module: str) -> None:
     import_modules([own_module])
     assert registered_id(f"{own_module}:{own_module}-v0") == f"{own_module}-v0"

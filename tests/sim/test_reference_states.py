@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlgen.data import Demonstrations
-from rlgen.envs import TASKS, WarpOptions, make_vec
+from rlgen.envs import CLASSIC_TASKS, TASKS, WarpOptions, make_vec
 from rlgen.errors import InputError
 from rlgen.runs.evaluation import RandomPolicy
 from rlgen.sim.model import load_model
@@ -63,8 +63,27 @@ def test_the_share_is_that_of_the_episodes_and_the_rest_are_the_tasks_own() -> N
     np.testing.assert_array_equal(first[~demonstrated], own[~demonstrated])
 
 
-def test_other_tasks_are_refused() -> None:
-    with pytest.raises(InputError, match="MuJoCo task"):
-        make_vec("rlgen/SparseMountainCar-v0", 1).start_from(np.zeros((2, 2)), 0.5)
+@pytest.mark.parametrize("env_id", CLASSIC_TASKS)
+def test_a_task_in_numpy_goes_on_from_a_demonstrated_state_as_the_demonstration_did(env_id: str) -> None:
+    """With the demonstrated action, the step after a demonstrated state is the demonstrated one."""
+    whole = shown(env_id)
+    rows = np.arange(100, 110)
+    env = make_vec(env_id, 30)
+    env.start_from(whole.observations[rows], 1.0)
+    first = env.reset()
+    apart = np.abs(first[:, None] - whole.observations[rows]).max(-1)
+    which = rows[apart.argmin(1)]
+    assert apart.min(1).max() < 1e-5
+    assert len(set(which)) > 1
+    after, _, dones, _ = env.step(whole.actions[which])
+    assert not dones.any()
+    np.testing.assert_allclose(after, whole.next_observations[which], atol=1e-4)
+    env.start_from(whole.observations[rows], 0.0)
+    np.testing.assert_array_equal(make_vec(env_id, 30).reset(), (env.seed(0), env.reset())[1])
+
+
+def test_observations_of_another_task_are_refused() -> None:
+    with pytest.raises(InputError, match=r"observations \[R, 2\] of rlgen/SparseMountainCar-v0"):
+        make_vec("rlgen/SparseMountainCar-v0", 1).start_from(np.zeros((2, 11)), 0.5)
     with pytest.raises(InputError, match="share between 0 and 1"):
         make_vec("Hopper-v5", 1).start_from(np.zeros((2, 11)), 1.5)

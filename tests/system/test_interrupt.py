@@ -28,6 +28,17 @@ def test_the_second_ctrl_c_stops_at_once(capfd):
     assert "Ctrl-C again" in capfd.readouterr().err
 
 
+def test_where_nothing_would_be_lost_the_first_ctrl_c_stops():
+    with pytest.raises(Stopped), Interrupt() as interrupt, interrupt.raising():
+        ctrl_c()
+    with pytest.raises(Stopped), Interrupt() as interrupt:  # noqa: PT012
+        with interrupt.raising():
+            pass
+        ctrl_c()
+        with interrupt.raising():
+            pytest.fail("a stop was asked for")
+
+
 def test_the_handler_before_is_put_back(capfd):
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))

@@ -20,6 +20,7 @@ from rlgen.data.formats.hdf5 import is_hdf5, open_hdf5
 from rlgen.data.formats.npz import is_zip, npz_keys
 from rlgen.data.rows import Rows
 from rlgen.errors import problem
+from rlgen.system.files import make_parent
 
 READERS: dict[str, Callable[[Path, int | None], Rows]] = {
     "rlgen": rlgen_npz.read,
@@ -81,9 +82,9 @@ def write(demonstrations: Rows, path: Path, format: str = "auto") -> None:
     """Writes a file or folder. See `Demonstrations.save`."""
     if format != "auto" and format not in WRITERS:
         raise problem(f"a format among auto, {', '.join(WRITERS)}", f"{format!r}", "choose one of these")
-    if not path.parent.is_dir():
-        raise problem("an existing folder to write into", f"{path.parent}", "make it first")
-    WRITERS[format_of_name(path) if format == "auto" else format](demonstrations, path)
+    writer = WRITERS[format_of_name(path) if format == "auto" else format]
+    make_parent(path)
+    writer(demonstrations, path)
 
 
 def format_of_name(path: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from rlgen.data import observations as tree
 from rlgen.data.columns import column, matrix
 from rlgen.data.observations import Observations
-from rlgen.data.rows import Rows
+from rlgen.data.rows import ENDED_BY_TASK, Rows
 from rlgen.errors import problem
 
 log = logging.getLogger("rlgen")
@@ -19,7 +19,7 @@ def rows_by_step(
     *,
     observations: Observations,
     actions: np.ndarray,
-    terminated: np.ndarray,
+    terminated: np.ndarray | None,
     last: np.ndarray,
     path: Path,
     next_observations: Observations | None = None,
@@ -27,10 +27,12 @@ def rows_by_step(
     env_id: str | None = None,
     metadata: dict[str, object] | None = None,
 ) -> Rows:
-    """Rows of columns [R, …] with `terminated` [R] and `last` [R], both bool.
+    """Rows of columns [R, …] with `terminated` [R] and `last` [R], both bool. `terminated`: None where a file does not
+    say which ends are the task's.
 
     Without `next_observations` the observation after an episode's last action is unknown: that row is dropped, with a
-    message in the log. Lengths and returns stay those of the complete episodes.
+    message in the log. Lengths and returns stay those of the complete episodes, and the metadata note which of them
+    the task ended.
 
     Raises:
         InputError: no row, or columns of different lengths.
@@ -49,14 +51,18 @@ def rows_by_step(
     lengths = np.diff(np.flatnonzero(last), prepend=-1)
     episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     kept = np.ones(len(last), bool)
+    noted: dict[str, object] = {}
+    fell = np.zeros(len(last), bool) if terminated is None else last & terminated
     if following is None:
         # the last row of an episode needs its true last observation, and the next row belongs to another episode
         following, kept = tree.rolled(seen), ~last
         log.warning(
             "expected the observation after each episode's last action; %s has none: the last row of each of its %d "
-            "episodes is dropped, with its mark of a termination or time limit; add next observations if you still can",
-            *(path, len(lengths)),
+            "episodes is dropped%s; add next observations if you still can",
+            *(path, len(lengths), "" if terminated is None else ", and only noted which of them the task ended"),
         )
+        if terminated is not None:
+            noted[ENDED_BY_TASK] = fell[last].tolist()
     known = found.get("rewards")
     now, then = (seen, following) if kept.all() else tree.taken(seen, following, kept)
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -65,15 +71,15 @@ def rows_by_step(
         actions=found["actions"][kept],
         next_observations=then,
         rewards=None if known is None else known[kept],
-        terminated=(last & terminated)[kept],
-        truncated=(last & ~terminated)[kept],
+        terminated=fell[kept],
+        truncated=(last & ~fell)[kept],
         episode=episode[kept],
         step=(np.arange(len(last)) - starts)[kept].astype(np.int32),
         episode_returns=None if known is None else np.bincount(episode, known, len(lengths)),
         episode_lengths=lengths.astype(np.int32),
         env_id=env_id,
         stride=1,
-        metadata={"source": path.name, **(metadata or {})},
+        metadata={"source": path.name, **(metadata or {}), **noted},
         source=source,
     )
 

@@ -33,7 +33,8 @@ def write(demonstrations: Rows, path: Path) -> None:
     with whole_folder(path, lambda there: find_data(there) is not None) as partial:
         images = {} if tree.is_flat(demonstrations.observations) else {"jpeg_encoding": False}  # JPEG loses details
         spaces = _spaces(demonstrations)
-        storage = MinariStorage.new(partial / "data", *spaces, env_spec=None, data_format="hdf5", **images)
+        data = partial.absolute() / "data"  # Minari joins relative paths to each other
+        storage = MinariStorage.new(data, *spaces, env_spec=None, data_format="hdf5", **images)
         storage.update_episodes(_buffer(number, each) for number, each in enumerate(episodes_of(demonstrations)))
         noted: dict[str, Any] = {
             "dataset_id": dataset_id(path),

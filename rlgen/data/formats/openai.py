@@ -52,7 +52,7 @@ def padded_rows(columns: dict[str, np.ndarray], lengths: np.ndarray, path: Path)
     filled = np.arange(shape[1]) < lengths[:, None]
     flat: dict[str, Any] = {key: array[filled] for key, array in columns.items()}
     last = ends_of(lengths)
-    return rows_by_step(**flat, terminated=np.zeros(len(last), bool), last=last, path=path)
+    return rows_by_step(**flat, terminated=None, last=last, path=path)
 
 
 BASELINES = {"obs", "acs", "ep_rets"}
@@ -88,7 +88,7 @@ def _stable_baselines(path: Path) -> Rows:
         observations=found["obs"],
         actions=found["actions"],
         rewards=found.get("rewards"),
-        terminated=np.zeros(len(last), bool),
+        terminated=None,
         last=last,
         path=path,
     )

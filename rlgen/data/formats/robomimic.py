@@ -55,8 +55,7 @@ def read(path: Path, time_limit: int | None = None) -> Rows:
     ended = np.array([bool(dones[-1]) for dones in parts["dones"]])
     last = ends_of(lengths)
     fell = np.zeros(len(last), bool)
-    if "next_observations" in parts:  # without them, the last rows are dropped and their ends do not matter
-        fell[last] = ended & ~time_limited(lengths, ended, [None] * len(ended), time_limit, path)
+    fell[last] = ended & ~time_limited(lengths, ended, [None] * len(ended), time_limit, path)
     joined = {key: np.concatenate(each) for key, each in parts.items() if key != "dones"}
     return rows_by_step(
         **joined,
