@@ -18,6 +18,7 @@ from rlgen.envs import make_vec
 from rlgen.errors import InputError
 from rlgen.runs import evaluate
 from rlgen.sb3.expert_labels import ExpertLabels
+from rlgen.sb3.image_features import extractor_for
 from rlgen.sb3.load import load_policy
 
 from .conftest import Expert
@@ -99,7 +100,8 @@ def test_under_a_vec_normalize_the_expert_and_the_rows_have_raw_observations(poi
 
 def test_an_expert_of_images_sees_them_below_a_vec_normalize_as_the_task_returns_them() -> None:
     env = VecNormalize(make_vec("test/GridDictionary-v0", 4), norm_obs_keys=[])
-    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu", seed=0)
+    small = {"features_extractor_class": extractor_for(env.observation_space), "net_arch": [8]}
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, policy_kwargs=small, device="cpu", seed=0)
     rows = DAgger(model, Walker(), None, SHORT).learn(96).rows.demonstrations()
     assert rows.actions.ravel().tolist() == Walker().predict(rows.observations)[0].tolist()
 
