@@ -12,6 +12,7 @@ from torch import Tensor
 from rlgen.data.images import ImageSet
 from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import bits_per_dimension
+from rlgen.errors import problem
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import (
@@ -202,7 +203,8 @@ def measure(
     for a model without.
 
     `held_out`: the test images in the form that the model sees. Samples are compared with them, except for grey samples
-    of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one.
+    of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one. `not_measured` says
+    why metrics by a classifier are absent, where the images have no classes.
     """
     found: dict[str, Any] = {"n_test": min(measured, len(held_out))}
     if _without_samples(model) is not None:
@@ -215,13 +217,15 @@ def measure(
     found |= log_densities(model, held_out, measured)
     found |= count_accuracy(model, held_out) | factor_r2(model, train, test, measured)
     found |= classification_error(model, held_out) | robust_errors(model, held_out.some(measured))
-    if isinstance(model, InfersCategory):
+    if isinstance(model, InfersCategory) and test.classified:
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
-    if isinstance(model, HasFeatures):
+    if isinstance(model, HasFeatures) and train.classified:
         found["probe_accuracy"] = _probed(model, train.some(PROBED), test)
     if isinstance(model, Samples):
         found |= _of_samples(model, test, held_out, measured, extractor_of(classifier, train, test))
+        missing = without_classes(classifier, train)
+        found |= {} if missing is None else {"not_measured": missing}
     return found
 
 
@@ -235,7 +239,8 @@ def _of_samples(
     found: dict[str, Any] = {"n_samples": len(samples), "compared_with": compared.name}
     found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
     if extractor is not None:
-        classes = None if isinstance(extractor, InceptionExtractor) else labels  # inception has other classes
+        known = not isinstance(extractor, InceptionExtractor) and model.shape.n_classes > 1  # inception has others
+        classes = labels if known else None
         found |= image_scores(real, samples, extractor, classes)
     warning = collapse_of(model, found, len(real))
     return found if warning is None else {**found, "warning": warning}
@@ -301,9 +306,22 @@ def _probed(model: HasFeatures, train: ImageSet, test: ImageSet) -> float:
     return accuracy(probe.logits(unseen), test.labels)
 
 
+def without_classes(classifier: str, train: ImageSet) -> str | None:
+    """Why no classifier can be trained to compare samples, in three parts; None if it can, or need not."""
+    if classifier != "auto" or train.classified:
+        return None
+    expected = "images of at least 2 classes, to train the classifier whose features FID, precision and recall compare"
+    remedy = (
+        "put the pictures of each class into a folder of its own, or give --classifier inception or the .json of a "
+        "classifier of similar images; without one, only metrics that need no classifier are measured"
+    )
+    return str(problem(expected, f"images without classes in {train.name}", remedy))
+
+
 def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
-    """Inception, the saved classifier, or one trained in minibatches no larger than `train`; None for `none`."""
-    if classifier == "none":
+    """Inception, the saved classifier, or one trained in minibatches no larger than `train`; None for `none`, and for
+    training images without classes: features of a classifier of one class are random."""
+    if classifier == "none" or without_classes(classifier, train) is not None:
         return None
     if classifier == "auto":
         usual = ClassifierConfig()

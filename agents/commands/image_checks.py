@@ -15,6 +15,8 @@ from rlgen.generators.image_model import ImageModel, VariesFactors
 from rlgen.generators.metrics.inception import require_inception
 from rlgen.system.rng import own_randomness
 
+from ..image_metrics import without_classes
+
 log = logging.getLogger("rlgen")
 FACTOR_SEED, PIECE = 40_000, 500
 LEAST_COMPARED = 6
@@ -44,10 +46,13 @@ def require_one_kind(train: ImageSet, test: ImageSet) -> None:
 
 def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measured: int) -> None:
     """Raise `InputError` if the final metrics would have too few images, or images that the classifier does not
-    take."""
+    take; log a warning for images without classes, of which no classifier can be trained."""
     if len(test) < 2:
         raise problem("at least 2 test images", f"{len(test)} in {test.name}", "add test images to the data")
     if classifier == "none":
+        return
+    if (missing := without_classes(classifier, train)) is not None:
+        log.warning("FID and similar metrics are not measured: %s", missing)
         return
     remedy = "add --classifier none, which omits FID and similar metrics"
     if min(len(test), measured) < LEAST_COMPARED:
@@ -56,13 +61,14 @@ def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measure
     if classifier == "inception":
         return
     if classifier == "auto":
-        if len(train) < 2:
-            raise problem("at least 2 training images for a classifier", f"{len(train)} in {train.name}", remedy)
         if min(train.shape[1:]) < SMALLEST:
             got = f"{train.shape[1]} × {train.shape[2]} in {train.name}"
             raise problem(f"images of at least {SMALLEST} × {SMALLEST} for a classifier", got, remedy)
         return
     known = load_extractor(Path(classifier)).network
+    if known.n_classes < 2:
+        got = f"one of a single class in {classifier}, whose features are random"
+        raise problem("a classifier of at least 2 classes", got, "use another one, or --classifier none")
     if known.shape != train.shape or known.n_classes < train.n_classes:
         kinds = [f"{' × '.join(map(str, each.shape))} of {each.n_classes} classes" for each in (known, train)]
         raise problem(f"images of {kinds[0]}, as {classifier} knows", f"{kinds[1]} in {train.name}", "use another one")

@@ -103,8 +103,9 @@ class TrainImage(GenerativeSettings):
     """Importance samples per test image in the final estimate of its likelihood; papers use 5,000."""
     classifier: str = "auto"
     """Classifier whose features FID, precision and similar metrics compare. auto: one trained on the same images and
-    kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
-    papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
+    kept in the user's cache (seconds for digits, minutes for MNIST), if these have classes; the .json of a kept one;
+    inception: that of the papers, where the package torch-fidelity and its weights are on this machine; none: no such
+    metrics."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

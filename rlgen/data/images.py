@@ -141,6 +141,11 @@ class ImageSet:
         return self.classes if self.classes is not None else int(self.labels.max()) + 1
 
     @property
+    def classified(self) -> bool:
+        """Whether the labels tell images apart: those of pictures without classes are all equal."""
+        return bool((self.labels != self.labels[0]).any())
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         channels, height, width = self.images.shape[1:]

@@ -155,11 +155,14 @@ def train_classifier(train: LabeledImages, config: ClassifierConfig, seed: int =
     not change.
 
     Raises:
-        InputError: fewer images than a minibatch.
+        InputError: fewer images than a minibatch, or images of one class, from which nothing can be learned.
         TrainingDiverged: the loss is not finite at the end of an epoch.
     """
     if len(train.images) < config.batch:
         raise problem(f"at least one minibatch of {config.batch} images", f"{len(train.images)}", "lower `batch`")
+    if bool((train.labels == train.labels[0]).all()):
+        got = f"images of one class in {train.name}"
+        raise problem("images of at least 2 classes for a classifier", got, "give labels that tell images apart")
     device, (channels, height, width) = train.images.device, train.images.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

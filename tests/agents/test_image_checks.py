@@ -15,7 +15,7 @@ from rlgen.agents.image_metrics import extractor_of, measure
 from rlgen.data import ImageSet
 from rlgen.errors import InputError
 from rlgen.generators import GAN, VAE, GANConfig, ImageShape, VAEConfig
-from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor
+from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, train_classifier
 
 SHAPE = ImageShape(channels=1, height=8, width=8, n_classes=2)
 
@@ -42,7 +42,6 @@ def load(monkeypatch: pytest.MonkeyPatch, train: ImageSet, test: ImageSet) -> No
         (images(20), images(20, classes=3), "the test label 2 and training labels up to 1"),
         (images(20), images(1), "at least 2 test images"),
         (images(20), images(5), "got 5 test images and --measured 10000; add --classifier none"),
-        (images(1), images(20, classes=1), "at least 2 training images for a classifier"),
         (images(20, side=3), images(20, side=3), "at least 4 × 4 for a classifier"),
     ],
 )
@@ -53,6 +52,32 @@ def test_data_that_cannot_be_measured_are_refused_before_the_training(
     with pytest.raises(InputError) as refused:
         config().build(ExitStack(), None)
     assert said in str(refused.value)
+
+
+def test_images_without_classes_are_not_compared_by_a_classifier(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("rlgen"), "propagate", True)
+    monkeypatch.setattr(image_metrics, "classifier_extractor", lambda *args, **settings: pytest.fail("trained one"))
+    train, test = images(120, classes=1), images(120, classes=1, split="test")
+    load(monkeypatch, train, test)
+    config().build(ExitStack(), None)
+    assert "FID and similar metrics are not measured: expected images of at least 2 classes" in caplog.text
+    game = GAN(SHAPE, GANConfig(latent=2, generator_hidden=(4,), discriminator_hidden=(4,))).eval()
+    found = measure(game, train, test, test, "auto", 120, 1)
+    assert "--classifier inception or the .json" in found["not_measured"]
+    assert {"relative_std", "parzen"} <= found.keys()
+    assert not {"fid", "recall", "precision", "modes_hit", "probe_accuracy"} & found.keys()
+    assert "not_measured" not in measure(game, train, test, test, "none", 120, 1)
+
+
+def test_a_classifier_of_one_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="at least 2 classes for a classifier; got images of one class in noise"):
+        train_classifier(images(20, classes=1), ClassifierConfig(batch=4))
+    kept = ClassifierExtractor(Classifier((1, 8, 8), 1, ClassifierConfig(widths=(2,), n_features=2)), "one")
+    monkeypatch.setattr("rlgen.agents.commands.image_checks.load_extractor", lambda path: kept)
+    with pytest.raises(InputError, match="a classifier of at least 2 classes"):
+        require_measurable(images(20, classes=1), images(20, classes=1), "kept.json", 20)
 
 
 def test_without_a_classifier_small_images_may_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
