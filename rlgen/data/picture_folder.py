@@ -2,21 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rlgen.data.columns import reading
+from rlgen.data.picture import DECODING, header, pixels
 from rlgen.errors import problem
 from rlgen.system.memory import require_room
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-FORMATS = ("PNG", "JPEG")
-"""The only Pillow decoders used, whatever a file's name: some of the others start programs."""
-
-DECODING = 12
-"""Bytes per pixel of the one picture being decoded, including copies."""
-
 GREY = {"1", "L", "LA"}
 COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
 SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini"}
@@ -35,7 +28,8 @@ def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np
     Folders named train and test within `folder` are the splits; without them, the last fifth of each class in name
     order is the test split, so no random generator is involved. Within a split, each folder is a class, numbered in
     name order; pictures without class folders are all of class 0. If all pictures are grey they have one channel, else
-    all become RGB; transparency is dropped.
+    all become RGB. They are turned as their EXIF orientation says, and what is transparent becomes
+    white.
 
     Raises:
         InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; only one of the
@@ -121,22 +115,9 @@ def _pixels(
     require_room(room, f"the pictures in {folder}", on_disk)
     images = np.empty((len(labeled), channels, size[1], size[0]), np.uint8)
     for number, (path, _) in enumerate(labeled):
-        with reading("picture", path), _opened(path) as picture:
-            pixels = np.asarray(_fitted(picture.convert(mode), size))
-        images[number] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+        picture = pixels(path, size, mode)
+        images[number] = picture[None] if channels == 1 else picture.transpose(2, 0, 1)
     return images, np.array([label for _, label in labeled], np.int64)
-
-
-def _fitted(picture: Any, size: tuple[int, int]) -> Any:
-    """The picture, or if it has another size, the largest square in its middle, scaled to `size`."""
-    from PIL import Image
-
-    if picture.size == size:
-        return picture
-    width, height = picture.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return picture.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BICUBIC)
 
 
 def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int]], set[str]]:
@@ -145,8 +126,7 @@ def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int
     sizes: dict[tuple[int, int], Path] = {}
     modes = set()
     for path in paths:
-        with reading("picture", path), _opened(path) as picture:
-            size, mode = picture.size, picture.mode
+        size, mode = header(path)
         if mode not in GREY | COLOUR:
             raise problem("pictures of 8 bits per channel", f"mode {mode} in {path}", "convert it to 8 bits")
         sizes.setdefault(size, path)
@@ -155,9 +135,3 @@ def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int
             raise problem("pictures of one size", " and ".join(shapes), "scale them to one size, e.g. --image-size 32")
         modes.add(mode)
     return list(sizes), modes
-
-
-def _opened(path: Path) -> Any:
-    from PIL import Image
-
-    return Image.open(path, formats=FORMATS)
