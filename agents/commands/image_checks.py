@@ -38,9 +38,10 @@ def require_one_kind(train: ImageSet, test: ImageSet) -> None:
         shapes = [" × ".join(str(size) for size in each.shape) for each in (train, test)]
         got = f"training images of {shapes[0]} and test images of {shapes[1]} in {train.name}"
         raise problem("training and test images of one shape", got, "take all files from one data set")
-    most = int(test.labels.max())
-    if most >= train.n_classes:
-        got = f"the test label {most} and training labels up to {train.n_classes - 1} in {train.name}"
+    unknown = sorted(set(test.labels.tolist()) - set(train.labels.tolist()))
+    if unknown and not train.counted:
+        named = ", ".join(test.class_names[label] if test.class_names else str(label) for label in unknown)
+        got = f"test images of class {named}, of which there are no training images in {train.name}"
         raise problem("test images of the training images' classes", got, "take all files from one data set")
 
 

@@ -182,6 +182,8 @@ class TrainImage(GenerativeSettings):
         train, test = (self.images(split).to(device) for split in ("train", "test"))
         if self.objects:
             log.info("images: %s; the label is the number of objects", train.name)
+        if train.class_names:
+            log.info("classes 0 to %d: %s", train.n_classes - 1, ", ".join(train.class_names))
         require_one_kind(train, test)
         require_measurable(train, test, self.extractor, self.measured)
         channels, height, width = train.shape

@@ -32,6 +32,9 @@ class ImageSet:
     classes: int | None = None
     """Number of classes; the largest label plus one if not given."""
 
+    class_names: tuple[str, ...] = ()
+    """Names of the classes in their order, such as those of folders; empty where the classes are only numbered."""
+
     counted: bool = False
     """Whether labels are numbers of objects, as those of `rlgen.data.scattered`."""
 
@@ -44,6 +47,8 @@ class ImageSet:
             raise problem("one int64 label for each image", f"{got} in {self.name}", "give labels [N]")
         if not len(self.images):
             raise problem("at least one image", f"none in {self.name}", "check the source of the images")
+        if self.classes is None and self.class_names:
+            object.__setattr__(self, "classes", len(self.class_names))
         least, most = int(self.labels.min()), int(self.labels.max())
         if least < 0 or (self.classes is not None and most >= self.classes):
             expected = f"labels from 0 to {self.classes - 1}" if self.classes else "labels from 0"
@@ -65,6 +70,8 @@ class ImageSet:
                   test split;
                 - NumPy arrays of bytes: an .npz file, or a folder of .npy files, which are mapped into memory
                   (`rlgen.data.image_arrays`).
+
+                Labels with gaps, such as 0, 3 and 7, become classes 0, 1 and 2 with these `class_names`.
 
                 Give a folder with the name of a data set as ./mnist.
             split: "train" or "test".

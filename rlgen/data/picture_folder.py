@@ -21,9 +21,10 @@ def has_pictures(folder: Path) -> bool:
     return any(_is_picture(path) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
 
 
-def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures. With a `size`, the largest square in
-    the middle of each is scaled to that height and width; without, all must have one size.
+def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images uint8 [N, C, H, W], labels [N] and the names of the classes of the "train" or "test" pictures. With a
+    `size`, the largest square in the middle of each is scaled to that height and width; without, all must have one
+    size.
 
     Folders named train and test within `folder` are the splits; without them, the last fifth of each class in name
     order is the test split, so no random generator is involved. Within a split, each folder is a class, numbered in
@@ -41,7 +42,13 @@ def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np
     sizes, modes = _headers([path for each in labeled.values() for path, _ in each], any_size=size is not None)
     largest = max(width * height for width, height in sizes)
     shape = sizes[0] if size is None else (size, size)
-    return _pixels(labeled[split], shape, "L" if modes <= GREY else "RGB", folder, largest)
+    names = tuple(each.name for each in _class_folders(folder / "train" if _divided(folder) else folder))
+    return *_pixels(labeled[split], shape, "L" if modes <= GREY else "RGB", folder, largest), names
+
+
+def _divided(folder: Path) -> bool:
+    """Whether the folder has folders for its splits."""
+    return (folder / "train").is_dir()
 
 
 def _by_split(folder: Path) -> dict[str, list[tuple[Path, int]]]:

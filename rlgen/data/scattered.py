@@ -51,6 +51,7 @@ def scattered(image_set: ImageSet, most: int, side: int | None = None, seed: int
         labels=torch.from_numpy(counts).to(image_set.labels.device),
         name=f"{image_set.name}, 0 to {most} on {side} × {side}",
         classes=most + 1,
+        class_names=(),
         counted=True,
     )
 

@@ -39,7 +39,11 @@ def load(monkeypatch: pytest.MonkeyPatch, train: ImageSet, test: ImageSet) -> No
     ("train", "test", "said"),
     [
         (images(20), images(20, side=6), "training images of 1 × 8 × 8 and test images of 1 × 6 × 6"),
-        (images(20), images(20, classes=3), "the test label 2 and training labels up to 1"),
+        (
+            images(20),
+            images(20, classes=3),
+            "got test images of class 2, of which there are no training images",
+        ),
         (images(20), images(1), "at least 2 test images"),
         (images(20), images(5), "got 5 test images and --measured 10000; add --classifier none"),
         (images(20, side=3), images(20, side=3), "at least 4 × 4 for a classifier"),

@@ -36,6 +36,7 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     assert train.images.shape == (8, 1, 4, 6), "grey pictures have one channel"
     assert train.labels.tolist() == [0] * 4 + [1] * 4
     assert test.labels.tolist() == [0, 1]
+    assert train.class_names == ("ape", "zebra")
 
 
 def test_one_picture_in_color_makes_all_of_both_splits_color(tmp_path: Path) -> None:
