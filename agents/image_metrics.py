@@ -233,10 +233,10 @@ def _of_samples(
     model: ImageModel, test: ImageSet, held_out: ImageSet, measured: int, extractor: Extractor | None
 ) -> dict[str, Any]:
     """Metrics of `measured` samples, compared with test images."""
-    samples, labels = _drawn(model, measured, test.images.device)
+    samples, labels = _drawn(model, measured, held_out)
     compared = _comparable(model, samples, test, held_out)
     real = compared.some(measured).floats()
-    found: dict[str, Any] = {"n_samples": len(samples), "compared_with": compared.name}
+    found: dict[str, Any] = {"n_test": len(real), "n_samples": len(samples), "compared_with": compared.name}
     found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
     if extractor is not None:
         known = not isinstance(extractor, InceptionExtractor) and model.shape.n_classes > 1  # inception has others
@@ -254,31 +254,38 @@ def sample_variety(
     by_likelihood = (HasBound, HasLogDensity, HasLogProb, HasLogWeight)
     if not isinstance(model, Samples) or isinstance(model, by_likelihood):
         return {}
-    samples, _ = _drawn(model, min(most, len(test)), test.images.device)
+    samples, _ = _drawn(model, min(most, len(test)), held_out)
     real = _comparable(model, samples, test, held_out).some(len(samples)).floats()
     return variety(real, samples, extractor)
 
 
 def collapse_of(model: ImageModel, found: dict[str, Any], n_images: int) -> str | None:
     """A warning if the variety `found` in `n_images` samples shows that they have collapsed. None for translations,
-    which are of one class by design, and for fewer images than say something."""
+    which are as varied as the images that are translated, and for fewer images than say something."""
     if isinstance(model, Translates) or n_images < FEWEST:
         return None
     return collapse(found, model.collapse_remedy)
 
 
-def _drawn(model: ImageModel, count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Samples [count, C, H, W] of a model that `Samples`, and the labels that they were conditioned on, if any."""
+def _drawn(model: ImageModel, count: int, held_out: ImageSet) -> tuple[Tensor, Tensor | None]:
+    """Samples [count, C, H, W] of a model that `Samples`, and the labels that they were conditioned on, if any. Those
+    of a model that translates are translations of at most `count` of the `held_out` images."""
     assert isinstance(model, Samples)
+    if isinstance(model, Translates):
+        source = held_out.of_class(model.domains[0]).some(count)
+        return torch.cat([model.translate(piece) for piece, _ in source.in_order(PIECE)]), None
+    device = held_out.images.device
     labels = torch.arange(count, device=device) % model.shape.n_classes if model.conditional else None
     with own_randomness(SEED, device):
         return torch.cat([model.sample(n, part) for n, part in _pieces(count, labels)]), labels
 
 
 def _comparable(model: ImageModel, samples: Tensor, test: ImageSet, held_out: ImageSet) -> ImageSet:
-    """The test images in the form of the samples: not binarized for grey samples of a model of zeros and ones."""
+    """The test images in the form of the samples: not binarized for grey samples of a model of zeros and ones, and of
+    the second domain for translations."""
     grey = bool(((samples > 0) & (samples < 1)).any())
-    return test if model.binary and grey else held_out
+    found = test if model.binary and grey else held_out
+    return found.of_class(model.domains[1]) if isinstance(model, Translates) else found
 
 
 def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:

@@ -304,7 +304,7 @@ class ImageEvaluation(GenerativeEvaluation):
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
         from rlgen.runs.image_files import load_image_model, require_noted_images
 
-        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
+        from .image_checks import as_seen, binarization_of, require_classifier_file, require_domains, require_measurable
 
         config, device = self.recorded(folder, "measured", "importance_samples", "classifier")
         require_classifier_file(config.extractor)
@@ -312,6 +312,7 @@ class ImageEvaluation(GenerativeEvaluation):
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)
+        require_domains(model, test, config.extractor)
         held_out = as_seen(test, model, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)
 

@@ -11,7 +11,7 @@ from rlgen.data.images import ImageSet, fixed_binarization
 from rlgen.errors import problem
 from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
-from rlgen.generators.image_model import ImageModel, VariesFactors
+from rlgen.generators.image_model import ImageModel, Translates, VariesFactors
 from rlgen.generators.metrics.inception import require_inception
 from rlgen.system.rng import own_randomness
 
@@ -73,6 +73,17 @@ def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measure
     if known.shape != train.shape or known.n_classes < train.n_classes:
         kinds = [f"{' × '.join(map(str, each.shape))} of {each.n_classes} classes" for each in (known, train)]
         raise problem(f"images of {kinds[0]}, as {classifier} knows", f"{kinds[1]} in {train.name}", "use another one")
+
+
+def require_domains(model: ImageModel, test: ImageSet, classifier: str) -> None:
+    """Raise `InputError` if a model that translates has too few test images of one of its domains."""
+    if not isinstance(model, Translates):
+        return
+    least = 2 if classifier == "none" else LEAST_COMPARED
+    for label in model.domains:
+        if (count := int((test.labels == label).sum())) < least:
+            got = f"{count} of class {label} in {test.name}"
+            raise problem(f"at least {least} test images of each domain", got, "choose other domains, or add images")
 
 
 def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None:

@@ -30,6 +30,7 @@ from .image_checks import (
     binarization_of,
     require_batches,
     require_classifier_file,
+    require_domains,
     require_measurable,
     require_one_kind,
 )
@@ -191,6 +192,7 @@ class TrainImage(GenerativeSettings):
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = GENERATORS[self.model](shape, self.model_config).to(device)
+        require_domains(model, test, self.extractor)
         require_batches(model, self.batch_size, train)
         training = self._training(model, train, test)
         if folder is not None:

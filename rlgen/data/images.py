@@ -112,6 +112,13 @@ class ImageSet:
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
+    def of_class(self, label: int) -> "ImageSet":
+        """The images of one class. Raises `InputError` if there are none."""
+        found, known = self.labels == label, self.class_names[label] if label < len(self.class_names) else label
+        if not found.any():
+            raise problem(f"images of class {known}", f"none in {self.name}", "choose a class that the data has")
+        return replace(self.take(found), name=f"{self.name}, class {known}")
+
     def some(self, count: int) -> "ImageSet":
         """At most `count` images in a random order, the same in every run. The first ones of a set would not do: its
         files may be sorted by class."""

@@ -105,6 +105,15 @@ class Reconstructs(Protocol):
 class Translates(Protocol):
     """A model that translates images from one domain to another."""
 
+    @property
+    def domains(self) -> tuple[int, int]:
+        """The classes of images and of their translations."""
+        ...
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Translations [B, C, H, W] of images [B, C, H, W] of the first domain, without gradient."""
+        ...
+
     def translations(self, n: int) -> tuple[Tensor, Tensor]:
         """Images [n, C, H, W] of one domain and their translations [n, C, H, W], without gradient."""
         ...

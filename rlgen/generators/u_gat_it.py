@@ -79,8 +79,8 @@ class UGATIT(ImageModel):
     """Two generators, one for each direction, and discriminators of each domain at several depths: the deepest, and one
     that sees small patches (one discriminator, if images are halved only once).
 
-    Samples are translations of the last images of the first domain. Distances of a report, such as FID, compare them
-    with all test images, also those of other classes.
+    Samples are translations of the last images of the first domain. The metrics of a run translate test images of the
+    first domain, and compare them with test images of the second.
     """
 
     averaged = ("generators",)
@@ -143,6 +143,10 @@ class UGATIT(ImageModel):
         )
         """The discriminators of the second domain and of the first."""
         self.memory = DomainMemory(shape, config.domains, KEPT)
+
+    @property
+    def domains(self) -> tuple[int, int]:
+        return self.config.domains
 
     def players(self) -> Sequence[Player]:
         config = self.config

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from rlgen.agents import image_metrics
-from rlgen.agents.commands.image_checks import binarization_of, require_measurable
+from rlgen.agents.commands.image_checks import binarization_of, require_domains, require_measurable
 from rlgen.agents.commands.train_image import TrainImage, settings_of
 from rlgen.agents.image_metrics import extractor_of, measure
 from rlgen.data import ImageSet
 from rlgen.errors import InputError
-from rlgen.generators import GAN, VAE, GANConfig, ImageShape, VAEConfig
+from rlgen.generators import GAN, UGATIT, VAE, GANConfig, ImageShape, UGATITConfig, VAEConfig
 from rlgen.generators.classifier import Classifier, ClassifierConfig, ClassifierExtractor, train_classifier
 
 SHAPE = ImageShape(channels=1, height=8, width=8, n_classes=2)
@@ -143,6 +143,21 @@ def test_a_gan_of_binarized_images_is_compared_with_binarized_ones() -> None:
     assert found["compared_with"] == "noise, binarized"
     assert found["parzen"] != measure(game, test, test, test, "none", 30, 1)["parzen"]
     assert measure(binary, test, test, seen, "none", 30, 1)["compared_with"] == "noise", "its samples are grey"
+
+
+def test_translations_of_test_images_are_compared_with_those_of_the_target_domain() -> None:
+    game = UGATIT(replace(SHAPE, n_classes=3), UGATITConfig(domains=(2, 1), width=2, blocks=1)).eval()
+    test = images(90, classes=3, split="test")
+    asked: list[torch.Tensor] = []
+    game.translate = lambda given: asked.append(given) or test.of_class(1).floats()  # type: ignore[method-assign, func-returns-value]
+    found = measure(game, test, test, test, "none", 90, 1)
+    assert torch.equal(asked[0].sum((1, 2, 3)).sort().values, test.of_class(2).floats().sum((1, 2, 3)).sort().values)
+    assert found["compared_with"] == "noise, class 1"
+    assert (found["n_samples"], found["n_test"]) == (30, 30)
+    assert found["relative_std"] == pytest.approx(1)
+    require_domains(game, test, "auto")
+    with pytest.raises(InputError, match="at least 6 test images of each domain; got 5 of class 2 in noise"):
+        require_domains(game, images(17, classes=3), "auto")
 
 
 def test_images_that_choose_the_parzen_width_are_not_scored(monkeypatch: pytest.MonkeyPatch) -> None:
