@@ -33,7 +33,11 @@ def require_classifier_file(classifier: str) -> None:
 
 
 def require_one_kind(train: ImageSet, test: ImageSet) -> None:
-    """Raise `InputError` unless the test images have the shape and the classes of the training images."""
+    """Raise `InputError` unless the test images have the shape and the classes of the training images, and these are
+    bright somewhere."""
+    if (brightest := int(train.images.max())) < 2:
+        got = f"none above {brightest} in {train.name}"
+        raise problem("bytes from 0 (dark) to 255 (bright)", got, "multiply images of zeros and ones by 255")
     if train.shape != test.shape:
         shapes = [" × ".join(str(size) for size in each.shape) for each in (train, test)]
         got = f"training images of {shapes[0]} and test images of {shapes[1]} in {train.name}"

@@ -12,6 +12,7 @@ from rlgen.generators.generative_model import GenerativeModel
 # Image models import these with their base class.
 from rlgen.generators.generative_model import Player as Player
 from rlgen.generators.generative_model import Terms as Terms
+from rlgen.generators.image_batches import require_images, require_labels
 from rlgen.nn.attacks import AttackName
 
 
@@ -65,6 +66,12 @@ class ImageModel(GenerativeModel):
     def __init__(self, shape: ImageShape, config: Any = None):
         super().__init__()
         self.shape, self.config = shape, config
+
+    def require_data(self, data: Tensor, labels: Tensor | None) -> None:
+        """Raise `InputError` unless these are images [B, C, H, W] in [0, 1], and labels [B], if any, of its classes."""
+        require_images(data, self.shape.chw)
+        if labels is not None and self.shape.n_classes:
+            require_labels(labels, len(data), self.shape.n_classes, self.semi_supervised)
 
     @property
     def binary(self) -> bool:

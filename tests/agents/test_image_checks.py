@@ -45,6 +45,11 @@ def load(monkeypatch: pytest.MonkeyPatch, train: ImageSet, test: ImageSet) -> No
             "got test images of class 2, of which there are no training images",
         ),
         (images(20), images(1), "at least 2 test images"),
+        (
+            replace(images(20), images=images(20).images // 128),
+            images(20),
+            "bytes from 0 (dark) to 255 (bright); got none above 1 in noise; multiply",
+        ),
         (images(20), images(5), "got 5 test images and --measured 10000; add --classifier none"),
         (images(20, side=3), images(20, side=3), "at least 4 × 4 for a classifier"),
     ],
