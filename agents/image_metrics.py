@@ -109,6 +109,11 @@ VALIDATION, PROBED = 1_000, 20_000
 """Maximum number of test images that choose the width of the Parzen windows, and of training images for a probe."""
 
 
+def weighs_samples(kind: type[ImageModel]) -> bool:
+    """Whether importance samples bound the likelihood of models of a class."""
+    return issubclass(kind, HasLogWeight) and not issubclass(kind, HasLogProb | HasBound)
+
+
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
     """`nll`: -log p(x) of a model that knows it; otherwise minus a bound on it, with `samples` latents for each image
     where there are importance weights, with one sample minus the evidence lower bound. Nats per image, mean over at

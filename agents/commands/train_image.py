@@ -19,9 +19,10 @@ from rlgen.generators.image_model import FindsObjects, ImageModel, ImageShape, S
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer
+from rlgen.idle import require_read
 from rlgen.runs.folder import RunFolder
 
-from ..image_metrics import PANELS, RESULTS
+from ..image_metrics import PANELS, RESULTS, weighs_samples
 from .choices import typed
 from .evaluation import ImageEvaluation
 from .generative_settings import GenerativeSettings
@@ -126,6 +127,15 @@ class TrainImage(GenerativeSettings):
             got = f"--classifier {self.classifier} for {self.model}"
             raise problem("a classifier that measures the samples of a model", got, "leave --classifier out")
 
+    def run(self) -> int:
+        # A run of an earlier version may have idle settings, and is resumed with them.
+        kind = GENERATORS[self.model]
+        require_read(self.model_config, f"--{self.model.replace('_', '-')}." if kind.grouped else "--")
+        if self.importance_samples != type(self).importance_samples and not weighs_samples(kind):
+            able = ", ".join(name for name, each in GENERATORS.items() if weighs_samples(each))
+            log.warning("--importance-samples has no effect for %s: only %s are measured by them", self.model, able)
+        return super().run()
+
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
         """The class with the settings of the chosen model."""
@@ -140,6 +150,8 @@ class TrainImage(GenerativeSettings):
         read = super().without_idle(values, arguments)
         if not GENERATORS[cls.model].semi_supervised:
             read.pop("labels", None)
+        if not weighs_samples(GENERATORS[cls.model]):
+            read.pop("importance_samples", None)
         return read
 
     @property

@@ -258,6 +258,13 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--measured", "5"], "expected at least 6 images to compare features of"),
         (["--seed", "-1"], "expected seed of at least 0"),
         (["--model", "van"], "van"),
+        (["--vae.mixture", "8"], "got --vae.mixture 8 with --vae.likelihood bernoulli, where it has no effect; leave"),
+        (["--vae.flow-hidden", "9", "9"], "expected --vae.posterior iaf or coupling for --vae.flow-hidden; got"),
+        (["--model", "draw", "--draw.no-attention", "--draw.read-window", "9"], "expected --draw.attention, above 0"),
+        (["--model", "gan", "--gan.penalties.gradient-center", "0"], "got --gan.penalties.gradient-center 0.0 with"),
+        (["--model", "u_gat_it", "--u-gat-it.quantization.decay", "0.5"], "--u-gat-it.quantization.codes 0, where"),
+        (["--model", "lapgan", "--lapgan.penalties.r1", "0", "--lapgan.r1-per-level", "2"], "--lapgan.penalties.r1"),
+        (["--model", "classifier", "--pgd-steps", "3"], "expected --adversarial pgd for --pgd-steps"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
