@@ -100,6 +100,7 @@ def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None
             got,
             "use e.g. --batch-size 100",
         )
+    model.require_batch_size(batch_size)
     if batch_size > len(train):
         said = "--batch-size %d is more than the %d training images: every minibatch has some of them several times"
         log.warning(said, batch_size, len(train))

@@ -138,7 +138,7 @@ class ImageSet:
             raise problem(
                 f"a multiple of the {self.n_classes} classes",
                 f"{count} labeled images",
-                f"take as many of each class, e.g. {self.n_classes} or {10 * self.n_classes}",
+                f"take as many of each class, e.g. --labels {self.n_classes} or {10 * self.n_classes}",
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
         shuffled = self.labels[order]
@@ -146,7 +146,9 @@ class ImageSet:
         short = min(range(self.n_classes), key=lambda label: len(rows[label]))
         if len(rows[short]) < each:
             raise problem(
-                f"{each} images of each class", f"{len(rows[short])} of class {short} in {self.name}", "take fewer"
+                f"{each} images of each class",
+                f"{len(rows[short])} of class {short} in {self.name}",
+                "take fewer (--labels)",
             )
         return self.take(torch.cat(rows).sort().values, f"{count} labeled of {self.split}, seed {seed}")
 

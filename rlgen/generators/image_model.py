@@ -67,6 +67,9 @@ class ImageModel(GenerativeModel):
         super().__init__()
         self.shape, self.config = shape, config
 
+    def require_batch_size(self, size: int) -> None:
+        """Raise `InputError` unless the model can learn from batches of `size` images."""
+
     def require_data(self, data: Tensor, labels: Tensor | None) -> None:
         """Raise `InputError` unless these are images [B, C, H, W] in [0, 1], and labels [B], if any, of its classes."""
         require_images(data, self.shape.chw)

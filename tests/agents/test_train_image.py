@@ -264,6 +264,13 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
         (["--model", "gan", "--gan.penalties.gradient-center", "0"], "got --gan.penalties.gradient-center 0.0 with"),
         (["--model", "u_gat_it", "--u-gat-it.quantization.decay", "0.5"], "--u-gat-it.quantization.codes 0, where"),
         (["--model", "lapgan", "--lapgan.penalties.r1", "0", "--lapgan.r1-per-level", "2"], "--lapgan.penalties.r1"),
+        (
+            ["--model", "dc_ign", "--batch-size", "19"],
+            "use --batch-size 20 or more, or a smaller --dc-ign.minib",
+        ),
+        (["--model", "semi_supervised_gan", "--labels", "12"], "take as many of each class, e.g. --labels 10 or 100"),
+        (["--model", "u_gat_it", "--u-gat-it.domains", "0", "10"], "choose --u-gat-it.domains that the data has"),
+        (["--scatter", "1", "--canvas", "3"], "enlarge it (--canvas)"),
         (["--model", "classifier", "--pgd-steps", "3"], "expected --adversarial pgd for --pgd-steps"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
