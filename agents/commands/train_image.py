@@ -16,6 +16,7 @@ from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import FindsObjects, ImageModel, ImageShape, Samples
+from rlgen.generators.known_names import options_for
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer
@@ -142,6 +143,9 @@ class TrainImage(GenerativeSettings):
         if typed(arguments, "--fq-gan.host") in ("u_gat_it", "u-gat-it"):
             remedy = "use --model u_gat_it --u-gat-it.quantization.codes 64"
             raise problem("a host that draws from latents", "u_gat_it, a translation with settings of its own", remedy)
+        asked = typed(arguments, "--model")
+        if asked is not None and asked not in cls.models and (options := options_for(asked, cls.models)) is not None:
+            raise problem(f"a model of {', '.join(cls.models)}", repr(asked), f"use {options}")
         return super().for_arguments(arguments, values)
 
     @classmethod

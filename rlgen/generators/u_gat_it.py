@@ -130,9 +130,8 @@ class UGATIT(ImageModel):
         super().__init__(shape, config)
         if max(config.domains) >= shape.n_classes:
             got = f"domains {config.domains} and {shape.n_classes} classes"
-            raise problem(
-                "domains among the classes of labeled images", got, "choose --u-gat-it.domains that the data has"
-            )
+            remedy = "choose --u-gat-it.domains that the data has"
+            raise problem("domains among the classes of labeled images", got, remedy)
         depths = sorted({1, required_halvings(shape.height, shape.width)})
         self.generators = nn.ModuleList(UGATITGenerator(*shape.chw, config.width, config.blocks) for _ in range(2))
         """The generators to the second domain and to the first, each of images of the other one."""
