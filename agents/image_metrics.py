@@ -33,7 +33,7 @@ from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
-from rlgen.generators.metrics.variety import FEWEST, collapse, relative_std, variety
+from rlgen.generators.metrics.variety import FEWEST, collapse, pixel_variety, variety
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.nn.attacks import AttackName
 from rlgen.system.rng import own_randomness
@@ -242,7 +242,7 @@ def _of_samples(
     compared = _comparable(model, samples, test, held_out)
     real = compared.some(measured).floats()
     found: dict[str, Any] = {"n_test": len(real), "n_samples": len(samples), "compared_with": compared.name}
-    found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
+    found |= pixel_variety(real, samples) | _parzen(samples, real)
     if extractor is not None:
         known = not isinstance(extractor, InceptionExtractor) and model.shape.n_classes > 1  # inception has others
         classes = labels if known else None

@@ -1,4 +1,4 @@
-"""Images without classes are learned, and measured without a classifier."""
+"""Images without classes, and equal images, are learned, and measured without a classifier."""
 
 from pathlib import Path
 
@@ -19,3 +19,12 @@ def test_the_report_of_images_without_classes_says_what_is_not_measured(tmp_path
     assert "got images without classes in noise" in metrics["not_measured"]
     assert "fid" not in metrics
     assert (out / "report.html").read_text().count("got images without classes in noise") == 1
+
+
+def test_of_equal_images_the_relative_standard_deviation_is_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", images=np.full((50, 6, 6), 128, np.uint8), labels=np.arange(50) % 2)
+    given = ["train", "image", *OPTIONS.split(), "--evaluate-every", "1", "--data", str(tmp_path / "grey.npz")]
+    assert cli.main([*given, "--classifier", "none", "--out", str(tmp_path / "run")]) == 0
+    metrics = Result.read(tmp_path / "run").metrics
+    assert "parzen" in metrics
+    assert "relative_std" not in metrics
