@@ -81,7 +81,8 @@ def _split(found: dict[str, np.ndarray], split: str, source: Path) -> Found:
         got = f"none of them for the {split} images in {source}"
         raise problem(f"arrays of images called {KNOWN}", got, "rename the arrays")
     images = planes(found[pair[0]], f"{pair[0]} in {source}")
-    labels, names = np.zeros(len(images), np.int64), ()
+    names: tuple[str, ...] = ()
+    labels = np.zeros(len(images), np.int64)
     if pair[1] in found:
         every = {
             name: column(np.asarray(found[name]), "count", 1, name, str(source)).astype(np.int64)
