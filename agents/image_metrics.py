@@ -12,6 +12,7 @@ from torch import Tensor
 from rlgen.data.images import ImageSet
 from rlgen.display import Metric, Panel
 from rlgen.equations.variational_bounds import bits_per_dimension
+from rlgen.errors import problem
 from rlgen.generators.classifier import ClassifierConfig
 from rlgen.generators.classifier_files import classifier_extractor, load_extractor
 from rlgen.generators.image_model import (
@@ -32,7 +33,7 @@ from rlgen.generators.metrics.classes import accuracy, code_accuracy, fit_linear
 from rlgen.generators.metrics.inception import Extractor, InceptionExtractor, in_pieces
 from rlgen.generators.metrics.log_likelihood import exact_log_weight, negative_log_likelihood, parzen
 from rlgen.generators.metrics.scores import image_scores
-from rlgen.generators.metrics.variety import FEWEST, collapse, relative_std, variety
+from rlgen.generators.metrics.variety import FEWEST, collapse, pixel_variety, variety
 from rlgen.generators.trainer import Diverged, Trainer
 from rlgen.nn.attacks import AttackName
 from rlgen.system.rng import own_randomness
@@ -106,6 +107,11 @@ PIECE = 500
 """Images processed at a time."""
 VALIDATION, PROBED = 1_000, 20_000
 """Maximum number of test images that choose the width of the Parzen windows, and of training images for a probe."""
+
+
+def weighs_samples(kind: type[ImageModel]) -> bool:
+    """Whether importance samples bound the likelihood of models of a class."""
+    return issubclass(kind, HasLogWeight) and not issubclass(kind, HasLogProb | HasBound)
 
 
 def likelihood_bounds(model: ImageModel, images: ImageSet, most: int, samples: int = 1) -> dict[str, float]:
@@ -202,7 +208,8 @@ def measure(
     for a model without.
 
     `held_out`: the test images in the form that the model sees. Samples are compared with them, except for grey samples
-    of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one.
+    of a model of zeros and ones. `classifier`: auto, inception, none, or the card of a saved one. `not_measured` says
+    why metrics by a classifier are absent, where the images have no classes.
     """
     found: dict[str, Any] = {"n_test": min(measured, len(held_out))}
     if _without_samples(model) is not None:
@@ -215,13 +222,15 @@ def measure(
     found |= log_densities(model, held_out, measured)
     found |= count_accuracy(model, held_out) | factor_r2(model, train, test, measured)
     found |= classification_error(model, held_out) | robust_errors(model, held_out.some(measured))
-    if isinstance(model, InfersCategory):
+    if isinstance(model, InfersCategory) and test.classified:
         codes = torch.cat([model.infer_category(piece) for piece, _ in test.in_order(PIECE)])
         found["code_accuracy"] = code_accuracy(codes, test.labels, model.n_codes, test.n_classes).accuracy
-    if isinstance(model, HasFeatures):
+    if isinstance(model, HasFeatures) and train.classified:
         found["probe_accuracy"] = _probed(model, train.some(PROBED), test)
     if isinstance(model, Samples):
         found |= _of_samples(model, test, held_out, measured, extractor_of(classifier, train, test))
+        missing = without_classes(classifier, train)
+        found |= {} if missing is None else {"not_measured": missing}
     return found
 
 
@@ -229,13 +238,14 @@ def _of_samples(
     model: ImageModel, test: ImageSet, held_out: ImageSet, measured: int, extractor: Extractor | None
 ) -> dict[str, Any]:
     """Metrics of `measured` samples, compared with test images."""
-    samples, labels = _drawn(model, measured, test.images.device)
+    samples, labels = _drawn(model, measured, held_out)
     compared = _comparable(model, samples, test, held_out)
     real = compared.some(measured).floats()
-    found: dict[str, Any] = {"n_samples": len(samples), "compared_with": compared.name}
-    found |= {"relative_std": relative_std(real, samples)} | _parzen(samples, real)
+    found: dict[str, Any] = {"n_test": len(real), "n_samples": len(samples), "compared_with": compared.name}
+    found |= pixel_variety(real, samples) | _parzen(samples, real)
     if extractor is not None:
-        classes = None if isinstance(extractor, InceptionExtractor) else labels  # inception has other classes
+        known = not isinstance(extractor, InceptionExtractor) and model.shape.n_classes > 1  # inception has others
+        classes = labels if known else None
         found |= image_scores(real, samples, extractor, classes)
     warning = collapse_of(model, found, len(real))
     return found if warning is None else {**found, "warning": warning}
@@ -249,31 +259,38 @@ def sample_variety(
     by_likelihood = (HasBound, HasLogDensity, HasLogProb, HasLogWeight)
     if not isinstance(model, Samples) or isinstance(model, by_likelihood):
         return {}
-    samples, _ = _drawn(model, min(most, len(test)), test.images.device)
+    samples, _ = _drawn(model, min(most, len(test)), held_out)
     real = _comparable(model, samples, test, held_out).some(len(samples)).floats()
     return variety(real, samples, extractor)
 
 
 def collapse_of(model: ImageModel, found: dict[str, Any], n_images: int) -> str | None:
     """A warning if the variety `found` in `n_images` samples shows that they have collapsed. None for translations,
-    which are of one class by design, and for fewer images than say something."""
+    which are as varied as the images that are translated, and for fewer images than say something."""
     if isinstance(model, Translates) or n_images < FEWEST:
         return None
     return collapse(found, model.collapse_remedy)
 
 
-def _drawn(model: ImageModel, count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Samples [count, C, H, W] of a model that `Samples`, and the labels that they were conditioned on, if any."""
+def _drawn(model: ImageModel, count: int, held_out: ImageSet) -> tuple[Tensor, Tensor | None]:
+    """Samples [count, C, H, W] of a model that `Samples`, and the labels that they were conditioned on, if any. Those
+    of a model that translates are translations of at most `count` of the `held_out` images."""
     assert isinstance(model, Samples)
+    if isinstance(model, Translates):
+        source = held_out.of_class(model.domains[0]).some(count)
+        return torch.cat([model.translate(piece) for piece, _ in source.in_order(PIECE)]), None
+    device = held_out.images.device
     labels = torch.arange(count, device=device) % model.shape.n_classes if model.conditional else None
     with own_randomness(SEED, device):
         return torch.cat([model.sample(n, part) for n, part in _pieces(count, labels)]), labels
 
 
 def _comparable(model: ImageModel, samples: Tensor, test: ImageSet, held_out: ImageSet) -> ImageSet:
-    """The test images in the form of the samples: not binarized for grey samples of a model of zeros and ones."""
+    """The test images in the form of the samples: not binarized for grey samples of a model of zeros and ones, and of
+    the second domain for translations."""
     grey = bool(((samples > 0) & (samples < 1)).any())
-    return test if model.binary and grey else held_out
+    found = test if model.binary and grey else held_out
+    return found.of_class(model.domains[1]) if isinstance(model, Translates) else found
 
 
 def _pieces(n: int, labels: Tensor | None) -> list[tuple[int, Tensor | None]]:
@@ -301,9 +318,22 @@ def _probed(model: HasFeatures, train: ImageSet, test: ImageSet) -> float:
     return accuracy(probe.logits(unseen), test.labels)
 
 
+def without_classes(classifier: str, train: ImageSet) -> str | None:
+    """Why no classifier can be trained to compare samples, in three parts; None if it can, or need not."""
+    if classifier != "auto" or train.classified:
+        return None
+    expected = "images of at least 2 classes, to train the classifier whose features FID, precision and recall compare"
+    remedy = (
+        "put the pictures of each class into a folder of its own, or give --classifier inception or the .json of a "
+        "classifier of similar images; without one, only metrics that need no classifier are measured"
+    )
+    return str(problem(expected, f"images without classes in {train.name}", remedy))
+
+
 def extractor_of(classifier: str, train: ImageSet, test: ImageSet) -> Extractor | None:
-    """Inception, the saved classifier, or one trained in minibatches no larger than `train`; None for `none`."""
-    if classifier == "none":
+    """Inception, the saved classifier, or one trained in minibatches no larger than `train`; None for `none`, and for
+    training images without classes: features of a classifier of one class are random."""
+    if classifier == "none" or without_classes(classifier, train) is not None:
         return None
     if classifier == "auto":
         usual = ClassifierConfig()

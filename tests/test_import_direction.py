@@ -17,6 +17,7 @@ SOURCE_FOLDERS = {"rlgen": "rlgen", "agents": "rlgen.agents", "envs": "rlgen.env
 LAYERS = (
     "rlgen",
     "rlgen.errors",
+    "rlgen.idle",
     "rlgen.deprecation",
     "rlgen.display",
     "rlgen.checks",

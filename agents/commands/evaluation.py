@@ -236,7 +236,7 @@ def show(numbers: dict[str, Any]) -> None:
 
 
 OF_TRAINING = (
-    *("model", "data", "images", "tokens", "sentences", "examples", "parameters", "start", "chosen_update"),
+    *("model", "data", "classes", "images", "tokens", "sentences", "examples", "parameters", "start", "chosen_update"),
     *("written", "written_exact", "written_words"),
 )
 """Metrics that are taken from the run."""
@@ -304,7 +304,8 @@ class ImageEvaluation(GenerativeEvaluation):
     def measure(self, folder: "RunFolder") -> dict[str, Any]:
         from rlgen.runs.image_files import load_image_model, require_noted_images
 
-        from .image_checks import as_seen, binarization_of, require_classifier_file, require_measurable
+        from ..image_metrics import weighs_samples
+        from .image_checks import as_seen, binarization_of, require_classifier_file, require_domains, require_measurable
 
         config, device = self.recorded(folder, "measured", "importance_samples", "classifier")
         require_classifier_file(config.extractor)
@@ -312,6 +313,10 @@ class ImageEvaluation(GenerativeEvaluation):
         require_noted_images(folder, train, test)
         require_measurable(train, test, config.extractor, config.measured)
         model = load_image_model(folder, device)
+        if self.importance_samples is not None and not weighs_samples(type(model)):
+            got = f"--importance-samples {self.importance_samples} for {config.model}, where it has no effect"
+            raise problem("a model whose likelihood is bounded by importance samples", got, "leave it out")
+        require_domains(model, test, config.extractor)
         held_out = as_seen(test, model, binarization_of(model, config.binarize))
         return config.measurement.of(model, train, test, held_out)
 

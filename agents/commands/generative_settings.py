@@ -95,7 +95,7 @@ class GenerativeSettings(RunSettings):
             option: choice
             for name, kind in others.items()
             for option, choice in needs(
-                "--model", [name], options_of(kind.config_type, f"{name}." if kind.grouped else "")
+                "--model", [name], options_of(kind.config_type, f"{name.replace('_', '-')}." if kind.grouped else "")
             ).items()
             if option.removeprefix("--") not in own  # --learning-rate is rather --vae.learning-rate without its group
         }

@@ -11,9 +11,11 @@ from rlgen.data.images import ImageSet, fixed_binarization
 from rlgen.errors import problem
 from rlgen.generators.classifier import SMALLEST
 from rlgen.generators.classifier_files import load_extractor
-from rlgen.generators.image_model import ImageModel, VariesFactors
+from rlgen.generators.image_model import ImageModel, Translates, VariesFactors
 from rlgen.generators.metrics.inception import require_inception
 from rlgen.system.rng import own_randomness
+
+from ..image_metrics import without_classes
 
 log = logging.getLogger("rlgen")
 FACTOR_SEED, PIECE = 40_000, 500
@@ -31,23 +33,31 @@ def require_classifier_file(classifier: str) -> None:
 
 
 def require_one_kind(train: ImageSet, test: ImageSet) -> None:
-    """Raise `InputError` unless the test images have the shape and the classes of the training images."""
+    """Raise `InputError` unless the test images have the shape and the classes of the training images, and these are
+    bright somewhere."""
+    if (brightest := int(train.images.max())) < 2:
+        got = f"none above {brightest} in {train.name}"
+        raise problem("bytes from 0 (dark) to 255 (bright)", got, "multiply images of zeros and ones by 255")
     if train.shape != test.shape:
         shapes = [" × ".join(str(size) for size in each.shape) for each in (train, test)]
         got = f"training images of {shapes[0]} and test images of {shapes[1]} in {train.name}"
         raise problem("training and test images of one shape", got, "take all files from one data set")
-    most = int(test.labels.max())
-    if most >= train.n_classes:
-        got = f"the test label {most} and training labels up to {train.n_classes - 1} in {train.name}"
+    unknown = sorted(set(test.labels.tolist()) - set(train.labels.tolist()))
+    if unknown and not train.counted:
+        named = ", ".join(test.class_names[label] if test.class_names else str(label) for label in unknown)
+        got = f"test images of class {named}, of which there are no training images in {train.name}"
         raise problem("test images of the training images' classes", got, "take all files from one data set")
 
 
 def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measured: int) -> None:
     """Raise `InputError` if the final metrics would have too few images, or images that the classifier does not
-    take."""
+    take; log a warning for images without classes, of which no classifier can be trained."""
     if len(test) < 2:
         raise problem("at least 2 test images", f"{len(test)} in {test.name}", "add test images to the data")
     if classifier == "none":
+        return
+    if (missing := without_classes(classifier, train)) is not None:
+        log.warning("FID and similar metrics are not measured: %s", missing)
         return
     remedy = "add --classifier none, which omits FID and similar metrics"
     if min(len(test), measured) < LEAST_COMPARED:
@@ -56,16 +66,28 @@ def require_measurable(train: ImageSet, test: ImageSet, classifier: str, measure
     if classifier == "inception":
         return
     if classifier == "auto":
-        if len(train) < 2:
-            raise problem("at least 2 training images for a classifier", f"{len(train)} in {train.name}", remedy)
         if min(train.shape[1:]) < SMALLEST:
             got = f"{train.shape[1]} × {train.shape[2]} in {train.name}"
             raise problem(f"images of at least {SMALLEST} × {SMALLEST} for a classifier", got, remedy)
         return
     known = load_extractor(Path(classifier)).network
+    if known.n_classes < 2:
+        got = f"one of a single class in {classifier}, whose features are random"
+        raise problem("a classifier of at least 2 classes", got, "use another one, or --classifier none")
     if known.shape != train.shape or known.n_classes < train.n_classes:
         kinds = [f"{' × '.join(map(str, each.shape))} of {each.n_classes} classes" for each in (known, train)]
         raise problem(f"images of {kinds[0]}, as {classifier} knows", f"{kinds[1]} in {train.name}", "use another one")
+
+
+def require_domains(model: ImageModel, test: ImageSet, classifier: str) -> None:
+    """Raise `InputError` if a model that translates has too few test images of one of its domains."""
+    if not isinstance(model, Translates):
+        return
+    least = 2 if classifier == "none" else LEAST_COMPARED
+    for label in model.domains:
+        if (count := int((test.labels == label).sum())) < least:
+            got = f"{count} of class {label} in {test.name}"
+            raise problem(f"at least {least} test images of each domain", got, "choose other domains, or add images")
 
 
 def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None:
@@ -78,6 +100,7 @@ def require_batches(model: ImageModel, batch_size: int, train: ImageSet) -> None
             got,
             "use e.g. --batch-size 100",
         )
+    model.require_batch_size(batch_size)
     if batch_size > len(train):
         said = "--batch-size %d is more than the %d training images: every minibatch has some of them several times"
         log.warning(said, batch_size, len(train))

@@ -131,7 +131,8 @@ class ImageTraining(GenerativeTraining):
         found = self.measurement.of(model, self.train, self.test, self.held_out)
         if "warning" in found:
             log.warning("the samples have collapsed: %s", found["warning"])
-        return {"data": self.train.name, **found}
+        names = {"classes": ", ".join(self.train.class_names)} if self.train.class_names else {}
+        return {"data": self.train.name, **names, **found}
 
     def save(self, folder: RunFolder, model: ImageModel) -> None:
         save_image_model(folder, model)

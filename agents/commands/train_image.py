@@ -16,12 +16,14 @@ from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import FindsObjects, ImageModel, ImageShape, Samples
+from rlgen.generators.known_names import options_for
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer
+from rlgen.idle import require_read
 from rlgen.runs.folder import RunFolder
 
-from ..image_metrics import PANELS, RESULTS
+from ..image_metrics import PANELS, RESULTS, weighs_samples
 from .choices import typed
 from .evaluation import ImageEvaluation
 from .generative_settings import GenerativeSettings
@@ -30,6 +32,7 @@ from .image_checks import (
     binarization_of,
     require_batches,
     require_classifier_file,
+    require_domains,
     require_measurable,
     require_one_kind,
 )
@@ -103,8 +106,9 @@ class TrainImage(GenerativeSettings):
     """Importance samples per test image in the final estimate of its likelihood; papers use 5,000."""
     classifier: str = "auto"
     """Classifier whose features FID, precision and similar metrics compare. auto: one trained on the same images and
-    kept in the user's cache (seconds for digits, minutes for MNIST); the .json of a kept one; inception: that of the
-    papers, where the package torch-fidelity and its weights are on this machine; none: no such metrics."""
+    kept in the user's cache (seconds for digits, minutes for MNIST), if these have classes; the .json of a kept one;
+    inception: that of the papers, where the package torch-fidelity and its weights are on this machine; none: no such
+    metrics."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,12 +128,24 @@ class TrainImage(GenerativeSettings):
             got = f"--classifier {self.classifier} for {self.model}"
             raise problem("a classifier that measures the samples of a model", got, "leave --classifier out")
 
+    def run(self) -> int:
+        # A run of an earlier version may have idle settings, and is resumed with them.
+        kind = GENERATORS[self.model]
+        require_read(self.model_config, f"--{self.model.replace('_', '-')}." if kind.grouped else "--")
+        if self.importance_samples != type(self).importance_samples and not weighs_samples(kind):
+            able = ", ".join(name for name, each in GENERATORS.items() if weighs_samples(each))
+            log.warning("--importance-samples has no effect for %s: only %s are measured by them", self.model, able)
+        return super().run()
+
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
         """The class with the settings of the chosen model."""
         if typed(arguments, "--fq-gan.host") in ("u_gat_it", "u-gat-it"):
             remedy = "use --model u_gat_it --u-gat-it.quantization.codes 64"
             raise problem("a host that draws from latents", "u_gat_it, a translation with settings of its own", remedy)
+        asked = typed(arguments, "--model")
+        if asked is not None and asked not in cls.models and (options := options_for(asked, cls.models)) is not None:
+            raise problem(f"a model of {', '.join(cls.models)}", repr(asked), f"use {options}")
         return super().for_arguments(arguments, values)
 
     @classmethod
@@ -138,6 +154,8 @@ class TrainImage(GenerativeSettings):
         read = super().without_idle(values, arguments)
         if not GENERATORS[cls.model].semi_supervised:
             read.pop("labels", None)
+        if not weighs_samples(GENERATORS[cls.model]):
+            read.pop("importance_samples", None)
         return read
 
     @property
@@ -181,6 +199,8 @@ class TrainImage(GenerativeSettings):
         train, test = (self.images(split).to(device) for split in ("train", "test"))
         if self.objects:
             log.info("images: %s; the label is the number of objects", train.name)
+        if train.class_names:
+            log.info("classes 0 to %d: %s", train.n_classes - 1, ", ".join(train.class_names))
         require_one_kind(train, test)
         require_measurable(train, test, self.extractor, self.measured)
         channels, height, width = train.shape
@@ -188,6 +208,7 @@ class TrainImage(GenerativeSettings):
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         model = GENERATORS[self.model](shape, self.model_config).to(device)
+        require_domains(model, test, self.extractor)
         require_batches(model, self.batch_size, train)
         training = self._training(model, train, test)
         if folder is not None:

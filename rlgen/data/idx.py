@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgen.data.class_numbers import numbered
 from rlgen.errors import InputError, problem
 from rlgen.system.memory import require_room
 
@@ -92,9 +93,9 @@ def _damaged(path: Path, what: str) -> InputError:
     return problem("a complete IDX file", f"{path}, which {what}", "copy or download it again")
 
 
-def read_idx_folder(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, 1, H, W] and labels [N] of MNIST's four file names, which Fashion-MNIST and others share, each with or
-    without .gz."""
+def read_idx_folder(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images [N, 1, H, W], classes [N] and their names (`rlgen.data.class_numbers`) of MNIST's four file names, which
+    Fashion-MNIST and others share, each with or without .gz."""
     images = read_idx(_idx_file(folder, f"{PREFIX[split]}-images-idx3-ubyte"), 3)
     labels = read_idx(_idx_file(folder, f"{PREFIX[split]}-labels-idx1-ubyte"), 1)
     if len(images) != len(labels):
@@ -103,13 +104,12 @@ def read_idx_folder(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
             f"{len(labels)} labels and {len(images)} images in {folder} ({split})",
             "take both files from one download",
         )
-    return images[:, None], labels
+    others = [_found(folder, f"{prefix}-labels-idx1-ubyte") for name, prefix in PREFIX.items() if name != split]
+    return images[:, None], *numbered(labels, [labels, *(read_idx(path, 1) for path in others if path is not None)])
 
 
 def _idx_file(folder: Path, name: str) -> Path:
-    """The plain file if it exists, else the gzipped one; the last dash may be a dot, as some archives unpack it."""
-    candidates = [folder / (stem + end) for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
-    found = next((path for path in candidates if path.is_file()), None)
+    found = _found(folder, name)
     if found is None:
         raise problem(
             f"{name} or {name}.gz in {folder}",
@@ -117,6 +117,12 @@ def _idx_file(folder: Path, name: str) -> Path:
             "put MNIST's four files there: train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte",
         )
     return found
+
+
+def _found(folder: Path, name: str) -> Path | None:
+    """The plain file if it exists, else the gzipped one; the last dash may be a dot, as some archives unpack it."""
+    candidates = [folder / (stem + end) for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def has_idx_files(folder: Path) -> bool:

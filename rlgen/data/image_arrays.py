@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgen.data.class_numbers import numbered
 from rlgen.data.columns import column, reading
 from rlgen.data.formats.npz import npz_keys, read_npz
 from rlgen.data.image_split import last_fifth
@@ -25,8 +26,12 @@ def has_arrays(folder: Path) -> bool:
     return any(folder.glob("*.npy"))
 
 
-def read_arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, C, H, W] and labels [N] of an .npz file of arrays, or of an .npy file of images.
+Found = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+
+
+def read_arrays(path: Path, split: str) -> Found:
+    """Images uint8 [N, C, H, W], classes [N] and their names (`rlgen.data.class_numbers`) of an .npz file of arrays, or
+    of an .npy file of images.
 
     The arrays are `train_images`, `train_labels`, `test_images`, `test_labels` (or x_train, y_train, x_test, y_test);
     or `images` and `labels`, whose last fifth of each class is the test split. Images are [N, H, W], [N, H, W, C] or
@@ -43,7 +48,7 @@ def read_arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return _split(read_npz(path, (), _names(npz_keys(path), split)), split, path)
 
 
-def read_array_folder(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+def read_array_folder(folder: Path, split: str) -> Found:
     """The same from a folder with an .npy file for each array. Images are mapped into memory: only the rows of a
     minibatch are read."""
     names = _names({path.stem for path in folder.glob("*.npy")}, split)
@@ -51,11 +56,17 @@ def read_array_folder(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def _names(present: set[str], split: str) -> list[str]:
-    """Those of the present arrays that hold the split, or everything."""
+    """Those of the present arrays that hold the split or everything, and the labels of the other split."""
     for pair in (*NAMES[split], *WHOLE):
         if pair[0] in present:
-            return [name for name in pair if name in present]
+            return sorted({*pair, *_labels(pair)} & present)
     return []
+
+
+def _labels(pair: tuple[str, str]) -> list[str]:
+    """The names of labels that go with a pair of arrays: its own, and those of the other split."""
+    number = next((number for names in NAMES.values() for number, each in enumerate(names) if each == pair), None)
+    return [pair[1]] if number is None else [names[number][1] for names in NAMES.values()]
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -64,22 +75,28 @@ def _mapped(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
-def _split(found: dict[str, np.ndarray], split: str, source: Path) -> tuple[np.ndarray, np.ndarray]:
+def _split(found: dict[str, np.ndarray], split: str, source: Path) -> Found:
     pair = next((each for each in (*NAMES[split], *WHOLE) if each[0] in found), None)
     if pair is None:
         got = f"none of them for the {split} images in {source}"
         raise problem(f"arrays of images called {KNOWN}", got, "rename the arrays")
     images = planes(found[pair[0]], f"{pair[0]} in {source}")
+    names: tuple[str, ...] = ()
     labels = np.zeros(len(images), np.int64)
     if pair[1] in found:
-        labels = column(np.asarray(found[pair[1]]), "count", 1, pair[1], str(source)).astype(np.int64)
+        every = {
+            name: column(np.asarray(found[name]), "count", 1, name, str(source)).astype(np.int64)
+            for name in _labels(pair)
+            if name in found
+        }
+        labels, names = numbered(every[pair[1]], list(every.values()))
     if len(labels) != len(images):
         got = f"{len(labels)} labels of {len(images)} images in {source}"
         raise problem("one label for each image", got, "write the file again")
     if pair not in WHOLE:
-        return images, labels
-    test = last_fifth(labels)
-    return images[test == (split == "test")], labels[test == (split == "test")]
+        return images, labels, names
+    chosen = last_fifth(labels) == (split == "test")
+    return images[chosen], labels[chosen], names
 
 
 def planes(images: np.ndarray, source: str) -> np.ndarray:

@@ -43,12 +43,12 @@ def is_folder(name_or_path: str | Path) -> bool:
 def read(name_or_path: str | Path, split: str, size: int | None = None) -> dict[str, Any]:
     """The fields of an `ImageSet`. `size`: height and width that pictures are scaled to while they are read."""
     if name_or_path == "digits":
-        return _fields(*_digits(split), "digits", split)
+        return _fields(*_digits(split), (), "digits", split)
     if isinstance(name_or_path, str) and not is_folder(name_or_path):
-        return _fields(*_hub(name_or_path, split), name_or_path, split)
+        return _fields(*_hub(name_or_path, split), (), name_or_path, split)
     path = Path(name_or_path)
     if path.suffix == ".npz" and path.is_file() and has_demonstrations(path):
-        return _fields(*demonstrated_images(path, split), path.stem, split)
+        return _fields(*demonstrated_images(path, split), (), path.stem, split)
     if path.is_file():
         return _fields(*read_arrays(path, split), path.stem, split)
     if not path.is_dir():
@@ -57,15 +57,16 @@ def read(name_or_path: str | Path, split: str, size: int | None = None) -> dict[
     return _fields(*_folder(path, split, size), split)
 
 
-def _folder(folder: Path, split: str, size: int | None) -> tuple[np.ndarray, np.ndarray, str]:
-    """Images, labels and the name of the set, by what the folder holds."""
+def _folder(folder: Path, split: str, size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], str]:
+    """Images, labels, the names of the classes and of the set, by what the folder holds."""
     name = folder.resolve().name
     if has_pictures(folder):
         return *read_pictures(folder, split, size), name
     if has_arrays(folder):
         return *read_array_folder(folder, split), name
     if (binary := cifar_folder(folder)) is not None:
-        return read_cifar(binary, split)
+        images, labels, of_set = read_cifar(binary, split)
+        return images, labels, (), of_set
     if has_idx_files(folder):
         return *read_idx_folder(folder, split), name
     raise problem(
@@ -122,11 +123,14 @@ def _hub(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels
 
 
-def _fields(images: np.ndarray, labels: np.ndarray, name: str, split: str) -> dict[str, Any]:
+def _fields(
+    images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], name: str, split: str
+) -> dict[str, Any]:
     mapped = isinstance(images, np.memmap)
     return {
         "images": torch.from_numpy(images if mapped else np.array(images, dtype=np.uint8, order="C")),
         "labels": torch.from_numpy(labels.astype(np.int64)),
+        "class_names": class_names,
         "name": name,
         "split": split,
     }

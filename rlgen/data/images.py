@@ -32,6 +32,9 @@ class ImageSet:
     classes: int | None = None
     """Number of classes; the largest label plus one if not given."""
 
+    class_names: tuple[str, ...] = ()
+    """Names of the classes in their order, such as those of folders; empty where the classes are only numbered."""
+
     counted: bool = False
     """Whether labels are numbers of objects, as those of `rlgen.data.scattered`."""
 
@@ -44,6 +47,8 @@ class ImageSet:
             raise problem("one int64 label for each image", f"{got} in {self.name}", "give labels [N]")
         if not len(self.images):
             raise problem("at least one image", f"none in {self.name}", "check the source of the images")
+        if self.classes is None and self.class_names:
+            object.__setattr__(self, "classes", len(self.class_names))
         least, most = int(self.labels.min()), int(self.labels.max())
         if least < 0 or (self.classes is not None and most >= self.classes):
             expected = f"labels from 0 to {self.classes - 1}" if self.classes else "labels from 0"
@@ -65,6 +70,8 @@ class ImageSet:
                   test split;
                 - NumPy arrays of bytes: an .npz file, or a folder of .npy files, which are mapped into memory
                   (`rlgen.data.image_arrays`).
+
+                Labels with gaps, such as 0, 3 and 7, become classes 0, 1 and 2 with these `class_names`.
 
                 Give a folder with the name of a data set as ./mnist.
             split: "train" or "test".
@@ -105,6 +112,13 @@ class ImageSet:
             self, images=self.images[rows], labels=self.labels[rows], split=split or self.split, classes=self.n_classes
         )
 
+    def of_class(self, label: int) -> "ImageSet":
+        """The images of one class. Raises `InputError` if there are none."""
+        found, known = self.labels == label, self.class_names[label] if label < len(self.class_names) else label
+        if not found.any():
+            raise problem(f"images of class {known}", f"none in {self.name}", "choose a class that the data has")
+        return replace(self.take(found), name=f"{self.name}, class {known}")
+
     def some(self, count: int) -> "ImageSet":
         """At most `count` images in a random order, the same in every run. The first ones of a set would not do: its
         files may be sorted by class."""
@@ -124,7 +138,7 @@ class ImageSet:
             raise problem(
                 f"a multiple of the {self.n_classes} classes",
                 f"{count} labeled images",
-                f"take as many of each class, e.g. {self.n_classes} or {10 * self.n_classes}",
+                f"take as many of each class, e.g. --labels {self.n_classes} or {10 * self.n_classes}",
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.labels.device)
         shuffled = self.labels[order]
@@ -132,13 +146,20 @@ class ImageSet:
         short = min(range(self.n_classes), key=lambda label: len(rows[label]))
         if len(rows[short]) < each:
             raise problem(
-                f"{each} images of each class", f"{len(rows[short])} of class {short} in {self.name}", "take fewer"
+                f"{each} images of each class",
+                f"{len(rows[short])} of class {short} in {self.name}",
+                "take fewer (--labels)",
             )
         return self.take(torch.cat(rows).sort().values, f"{count} labeled of {self.split}, seed {seed}")
 
     @property
     def n_classes(self) -> int:
         return self.classes if self.classes is not None else int(self.labels.max()) + 1
+
+    @property
+    def classified(self) -> bool:
+        """Whether the labels tell images apart: those of pictures without classes are all equal."""
+        return bool((self.labels != self.labels[0]).any())
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -2,21 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rlgen.data.columns import reading
+from rlgen.data.picture import DECODING, header, pixels
 from rlgen.errors import problem
 from rlgen.system.memory import require_room
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-FORMATS = ("PNG", "JPEG")
-"""The only Pillow decoders used, whatever a file's name: some of the others start programs."""
-
-DECODING = 12
-"""Bytes per pixel of the one picture being decoded, including copies."""
-
 GREY = {"1", "L", "LA"}
 COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
 SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini"}
@@ -28,14 +21,16 @@ def has_pictures(folder: Path) -> bool:
     return any(_is_picture(path) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
 
 
-def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, C, H, W] and labels [N] of the "train" or "test" pictures. With a `size`, the largest square in
-    the middle of each is scaled to that height and width; without, all must have one size.
+def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images uint8 [N, C, H, W], labels [N] and the names of the classes of the "train" or "test" pictures. With a
+    `size`, the largest square in the middle of each is scaled to that height and width; without, all must have one
+    size.
 
     Folders named train and test within `folder` are the splits; without them, the last fifth of each class in name
     order is the test split, so no random generator is involved. Within a split, each folder is a class, numbered in
     name order; pictures without class folders are all of class 0. If all pictures are grey they have one channel, else
-    all become RGB; transparency is dropped.
+    all become RGB. They are turned as their EXIF orientation says, and what is transparent becomes
+    white.
 
     Raises:
         InputError: pictures of several sizes, of 16 bits, damaged or of other formats; other files; only one of the
@@ -47,7 +42,13 @@ def read_pictures(folder: Path, split: str, size: int | None = None) -> tuple[np
     sizes, modes = _headers([path for each in labeled.values() for path, _ in each], any_size=size is not None)
     largest = max(width * height for width, height in sizes)
     shape = sizes[0] if size is None else (size, size)
-    return _pixels(labeled[split], shape, "L" if modes <= GREY else "RGB", folder, largest)
+    names = tuple(each.name for each in _class_folders(folder / "train" if _divided(folder) else folder))
+    return *_pixels(labeled[split], shape, "L" if modes <= GREY else "RGB", folder, largest), names
+
+
+def _divided(folder: Path) -> bool:
+    """Whether the folder has folders for its splits."""
+    return (folder / "train").is_dir()
 
 
 def _by_split(folder: Path) -> dict[str, list[tuple[Path, int]]]:
@@ -121,22 +122,9 @@ def _pixels(
     require_room(room, f"the pictures in {folder}", on_disk)
     images = np.empty((len(labeled), channels, size[1], size[0]), np.uint8)
     for number, (path, _) in enumerate(labeled):
-        with reading("picture", path), _opened(path) as picture:
-            pixels = np.asarray(_fitted(picture.convert(mode), size))
-        images[number] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+        picture = pixels(path, size, mode)
+        images[number] = picture[None] if channels == 1 else picture.transpose(2, 0, 1)
     return images, np.array([label for _, label in labeled], np.int64)
-
-
-def _fitted(picture: Any, size: tuple[int, int]) -> Any:
-    """The picture, or if it has another size, the largest square in its middle, scaled to `size`."""
-    from PIL import Image
-
-    if picture.size == size:
-        return picture
-    width, height = picture.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return picture.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BICUBIC)
 
 
 def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int]], set[str]]:
@@ -145,8 +133,7 @@ def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int
     sizes: dict[tuple[int, int], Path] = {}
     modes = set()
     for path in paths:
-        with reading("picture", path), _opened(path) as picture:
-            size, mode = picture.size, picture.mode
+        size, mode = header(path)
         if mode not in GREY | COLOUR:
             raise problem("pictures of 8 bits per channel", f"mode {mode} in {path}", "convert it to 8 bits")
         sizes.setdefault(size, path)
@@ -155,9 +142,3 @@ def _headers(paths: Sequence[Path], any_size: bool) -> tuple[list[tuple[int, int
             raise problem("pictures of one size", " and ".join(shapes), "scale them to one size, e.g. --image-size 32")
         modes.add(mode)
     return list(sizes), modes
-
-
-def _opened(path: Path) -> Any:
-    from PIL import Image
-
-    return Image.open(path, formats=FORMATS)

@@ -35,7 +35,7 @@ def scattered(image_set: ImageSet, most: int, side: int | None = None, seed: int
     side = round(CANVAS * largest) if side is None else side
     if side < largest:
         got = f"a canvas of {side} × {side}"
-        raise problem(f"a canvas of at least {largest} × {largest}, the largest object", got, "enlarge it")
+        raise problem(f"a canvas of at least {largest} × {largest}, the largest object", got, "enlarge it (--canvas)")
     counts = random.integers(most + 1, size=len(images))
     chosen = random.integers(len(images), size=(len(images), most))
     there = np.arange(most) < counts[:, None]
@@ -51,6 +51,7 @@ def scattered(image_set: ImageSet, most: int, side: int | None = None, seed: int
         labels=torch.from_numpy(counts).to(image_set.labels.device),
         name=f"{image_set.name}, 0 to {most} on {side} × {side}",
         classes=most + 1,
+        class_names=(),
         counted=True,
     )
 

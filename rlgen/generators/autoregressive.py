@@ -12,6 +12,7 @@ from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.generators.pixels import DISCRETE, LEVELS, level
+from rlgen.idle import setting
 from rlgen.nn.layers import full_precision
 from rlgen.nn.pixel_networks import PixelSizes
 from rlgen.nn.raster_scan import RasterScan
@@ -38,7 +39,7 @@ class AutoregressiveConfig:
     """Likelihood of a pixel: bernoulli, for binary images; categorical, over 256 levels, each color given those before
     it; or logistic, a mixture of discretized logistics (Salimans et al. 2017, PixelCNN++, 1701.05517), for grey or
     color."""
-    mixture: int = 10
+    mixture: int = setting(10, "likelihood", "logistic")
     """Number of logistics in the mixture of the logistic likelihood."""
     learning_rate: float = 1e-3
     """Learning rate of Adam."""

@@ -59,8 +59,8 @@ class CGAN(AdversarialGame):
     conditional = True
 
     def __init__(self, shape: ImageShape, config: CGANConfig | None = None, penalties: Sequence[Penalty] | None = None):
-        if shape.n_classes < 1:
-            raise problem("images with labels", "images without", "choose a model that needs none")
+        if shape.n_classes < 2:
+            raise problem("images of at least 2 classes", f"{shape.n_classes}", "use labeled data, or --model gan")
         config = config or CGANConfig()
         of_latent, of_label, of_both = config.generator_hidden
         generator = nn.Sequential(

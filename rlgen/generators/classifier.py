@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.checks import at_least, positive
-from rlgen.errors import problem
+from rlgen.errors import InputError, problem
 from rlgen.generators.metrics.inception import in_pieces
 
 log = logging.getLogger("rlgen")
@@ -144,8 +144,8 @@ class LabeledImages(Protocol):
     def split(self) -> str: ...
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss is not finite."""
+class TrainingDiverged(InputError):
+    """The loss is not finite, or the features are all 0."""
 
 
 def train_classifier(train: LabeledImages, config: ClassifierConfig, seed: int = 0) -> Classifier:
@@ -155,11 +155,14 @@ def train_classifier(train: LabeledImages, config: ClassifierConfig, seed: int =
     not change.
 
     Raises:
-        InputError: fewer images than a minibatch.
+        InputError: fewer images than a minibatch, or images of one class, from which nothing can be learned.
         TrainingDiverged: the loss is not finite at the end of an epoch.
     """
     if len(train.images) < config.batch:
         raise problem(f"at least one minibatch of {config.batch} images", f"{len(train.images)}", "lower `batch`")
+    if bool((train.labels == train.labels[0]).all()):
+        got = f"images of one class in {train.name}"
+        raise problem("images of at least 2 classes for a classifier", got, "give labels that tell images apart")
     device, (channels, height, width) = train.images.device, train.images.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -184,7 +187,10 @@ def train_classifier(train: LabeledImages, config: ClassifierConfig, seed: int =
             losses += loss.detach()
         mean = float(losses) / per_epoch
         if not math.isfinite(mean):
-            raise TrainingDiverged(f"the classifier's loss is {mean} in epoch {epoch + 1}: lower learning_rate")
+            raise TrainingDiverged(
+                f"expected a finite loss of the classifier of {train.name}; got {mean} in epoch {epoch + 1}; lower its "
+                "learning_rate, or leave it out (--classifier none)"
+            )
         log.info("classifier of %s: epoch %d of %d, loss %.4f nats", train.name, epoch + 1, epochs, mean)
     bring_features_to_unit_size(network.eval(), train)
     return network
@@ -200,7 +206,10 @@ def bring_features_to_unit_size(network: Classifier, train: LabeledImages) -> No
     pieces = in_pieces(lambda piece: network.hidden(piece.float() / 255), train.images)
     size = float(pieces.double().square().mean().sqrt())
     if not (math.isfinite(size) and size > 0):
-        raise TrainingDiverged(f"the classifier's features have the size {size}: lower learning_rate")
+        raise TrainingDiverged(
+            f"expected features of a positive size from the classifier of {train.name}; got {size}, as of images that "
+            "are all equal; check the images, or leave it out (--classifier none)"
+        )
     network.last.weight.div_(size)
     network.last.bias.div_(size)
     network.head.weight.mul_(size)

@@ -119,13 +119,18 @@ class DCIGN(ImageModel):
         loss = kl - log_likelihood + self.config.invariance / self.config.pixel_std**2 * distance
         return {"loss": loss, "log_likelihood": log_likelihood, "kl": kl, "invariance": distance}
 
+    def require_batch_size(self, size: int) -> None:
+        least = self.config.minibatch
+        if size < least:
+            remedy = f"use --batch-size {least} or more, or a smaller --dc-ign.minibatch"
+            raise problem(f"at least {least} images per batch, for one minibatch of {least}", f"{size}", remedy)
+
     def varied(self, images: Tensor) -> FactorBatches:
         """Minibatches made of images [B, C, H, W]; each is of random images with the same rotation and light, or of one
         image with random rotations or with random lights."""
+        self.require_batch_size(len(images))
         size, device = self.config.minibatch, images.device
         groups = len(images) // size
-        if not groups:
-            raise problem(f"at least {size} images for one minibatch", f"{len(images)}", "use larger batches")
         ratio = torch.tensor([*(1.0 for _ in FACTORS), self.config.intrinsic_ratio], device=device)
         kind = torch.multinomial(ratio, groups, replacement=True)
         varies = nn.functional.one_hot(kind, len(ratio)).bool()

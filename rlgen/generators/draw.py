@@ -13,6 +13,7 @@ from rlgen.equations.variational_bounds import elbo
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.generators.pixels import PIXELS
 from rlgen.generators.vae import Likelihood
+from rlgen.idle import setting
 from rlgen.nn.glimpse import Reader, WindowReader, WindowWriter, Writer
 from rlgen.nn.posterior import DiagonalGaussian, standard_normal_log_prob
 
@@ -38,13 +39,13 @@ class DRAWConfig:
     """Width of the LSTMs of encoder and decoder."""
     attention: bool = True
     """Whether each step reads and writes a window at a place that it chooses; otherwise the complete image."""
-    read_window: int = 5
+    read_window: int = setting(5, "attention")
     """Filters per side of the window that is read."""
-    write_window: int = 5
+    write_window: int = setting(5, "attention")
     """Filters per side of the window that is written."""
     likelihood: Likelihood = "bernoulli"
     """Likelihood of a pixel, as in `VAEConfig`: bernoulli, for binary images; categorical, logistic or gaussian."""
-    mixture: int = 5
+    mixture: int = setting(5, "likelihood", "logistic")
     """Number of logistics in the mixture of the logistic likelihood."""
     learning_rate: float = 1e-3
     """Learning rate of Adam."""

@@ -45,11 +45,17 @@ class Player:
     trained: tuple[nn.Parameter, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trained", tuple(each for each in self.parameters if each.requires_grad))
+        given: Any = self.parameters
+        listed = tuple(given) if isinstance(given, Iterable) and not isinstance(given, nn.Module | Tensor) else None
+        if listed is None or not all(isinstance(each, Tensor) and each.is_leaf for each in listed):
+            kinds = [given] if listed is None else listed
+            got = ", ".join(sorted({type(each).__name__ for each in kinds}))
+            raise problem(f"parameters for the player {self.name}", got, "give module.parameters() or a list of them")
+        object.__setattr__(self, "trained", tuple(each for each in listed if each.requires_grad))
         if not self.trained:
             raise problem(f"parameters for the player {self.name}", "none", "leave the player out")
-        if not self.learning_rate > 0:
-            raise problem(f"a positive learning rate for {self.name}", f"{self.learning_rate}", "use e.g. 2e-4")
+        if not isinstance(self.learning_rate, int | float) or not self.learning_rate > 0:
+            raise problem(f"a positive learning rate for {self.name}", repr(self.learning_rate), "use e.g. 2e-4")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise problem(f"betas of at least 0 and below 1 for {self.name}", f"{self.betas}", "use e.g. 0.5 and 0.999")
         if self.repeats < 1:
@@ -97,6 +103,10 @@ class GenerativeModel(nn.Module, ABC):
     @abstractmethod
     def players(self) -> Sequence[Player]:
         """The players, in the order of their steps."""
+
+    def require_data(self, data: Tensor, labels: Tensor | None) -> None:
+        """Called with the data [B, ...] and labels [B] of a `Trainer`'s first update. Raises `InputError` for data of
+        another shape, type or range than the model learns from."""
 
     def before_first_update(self, data: Tensor) -> None:
         """Called once with the data [B, ...] of the first update, for data-dependent initialization."""

@@ -14,6 +14,7 @@ from rlgen.equations.adversarial_examples import adversarial_objective
 from rlgen.errors import problem
 from rlgen.generators.classifier import Classifier, ClassifierConfig
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
+from rlgen.idle import setting
 from rlgen.nn.attacks import Attack, AttackName, attack_of
 from rlgen.nn.layers import full_precision
 
@@ -36,10 +37,10 @@ class ImageClassifierConfig:
     from a random start (Madry et al. 2018, 1706.06083); none: plain training."""
     epsilon: float = 0.25
     """Radius of attacks, in training and in the measured robust errors: the largest change of a pixel, from 0 to 1."""
-    clean_share: float = 0.5
+    clean_share: float = setting(0.5, "adversarial", "fgsm", "pgd")
     """Weight of the loss on unchanged images in adversarial training, from 0 to 1; attacked ones have the rest. Madry
     et al. 2018 use 0."""
-    pgd_steps: int = 10
+    pgd_steps: int = setting(10, "adversarial", "pgd")
     """Steps of PGD in training. Their sum is 2.5 radii."""
     measured_steps: int = 40
     """Steps of PGD in the measured robust error. Their sum is 2.5 radii."""

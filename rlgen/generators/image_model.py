@@ -12,6 +12,7 @@ from rlgen.generators.generative_model import GenerativeModel
 # Image models import these with their base class.
 from rlgen.generators.generative_model import Player as Player
 from rlgen.generators.generative_model import Terms as Terms
+from rlgen.generators.image_batches import require_images, require_labels
 from rlgen.nn.attacks import AttackName
 
 
@@ -66,6 +67,15 @@ class ImageModel(GenerativeModel):
         super().__init__()
         self.shape, self.config = shape, config
 
+    def require_batch_size(self, size: int) -> None:
+        """Raise `InputError` unless the model can learn from batches of `size` images."""
+
+    def require_data(self, data: Tensor, labels: Tensor | None) -> None:
+        """Raise `InputError` unless these are images [B, C, H, W] in [0, 1], and labels [B], if any, of its classes."""
+        require_images(data, self.shape.chw)
+        if labels is not None and self.shape.n_classes:
+            require_labels(labels, len(data), self.shape.n_classes, self.semi_supervised)
+
     @property
     def binary(self) -> bool:
         """Whether its likelihood is of binary pixels, so that grey images must be binarized first."""
@@ -104,6 +114,15 @@ class Reconstructs(Protocol):
 @runtime_checkable
 class Translates(Protocol):
     """A model that translates images from one domain to another."""
+
+    @property
+    def domains(self) -> tuple[int, int]:
+        """The classes of images and of their translations."""
+        ...
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Translations [B, C, H, W] of images [B, C, H, W] of the first domain, without gradient."""
+        ...
 
     def translations(self, n: int) -> tuple[Tensor, Tensor]:
         """Images [n, C, H, W] of one domain and their translations [n, C, H, W], without gradient."""

@@ -13,6 +13,7 @@ from rlgen.equations.variational_bounds import categorical_information, uniform_
 from rlgen.errors import problem
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape, Player, Terms
+from rlgen.idle import setting
 from rlgen.nn.conv import down, required_halvings, small_weights, up
 from rlgen.nn.layers import full_precision, normalized_layers
 from rlgen.nn.penalties import Penalty
@@ -35,9 +36,9 @@ class InfoGANConfig(AdversarialGameConfig):
     """Number of codes that are uniform from -1 to 1."""
     information: float = 1.0
     """Weight of the mutual information of the categorical code (lambda)."""
-    uniform_information: float = 1.0
+    uniform_information: float = setting(1.0, "uniform_codes")
     """Weight of the mutual information of the uniform codes."""
-    code_std: float = 1.0
+    code_std: float = setting(1.0, "uniform_codes")
     """Standard deviation of Q for the uniform codes; fixed, as in the released code."""
     generator_rate: float = 1e-3
     """Learning rate of Adam for the generator."""

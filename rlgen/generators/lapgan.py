@@ -15,6 +15,7 @@ from rlgen.equations.gan_variants import collapsed, doubled, laplacian_pyramid
 from rlgen.equations.penalties import Critic
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig, game_panels
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
+from rlgen.idle import only_with
 from rlgen.nn.conv import required_halvings
 from rlgen.nn.layers import mlp, normalized_layers
 from rlgen.nn.penalties import PenaltyConfig
@@ -40,7 +41,7 @@ class LAPGANConfig(AdversarialGameConfig):
     """Learning rate of Adam for the discriminators."""
     penalties: PenaltyConfig = field(default_factory=lambda: PenaltyConfig(r1=0.1))
     """Penalties of the discriminators; the weight of R1 is that of the finest level."""
-    r1_per_level: float = field(default=4.0, metadata=unless_earlier(1.0))
+    r1_per_level: float = field(default=4.0, metadata=unless_earlier(1.0) | only_with("penalties.r1"))
     """Factor of R1's weight from one level to the next finer one, above 0; 4, because that has four times as many
     pixels: a coarse pixel is the mean of four, so the same discriminator has four times the squared gradient with
     respect to coarse pixels. With 1 the coarsest discriminator is so smooth that its generator lacks variety."""

@@ -9,6 +9,7 @@ from torch import nn
 from rlgen.checks import one_of
 from rlgen.generators.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from rlgen.generators.image_model import ImageShape
+from rlgen.idle import setting
 from rlgen.nn.pixel_lstm import DiagonalBiLSTM, RowLSTM
 from rlgen.nn.pixel_networks import LSTMBlock, PixelSizes, ResidualPixelNetwork
 
@@ -22,7 +23,7 @@ class PixelRNNConfig(AutoregressiveConfig):
     which sees a triangle above the pixel."""
     depth: int = 1
     """Number of LSTM layers: 1 of width 32 and 7 of width 16 in table 4."""
-    kernel: int = 3
+    kernel: int = setting(3, "lstm", "row")
     """Width of the kernel with which an LSTM from row to row sees its own row, in pixels, an odd number; the first
     layer's kernel is 7 × 7."""
 

@@ -12,6 +12,7 @@ from rlgen.checks import at_least, below_one, one_of, positive
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import NotFinite, problem
 from rlgen.generators.generative_model import GenerativeModel, Player, Terms
+from rlgen.generators.player_checks import players_of, require_gradients, require_terms
 from rlgen.nn.batch_norm import batch_norms_of_others, frozen_running_stats
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.optimizer_state import load_optimizer
@@ -84,10 +85,7 @@ class Trainer(Generic[Model]):
 
     def __init__(self, model: Model, config: TrainerConfig | None = None, updates: int | None = None):
         self.model, self.config, self.updates = model, config or TrainerConfig(), updates
-        self.players = tuple(model.players())
-        names = [player.name for player in self.players]
-        if not names or len(set(names)) < len(names):
-            raise problem("players with distinct names", f"{names}", "give each player its own name")
+        self.players = players_of(model)
         self.device = self.players[0].trained[0].device
         if self.device.type != "cuda" and self.config.compile:
             raise problem("a CUDA device for compiled losses", f"{self.device}", "leave --game.compile out here")
@@ -101,6 +99,7 @@ class Trainer(Generic[Model]):
         self.steps_per_update = max(player.repeats for player in self.players)
         """Parts into which the images of an update are divided: the largest number of steps of a player."""
         self._unseen: list[tuple[int, Terms]] = []
+        self._has_data = False
 
     def update(self, data: Tensor, labels: Tensor | None = None) -> Terms:
         """Take the steps of every player on data [B, ...], such as images [B, C, H, W] in [0, 1] or tokens [B, T], with
@@ -109,6 +108,9 @@ class Trainer(Generic[Model]):
         A player with several steps uses different rows in each: the batch is divided into `steps_per_update` equal
         parts.
         """
+        if not self._has_data:
+            self.model.require_data(data, labels)
+            self._has_data = True
         if not self.model.training:
             self.model.train()
         if self.step == 0:
@@ -149,12 +151,14 @@ class Trainer(Generic[Model]):
         """One gradient step of one player. Gradients of other parameters are not computed."""
         with frozen_running_stats(self.other_batch_norms[player.name]), self._precision():
             terms = self.losses[player.name](data, labels)
+        require_terms(player, terms)
         optimizer = self.optimizers[player.name]
         share = self.config.share(self.step, self.updates)
         for group in optimizer.param_groups:
             group["lr"] = player.learning_rate * share
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward(inputs=list(player.trained))
+        require_gradients(player)
         if self.config.clip is not None:
             terms["gradient_norm"] = nn.utils.clip_grad_norm_(player.trained, self.config.clip)
         if player.gate is not None:  # fused Adam skips a step where found_inf is 1, without synchronizing

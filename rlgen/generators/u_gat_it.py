@@ -79,8 +79,8 @@ class UGATIT(ImageModel):
     """Two generators, one for each direction, and discriminators of each domain at several depths: the deepest, and one
     that sees small patches (one discriminator, if images are halved only once).
 
-    Samples are translations of the last images of the first domain. Distances of a report, such as FID, compare them
-    with all test images, also those of other classes.
+    Samples are translations of the last images of the first domain. The metrics of a run translate test images of the
+    first domain, and compare them with test images of the second.
     """
 
     averaged = ("generators",)
@@ -130,7 +130,8 @@ class UGATIT(ImageModel):
         super().__init__(shape, config)
         if max(config.domains) >= shape.n_classes:
             got = f"domains {config.domains} and {shape.n_classes} classes"
-            raise problem("domains among the classes of labeled images", got, "choose classes that the data has")
+            remedy = "choose --u-gat-it.domains that the data has"
+            raise problem("domains among the classes of labeled images", got, remedy)
         depths = sorted({1, required_halvings(shape.height, shape.width)})
         self.generators = nn.ModuleList(UGATITGenerator(*shape.chw, config.width, config.blocks) for _ in range(2))
         """The generators to the second domain and to the first, each of images of the other one."""
@@ -143,6 +144,10 @@ class UGATIT(ImageModel):
         )
         """The discriminators of the second domain and of the first."""
         self.memory = DomainMemory(shape, config.domains, KEPT)
+
+    @property
+    def domains(self) -> tuple[int, int]:
+        return self.config.domains
 
     def players(self) -> Sequence[Player]:
         config = self.config

@@ -16,6 +16,7 @@ from rlgen.errors import problem
 from rlgen.generators.image_model import ImageModel, ImageShape, Player, Terms
 from rlgen.generators.pictures import DRAWN, active_traversal
 from rlgen.generators.pixels import PIXELS
+from rlgen.idle import setting
 from rlgen.nn.layers import ACTIVATIONS, Activation, full_precision, mlp
 from rlgen.nn.posterior import (
     CouplingFlow,
@@ -48,16 +49,16 @@ class VAEConfig:
     """Likelihood of a pixel: bernoulli, for binary images; categorical, over 256 levels; logistic, a mixture of
     discretized logistics (Salimans et al. 2017, 1701.05517), for grey or color; or gaussian with a learned standard
     deviation, for levels dequantized with uniform noise (Theis et al. 2016, 1511.01844)."""
-    mixture: int = 5
+    mixture: int = setting(5, "likelihood", "logistic")
     """Number of logistics in the mixture of the logistic likelihood."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "gaussian"
     """Posterior: a diagonal Gaussian; or one transformed by an inverse autoregressive flow (Kingma et al. 2016,
     1606.04934), or by affine couplings (Dinh et al. 2017, 1605.08803)."""
-    flow_steps: int = 4
+    flow_steps: int = setting(4, "posterior", "iaf", "coupling")
     """Number of steps of the flow."""
-    flow_hidden: tuple[int, ...] = (320,)
+    flow_hidden: tuple[int, ...] = setting((320,), "posterior", "iaf", "coupling")
     """Widths of the hidden layers in each step of the flow."""
-    flow_context: int = 64
+    flow_context: int = setting(64, "posterior", "iaf", "coupling")
     """Dimension of the context that the encoder gives to every step of the flow."""
     objective: Literal["elbo", "iwae"] = "elbo"
     """Maximized bound: the evidence lower bound, or the importance-weighted bound (Burda et al. 2016, 1509.00519, eq. 8
@@ -224,10 +225,10 @@ class IAFVAEConfig(VAEConfig):
     """Activation between layers of encoder and decoder; the flow has exponential linear units."""
     posterior: Literal["gaussian", "iaf", "coupling"] = "iaf"
     """Posterior: iaf, the flow, whose steps all receive the encoder's context; gaussian or coupling for comparison."""
-    flow_steps: int = 2
+    flow_steps: int = setting(2, "posterior", "iaf", "coupling")
     """Number of steps of the flow: 2, 4 and 8 in table 1. Every second step has the latent dimensions in reverse
     order."""
-    flow_hidden: tuple[int, ...] = (320,)
+    flow_hidden: tuple[int, ...] = setting((320,), "posterior", "iaf", "coupling")
     """Widths of the hidden layers in each step of the flow: 320 and 1920 in table 1."""
     free_bits: float = 0.1
     """Nats of KL divergence per latent dimension without cost (appendix C.8; 0.1 in the released code, for CIFAR-10).

@@ -164,8 +164,12 @@ class GaussianNoise(nn.Module):
 
 
 def activations(network: nn.Module) -> list[nn.Module]:
-    """Every torch activation of `network` (Tanh, ReLU …)."""
-    return [part for part in network.modules() if type(part).__module__ == "torch.nn.modules.activation"]
+    """Every activation of `network`: torch's (Tanh, ReLU …) and `Maxout`."""
+    return [
+        part
+        for part in network.modules()
+        if isinstance(part, Maxout) or type(part).__module__ == "torch.nn.modules.activation"
+    ]
 
 
 @contextmanager

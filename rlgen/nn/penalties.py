@@ -19,6 +19,7 @@ from rlgen.equations import penalties as equations
 from rlgen.equations.divergences import Divergence, logistic_discriminator_loss
 from rlgen.equations.penalties import Critic, historical_average_distance
 from rlgen.errors import problem
+from rlgen.idle import setting
 from rlgen.nn.attacks import FGSM
 from rlgen.nn.bottleneck import Bottleneck
 from rlgen.nn.dropout import HiddenDropout, InputDropout
@@ -221,7 +222,7 @@ class PenaltyConfig:
     bottleneck: float = penalty_field(Bottleneck, limit="bottleneck", step_size="bottleneck_step")
     """Nats about its inputs that the discriminator may keep, on average (VAIL, Peng et al. 2019, 1810.00821: 0.5); 0
     for no bottleneck."""
-    bottleneck_step: float = 1e-3
+    bottleneck_step: float = setting(1e-3, "bottleneck")
     """Step size of the dual ascent on the bottleneck's weight, per nat above the limit and gradient step. VAIL uses
     1e-5 and many times as many gradient steps; with 1e-5 a training of a million environment steps would hardly close
     the bottleneck."""
@@ -235,7 +236,7 @@ class PenaltyConfig:
     (PIRO, Chen et al. 2025, 2509.23135), e.g. 0.1; 0 for no limit."""
     gradient: float = penalty_field(GradientPenalty, weight="gradient", center="gradient_center")
     """Weight of the gradient penalty between real and fake rows (Gulrajani et al. 2017, 1704.00028: 10); 0 for none."""
-    gradient_center: float = 1.0
+    gradient_center: float = setting(1.0, "gradient")
     """Gradient norm that the gradient penalty pulls towards: 1 (Gulrajani et al. 2017) or 0."""
     r1: float = penalty_field(R1, weight="r1")
     """Weight of the R1 penalty at real rows (Mescheder et al. 2018, 1801.04406: 10); 0 for none."""

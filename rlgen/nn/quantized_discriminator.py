@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rlgen.checks import at_least, below_one
 from rlgen.display import LEVEL, Metric, Panel
 from rlgen.errors import problem
+from rlgen.idle import setting
 from rlgen.nn.layers import full_precision
 from rlgen.nn.quantizer import Quantized, VectorQuantizer
 
@@ -28,13 +29,13 @@ class QuantizationConfig:
 
     codes: int = 64
     """Number of codes of each codebook; 0 for the same networks without quantization."""
-    layers: tuple[int, ...] = ()
+    layers: tuple[int, ...] = setting((), "codes")
     """Blocks of the discriminator, counted from 1, after which features are quantized; empty: after all."""
-    commitment: float = 1.0
+    commitment: float = setting(1.0, "codes")
     """Weight of the mean squared difference of features and codes in the losses of all players."""
-    decay: float = 0.9
+    decay: float = setting(0.9, "codes")
     """Decay of the codes' running means per step of the discriminator, 0 to below 1."""
-    restart_below: float = 0.1
+    restart_below: float = setting(0.1, "codes")
     """Assigned features per batch, on a running mean, below which a code is reset to a random feature; 0 for never."""
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
     returns = result.returns if result else None
     versions = folder.versions if (folder / "versions.json").is_file() else {}
     known = {name: value for name, value in (result.metrics if result else {}).items() if value is not None}
-    warnings = [known.pop("warning")] if "warning" in known else []
+    warnings, missing = ([known.pop(name)] if name in known else [] for name in ("warning", "not_measured"))
     return Page(
         title=title_of(folder, result),
         over=" · ".join(["rlgen", *([f"seed {folder.config['seed']}"] if "seed" in folder.config else [])]),
@@ -77,6 +77,7 @@ def run_page(folder: RunFolder, rows: Sequence[Row] = ()) -> Page:
         facts=_facts(folder, result) if result else (),
         sections=[
             Section(title="Warning", notes=warnings),
+            Section(title="Not measured", notes=missing),
             *([Section(title="Returns", table=_table(folder, returns, rows), note=_note(returns))] if returns else []),
             *instruction_sections(folder),
             *(

@@ -76,3 +76,24 @@ def test_an_npy_file_of_objects_runs_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(InputError, match="cut or damaged"):
         ImageSet.load(tmp_path / "images.npy")
+
+
+def test_labels_with_gaps_are_classes_in_their_order_the_same_in_both_splits(tmp_path: Path) -> None:
+    labels = np.array([7, 0, 3, 0, 7, 7])
+    arrays = {"train_images": PIXELS[:6], "train_labels": labels, "test_images": PIXELS[6:9], "test_labels": [7, 3, 7]}
+    np.savez(tmp_path / "set.npz", **arrays)
+    (tmp_path / "folder").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "folder" / f"{name}.npy", array)
+    for path in (tmp_path / "set.npz", tmp_path / "folder"):
+        train, test = (ImageSet.load(path, split) for split in ("train", "test"))
+        assert train.labels.tolist() == [2, 0, 1, 0, 2, 2]
+        assert test.labels.tolist() == [2, 1, 2]
+        assert train.class_names == test.class_names == ("0", "3", "7")
+        assert train.n_classes == test.n_classes == 3
+
+
+def test_labels_from_one_on_of_a_set_without_splits_are_classes_from_zero_on(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=PIXELS, labels=LABELS + 1)
+    test = ImageSet.load(tmp_path / "set.npz", "test")
+    assert (test.labels.tolist(), test.class_names) == ([0, 1], ("1", "2"))

@@ -95,6 +95,18 @@ def test_names_with_a_dot_are_found_too(tmp_path: Path) -> None:
     assert np.array_equal(ImageSet.load(tmp_path, "train").images.numpy()[:, 0], written["train"][0])
 
 
+def test_labels_of_idx_files_with_gaps_are_classes_in_their_order(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    label_bytes = bytes([1, 3] * 20), bytes([3, 9] * 5)
+    with gzip.open(tmp_path / "train-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(struct.pack(">2I", 0x801, 40) + label_bytes[0])
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 10) + label_bytes[1])
+    train, test = (ImageSet.load(tmp_path, split) for split in ("train", "test"))
+    assert train.labels.tolist() == [0, 1] * 20
+    assert test.labels.tolist() == [1, 2] * 5
+    assert train.class_names == ("1", "3", "9")
+
+
 @pytest.mark.parametrize("missing", ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     write_mnist(tmp_path)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rlgen.data import ImageSet
 from rlgen.errors import InputError
@@ -35,6 +36,7 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     assert train.images.shape == (8, 1, 4, 6), "grey pictures have one channel"
     assert train.labels.tolist() == [0] * 4 + [1] * 4
     assert test.labels.tolist() == [0, 1]
+    assert train.class_names == ("ape", "zebra")
 
 
 def test_one_picture_in_color_makes_all_of_both_splits_color(tmp_path: Path) -> None:
@@ -103,3 +105,45 @@ def test_pictures_of_any_size_are_cut_to_a_square_and_scaled(tmp_path: Path) -> 
     found = ImageSet.load(tmp_path, "train", size=3)
     assert found.images.shape == (8, 3, 3, 3)
     assert found.images[:, 0, 1, 1].tolist() == [10 * number for number in range(8)]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_photographs_are_upright_whatever_their_orientation(tmp_path: Path, ending: str) -> None:
+    stored = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6) * 10)
+    (tmp_path / "across").mkdir()
+    (tmp_path / "along").mkdir()
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        folder = tmp_path / ("along" if orientation > 4 else "across")
+        stored.save(folder / f"{orientation}.{ending}", exif=exif)
+    for name, shape in (("across", (1, 4, 6)), ("along", (1, 6, 4))):
+        paths = sorted((tmp_path / name).iterdir())
+        save(tmp_path / name / "9.png", 0, "L", size=shape[:0:-1])
+        train = ImageSet.load(tmp_path / name)
+        expected = [np.asarray(ImageOps.exif_transpose(Image.open(path))) for path in paths]
+        assert train.shape == shape
+        assert np.array_equal(train.images[:, 0].numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "half"), [("RGBA", (0, 40, 0, 0), (0, 0, 0, 128)), ("LA", (40, 0), (0, 128)), ("P", 0, 1)]
+)
+def test_what_is_transparent_is_white(tmp_path: Path, mode: str, color, half) -> None:
+    picture = Image.new(mode, (2, 1), color)
+    picture.putpixel((1, 0), half)
+    if mode == "P":
+        picture.putpalette([0, 40, 0, 0, 0, 0])
+        picture.info["transparency"] = bytes([0, 128])
+    for number in range(5):
+        picture.save(tmp_path / f"{number}.png")
+    first = ImageSet.load(tmp_path).images[0]
+    assert first.shape[0] == (1 if mode == "LA" else 3)
+    assert (first[:, 0, 0] == 255).all(), "the hidden color is not shown"
+    assert (first[:, 0, 1] == 127).all(), "half of black before white"
+
+
+def test_grey_levels_that_stand_for_transparency_are_white(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.new("L", (2, 1), 7).save(tmp_path / f"{number}.png", transparency=7)
+    assert (ImageSet.load(tmp_path).images == 255).all()

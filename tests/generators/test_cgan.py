@@ -70,7 +70,7 @@ def test_without_labels_samples_are_of_every_class_and_a_training_is_refused() -
     assert model.sample(5).shape == (5, 1, 4, 4)
     with pytest.raises(InputError, match="labels of the images"):
         Trainer(model).update(torch.rand(4, 1, 4, 4))
-    with pytest.raises(InputError, match="images with labels"):
+    with pytest.raises(InputError, match="images of at least 2 classes"):
         CGAN(ImageShape(channels=1, height=4, width=4))
 
 

@@ -42,6 +42,9 @@ class Hill(nn.Module):
 class Measuring(FGAN):
     """Its generator stands still."""
 
+    def require_data(self, data: Tensor, labels: Tensor | None) -> None:
+        """Its data are places on a line."""
+
     def players(self) -> Sequence[Player]:
         parameters = self.discriminator.parameters()
         return (Player("discriminator", parameters, self.discriminator_loss, self.config.discriminator_rate),)

@@ -83,7 +83,7 @@ def test_the_first_images_standardize_every_layer_and_later_ones_none() -> None:
     torch.testing.assert_close(std, torch.ones(3), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
     game.step = 1
-    game.update(5 * images, LABELS)
+    game.update(images / 5, LABELS)
     kept = [
         torch.equal(a, b.length)
         for a, b in zip(lengths, (each for each in model.modules() if isinstance(each, WeightNormLinear)), strict=True)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from rlgen.nn.layers import dropout_after_activations
+from rlgen.nn.dropout import HiddenDropout
+from rlgen.nn.layers import Maxout, dropout_after_activations
 
 
 @pytest.fixture
@@ -39,3 +40,11 @@ def test_what_is_no_activation_is_left_alone() -> None:
     rows = torch.randn(4, 3)
     with dropout_after_activations(straight, 0.9):
         torch.testing.assert_close(straight(rows), nn.LayerNorm(3, elementwise_affine=False)(rows))
+
+
+def test_hidden_dropout_drops_maxout_units() -> None:
+    torch.manual_seed(0)
+    network = HiddenDropout(share=0.5).wrap(nn.Sequential(nn.Flatten(), Maxout(4, 200, 2), nn.Identity()))
+    units = network(torch.rand(1, 4))
+    assert 60 < int((units == 0).sum()) < 140
+    assert not (network.eval()(torch.rand(1, 4)) == 0).any()

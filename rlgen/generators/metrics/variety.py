@@ -19,17 +19,25 @@ LEAST_RECALL = 0.2
 the collapsed ones, 0.11 or less. Test images themselves have 0.35 of one another in hundreds, 0.7 in thousands."""
 LEAST_CLASSES = 0.5
 """Share of the test images' classes below which samples show too few."""
+ROUNDING = 1e-20
+"""Variance below which pixels are equal but for rounding."""
 FEWEST = 100
 """Fewest samples, and test images, that are evaluated."""
 MORE_RECALL, MORE_STD = 0.01, 0.02
 """Rises from one evaluation to the next that are progress, more than what the same model has by chance."""
 
 
-def relative_std(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "m c h w"]) -> float:
+def relative_std(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "m c h w"]) -> float | None:
     """Root of the pixels' mean variance over the generated images, as a fraction of that over the real ones: 0 where
-    all images are equal, about 1 for equal distributions. Needs no classifier."""
+    all images are equal, about 1 for equal distributions. Needs no classifier. None where all real images are equal."""
     ours, theirs = (images.double().var(0, correction=0).mean() for images in (fake, real))
-    return float((ours / theirs.clamp_min(1e-12)).sqrt())
+    return None if theirs < ROUNDING else float((ours / theirs).sqrt())
+
+
+def pixel_variety(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "m c h w"]) -> dict[str, float]:
+    """`relative_std` where there is one."""
+    found = relative_std(real, fake)
+    return {} if found is None else {"relative_std": found}
 
 
 def variety(
@@ -37,7 +45,7 @@ def variety(
 ) -> dict[str, float]:
     """`relative_std`, and with an extractor `precision`, `recall`, `modes_hit` and `modes_hit_real`, of generated
     images and as many real ones."""
-    found = {"relative_std": relative_std(real, fake)}
+    found = pixel_variety(real, fake)
     if extractor is None:
         return found
     overlap = precision_recall(extractor.features(real), extractor.features(fake))
@@ -50,7 +58,7 @@ def collapse(found: Mapping[str, Any], remedy: str) -> str | None:
     """A warning of three parts if the numbers of `variety` show a collapse, otherwise None. `remedy`: the settings of
     the model to change."""
     signs, levels = [], []
-    if found["relative_std"] < LEAST_STD:
+    if found.get("relative_std", 1) < LEAST_STD:
         levels.append(f"a standard deviation of at least {LEAST_STD:g}")
         signs.append(f"pixels whose standard deviation is {found['relative_std']:.2f} of that of test images")
     if found.get("recall", 1) < LEAST_RECALL:
@@ -69,7 +77,7 @@ def progressed(before: Mapping[str, float], found: Mapping[str, float]) -> bool:
     return (
         found.get("recall", 0) >= before.get("recall", 0) + MORE_RECALL
         or found.get("modes_hit", 0) > before.get("modes_hit", 0)
-        or ("recall" not in found and found["relative_std"] >= before["relative_std"] + MORE_STD)
+        or ("recall" not in found and found.get("relative_std", 0) >= before.get("relative_std", 0) + MORE_STD)
     )
 
 

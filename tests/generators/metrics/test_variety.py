@@ -35,7 +35,18 @@ def test_the_standard_deviation_of_equal_images_is_zero_and_of_halved_contrast_a
     assert relative_std(real, real[:1].expand_as(real)) == 0
     assert relative_std(real, real) == pytest.approx(1)
     assert relative_std(real, 0.25 + real / 2) == pytest.approx(0.5)
-    assert relative_std(torch.zeros(3, 1, 2, 2), torch.zeros(3, 1, 2, 2)) == 0
+
+
+def test_a_standard_deviation_relative_to_equal_images_is_left_out() -> None:
+    for real in (torch.zeros(FEWEST, 1, 2, 2), torch.full((FEWEST, 1, 2, 2), 128 / 255)):
+        assert relative_std(real, images(0)) is None
+        found = variety(real, images(0), None)
+        assert found == {}
+        assert collapse(found, "train for longer") is None
+        assert not progressed(found, found)
+    nearly = torch.zeros(FEWEST, 1, 2, 2)
+    nearly[0, 0, 0, 0] = 1 / 255
+    assert relative_std(nearly, nearly) == pytest.approx(1)
 
 
 def test_samples_of_the_data_s_distribution_have_not_collapsed() -> None:
