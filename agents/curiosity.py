@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import Tensor
 
 from rlgen.checks import config_of, require
-from rlgen.data.spaces import is_codes, is_image, short
+from rlgen.data.spaces import is_codes, is_image, require_counted_from_zero, short
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.at_first_visits import AtFirstVisits
@@ -266,6 +266,7 @@ def shape_of(model: BaseAlgorithm, observed: Sequence[int] | None = None) -> Tas
     """The shape of the task that `model` learns, for a reward source that sees flat observations, these numbers of
     them, or features."""
     space, acted = model.observation_space, model.action_space
+    require_counted_from_zero(space, acted)
     if observed is not None and (not isinstance(space, spaces.Box) or is_image(space) or is_codes(space)):
         raise problem(
             "an observation of plain numbers, of which some are observed", short(space), "leave observed and places out"
