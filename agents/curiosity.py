@@ -56,7 +56,8 @@ class Curiosity(CallbackList, Generic[Config]):
 
     `places` lists the numbers of a flat observation that say where the agent is, e.g. x and y. With them a step has a
     bonus only where its episode has not been before (`AtFirstVisits`): in cells of `place_width` standard deviations of
-    the first rollout along each number. This needs an on-policy model.
+    the first rollout along each number. 2 % of the median deviation of these numbers is added to each, so that places
+    should be numbers that vary about as much. This needs an on-policy model.
 
     With `bonus_returns="non_episodic"` (Burda et al. 2018, 1810.12894, section 2.3) the bonus does not join the reward.
     It has returns of its own, which go on past the ends of episodes, and a value function of its own with the settings
