@@ -101,6 +101,8 @@ class Curiosity(CallbackList, Generic[Config]):
         require("place_width", place_width, float | None)
         require("bonus_returns", bonus_returns, BonusReturns)
         eta = self.usual_eta if eta is None else eta
+        if seen == ():
+            raise problem("numbers to see, as observed", "none", "use e.g. 0 1, or leave observed out")
         if where == ():
             raise problem("numbers that say where the agent is, as places", "none", "use e.g. 0 1, or leave places out")
         if place_width is not None and where is None:
@@ -114,7 +116,7 @@ class Curiosity(CallbackList, Generic[Config]):
         self.config = config_from(self.config_type(), config)
         self.eta, self.final_eta = eta, final_eta
         self.automatic: AutomaticWeight | None = None
-        self.observed = seen or None
+        self.observed = seen
         self.bonus_value: BonusValueConfig | None = None
         if bonus_returns == "non_episodic":
             self.bonus_value = config_from(BonusValueConfig, bonus_value) or BonusValueConfig()

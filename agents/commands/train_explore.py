@@ -194,7 +194,7 @@ class TrainExplore(TrainRL):
                 eta=self.eta,
                 final_eta=self.final_eta,
                 update_every=self.update_every,
-                observed=seen,
+                observed=seen or None,
                 places=self.places,
                 place_width=None if self.places is None else self.place_width,
                 bonus_returns=self.bonus_returns,

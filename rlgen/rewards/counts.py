@@ -27,7 +27,7 @@ class StateCountsConfig(UnitConfig):
     """Settings of counts of states (Tang et al. 2017, #Exploration, 1611.04717)."""
 
     width: float = 0.5
-    """Width of a cell along each observed number, in standard deviations of the first rollout, to which `floor` adds."""
+    """Width of a cell along each observed number, in standard deviations of the first rollout; `floor` adds to them."""
     floor: float = field(default=FLOOR, metadata=UNLESS_DEFAULT)
     """What is added to each standard deviation, as a fraction of the median one of the observed numbers, above 0. It
     keeps numbers that hardly vary in the first rollout from making every state new; with the default, a number that
