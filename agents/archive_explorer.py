@@ -14,6 +14,7 @@ from rlgen.data.archive import Archive, Reached
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.episode import Episode
 from rlgen.data.playing import Policy
+from rlgen.data.recording import environment_id
 from rlgen.data.transitions import Transitions
 from rlgen.data.visits import Axis, Visits
 from rlgen.equations.correlated_noise import autoregressive, correlation_of
@@ -92,7 +93,7 @@ class ArchiveExplorer:
     ):
         if not isinstance(env, SimVecEnv):
             remedy = "use a task of rlgen.envs.TASKS or CLASSIC_TASKS"
-            raise problem("an environment whose states can be restored", f"{env}", remedy)
+            raise problem("an environment whose states can be restored", environment_id(env) or "another one", remedy)
         self.env, self.config, self.source, self.policy = env, config or ArchiveConfig(), source, policy
         self.archive, self.visits = Archive(axes), Visits([each for each in axes[:2]])
         self.rng = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rlgen.data import observations as tree
 from rlgen.data.demonstrations import Demonstrations, require_demonstrations
 from rlgen.data.pairs import Pairs
+from rlgen.data.spaces import require_counted_from_zero
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.nn.attacks import attack_of
@@ -23,7 +24,7 @@ from rlgen.nn.layers import activations, dropout_after_activations
 from rlgen.nn.moving_average import MovingAverage
 from rlgen.nn.normalizer import ActionScale, Normalizer
 from rlgen.sb3.actor_critic import is_recurrent
-from rlgen.sb3.cloned import action_distribution, hidden_layers, require_cloneable, require_counted_from_zero
+from rlgen.sb3.cloned import action_distribution, hidden_layers, require_cloneable
 from rlgen.sb3.encoded_images import pretrain
 from rlgen.sb3.features import fit_normalizers
 from rlgen.sb3.policy_inputs import PolicyInputs
@@ -74,6 +75,7 @@ class BC:
             raise problem(
                 "two transitions or more", str(len(demonstrations)), "one part is held out for early stopping"
             )
+        require_counted_from_zero(model.observation_space, model.action_space)
         self.inputs = PolicyInputs(model)
         demonstrations.validate(self.inputs.raw_environment())
         self.model, self.policy, self.config, self.demonstrations = model, policy, config or BCConfig(), demonstrations
@@ -91,7 +93,6 @@ class BC:
         if isinstance(space, spaces.Box):
             low, high = (torch.as_tensor(bound.ravel(), device=model.device) for bound in (space.low, space.high))
             self.scale = ActionScale.of(low, high)
-        require_counted_from_zero(space)
 
     def learn(self, report: Report | None = None) -> BCResult:
         """Trains until the held-out loss stops falling; calls `report(update, values)` at every evaluation of it.

@@ -17,7 +17,8 @@ class BCConfig:
     batch_size: int = 128
     """Rows per gradient step."""
     max_updates: int = 10_000
-    """Maximum number of gradient steps."""
+    """Maximum number of gradient steps of each cloning. The second one of `plain_below`, without dropout and noise, may
+    take as many again, and DAgger clones once after every round: with 10 rounds up to 20 times this number in all."""
     held_out: float = 0.1
     """Fraction held out for early stopping: of the episodes if two or more have every step, because rows next to each
     other in time are nearly the same; otherwise of the rows."""
@@ -60,8 +61,9 @@ class BCConfig:
         below_one(self, "average", remedy="use e.g. 0.999, or 0 for none")
         positive(self, "learning_rate", "batch_size", "max_updates", "check_every", "patience", "sequence")
         if self.check_every > self.max_updates:
-            expected = f"check_every of at most max_updates, {self.max_updates}"
-            raise problem(expected, str(self.check_every), "evaluate the held-out rows at least once")
+            expected = f"check_every of at most max_updates, {self.max_updates}, so that held-out rows are evaluated"
+            remedy = f"add e.g. --bc.check-every {self.max_updates} (for a warm start --gail.bc.check-every)"
+            raise problem(expected, str(self.check_every), remedy)
 
     @property
     def most_updates(self) -> int:

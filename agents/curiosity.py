@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import Tensor
 
 from rlgen.checks import config_of, require
-from rlgen.data.spaces import is_codes, is_image, short
+from rlgen.data.spaces import is_codes, is_image, require_counted_from_zero, short
 from rlgen.display import Panel, under
 from rlgen.errors import problem
 from rlgen.rewards.at_first_visits import AtFirstVisits
@@ -56,7 +56,8 @@ class Curiosity(CallbackList, Generic[Config]):
 
     `places` lists the numbers of a flat observation that say where the agent is, e.g. x and y. With them a step has a
     bonus only where its episode has not been before (`AtFirstVisits`): in cells of `place_width` standard deviations of
-    the first rollout along each number. This needs an on-policy model.
+    the first rollout along each number. 2 % of the median deviation of these numbers is added to each, so that places
+    should be numbers that vary about as much. This needs an on-policy model.
 
     With `bonus_returns="non_episodic"` (Burda et al. 2018, 1810.12894, section 2.3) the bonus does not join the reward.
     It has returns of its own, which go on past the ends of episodes, and a value function of its own with the settings
@@ -100,6 +101,8 @@ class Curiosity(CallbackList, Generic[Config]):
         require("place_width", place_width, float | None)
         require("bonus_returns", bonus_returns, BonusReturns)
         eta = self.usual_eta if eta is None else eta
+        if seen == ():
+            raise problem("numbers to see, as observed", "none", "use e.g. 0 1, or leave observed out")
         if where == ():
             raise problem("numbers that say where the agent is, as places", "none", "use e.g. 0 1, or leave places out")
         if place_width is not None and where is None:
@@ -113,7 +116,7 @@ class Curiosity(CallbackList, Generic[Config]):
         self.config = config_from(self.config_type(), config)
         self.eta, self.final_eta = eta, final_eta
         self.automatic: AutomaticWeight | None = None
-        self.observed = seen or None
+        self.observed = seen
         self.bonus_value: BonusValueConfig | None = None
         if bonus_returns == "non_episodic":
             self.bonus_value = config_from(BonusValueConfig, bonus_value) or BonusValueConfig()
@@ -266,6 +269,7 @@ def shape_of(model: BaseAlgorithm, observed: Sequence[int] | None = None) -> Tas
     """The shape of the task that `model` learns, for a reward source that sees flat observations, these numbers of
     them, or features."""
     space, acted = model.observation_space, model.action_space
+    require_counted_from_zero(space, acted)
     if observed is not None and (not isinstance(space, spaces.Box) or is_image(space) or is_codes(space)):
         raise problem(
             "an observation of plain numbers, of which some are observed", short(space), "leave observed and places out"

@@ -8,13 +8,15 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 
 from rlgen.checks import at_least
+from rlgen.data.cells import VIEW
 from rlgen.data.spaces import channels_first_shape, short, with_entries
-from rlgen.data.words import MISSION, WORDS
+from rlgen.data.words import MISSION
 from rlgen.deprecation import UNLESS_NONE
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import InstructionModel
 from rlgen.generators.registry import GENERATORS, INSTRUCTION_MODELS
 from rlgen.generators.vae import VAE
+from rlgen.nn.cross_modal import SIDE
 from rlgen.runs.image_files import load_image_model
 from rlgen.runs.instruction_files import load_instruction_model
 from rlgen.runs.model_files import read_card
@@ -98,7 +100,11 @@ def _require_instructions(config: EncoderConfig, model: InstructionModel, observ
     if not shows_instructions(observed):
         got = f"{short(observed)}, and a model of instructions in {config.run}"
         raise problem("observations with an instruction", got, "use a task of BabyAI or MiniGrid")
-    seen = (len(WORDS), with_entries(observed)[MISSION].shape[0])
+    words, view = (with_entries(observed)[name] for name in (MISSION, VIEW))
+    if (rows := view.shape[:2]) != (SIDE, SIDE):
+        remedy = "make the task with agent_view_size=7, or leave the encoder out"
+        raise problem(f"a view of {SIDE} x {SIDE} cells, for an encoder", f"{rows[0]} x {rows[1]}", remedy)
+    seen = (int(words.high.max()) + 1, words.shape[0])
     if (model.vocabulary, model.length) != seen:
         got = f"{model.length} of {model.vocabulary}, which the model in {config.run} reads"
         remedy = "train one on demonstrations of such a task"

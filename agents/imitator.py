@@ -19,6 +19,7 @@ from rlgen import distributed
 from rlgen.checks import at_least, share
 from rlgen.data.demonstrations import Demonstrations, require_demonstrations
 from rlgen.data.pairs import Pairs
+from rlgen.data.spaces import require_counted_from_zero
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel
 from rlgen.errors import problem
@@ -27,7 +28,7 @@ from rlgen.rewards.source import RewardSource
 from rlgen.sb3.actor_critic import is_recurrent, require_distribution
 from rlgen.sb3.adaptive_rate import KLCallback
 from rlgen.sb3.average import PolicyAverage
-from rlgen.sb3.cloned import require_cloneable, require_counted_from_zero
+from rlgen.sb3.cloned import require_cloneable
 from rlgen.sb3.critics_first import CriticsFirst, clone_acts, prepare_cloned
 from rlgen.sb3.encoded_images import pretrain
 from rlgen.sb3.fast_ppo import ActOnOneThread
@@ -133,7 +134,7 @@ class Imitator(ABC):
             require_stored_ends(model)
         else:
             require_distribution(model)
-        require_counted_from_zero(model.action_space)
+        require_counted_from_zero(model.observation_space, model.action_space)
         if self.config.warm_start and is_recurrent(require_cloneable(model, self._without_clone())):
             require_episodes(demonstrations)
         self.inputs = PolicyInputs(model)

@@ -87,7 +87,8 @@ def side_by_side(speaker: Speaker, held_out: InstructedEpisodes, device: Any) ->
     """The instructions of some held-out episodes, each with what the speaker writes."""
     shown = held_out.part(torch.arange(min(SHOWN, len(held_out))))
     pairs = zip(shown.words.tolist(), write_instructions(speaker, shown, GREEDY, device).tolist(), strict=True)
-    return "\n\n".join(f"{decode(given)}\n→ {decode(wrote)}" for given, wrote in pairs) + "\n"
+    texts = ([decode(words, shown.vocabulary) for words in pair] for pair in pairs)
+    return "\n\n".join("\n→ ".join(pair) for pair in texts) + "\n"
 
 
 def agreement(wrote: Tensor, true: Tensor) -> dict[str, float]:

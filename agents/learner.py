@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C
@@ -17,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
-from rlgen.data.spaces import kinds_of
+from rlgen.data.spaces import kinds_of, require_counted_from_zero
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
 from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
@@ -191,13 +190,13 @@ def initial_log_std(share: float, space: spaces.Box) -> Tensor:
 def require_spaces(env: VecEnv) -> None:
     """Raises `InputError` for spaces that policies do not support."""
     observed, acted = env.observation_space, env.action_space
-    kinds_of(observed, getattr(env, "env_id", "the environment"))
+    where = getattr(env, "env_id", "the environment")
+    kinds_of(observed, where)
+    require_counted_from_zero(None, acted, where)
     if isinstance(acted, spaces.MultiBinary | spaces.MultiDiscrete) and len(acted.shape) != 1:
         raise problem("discrete actions in one dimension", f"{acted}", "wrap the environment")
     if isinstance(acted, spaces.Box) and not acted.is_bounded():
         raise problem("actions within finite bounds, as SB3 requires", f"{acted}", "bound the environment's actions")
-    if isinstance(acted, spaces.Discrete | spaces.MultiDiscrete) and np.any(acted.start):
-        raise problem("discrete actions counted from 0, as SB3 requires", f"{acted}", "wrap the environment")
     RandomPolicy(acted)  # the baseline of the final evaluation
 
 

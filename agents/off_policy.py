@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen.checks import at_least, one_of, positive, share, widths
+from rlgen.data.spaces import require_counted_from_zero
 from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.errors import problem
 from rlgen.sb3.fast_sac import FastSAC
@@ -205,8 +206,9 @@ class DQNConfig(OffPolicyConfig):
         return DQN
 
     def require_actions(self, space: spaces.Space) -> None:
-        if not isinstance(space, spaces.Discrete) or space.start != 0:
-            raise problem("actions of a Discrete space counted from 0 for DQN", f"{space}", "use e.g. ppo or sac")
+        require_counted_from_zero(None, space)
+        if not isinstance(space, spaces.Discrete):
+            raise problem("actions of a Discrete space for DQN", f"{space}", "use e.g. ppo or sac")
 
     def own(self, env: VecEnv) -> dict[str, Any]:
         return {

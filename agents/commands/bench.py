@@ -28,7 +28,7 @@ class BenchPlan:
     suite: Suite
     """Shipped suite (gail-2016, sparse-exploration, image-mnist, imitation-one-shot), or a protocol file."""
     quick: bool = False
-    """The quick form, of minutes."""
+    """The quick form, of minutes, with the seeds of the protocol's [quick], by default seed 0 alone."""
     tasks: tuple[str, ...] = ()
     """Tasks of the protocol to run, in addition to what the folder plans already; by default all."""
     agents: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class BenchRun(Cluster):
     out: Path
     """Folder of the benchmark; new, empty, or of an earlier run."""
     quick: bool = False
-    """The quick form, of minutes."""
+    """The quick form, of minutes, with the seeds of the protocol's [quick], by default seed 0 alone."""
     tasks: tuple[str, ...] = ()
     """Tasks of the protocol to run, in addition to what the folder plans already; by default all."""
     agents: tuple[str, ...] = ()

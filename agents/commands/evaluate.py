@@ -51,6 +51,8 @@ class Evaluate(InstructionEvaluation, TextEvaluation, ImageEvaluation, PolicyEva
 
         from .table import settings_of_agent
 
+        if not self.policy.exists():
+            raise problem("a run folder or a .zip", f"{self.policy}, where nothing is", "check the path")
         if not self.policy.is_dir():
             return PolicyEvaluation
         folder = RunFolder.open(self.policy)

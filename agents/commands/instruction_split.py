@@ -53,6 +53,9 @@ class Split:
         if unlabelled is not None:
             more = Demonstrations.load(unlabelled)
             rest.append(InstructedEpisodes.of(more))
+            if rest[-1].vocabulary != every.vocabulary:
+                got, remedy = f"others in {more.source}", "record both in one task"
+                raise problem(f"unlabelled episodes whose words are those of {shown.source}", got, remedy)
             prints["unlabelled"] = {"name": unlabelled.stem, "n": len(rest[-1]), "sha256": more.fingerprint}
         actions = max(part.n_actions for part in (every, *rest))
         known = replace(every.part(torch.arange(count)), n_actions=actions)

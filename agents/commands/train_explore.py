@@ -75,7 +75,8 @@ class TrainExplore(TrainRL):
     bonus only where its episode has not been before (Badia et al. 2020; PPO, A2C and TRPO). By default every step has
     one."""
     place_width: float = field(default=EVERY_PLACE.width, metadata=UNLESS_DEFAULT)
-    """Width of a place along each of its numbers, in standard deviations of the first rollout."""
+    """Width of a place along each of its numbers, in standard deviations of the first rollout; 2 % of the median
+    deviation of these numbers is added to each, so that places should be numbers that vary about as much."""
     bonus_returns: BonusReturns = field(default="episodic", metadata=UNLESS_DEFAULT)
     """Returns of the bonus. episodic: it is added to the reward, and its returns end with the episode; non_episodic: it
     has returns that go on past the ends of episodes, and a value function of its own (Burda et al. 2018; PPO, A2C and
@@ -193,7 +194,7 @@ class TrainExplore(TrainRL):
                 eta=self.eta,
                 final_eta=self.final_eta,
                 update_every=self.update_every,
-                observed=seen,
+                observed=seen or None,
                 places=self.places,
                 place_width=None if self.places is None else self.place_width,
                 bonus_returns=self.bonus_returns,

@@ -10,7 +10,6 @@ import torch
 
 from rlgen.checks import at_least, one_of
 from rlgen.data.instructed_episodes import RowBatches
-from rlgen.data.words import WORDS
 from rlgen.display import Display, Panel
 from rlgen.errors import problem
 from rlgen.generators.registry import INSTRUCTION_MODELS
@@ -118,7 +117,8 @@ class TrainInstruction(GenerativeSettings):
         self._say_what_is_used(split)
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
-        model = INSTRUCTION_MODELS[self.model](len(WORDS), split.length, split.train.n_actions, self.model_config)
+        words = len(split.train.vocabulary)
+        model = INSTRUCTION_MODELS[self.model](words, split.length, split.train.n_actions, self.model_config)
         speaking = self._speaking(split, device) if self.speaker == "on" else None
         training = InstructionTraining(
             game=Trainer(model.to(device), self.game),
@@ -136,7 +136,7 @@ class TrainInstruction(GenerativeSettings):
     def _speaking(self, split: Split, device: torch.device) -> SpeakerStage:
         """The speaker's part of the training."""
         train = split.train
-        speaker = Speaker(len(WORDS), split.length, train.n_actions, self.speaking).to(device)
+        speaker = Speaker(len(train.vocabulary), split.length, train.n_actions, self.speaking).to(device)
         return SpeakerStage(
             game=Trainer(speaker, self.game, self.speaker_steps),
             batches=RowBatches(train.trajectories(), train.words, self.batch_size, self.seed, device),

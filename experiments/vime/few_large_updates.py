@@ -20,11 +20,12 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CallbackList
 
-from rlgen.agents import VIME
+from rlgen.agents import VIME2016
 from rlgen.data import Transitions
 from rlgen.envs import make_vec
 from rlgen.equations.gaussians import gaussian_log_prob
-from rlgen.rewards import InformationGain, InformationGainConfig, TaskShape
+from rlgen.rewards import InformationGain, TaskShape
+from rlgen.rewards.information_gain import InformationGain2016Config
 from rlgen.sb3 import Relabel, WeightedReward
 
 matplotlib.use("Agg")
@@ -32,17 +33,17 @@ from matplotlib import pyplot as plt
 
 TASK, N_ENVS, N_STEPS = "rlgen/SparseHalfCheetah-v0", 8, 625
 SETTINGS = {
-    "released code: 500 updates of 10, 10 samples": InformationGainConfig(
+    "released code: 500 updates of 10, 10 samples": InformationGain2016Config(
         updates_per_rollout=500, batch_size=10, samples=10, learning_rate=1e-3, initial_std=0.5
     ),
-    "the same number of 256": InformationGainConfig(
+    "the same number of 256": InformationGain2016Config(
         updates_per_rollout=500, batch_size=256, samples=1, learning_rate=1e-3, initial_std=0.5
     ),
-    "25 of 256, all else as released": InformationGainConfig(
+    "25 of 256, all else as released": InformationGain2016Config(
         updates_per_rollout=25, batch_size=256, samples=10, learning_rate=1e-3, initial_std=0.5
     ),
-    "25 of 256 at ten times the rate": InformationGainConfig(initial_std=0.5),
-    "default: and from narrow weights": InformationGainConfig(),
+    "25 of 256 at ten times the rate": InformationGain2016Config(initial_std=0.5),
+    "default: and from narrow weights": InformationGain2016Config(),
 }
 
 
@@ -65,17 +66,19 @@ class Kept:
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None: ...
 
 
-def explored(rollouts: int, seed: int) -> list[Transitions]:
+def explored(rollouts: int, seed: int, task: str = TASK) -> list[Transitions]:
     """Rollouts of an exploring policy."""
-    env, kept = make_vec(TASK, N_ENVS, seed=seed, n_threads=1), Kept()
+    env, kept = make_vec(task, N_ENVS, seed=seed, n_threads=1), Kept()
     model = PPO("MlpPolicy", env, n_steps=N_STEPS, batch_size=500, seed=seed, device="cpu")
-    callbacks = CallbackList([Relabel({"kept": WeightedReward(kept)}, adds=True), VIME(eta=1e-2)])
+    callbacks = CallbackList([Relabel({"kept": WeightedReward(kept)}, adds=True), VIME2016(eta=1e-2)])
     model.learn(rollouts * N_STEPS * N_ENVS, callbacks)
     env.close()
     return kept.rollouts
 
 
-def followed(config: InformationGainConfig, rollouts: list[Transitions], seed: int) -> list[tuple[float, float, float]]:
+def followed(
+    config: InformationGain2016Config, rollouts: list[Transitions], seed: int
+) -> list[tuple[float, float, float]]:
     """(loss, error, CPU seconds of learning) of every rollout but the first."""
     torch.manual_seed(seed)
     sizes = rollouts[0].observations.shape[1], rollouts[0].actions.shape[1]
@@ -83,7 +86,7 @@ def followed(config: InformationGainConfig, rollouts: list[Transitions], seed: i
     lines = []
     for number, rollout in enumerate(rollouts):
         with torch.no_grad():
-            inputs, targets = source.normalised(rollout)
+            inputs, targets = source.normalized(rollout)
             outputs = source.model(inputs, 16)
             loss = -gaussian_log_prob(targets, outputs, config.likelihood_std).sum(-1).mean()
             error = (outputs.mean(0) - targets).square().mean().sqrt()

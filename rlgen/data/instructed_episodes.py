@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.shuffled import Shuffled
 from rlgen.data.validation import recorded_bounds
-from rlgen.data.words import NOTED, WORDS
+from rlgen.data.words import MOST_WORDS, NOTED, WORDS
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import CELLS, VIEW
 from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD
@@ -38,6 +38,8 @@ class InstructedEpisodes:
     """Steps of each episode."""
     n_actions: int
     """Number of actions of the task."""
+    vocabulary: tuple[str, ...] = WORDS
+    """All words of the task's instructions, by their numbers."""
 
     @classmethod
     def of(cls, demonstrations: Demonstrations) -> "InstructedEpisodes":
@@ -48,7 +50,7 @@ class InstructedEpisodes:
         sizes = {name: int(np.prod(each.shape[1:])) for name, each in _entries(observed).items()}
         if sizes.keys() != ENTRIES.keys() or any(sizes[name] != size for name, size in ENTRIES.items() if size):
             got = f"{', '.join(f'{name} of {size}'.strip() for name, size in sizes.items())} numbers in {source}"
-            remedy = "record them in a task of BabyAI or MiniGrid"
+            remedy = "record them in a task of BabyAI or MiniGrid, with its usual view of 7 x 7 cells"
             raise problem(f"an image of {CELLS} codes, a direction and a mission of words", got, remedy)
         _require_known(demonstrations)
         ends = np.cumsum(demonstrations.episode_lengths) - 1
@@ -60,7 +62,8 @@ class InstructedEpisodes:
         )
         words = torch.from_numpy(np.asarray(_entries(observed)["mission"])[ends].astype(np.int16))
         actions = torch.from_numpy(demonstrations.actions[:, 0].astype(np.int16))
-        return cls(seen, actions, last, words, torch.tensor(demonstrations.episode_lengths), _n_actions(demonstrations))
+        lengths = torch.tensor(demonstrations.episode_lengths)
+        return cls(seen, actions, last, words, lengths, _n_actions(demonstrations), _vocabulary(demonstrations))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -115,7 +118,8 @@ def joined(parts: Sequence[InstructedEpisodes]) -> InstructedEpisodes:
     longest = max(part.words.shape[1] for part in parts)
     words = [torch.nn.functional.pad(part.words, (0, longest - part.words.shape[1])) for part in parts]
     rest = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("seen", "actions", "last", "lengths")}
-    return InstructedEpisodes(words=torch.cat(words), n_actions=max(part.n_actions for part in parts), **rest)
+    actions = max(part.n_actions for part in parts)
+    return InstructedEpisodes(words=torch.cat(words), n_actions=actions, vocabulary=parts[0].vocabulary, **rest)
 
 
 def without_unused(words: Int[Tensor, "E L"]) -> Int[Tensor, "E K"]:
@@ -159,10 +163,11 @@ def _views(observed: dict[str, Any]) -> Int[Tensor, "R V"]:
 def _require_known(demonstrations: Demonstrations) -> None:
     """Raises `InputError` for codes and words that models do not know."""
     source, metadata, observed = demonstrations.source, demonstrations.metadata, _entries(demonstrations.observations)
-    if metadata.get(NOTED, list(WORDS)) != list(WORDS):
+    words = metadata.get(NOTED, list(WORDS))
+    if not isinstance(words, list) or tuple(words[: len(WORDS)]) != WORDS or len(words) > MOST_WORDS:
         raise problem("instructions in the words of rlgen.data.words", f"others in {source}", "record them again")
     cells = np.asarray(observed["image"]).reshape(len(demonstrations), -1, len(CODES))
-    limits = {"image": np.array(CODES), "direction": DIRECTIONS, "mission": len(WORDS)}
+    limits = {"image": np.array(CODES), "direction": DIRECTIONS, "mission": len(words)}
     for name, limit in limits.items():
         numbers = cells if name == "image" else np.asarray(observed[name])
         if (numbers < 0).any() or (numbers >= limit).any():
@@ -171,6 +176,11 @@ def _require_known(demonstrations: Demonstrations) -> None:
     padded = np.asarray(observed["mission"]) == NO_WORD
     if (padded[:, :-1] & ~padded[:, 1:]).any():
         raise problem("padding after the last word alone", f"words after padding in {source}", "record them again")
+
+
+def _vocabulary(demonstrations: Demonstrations) -> tuple[str, ...]:
+    """The words that the demonstrations note, after those of `WORDS` the task's own."""
+    return tuple(map(str, demonstrations.metadata.get(NOTED, WORDS)))
 
 
 def _n_actions(demonstrations: Demonstrations) -> int:

@@ -13,8 +13,8 @@ from rlgen.data import observations as tree
 from rlgen.data.episode import Episode
 from rlgen.data.observations import Observations
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
-from rlgen.data.spaces import Kinds, kinds_of
-from rlgen.data.words import NOTED, WORDS, has_instructions
+from rlgen.data.spaces import Kinds, kinds_of, require_counted_from_zero
+from rlgen.data.words import NOTED, has_instructions, words_of
 from rlgen.errors import problem
 from rlgen.system.versions import package_versions
 
@@ -44,7 +44,7 @@ def record(
     if (options := environment_options(env)) is not None:
         metadata["env_kwargs"] = options
     if has_instructions(env.observation_space):
-        metadata[NOTED] = list(WORDS)
+        metadata[NOTED] = list(words_of(env))
     return found, environment_id(env), metadata
 
 
@@ -95,6 +95,7 @@ def _check(env: Any, episodes: int) -> None:
         )
     kinds_of(env.observation_space)
     action_bounds(env.action_space)
+    require_counted_from_zero(None, env.action_space)
 
 
 def _play(policy: Policy, env: Any, episodes: int, seed: int, deterministic: bool) -> list[Episode]:

@@ -15,8 +15,10 @@ def kinds_of(space: Any, where: str = "the environment") -> Kinds:
     """Type and shape of an observation of `space` in demonstrations (`rlgen.data.observations`).
 
     Raises:
-        InputError: texts, tuples, graphs, sequences, and dictionaries within dictionaries.
+        InputError: texts, tuples, graphs, sequences, dictionaries within dictionaries, and discrete spaces that do not
+            count from 0.
     """
+    require_counted_from_zero(space, None, where)
     if not hasattr(space, "spaces"):
         return {"": _kind(space, where)}
     if not isinstance(getattr(space, "spaces", None), dict):
@@ -44,6 +46,38 @@ def _kind_of_entry(space: Any, name: str, whole: Any, where: str) -> tuple[str, 
         return "uint8", (int(np.prod(space.shape)),) if is_codes(space) else tuple(space.shape)
     number = "float32" if space.dtype is not None and np.dtype(space.dtype).kind == "f" else "int64"
     return number, (int(np.prod(space.shape)),)
+
+
+def require_counted_from_zero(observed: Any, acted: Any, where: str = "the environment") -> None:
+    """Raises `InputError` for discrete observations or actions that start at another number than 0, which
+    Stable-Baselines3 takes for other ones, or for none. None: not checked."""
+    for name, space in ({} if observed is None else with_entries(observed)).items():
+        if np.any(start := getattr(space, "start", 0)):
+            change = f"observation - {_number(start)}"
+            if name:
+                change = f"{{**observation, {name!r}: observation[{name!r}] - {_number(start)}}}"
+            wrapper = f"TransformObservation(env, lambda observation: {change}, {_from_zero(observed, name)})"
+            got = f"{short(space)} of {where}" if not name else f"{name!r}, {short(space)}, of {where}"
+            raise problem("discrete observations counted from 0", got, _wrap(wrapper))
+    if np.any(start := getattr(acted, "start", 0)):
+        wrapper = f"TransformAction(env, lambda action: action + {_number(start)}, {_from_zero(acted)})"
+        raise problem("discrete actions counted from 0", f"{short(acted)} of {where}", _wrap(wrapper))
+
+
+def _number(start: Any) -> str:
+    return f"np.array({start.tolist()})" if np.ndim(start) else str(int(start))
+
+
+def _from_zero(space: Any, name: str = "") -> str:
+    """The space counted from 0, or that of an entry of a dictionary, as it is written in Python."""
+    if name:
+        return f"spaces.Dict({{**env.observation_space.spaces, {name!r}: {_from_zero(space.spaces[name])}}})"
+    sizes = getattr(space, "nvec", None)
+    return f"spaces.Discrete({int(space.n)})" if sizes is None else f"spaces.MultiDiscrete({sizes.tolist()})"
+
+
+def _wrap(wrapper: str) -> str:
+    return f"register the task with a wrapper: gymnasium.wrappers.{wrapper}, where spaces is gymnasium.spaces"
 
 
 def _unsupported(space: Any, where: str) -> InputError:

@@ -1,5 +1,6 @@
 """Reads the text files of a folder or of a zip archive, which may be from anywhere."""
 
+import codecs
 import logging
 import zipfile
 from collections.abc import Iterable
@@ -16,6 +17,12 @@ PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 COPIES = 12
 """Bytes of memory per byte of text: characters of up to 4 bytes, with the copies that joining makes."""
 MOST_FILES = 100_000
+MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | dict.fromkeys(
+    (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"
+)
+"""Encodings by the bytes with which their texts start; the longer ones first."""
+SEEN_BYTES = 10_000
+"""Bytes of a text in which zeros are counted."""
 SHOWN = 3
 
 
@@ -108,7 +115,24 @@ def _decoded(content: bytes, name: str) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         got = f"the byte {content[error.start]:#04x} at {error.start:,} of {name}"
-        raise problem("text in UTF-8", got, "convert it, e.g. by iconv -f latin1 -t utf8") from error
+        remedy = f"convert it, e.g. by iconv -f {_encoding(content) or 'latin1'} -t utf8"
+        raise problem("text in UTF-8", got, remedy) from error
+    if (encoding := _encoding(content)) is not None:  # English text in UTF-16 without a mark is valid UTF-8
+        remedy = f"convert it, e.g. by iconv -f {encoding} -t utf8"
+        raise problem("text in UTF-8", f"{encoding.upper()} in {name}", remedy)
     if not text.strip():
         raise problem("a text", f"nothing but spaces in {name}" if text else f"an empty file {name}", "leave it out")
     return text
+
+
+def _encoding(content: bytes) -> str | None:
+    """The name of a Unicode encoding other than UTF-8 that a text starts with the mark of, or whose zero bytes it has;
+    None for others."""
+    for mark, name in MARKS.items():
+        if content.startswith(mark):
+            return name
+    some = content[:SEEN_BYTES]
+    even, odd = some[::2].count(0), some[1::2].count(0)
+    if max(even, odd) <= len(some) // 8 or min(even, odd) > max(even, odd) // 4:  # zeros are in every second byte
+        return None
+    return "utf-16be" if even > odd else "utf-16le"

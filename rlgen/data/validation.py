@@ -16,7 +16,7 @@ from rlgen.data.recording import (
 )
 from rlgen.data.rows import Rows
 from rlgen.data.spaces import fits, is_codes, kinds_of, with_entries
-from rlgen.data.words import NOTED, WORDS, has_instructions
+from rlgen.data.words import NOTED, WORDS, has_instructions, words_of
 from rlgen.errors import problem
 
 TOLERANCE = 1e-5
@@ -30,6 +30,7 @@ def validate(demonstrations: Rows, env: Any) -> None:
     name = environment_id(env)
     where = name or "the environment"
     low, high = action_bounds(env.action_space)
+    _check_words(demonstrations, env)
     _check_observations(demonstrations, env.observation_space, where)
     _require_actions(demonstrations)
     _check_width(demonstrations, "actions", len(low), where)
@@ -99,11 +100,21 @@ def beyond_bounds(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
     return (actions < low - slack) | (actions > high + slack)
 
 
+def _check_words(demonstrations: Rows, env: Any) -> None:
+    """Requires that a number is the same word in demonstrations and environment."""
+    if not has_instructions(env.observation_space):
+        return
+    words = list(words_of(env))
+    if demonstrations.metadata.get(NOTED, words) != words:
+        expected = "instructions in the words of rlgen.data.words"
+        if len(words) > len(WORDS):
+            expected += f" and those that the task adds ({', '.join(words[len(WORDS) :][:5])} …)"
+        remedy = "record them again, or number their instructions by rlgen.data.words.encode"
+        raise problem(expected, f"others in {demonstrations.source}", remedy)
+
+
 def _check_observations(demonstrations: Rows, space: Any, where: str) -> None:
     kinds, seen = kinds_of(space, where), demonstrations.observations
-    if has_instructions(space) and demonstrations.metadata.get(NOTED, list(WORDS)) != list(WORDS):
-        remedy = "record them again, or number their instructions by rlgen.data.words.encode"
-        raise problem("instructions in the words of rlgen.data.words", f"others in {demonstrations.source}", remedy)
     if tree.is_flat(seen) and kinds.keys() == {""} and kinds[""][0] == "float32":
         return _check_width(demonstrations, "observations", kinds[""][1][0], where)
     shapes = tree.shapes(seen)

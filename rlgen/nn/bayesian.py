@@ -161,10 +161,11 @@ class BayesianMLP(nn.Module):
         """KL[q(θ; φ') ‖ q(θ; φ)] in nats, separately for each row, with φ' one second-order step of `step_size` from φ.
 
         Houthooft et al. 2016 (1605.09674), section 2.5. With S samples it is the gain of a step along the mean of S
-        gradients, as in the released code (which has no ½). Its expectation exceeds the limit S → ∞ by a fraction of
-        about 1/S. `chunk`: rows times samples processed at a time, which limits memory; shared weight samples do not
-        depend on it. `gain="compression"`: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4; its time grows with B times the
-        number of weights.
+        gradients, as in the released code (which has no ½). Its expectation is g + c/S, where g is the limit S → ∞ and
+        c the gain of the noise of one sample's gradient: from a tenth of g to five times g in
+        experiments/vime/weight_samples.csv. `chunk`: rows times samples processed at a time, which limits memory;
+        shared weight samples do not depend on it. `gain="compression"`: KL[q(θ; φ) ‖ q(θ; φ')] instead, section 2.4;
+        its time grows with B times the number of weights.
 
         For layers with noise z from a flow it is the mean over z of the KL of the weights given z, for a step of means
         and standard deviations only: an upper bound for the weights (`rlgen.equations.multiplicative_noise`).

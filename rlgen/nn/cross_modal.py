@@ -21,15 +21,15 @@ NO_WORD = 0
 
 
 class CellEmbedding(nn.Module):
-    """Features [..., 49, width] of the cells of a view: the sum of the embeddings of a cell's object, color and state,
-    and of its place."""
+    """Features [..., `cells`, width] of the cells of a view: the sum of the embeddings of a cell's object, color and
+    state, and of its place."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, cells: int = SIDE * SIDE):
         super().__init__()
         self.codes = nn.ModuleList(nn.Embedding(number, width) for number in CODES)
-        self.places = nn.Embedding(SIDE * SIDE, width)
+        self.places = nn.Embedding(cells, width)
 
-    def forward(self, codes: Int[Tensor, "B 49 3"]) -> Float[Tensor, "B 49 W"]:
+    def forward(self, codes: Int[Tensor, "B C 3"]) -> Float[Tensor, "B C W"]:
         parts = [embedding(each) for embedding, each in zip(self.codes, codes.unbind(-1), strict=True)]
         return torch.stack(parts).sum(0) + self.places.weight
 
@@ -64,14 +64,14 @@ class CrossModalFeatures:
     words: Float[Tensor, "B L W"]
     """Features of each word, and of padding after the last."""
     scene: Float[Tensor, "B S W"]
-    """Features of each of the 49 cells, row by row, and of the direction."""
+    """Features of each cell, row by row, and of the direction."""
     pooled: Float[Tensor, "B W"]
     """Features of both together: those of a symbol before the first word."""
 
 
 class CrossModalTransformer(nn.Module):
-    """Features of an instruction of up to `length` words and of a view of 7 x 7 cells with a direction: one Transformer
-    in which each token attends to all others. Hao et al. 2020 (Prevalent, 2002.10638).
+    """Features of an instruction of up to `length` words and of a view of `cells` cells, by default 7 x 7, with a
+    direction: one Transformer in which each token attends to all others. Hao et al. 2020 (Prevalent, 2002.10638).
 
     A cell is the sum of the embeddings of its object, color and state, scaled and shifted by the words of the
     instruction (FiLM, Perez et al. 2018, 1709.07871, eq. 1, as in BabyAI's networks, 1810.08272): attention alone takes
@@ -81,17 +81,17 @@ class CrossModalTransformer(nn.Module):
     Differs from the paper: it sees a grid instead of photographs, and has no blocks for words or scene alone.
     """
 
-    def __init__(self, vocabulary: int, length: int, config: CrossModalConfig | None = None):
+    def __init__(self, vocabulary: int, length: int, config: CrossModalConfig | None = None, cells: int = SIDE * SIDE):
         super().__init__()
         if vocabulary < 2 or length < 1:
             got = f"a vocabulary of {vocabulary} and instructions of {length} words"
             raise problem("a vocabulary of padding and a word, and instructions of at least 1 word", got, "give both")
         self.vocabulary, self.length, self.config = vocabulary, length, config or CrossModalConfig()
         width = self.config.width
-        self.mask = vocabulary
+        self.mask, self.n_cells = vocabulary, cells
         self.words = nn.Embedding(vocabulary + 1, width)
         self.word_places = nn.Embedding(length, width)
-        self.cells = CellEmbedding(width)
+        self.cells = CellEmbedding(width, cells)
         self.directions = nn.Embedding(DIRECTIONS, width)
         self.kinds = nn.Embedding(4, width)  # the whole, word, cell, direction
         self.words_norm, self.cells_norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -103,21 +103,21 @@ class CrossModalTransformer(nn.Module):
                 nn.init.normal_(module.weight, std=INITIAL_STD)
 
     def forward(
-        self, image: Int[Tensor, "B 7 7 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
+        self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> CrossModalFeatures:
         """Features of codes of cells (object, color, state), directions and words, 0 after the last word."""
         tokens = self._tokens(image, direction, mission)
-        found = self.network(tokens, present=_present(mission), places=self._places(mission))
+        found = self.network(tokens, present=self._present(mission), places=self._places(mission))
         words = mission.shape[1]
         return CrossModalFeatures(found[:, 1 : 1 + words], found[:, 1 + words :], found[:, 0])
 
     def attention(
-        self, image: Int[Tensor, "B 7 7 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
+        self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B L"]:
         """Shares of the attention of the features of the whole that go to each word, in the last block, as a mean over
         its heads; the rest goes to the scene and the whole."""
         tokens = self._tokens(image, direction, mission)
-        found = self.network.attention(tokens, _present(mission), self._places(mission))
+        found = self.network.attention(tokens, self._present(mission), self._places(mission))
         return found.mean(1)[:, 0, 1 : 1 + mission.shape[1]]
 
     def _tokens(self, image: Tensor, direction: Tensor, mission: Tensor) -> Float[Tensor, "B T W"]:
@@ -137,10 +137,9 @@ class CrossModalTransformer(nn.Module):
     def _places(self, mission: Tensor) -> Int[Tensor, " T"]:
         """Positions of the tokens. Those of the scene come after `length` words, however many the instruction has, so
         that padding does not change the distances between words and cells."""
-        places = torch.arange(1 + self.length + SIDE * SIDE + 1, device=mission.device)
+        places = torch.arange(1 + self.length + self.n_cells + 1, device=mission.device)
         return torch.cat([places[: 1 + mission.shape[1]], places[1 + self.length :]])
 
-
-def _present(mission: Int[Tensor, "B L"]) -> Bool[Tensor, "B T"]:
-    """Which tokens are no padding."""
-    return F.pad(F.pad(mission != NO_WORD, (1, 0), value=True), (0, SIDE * SIDE + 1), value=True)
+    def _present(self, mission: Tensor) -> Bool[Tensor, "B T"]:
+        """Which tokens are no padding."""
+        return F.pad(F.pad(mission != NO_WORD, (1, 0), value=True), (0, self.n_cells + 1), value=True)

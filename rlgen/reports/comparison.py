@@ -45,7 +45,7 @@ class Group:
     label: str
     """What distinguishes it from the other groups; unique within an environment."""
     env: str
-    """Environment id; empty for image models."""
+    """Environment id; empty for models of data: images, texts or instructions."""
     runs: tuple[RunFolder, ...]
 
     @cached_property
@@ -90,13 +90,13 @@ def _label(name: str, identity: dict[str, Any], everyone: Sequence[tuple[str, di
 
 
 def comparison(folders: Sequence[RunFolder], title: str = "") -> Page:
-    """The page that compares runs, one section per environment. Raises `InputError` for runs of both agents and image
-    models, which have no common results."""
+    """The page that compares runs, one section per environment. Raises `InputError` for runs of both agents and
+    models of data, such as images or texts, which have no common results."""
     groups = group_runs(folders)
     envs = list(dict.fromkeys(group.env for group in groups))
     if "" in envs and len(envs) > 1:
         images = sum(len(group.runs) for group in groups if not group.env)
-        got = f"{images} of images and {len(folders) - images} of agents"
+        got = f"{images} of models of data and {len(folders) - images} of agents"
         raise problem("runs of one kind, whose results can be compared", got, "report the two kinds separately")
     shared = over_runs_title([len(group.runs if not group.env else group.results) for group in groups])
     lead = f"Runs that differ only in the seed share a line: {shared}. " if shared else ""
@@ -148,7 +148,7 @@ def _title(groups: Sequence[Group], envs: Sequence[str]) -> str:
     agents = list(dict.fromkeys(group.label for group in groups))
     names = _joined(agents) if len(agents) <= MOST_NAMED else f"{len(agents)} agents"
     if not any(envs):
-        return f"{len(groups)} models of images"
+        return f"{len(groups)} models of data"
     return f"{names} on {_joined(envs) if len(envs) <= MOST_NAMED else f'{len(envs)} tasks'}"
 
 

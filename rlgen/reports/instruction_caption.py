@@ -48,7 +48,11 @@ def frames_of_an_end(env: Any, fps: float) -> int:
 
 
 def with_instructions(
-    pictures: Sequence[np.ndarray], steps: Sequence[Step], policy: Policy, end_frames: int
+    pictures: Sequence[np.ndarray],
+    steps: Sequence[Step],
+    policy: Policy,
+    end_frames: int,
+    vocabulary: Sequence[str] = WORDS,
 ) -> list[np.ndarray]:
     """The pictures [height, width, 3] before each of the steps of one environment, with captions of one height below,
     and after each episode `end_frames` frames of its end. A policy without attention to words has no shades.
@@ -63,7 +67,7 @@ def with_instructions(
     frames: list[tuple[np.ndarray, Caption]] = []
     for index, (picture, step) in enumerate(zip(pictures, steps, strict=True)):
         places = np.flatnonzero(seen[MISSION][index])
-        words = tuple(WORDS[word] for word in seen[MISSION][index][places])
+        words = tuple(vocabulary[word] for word in seen[MISSION][index][places])
         shares = None if attention is None else attention[index][places]
         number, earned = number + 1, earned + float(step.rewards[0])
         frames.append((picture, Caption(words, shares, f"step {number}")))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rlgen.data.playing import Policy, play
+from rlgen.data.words import words_of
 from rlgen.reports.draw_frames import Camera, write_video
 from rlgen.reports.instruction_caption import even_sided, frames_of_an_end, with_instructions
 from rlgen.sim.task import MarginRule
@@ -203,7 +204,9 @@ def _record_frames(
             if len(steps) + end_frames * (len(returns) - 1) >= n_frames:
                 break
             pictures.append(_picture(env))
-        shown = with_instructions(pictures, steps, policy, end_frames)[:n_frames] if end_frames else pictures
+        shown = pictures
+        if end_frames:
+            shown = with_instructions(pictures, steps, policy, end_frames, words_of(env))[:n_frames]
         size = (shown[0].shape[1], shown[0].shape[0])
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video-", suffix=".partial") as folder:
             drawn = write_video(Path(folder, "video.mp4"), iter(shown), size, fps)

@@ -1,6 +1,6 @@
 """Bonus of counted states: how seldom a state was visited."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from rlgen import distributed
 from rlgen.checks import at_least, positive
 from rlgen.data.transitions import Transitions
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel
 from rlgen.equations.exploration_bonuses import count_bonus
 from rlgen.errors import problem
-from rlgen.nn.normalizer import Normalizer
+from rlgen.nn.normalizer import FLOOR, Normalizer
 from rlgen.rewards.bonus import Bonus
 from rlgen.rewards.bonus_unit import BONUS, UnitConfig, quantile_metrics, quantiles
 from rlgen.rewards.finite_rows import finite_rows
@@ -26,13 +27,17 @@ class StateCountsConfig(UnitConfig):
     """Settings of counts of states (Tang et al. 2017, #Exploration, 1611.04717)."""
 
     width: float = 0.5
-    """Width of a cell along each observed number, in standard deviations of the first rollout."""
+    """Width of a cell along each observed number, in standard deviations of the first rollout; `floor` adds to them."""
+    floor: float = field(default=FLOOR, metadata=UNLESS_DEFAULT)
+    """What is added to each standard deviation, as a fraction of the median one of the observed numbers, above 0. It
+    keeps numbers that hardly vary in the first rollout from making every state new; with the default, a number that
+    varies a hundred times less than the median has a third of the cells that its own deviation gives."""
     bits: int = 18
     """Bits of a cell's number: there are counts for 2^bits cells, and more cells share some."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self, "width")
+        positive(self, "width", "floor")
         at_least(self, 1, "bits")
         if self.bits > MOST_BITS:
             raise problem(f"bits of at most {MOST_BITS}", str(self.bits), "use e.g. 18: each bit doubles the memory")
@@ -55,7 +60,7 @@ class StateCounts(nn.Module, Bonus):
     def __init__(self, shape: TaskShape, config: StateCountsConfig | None = None):
         super().__init__()
         self.config = config or StateCountsConfig()
-        self.observations = Normalizer(shape.observation_size, clip=FARTHEST)
+        self.observations = Normalizer(shape.observation_size, clip=FARTHEST, floor=self.config.floor)
         self.register_buffer("factors", 2 * torch.randint(2**30, (shape.observation_size,)) + 1)
         self.register_buffer("counts", torch.zeros(2**self.config.bits))
         self.unit = self.config.make_unit(shape.n_envs)

@@ -22,7 +22,7 @@ class FirstVisitCountsConfig(StateCountsConfig):
     """Settings of the bonus of an episode's first visits (Zhang et al. 2020, BeBold, 2012.08621)."""
 
     width: float = 0.3
-    """Width of a cell along each observed number, in standard deviations of the first rollout."""
+    """Width of a cell along each observed number, in standard deviations of the first rollout; `floor` adds to them."""
     power: float = 0.5
     """Power of the visits of all episodes that divides the bonus. With 0 every cell that is new in the episode is worth
     the same, however often earlier ones have been there: a policy then keeps the first direction that it finds."""

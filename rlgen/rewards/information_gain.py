@@ -84,7 +84,9 @@ class InformationGainConfig(UnitConfig):
     step_size: float = 0.01
     """Size λ of the second-order step."""
     samples: int = 1
-    """Number of weight samples, in the bonus and in learning."""
+    """Number S of weight samples, in the bonus and in learning. The noise of a bonus falls with S: with 1, two draws of
+    the bonus rank a rollout's transitions with a correlation of 0.2 to 0.99, with 20 of 0.84 or more
+    (experiments/vime). The bonus takes time in proportion to S; gains expected and first_order differ in this."""
     learning_rate: float = 1e-2
     """Adam's learning rate."""
     updates_per_rollout: int = 25

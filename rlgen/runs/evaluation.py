@@ -9,7 +9,7 @@ import torch
 
 from rlgen.data.cells import VIEW, ObjectsFaced, shows_cells
 from rlgen.data.playing import Policy, is_normalizing, play_episodes
-from rlgen.data.words import MISSION, decode, has_instructions
+from rlgen.data.words import MISSION, decode, has_instructions, words_of
 from rlgen.display import Metric, Panel
 from rlgen.errors import problem
 from rlgen.system.console import Progress
@@ -101,7 +101,7 @@ def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress
     finished: list[list[tuple[float, int, bool, str, str, str]]] = [[] for _ in range(env.num_envs)]
     space = getattr(env, "observation_space", None)
     instructed, sees_objects = has_instructions(space), has_instructions(space) and shows_cells(space)
-    met = ObjectsFaced(env.num_envs)
+    met, words = ObjectsFaced(env.num_envs), words_of(env) if instructed else ()
     for step, counts in play_episodes(policy, env, episodes, deterministic):
         running_return += step.rewards
         running_length += 1
@@ -112,7 +112,7 @@ def _play(policy: Policy, env: Any, episodes: int, deterministic: bool, progress
             if not counts[index]:
                 continue
             by_task = not step.infos[index].get("TimeLimit.truncated", False)
-            text = decode(step.observations[MISSION][index]) if instructed else ""
+            text = decode(step.observations[MISSION][index], words) if instructed else ""
             finished[index].append((running_return[index], running_length[index], by_task, text, *objects))
         running_return[step.dones] = running_length[step.dones] = 0
         if step.dones.any():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlgen import distributed
+from rlgen.data.recording import environment_id
 from rlgen.equations.correlated_noise import autoregressive, coloured_noise
 from rlgen.errors import problem
 
@@ -144,4 +145,4 @@ def step_seconds(env: Any) -> float:
     if isinstance(fps, int | float) and fps > 0:
         return 1 / float(fps)
     expected = "an environment with a known duration of a step (dt, tau, or render_fps in its metadata)"
-    raise problem(expected, f"{env}", "use white noise, or give the environment a dt")
+    raise problem(expected, environment_id(env) or "another one", "use white noise, or give the environment a dt")

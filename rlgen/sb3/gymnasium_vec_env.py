@@ -11,6 +11,7 @@ from gymnasium.wrappers.common import PassiveEnvChecker
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from rlgen.data.spaces import require_counted_from_zero
 from rlgen.errors import problem
 from rlgen.sb3.instructed import with_numbers
 from rlgen.sb3.plain_pickle import plain
@@ -102,6 +103,7 @@ def _make(env_id: str, env_kwargs: dict[str, Any], margin_rule: MarginRule) -> g
         raise problem(f"a MuJoCo environment for margin_rule={margin_rule!r}", env_id, "leave margin_rule at 'native'")
     space = env.observation_space
     _require_no_text(space, env_id)
+    require_counted_from_zero(space, env.action_space, env_id)
     if isinstance(space, gym.spaces.Box) and space.dtype == np.float64:
         single = gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
         env = TransformObservation(env, lambda observation: observation.astype(np.float32), single)

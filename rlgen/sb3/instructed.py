@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from rlgen.data.cells import VIEW
 from rlgen.data.spaces import with_entries
-from rlgen.data.words import LENGTH, LONGEST, MISSION, WORDS, encode, has_instructions
-from rlgen.nn.cross_modal import CODES, SIDE
+from rlgen.data.words import LENGTH, LONGEST, MISSION, encode, has_instructions, with_own_words
+from rlgen.nn.cross_modal import CODES
 
 DIRECTION = "direction"
 """Entry of an observation: where the agent looks."""
@@ -25,6 +25,9 @@ class InstructedEnv(gym.Wrapper):
 
     Each cell of the view has a code of its object, its color and its state. The space of the view says how many codes
     there are, so that nothing takes it for a picture.
+
+    The task may have an attribute `mission_words`, words that are not among those of BabyAI and MiniGrid, and one
+    `mission_length`, the most words of a mission.
     """
 
     last_action: int | None = None
@@ -33,9 +36,11 @@ class InstructedEnv(gym.Wrapper):
     def __init__(self, env: gym.Env):
         super().__init__(env)
         self.length = instruction_length(env)
+        self.words = with_own_words(getattr(env.unwrapped, "mission_words", ()))
+        """All words that a mission may have, by their numbers."""
         given = env.observation_space
         assert isinstance(given, spaces.Dict)
-        words = spaces.Box(0, len(WORDS) - 1, (self.length,), np.uint8)
+        words = spaces.Box(0, len(self.words) - 1, (self.length,), np.uint8)
         view = {VIEW: _codes(given[VIEW])} if _is_cells(env) else {}
         self.observation_space = spaces.Dict({**given.spaces, **view, MISSION: words})
 
@@ -53,7 +58,7 @@ class InstructedEnv(gym.Wrapper):
         return self._numbers(observation), reward, terminated, truncated, info
 
     def _numbers(self, observation: Any) -> dict[str, Any]:
-        return {**observation, MISSION: encode(observation[MISSION], self.length)}
+        return {**observation, MISSION: encode(observation[MISSION], self.length, self.words)}
 
 
 def with_numbers(env: gym.Env) -> gym.Env:
@@ -65,16 +70,20 @@ def with_numbers(env: gym.Env) -> gym.Env:
 
 
 def instruction_length(env: gym.Env) -> int:
-    """Numbers of an instruction of the task: more where BabyAI draws sequences of clauses."""
+    """Numbers of an instruction of the task: those that it asks for, or more where BabyAI draws sequences of
+    clauses."""
+    if (asked := getattr(env.unwrapped, "mission_length", None)) is not None:
+        return int(asked)
     return LONGEST if "seq" in getattr(env.unwrapped, "instr_kinds", ()) else LENGTH
 
 
 def shows_instructions(space: Any) -> bool:
-    """Whether a space is that of an `InstructedEnv` with codes of 7 x 7 cells."""
+    """Whether a space is that of an `InstructedEnv` with codes of cells, in a view of any size."""
     found = with_entries(space)
     return (
         set(found) == {MISSION, VIEW, DIRECTION}
-        and found[VIEW] == _codes(spaces.Box(0, 255, (SIDE, SIDE, len(CODES)), np.uint8))
+        and len(found[VIEW].shape or ()) == 3
+        and found[VIEW] == _codes(spaces.Box(0, 255, (*found[VIEW].shape[:2], len(CODES)), np.uint8))
         and has_instructions(space)
     )
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from rlgen.data.cells import VIEW
-from rlgen.data.words import MISSION, WORDS
+from rlgen.data.words import MISSION
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import InstructionModel
 from rlgen.nn.cross_modal import CrossModalConfig, CrossModalTransformer
@@ -39,10 +39,13 @@ class InstructionFeatures(BaseFeaturesExtractor):
         if not shows_instructions(observation_space):
             got = str(list(getattr(observation_space, "spaces", [])) or observation_space)
             remedy = "make a task of MiniGrid or BabyAI by rlgen.envs.make_vec"
-            raise problem("observations with an instruction in numbers and a view of 7 x 7 cells", got, remedy)
+            raise problem("observations with an instruction in numbers and a view of cells in codes", got, remedy)
         super().__init__(observation_space, width)
         config = CrossModalConfig(width=width, depth=depth, heads=heads)
-        self.network = CrossModalTransformer(len(WORDS), observation_space[MISSION].shape[0], config)  # type: ignore[index]
+        words, view = observation_space[MISSION], observation_space[VIEW]
+        assert isinstance(words, spaces.Box)
+        cells = int(np.prod(view.shape[:2]))  # type: ignore[index]
+        self.network = CrossModalTransformer(int(words.high.max()) + 1, words.shape[0], config, cells)
         self.frozen = frozen
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:

@@ -303,3 +303,8 @@ def test_demonstrations_of_another_size_are_refused(point_ppo) -> None:
 def test_settings_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         BCConfig(**wrong)
+
+
+def test_an_error_about_evaluations_names_the_options() -> None:
+    with pytest.raises(InputError, match=r"--bc\.check-every 20"):
+        BCConfig(max_updates=20)

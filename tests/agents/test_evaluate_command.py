@@ -147,3 +147,11 @@ def test_an_expert_that_plays_along_is_what_counts_as_one(model: Path, tmp_path:
     written = json.loads(out.read_text())
     assert (written["reference"], written["expert_return"]) == ("expert", written["return_mean"])
     assert written["random_return"] < written["return_mean"] or written["normalised_return"] is not None
+
+
+@pytest.mark.parametrize("option", [["--prompt", "To be"], ["--classifier", "auto"], []])
+def test_a_path_where_nothing_is_is_said_whatever_the_options(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evaluate", "NOPE", *option]) != 0
+    assert "NOPE, where nothing is" in capsys.readouterr().err

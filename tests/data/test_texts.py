@@ -113,3 +113,18 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="where nothing is"):
         Corpus.load(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("text", ["Plain words.\n", "Grüße über Flüsse.\n"])
+def test_a_text_in_another_unicode_encoding_is_named_as_such(encoding: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes((50 * text).encode(encoding))
+    short = encoding.replace("-le", "le").replace("-be", "be")
+    with pytest.raises(InputError, match=f"iconv -f {short} -t utf8"):
+        Corpus.load(tmp_path / "text.txt")
+
+
+def test_a_text_in_latin1_is_not_taken_for_utf_16(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes((50 * "Grüße\n").encode("latin1"))
+    with pytest.raises(InputError, match="iconv -f latin1 -t utf8"):
+        Corpus.load(tmp_path / "text.txt")

@@ -175,3 +175,11 @@ def test_learning_from_rows_leaves_the_network_as_it_is_and_rows_apart() -> None
     alone = torch.cat([first_order_gain(bayesian, x[i : i + 1], y[i : i + 1], STD, 3, 1e-7) for i in range(4)])
     torch.testing.assert_close(together, alone, rtol=1e-2, atol=0)
     assert all(torch.equal(old, new) for old, new in zip(before, bayesian.parameters(), strict=True))
+
+
+def test_the_excess_of_few_weight_samples_falls_in_inverse_proportion_to_their_number() -> None:
+    bayesian, x, y = world(count=1)
+    x, y = x.expand(50_000, -1), y.expand(50_000, -1)
+    one, two, four = (float(bayesian.information_gain(x, y, STD, samples=samples).mean()) for samples in (1, 2, 4))
+    assert (one - two) / (two - four) == pytest.approx(2, rel=0.2)
+    assert one > 1.1 * (2 * four - two)

@@ -155,7 +155,7 @@ def test_a_name_in_capitals_stays_in_capitals(tmp_path: Path, drawn: list) -> No
 
 def test_agents_and_images_are_not_compared(tmp_path: Path) -> None:
     agent = RunFolder.create(tmp_path / "agent", {"agent": "gail", "env": "Ant-v5"}, seed=0)
-    with pytest.raises(InputError, match="1 of images and 1 of agents"):
+    with pytest.raises(InputError, match="1 of models of data and 1 of agents"):
         write_report([make_run(tmp_path / "run"), agent], tmp_path / "both.html")
     assert "GAIL on Ant-v5" in write_report(agent).read_text()
 

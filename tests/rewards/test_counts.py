@@ -51,6 +51,22 @@ def test_the_bonus_is_one_over_the_root_of_the_visits_to_the_box() -> None:
     assert len(counts) > 50
 
 
+@pytest.mark.parametrize(("floor", "least", "most"), [(0.02, 4, 8), (1e-4, 14, 20)])
+def test_a_number_that_varies_little_has_its_own_cells_without_the_floor(floor: float, least: int, most: int) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(4096, 3) * torch.tensor([100.0, 100.0, 1.0])
+    source = StateCounts(TaskShape(observation_size=3, action_size=1, n_envs=2), StateCountsConfig(floor=floor))
+    source.update(arrived(rows))
+    third = torch.zeros(4096, 3)
+    third[:, 2] = rows[:, 2]
+    assert least <= len(source._cells(third).unique()) <= most
+
+
+def test_cells_need_a_floor_above_zero() -> None:
+    with pytest.raises(InputError, match="floor"):
+        StateCountsConfig(floor=0)
+
+
 def test_cells_stay_where_they_are() -> None:
     torch.manual_seed(0)
     source = StateCounts(SHAPE)

@@ -194,8 +194,9 @@ def test_an_environment_without_a_duration_is_refused() -> None:
         def reset(self, **_: Any) -> Any:
             return np.zeros(2, np.float32), {}
 
-    with pytest.raises(InputError, match="known duration of a step"):
+    with pytest.raises(InputError, match="known duration of a step") as refused:
         made(make_vec_env(Timeless, 1), noise="correlated")
+    assert " at 0x" not in str(refused.value), "the address of an object says nothing"
 
 
 @pytest.mark.parametrize(
