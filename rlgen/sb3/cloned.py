@@ -4,9 +4,7 @@ the actor of an off-policy one."""
 import math
 from typing import Any, cast
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -39,12 +37,6 @@ def require_cloneable(model: BaseAlgorithm, remedy: str = "choose another model"
         f"a {type(model).__name__}",
         remedy,
     )
-
-
-def require_counted_from_zero(space: spaces.Space) -> None:
-    """Raises `InputError` for discrete actions that do not start at 0."""
-    if np.any(getattr(space, "start", 0)):
-        raise problem("discrete actions counted from 0, as SB3 requires", f"{space}", "wrap the environment")
 
 
 def hidden_layers(cloned: BasePolicy) -> nn.Module:
