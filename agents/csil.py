@@ -99,7 +99,7 @@ class CSIL(RewardedImitator):
         features = features_for(task.observation_space, model.device)
         episodes = held_out_by(demonstrations, model.device)
         discrete = not isinstance(space, spaces.Box)
-        reward = self.config.reward if discrete else self._reward_config(space)
+        reward = self._reward_config(space) if isinstance(space, spaces.Box) else self.config.reward
         accidents = share_ended_by_task(demonstrations) <= USUAL
         self.source = CoherentReward(rows, low, high, model.gamma, reward, episodes, features, discrete, accidents)
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
