@@ -83,7 +83,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     ("options", "said"),
     [
         (["--model", "vae", "--labels", "100"], "labels for a semi-supervised model (semi_supervised_gan)"),
-        (["--model", "semi_supervised_gan", "--labels", "7"], "take as many of each class, e.g. 10 or 100"),
+        (["--model", "semi_supervised_gan", "--labels", "7"], "take as many of each class, e.g. --labels 10 or 100"),
         (["--model", "semi_supervised_gan", "--batch-size", "15"], "an even size"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
