@@ -37,7 +37,7 @@ class BCConfig:
     attack: Literal["none", "fgsm", "pgd"] = field(default="none", metadata=UNLESS_DEFAULT)
     """Attack on the observations instead of random noise: of all changes of at most `noise` standard deviations per
     number, the one that raises the loss, by fgsm (Goodfellow et al. 2015, 1412.6572) or pgd (Madry et al. 2018,
-    1706.06083; 5 steps); none: random noise."""
+    1706.06083; 5 steps); none: random noise. With an attack there is no second cloning, which would not know it."""
     plain_below: float = 0.5
     """Fraction of the regularized cloning's typical held-out error below which plain regression, a second cloning
     without dropout and noise, is kept; 0 for no second cloning. Below 1, because held-out rows do not show how a smooth
@@ -73,8 +73,8 @@ class BCConfig:
     def plain(self) -> "BCConfig | None":
         """Settings of the second cloning, without regularization; None if it is off or would repeat the first."""
         return (
-            replace(self, dropout=0.0, noise=0.0, attack="none")
-            if self.plain_below and (self.dropout or self.noise)
+            replace(self, dropout=0.0, noise=0.0)
+            if self.plain_below and self.attack == "none" and (self.dropout or self.noise)
             else None
         )
 

@@ -79,6 +79,14 @@ def test_the_floats_of_a_dictionary_are_attacked_and_its_kinds_are_not() -> None
     assert torch.equal(moved["kind"], bc.batch.observations["kind"])
 
 
+def test_a_cloning_with_an_attack_is_kept_however_well_a_plain_one_would_fit(point_ppo) -> None:
+    config = replace(QUICK, noise=2.0, attack="fgsm", plain_below=1e9)
+    assert replace(config, attack="none").plain() is not None
+    assert config.plain() is None
+    assert config.most_updates == config.max_updates
+    assert BC(point_ppo(), turning_expert(), config).learn().attack == "fgsm"
+
+
 def test_an_attack_without_a_size_and_an_unknown_one_are_refused() -> None:
     with pytest.raises(InputError, match="noise"):
         BCConfig(attack="fgsm", noise=0.0)
