@@ -64,16 +64,17 @@ def test_saving_after_infinitely_many_steps_is_never() -> None:
     assert Rest(save_every=math.inf, evaluate_every=math.inf).run().log == []
 
 
-def test_an_evaluation_comes_before_the_checkpoint_that_remembers_it() -> None:
+def test_an_evaluation_comes_after_the_checkpoint_from_which_a_kill_in_it_goes_on() -> None:
     found = Rest(save_every=128, evaluate_every=128).run()
-    assert [line for line in found.log if line[1] == 128] == [("evaluate", 128), ("save", 128)]
+    assert [line for line in found.log if line[1] == 128] == [("save", 128), ("evaluate", 128)]
 
 
-def test_a_stop_saves_first_and_loses_no_evaluation() -> None:
+def test_a_stop_saves_at_once_and_leaves_the_evaluation_to_the_resumed_run() -> None:
     found = Rest(save_every=1e9, evaluate_every=128, stop_at=128)
     with pytest.raises(Stopped):
         found.run()
-    assert found.log == [("evaluate", 128), ("save", 128)]
+    assert found.log == [("save", 128)]
+    assert found.session.unevaluated
 
 
 def test_an_observer_is_told_of_each_round_of_a_model(point_ppo) -> None:
