@@ -32,7 +32,7 @@ def test_a_clause_of_the_longest_kind_fits() -> None:
 def test_other_words_and_too_many_are_refused_with_the_way_out() -> None:
     with pytest.raises(InputError, match=r"expected words of BabyAI.*'cup', 'fetchez' in .*mission_words"):
         encode("fetchez the cup")
-    with pytest.raises(InputError, match=r"an instruction of 32 words at most.*a length of 80"):
+    with pytest.raises(InputError, match=r"an instruction of 32 words at most.*mission_length = 64"):
         encode(ALL)
     with pytest.raises(InputError, match="numbers of words from 0 to"):
         decode([1, len(WORDS)])
