@@ -4,8 +4,8 @@
 
 Every policy is played without an attack and under PGD for each radius, in standard deviations of each observation
 number. Runs lie in DIR and are resumed when the script is started again; DIR/rows.csv has a row per policy, seed and
-radius, and DIR/table.md the means over seeds. Adversarial training is `--bc.attack fgsm` for the clone, also that of
-GAIL's warm start, and `--gail.penalties.fgsm 0.1` for the discriminator.
+radius, and DIR/table.md the means over seeds. Adversarial training is `--bc.attack fgsm` within 0.2 deviations for the
+clone, also that of GAIL's warm start, and `--gail.penalties.fgsm 0.1` for the discriminator.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from statistics import mean
 ENV = "HalfCheetah-v5"
 AGENTS = {
     "BC": ["bc"],
-    "BC, attacked": ["bc", "--bc.attack", "fgsm"],
+    "BC, attacked": ["bc", "--bc.attack", "fgsm", "--bc.noise", "0.2"],
     "GAIL": ["gail"],
     "GAIL, attacked discriminator": ["gail", "--gail.penalties.fgsm", "0.1"],
     "GAIL, attacked discriminator and warm start": [
         *("gail", "--gail.penalties.fgsm", "0.1"),
-        *("--gail.bc.attack", "fgsm"),
+        *("--gail.bc.attack", "fgsm", "--gail.bc.noise", "0.2"),
     ],
 }
 COLUMNS = ["agent", "seed", "attack", "epsilon", "unit", "episodes", "return_mean", "return_std"]
