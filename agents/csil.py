@@ -1,8 +1,9 @@
 """Coherent soft imitation learning (Watson et al. 2023, 2305.16498) around a Stable-Baselines3 model."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from gymnasium import spaces
@@ -10,9 +11,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from rlgen.checks import at_least, below_one
+from rlgen.checks import at_least, below_one, one_of
 from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.recording import action_bounds
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Panel, under
 from rlgen.nn.stationary_policy import LEAST_STD
 from rlgen.rewards.bonus_unit import ReturnNormalizer
@@ -25,6 +27,8 @@ from rlgen.sb3.relabel_replay import RelabelReplay, ReplayDraws
 
 from .bc import held_out_by
 from .imitator import ImitationConfig, RewardedImitator, announce, own_config
+
+log = logging.getLogger("rlgen")
 
 USUAL_STD = 0.3
 """`CoherentRewardConfig.least_std` by default for an on-policy learner whose noise is unknown."""
@@ -41,6 +45,9 @@ class CSILConfig(ImitationConfig):
     """Settings of the cloned policy that gives the rewards."""
     expert_share: float = 0.5
     """Share of demonstrated rows in the minibatches of an off-policy learner; 0 for none."""
+    ends: Literal["auto", "accidents", "demonstrated"] = field(default="auto", metadata=UNLESS_DEFAULT)
+    """What an early end is worth, for ever. accidents: minus the highest reward; demonstrated: the reward of its last
+    step; auto: accidents for discrete actions, unless the task ends most demonstrated episodes, else demonstrated."""
     critic_updates: int = 5000
     """Gradient steps on the demonstrations in which the critics of SAC or TD3 learn their first values; 0 for none."""
     action_gradient: float = 1.0
@@ -52,6 +59,7 @@ class CSILConfig(ImitationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         below_one(self, "expert_share", remedy="use e.g. 0.5, or 0 for none")
+        one_of(self, "ends", ("auto", "accidents", "demonstrated"))
         at_least(self, 0, "critic_updates", "action_gradient")
 
 
@@ -66,9 +74,6 @@ class CSIL(RewardedImitator):
     demonstrations (`rlgen.sb3.critic_pretraining`). Any learner can learn from the rewards, also PPO, whose rewards are
     divided by the standard deviation of their discounted returns. With SAC the published settings are a fixed entropy
     coefficient of 0.01 and layer normalization in the critics (`rlgen.sb3.layer_norm.LayerNormSACPolicy`).
-
-    Where most demonstrated episodes are ended by the task, an end has the reward of its last step for ever; else it is
-    an accident, with the lowest reward for ever.
 
     Differs from the paper: after their first values the critics learn alone for a while (`critics_first`), and the
     penalty on their gradient for the action ends with the demonstrations' part.
@@ -100,11 +105,30 @@ class CSIL(RewardedImitator):
         episodes = held_out_by(demonstrations, model.device)
         discrete = not isinstance(space, spaces.Box)
         reward = self._reward_config(space) if isinstance(space, spaces.Box) else self.config.reward
-        accidents = share_ended_by_task(demonstrations) <= USUAL
-        self.source = CoherentReward(rows, low, high, model.gamma, reward, episodes, features, discrete, accidents)
+        self.source = CoherentReward(
+            rows,
+            low,
+            high,
+            model.gamma,
+            reward,
+            episodes=episodes,
+            features=features,
+            discrete=discrete,
+            accidents=self._ends_are_accidents(discrete),
+        )
         self.scale = ReturnNormalizer(model.gamma, model.n_envs) if self.on_policy else None
         if isinstance(model, OffPolicyAlgorithm):
             self.draws = ReplayDraws(model, self.config.reward.update_every, self.config.reward.rows_per_update)
+
+    def _ends_are_accidents(self, discrete: bool) -> bool:
+        """What `CSILConfig.ends` says; logs what the data have decided."""
+        if self.config.ends != "auto":
+            return self.config.ends == "accidents"
+        share = share_ended_by_task(self.demonstrations)
+        found = discrete and share <= USUAL
+        what = "an accident, with minus the highest reward" if found else "worth the reward of its last step"
+        log.info("an early end is %s: the task ends %.0f %% of the demonstrated episodes", what, 100 * share)
+        return found
 
     def _reward_config(self, space: spaces.Box) -> CoherentRewardConfig:
         """Settings of the rewards, with the limit of the standard deviation that suits the learner."""

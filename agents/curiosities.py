@@ -34,8 +34,8 @@ class VIME2016(Curiosity[InformationGain2016Config]):
     squared error (Houthooft et al. 2016, 1605.09674).
 
     The gain of a transition is noisy, because it is of one draw of the model's weights: two draws may rank a rollout's
-    transitions with a correlation of only 0.5. `VIME2016({"samples": 10})` takes the mean gradient of ten, as the
-    released code does; the bonus then takes about eight times as long.
+    transitions with a correlation of 0.3 to 0.6 on SparseMountainCar. `VIME2016({"samples": 10})` takes the mean
+    gradient of ten, as the released code does; the bonus then takes about eight times as long.
     """
 
     name = "vime_2016"

@@ -1,5 +1,6 @@
 """The settings of a policy's encoder of images or instructions, and where it starts from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rlgen.checks import at_least
 from rlgen.data.cells import VIEW
 from rlgen.data.spaces import channels_first_shape, short, with_entries
-from rlgen.data.words import MISSION
+from rlgen.data.words import MISSION, WORDS
 from rlgen.deprecation import UNLESS_NONE
 from rlgen.errors import problem
 from rlgen.generators.instruction_model import InstructionModel
@@ -109,6 +110,18 @@ def _require_instructions(config: EncoderConfig, model: InstructionModel, observ
         got = f"{model.length} of {model.vocabulary}, which the model in {config.run} reads"
         remedy = "train one on demonstrations of such a task"
         raise problem(f"instructions of {seen[1]} words of {seen[0]}, as the policy sees them", got, remedy)
+
+
+def require_words(model: Encoder | None, words: Sequence[str]) -> None:
+    """Raises `InputError` for a model of instructions with other words than those of the task, by their numbers."""
+    if not isinstance(model, InstructionModel) or (*WORDS, *model.own_words) == tuple(words):
+        return
+    got = ", ".join(model.own_words[:5]) or "none besides"
+    raise problem(
+        f"a model of instructions in the task's own words ({', '.join(words[len(WORDS) :][:5]) or 'none'})",
+        got,
+        "train one on demonstrations of this task",
+    )
 
 
 def start_encoders(policy: Any, config: EncoderConfig, model: Encoder | None) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rlgen.checks import at_least, one_of, positive, up_to_one, widths
 from rlgen.data.spaces import kinds_of, require_counted_from_zero
+from rlgen.data.words import words_of
 from rlgen.deprecation import UNLESS_DEFAULT, UNLESS_NONE, renamed_fields
 from rlgen.equations.correlated_noise import correlation_of
 from rlgen.errors import problem
@@ -32,7 +33,7 @@ from rlgen.sb3.features import normalized_policy
 from rlgen.sb3.image_features import encoding_extractor, extractor_for, policy_name
 from rlgen.sb3.instructed import shows_instructions
 
-from .image_encoder import Encoder, EncoderConfig, encoder_settings, start_encoders
+from .image_encoder import Encoder, EncoderConfig, encoder_settings, require_words, start_encoders
 
 log = logging.getLogger("rlgen")
 Algorithm = Literal["ppo", "a2c", "trpo"]
@@ -223,6 +224,7 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         **gsde_settings(config, env),
     }
     model = _algorithm(config, shared)
+    require_words(encoder, words_of(env))
     start_encoders(model.policy, config.encoder, encoder)
     if config.noise == "gsde":
         set_gsde_std(model, config.initial_std)

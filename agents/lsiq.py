@@ -53,11 +53,12 @@ class LSIQ(Imitator):
     Like SQIL it mixes as many demonstrated rows into each minibatch as replayed ones, with fixed rewards; unlike
     SQIL's, its values cannot run away, because targets are clipped to the range that these rewards allow. An episode
     that the task ends goes on in an absorbing state with the reward of its last row. `IQ_LEARN` are the settings of
-    IQ-Learn, whose objective is the same regression (`rlgen.equations.inverse_soft_q`).
+    IQ-Learn, whose objective with SAC is the same regression (`rlgen.equations.inverse_soft_q`).
 
     Differs from the papers: the second expectation is over replayed actions, not over new ones of the policy in
     replayed states; actor and critics have the same learning rate (there 3e-5 and 3e-4), and there are two critics.
-    DQN, which the papers of LS-IQ do not have, has a temperature of 0: the highest action value is a state's value.
+    DQN, which the papers of LS-IQ do not have, has a temperature of 0: the highest action value is a state's value. Its
+    loss is Huber's, that of absolute values where an error is above 1.
 
     Raises `InputError` for other models, for SAC that learns its entropy coefficient, and for demonstrations that do
     not fit the model.

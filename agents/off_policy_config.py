@@ -139,7 +139,7 @@ class OffPolicyConfig(ABC):
         bounded."""
         name = self.algorithm.upper()
         if not isinstance(space, spaces.Box):
-            remedy = "choose a learner, or an agent, that takes them: ppo does, and dqn those of a Discrete space"
+            remedy = "use --learner.algorithm ppo, which takes all, or where there is one dqn for a Discrete space"
             raise problem(f"continuous actions (Box) for {name}", f"{space}", remedy)
         if not space.is_bounded():
             remedy = "bound the environment's action space"

@@ -104,8 +104,8 @@ class Session:
             if start >= self.steps and not self.unevaluated:  # it was stopped after its last checkpoint
                 return
             if self.evaluate_every:
-                self.unevaluated = True
-                if self.saved_step != self.trainable.step:
+                known, self.unevaluated = self.unevaluated, True
+                if not known or self.saved_step != self.trainable.step:
                     self.save_state()
                 self.evaluate(last=True)
             self.save(final=True)

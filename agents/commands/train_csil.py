@@ -24,7 +24,7 @@ DEFAULT = replace(COLD_SAC, temperature=0.01, learning_starts=STARTS, layer_norm
 @dataclass(frozen=True, kw_only=True)
 class TrainCSIL(LearnerChoice, TrainImitation):
     """Coherent soft imitation learning (Watson et al. 2023): reinforcement learning on the log-ratio of a cloned policy
-    to its prior, with SAC or any other learner of continuous actions. No discriminator.
+    to its prior, with SAC or any other learner that has an actor. No discriminator.
 
     The learner's settings are those of its algorithm: --learner.algorithm ppo --help-all lists PPO's.
     """

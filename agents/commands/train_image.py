@@ -16,7 +16,6 @@ from rlgen.deprecation import UNLESS_NONE, renamed_fields
 from rlgen.display import Display
 from rlgen.errors import problem
 from rlgen.generators.image_model import FindsObjects, ImageModel, ImageShape, Samples
-from rlgen.generators.known_names import options_for
 from rlgen.generators.pictures import CAPTIONS
 from rlgen.generators.registry import GENERATORS
 from rlgen.generators.trainer import Trainer
@@ -37,6 +36,7 @@ from .image_checks import (
     require_one_kind,
 )
 from .image_training import ImageTraining, Measurement
+from .known_names import options_for
 
 # Every entry of `GENERATORS` is a choice of the command line; a static checker cannot follow that.
 if TYPE_CHECKING:

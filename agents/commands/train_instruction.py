@@ -10,6 +10,7 @@ import torch
 
 from rlgen.checks import at_least, one_of
 from rlgen.data.instructed_episodes import RowBatches
+from rlgen.data.words import WORDS
 from rlgen.display import Display, Panel
 from rlgen.errors import problem
 from rlgen.generators.registry import INSTRUCTION_MODELS
@@ -119,6 +120,7 @@ class TrainInstruction(GenerativeSettings):
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
         words = len(split.train.vocabulary)
         model = INSTRUCTION_MODELS[self.model](words, split.length, split.train.n_actions, self.model_config)
+        model.own_words = split.train.vocabulary[len(WORDS) :]
         speaking = self._speaking(split, device) if self.speaker == "on" else None
         training = InstructionTraining(
             game=Trainer(model.to(device), self.game),

@@ -6,7 +6,9 @@ from torch import Tensor
 from rlgen.errors import problem
 
 SLACK = 1e-3
-"""Distance from [0, 1] that the rounding of a resized image may have."""
+"""Distance from [0, 1] that rounding may have."""
+OVERSHOOT = 0.5
+"""Distance that bicubic resizing may have."""
 BYTES = "give images.float() / 255, or batches of rlgen.data.minibatches.Minibatches"
 
 
@@ -28,6 +30,8 @@ def require_images(images: Tensor, chw: tuple[int, int, int]) -> None:
         remedy = "divide them by 255"
     elif low >= -1 - SLACK and high <= 1 + SLACK:
         remedy = "give (images + 1) / 2"
+    elif low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+        remedy = "clamp them, images.clamp(0, 1), if they are resized, else rescale them"
     raise problem(expected, f"values from {low:g} to {high:g}", remedy)
 
 

@@ -72,6 +72,8 @@ class InstructionModel(GenerativeModel):
         if actions < 2:
             raise problem("at least 2 actions", f"{actions}", "give the number of discrete actions of the task")
         self.vocabulary, self.length, self.actions = vocabulary, length, actions
+        self.own_words: tuple[str, ...] = ()
+        """Words of the task after `rlgen.data.words.WORDS`, in the order of their numbers."""
         self.config = config or InstructionModelConfig()
         self.network = CrossModalTransformer(vocabulary, length, self.config.network)
         self.word_bias = nn.Parameter(torch.zeros(vocabulary))

@@ -129,8 +129,8 @@ class UGATIT(ImageModel):
         config = config or UGATITConfig()
         super().__init__(shape, config)
         if max(config.domains) >= shape.n_classes:
-            got = f"domains {config.domains} and {shape.n_classes} classes"
-            remedy = "choose --u-gat-it.domains that the data has"
+            got = f"domains {config.domains} and classes 0 to {shape.n_classes - 1}"
+            remedy = "choose --u-gat-it.domains among these numbers; labels with gaps are numbered in their order"
             raise problem("domains among the classes of labeled images", got, remedy)
         depths = sorted({1, required_halvings(shape.height, shape.width)})
         self.generators = nn.ModuleList(UGATITGenerator(*shape.chw, config.width, config.blocks) for _ in range(2))

@@ -43,6 +43,7 @@ class StationaryFeatures(nn.Module):
         self.random = nn.Parameter(torch.randn(sizes[-1], features // 2))
         self.log_lengthscale = nn.Parameter(torch.zeros(sizes[-1]))
         self.size = 2 * (features // 2)
+        """Number of features."""
 
     def features(self, observations: Observations) -> Float[Tensor, "B F"]:
         """Periodic features, of length about 1."""
@@ -125,7 +126,7 @@ class StationaryCategorical(StationaryFeatures):
         counts: Sequence[int],
         hidden: Sequence[int] = (256, 256, 12),
         features: int = 256,
-        prior_share: float = 0.1,
+        prior_share: float = 0.3,
     ):
         """`counts`: number of values of each action; `hidden`, `features`: as for `StationaryPolicy`; `prior_share`:
         share of the prior, above 0 and below 1."""

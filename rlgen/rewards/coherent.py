@@ -89,8 +89,7 @@ class CoherentReward:
     has been, and about 0 elsewhere, where π is still its prior.
 
     An episode that the task ends goes on in an absorbing state. Where ends are `accidents`, its reward is minus the
-    highest one: an end would otherwise be worth more than going on badly. Else it is that of the last row, within ± the
-    highest one.
+    highest one, whatever the last row has. Else it is that of the last row, within ± the highest one.
 
     Differs from the paper: the standard deviation of π has a higher lower limit (`CoherentRewardConfig.least_std`),
     because the learner does not start with π itself, but with a noisier policy. Discrete actions have a categorical π
@@ -99,8 +98,11 @@ class CoherentReward:
 
     demonstrations: Transitions
     low: Tensor
+    """[A]: lowest actions."""
     high: Tensor
+    """[A]: highest actions."""
     gamma: float
+    """Discount factor of the learner, below 1."""
     config: CoherentRewardConfig = field(default_factory=CoherentRewardConfig)
     episodes: Tensor | None = None
     """Episode of each demonstrated row [R], if complete episodes are held out; None if rows are."""

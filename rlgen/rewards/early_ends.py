@@ -30,13 +30,13 @@ def reward_signs(config: AdversarialConfig) -> tuple[bool, bool]:
 
 
 def share_ended_by_task(demonstrations: Demonstrations) -> float:
-    """Fraction of the demonstrated episodes that the task ended before a time limit. In a file without some last rows
-    that does not note which those are, they are those that are shorter than the longest or have a row that the task
-    ended."""
+    """Fraction of the demonstrated episodes that the task ended before a time limit. In a subsampled file that does not
+    note which those are, they are those that are shorter than the longest or have a row that the task ended; in another
+    one without last rows, only the latter."""
     ended = demonstrations.ended_by_task
     if ended is None:
         lengths = demonstrations.episode_lengths
-        ended = lengths < lengths.max()
+        ended = (lengths < lengths.max()) & (demonstrations.stride > 1)
         ended[demonstrations.episode[demonstrations.terminated]] = True
     return float(ended.mean())
 

@@ -21,7 +21,9 @@ SIZES = {"vocabulary": 1_000_000, "length": 10_000, "actions": 10_000}
 
 def save_instruction_model(folder: str | os.PathLike[str], model: InstructionModel) -> None:
     """Write FOLDER/model.safetensors and FOLDER/model.json."""
-    save_model(folder, model, INSTRUCTION_MODELS, {name: getattr(model, name) for name in SIZES})
+    sizes = {name: getattr(model, name) for name in SIZES}
+    own = {"own_words": list(model.own_words)} if model.own_words else {}
+    save_model(folder, model, INSTRUCTION_MODELS, sizes | own)
 
 
 def save_speaker(folder: str | os.PathLike[str], speaker: Speaker) -> None:
@@ -34,7 +36,10 @@ def save_speaker(folder: str | os.PathLike[str], speaker: Speaker) -> None:
 def load_instruction_model(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> InstructionModel:
     """The model of a run of `rlgen train instruction`, in evaluation mode. Raises `InputError` if there is none, or one
     that this version cannot build."""
-    return _loaded(folder, INSTRUCTION_MODELS, device)
+    model = _loaded(folder, INSTRUCTION_MODELS, device)
+    _, card = read_card(folder, INSTRUCTION_MODELS)
+    model.own_words = restored(tuple[str, ...], card.get("own_words", []), f"own_words in {Path(folder) / CARD}")
+    return model
 
 
 def load_speaker(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> Speaker:

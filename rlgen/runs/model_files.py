@@ -45,7 +45,8 @@ def require_noted_data(folder: RunFolder, prints: Prints, what: str) -> None:
             raise problem(
                 f"the {split} {what} of the run, {was}",
                 got,
-                f"put the same files at {folder.config.get('data')}, or train again in another folder",
+                f"put the same files at {folder.config.get('data')}; if they are, an earlier version read them "
+                "differently: use it, or train again in another folder",
             )
 
 

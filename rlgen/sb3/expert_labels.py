@@ -57,7 +57,8 @@ class ExpertLabels:
         # Names of the transposed entries of a Dict space, which the wrapper of a Box lacks.
         self.images = [] if wrapper is None else vars(wrapper).get("image_space_keys", [""])
         require_same_spaces(self.policy, env)
-        self.act = acting(self.policy, env)
+        normalizer = model.get_vec_normalize_env()
+        self.act = acting(self.policy, env if normalizer is None else normalizer.venv)
         self.low, self.high = action_bounds(self.space)
         self.memory: Any = None
 

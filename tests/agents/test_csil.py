@@ -126,10 +126,18 @@ def test_ppo_balances_from_discrete_demonstrations_in_which_no_pole_falls() -> N
 
 
 def test_ends_are_accidents_unless_most_demonstrated_episodes_have_them(point_env, point_demonstrations) -> None:
-    assert CSIL(sac(point_env()), point_demonstrations, COLD).source.accidents
-    ended = point_demonstrations.terminated.copy()
-    ended[np.append(np.diff(point_demonstrations.episode) != 0, True)] = True
-    assert not CSIL(sac(point_env()), replace(point_demonstrations, terminated=ended), COLD).source.accidents
+    asked = {ends: replace(COLD, ends=ends) for ends in ("accidents", "demonstrated")}
+    assert CSIL(sac(point_env()), point_demonstrations, asked["accidents"]).source.accidents
+    assert not CSIL(sac(point_env()), point_demonstrations, COLD).source.accidents, "continuous actions"
+    env = make_vec("CartPole-v1", 1)
+    shown = Demonstrations.record(Balancer(), env, 2)
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu")
+    assert CSIL(model, shown, COLD).source.accidents
+    assert not CSIL(model, shown, asked["demonstrated"]).source.accidents
+    ended = shown.terminated.copy()
+    ended[np.append(np.diff(shown.episode) != 0, True)] = True
+    reached = replace(shown, terminated=ended, truncated=np.zeros_like(ended))
+    assert not CSIL(model, reached, COLD).source.accidents
 
 
 def test_dqn_has_no_policy_to_clone() -> None:

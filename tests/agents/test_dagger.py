@@ -98,6 +98,30 @@ def test_under_a_vec_normalize_the_expert_and_the_rows_have_raw_observations(poi
     assert model.get_vec_normalize_env().obs_rms.count == pytest.approx(merged, abs=1)
 
 
+def test_a_normalized_training_goes_on_from_its_state_with_a_reset(point_env) -> None:
+    def agent() -> DAgger:
+        env = VecNormalize(point_env(), gamma=0.9)
+        return DAgger(PPO("MlpPolicy", env, n_steps=16, batch_size=16, device="cpu", seed=0), label, None, SHORT)
+
+    state = agent().learn(48).state_dict()
+    again = agent()
+    again.load_state_dict(state)
+    again.learn(48)
+    assert again.rounds == 2
+    np.testing.assert_array_equal(again.rows.demonstrations().actions, label(again.rows.demonstrations().observations))
+
+
+def test_an_expert_with_a_vec_normalize_of_its_own_sees_what_it_was_trained_on(point_env) -> None:
+    expert = PPO("MlpPolicy", VecNormalize(point_env(seed=2)), n_steps=16, batch_size=16, device="cpu", seed=1)
+    expert.learn(64)
+    rows = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    own = expert.get_vec_normalize_env()
+    expected = np.clip(expert.predict(own.normalize_obs(rows), deterministic=True)[0], -0.4, 0.4)
+    for env in (point_env(), VecNormalize(point_env()), VecNormalize(point_env(), norm_obs=False)):
+        labels = ExpertLabels(expert, PPO("MlpPolicy", env, n_steps=16, batch_size=16, device="cpu"))
+        np.testing.assert_allclose(labels(rows, np.ones(4, bool)), expected)
+
+
 def test_an_expert_of_images_sees_them_below_a_vec_normalize_as_the_task_returns_them() -> None:
     env = VecNormalize(make_vec("test/GridDictionary-v0", 4), norm_obs_keys=[])
     small = {"features_extractor_class": extractor_for(env.observation_space), "net_arch": [8]}

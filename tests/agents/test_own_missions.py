@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from rlgen.agents.cli import main
+from rlgen.agents.image_encoder import require_words
 from rlgen.agents.learner import LearnerConfig, make_model
 from rlgen.data import Demonstrations
 from rlgen.data.words import MOST_WORDS, NOTED, WORDS, decode, encode, instructions_of, with_own_words
 from rlgen.envs import make_vec
 from rlgen.errors import InputError
+from rlgen.generators.instruction_model import InstructionModel, InstructionModelConfig
+from rlgen.nn.cross_modal import CrossModalConfig
 from rlgen.runs import evaluate
+from rlgen.runs.instruction_files import load_instruction_model, save_instruction_model
 from rlgen.sb3 import load_policy
 from rlgen.sb3.instruction_extractor import InstructionFeatures, word_attention
 
@@ -163,3 +167,14 @@ class Turns:
 
     def predict(self, observation: Any, **_: Any) -> tuple[np.ndarray, None]:
         return self.rng.integers(0, 3, len(observation["mission"])), None
+
+
+def test_a_model_of_instructions_in_as_many_other_words_is_refused(tmp_path: Path) -> None:
+    small = InstructionModelConfig(network=CrossModalConfig(width=8, heads=1, depth=1))
+    model = InstructionModel(len(WORDS) + 2, 8, 7, small)
+    model.own_words = ("kitchen", "lamp")
+    save_instruction_model(tmp_path, model)
+    again = load_instruction_model(tmp_path)
+    require_words(again, (*WORDS, "kitchen", "lamp"))
+    with pytest.raises(InputError, match=r"bathroom, sofa\); got kitchen, lamp"):
+        require_words(again, (*WORDS, "bathroom", "sofa"))

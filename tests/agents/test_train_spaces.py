@@ -91,7 +91,7 @@ def test_dqn_updates_as_often_as_asked_and_takes_discrete_actions_only() -> None
         assert (model.train_freq.frequency, model.gradient_steps) == schedule
     with pytest.raises(InputError, match="a Discrete space for DQN"):
         DQNConfig().make(make_vec("Pendulum-v1", 1), 100, 0)
-    with pytest.raises(InputError, match=r"continuous actions \(Box\) for SAC; got .*ppo does, and dqn"):
+    with pytest.raises(InputError, match=r"continuous actions \(Box\) for SAC; got .*ppo, which takes all, .*dqn"):
         SACConfig().make(make_vec("CartPole-v1", 1), 100, 0)
 
 

@@ -91,7 +91,7 @@ def test_the_noise_has_a_lower_limit() -> None:
 def chosen() -> StationaryCategorical:
     """A policy of two numbers that has learned the signs of two observations near 0: 0 or 1, and 0 or 2."""
     torch.manual_seed(0)
-    policy = StationaryCategorical(2, (2, 3), hidden=(32, 8), features=128)
+    policy = StationaryCategorical(2, (2, 3), hidden=(32, 8), features=128, prior_share=0.1)
     optimizer = torch.optim.Adam(policy.parameters(), 3e-3)
     for _ in range(300):
         seen = torch.randn(64, 2)

@@ -89,7 +89,7 @@ def test_a_step_into_the_end_of_the_tasks_has_its_reward_for_ever(cloned: Cohere
     )
 
 
-def test_an_accident_has_the_lowest_reward_for_ever_whatever_its_last_row_has(cloned: CoherentReward) -> None:
+def test_an_accident_has_minus_the_highest_reward_for_ever_whatever_its_last_row_has(cloned: CoherentReward) -> None:
     batch = replace(expert(20, seed=3), terminated=torch.arange(20) % 2 == 0)
     going = cloned.reward(replace(batch, terminated=torch.zeros(20, dtype=torch.bool)))
     found = replace(cloned, accidents=True)

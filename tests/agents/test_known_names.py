@@ -2,9 +2,9 @@
 
 import pytest
 
+from rlgen.agents.commands.known_names import OTHER_NAMES, options_for
 from rlgen.agents.commands.parsing import options_of
 from rlgen.generators import GENERATORS
-from rlgen.generators.known_names import OTHER_NAMES, options_for
 
 
 @pytest.mark.parametrize("options", sorted(set(OTHER_NAMES.values())))
