@@ -112,7 +112,7 @@ def _require_instructions(config: EncoderConfig, model: InstructionModel, observ
         raise problem(f"instructions of {seen[1]} words of {seen[0]}, as the policy sees them", got, remedy)
 
 
-def require_words(model: Encoder | None, words: Sequence[str]) -> None:
+def require_words(model: Encoder, words: Sequence[str]) -> None:
     """Raises `InputError` for a model of instructions with other words than those of the task, by their numbers."""
     if not isinstance(model, InstructionModel) or (*WORDS, *model.own_words) == tuple(words):
         return

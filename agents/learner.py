@@ -224,7 +224,8 @@ def make_model(config: LearnerConfig, env: VecEnv, seed: int, device: torch.devi
         **gsde_settings(config, env),
     }
     model = _algorithm(config, shared)
-    require_words(encoder, words_of(env))
+    if encoder is not None:
+        require_words(encoder, words_of(env))
     start_encoders(model.policy, config.encoder, encoder)
     if config.noise == "gsde":
         set_gsde_std(model, config.initial_std)

@@ -273,7 +273,7 @@ def test_help_shows_the_settings_of_the_chosen_model_alone(capsys: pytest.Captur
             "use --batch-size 20 or more, or a smaller --dc-ign.minib",
         ),
         (["--model", "semi_supervised_gan", "--labels", "12"], "take as many of each class, e.g. --labels 10 or 100"),
-        (["--model", "u_gat_it", "--u-gat-it.domains", "0", "10"], "choose --u-gat-it.domains that the data has"),
+        (["--model", "u_gat_it", "--u-gat-it.domains", "0", "10"], "choose --u-gat-it.domains among these numbers"),
         (["--scatter", "1", "--canvas", "3"], "enlarge it (--canvas)"),
         (["--model", "classifier", "--pgd-steps", "3"], "expected --adversarial pgd for --pgd-steps"),
     ],
