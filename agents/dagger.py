@@ -30,7 +30,7 @@ from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import clone_tensors, load_model_state, model_state
 from rlgen.sb3.plain_pickle import plain
 from rlgen.sb3.policy_inputs import PolicyInputs
-from rlgen.sb3.steps import constant_statistics, raw_kinds
+from rlgen.sb3.steps import constant_statistics, raw_kinds, reset_unknown_observations
 
 from .bc import BC
 from .bc_config import BCConfig, BCResult
@@ -126,6 +126,7 @@ class DAgger:
             return self
         if self.demonstrations is not None and not self.rows.seen:
             self._clone_demonstrations(self.demonstrations)
+        reset_unknown_observations(self.model)
         name = tb_log_name or type(self).__name__
         with self.own_log.of(self.model, name):
             until, callbacks = self.model._setup_learn(

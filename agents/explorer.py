@@ -23,6 +23,7 @@ from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.observation_normalization import ObservationStatistics
 from rlgen.sb3.relabel import Relabel
 from rlgen.sb3.relabel_replay import restore_replay_buffer
+from rlgen.sb3.steps import reset_unknown_observations
 from rlgen.system.device import torch_threads
 
 from .curiosity import Curiosity
@@ -70,6 +71,7 @@ class Explorer:
         """Trains for `total_timesteps` more environment steps, as SB3's `learn` does; the step count continues."""
         if total_timesteps <= 0:
             return self
+        reset_unknown_observations(self.model)
         with (
             torch_threads(torch.get_num_threads()),
             restore_replay_buffer(self.model),

@@ -39,7 +39,7 @@ from rlgen.sb3.log import OwnLog
 from rlgen.sb3.model_state import load_model_state, model_state
 from rlgen.sb3.policy_inputs import PolicyInputs
 from rlgen.sb3.relabel_replay import ReplayDraws, require_stored_ends, restore_replay_buffer
-from rlgen.sb3.steps import constant_statistics
+from rlgen.sb3.steps import constant_statistics, reset_unknown_observations
 from rlgen.system.device import torch_threads
 
 from .bc import BC, require_episodes
@@ -185,6 +185,7 @@ class Imitator(ABC):
         own_log = self.own_log.of(self.model, tb_log_name or type(self).__name__)
         if total_timesteps > 0:
             self._warn_of_idle_actor(total_timesteps)
+            reset_unknown_observations(self.model)
             interval = log_interval * (1 if self.on_policy else self.model.n_envs)  # counts episodes off-policy
             # A clone has learned from inputs under these statistics, and further observations would change them.
             inputs = constant_statistics(self.model) if self.config.warm_start else nullcontext()

@@ -265,9 +265,6 @@ def load_model_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         if starts is not None:
             starts = array_like(np.empty(model.n_envs, bool), starts, "last episode starts").copy()
         model._last_episode_starts = starts
-        normalizer = model.get_vec_normalize_env()
-        if normalizer is not None and "old_obs" not in vars(normalizer):
-            model._last_obs = None  # a VecNormalize only knows raw observations after its reset
     if state.get("memory"):
         hidden = [value.to(model.device) for value in state["memory"]]
         states: Any = model._last_lstm_states  # type: ignore[attr-defined]

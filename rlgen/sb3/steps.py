@@ -33,6 +33,14 @@ def normalizer_of(model: BaseAlgorithm) -> VecNormalize | None:
     return env
 
 
+def reset_unknown_observations(model: BaseAlgorithm) -> None:
+    """Lets the next `learn` of a model that was loaded reset its environments where a VecNormalize has no raw
+    observations of their states: it only knows those of its own last step."""
+    normalizer = normalizer_of(model)
+    if normalizer is not None and "old_obs" not in vars(normalizer):
+        model._last_obs = None
+
+
 @contextmanager
 def constant_statistics(model: BaseAlgorithm) -> Iterator[None]:
     """Within the block, a VecNormalize of the model's environment does not change its statistics."""

@@ -60,7 +60,7 @@ def test_a_replay_buffer_that_does_not_fit_is_refused_and_its_size_is_said(
 def test_discrete_actions_are_refused() -> None:
     env = make_vec_env("CartPole-v1", 1)
     assert isinstance(env.action_space, spaces.Discrete)
-    with pytest.raises(InputError, match="learner.algorithm ppo, which takes all"):
+    with pytest.raises(InputError, match=r"learner\.algorithm ppo, which takes all"):
         SACConfig().make(env, 100, seed=0)
 
 
