@@ -10,8 +10,8 @@ from torch import Tensor
 from rlgen.generators.metrics.variety import FEWEST, collapse, progressed, relative_std, variety
 
 RESULTS = Path(__file__).parents[3] / "experiments" / "image_models" / "mnist" / "results.csv"
-COLLAPSED = {"began", "nice", "nice-of-equal-size"}
-"""Agents of these results, and those of f-GAN, whose defaults collapsed."""
+COLLAPSED = {"began", "nice", "nice-of-equal-size", "fgan-f-reverse-kl", "fgan-f-neyman", "gran-5-steps"}
+"""Agents of these results that collapsed, besides the earlier defaults."""
 
 
 class Corners:
