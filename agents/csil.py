@@ -104,13 +104,12 @@ class CSIL(RewardedImitator):
         features = features_for(task.observation_space, model.device)
         episodes = held_out_by(demonstrations, model.device)
         discrete = not isinstance(space, spaces.Box)
-        reward = self._reward_config(space) if isinstance(space, spaces.Box) else self.config.reward
         self.source = CoherentReward(
             rows,
             low,
             high,
             model.gamma,
-            reward,
+            self._reward_config(),
             episodes=episodes,
             features=features,
             discrete=discrete,
@@ -122,18 +121,19 @@ class CSIL(RewardedImitator):
 
     def _ends_are_accidents(self, discrete: bool) -> bool:
         """What `CSILConfig.ends` says; logs what the data have decided."""
-        if self.config.ends != "auto":
+        if self.config.ends != "auto" or not discrete:
             return self.config.ends == "accidents"
         share = share_ended_by_task(self.demonstrations)
-        found = discrete and share <= USUAL
+        found = share <= USUAL
         what = "an accident, with minus the highest reward" if found else "worth the reward of its last step"
         log.info("an early end is %s: the task ends %.0f %% of the demonstrated episodes", what, 100 * share)
         return found
 
-    def _reward_config(self, space: spaces.Box) -> CoherentRewardConfig:
+    def _reward_config(self) -> CoherentRewardConfig:
         """Settings of the rewards, with the limit of the standard deviation that suits the learner."""
         config, log_std = self.config.reward, getattr(self.model.policy, "log_std", None)
-        if config.least_std is not None or not self.on_policy:
+        space = self.model.action_space
+        if config.least_std is not None or not self.on_policy or not isinstance(space, spaces.Box):
             return config
         if log_std is None or log_std.ndim != 1:  # the noise of gSDE depends on the state
             return replace(config, least_std=USUAL_STD)

@@ -104,8 +104,10 @@ class Session:
             if start >= self.steps and not self.unevaluated:  # it was stopped after its last checkpoint
                 return
             if self.evaluate_every:
-                known, self.unevaluated = self.unevaluated, True
-                if not known or self.saved_step != self.trainable.step:
+                # A resumed run that was stopped in this evaluation has its checkpoint.
+                resumed = self.unevaluated and self.saved_step == self.trainable.step
+                self.unevaluated = True
+                if not resumed:
                     self.save_state()
                 self.evaluate(last=True)
             self.save(final=True)

@@ -31,7 +31,7 @@ class BenchDiff:
     def run(self) -> int:
         from rlgen.bench.benchmark import Benchmark
         from rlgen.bench.diff import changes, lost, report
-        from rlgen.system.files import atomic_write
+        from rlgen.system.files import atomic_write, make_parent
 
         if self.out is not None:
             refuse_existing(self.out, self.overwrite)
@@ -41,6 +41,7 @@ class BenchDiff:
         if self.out is None:
             print(text)
         else:
+            make_parent(self.out)
             atomic_write(self.out, text)
         return 1 if lost(a, b) or any(change.verdict == "worse" for change in found) else 0
 

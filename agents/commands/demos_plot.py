@@ -8,6 +8,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rlgen.system.files import make_parent
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -26,6 +28,7 @@ def draw(demonstrations: "Demonstrations", path: Path) -> None:
     _actions(figure, figure.add_subplot(grid[1, :]), demonstrations.actions)
     name = demonstrations.env_id or "environment not named"
     figure.suptitle(f"{name}: {demonstrations.n_episodes} episodes, {len(demonstrations):,} rows")
+    make_parent(path)
     figure.savefig(path, format="png", dpi=110)
 
 

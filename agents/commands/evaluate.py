@@ -35,6 +35,7 @@ class Evaluate(InstructionEvaluation, TextEvaluation, ImageEvaluation, PolicyEva
 
     def run(self) -> int:
         from rlgen.runs.config import write_json
+        from rlgen.system.files import make_parent
 
         if self.out is not None:
             refuse_existing(self.out, self.overwrite)
@@ -42,6 +43,7 @@ class Evaluate(InstructionEvaluation, TextEvaluation, ImageEvaluation, PolicyEva
         self._require_own(kind)
         numbers = kind(**{each.name: getattr(self, each.name) for each in fields(kind)}).evaluate()
         if self.out is not None:
+            make_parent(self.out)
             write_json(self.out, numbers)
         return 0
 

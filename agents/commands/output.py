@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlgen.errors import problem
-from rlgen.system.files import make_parent
+from rlgen.system.files import require_no_file_above
 
 
 def refuse_existing(path: Path, overwrite: bool, is_folder: bool = False) -> None:
-    """Raise `InputError` if `path` exists and may not be overwritten, and make its folder. Called before any work is
-    done. `is_folder`: a folder will be written."""
+    """Raise `InputError` if `path` exists and may not be overwritten, or a file has the name of its folder. Called
+    before any work is done. `is_folder`: a folder will be written."""
     wrong_kind = path.exists() and path.is_dir() != is_folder
     if wrong_kind or (path.exists() and not overwrite):
         wanted, kind = ("folder" if each else "file" for each in (is_folder, path.is_dir()))
         remedy = f"choose another name, or add --overwrite for a {wanted}"
         raise problem(f"a new {wanted} to write", f"{path}, a {kind} that exists", remedy)
-    make_parent(path)
+    require_no_file_above(path)
 
 
 def print_error(message: str) -> None:

@@ -34,14 +34,17 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     sync_folder(target.parent)
 
 
+def require_no_file_above(path: Path) -> None:
+    """Raise `InputError` where a file has the name of a folder that is to contain `path`."""
+    place = next(each for each in path.parents if each.exists() or each.is_symlink())
+    if not place.is_dir():
+        raise problem("a folder to write into", f"the file {place}", "choose another name")
+
+
 def make_parent(path: Path) -> None:
-    """Make the folder that is to contain `path`, with the folders above it. Raises `InputError` where a file has the
-    name of one."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        place = next(each for each in path.parents if each.exists() or each.is_symlink())
-        raise problem("a folder to write into", f"the file {place}", "choose another name") from error
+    """Make the folder that is to contain `path`, with the folders above it. Raises as `require_no_file_above`."""
+    require_no_file_above(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def remove_partials(folder: Path) -> None:

@@ -125,14 +125,19 @@ def test_ppo_balances_from_discrete_demonstrations_in_which_no_pole_falls() -> N
     assert evaluate(model, env, 8, seed=1, label=None).returns.mean() > 150
 
 
-def test_ends_are_accidents_unless_most_demonstrated_episodes_have_them(point_env, point_demonstrations) -> None:
+def test_ends_are_accidents_unless_most_demonstrated_episodes_have_them(
+    point_env, point_demonstrations, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = {ends: replace(COLD, ends=ends) for ends in ("accidents", "demonstrated")}
     assert CSIL(sac(point_env()), point_demonstrations, asked["accidents"]).source.accidents
+    caplog.set_level("INFO", "rlgen")
     assert not CSIL(sac(point_env()), point_demonstrations, COLD).source.accidents, "continuous actions"
+    assert "an early end is" not in caplog.text, "the data have not decided"
     env = make_vec("CartPole-v1", 1)
     shown = Demonstrations.record(Balancer(), env, 2)
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, device="cpu")
     assert CSIL(model, shown, COLD).source.accidents
+    assert "an early end is an accident" in caplog.text
     assert not CSIL(model, shown, asked["demonstrated"]).source.accidents
     ended = shown.terminated.copy()
     ended[np.append(np.diff(shown.episode) != 0, True)] = True

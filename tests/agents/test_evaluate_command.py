@@ -115,6 +115,8 @@ def test_numbers_that_exist_are_replaced_only_when_asked(
     assert cli.main([*command, "--overwrite"]) == 0
     assert json.loads(out.read_text())["episodes"] == 1
     new = tmp_path / "new" / "folder" / "n.json"
+    assert cli.main(["evaluate", str(tmp_path / "nothing"), "--out", str(new)]) == 2
+    assert not (tmp_path / "new").exists(), "a refused command leaves no folder"
     assert cli.main([*command[:-1], str(new)]) == 0
     assert json.loads(new.read_text())["episodes"] == 1
     assert cli.main([*command[:-1], str(new / "below" / "n.json")]) == 2
