@@ -51,6 +51,7 @@ RESULTS = (
     Metric("importance_samples", "latents per sentence"),
     Metric("parameters", "size", "parameters"),
     Metric("start", "started from"),
+    Metric("encoder", "encoder"),
 )
 """Metrics of the finished model that reports show first."""
 CHECKED = 8

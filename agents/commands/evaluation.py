@@ -236,7 +236,8 @@ def show(numbers: dict[str, Any]) -> None:
 
 
 OF_TRAINING = (
-    *("model", "data", "classes", "images", "tokens", "sentences", "examples", "parameters", "start", "chosen_update"),
+    *("model", "data", "classes", "images", "tokens", "sentences", "examples", "parameters", "start", "encoder"),
+    "chosen_update",
     *("written", "written_exact", "written_words"),
 )
 """Metrics that are taken from the run."""

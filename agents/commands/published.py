@@ -9,6 +9,7 @@ from rlgen.data.demonstrations import Demonstrations
 from rlgen.data.formats.minari import PREFIX
 from rlgen.data.formats.whole_folder import whole_folder
 from rlgen.reports.model_card import model_card
+from rlgen.runs.bert_files import ENCODER
 from rlgen.runs.config import read_object, write_json
 from rlgen.runs.folder import DISPLAY, RunFolder
 from rlgen.runs.instruction_files import SPEAKER
@@ -20,7 +21,7 @@ from rlgen.system.files import atomic_write
 
 from .policy_training import DEMONSTRATIONS
 
-PATHS = ("out", "demos", "expert", "reward", "data", "unlabelled", "start", "classifier")
+PATHS = ("out", "demos", "expert", "reward", "data", "unlabelled", "start", "encoder", "classifier")
 """Settings that may be a path; of others only absolute ones are taken for a path."""
 
 
@@ -46,7 +47,13 @@ def publish(run: RunFolder, folder: Path, repository: str | None = None) -> Path
             if (run / name).is_file():
                 write_json(partial / name, without_paths(read_object(run / name)))
         pictures = [run / f"{name}.png" for name in run.display.pictures]
-        shown = [run / TOKENIZER, run / "curves.png", *pictures, *(run / f"{name}.txt" for name in run.display.texts)]
+        shown = [
+            run / TOKENIZER,
+            run / ENCODER,
+            run / "curves.png",
+            *pictures,
+            *(run / f"{name}.txt" for name in run.display.texts),
+        ]
         for path in [*run.videos, *(each for each in shown if each.is_file())]:
             shutil.copyfile(path, partial / path.name)
         files = tuple(sorted(each.name for each in partial.iterdir()))

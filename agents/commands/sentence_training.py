@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_batches import SentenceBatches
 from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.sentences import Sentences
 from rlgen.generators.sentence_vae import SentenceVAE
 from rlgen.generators.trainer import Trainer
+from rlgen.runs.bert_files import save_reader
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.metrics import Metrics
 from rlgen.system.files import atomic_write
@@ -56,6 +58,11 @@ class SentenceTraining(WritingTraining):
     def of(self, model: SentenceVAE) -> SentenceModel:
         return SentenceModel(model, self.tokenizer)
 
+    def keep(self, folder: RunFolder) -> None:
+        super().keep(folder)
+        if isinstance(self.game.model.reader, BertReader):
+            save_reader(folder, self.game.model.reader)
+
     def evaluate(self) -> Mapping[str, float]:
         """The evidence lower bound of the validation sentences, and how much the latents are used; the model with the
         best bound is kept."""
@@ -87,6 +94,8 @@ class SentenceTraining(WritingTraining):
 
     def measure(self, model: SentenceVAE) -> dict[str, Any]:
         found = super().measure(model)
+        if isinstance(model.reader, BertReader):
+            found["encoder"] = model.reader.origin
         if not self.labels:
             return found
         use = label_metrics.label_use(self.of(model), self.corpus)

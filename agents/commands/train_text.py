@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_type_hints
 import torch
 
 from rlgen.checks import at_least
+from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_batches import SentenceBatches
-from rlgen.data.sentence_model import encoded
+from rlgen.data.sentence_model import SentenceModel, encoded
 from rlgen.data.sentences import Sentences
+from rlgen.data.text_model import TextModel
 from rlgen.data.text_windows import TextWindows
 from rlgen.data.texts import Corpus
 from rlgen.data.tokenizers import BPETokenizer, Tokenizer, fitted
@@ -21,12 +23,13 @@ from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
-from rlgen.generators.sentence_vae import SentenceVAE
+from rlgen.generators.sentence_vae import SentenceVAE, SentenceVAEConfig
 from rlgen.generators.text_sampling import Sampling
 from rlgen.generators.trainer import Trainer, TrainerConfig
+from rlgen.runs.bert_files import load_bert, load_reader
 from rlgen.runs.checkpoint import list_checkpoints
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.text_files import TOKENIZER, load_tokenizer
+from rlgen.runs.text_files import TOKENIZER, built, load_tokenizer
 from rlgen.runs.text_start import TextStart, noted_origin, start_from
 
 from .choices import typed, with_fields
@@ -77,6 +80,9 @@ class TrainText(GenerativeSettings):
     start: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Finished run of `rlgen train text`, whose weights, tokenizer and sizes the model starts with, or a folder with a
     GPT-2: config.json, model.safetensors and tokenizer.json. By default weights are random."""
+    encoder: Path | None = field(default=None, metadata=UNLESS_NONE)
+    """Folder with a BERT (config.json, model.safetensors and tokenizer.json) that encodes the sentences instead of a
+    Transformer like the decoder; it reads them in tokens of its own (vae)."""
     steps: float | None = None
     """Updates of the whole training; 2,400 when neither this nor --epochs is given."""
     epochs: float | None = None
@@ -108,8 +114,9 @@ class TrainText(GenerativeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.start is not None:  # a resumed run may start in another working folder
-            object.__setattr__(self, "start", self.start.resolve())
+        for name in ("start", "encoder"):  # a resumed run may start in another working folder
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, path.resolve())
         at_least(self, 1, "batch_size", "sample_length", "importance_samples")
         at_least(self, 0, "samples")
         if self.tokenizer == "bpe":
@@ -117,6 +124,8 @@ class TrainText(GenerativeSettings):
         if self.labels and self.model != "vae":
             got = f"--labels for {self.model}, which has none"
             raise problem("a model with latents (vae), which predict labels", got, "leave --labels out")
+        if self.encoder is not None and self.model != "vae":
+            raise problem("a model with an encoder (vae)", f"--encoder for {self.model}", "leave --encoder out")
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
@@ -181,9 +190,10 @@ class TrainText(GenerativeSettings):
             tokenizer = started.tokenizer
         else:  # a new run, or one that was killed before it had written its tokenizer
             tokenizer = fitted(self.tokenizer, corpus.text, self.vocabulary)
+        reader = self._reader(folder, started, tokenizer)
         self.seed_generators()
         # The weights are drawn on the CPU, so that a seed gives the same ones on every device.
-        model = TEXT_MODELS[self.model](tokenizer.size, self.model_config)
+        model = built(TEXT_MODELS[self.model], tokenizer.size, self.model_config, reader)
         if started is not None:
             start_from(model, started.model)
         game = Trainer(model.to(device), self.game)
@@ -213,6 +223,26 @@ class TrainText(GenerativeSettings):
         start = TextStart.of(self.start)
         start.require(self.model, self.model_config, self.tokenizer, self.vocabulary)
         return start
+
+    def _reader(
+        self, folder: RunFolder | None, started: TextModel | SentenceModel | None, tokenizer: Tokenizer
+    ) -> BertReader | None:
+        """The other encoder of a sentence VAE, if it has one: that of the run, of its start, or of --encoder. The
+        weights of a run with a checkpoint are there."""
+        of_start = started.model.reader if isinstance(started, SentenceModel) else None
+        if self.encoder is not None and isinstance(started, SentenceModel):
+            got = f"--encoder {self.encoder}, and a VAE in {self.start} that has one"
+            raise problem("an encoder for a new VAE", got, "leave --encoder or --start out")
+        if folder is not None and list_checkpoints(folder):
+            found = load_reader(folder, tokenizer)
+        elif self.encoder is not None:
+            found = load_bert(self.encoder, tokenizer)
+        else:
+            found = of_start if isinstance(of_start, BertReader) else None
+        if found is None and self.model == "vae" and self.model_config.encoder_rate != SentenceVAEConfig.encoder_rate:
+            got = f"--vae.encoder-rate {self.model_config.encoder_rate:g} without one"
+            raise problem("an encoder with published weights", got, "give --encoder, or leave --vae.encoder-rate out")
+        return found
 
     def _batches(
         self, corpus: Corpus | Sentences, tokenizer: Tokenizer, context: int, device: torch.device

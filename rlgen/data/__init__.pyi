@@ -1,4 +1,5 @@
 from .archive import Archive
+from .bert_reader import BertReader
 from .demonstrations import Demonstrations
 from .episode import Episode
 from .images import ImageSet
@@ -16,6 +17,7 @@ from .visits import Visits
 __all__ = [
     "Archive",
     "BPETokenizer",
+    "BertReader",
     "ByteTokenizer",
     "Corpus",
     "Demonstrations",

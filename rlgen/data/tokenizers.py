@@ -64,14 +64,14 @@ class BPETokenizer(Tokenizer):
 
     def __init__(self, description: str):
         """`description`: JSON of the package tokenizers."""
-        self._tokenizer = _package().Tokenizer.from_str(description)
+        self._tokenizer = tokenizers_package().Tokenizer.from_str(description)
 
     @classmethod
     def fitted(cls, text: str, size: int) -> "BPETokenizer":
         """A vocabulary of at most `size` tokens, learned from a text."""
         if size <= BYTES:
             raise problem(f"a vocabulary of more than {BYTES} tokens, the bytes", f"{size}", "use e.g. 1024")
-        package = _package()
+        package = tokenizers_package()
         made = package.Tokenizer(package.models.BPE())
         made.pre_tokenizer = package.pre_tokenizers.ByteLevel(add_prefix_space=False)
         made.decoder = package.decoders.ByteLevel()
@@ -120,16 +120,14 @@ def from_json(value: Any, path: str | Path) -> Tokenizer:
         ) from error
 
 
-def _package() -> Any:
-    """The package tokenizers, imported where it is used. Raises `InputError` without it."""
+def tokenizers_package(option: str = "--tokenizer bpe") -> Any:
+    """The package tokenizers, imported where it is used. Raises `InputError` without it, naming the `option` that needs
+    it."""
     try:
         import tokenizers
     except ImportError as error:
-        raise problem(
-            "the package tokenizers, for --tokenizer bpe",
-            "a Python without it",
-            "pip install 'rlgen[text]', or use --tokenizer bytes",
-        ) from error
+        remedy = f"pip install 'rlgen[text]', or leave {option} out"
+        raise problem(f"the package tokenizers, for {option}", "a Python without it", remedy) from error
     import tokenizers.decoders
     import tokenizers.models
     import tokenizers.pre_tokenizers

@@ -1,7 +1,7 @@
 """The base class of generative models, and the players that train them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -40,6 +40,9 @@ class Player:
     weight_decay: float = 0.0
     """Weight decay of matrices and larger tensors, apart from the gradient, per update and unit of the learning rate
     (AdamW: Loshchilov & Hutter 2019, 1711.05101); only with Adam."""
+    own_rates: Mapping[nn.Parameter, float] = field(default_factory=dict, repr=False)
+    """Learning rates of parameters that have another one, such as published weights next to new ones; only with
+    Adam."""
     second_gradients: bool = False
     """Whether the loss contains gradients, so that its own gradient contains second derivatives."""
     trained: tuple[nn.Parameter, ...] = field(init=False, repr=False)
@@ -65,6 +68,8 @@ class Player:
             raise problem(f"a weight decay of at least 0 for {self.name}", got, "use e.g. 0.1, or 0 for none")
         if self.weight_decay and issubclass(self.optimizer, torch.optim.Adamax):
             raise problem(f"Adam for {self.name}, whose weights decay", "Adamax", "leave the weight decay out")
+        if self.own_rates and issubclass(self.optimizer, torch.optim.Adamax):
+            raise problem(f"Adam for {self.name}, which has several rates", "Adamax", "leave the other rates out")
         if self.gate is not None and issubclass(self.optimizer, torch.optim.Adamax):
             raise problem(f"Adam for {self.name}, whose gate skips steps", "Adamax", "leave the gate out, or use Adam")
 
@@ -72,15 +77,17 @@ class Player:
         """A new optimizer for this player's parameters."""
         if issubclass(self.optimizer, torch.optim.Adamax):
             return self.optimizer(self.trained, self.learning_rate, self.betas)
-        if not self.weight_decay:
+        if not self.weight_decay and not self.own_rates:
             return self.optimizer(self.trained, self.learning_rate, self.betas, fused=True)
-        groups = [
-            {"params": [each for each in self.trained if (each.ndim > 1) == decays], "weight_decay": decay}
-            for decays, decay in ((True, self.weight_decay), (False, 0.0))
+        groups: dict[tuple[bool, float | None], list[nn.Parameter]] = {}
+        for each in sorted(self.trained, key=lambda parameter: parameter.ndim <= 1):  # those that decay first
+            groups.setdefault((each.ndim > 1, self.own_rates.get(each)), []).append(each)
+        settings = [
+            {"params": parameters, "weight_decay": self.weight_decay if decays else 0.0}
+            | ({} if rate is None else {"initial_lr": rate})
+            for (decays, rate), parameters in groups.items()
         ]
-        return torch.optim.AdamW(
-            [group for group in groups if group["params"]], self.learning_rate, self.betas, fused=True
-        )
+        return torch.optim.AdamW(settings, self.learning_rate, self.betas, fused=True)
 
 
 class GenerativeModel(nn.Module, ABC):

@@ -1,8 +1,8 @@
 """A variational autoencoder of sentences."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rlgen.checks import at_least, below_one, one_of, positive, share, up_to_one
+from rlgen.deprecation import UNLESS_DEFAULT
 from rlgen.display import Metric, Panel
 from rlgen.equations.annealing import cyclical_weight
 from rlgen.equations.variational_bounds import elbo, free_bits
@@ -69,12 +70,15 @@ class SentenceVAEConfig:
     """Learning rate of AdamW."""
     weight_decay: float = 0.1
     """Weight decay of matrices, per update and unit of the learning rate."""
+    encoder_rate: float = field(default=5e-5, metadata=UNLESS_DEFAULT)
+    """Learning rate of an encoder with published weights; 0 for weights that stay as they are. Li et al. 2020
+    (2004.04092), released code."""
 
     def __post_init__(self) -> None:
         one_of(self, "injection", get_args(Injection))
         one_of(self, "network", get_args(Blocks))
         at_least(self, 1, "latent", "context", "width", "depth", "heads")
-        at_least(self, 0, "free_bits", "cycles", "weight_decay")
+        at_least(self, 0, "free_bits", "cycles", "weight_decay", "encoder_rate")
         below_one(self, "dropout", "word_dropout")
         share(self, "zero_share")
         up_to_one(self, "rise_share")
@@ -92,15 +96,29 @@ class SentenceVAEConfig:
         )
 
 
+class Reader(Protocol):
+    """An encoder of sentences that has no network in common with the decoder; an `nn.Module`."""
+
+    @property
+    def width(self) -> int:
+        """Number of features of a sentence."""
+
+    def __call__(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B W"]:
+        """Features of the sentences of tokens, `PADDING` after them."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
 class SentenceVAE(GenerativeModel):
     """p(x) = ∫ p(z) Π p(x_t | x_1 … x_(t-1), z) dz of sentences x, each ended by a symbol, so that sentences of all
     lengths share one distribution. Li et al. 2020 (Optimus, 2004.04092), section 3; Bowman et al. 2016 (1511.06349).
 
     Encoder and decoder are Transformers that share the embedding of tokens. The posterior is made of the encoder's
-    features of a start symbol. Rows of tokens [B, T] end with `PADDING` where others are longer.
+    features of a start symbol. Rows of tokens [B, T] end with `PADDING` where others are longer. A `reader` is another
+    encoder, such as a BERT with tokens of its own (`rlgen.data.BertReader`).
 
-    Differs from the paper: both networks start from random weights; the free bits apply to means over the minibatch,
-    and what is logged is the whole KL divergence.
+    Differs from the paper: both networks start from random weights, unless others are given; the free bits apply to
+    means over the minibatch, and what is logged is the whole KL divergence.
     """
 
     config_type = SentenceVAEConfig
@@ -114,7 +132,7 @@ class SentenceVAE(GenerativeModel):
     config: SentenceVAEConfig
     updates: Tensor
 
-    def __init__(self, vocabulary: int, config: SentenceVAEConfig | None = None):
+    def __init__(self, vocabulary: int, config: SentenceVAEConfig | None = None, reader: Reader | None = None):
         super().__init__()
         if vocabulary < 2:
             raise problem("a vocabulary of at least 2 tokens", f"{vocabulary}", "use another tokenizer")
@@ -123,8 +141,9 @@ class SentenceVAE(GenerativeModel):
         self.end, self.start, self.unknown = vocabulary, vocabulary + 1, vocabulary + 2
         self.embedding = nn.Embedding(vocabulary + 3, width)
         self.dropout = nn.Dropout(self.config.dropout)
-        self.encoder = Transformer(self.config.sizes, causal=False)
-        self.posterior = DiagonalGaussian(width, latent)
+        self.reader = reader
+        self.encoder = Transformer(self.config.sizes, causal=False) if reader is None else None
+        self.posterior = DiagonalGaussian(width if reader is None else reader.width, latent)
         self.decoder = Transformer(self.config.sizes)
         injection = self.config.injection
         self.memory = nn.Linear(latent, depth * 2 * width) if injection != "embedding" else None
@@ -145,8 +164,20 @@ class SentenceVAE(GenerativeModel):
 
     def players(self) -> Sequence[Player]:
         config = self.config
-        decay = {"betas": BETAS, "weight_decay": config.weight_decay}
-        return (Player("vae", self.parameters(), self.loss, config.learning_rate, **decay),)  # type: ignore[arg-type]
+        read = () if self.reader is None else tuple(self.reader.parameters())
+        for each in read:
+            each.requires_grad_(config.encoder_rate > 0)
+        return (
+            Player(
+                "vae",
+                self.parameters(),
+                self.loss,
+                config.learning_rate,
+                BETAS,
+                weight_decay=config.weight_decay,
+                own_rates=dict.fromkeys(read, config.encoder_rate),
+            ),
+        )
 
     def after_update(self, logs: Terms) -> None:
         self.updates += 1
@@ -178,7 +209,10 @@ class SentenceVAE(GenerativeModel):
         return cyclical_weight(self.updates, self.total / config.cycles, config.zero_share, config.rise_share)
 
     def features(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B W"]:
-        """What the posterior q(z|x) is made of: the encoder's features of the start symbol."""
+        """What the posterior q(z|x) is made of: the encoder's features of the start symbol, or what a reader finds."""
+        if self.encoder is None:
+            assert self.reader is not None
+            return self.reader(tokens)
         there = F.pad(present(tokens), (1, 0), value=True)
         return self.encoder(self._embedded(self.started(tokens)), present=there)[:, 0]
 

@@ -155,7 +155,7 @@ class Trainer(Generic[Model]):
         optimizer = self.optimizers[player.name]
         share = self.config.share(self.step, self.updates)
         for group in optimizer.param_groups:
-            group["lr"] = player.learning_rate * share
+            group["lr"] = group.get("initial_lr", player.learning_rate) * share
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward(inputs=list(player.trained))
         require_gradients(player)

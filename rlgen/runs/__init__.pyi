@@ -1,3 +1,4 @@
+from .bert_files import load_bert
 from .checkpoint import load_checkpoint, save_checkpoint
 from .evaluation import Evaluation, RandomPolicy, evaluate
 from .folder import RunFolder
@@ -15,6 +16,7 @@ __all__ = [
     "Returns",
     "RunFolder",
     "evaluate",
+    "load_bert",
     "load_checkpoint",
     "load_image_model",
     "load_instruction_model",

@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from rlgen.data.text_model import TextModel
 from rlgen.data.tokenizers import BPETokenizer, from_json
-from rlgen.errors import problem, reason
+from rlgen.errors import problem
 from rlgen.generators.language_model import LanguageModel, LanguageModelConfig
-from rlgen.runs.config import read_json, read_object, restored
-from rlgen.system.memory import require_room
+from rlgen.runs.config import read_json, restored
+from rlgen.runs.published_files import CONFIG, TOKENIZER, WEIGHTS, read_config, read_weights, whole_numbers
 
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-PICKLES = ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack")
 LEARNING_RATE = 5e-5
 """Learning rate with which published weights are trained on, unless another is given. Li et al. 2020 (2004.04092),
 released code."""
@@ -35,14 +31,6 @@ REQUIRED: Mapping[str, Any] = {
     "add_cross_attention": False,
 }
 """Settings of GPT-2, which are also those of a config.json without them; others make another network."""
-COPIES = 3
-"""Bytes of memory per byte of the weights: those of the file, of the model, and of a part that is converted."""
-
-
-def is_published(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has a config.json of the package transformers."""
-    path = Path(folder) / CONFIG
-    return path.is_file() and "model_type" in read_object(path)
 
 
 def load_gpt2(folder: str | os.PathLike[str]) -> TextModel:
@@ -55,7 +43,7 @@ def load_gpt2(folder: str | os.PathLike[str]) -> TextModel:
     described = describe(folder)
     tokenizer = _tokenizer(folder, described.vocabulary)
     try:
-        weights = _converted(_weights(folder), described)
+        weights = _converted(read_weights(folder, "AutoModelForCausalLM", "transformer."), described)
         with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
             model = LanguageModel(described.vocabulary, described.config)
         model.load_state_dict(weights)
@@ -78,15 +66,9 @@ class Description(NamedTuple):
 
 def describe(folder: Path) -> Description:
     """The sizes of the GPT-2 of a folder. Raises `InputError` for another kind of model."""
-    found, place = read_object(folder / CONFIG), folder / CONFIG
-    if found.get("model_type") != "gpt2":
-        got = f"{found.get('model_type')!r} in {place}"
-        raise problem("a model of the type gpt2", got, "take a GPT-2, or a run of `rlgen train text`")
-    for name, value in REQUIRED.items():
-        if found.get(name, value) != value:
-            got = f"{name} {found[name]!r} in {place}"
-            raise problem(f"the network of GPT-2, with {name} {value!r}", got, "take another model")
-    number = {name: restored(int, found.get(name), f"{name} in {place}") for name in _NUMBERS}
+    place = folder / CONFIG
+    found = read_config(folder, "gpt2", "GPT-2", REQUIRED, "take a GPT-2, or a run of `rlgen train text`")
+    number = whole_numbers(found, _NUMBERS, folder)
     if found.get("n_inner") not in (None, EXPANSION * number["n_embd"]):
         got = f"n_inner {found['n_inner']!r} in {place}"
         raise problem(f"a feedforward network of {EXPANSION} times the width", got, "take another model")
@@ -124,26 +106,6 @@ def _tokenizer(folder: Path, vocabulary: int) -> BPETokenizer:
 
 
 PROBE = " The  CAT's\n\tÜber 日本 1.5"
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of the folder's file by name, in float32."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        pickles = [name for name in PICKLES if (folder / name).is_file()]
-        got = f"only {', '.join(pickles)}, which can run code when it is read" if pickles else "none"
-        convert = f"AutoModelForCausalLM.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"
-        remedy = f"convert it where you trust it, by the package transformers: {convert}" if pickles else "get it again"
-        raise problem(f"weights in {path}", got, remedy)
-    require_room(COPIES * path.stat().st_size, f"the weights {path}")
-    try:
-        found = {name.removeprefix("transformer."): tensor.float() for name, tensor in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise problem(f"safetensors in {path}", reason(error), "get it again") from error
-    for name, tensor in found.items():
-        if not bool(tensor.isfinite().all()):
-            raise problem(f"finite numbers in {path}", f"NaN or an infinity in {name}", "get it again")
-    return found
 
 
 def _converted(weights: Mapping[str, Tensor], described: Description) -> dict[str, Tensor]:

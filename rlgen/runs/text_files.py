@@ -6,15 +6,19 @@ from typing import Any
 
 import torch
 
+from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.text_model import TextModel
 from rlgen.data.tokenizers import Tokenizer, from_json
 from rlgen.errors import problem
+from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE
+from rlgen.runs.bert_files import load_reader, save_reader
 from rlgen.runs.config import read_json, restored, write_json
-from rlgen.runs.gpt2_files import is_published, load_gpt2
+from rlgen.runs.gpt2_files import load_gpt2
 from rlgen.runs.model_files import CARD, read_card, save_model, with_weights
+from rlgen.runs.published_files import is_published
 
 TOKENIZER = "tokenizer.json"
 MOST_TOKENS = 10_000_000
@@ -33,8 +37,11 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
 
 
 def save_text_model(folder: str | os.PathLike[str], saved: TextModel | SentenceModel) -> None:
-    """Write FOLDER/model.safetensors, FOLDER/model.json and FOLDER/tokenizer.json."""
+    """Write FOLDER/model.safetensors, FOLDER/model.json and FOLDER/tokenizer.json, and of a sentence VAE with another
+    encoder FOLDER/encoder.json."""
     save_tokenizer(folder, saved.tokenizer)
+    if isinstance(saved, SentenceModel) and isinstance(saved.model.reader, BertReader):
+        save_reader(folder, saved.model.reader)
     save_model(folder, saved.model, TEXT_MODELS, {"vocabulary": saved.model.vocabulary})
 
 
@@ -55,6 +62,13 @@ def load_text_model(folder: str | os.PathLike[str], device: str | torch.device =
     config: Any = restored(kind.config_type, card.get("config"), f"config in {place}")
     tokenizer = load_tokenizer(folder)
     with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
-        model = kind(vocabulary, config)
+        model = built(kind, vocabulary, config, load_reader(folder, tokenizer))
     model = with_weights(model, card["model"], folder, device)
     return SentenceModel(model, tokenizer) if isinstance(model, SentenceVAE) else TextModel(model, tokenizer)
+
+
+def built(
+    kind: type[LanguageModel] | type[SentenceVAE], vocabulary: int, config: Any, reader: BertReader | None
+) -> LanguageModel | SentenceVAE:
+    """A model of the class `kind` with new weights; a sentence VAE with the encoder `reader`, if there is one."""
+    return SentenceVAE(vocabulary, config, reader) if issubclass(kind, SentenceVAE) else kind(vocabulary, config)

@@ -17,14 +17,17 @@ from rlgen.generators.registry import TEXT_MODELS
 from rlgen.generators.sentence_vae import SentenceVAE, SentenceVAEConfig
 from rlgen.runs.config import read_json, read_object, restored, write_json
 from rlgen.runs.folder import RunFolder
-from rlgen.runs.gpt2_files import describe, is_published
+from rlgen.runs.gpt2_files import describe
 from rlgen.runs.model_files import CARD, read_card
+from rlgen.runs.published_files import is_published
 from rlgen.runs.text_files import TOKENIZER, load_text_model
 
 NOTE = "start.json"
 """File of a run with the description of its start, which is needed when that is gone."""
-FIXED = ("network", "injection", "latent", "width", "depth", "heads")
-"""Settings of a model that its weights determine."""
+SIZES = ("network", "width", "depth", "heads")
+"""Settings of a model that the weights of its networks determine."""
+OF_LATENTS = ("latent", "injection")
+"""Settings that the weights of a sentence VAE determine too."""
 POSITIONS = "positions.weight"
 
 
@@ -78,8 +81,8 @@ class TextStart:
         own = self.settings(model)
         conflicts = [
             (f"--{model}.{name}", getattr(config, name), getattr(own, name))
-            for name in FIXED
-            if getattr(config, name, None) != getattr(own, name, None)
+            for name in (*SIZES, *(OF_LATENTS if self.model == model == "vae" else ()))
+            if getattr(config, name) != getattr(own, name)
         ]
         if own.network == "gpt2" and config.context > own.context:
             conflicts.append((f"--{model}.context", config.context, f"at most {own.context}"))
@@ -125,22 +128,23 @@ def start_from(model: LanguageModel | SentenceVAE, found: LanguageModel | Senten
 
     A sentence VAE may start from a language model: its encoder, without causality, and its decoder then both have the
     weights of the language model's network, as in Fang et al. 2021 (2101.00828), its start and end symbols the vector
-    of the start symbol, and its symbol for unknown the mean vector of all tokens."""
+    of the start symbol, and its symbol for unknown the mean vector of all tokens. A VAE with another encoder only has
+    its decoder from there."""
     own, weights = model.state_dict(), found.state_dict()
     weights.pop("updates", None)  # cycles of β start again
     if isinstance(model, SentenceVAE) and isinstance(found, LanguageModel):
-        weights = _of_both_networks(weights)
+        weights = _of_both_networks(weights, ("decoder",) if model.encoder is None else ("encoder", "decoder"))
     for name in weights:
         if name.endswith(POSITIONS):
             weights[name] = weights[name][: len(own[name])]
     model.load_state_dict({**own, **weights})
 
 
-def _of_both_networks(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _of_both_networks(weights: Mapping[str, Tensor], parts: tuple[str, ...]) -> dict[str, Tensor]:
     found = {
         f"{part}.{name.removeprefix('network.')}": tensor
         for name, tensor in weights.items()
-        for part in ("encoder", "decoder")
+        for part in parts
         if name.startswith("network.")
     }
     embedding = weights["embedding.weight"]

@@ -60,6 +60,6 @@ def test_a_vocabulary_without_room_for_words_is_refused() -> None:
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(InputError, match=r"pip install 'rlgen\[text\]', or use --tokenizer bytes"):
+    with pytest.raises(InputError, match=r"pip install 'rlgen\[text\]', or leave --tokenizer bpe out"):
         fitted("bpe", LEARNED, 300)
     assert fitted("bytes", LEARNED, 300).size == 256
