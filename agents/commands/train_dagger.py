@@ -15,7 +15,7 @@ from rlgen.sb3.load import copy_policy
 from rlgen.sb3.vec_env import ResumableVecEnv
 
 from ..dagger import DAgger, DAggerConfig
-from ..learner import LearnerConfig, make_model
+from .cloned_policy import ClonedPolicy
 from .finish import Task
 from .imitation_settings import TrainImitation
 from .policy_training import DEMONSTRATIONS, PolicyTraining
@@ -36,7 +36,7 @@ class DAggerTraining(PolicyTraining):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainDAgger(SteppedTraining, TrainImitation):
+class TrainDAgger(ClonedPolicy, SteppedTraining, TrainImitation):
     """Dataset aggregation (Ross et al. 2011): the expert, a policy saved by Stable-Baselines3, labels the states that
     the learner visits, and behavioral cloning of all rows follows every round. The best choice where the expert can be
     asked at any time: without cloning's errors in states that no demonstration has.
@@ -56,11 +56,6 @@ class TrainDAgger(SteppedTraining, TrainImitation):
     """Environment steps of the whole training, all labeled by the expert, rounded up to whole rounds."""
     n_envs: int = 8
     """Environments stepped at once."""
-    hidden: tuple[int, ...] = (256, 256)
-    """Widths of the policy's hidden layers."""
-    initial_std: float = LearnerConfig.initial_std
-    """Standard deviation of the policy's actions, as a share of half the action range. Cloning by squared error does
-    not change it; it matters if actions are sampled."""
     dagger: DAggerConfig = field(default_factory=DAggerConfig)
     """Rounds, memory and cloning."""
 
@@ -69,6 +64,9 @@ class TrainDAgger(SteppedTraining, TrainImitation):
         if self.demos is None and (self.trajectories is not None or self.stride != 1):
             given = "--trajectories" if self.trajectories is not None else "--stride"
             raise problem("demonstrations to choose from", f"{given} without --demos", "give --demos, or leave it out")
+        if self.encoder.pretrain:  # every cloning starts from the first weights
+            remedy = "train it before by `rlgen train image --model vae`, and give --encoder.run"
+            raise problem("a trained encoder for DAgger", f"--encoder.pretrain {self.encoder.pretrain}", remedy)
 
     def build(self, stack: ExitStack, folder: RunFolder | None) -> PolicyTraining:
         settings = self if folder is None or is_bot(self.expert) else replace(self, expert=folder / EXPERT)
@@ -86,9 +84,4 @@ class TrainDAgger(SteppedTraining, TrainImitation):
         return replace(super()._task(), expert=self.expert)
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: Demonstrations | None) -> DAgger:
-        # As in `TrainBC`, rollouts matter only if the policy is trained further in SB3.
-        steps = LearnerConfig.batch_size
-        learner = LearnerConfig(hidden=self.hidden, initial_std=self.initial_std, n_steps=steps, schedule="constant")
-        model = make_model(learner, env, self.seed, device)
-        expert = load_expert(self.expert, env)
-        return DAgger(model, expert, demonstrations, self.dagger)
+        return DAgger(self.model_in(env, self.seed, device), load_expert(self.expert, env), demonstrations, self.dagger)

@@ -122,6 +122,22 @@ def test_reinforcement_learning_starts_from_a_run_and_keeps_it_frozen(trained: P
     assert torch.equal(found["features_extractor.mean.weight"], model.posterior.head.weight[:5])
 
 
+def test_dagger_starts_every_cloning_from_a_run_and_keeps_it_frozen(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expert = make_model(LearnerConfig(hidden=(8,), n_steps=16, batch_size=16), make_vec(GRID, 2), 1)
+    expert.save(tmp_path / "expert.zip")
+    asked = "--steps 128 --n-envs 2 --hidden 8 --dagger.steps-per-round 64 --dagger.bc.max-updates 4"
+    options = f"{asked} --dagger.bc.check-every 2 --dagger.bc.plain-below 0 --expert {tmp_path / 'expert.zip'}"
+    assert train("dagger", f"{options} --encoder.run {trained} --encoder.freeze", tmp_path / "run") == 0
+    found = encoder_of(tmp_path / "run" / "policy.zip")
+    torch.manual_seed(0)
+    model = VAE(ImageShape(channels=3, height=7, width=7), VAEConfig(latent=5, hidden=(12,)))
+    assert torch.equal(found["features_extractor.mean.weight"], model.posterior.head.weight[:5])
+    assert train("dagger", f"{options} --encoder.pretrain 3", tmp_path / "other") == 2
+    assert "a trained encoder for DAgger; got --encoder.pretrain 3" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize("task", [GRID, "test/GridDictionary-v0"])
 def test_a_saved_model_opens_in_stable_baselines_and_in_rlgen(task: str, trained: Path, tmp_path: Path) -> None:
     env = make_vec(task, 4, seed=0)
