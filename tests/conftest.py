@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)
+
+# No property is a matter of time: a busy machine takes long for a first example.
+settings.register_profile("rlgen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rlgen")
 
 # A suite started in the background inherits an ignored Ctrl-C, which the tests of Ctrl-C could not press.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -114,7 +114,7 @@ def test_first_refuses_a_number_of_episodes_that_is_not_there(demonstrations: De
         demonstrations.first(n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=6), k=st.integers(1, 25), seed=st.integers(0, 9))
 def test_every_keeps_equally_spaced_rows_of_every_episode(lengths: list[int], k: int, seed: int) -> None:
     kept = lengths_of(lengths).every(k, seed)

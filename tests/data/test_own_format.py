@@ -17,7 +17,7 @@ from rlgen.errors import InputError
 BITS = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     fell=st.lists(st.booleans(), min_size=4, max_size=4),

@@ -19,7 +19,7 @@ BPE = BPETokenizer.fitted(LEARNED, 280)
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BPE], ids=lambda each: each.kind)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=st.text(max_size=40))
 def test_any_text_is_encoded_and_decoded_without_loss(tokenizer: Tokenizer, text: str) -> None:
     tokens = tokenizer.encode(text)

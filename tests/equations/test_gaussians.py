@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
@@ -18,7 +18,6 @@ def scalar(number: float) -> Tensor:
     return torch.tensor([number], dtype=torch.float64)
 
 
-@settings(deadline=None)  # a first call under load is slow
 @given(means, means, stds)
 def test_log_prob_is_that_of_torch_distributions(x: float, mean: float, std: float) -> None:
     expected = Normal(scalar(mean), scalar(std)).log_prob(scalar(x))
@@ -47,7 +46,6 @@ def test_targets_meet_every_sample_and_every_output_its_own_deviation() -> None:
     torch.testing.assert_close(log_prob[1, 2, 1], Normal(output[1, 2, 1], 2.0).log_prob(y[2, 1]))
 
 
-@settings(deadline=None)  # a first call under load is slow
 @given(means, stds, means, stds)
 def test_kl_is_that_of_torch_distributions(mean: float, std: float, prior_mean: float, prior_std: float) -> None:
     ours = kl_gaussian(scalar(mean), scalar(std), scalar(prior_mean), scalar(prior_std))
@@ -65,7 +63,6 @@ def test_kl_is_an_expected_difference_of_log_probs() -> None:
     assert float(kl_gaussian(scalar(mean), scalar(std), prior_mean, prior_std)) == pytest.approx(float(by_quadrature))
 
 
-@settings(deadline=None)  # a first call under load is slow
 @given(means, stds)
 def test_kl_of_identical_gaussians_is_exactly_zero(mean: float, std: float) -> None:
     assert kl_gaussian(scalar(mean), scalar(std), scalar(mean), scalar(std)).item() == 0

@@ -92,7 +92,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(json_values)
 def test_every_json_tree_survives_the_text_form(tree):
     encoded, tensors = encode(tree)

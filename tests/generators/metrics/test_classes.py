@@ -47,7 +47,7 @@ def test_labels_beyond_the_scores_and_missing_ones_are_refused() -> None:
         semi_supervised_errors(torch.zeros(2, 2), torch.tensor([1]))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
 def test_each_code_means_the_class_of_the_best_matching(n_codes: int, n_classes: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
