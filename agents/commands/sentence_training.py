@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_batches import SentenceBatches
 from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.sentences import Sentences
@@ -60,8 +59,7 @@ class SentenceTraining(WritingTraining):
 
     def keep(self, folder: RunFolder) -> None:
         super().keep(folder)
-        if isinstance(self.game.model.reader, BertReader):
-            save_reader(folder, self.game.model.reader)
+        save_reader(folder, self.game.model.reader)
 
     def evaluate(self) -> Mapping[str, float]:
         """The evidence lower bound of the validation sentences, and how much the latents are used; the model with the
@@ -94,7 +92,7 @@ class SentenceTraining(WritingTraining):
 
     def measure(self, model: SentenceVAE) -> dict[str, Any]:
         found = super().measure(model)
-        if isinstance(model.reader, BertReader):
+        if model.reader is not None:
             found["encoder"] = model.reader.origin
         if not self.labels:
             return found

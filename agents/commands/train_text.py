@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_type_hints
 import torch
 
 from rlgen.checks import at_least
-from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_batches import SentenceBatches
 from rlgen.data.sentence_model import SentenceModel, encoded
 from rlgen.data.sentences import Sentences
@@ -23,7 +22,7 @@ from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
-from rlgen.generators.sentence_vae import SentenceVAE, SentenceVAEConfig
+from rlgen.generators.sentence_vae import Reader, SentenceVAE, SentenceVAEConfig
 from rlgen.generators.text_sampling import Sampling
 from rlgen.generators.trainer import Trainer, TrainerConfig
 from rlgen.runs.bert_files import load_bert, load_reader
@@ -226,19 +225,19 @@ class TrainText(GenerativeSettings):
 
     def _reader(
         self, folder: RunFolder | None, started: TextModel | SentenceModel | None, tokenizer: Tokenizer
-    ) -> BertReader | None:
+    ) -> Reader | None:
         """The other encoder of a sentence VAE, if it has one: that of the run, of its start, or of --encoder. The
         weights of a run with a checkpoint are there."""
-        of_start = started.model.reader if isinstance(started, SentenceModel) else None
-        if self.encoder is not None and isinstance(started, SentenceModel):
-            got = f"--encoder {self.encoder}, and a VAE in {self.start} that has one"
-            raise problem("an encoder for a new VAE", got, "leave --encoder or --start out")
+        found: Reader | None = None
         if folder is not None and list_checkpoints(folder):
             found = load_reader(folder, tokenizer)
+        elif isinstance(started, SentenceModel):
+            if self.encoder is not None:
+                got = f"--encoder {self.encoder}, and a VAE in {self.start} that has one"
+                raise problem("an encoder for a new VAE", got, "leave --encoder or --start out")
+            found = started.model.reader
         elif self.encoder is not None:
             found = load_bert(self.encoder, tokenizer)
-        else:
-            found = of_start if isinstance(of_start, BertReader) else None
         if found is None and self.model == "vae" and self.model_config.encoder_rate != SentenceVAEConfig.encoder_rate:
             got = f"--vae.encoder-rate {self.model_config.encoder_rate:g} without one"
             raise problem("an encoder with published weights", got, "give --encoder, or leave --vae.encoder-rate out")

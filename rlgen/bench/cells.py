@@ -121,7 +121,7 @@ def located(demos: str, data: Path | None) -> str:
         return str(shipped_demonstrations(demos.removeprefix(SHIPPED)))
     found = Path(demos) if data is None or Path(demos).is_absolute() else data / demos
     if not found.exists():
-        remedy = "give the folder that holds it as --data, or set RLGEN_DATA"
+        remedy = f"give the folder that has {demos} in it as --data, or set RLGEN_DATA"
         raise problem(f"demonstrations at {found}", "no such file", remedy)
     return str(found.resolve())
 

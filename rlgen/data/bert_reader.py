@@ -33,7 +33,9 @@ class WordPieces:
 
 class BertReader(nn.Module):
     """A BERT that reads the sentences of a VAE with other tokens: it gets them as text, and splits that its own way. Li
-    et al. 2020 (Optimus, 2004.04092), section 3, where encoder and decoder have different tokens too."""
+    et al. 2020 (Optimus, 2004.04092), section 3, where encoder and decoder have different tokens too.
+
+    Sentences are split again each time, on the host: a wait for each minibatch on a GPU."""
 
     def __init__(self, sizes: BertSizes, pieces: WordPieces, written: Tokenizer, origin: str = ""):
         """`written`: the tokenizer of the VAE. `origin`: what the weights are, for results."""

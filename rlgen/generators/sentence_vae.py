@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -99,6 +99,9 @@ class SentenceVAEConfig:
 class Reader(Protocol):
     """An encoder of sentences that has no network in common with the decoder; an `nn.Module`."""
 
+    origin: str
+    """What its weights are, for results."""
+
     @property
     def width(self) -> int:
         """Number of features of a sentence."""
@@ -107,6 +110,8 @@ class Reader(Protocol):
         """Features of the sentences of tokens, `PADDING` after them."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any: ...
 
 
 class SentenceVAE(GenerativeModel):
@@ -141,7 +146,7 @@ class SentenceVAE(GenerativeModel):
         self.end, self.start, self.unknown = vocabulary, vocabulary + 1, vocabulary + 2
         self.embedding = nn.Embedding(vocabulary + 3, width)
         self.dropout = nn.Dropout(self.config.dropout)
-        self.reader = reader
+        self.reader = None if reader is None else reader.requires_grad_(self.config.encoder_rate > 0)
         self.encoder = Transformer(self.config.sizes, causal=False) if reader is None else None
         self.posterior = DiagonalGaussian(width if reader is None else reader.width, latent)
         self.decoder = Transformer(self.config.sizes)
@@ -164,9 +169,7 @@ class SentenceVAE(GenerativeModel):
 
     def players(self) -> Sequence[Player]:
         config = self.config
-        read = () if self.reader is None else tuple(self.reader.parameters())
-        for each in read:
-            each.requires_grad_(config.encoder_rate > 0)
+        read = () if self.reader is None else self.reader.parameters()
         return (
             Player(
                 "vae",

@@ -12,6 +12,7 @@ from torch import Tensor
 from rlgen.data.bert_reader import BertReader, WordPieces
 from rlgen.data.tokenizers import Tokenizer
 from rlgen.errors import InputError, problem
+from rlgen.generators.sentence_vae import Reader
 from rlgen.nn.bert import BertSizes
 from rlgen.runs.config import read_object, restored, write_json
 from rlgen.runs.published_files import CONFIG, TOKENIZER, WEIGHTS, read_config, read_weights, whole_numbers
@@ -37,10 +38,11 @@ def load_bert(folder: Path, written: Tokenizer) -> BertReader:
     """
     sizes = describe_bert(folder)
     pieces = _pieces(read_object(folder / TOKENIZER), folder / TOKENIZER)
-    with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
-        reader = BertReader(sizes, pieces, written, f"the published BERT {folder.resolve().name}")
     try:
-        reader.network.load_state_dict(_converted(read_weights(folder, "AutoModel", "bert."), sizes))
+        weights = _converted(read_weights(folder, "AutoModel", "bert."), sizes)
+        with torch.random.fork_rng(devices=[]):  # building draws initial weights, which are replaced
+            reader = BertReader(sizes, pieces, written, f"the published BERT {folder.resolve().name}")
+        reader.network.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError) as error:
         raise problem(f"the weights of a BERT as {folder / CONFIG} says", str(error)[:400], "get it again") from error
     reader.eval()
@@ -84,8 +86,14 @@ def _pieces(description: Any, path: Path) -> WordPieces:
         raise problem(f"a tokenizer of the package tokenizers in {path}", said, "get it again") from error
 
 
-def save_reader(folder: str | os.PathLike[str], reader: BertReader) -> None:
-    """Write FOLDER/encoder.json: sizes and tokenizer, without weights."""
+def save_reader(folder: str | os.PathLike[str], reader: Reader | None) -> None:
+    """Write FOLDER/encoder.json: sizes and tokenizer, without weights; nothing where there is no other encoder. Raises
+    `InputError` for one that `load_reader` cannot make."""
+    if reader is None:
+        return
+    if not isinstance(reader, BertReader):
+        got, remedy = f"a {type(reader).__name__}", "save the model's state_dict yourself"
+        raise problem("a BertReader, the encoder that a folder can hold", got, remedy)
     card = {"origin": reader.origin, "sizes": reader.network.sizes, "tokenizer": reader.pieces.description}
     write_json(Path(folder) / ENCODER, card)
 
@@ -124,6 +132,14 @@ def _converted(weights: Mapping[str, Tensor], sizes: BertSizes) -> dict[str, Ten
             found[f"{ours}self_attn.in_proj_{part}"] = torch.cat(inputs)
             for name, own in _LAYERS.items():
                 found[f"{ours}{own}.{part}"] = named[f"{theirs}{name}.{part}"]
+    described = {  # before anything of these sizes is built
+        "words.weight": (sizes.vocabulary, sizes.width),
+        "positions.weight": (sizes.positions, sizes.width),
+        "blocks.layers.0.linear1.weight": (sizes.hidden, sizes.width),
+    }
+    for name, shape in described.items():
+        if found[name].shape != shape:
+            raise RuntimeError(f"{name} has the shape {list(found[name].shape)} instead of {list(shape)}")
     return found
 
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 
-from rlgen.data.bert_reader import BertReader
 from rlgen.data.sentence_model import SentenceModel
 from rlgen.data.text_model import TextModel
 from rlgen.data.tokenizers import Tokenizer, from_json
 from rlgen.errors import problem
 from rlgen.generators.language_model import LanguageModel
 from rlgen.generators.registry import TEXT_MODELS
-from rlgen.generators.sentence_vae import SentenceVAE
+from rlgen.generators.sentence_vae import Reader, SentenceVAE
 from rlgen.runs.bert_files import load_reader, save_reader
 from rlgen.runs.config import read_json, restored, write_json
 from rlgen.runs.gpt2_files import load_gpt2
@@ -40,7 +39,7 @@ def save_text_model(folder: str | os.PathLike[str], saved: TextModel | SentenceM
     """Write FOLDER/model.safetensors, FOLDER/model.json and FOLDER/tokenizer.json, and of a sentence VAE with another
     encoder FOLDER/encoder.json."""
     save_tokenizer(folder, saved.tokenizer)
-    if isinstance(saved, SentenceModel) and isinstance(saved.model.reader, BertReader):
+    if isinstance(saved, SentenceModel):
         save_reader(folder, saved.model.reader)
     save_model(folder, saved.model, TEXT_MODELS, {"vocabulary": saved.model.vocabulary})
 
@@ -68,7 +67,7 @@ def load_text_model(folder: str | os.PathLike[str], device: str | torch.device =
 
 
 def built(
-    kind: type[LanguageModel] | type[SentenceVAE], vocabulary: int, config: Any, reader: BertReader | None
+    kind: type[LanguageModel] | type[SentenceVAE], vocabulary: int, config: Any, reader: Reader | None
 ) -> LanguageModel | SentenceVAE:
     """A model of the class `kind` with new weights; a sentence VAE with the encoder `reader`, if there is one."""
     return SentenceVAE(vocabulary, config, reader) if issubclass(kind, SentenceVAE) else kind(vocabulary, config)

@@ -26,6 +26,8 @@ from rlgen.reports import report
 from rlgen.runs import Metrics
 from rlgen.sb3 import normalized_policy
 
+from .sentences import SENTENCES
+
 LIMIT = 0.4  # of Humanoid's actions
 LEARNER = "--learner.n-steps 16 --learner.batch-size 32 --learner.n-epochs 1 --learner.hidden 8"
 SMALL = {
@@ -262,4 +264,12 @@ def cheetah_demos(tmp_path: Path) -> Path:
     )
     path = tmp_path / "demos.npz"
     Demonstrations.from_episodes([episode], env_id="rlgen/SparseHalfCheetah-v0").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of sentences, one per line."""
+    path = tmp_path_factory.mktemp("sentences") / "cats.txt"
+    path.write_text("\n".join(SENTENCES))
     return path

@@ -16,7 +16,7 @@ from rlgen.data.sentences import Labeled
 from rlgen.errors import InputError
 from rlgen.runs import Result
 
-from .test_train_sentences import OPTIONS
+from .sentences import command
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 CLASSES = {"neg.txt": ["bad", "dull", "sad"], "pos.txt": ["good", "fun", "fine"]}
@@ -33,10 +33,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, words in CLASSES.items():
             archive.writestr(f"reviews/{name}", sentences(words))
     return path
-
-
-def command(data: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "text", "--data", str(data), *OPTIONS.split(), *more, "--out", str(out)]
 
 
 def test_the_files_are_the_classes_and_a_sentence_of_two_files_has_none(tmp_path: Path) -> None:

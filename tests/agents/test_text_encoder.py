@@ -15,7 +15,7 @@ from rlgen.data import SentenceModel
 from rlgen.runs import Result, load_bert, load_checkpoint, load_text_model
 
 from ..runs.test_gpt2_files import published
-from .test_train_sentences import OPTIONS, SENTENCES
+from .sentences import SENTENCES, command
 from .test_train_text import KILLED, assert_same
 
 pytest.importorskip("tokenizers")
@@ -24,27 +24,16 @@ from ..runs.test_bert_files import published_bert
 pytestmark = pytest.mark.usefixtures("no_curves")
 
 
-def command(data: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "text", "--data", str(data), *OPTIONS.split(), *more, "--out", str(out)]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "cats.txt"
-    path.write_text("\n".join(SENTENCES))
-    return path
-
-
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return published_bert(tmp_path_factory.mktemp("published") / "bert")
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(cats: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an undisturbed run."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    assert cli.main(command(data, out, "--encoder", str(bert))) == 0
+    assert cli.main(command(cats, out, "--encoder", str(bert))) == 0
     return out
 
 
@@ -80,11 +69,11 @@ def test_a_run_fine_tunes_the_encoder_and_is_loaded_evaluated_and_published_with
 
 
 def test_a_killed_run_goes_on_bit_for_bit_when_the_published_files_are_gone(
-    whole: Path, data: Path, bert: Path, tmp_path: Path
+    whole: Path, cats: Path, bert: Path, tmp_path: Path
 ) -> None:
     gone, out = tmp_path / bert.name, tmp_path / "run"
     shutil.copytree(bert, gone)
-    arguments = [sys.executable, "-c", KILLED, "9", *command(data, out, "--encoder", str(gone))]
+    arguments = [sys.executable, "-c", KILLED, "9", *command(cats, out, "--encoder", str(gone))]
     killed = subprocess.run(arguments, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert load_checkpoint(out).step == 5
@@ -94,13 +83,13 @@ def test_a_killed_run_goes_on_bit_for_bit_when_the_published_files_are_gone(
 
 
 def test_an_encoder_with_rate_0_stays_as_it_was_and_its_decoder_may_be_a_gpt2(
-    data: Path, bert: Path, tmp_path: Path
+    cats: Path, bert: Path, tmp_path: Path
 ) -> None:
     gpt2, out = published(tmp_path / "gpt2", positions=30), tmp_path / "run"
     more = """--model vae --seed 3 --threads 1 --device cpu --batch-size 4 --steps 3 --samples 0 --importance-samples 2
     --vae.context 24 --vae.latent 3 --vae.encoder-rate 0"""
     options = [*more.split(), "--start", str(gpt2), "--encoder", str(bert), "--out", str(out)]
-    assert cli.main(["train", "text", "--data", str(data), *options]) == 0
+    assert cli.main(["train", "text", "--data", str(cats), *options]) == 0
     found = load_text_model(out)
     assert isinstance(found, SentenceModel)
     before = {f"reader.{name}": each for name, each in load_bert(bert, found.tokenizer).state_dict().items()}
@@ -110,14 +99,14 @@ def test_an_encoder_with_rate_0_stays_as_it_was_and_its_decoder_may_be_a_gpt2(
     torch.testing.assert_close(decoder["norm.weight"], start["network.norm.weight"], atol=1e-3, rtol=0)
 
 
-def test_a_vae_may_start_from_one_with_such_an_encoder(whole: Path, data: Path, bert: Path, tmp_path: Path) -> None:
+def test_a_vae_may_start_from_one_with_such_an_encoder(whole: Path, cats: Path, bert: Path, tmp_path: Path) -> None:
     more = ("--seed", "4", "--threads", "1", "--device", "cpu", "--batch-size", "4", "--steps", "2", "--samples", "0")
     own = ["--vae.encoder-rate", "0", "--start", str(whole), "--out", str(tmp_path / "run")]
-    assert cli.main(["train", "text", "--data", str(data), *more, *own]) == 0
+    assert cli.main(["train", "text", "--data", str(cats), *more, *own]) == 0
     torch.testing.assert_close(weights(tmp_path / "run"), weights(whole), rtol=0, atol=0)
     assert Result.read(tmp_path / "run").metrics["encoder"] == "the published BERT bert"
     refused = ["--start", str(whole), "--encoder", str(bert), "--out", str(tmp_path / "other")]
-    assert cli.main(["train", "text", "--data", str(data), *more, *refused]) == 2
+    assert cli.main(["train", "text", "--data", str(cats), *more, *refused]) == 2
 
 
 @pytest.mark.parametrize(
@@ -128,16 +117,16 @@ def test_a_vae_may_start_from_one_with_such_an_encoder(whole: Path, data: Path, 
     ],
 )
 def test_options_that_lack_an_encoder_are_refused(
-    data: Path, tmp_path: Path, more: list[str], refusal: str, capsys: pytest.CaptureFixture[str]
+    cats: Path, tmp_path: Path, more: list[str], refusal: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(command(data, tmp_path / "run", *more)) == 2
+    assert cli.main(command(cats, tmp_path / "run", *more)) == 2
     assert refusal in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
 
 
 def test_a_language_model_has_no_encoder(
-    data: Path, bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cats: Path, bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["train", "text", "--data", str(data), "--encoder", str(bert), "--out", str(tmp_path / "run")]
+    arguments = ["train", "text", "--data", str(cats), "--encoder", str(bert), "--out", str(tmp_path / "run")]
     assert cli.main(arguments) == 2
     assert "a model with an encoder (vae)" in " ".join(capsys.readouterr().err.split())

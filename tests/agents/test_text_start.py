@@ -17,8 +17,8 @@ from rlgen.runs import Metrics, Result, load_checkpoint, load_text_model, read_m
 from rlgen.runs.text_start import TextStart, start_from
 
 from ..runs.test_gpt2_files import published
-from .test_train_sentences import OPTIONS as VAE
-from .test_train_sentences import SENTENCES
+from .sentences import OPTIONS as VAE
+from .sentences import SENTENCES
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 MORE = """--seed 4 --threads 1 --device cpu --batch-size 4 --steps 8 --log-every 1 --checkpoint-every 3

@@ -1,6 +1,5 @@
 """`rlgen train text --model vae`: what it leaves behind, and that a killed run goes on bit for bit."""
 
-import itertools
 import json
 import signal
 import subprocess
@@ -15,31 +14,15 @@ from rlgen.data import SentenceModel
 from rlgen.errors import InputError
 from rlgen.runs import Result, RunFolder, load_checkpoint, load_text_model, read_metrics
 
+from .sentences import SENTENCES, command
 from .test_train_text import KILLED, assert_same
 
-WORDS = [["the", "a"], ["cat", "dog", "rat"], ["sat", "lay"], ["on", "by"], ["it .", "me ."]]
-SENTENCES = [" ".join(words) for words in itertools.product(*WORDS)]
-OPTIONS = """--model vae --seed 3 --threads 1 --device cpu --batch-size 4 --log-every 2 --checkpoint-every 5
---evaluate-every 6 --steps 13 --samples 2 --sample-length 12 --importance-samples 3 --vae.context 24 --vae.latent 3
---vae.width 8 --vae.depth 1 --vae.heads 1 --vae.dropout 0.1 --vae.word-dropout 0.2 --game.average 0.9"""
-
-
-def command(data: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "text", "--data", str(data), *OPTIONS.split(), *more, "--out", str(out)]
-
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "cats.txt"
-    path.write_text("\n".join(SENTENCES))
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(cats: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an undisturbed run."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    assert cli.main(command(data, out)) == 0
+    assert cli.main(command(cats, out)) == 0
     return out
 
 
@@ -63,9 +46,9 @@ def test_a_run_holds_sentences_metrics_weights_and_a_report(whole: Path) -> None
     assert "7 sentences between two" in page
 
 
-def test_a_run_killed_and_resumed_gives_the_same_bit_for_bit(whole: Path, data: Path, tmp_path: Path) -> None:
+def test_a_run_killed_and_resumed_gives_the_same_bit_for_bit(whole: Path, cats: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    arguments = [sys.executable, "-c", KILLED, "9", *command(data, out)]
+    arguments = [sys.executable, "-c", KILLED, "9", *command(cats, out)]
     killed = subprocess.run(arguments, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert load_checkpoint(out).step == 5

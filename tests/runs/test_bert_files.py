@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rlgen.data import BertReader, ByteTokenizer
 from rlgen.errors import InputError
+from rlgen.nn.bert import BertSizes
 from rlgen.nn.padding import padded
 from rlgen.runs import load_bert
 
@@ -133,8 +134,12 @@ def test_gradients_reach_every_published_weight(tmp_path: Path) -> None:
         ({"num_hidden_layers": DEPTH + 1}, "the weights of a BERT as .*config.json says"),
         ({"max_position_embeddings": PLACES + 1}, "the weights of a BERT as .*config.json says"),
         ({"num_attention_heads": 5}, "a width that is a multiple of the number of heads"),
-        ({"vocab_size": 3}, "at most the 3 tokens of the BERT"),
+        ({"vocab_size": 3}, r"words\.weight has the shape \[16, 12\] instead of \[3, 12\]"),
         ({"hidden_size": "twelve"}, "hidden_size in"),
+        ({"hidden_size": 3_000_000, "num_attention_heads": 1}, r"shape \[16, 12\] instead of \[16, 3000000\]"),
+        ({"intermediate_size": 10**9}, r"shape \[20, 12\] instead of \[1000000000, 12\]"),
+        ({"max_position_embeddings": 10**9}, r"instead of \[1000000000, 12\]"),
+        ({"num_hidden_layers": 10**9}, "the weights of a BERT as .*config.json says"),
         ({"hidden_dropout_prob": 2.0}, "dropout"),
     ],
 )
@@ -166,6 +171,13 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": {"type": "Else"}}')
     with pytest.raises(InputError, match="a tokenizer of the package tokenizers in"):
         read(folder)
+
+
+def test_a_tokenizer_of_more_tokens_than_the_network_is_refused(tmp_path: Path) -> None:
+    reader = read(published_bert(tmp_path / "bert"))
+    sizes = BertSizes(vocabulary=3, width=WIDTH, depth=DEPTH, heads=HEADS, hidden=HIDDEN)
+    with pytest.raises(InputError, match="at most the 3 tokens of the BERT"):
+        BertReader(sizes, reader.pieces, ByteTokenizer())
 
 
 def test_a_sentence_that_is_too_long_for_the_encoder_is_refused(tmp_path: Path) -> None:
