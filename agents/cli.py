@@ -109,9 +109,12 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     """Parse the arguments of a command and run it. Returns its exit code."""
     # Torch reads it on import, in `load`: idle threads sleep instead of taking cores from busy ones.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from rlgen.system.allocation import keep_freed_memory
     from rlgen.system.console import is_plain
 
     from .commands.parsing import parse
+
+    keep_freed_memory()
 
     level, rest = volume_of(arguments)
     words = command.present or command.words

@@ -44,6 +44,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     def link(found: re.Match[str]) -> str:
         path = targets[found[1]]
         uri = path.removeprefix("docs/") if path.startswith("docs/") else f"{FOLDER}/{path}"
+        if not here.startswith("notebooks/"):  # the page of a notebook has a link to the notebook itself
+            uri = uri.replace(".ipynb", ".md")
         return posixpath.relpath(uri, posixpath.dirname(here) or ".") + (found[2] or "")
 
     return LINK.sub(link, markdown)

@@ -4,7 +4,7 @@
 
 MNIST is the folder of the four files (default: `mnist` in RLGEN_DATA); PLACE has pythae, as `peer_pythae.py` says. The
 VAE is 784-500-20 with a Bernoulli likelihood, the DCGAN has 64 and 128 channels; batches of 100, Adam, one torch
-thread. rlgen's Adam is torch's fused one, the peers' torch's default. The other settings of each side are described in
+thread. rlgen's Adam is torch's fused one, the peers' torch's default unless their name says otherwise. The other settings of each side are described in
 `own_images.py`, `peer_pythae.py` and `plain_dcgan.py`.
 
 - pythae, plain loop: with torch's loader, as they are used; ratios are relative to these.
@@ -69,6 +69,7 @@ def contenders(model: str, chosen: argparse.Namespace, images: Path, cuda: bool)
         fixed = (*own, "--binarize", "fixed")
         race = [
             Contender("pythae", "peer_pythae.py", seen, chosen.peer_python),
+            Contender("pythae, fused Adam", "peer_pythae.py", (*seen, "--fused"), chosen.peer_python),
             Contender("rlgen, same images", "own_images.py", fixed),
             Contender("rlgen, defaults", "own_images.py", own),
         ]
@@ -77,6 +78,7 @@ def contenders(model: str, chosen: argparse.Namespace, images: Path, cuda: bool)
         fixed = own
         race = [
             Contender("plain loop", "plain_dcgan.py", seen),
+            Contender("plain loop, fused Adam", "plain_dcgan.py", (*seen, "--fused")),
             Contender("plain loop, fakes anew", "plain_dcgan.py", (*seen, "--fakes", "anew")),
             Contender("rlgen", "own_images.py", own),
         ]

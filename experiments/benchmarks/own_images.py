@@ -16,6 +16,7 @@ from rlgen.agents.commands.train_image import settings_of
 from rlgen.agents.session import Session
 from rlgen.generators import TrainerConfig
 from rlgen.runs import Metrics, RunFolder
+from rlgen.system.allocation import keep_freed_memory
 
 BATCH, LATENT = 100, {"vae": 20, "dcgan": 100}
 
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--compile", action="store_true")
     chosen = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     turns = Turns(chosen, {name: version(name) for name in ("rlgen", "torch")})
     with tempfile.TemporaryDirectory() as scratch:
         config = settings_of(chosen.model)(

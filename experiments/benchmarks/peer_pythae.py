@@ -7,7 +7,7 @@
 Its `TrainingPipeline` with the trainer's defaults except batch size and learning rate: a loader without worker
 processes, the progress bar, a copy of the best model after every epoch. No evaluation, no checkpoints. The networks are
 the size of rlgen's, given as pythae's own encoder and decoder classes. `--batches index` takes the batches from one
-tensor on the device instead of the loader, with pythae's trainer for the rest.
+tensor on the device instead of the loader, with pythae's trainer for the rest. `--fused` is torch's fused Adam.
 """
 
 import tempfile
@@ -90,6 +90,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--images", required=True, help=".npy of bytes [N, 1, 28, 28]")
     parser.add_argument("--batches", choices=["loader", "index"], default="loader")
+    parser.add_argument("--fused", action="store_true")
     chosen = parser.parse_args()
     turns = Turns(chosen, {name: version(name) for name in ("pythae", "torch", "numpy")})
     images = torch.from_numpy(np.load(chosen.images)).float().div_(255)
@@ -101,6 +102,7 @@ def main() -> None:
             per_device_train_batch_size=BATCH,
             learning_rate=1e-3,
             no_cuda=chosen.device == "cpu",
+            optimizer_params={"fused": True} if chosen.fused else None,
         )
         callbacks = [AfterUpdate(turns)]
         if chosen.batches == "loader":

@@ -70,13 +70,13 @@ def indexed(images: Tensor, device: str) -> Iterator[Tensor]:
             yield images[rows]
 
 
-def train(batches: Iterator[Tensor], device: str, anew: bool, turns: Callable[[], None]) -> None:
+def train(batches: Iterator[Tensor], device: str, anew: bool, fused: bool | None, turns: Callable[[], None]) -> None:
     generator, discriminator = make_generator().to(device), make_discriminator().to(device)
     generator.apply(initialize)
     discriminator.apply(initialize)
     criterion = nn.BCEWithLogitsLoss()
-    discriminator_adam = optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
-    generator_adam = optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
+    discriminator_adam = optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999), fused=fused)
+    generator_adam = optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999), fused=fused)
     losses = []
     for real in batches:
         ones, zeros = torch.ones(BATCH, device=device), torch.zeros(BATCH, device=device)
@@ -107,11 +107,12 @@ def main() -> None:
     parser.add_argument("--images", required=True, help=".npy of bytes [N, 1, 28, 28]")
     parser.add_argument("--batches", choices=["loader", "index"], default="loader")
     parser.add_argument("--fakes", choices=["shared", "anew"], default="shared")
+    parser.add_argument("--fused", action="store_true", help="torch's fused Adam")
     chosen = parser.parse_args()
     turns = Turns(chosen, {"torch": torch.__version__})
     images = torch.from_numpy(np.load(chosen.images)).float().div_(127.5).sub_(1)
     make = loaded if chosen.batches == "loader" else indexed
-    train(make(images, chosen.device), chosen.device, chosen.fakes == "anew", turns)
+    train(make(images, chosen.device), chosen.device, chosen.fakes == "anew", chosen.fused or None, turns)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rlgen.checks import at_least
 from rlgen.generators.gan import AdversarialGame, AdversarialGameConfig
 from rlgen.generators.image_model import ImageShape
 from rlgen.nn.conv import FromTanh, ToTanh, down, required_halvings, small_weights, up
+from rlgen.nn.patch_conv import PatchConvTranspose2d
 from rlgen.nn.penalties import Penalty
 
 POOLED = 4
@@ -79,7 +80,7 @@ def deconvolutions(
     widths, coarse = _widths(shape, width)
     return nn.Sequential(
         nn.Unflatten(-1, (latent, 1, 1)),
-        nn.ConvTranspose2d(latent, widths[-1], coarse, bias=False),
+        PatchConvTranspose2d(latent, widths[-1], coarse, bias=False),
         norm(widths[-1]),
         nn.ReLU(),
         *up([*reversed(widths), shape.channels], norm),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.errors import problem
+from rlgen.nn.patch_conv import PatchConv2d, PatchConvTranspose2d
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 """Kernel size, stride and padding that halve or double even sizes exactly, with every pixel in the same number of
@@ -41,7 +42,7 @@ def down(channels: Sequence[int], batch_norm: bool = True, slope: float = 0.2) -
     blocks = []
     for index, (fan_in, fan_out) in enumerate(pairwise(channels)):
         norm = [nn.BatchNorm2d(fan_out)] if batch_norm and index else []
-        convolution = nn.Conv2d(fan_in, fan_out, KERNEL, STRIDE, PADDING, bias=not norm)
+        convolution = PatchConv2d(fan_in, fan_out, KERNEL, STRIDE, PADDING, bias=not norm)
         blocks.append(nn.Sequential(convolution, *norm, nn.LeakyReLU(slope)))
     return blocks
 
@@ -52,7 +53,7 @@ def up(channels: Sequence[int], norm: Callable[[int], nn.Module] = nn.BatchNorm2
     layers: list[nn.Module] = []
     last = len(channels) - 2
     for index, (fan_in, fan_out) in enumerate(pairwise(channels)):
-        layers.append(nn.ConvTranspose2d(fan_in, fan_out, KERNEL, STRIDE, PADDING, bias=index == last))
+        layers.append(PatchConvTranspose2d(fan_in, fan_out, KERNEL, STRIDE, PADDING, bias=index == last))
         if index < last:
             layers += [norm(fan_out), nn.ReLU()]
     return layers
@@ -140,7 +141,7 @@ def strided_decoder(channels: int, height: int, width: int, latent: int, filters
     coarse = (channels_after[0], coarse_height, coarse_width)
     layers: list[nn.Module] = [nn.Linear(latent, math.prod(coarse)), nn.LeakyReLU(0.2), nn.Unflatten(-1, coarse)]
     for fan_in, fan_out in pairwise([*channels_after, channels]):
-        layers += [nn.ConvTranspose2d(fan_in, fan_out, KERNEL, STRIDE, PADDING), nn.LeakyReLU(0.2)]
+        layers += [PatchConvTranspose2d(fan_in, fan_out, KERNEL, STRIDE, PADDING), nn.LeakyReLU(0.2)]
     cut = nn.ZeroPad2d((0, width - (coarse_width << times), 0, height - (coarse_height << times)))
     network = nn.Sequential(*layers[:-1], cut)
     even_weights(network)

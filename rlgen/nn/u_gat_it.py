@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from rlgen.equations.conditioning import adaptive_layer_instance_norm, class_activation, layer_instance_norm
 from rlgen.nn.conv import KERNEL, PADDING, STRIDE, FromTanh, ToTanh, required_halvings
 from rlgen.nn.layers import full_precision
+from rlgen.nn.patch_conv import PatchConv2d
 from rlgen.nn.penalties import SpectralNorm
 from rlgen.nn.quantized_discriminator import Parts
 
@@ -168,7 +169,7 @@ def patch_discriminator(channels: int, filters: int, halvings: int) -> Parts:
     channels after the first block; each other block doubles them."""
     widths = [channels, *(filters << index for index in range(halvings))]
     blocks = [
-        nn.Sequential(nn.Conv2d(fan_in, fan_out, KERNEL, STRIDE, PADDING), nn.LeakyReLU(SLOPE))
+        nn.Sequential(PatchConv2d(fan_in, fan_out, KERNEL, STRIDE, PADDING), nn.LeakyReLU(SLOPE))
         for fan_in, fan_out in pairwise(widths)
     ]
     blocks[0].insert(0, ToTanh())

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from rlgen.nn.conv import down, even_weights, halvings, small_weights, up
+from rlgen.nn.patch_conv import PatchConv2d, PatchConvTranspose2d
 
 
 @pytest.mark.parametrize(("size", "times"), [(28, 2), (8, 1), (32, 3), (64, 4), (7, 0), (9, 0), (14, 1)])
@@ -26,9 +27,9 @@ def test_down_halves_and_up_doubles() -> None:
 
 def test_the_outermost_layers_have_no_batch_norm() -> None:
     first, second = down([1, 2, 3])
-    assert [type(layer) for layer in first] == [nn.Conv2d, nn.LeakyReLU]
-    assert [type(layer) for layer in second] == [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
-    assert [type(layer) for layer in up([3, 2, 1])][-1] is nn.ConvTranspose2d
+    assert [type(layer) for layer in first] == [PatchConv2d, nn.LeakyReLU]
+    assert [type(layer) for layer in second] == [PatchConv2d, nn.BatchNorm2d, nn.LeakyReLU]
+    assert [type(layer) for layer in up([3, 2, 1])][-1] is PatchConvTranspose2d
     assert not any(isinstance(layer, nn.BatchNorm2d) for block in down([1, 2, 3], batch_norm=False) for layer in block)
 
 
