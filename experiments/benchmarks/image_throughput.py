@@ -4,8 +4,8 @@
 
 MNIST is the folder of the four files (default: `mnist` in RLGEN_DATA); PLACE has pythae, as `peer_pythae.py` says. The
 VAE is 784-500-20 with a Bernoulli likelihood, the DCGAN has 64 and 128 channels; batches of 100, Adam, one torch
-thread. rlgen's Adam is torch's fused one, the peers' torch's default unless their name says otherwise. The other settings of each side are described in
-`own_images.py`, `peer_pythae.py` and `plain_dcgan.py`.
+thread. rlgen's Adam is torch's fused one, the peers' torch's default unless their name says otherwise. The other
+settings of each side are described in `own_images.py`, `peer_pythae.py` and `plain_dcgan.py`.
 
 - pythae, plain loop: with torch's loader, as they are used; ratios are relative to these.
 - plain loop, fakes anew: new fakes for the generator's step, not those of the discriminator's, so one more pass of

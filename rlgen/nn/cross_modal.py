@@ -59,12 +59,10 @@ class CrossModalConfig:
 
 @dataclass(frozen=True)
 class CrossModalFeatures:
-    """Features of an instruction and what is seen, each of them aware of all others."""
+    """Features of an instruction in what is seen."""
 
     words: Float[Tensor, "B L W"]
-    """Features of each word, and of padding after the last."""
-    scene: Float[Tensor, "B S W"]
-    """Features of each cell, row by row, and of the direction."""
+    """Features of each word; at padding they mean nothing."""
     pooled: Float[Tensor, "B W"]
     """Features of both together: those of a symbol before the first word."""
 
@@ -106,10 +104,16 @@ class CrossModalTransformer(nn.Module):
         self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> CrossModalFeatures:
         """Features of codes of cells (object, color, state), directions and words, 0 after the last word."""
-        tokens = self._tokens(image, direction, mission)
-        found = self.network(tokens, present=self._present(mission), places=self._places(mission))
-        words = mission.shape[1]
-        return CrossModalFeatures(found[:, 1 : 1 + words], found[:, 1 + words :], found[:, 0])
+        cut = _without_padding(mission)
+        found = self._first(1 + cut.shape[1], image, direction, cut)
+        words = F.pad(found[:, 1:], (0, 0, 0, mission.shape[1] - cut.shape[1]))
+        return CrossModalFeatures(words, found[:, 0])
+
+    def pooled(
+        self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B W"]:
+        """The features of both together of `forward`, without those of words, in less time."""
+        return self._first(1, image, direction, _without_padding(mission))[:, 0]
 
     def attention(
         self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
@@ -119,6 +123,12 @@ class CrossModalTransformer(nn.Module):
         tokens = self._tokens(image, direction, mission)
         found = self.network.attention(tokens, self._present(mission), self._places(mission))
         return found.mean(1)[:, 0, 1 : 1 + mission.shape[1]]
+
+    def _first(self, tokens: int, image: Tensor, direction: Tensor, mission: Tensor) -> Float[Tensor, "B T W"]:
+        """Features of the first tokens of the whole, the words, the cells and the direction, each aware of all."""
+        embedded = self._tokens(image, direction, mission)
+        present, places = self._present(mission), self._places(mission)
+        return self.network(embedded, present=present, places=places, first=tokens)
 
     def _tokens(self, image: Tensor, direction: Tensor, mission: Tensor) -> Float[Tensor, "B T W"]:
         """The whole, the words, the cells and the direction."""
@@ -143,3 +153,11 @@ class CrossModalTransformer(nn.Module):
     def _present(self, mission: Tensor) -> Bool[Tensor, "B T"]:
         """Which tokens are no padding."""
         return F.pad(F.pad(mission != NO_WORD, (1, 0), value=True), (0, self.n_cells + 1), value=True)
+
+
+def _without_padding(mission: Int[Tensor, "B L"]) -> Int[Tensor, "B T"]:
+    """The columns up to the last word; on a device all, because their number would have to come to the host."""
+    if mission.device.type != "cpu":
+        return mission
+    said = (mission != NO_WORD).any(0).nonzero()
+    return mission[:, : int(said[-1]) + 1] if len(said) else mission[:, :0]

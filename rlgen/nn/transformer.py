@@ -15,6 +15,8 @@ from rlgen.nn.layers import full_precision, without_autocast
 from rlgen.nn.past import Past
 
 Sequences = Float[Tensor, "B T W"]
+First = Float[Tensor, "B F W"]
+"""As many sequences of as many tokens or fewer."""
 INITIAL_STD = 0.02
 """Standard deviation of initial weights. Radford et al. 2019 (GPT-2), released code."""
 
@@ -66,10 +68,13 @@ class Attention(nn.Module):
         causal: bool,
         past: Past | None = None,
         present: Bool[Tensor, "B T"] | None = None,
-    ) -> Sequences:
+        first: int | None = None,
+    ) -> First:
         """Attention of x to itself and to the tokens of `past`. `angles`: of the rotary positions, None for none.
-        `causal`: each token to none after it. `present`: the tokens to attend to, where sequences are padded."""
-        query, key, value = self._turned(x, angles)
+        `causal`: each token to none after it. `present`: the tokens to attend to, where sequences are padded. `first`:
+        of so many first tokens alone, to all."""
+        assert first is None or not causal
+        query, key, value = self._turned(x, angles, first)
         if past is not None:
             key, value = past.joined(self, key, value)
         return self._attended(query, key, value, causal, present)
@@ -107,13 +112,14 @@ class Attention(nn.Module):
             found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=square)
         return self.dropout(self.output(found.transpose(1, 2).flatten(2)))
 
-    def _turned(self, x: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of x; the first two turned by rotary positions, if there are any."""
-        query = self._split(self.query(x))
+    def _turned(self, x: Tensor, angles: Tensor | None, first: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the `first` tokens of x, by default all, keys and values of x; the first two turned by rotary
+        positions, if there are any."""
+        query = self._split(self.query(x[:, :first]))
         key, value = self._split(self.key_value(x)).chunk(2, -1)
         if angles is None:
             return query, key, value
-        return rotated(query, angles), rotated(key, angles), value
+        return rotated(query, angles[:first]), rotated(key, angles), value
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, heads, T, features of a head]; on a CPU in float32, because there torch's gradient of attention in
@@ -166,9 +172,12 @@ class TransformerBlock(nn.Module):
         source: Float[Tensor, "B S W"] | None = None,
         present: Bool[Tensor, "B T"] | None = None,
         source_present: Bool[Tensor, "B S"] | None = None,
-    ) -> Sequences:
-        """Features of tokens with these rotary `angles`, if any, given the `source` of a block with cross-attention."""
-        x = x + self.attention(self.attention_norm(x), angles, self.causal, past, present)
+        first: int | None = None,
+    ) -> First:
+        """Features of tokens, or of the `first` ones alone, with these rotary `angles`, if any, given the `source` of a
+        block with cross-attention."""
+        attended = self.attention(self.attention_norm(x), angles, self.causal, past, present, first)
+        x = x[:, :first] + attended
         if self.cross is not None:
             assert self.cross_norm is not None
             assert source is not None
@@ -197,14 +206,19 @@ class Transformer(nn.Module):
         present: Bool[Tensor, "B T"] | None = None,
         source_present: Bool[Tensor, "B S"] | None = None,
         places: Int[Tensor, " T"] | None = None,
-    ) -> Sequences:
+        first: int | None = None,
+    ) -> First:
         """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to.
-        `places`: the positions of the tokens, by default one after another."""
+        `places`: the positions of the tokens, by default one after another. `first`: features of so many first tokens
+        alone, for which the last block computes no others."""
         tokens, angles = self._placed(tokens, 0 if past is None else past.length, places)
-        for block in self.blocks:
+        added = tokens.shape[1]
+        *earlier, last = self.blocks
+        for block in earlier:
             tokens = block(tokens, angles, past, source, present, source_present)
+        tokens = last(tokens, angles, past, source, present, source_present, first)
         if past is not None:
-            past.length += tokens.shape[1]
+            past.length += added
         return self.norm(tokens)
 
     def attention(

@@ -50,7 +50,7 @@ class InstructionFeatures(BaseFeaturesExtractor):
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.network(*cross_modal_inputs(observations)).pooled
+            return self.network.pooled(*cross_modal_inputs(observations))
 
     def attention(self, observations: dict[str, Tensor]) -> Tensor:
         """Shares [B, L] of the attention that go to each word, as `CrossModalTransformer.attention`."""

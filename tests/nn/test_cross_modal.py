@@ -28,10 +28,9 @@ def seen() -> tuple[Tensor, Tensor, Tensor]:
     return image, torch.tensor([0, 1, 3]), torch.tensor([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8], [1, 2, 0, 0, 0]])
 
 
-def test_features_have_the_shapes_of_words_scene_and_whole(network: CrossModalTransformer, seen: tuple) -> None:
+def test_features_have_the_shapes_of_words_and_whole(network: CrossModalTransformer, seen: tuple) -> None:
     found = network(*seen)
     assert found.words.shape == (3, WORDS, 16)
-    assert found.scene.shape == (3, 50, 16)
     assert found.pooled.shape == (3, 16)
 
 
@@ -47,7 +46,6 @@ def test_each_part_changes_the_features_of_all_others(network: CrossModalTransfo
     before, after = network(*seen), network(*changed)
     assert not torch.isclose(after.pooled, before.pooled).all(-1).any()
     assert not torch.isclose(after.words[:, 1], before.words[:, 1]).all(-1).any()
-    assert not torch.isclose(after.scene, before.scene).all(-1).any()
 
 
 def test_padding_is_not_seen(network: CrossModalTransformer, seen: tuple) -> None:
@@ -64,9 +62,26 @@ def test_features_are_the_same_without_columns_of_padding(network: CrossModalTra
     whole, cut = network(image, direction, mission), network(image, direction, mission[:, :3])
     torch.testing.assert_close(cut.pooled, whole.pooled)
     torch.testing.assert_close(cut.words, whole.words[:, :3])
-    torch.testing.assert_close(cut.scene, whole.scene)
+    torch.testing.assert_close(network.pooled(image, direction, mission), whole.pooled)
     shares = network.attention(image, direction, mission)
     torch.testing.assert_close(network.attention(image, direction, mission[:, :3]), shares[:, :3])
+
+
+def test_an_instruction_without_words_has_features(network: CrossModalTransformer, seen: tuple) -> None:
+    image, direction, mission = seen
+    found = network(image, direction, torch.zeros_like(mission))
+    assert found.words.shape == (3, WORDS, 16)
+    torch.testing.assert_close(network.pooled(image, direction, torch.zeros_like(mission)), found.pooled)
+
+
+@pytest.mark.parametrize("learned", [0, 5])
+def test_features_of_the_first_tokens_are_those_of_all(learned: int) -> None:
+    torch.manual_seed(0)
+    sizes = TransformerSizes(width=16, depth=2, heads=2, learned_positions=learned)
+    network, tokens = Transformer(sizes, causal=False), torch.randn(3, 5, 16)
+    present = torch.arange(5).expand(3, -1) < torch.tensor([[5], [3], [2]])
+    whole = network(tokens, present=present)
+    torch.testing.assert_close(network(tokens, present=present, first=2), whole[:, :2])
 
 
 def test_shares_of_attention_are_positive_at_words_and_zero_at_padding(
