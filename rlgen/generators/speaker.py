@@ -14,7 +14,7 @@ from rlgen.errors import problem
 from rlgen.generators.generative_model import GenerativeModel, Player, Terms
 from rlgen.generators.instruction_model import CELLS, VIEW
 from rlgen.generators.text_sampling import Sampling
-from rlgen.nn.cross_modal import CODES, DIRECTIONS, NO_WORD, SIDE, CellEmbedding
+from rlgen.nn.cross_modal import CODES, DIRECTIONS, FRONT, NO_WORD, SIDE, CellEmbedding
 from rlgen.nn.layers import full_precision
 from rlgen.nn.padding import present
 from rlgen.nn.past import Past
@@ -67,7 +67,9 @@ class Speaker(GenerativeModel):
     reads.
 
     Each step attends to the cells that are seen at it, all of which share the embeddings of their codes, so that a word
-    that was learned for one cell holds for all.
+    that was learned for one cell holds for all. The cell in front of the agent, where it acts, has a layer of its own:
+    with attention alone, a speaker of 90 instructions finds that cell from some initial weights and learns the
+    instructions by heart from others.
 
     Differs from the paper: Transformers instead of LSTMs, and the encoder reads the codes of a grid.
     """
@@ -104,12 +106,13 @@ class Speaker(GenerativeModel):
         self.words = nn.Embedding(vocabulary + 1, width)  # the last one is the start symbol
         self.step_norm, self.cell_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.look = Attention(width, self.config.heads)
+        self.front = nn.Linear(width, width, bias=False)
         self.dropout = nn.Dropout(self.config.dropout)
         self.encoder = Transformer(self.config.sizes, causal=False)
         self.decoder = Transformer(self.config.sizes, cross=True)
         embeddings = (self.cells.places, self.directions, self.acts, self.words, *self.cells.codes)
-        for embedding in embeddings:  # the larger weights of `look` find what is in front sooner
-            nn.init.normal_(embedding.weight, std=INITIAL_STD)
+        for layer in (self.front, *embeddings):
+            nn.init.normal_(layer.weight, std=INITIAL_STD)
 
     def players(self) -> Sequence[Player]:
         config = self.config
@@ -134,9 +137,10 @@ class Speaker(GenerativeModel):
         rows = steps[there]  # padding is most of it where episodes differ in length
         step = self.directions(rows[:, CELLS]) + self.acts(rows[:, VIEW])
         cells = self.dropout(self.cells(rows[:, :CELLS].unflatten(1, (SIDE * SIDE, len(CODES)))))
-        seen = self.look.to_source(self.step_norm(step)[:, None], self.cell_norm(cells))[:, 0]
+        cells = self.cell_norm(cells)
+        seen = self.look.to_source(self.step_norm(step)[:, None], cells)[:, 0]
         tokens = step.new_zeros(*there.shape, step.shape[1])
-        tokens[there] = self.dropout(step + seen)
+        tokens[there] = self.dropout(step + seen + self.front(cells[:, FRONT]))
         return self.encoder(tokens, present=there), there
 
     def logits(

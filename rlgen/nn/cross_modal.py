@@ -15,6 +15,8 @@ SIDE = 7
 """Cells of each side of the view, as MiniGrid's agents see it."""
 CODES = (11, 6, 4)
 """Kinds of objects, colors and states of a cell in MiniGrid; the fourth state is a direction of an agent."""
+FRONT = SIDE // 2 * SIDE + SIDE - 2
+"""Number of the cell in front of the agent, in the order of the codes."""
 DIRECTIONS = 4
 NO_WORD = 0
 """The number after the last word of an instruction that is shorter than others."""

@@ -3,14 +3,17 @@
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from rlgen.data.cells import ahead
 from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches
 from rlgen.errors import InputError
 from rlgen.generators import Sampling, Trainer, TrainerConfig
 from rlgen.generators.instruction_model import VIEW
 from rlgen.generators.speaker import Speaker, SpeakerConfig
+from rlgen.nn.cross_modal import FRONT, SIDE
 from rlgen.nn.padding import PADDING
 from tests.data.instructed import ACTIONS, LENGTH, WORDS, demonstrations
 
@@ -101,3 +104,8 @@ def test_it_writes_the_instructions_of_new_trajectories() -> None:
 def test_a_speaker_without_words_is_refused() -> None:
     with pytest.raises(InputError, match="a vocabulary of padding and a word"):
         Speaker(1, LENGTH, ACTIONS)
+
+
+def test_the_cell_in_front_is_the_one_that_the_agent_acts_on() -> None:
+    views = np.random.default_rng(0).integers(0, 100, (5, SIDE, SIDE, 3))
+    assert (views.reshape(5, -1, 3)[:, FRONT] == ahead(views)).all()
