@@ -178,8 +178,7 @@ class TrainExplore(TrainRL):
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
         coverage = coverage_of(self.env, env.observation_space)
         starts = self.starts(env)
-        model = self.learner.make(self.rewarded(env), int(self.steps), self.seed, device)
-        return Explorer(model, self.curiosities(), coverage, self.scale(), starts)
+        return Explorer(self.started_model(env, device), self.curiosities(), coverage, self.scale(), starts)
 
     def curiosities(self) -> list[Curiosity[Any]]:
         """The chosen curiosity, at most one; it checks its settings when made."""

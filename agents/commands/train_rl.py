@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen.checks import positive
 from rlgen.data.demonstrations import Demonstrations
@@ -17,6 +18,7 @@ from rlgen.rewards.bonus_unit import ReturnNormalizer
 from rlgen.rewards.learned_reward import FILE, LearnedReward
 from rlgen.runs.folder import RunFolder
 from rlgen.sb3.backward_starts import BackwardStarts
+from rlgen.sb3.policy_start import start_from_policy
 from rlgen.sb3.replaced_rewards import LearnedRewards
 from rlgen.sb3.vec_env import ResumableVecEnv
 from rlgen.system.files import atomic_write
@@ -87,6 +89,11 @@ class TrainRL(LearnerChoice):
     start: first near the ends, and earlier as the policy succeeds. Results say that states were restored. By default
     episodes start as the task does."""
 
+    start_policy: Path | None = field(default=None, metadata=UNLESS_NONE)
+    """Run, published folder or model file of Stable-Baselines3 whose policy is trained on, e.g. a cloned one. Its
+    network has to be the learner's: the same --learner.hidden, --learner.normalize and --learner.encoder. By default a
+    policy starts random."""
+
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:
         """The class with the settings of the chosen algorithm, and the defaults that suit starts that move backward."""
@@ -104,6 +111,8 @@ class TrainRL(LearnerChoice):
             kept = replace(kept, reward=folder / FILE)
         if folder is not None and self.backward_from is not None:
             kept = replace(kept, backward_from=folder / STARTS)
+        if folder is not None:
+            kept = replace(kept, start_policy=None)  # a checkpoint has its weights
         return super(TrainRL, kept).build(stack, folder)
 
     def starts(self, env: ResumableVecEnv) -> BackwardStarts | None:
@@ -134,9 +143,15 @@ class TrainRL(LearnerChoice):
             raise problem("--scale-reward with --scale-half-life", "--no-scale-reward", "leave one of them out")
 
     def agent_in(self, env: ResumableVecEnv, device: torch.device, demonstrations: None) -> Explorer:
-        starts, env = self.starts(env), self.rewarded(env)
-        model = self.learner.make(env, int(self.steps), self.seed, device)
-        return Explorer(model, scale=self.scale(), starts=starts)
+        starts = self.starts(env)
+        return Explorer(self.started_model(env, device), scale=self.scale(), starts=starts)
+
+    def started_model(self, env: ResumableVecEnv, device: torch.device) -> BaseAlgorithm:
+        """The model to train, on the rewards to learn from."""
+        model = self.learner.make(self.rewarded(env), int(self.steps), self.seed, device)
+        if self.start_policy is not None:
+            start_from_policy(model, self.start_policy)
+        return model
 
     def scale(self) -> ReturnNormalizer | None:
         """The scale that rewards are divided by; None for unscaled rewards."""

@@ -14,6 +14,7 @@ from .instruction_extractor import InstructionFeatures
 from .latent_code import LatentCode
 from .load import LoadedPolicy, load_policy
 from .model_state import load_model_state, model_state
+from .policy_start import start_from_policy
 from .relabel import Relabel, WeightedReward
 from .relabel_replay import RelabelReplay
 from .replaced_rewards import LearnedRewards
@@ -44,4 +45,5 @@ __all__ = [
     "load_policy",
     "model_state",
     "normalized_policy",
+    "start_from_policy",
 ]

@@ -1,6 +1,7 @@
 """`rlgen train rl` on the point world."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,31 @@ def test_it_learns_the_tasks_reward(rlgen_train, no_finish, tmp_path: Path) -> N
     first, *_, last = returns[~np.isnan(returns)]
     assert last > 8  # of at most 12, less the way to the middle and the wind
     assert last > first - 1
+
+
+def test_a_cloned_policy_is_trained_on_and_resumed_without_its_run(
+    rlgen_train, demos: Path, tmp_path: Path, capsys
+) -> None:
+    cloned = tmp_path / "cloned"
+    words = [
+        "--demos",
+        str(demos),
+        "--bc.max-updates",
+        "20",
+        "--bc.check-every",
+        "10",
+        "--no-video",
+        "--episodes",
+        "2",
+        "--hidden",
+        "16",
+    ]
+    assert cli.main(["train", "bc", "--env", "PointWorld-v0", *words, "--out", str(cloned)]) == 0
+    assert rlgen_train("rl", "--start-policy", str(cloned), "--steps", "64") == 2
+    assert "instead of" in capsys.readouterr().err
+    assert rlgen_train("rl", "--start-policy", str(cloned), "--learner.hidden", "16", "--steps", "64") == 0
+    shutil.rmtree(cloned)
+    assert cli.main(["resume", str(tmp_path / "run"), "--steps", "128"]) == 0
 
 
 @pytest.mark.parametrize("words", [["--backward-from", "run"], ["--backward-from=run"], ["--backward_from", "run"]])
