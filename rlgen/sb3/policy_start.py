@@ -21,7 +21,7 @@ def start_from_policy(model: BaseAlgorithm, path: str | Path) -> None:
         path: a run folder, a folder that `rlgen publish` wrote, or a file of `model.save`. No code in it is run.
 
     Raises:
-        InputError: another network, other spaces, an unreadable file, or statistics of a `VecNormalize` beside it.
+        InputError: another network, other spaces, an unreadable file, or statistics of a `VecNormalize` next to it.
     """
     env = model.get_env()
     assert env is not None
