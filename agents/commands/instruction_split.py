@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from rlgen.data.demonstrations import Demonstrations
-from rlgen.data.instructed_episodes import InstructedEpisodes, joined, without_unused
+from rlgen.data.instructed_episodes import InstructedEpisodes, joined
 from rlgen.errors import problem
-from rlgen.nn.cross_modal import NO_WORD
+from rlgen.nn.cross_modal import NO_WORD, without_unused
 
 log = logging.getLogger("rlgen")
 EVERY = 10

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined, without_unused
+from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined
 from rlgen.generators.generative_model import Terms
 from rlgen.generators.instruction_model import InstructionModel
 from rlgen.generators.speaker import Speaker
 from rlgen.generators.text_sampling import Sampling
 from rlgen.generators.trainer import Trainer
+from rlgen.nn.cross_modal import without_unused
 from rlgen.runs.folder import RunFolder
 from rlgen.runs.instruction_files import save_instruction_model, save_speaker
 from rlgen.runs.metrics import Metrics

@@ -91,8 +91,8 @@ class TrainRL(LearnerChoice):
 
     start_policy: Path | None = field(default=None, metadata=UNLESS_NONE)
     """Run, published folder or model file of Stable-Baselines3 whose policy is trained on, e.g. a cloned one. Its
-    network has to be the learner's: the same --learner.hidden, --learner.normalize and --learner.encoder. By default a
-    policy starts random."""
+    network has to be the learner's: the same --learner.hidden, --learner.normalize and --learner.encoder; its standard
+    deviation of actions replaces --learner.initial-std. By default a policy starts random."""
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> type[Self]:

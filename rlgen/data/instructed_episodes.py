@@ -122,11 +122,6 @@ def joined(parts: Sequence[InstructedEpisodes]) -> InstructedEpisodes:
     return InstructedEpisodes(words=torch.cat(words), n_actions=actions, vocabulary=parts[0].vocabulary, **rest)
 
 
-def without_unused(words: Int[Tensor, "E L"]) -> Int[Tensor, "E K"]:
-    """The words without the last columns, those in which no instruction has a word."""
-    return words[:, : int((words != NO_WORD).any(0).sum().clamp(min=1))]
-
-
 class RowBatches:
     """Endless minibatches of rows [B, ...] and what is predicted of them [B, ...], int64 on `device`, in a new random
     order each epoch (`Shuffled`)."""

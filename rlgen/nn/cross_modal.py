@@ -106,7 +106,7 @@ class CrossModalTransformer(nn.Module):
         self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> CrossModalFeatures:
         """Features of codes of cells (object, color, state), directions and words, 0 after the last word."""
-        cut = _without_padding(mission)
+        cut = self._cut(mission)
         found = self._first(1 + cut.shape[1], image, direction, cut)
         words = F.pad(found[:, 1:], (0, 0, 0, mission.shape[1] - cut.shape[1]))
         return CrossModalFeatures(words, found[:, 0])
@@ -115,7 +115,13 @@ class CrossModalTransformer(nn.Module):
         self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B W"]:
         """The features of both together of `forward`, without those of words, in less time."""
-        return self._first(1, image, direction, _without_padding(mission))[:, 0]
+        return self._first(1, image, direction, self._cut(mission))[:, 0]
+
+    @staticmethod
+    def _cut(mission: Tensor) -> Tensor:
+        """The mission without its padding; on a device all of it, because a number of columns would have to come to the
+        host."""
+        return without_unused(mission) if mission.device.type == "cpu" else mission
 
     def attention(
         self, image: Int[Tensor, "B H V 3"], direction: Int[Tensor, " B"], mission: Int[Tensor, "B L"]
@@ -157,9 +163,6 @@ class CrossModalTransformer(nn.Module):
         return F.pad(F.pad(mission != NO_WORD, (1, 0), value=True), (0, self.n_cells + 1), value=True)
 
 
-def _without_padding(mission: Int[Tensor, "B L"]) -> Int[Tensor, "B T"]:
-    """The columns up to the last word; on a device all, because their number would have to come to the host."""
-    if mission.device.type != "cpu":
-        return mission
-    said = (mission != NO_WORD).any(0).nonzero()
-    return mission[:, : int(said[-1]) + 1] if len(said) else mission[:, :0]
+def without_unused(words: Int[Tensor, "B L"]) -> Int[Tensor, "B K"]:
+    """The words without the last columns, those in which no instruction has a word; at least one is kept."""
+    return words[:, : int((words != NO_WORD).any(0).sum().clamp(min=1))]

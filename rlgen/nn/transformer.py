@@ -15,8 +15,8 @@ from rlgen.nn.layers import full_precision, without_autocast
 from rlgen.nn.past import Past
 
 Sequences = Float[Tensor, "B T W"]
-First = Float[Tensor, "B F W"]
-"""As many sequences of as many tokens or fewer."""
+FirstTokens = Float[Tensor, "B F W"]
+"""Features of the first F tokens of each sequence, or of all T."""
 INITIAL_STD = 0.02
 """Standard deviation of initial weights. Radford et al. 2019 (GPT-2), released code."""
 
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         past: Past | None = None,
         present: Bool[Tensor, "B T"] | None = None,
         first: int | None = None,
-    ) -> First:
+    ) -> FirstTokens:
         """Attention of x to itself and to the tokens of `past`. `angles`: of the rotary positions, None for none.
         `causal`: each token to none after it. `present`: the tokens to attend to, where sequences are padded. `first`:
         of so many first tokens alone, to all."""
@@ -173,7 +173,7 @@ class TransformerBlock(nn.Module):
         present: Bool[Tensor, "B T"] | None = None,
         source_present: Bool[Tensor, "B S"] | None = None,
         first: int | None = None,
-    ) -> First:
+    ) -> FirstTokens:
         """Features of tokens, or of the `first` ones alone, with these rotary `angles`, if any, given the `source` of a
         block with cross-attention."""
         attended = self.attention(self.attention_norm(x), angles, self.causal, past, present, first)
@@ -207,7 +207,7 @@ class Transformer(nn.Module):
         source_present: Bool[Tensor, "B S"] | None = None,
         places: Int[Tensor, " T"] | None = None,
         first: int | None = None,
-    ) -> First:
+    ) -> FirstTokens:
         """Features [B, T, W] of embedded tokens [B, T, W]. `past`: the tokens before, which these are added to.
         `places`: the positions of the tokens, by default one after another. `first`: features of so many first tokens
         alone, for which the last block computes no others."""

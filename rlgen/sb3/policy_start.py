@@ -6,7 +6,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen.errors import problem
-from rlgen.sb3.load import load_policy, read_policy
+from rlgen.sb3.load import load_policy
 
 SHOWN = 3
 """Largest number of differing tensors that an error names."""
@@ -31,15 +31,14 @@ def start_from_policy(model: BaseAlgorithm, path: str | Path) -> None:
         raise problem(
             "a policy that sees raw observations", got, "record its episodes, and clone these (rlgen train bc)"
         )
-    given, own = read_policy(Path(path)).tensors, model.policy.state_dict()
+    given, own = loaded.policy.state_dict(), model.policy.state_dict()
     shapes = {name: (_shape(own.get(name)), _shape(given.get(name))) for name in {**own, **given}}
     other = [f"{name} {there} instead of {here}" for name, (here, there) in shapes.items() if here != there]
     if other:
         more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
         remedy = "give the hidden layers, normalization, encoder and kind of learner that it was trained with"
         raise problem(f"a policy with this network in {path}", f"{', '.join(other[:SHOWN])}{more}", remedy)
-    with torch.no_grad():
-        model.policy.load_state_dict(given)
+    model.policy.load_state_dict(given)
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

@@ -51,19 +51,8 @@ def test_a_cloned_policy_is_trained_on_and_resumed_without_its_run(
     rlgen_train, demos: Path, tmp_path: Path, capsys
 ) -> None:
     cloned = tmp_path / "cloned"
-    words = [
-        "--demos",
-        str(demos),
-        "--bc.max-updates",
-        "20",
-        "--bc.check-every",
-        "10",
-        "--no-video",
-        "--episodes",
-        "2",
-        "--hidden",
-        "16",
-    ]
+    options = "--bc.max-updates 20 --bc.check-every 10 --no-video --episodes 2 --hidden 16"
+    words = ["--demos", str(demos), *options.split()]
     assert cli.main(["train", "bc", "--env", "PointWorld-v0", *words, "--out", str(cloned)]) == 0
     assert rlgen_train("rl", "--start-policy", str(cloned), "--steps", "64") == 2
     assert "instead of" in capsys.readouterr().err

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from rlgen.data import Demonstrations, Episode
-from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined, without_unused
+from rlgen.data.instructed_episodes import InstructedEpisodes, RowBatches, joined
 from rlgen.data.words import NOTED
 from rlgen.errors import InputError
 from rlgen.generators.instruction_model import CELLS, VIEW
+from rlgen.nn.cross_modal import without_unused
 from rlgen.nn.padding import PADDING
 
 from .instructed import LENGTH, demonstrations

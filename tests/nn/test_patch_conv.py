@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rlgen.nn import patch_conv
 from rlgen.nn.patch_conv import PatchConv2d, PatchConvTranspose2d
 
 SETTINGS = [
@@ -46,6 +47,20 @@ def test_results_and_gradients_are_those_of_pytorch(
     own, peer, x = own.double(), peer.double(), x.double()
     for found, expected in zip(results(own, x, of_input), results(peer, x, of_input), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("largest", [0, 2**21])
+def test_large_batches_take_pytorchs_own(largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patch_conv, "LARGEST", largest)
+    called: list[str] = []
+    for name in ("unfold", "fold"):
+        own = getattr(torch.nn.functional, name)
+        monkeypatch.setattr(
+            patch_conv.F, name, lambda *given, name=name, own=own, **named: called.append(name) or own(*given, **named)
+        )
+    PatchConv2d(1, 3, 4, 2, 1)(torch.randn(2, 1, 8, 8, requires_grad=True))
+    PatchConvTranspose2d(3, 1, 4, 2, 1)(torch.randn(2, 3, 4, 4))
+    assert called == (["unfold", "fold"] if largest else [])
 
 
 def test_a_spectral_norm_divides_their_weights() -> None:
