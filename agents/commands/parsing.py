@@ -118,6 +118,8 @@ def _texts_in(body: Sequence[ast.stmt]) -> dict[str, str]:
 Settings = TypeVar("Settings")
 GENERAL = ("--help", ALL, "--quiet", "--verbose")
 """Options of every command."""
+SWITCHED = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""What people type behind a switch, and whether it turns it on."""
 
 
 def parse(
@@ -157,6 +159,7 @@ def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
     """Raise `InputError` for the first unknown option, naming the one that was probably meant."""
     known = [*options_of(kind), *getattr(kind, "taken_first", ()), *GENERAL]
     elsewhere: dict[str, str] = getattr(kind, "elsewhere", dict)()
+    _require_no_value(arguments, known)
     for argument in arguments:
         typed = argument.partition("=")[0].replace("_", "-")
         if not typed.startswith("--") or typed in known or typed.startswith("--tyro-"):
@@ -173,6 +176,24 @@ def require_known(kind: type[Any], arguments: Sequence[str], prog: str) -> None:
         )
 
 
+def _require_no_value(arguments: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `InputError` for a switch with a value, `--gail.warm-start false` for example."""
+    for argument, following in pairwise([*arguments, ""]):
+        name, given, value = argument.partition("=")
+        value = (value if given else following).lower()
+        switch = name.replace("_", "-")
+        off = opposite(switch)
+        if switch in known and off in known and (given or value in SWITCHED):
+            meant = switch if SWITCHED.get(value, True) else off
+            raise problem(f"{switch} or {off}, without a value", f"{name} {value}", f"type {meant}")
+
+
+def opposite(switch: str) -> str:
+    """The option that turns off what `switch` turns on, and the other way round: --gail.no-warm-start."""
+    before, dot, last = switch.removeprefix("--").rpartition(".")
+    return f"--{before}{dot}{last.removeprefix('no-') if last.startswith('no-') else f'no-{last}'}"
+
+
 def options_of(kind: type[Any], prefix: str = "") -> list[str]:
     """Every option that the dataclass `kind` has on the command line, nested settings included."""
     hints, found = get_type_hints(kind, include_extras=True), []
@@ -187,13 +208,16 @@ def options_of(kind: type[Any], prefix: str = "") -> list[str]:
         else:
             found.append(f"--{name}")
             if plain is bool:
-                before, dot, last = name.rpartition(".")
-                found.append(f"--{before}{dot}no-{last}")
+                found.append(opposite(f"--{name}"))
     return found
 
 
 def nearest_option(typed: str, known: Sequence[str]) -> str | None:
-    """The option that has the typed one's initials (lr), else the most similar one, else the one that ends alike."""
+    """The option that has the typed one's initials (lr) or its "no" in another place, else the most similar one, else
+    the one that ends alike."""
+    turned_off = opposite(f"--{typed.removeprefix('--no-')}")
+    if typed.startswith("--no-") and turned_off in known:
+        return turned_off
     group, _, last = typed.removeprefix("--").rpartition(".")
     ends = {option: option.removeprefix("--").rpartition(".") for option in known}
     same_group = [option for option in known if not group or ends[option][0] == group]

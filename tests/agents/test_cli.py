@@ -129,6 +129,13 @@ def test_a_group_without_its_second_word_lists_the_group(capsys: pytest.CaptureF
         ("train rl --learner.no-normalyze", "did you mean --learner.no-normalize?"),
         ("evaluate run --episode=3", "--episode; did you mean --episodes?"),
         ("resume run --imports x", "did you mean --import?"),
+        ("train gail --no-gail.warm-start", "did you mean --gail.no-warm-start?"),
+        ("train gail --gail.warm_start false", "got --gail.warm_start false; type --gail.no-warm-start"),
+        (
+            "train gail --gail.warm-start=True",
+            "--gail.no-warm-start, without a value; got --gail.warm-start true",
+        ),
+        ("train gail --no-video true --env Ant-v5", "expected --no-video or --video, without a value"),
         ("evaluate run --xyzzy", "`rlgen evaluate --help` lists them"),
         ("train rl --env Ant-v5 --out x --steps -5", "steps of at least 1"),
         ("train rl --env Ant-v5 --out x --learner.gamma 2", "gamma above 0 and at most 1"),
